@@ -249,7 +249,7 @@ def command_budgets(path: Path, folder: Path) -> list[Result]:
     command, stripped = folder / "textgen", folder / "stripped"
     subprocess.run([make, "-s", f"--directory={CORE}", f"BUILD={folder}", str(command)], check=True)
     subprocess.run([strip, "-o", str(stripped), str(command)], check=True)
-    run = [str(command), str(path), "--no-echo", "--length", str(SHORT_RUN)]
+    run = [str(command), str(path), "a", "--length", str(SHORT_RUN)]
     seconds = medians(interleave({"first": Candidate(lambda: first_character(run), 1)}, SECONDS))
     results = [
         Result("size of the command in C, stripped", stripped.stat().st_size / 1024, "KiB", 100),
@@ -269,10 +269,10 @@ def command_budgets(path: Path, folder: Path) -> list[Result]:
 
 
 def first_character(command: list[str]) -> None:
-    """Run a command until it has written a character."""
+    """Run a command until it has written its prompt, of one character, and a character more."""
     with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
         if process.stdout:
-            process.stdout.read(1)
+            process.stdout.read(2)
         process.kill()
 
 

@@ -11,8 +11,9 @@
 #include <windows.h>
 
 int64_t textgen_nanoseconds(void) {
-    LARGE_INTEGER ticks, per_second;
+    LARGE_INTEGER ticks;
     QueryPerformanceCounter(&ticks);
+    LARGE_INTEGER per_second;
     QueryPerformanceFrequency(&per_second);
     /* Seconds are converted separately, because ticks * 1e9 would overflow. */
     return ticks.QuadPart / per_second.QuadPart * 1000000000 +

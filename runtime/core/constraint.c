@@ -1,8 +1,6 @@
 #include "constraint.h"
 
-#include "json.h"
-#include "symbols.h"
-#include "utf8.h"
+#include "handles.h"
 
 #include <math.h>
 #include <string.h>
@@ -15,11 +13,10 @@ int64_t textgen_constraint_next(const textgen_constraint *constraint, int64_t st
 
 void textgen_constraint_mask(const textgen_constraint *constraint, int64_t state, int64_t remaining,
                              float *logits) {
-    size_t token;
     if (textgen_constraint_accepting(constraint, state)) {
         return;
     }
-    for (token = 0; token < constraint->vocabulary; token++) {
+    for (size_t token = 0; token < constraint->vocabulary; token++) {
         if (textgen_constraint_next(constraint, state, (int64_t)token, remaining) < 0) {
             logits[token] = -INFINITY;
         }
@@ -28,10 +25,10 @@ void textgen_constraint_mask(const textgen_constraint *constraint, int64_t state
 
 size_t textgen_constraint_work(const int16_t *next, size_t states, size_t vocabulary) {
     unsigned char seen[TEXTGEN_MAX_STATES / 8];
-    size_t sources = 0, state, token;
-    for (state = 0; state < states; state++, next += vocabulary) {
+    size_t sources = 0;
+    for (size_t state = 0; state < states; state++, next += vocabulary) {
         memset(seen, 0, sizeof seen);
-        for (token = 0; token < vocabulary; token++) {
+        for (size_t token = 0; token < vocabulary; token++) {
             const int16_t target = next[token];
             if (target < -1 || target >= (int64_t)states) {
                 return 0;
@@ -52,21 +49,20 @@ static void list_sources(const int16_t *next, size_t states, size_t vocabulary, 
                          int32_t *latest, int32_t *sources) {
     const size_t entries = states * vocabulary;
     int32_t *cursor = latest;
-    size_t i;
     memset(starts, 0, (states + 1) * sizeof *starts);
     memset(latest, 0xFF, states * sizeof *latest);
-    for (i = 0; i < entries; i++) {
+    for (size_t i = 0; i < entries; i++) {
         const int32_t source = (int32_t)(i / vocabulary);
         if (next[i] >= 0 && latest[next[i]] != source) {
             latest[next[i]] = source;
             starts[next[i] + 1]++;
         }
     }
-    for (i = 0; i < states; i++) {
+    for (size_t i = 0; i < states; i++) {
         cursor[i] = starts[i];
         starts[i + 1] += starts[i];
     }
-    for (i = 0; i < entries; i++) {
+    for (size_t i = 0; i < entries; i++) {
         const int32_t source = (int32_t)(i / vocabulary);
         const int16_t state = next[i];
         if (state >= 0 && (cursor[state] == starts[state] || sources[cursor[state] - 1] != source)) {
@@ -78,16 +74,15 @@ static void list_sources(const int16_t *next, size_t states, size_t vocabulary, 
 /* Write the distance of each state to the nearest accepting state: a breadth-first search backwards. */
 static void measure(size_t states, const int32_t *starts, const int32_t *sources, int32_t *queue,
                     int32_t *distance) {
-    size_t first, last = 0, i;
-    for (i = 0; i < states; i++) {
+    size_t last = 0;
+    for (size_t i = 0; i < states; i++) {
         if (distance[i] == 0) {
             queue[last++] = (int32_t)i;
         }
     }
-    for (first = 0; first < last; first++) {
+    for (size_t first = 0; first < last; first++) {
         const int32_t state = queue[first];
-        int32_t source;
-        for (source = starts[state]; source < starts[state + 1]; source++) {
+        for (int32_t source = starts[state]; source < starts[state + 1]; source++) {
             if (distance[sources[source]] == INT32_MAX) {
                 distance[sources[source]] = distance[state] + 1;
                 queue[last++] = sources[source];
@@ -99,13 +94,12 @@ static void measure(size_t states, const int32_t *starts, const int32_t *sources
 void textgen_constraint_link(int16_t *next, int32_t *distance, size_t states, size_t vocabulary,
                              int32_t *work) {
     int32_t *starts = work, *cursor = starts + states + 1, *queue = cursor + states, *sources = queue + states;
-    size_t state, token;
     list_sources(next, states, vocabulary, starts, cursor, sources);
     measure(states, starts, sources, queue, distance);
-    for (state = 0; state < states; state++) {
+    for (size_t state = 0; state < states; state++) {
         int16_t *row = next + state * vocabulary;
         bool complete = distance[state] == 0;
-        for (token = 0; token < vocabulary; token++) {
+        for (size_t token = 0; token < vocabulary; token++) {
             if (row[token] >= 0 && distance[row[token]] == INT32_MAX) {
                 row[token] = -1;
             }
@@ -119,12 +113,6 @@ static int32_t out_of_memory(const textgen_error *error) {
     return textgen_report(error, TEXTGEN_OUT_OF_MEMORY, "not enough memory for the constraint");
 }
 
-static int32_t damaged(const textgen_error *error, size_t state) {
-    return textgen_report(
-        error, TEXTGEN_INVALID_ARGUMENT,
-        "state %zu of the table must have \"accepting\" and \"next\": write it with textgen-info", state);
-}
-
 /* Read the transitions of a state to its row. */
 static int32_t read_row(const textgen_json *next, size_t state, const textgen_vocabulary *vocabulary,
                         size_t states, int16_t *row, const textgen_error *error) {
@@ -133,12 +121,12 @@ static int32_t read_row(const textgen_json *next, size_t state, const textgen_vo
     while (textgen_json_member(&members, &key, &target)) {
         const int64_t token = textgen_vocabulary_find(vocabulary, &key);
         char quoted[TEXTGEN_QUOTE_SIZE];
-        int64_t number;
         if (token < 0) {
             return textgen_report(error, TEXTGEN_INVALID_ARGUMENT,
                                   "the table has %s, which is not in the vocabulary: write it with this model",
                                   textgen_json_quote(&key, quoted));
         }
+        int64_t number;
         if (!textgen_json_integer(&target, &number) || number < 0 || number >= (int64_t)states) {
             return textgen_report(error, TEXTGEN_INVALID_ARGUMENT,
                                   "state %zu of the table leads to %s; the states are 0 to %zu", state,
@@ -151,49 +139,19 @@ static int32_t read_row(const textgen_json *next, size_t state, const textgen_vo
 
 static int32_t read_state(const textgen_json *entry, size_t state, const textgen_vocabulary *vocabulary,
                           textgen_constraint *constraint, const textgen_error *error) {
+    static const char *const names[] = {"accepting", "next"};
     int16_t *row = (int16_t *)constraint->next + state * constraint->vocabulary;
     int32_t *distance = (int32_t *)constraint->distance + state;
-    textgen_view members = entry->text;
-    textgen_json key, value;
-    bool has_accepting = false, has_next = false;
-    int32_t result = entry->kind == TEXTGEN_JSON_OBJECT ? TEXTGEN_OK : damaged(error, state);
-    while (result == TEXTGEN_OK && textgen_json_member(&members, &key, &value)) {
-        if (textgen_json_is(&key, "accepting")) {
-            has_accepting = value.kind == TEXTGEN_JSON_TRUE || value.kind == TEXTGEN_JSON_FALSE;
-            *distance = value.kind == TEXTGEN_JSON_TRUE ? 0 : INT32_MAX;
-        } else if (textgen_json_is(&key, "next") && value.kind == TEXTGEN_JSON_OBJECT) {
-            has_next = true;
-            result = read_row(&value, state, vocabulary, constraint->states, row, error);
-        }
+    textgen_json values[2];
+    textgen_json_members(entry, names, 2, values);
+    const bool accepting = values[0].kind == TEXTGEN_JSON_TRUE;
+    if ((!accepting && values[0].kind != TEXTGEN_JSON_FALSE) || values[1].kind != TEXTGEN_JSON_OBJECT) {
+        return textgen_report(
+            error, TEXTGEN_INVALID_ARGUMENT,
+            "state %zu of the table must have \"accepting\" and \"next\": write it with textgen-info", state);
     }
-    return result < 0 || (has_accepting && has_next) ? result : damaged(error, state);
-}
-
-static size_t count_items(textgen_view items) {
-    textgen_json item;
-    size_t count = 0;
-    while (textgen_json_item(&items, &item)) {
-        count++;
-    }
-    return count;
-}
-
-/* Find the list of states. */
-static bool find_states(textgen_view content, textgen_json *list) {
-    textgen_json table, key, value;
-    textgen_view members;
-    bool found = false;
-    if (!textgen_json_read(content, &table) || table.kind != TEXTGEN_JSON_OBJECT) {
-        return false;
-    }
-    members = table.text;
-    while (textgen_json_member(&members, &key, &value)) {
-        if (textgen_json_is(&key, "states") && value.kind == TEXTGEN_JSON_ARRAY) {
-            *list = value;
-            found = true;
-        }
-    }
-    return found;
+    *distance = accepting ? 0 : INT32_MAX;
+    return read_row(&values[1], state, vocabulary, constraint->states, row, error);
 }
 
 static int32_t link_table(textgen_constraint *constraint, const textgen_error *error) {
@@ -213,16 +171,18 @@ static int32_t link_table(textgen_constraint *constraint, const textgen_error *e
 
 int32_t textgen_constraint_read(textgen_view content, const textgen_vocabulary *vocabulary,
                                 textgen_constraint *constraint, const textgen_error *error) {
-    textgen_json list, entry;
-    textgen_view rest;
-    size_t state = 0, most;
-    int32_t result = TEXTGEN_OK;
-    if (!find_states(content, &list) || !(constraint->states = count_items(list.text))) {
+    static const char *const names[] = {"states"};
+    textgen_json table, list;
+    const bool is_json = textgen_json_read(content, &table);
+    if (is_json) {
+        textgen_json_members(&table, names, 1, &list);
+    }
+    if (!is_json || !(constraint->states = textgen_json_count(&list))) {
         return textgen_report(error, TEXTGEN_INVALID_ARGUMENT,
                               "the table is not JSON with a list of states: write it with textgen-info");
     }
-    constraint->vocabulary = textgen_vocabulary_size(vocabulary);
-    most = TEXTGEN_MAX_ENTRIES / constraint->vocabulary;
+    constraint->vocabulary = vocabulary->symbols.count;
+    size_t most = TEXTGEN_MAX_ENTRIES / constraint->vocabulary;
     most = most < TEXTGEN_MAX_STATES ? most : TEXTGEN_MAX_STATES;
     if (constraint->states > most) {
         return textgen_report(
@@ -237,9 +197,44 @@ int32_t textgen_constraint_read(textgen_view content, const textgen_vocabulary *
         return out_of_memory(error);
     }
     memset((void *)constraint->next, 0xFF, constraint->states * constraint->vocabulary * sizeof(int16_t));
-    rest = list.text;
-    while (result == TEXTGEN_OK && textgen_json_item(&rest, &entry)) {
-        result = read_state(&entry, state++, vocabulary, constraint, error);
+    textgen_view rest = list.text;
+    textgen_json entry;
+    for (size_t state = 0; textgen_json_item(&rest, &entry); state++) {
+        TEXTGEN_TRY(read_state(&entry, state, vocabulary, constraint, error));
     }
-    return result < 0 ? result : link_table(constraint, error);
+    return link_table(constraint, error);
+}
+
+int32_t textgen_constraint_create(const textgen_model *model, const void *data, size_t size, void *memory,
+                                  size_t memory_size, textgen_constraint **constraint, char *error,
+                                  size_t error_size) {
+    const textgen_error message = {error, error_size};
+    textgen_arena arena = {memory, memory_size, 0, 0};
+    void *place;
+    TEXTGEN_TRY(textgen_check_pointer(model, "model", &message));
+    TEXTGEN_TRY(textgen_check_data(data, size, "data", "size", &message));
+    TEXTGEN_TRY(textgen_check_pointer(constraint, "constraint", &message));
+    TEXTGEN_TRY(textgen_find_place(&arena, sizeof **constraint, "constraint", &place, &message));
+    textgen_constraint *created = place;
+    created->arena = arena;
+    int32_t result = textgen_constraint_read((textgen_view){data, size}, model->vocabulary, created, &message);
+    if (result == TEXTGEN_OUT_OF_MEMORY && memory) {
+        result = textgen_too_small(&created->arena, &message);
+    }
+    if (result < 0) {
+        textgen_constraint_destroy(created);
+    } else {
+        *constraint = created;
+    }
+    return result;
+}
+
+void textgen_constraint_destroy(textgen_constraint *constraint) {
+    if (constraint) {
+        textgen_release((void *)constraint->distance);
+        textgen_release((void *)constraint->next);
+        if (!constraint->arena.memory) {
+            textgen_release(constraint);
+        }
+    }
 }

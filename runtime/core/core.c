@@ -26,7 +26,7 @@ static void drop_partial_character(char *text, size_t length) {
 }
 
 int32_t textgen_report(const textgen_error *error, int32_t code, const char *format, ...) {
-    if (error == NULL || error->text == NULL || error->size == 0) {
+    if (!error || !error->text || error->size == 0) {
         return code;
     }
     va_list values;
@@ -57,7 +57,7 @@ static bool is_printable(uint32_t character) {
         {0xE000, 0xF8FF}, {0xFEFF, 0xFEFF}, {0xFFF9, 0xFFFB},
     };
     bool printable = character < 0xE0000 && (character & 0xFFFE) != 0xFFFE;
-    for (size_t i = 0; i < sizeof(others) / sizeof(*others); i++) {
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
         printable = printable && !(character >= others[i][0] && character <= others[i][1]);
     }
     return printable;
@@ -114,8 +114,8 @@ static const char *escape_text(textgen_view text, char quote, char buffer[TEXTGE
 }
 
 const char *textgen_quote(textgen_view name, char buffer[TEXTGEN_QUOTE_SIZE]) {
-    const bool single = name.size > 0 && memchr(name.data, '\'', name.size) != NULL;
-    const bool both = single && memchr(name.data, '"', name.size) != NULL;
+    const bool single = name.size > 0 && memchr(name.data, '\'', name.size);
+    const bool both = single && memchr(name.data, '"', name.size);
     return escape_text(name, single && !both ? '"' : '\'', buffer);
 }
 

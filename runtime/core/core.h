@@ -36,6 +36,15 @@ _Noreturn int32_t textgen_fail(const textgen_error *error, int32_t code, const c
 #define textgen_fail textgen_report
 #endif
 
+/* Return the code of a call from the function around it, if the call failed. */
+#define TEXTGEN_TRY(call)                                                                                      \
+    do {                                                                                                       \
+        const int32_t tried = (call);                                                                          \
+        if (tried < 0) {                                                                                       \
+            return tried;                                                                                      \
+        }                                                                                                      \
+    } while (0)
+
 /* Fail with TEXTGEN_OUT_OF_MEMORY. */
 int32_t textgen_out_of_memory(const textgen_error *error);
 

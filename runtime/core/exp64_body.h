@@ -47,25 +47,23 @@ TARGET TEXTGEN_SHARED void NAME(exponential)(vector *x) {
     const vector zero = {0}, one = constants[4] - zero, round_by = constants[3] - zero;
     const vector log2_e = constants[0] - zero, ln2_high = constants[1] - zero, ln2_low = constants[2] - zero;
     vector shifted[VECTORS], r[VECTORS], e[VECTORS];
-    int v, i;
-    UNROLL for (v = 0; v < VECTORS; v++) {
-        vector n, high;
+    UNROLL for (int v = 0; v < VECTORS; v++) {
         shifted[v] = NAME(plus)(round_by, x[v], log2_e);
-        n = shifted[v] - round_by;
-        high = NAME(plus)(x[v], n, ln2_high);
+        const vector n = shifted[v] - round_by;
+        const vector high = NAME(plus)(x[v], n, ln2_high);
         r[v] = NAME(plus)(high, n, ln2_low);
         e[v] = NAME(plus)(one, r[v], factors[0] - zero);
     }
-    UNROLL for (i = 1; i < 12; i++) {
-        UNROLL for (v = 0; v < VECTORS; v++) { e[v] = NAME(plus)(one, r[v] * e[v], factors[i] - zero); }
+    UNROLL for (int i = 1; i < 12; i++) {
+        UNROLL for (int v = 0; v < VECTORS; v++) { e[v] = NAME(plus)(one, r[v] * e[v], factors[i] - zero); }
     }
-    UNROLL for (v = 0; v < VECTORS; v++) {
-        integers bits;
-        vector power;
+    UNROLL for (int v = 0; v < VECTORS; v++) {
         e[v] = NAME(plus)(one, r[v], e[v]);
+        integers bits;
         /* The low bits of `shifted` are n. Shifted into the exponent they give 2^n. */
         memcpy(&bits, &shifted[v], sizeof bits);
         bits = (bits + 1023) << 52;
+        vector power;
         memcpy(&power, &bits, sizeof power);
         e[v] = e[v] * power;
         memcpy(&bits, &e[v], sizeof bits);
@@ -77,7 +75,6 @@ TARGET TEXTGEN_SHARED void NAME(exponential)(vector *x) {
 TARGET static void NAME(exponentials)(double *values, size_t count) {
     vector part[VECTORS], last[VECTORS];
     const size_t size = VECTORS * WIDTH;
-    size_t i;
     if (count < size) {
         memset(part, 0, sizeof part);
         memcpy(part, values, count * sizeof *values);
@@ -87,7 +84,7 @@ TARGET static void NAME(exponentials)(double *values, size_t count) {
     }
     /* The last part may overlap the one before it, so it is loaded before that one is replaced. */
     memcpy(last, values + count - size, sizeof last);
-    for (i = 0; i + size < count; i += size) {
+    for (size_t i = 0; i + size < count; i += size) {
         memcpy(part, values + i, sizeof part);
         NAME(exponential)(part);
         memcpy(values + i, part, sizeof part);

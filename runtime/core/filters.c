@@ -5,7 +5,6 @@
  *   frequency and presence  the formula of OpenAI's API, over a window of recent tokens */
 #include "filters.h"
 #include "exact.h"
-#include "truncation.h"
 
 #include <math.h>
 #include <string.h>
@@ -52,10 +51,9 @@ static void add_recent(textgen_filters *filters, size_t window, uint32_t token) 
 
 void textgen_filters_set_recent(textgen_filters *filters, const textgen_parameters *parameters,
                                 const uint32_t *tokens, size_t count) {
-    size_t i;
     filters->recent_count = filters->recent_next = 0;
     memset(counts_of(filters), 0, (size_t)filters->vocabulary * sizeof(double));
-    for (i = 0; i < count && textgen_penalties_active(parameters); i++) {
+    for (size_t i = 0; i < count && textgen_penalties_active(parameters); i++) {
         add_recent(filters, (size_t)parameters->penalty_window, tokens[i]);
     }
 }
@@ -85,8 +83,7 @@ static void penalize(const textgen_parameters *parameters, const double *counts,
                      double *scratch) {
     const double repetition = parameters->repetition_penalty, frequency = parameters->frequency_penalty;
     const double presence = parameters->presence_penalty;
-    size_t i;
-    for (i = 0; i < count; i++) {
+    for (size_t i = 0; i < count; i++) {
         double penalized = logits[i] > 0.0 ? logits[i] / repetition : logits[i] * repetition;
         /* An overflow would look like a damaged model, or like a forbidden token. */
         penalized = penalized > DBL_MAX ? DBL_MAX : penalized;
@@ -96,7 +93,7 @@ static void penalize(const textgen_parameters *parameters, const double *counts,
     }
     TEXTGEN_ROUND_ARRAY(logits);
     TEXTGEN_ROUND_ARRAY(scratch);
-    for (i = 0; i < count; i++) {
+    for (size_t i = 0; i < count; i++) {
         logits[i] = logits[i] - scratch[i] - (counts[i] > 0.0 ? presence : 0.0);
     }
 }
@@ -105,8 +102,7 @@ double textgen_filters_apply(const textgen_filters *filters, const textgen_param
                              textgen_exp64 exp64, double *logits, double *scratch) {
     const size_t count = (size_t)filters->vocabulary;
     const double *bias = (const void *)(filters + 1), *counts = bias + count;
-    size_t i;
-    for (i = 0; i < count; i++) {
+    for (size_t i = 0; i < count; i++) {
         logits[i] += bias[i];
     }
     if (filters->recent_count > 0) {

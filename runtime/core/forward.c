@@ -1,20 +1,70 @@
 /* The layers of a network, run over tokens. */
 #include "forward.h"
-#include "forward_int8.h"
+
+#include "exact.h"
 
 #include <string.h>
+
+/* Set the inputs of the first layer to the 8-bit embeddings of tokens. */
+static void embed_int8(const textgen_network *network, const textgen_slots *slots, const int64_t *tokens,
+                       size_t count) {
+    const size_t size = network->embedding_size;
+    for (size_t slot = 0; slot < count; slot++) {
+        const size_t token = (size_t)tokens[slot];
+        memcpy(slots->inputs + slot * size, network->int8.embedding + token * size, size);
+        slots->input_scales[slot] = network->int8.embedding_scales[token];
+        slots->gate_inputs[slot] = network->int8.layers[0].bias;
+    }
+}
+
+/* Round the inputs of a layer. Return their scale. */
+static float quantize(const textgen_network *network, const textgen_slots *slots, size_t layer,
+                      const float *input, size_t count) {
+    const float bound = network->int8.input_bounds[layer];
+    network->kernels->int8->quantize(input, (ptrdiff_t)count * network->padded_units, bound, slots->inputs);
+    return bound / TEXTGEN_INT8_LEVELS;
+}
+
+/* Run an lstm or a gru with 8-bit weights. The input of the first layer is set already. */
+static const float *run_int8(const textgen_network *network, const textgen_slots *slots, size_t layer,
+                             const float *input, size_t count) {
+    const textgen_int8_kernels *kernels = network->kernels->int8;
+    const textgen_int8_layer *weights = &network->int8.layers[layer];
+    float *hidden = textgen_slot_row(network, slots, 0, layer);
+    if (layer) {
+        const float scale = quantize(network, slots, layer, input, count);
+        for (size_t slot = 0; slot < count; slot++) {
+            slots->input_scales[slot] = scale;
+            slots->gate_inputs[slot] = weights->bias;
+        }
+    }
+    if (network->kind == TEXTGEN_LSTM) {
+        kernels->lstm(weights, slots->gate_inputs, slots->inputs, slots->input_scales, hidden,
+                      textgen_slot_row(network, slots, 1, layer), slots->hidden, (ptrdiff_t)count);
+    } else {
+        kernels->gru(weights, slots->gate_inputs, slots->inputs, slots->input_scales, hidden, slots->hidden,
+                     (ptrdiff_t)count);
+    }
+    return hidden;
+}
+
+static void run_int8_output(const textgen_network *network, const textgen_slots *slots, const float *features,
+                            size_t count, bool masked) {
+    const textgen_int8_layer *layer = masked ? &network->int8.masked_output_layer : &network->int8.output_layer;
+    const float scale = quantize(network, slots, network->layer_count, features, count);
+    network->kernels->int8->linear(layer, slots->inputs, scale, slots->logits, (ptrdiff_t)count);
+}
 
 /* Set the first layer's gate inputs, and return its input: NULL if the token_gates table replaces it, or if it
  * is rounded. */
 static const float *embed(const textgen_network *network, const textgen_slots *slots, const int64_t *tokens,
                           size_t count) {
     const size_t size = network->embedding_size;
-    size_t slot;
     if (size && network->bits == 8) {
-        textgen_int8_embed(network, slots, tokens, count);
+        embed_int8(network, slots, tokens, count);
         return NULL;
     }
-    for (slot = 0; slot < count; slot++) {
+    for (size_t slot = 0; slot < count; slot++) {
         const size_t token = (size_t)tokens[slot];
         if (size) {
             memcpy(slots->embedded + slot * size, network->embedding + token * size, size * sizeof(float));
@@ -32,8 +82,7 @@ static const float *run_recurrent(const textgen_network *network, const textgen_
                                   const float *input, size_t count) {
     const textgen_packed_layer *weights = &network->layers[layer];
     float *hidden = textgen_slot_row(network, slots, 0, layer);
-    size_t slot;
-    for (slot = 0; layer && slot < count; slot++) {
+    for (size_t slot = 0; layer && slot < count; slot++) {
         slots->gate_inputs[slot] = weights->bias;
     }
     if (network->kind == TEXTGEN_LSTM) {
@@ -57,7 +106,7 @@ static const float *run_conv(const textgen_network *network, const textgen_slots
 
 static const float *run_layer(const textgen_network *network, const textgen_slots *slots, size_t layer,
                               const float *input, size_t count) {
-    return network->bits == 8              ? textgen_int8_run(network, slots, layer, input, count)
+    return network->bits == 8              ? run_int8(network, slots, layer, input, count)
            : network->kind == TEXTGEN_CONV ? run_conv(network, slots, layer, input, count)
                                            : run_recurrent(network, slots, layer, input, count);
 }
@@ -66,8 +115,7 @@ static const float *run_layer(const textgen_network *network, const textgen_slot
 static const float *add_residual(const textgen_network *network, float *sum, const float *output,
                                  const float *input, size_t count) {
     const size_t values = count * (size_t)network->padded_units;
-    size_t i;
-    for (i = 0; i < values; i++) {
+    for (size_t i = 0; i < values; i++) {
         sum[i] = output[i] + input[i];
     }
     return sum;
@@ -76,8 +124,7 @@ static const float *add_residual(const textgen_network *network, float *sum, con
 const float *textgen_forward_features(const textgen_network *network, textgen_slots *slots,
                                       const int64_t *tokens, size_t count) {
     const float *input = embed(network, slots, tokens, count);
-    size_t layer;
-    for (layer = 0; layer < network->layer_count; layer++) {
+    for (size_t layer = 0; layer < network->layer_count; layer++) {
         const float *output = run_layer(network, slots, layer, input, count);
         if (network->residual[layer]) {
             float *sum = output == slots->scratch ? slots->scratch : slots->outputs;
@@ -93,7 +140,7 @@ void textgen_forward_logits(const textgen_network *network, const textgen_slots 
                             size_t count, bool masked) {
     const textgen_packed_layer *layer = masked ? &network->masked_output_layer : &network->output_layer;
     if (network->bits == 8) {
-        textgen_int8_logits(network, slots, features, count, masked);
+        run_int8_output(network, slots, features, count, masked);
     } else {
         network->kernels->linear(layer, features, slots->logits, (ptrdiff_t)count);
     }
@@ -103,13 +150,12 @@ void textgen_forward(const textgen_network *network, const int64_t *tokens, size
                      float *state, size_t logit_steps, float *logits, void *workspace) {
     textgen_slots slots = textgen_slots_find(network, workspace, batch, logit_steps);
     const size_t width = (size_t)network->padded_units, padded = (size_t)network->padded_vocabulary;
-    size_t i;
-    for (i = 0; i < batch; i++) {
+    for (size_t i = 0; i < batch; i++) {
         textgen_slot_load(network, &slots, state, batch, i, i);
     }
     /* The output layer runs once for all features: with a large vocabulary, most of the time is spent on
      * loading its weights. */
-    for (i = 0; i < time; i++) {
+    for (size_t i = 0; i < time; i++) {
         const float *features = textgen_forward_features(network, &slots, tokens + i * batch, batch);
         if (i + logit_steps >= time) {
             memcpy(slots.features + (i + logit_steps - time) * batch * width, features,
@@ -117,11 +163,11 @@ void textgen_forward(const textgen_network *network, const int64_t *tokens, size
         }
     }
     textgen_forward_logits(network, &slots, slots.features, logit_steps * batch, false);
-    for (i = 0; i < logit_steps * batch; i++) {
+    for (size_t i = 0; i < logit_steps * batch; i++) {
         memcpy(logits + i * network->vocabulary, slots.logits + i * padded,
                network->vocabulary * sizeof(float));
     }
-    for (i = 0; i < batch; i++) {
+    for (size_t i = 0; i < batch; i++) {
         textgen_slot_store(network, &slots, state, batch, i, i);
     }
 }

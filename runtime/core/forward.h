@@ -1,8 +1,51 @@
-/* Runs a network forward for several lanes. */
+/* Runs a network for several lanes, in its working memory: padded state, logits and temporary arrays. */
 #ifndef TEXTGEN_FORWARD_H
 #define TEXTGEN_FORWARD_H
 
-#include "slots.h"
+#include "pack.h"
+
+/* Pointers to the parts of the memory. Each running lane occupies one slot; running lanes come first. */
+typedef struct {
+    size_t count;              /* number of slots */
+    double *probabilities;     /* temporary, [2][vocabulary] */
+    double *sampling;          /* temporary, for textgen_sampler_scratch(vocabulary) elements */
+    float *masked;             /* [vocabulary], the logits of one lane after its constraint */
+    const float **gate_inputs; /* [slots], see textgen_kernels */
+    int64_t *tokens;           /* [slots] */
+    size_t *lanes;             /* [slots], the index of the lane in each slot */
+    float *state;              /* the arrays one after the other, each [rows][slots][width] */
+    size_t step;               /* the number of steps since the slots were found */
+    float *scratch;            /* [slots][padded units] */
+    float *outputs;            /* of a layer, if not part of the state: [slots][padded units] */
+    float *embedded;           /* [slots][embedding size] */
+    uint8_t *inputs; /* 8-bit weights: rounded inputs, [logit_steps][slots][units] or [slots][embedding size] */
+    uint8_t *hidden; /* 8-bit weights: a rounded hidden state, [slots][padded units] */
+    float *input_scales; /* 8-bit weights: [slots], of `inputs` */
+    float *features;     /* outputs of the last layer, [logit_steps][slots][padded units] */
+    float *logits;       /* [logit_steps][slots][padded vocabulary] */
+    size_t bytes;
+} textgen_slots;
+
+/* Return the size in bytes. logit_steps: for how many time steps features and logits are stored. */
+size_t textgen_slots_size(const textgen_network *network, size_t lanes, size_t logit_steps);
+
+/* Find the parts in memory of that size, aligned as malloc aligns it. Nothing is kept there between calls. */
+textgen_slots textgen_slots_find(const textgen_network *network, void *workspace, size_t lanes,
+                                 size_t logit_steps);
+
+/* Copy the state of one lane to or from a slot. state: the arrays of all lanes one after the other, each
+ * [rows][batch][units]. Load all lanes before the first step. */
+void textgen_slot_load(const textgen_network *network, const textgen_slots *slots, const float *state,
+                       size_t batch, size_t lane, size_t slot);
+void textgen_slot_store(const textgen_network *network, const textgen_slots *slots, float *state, size_t batch,
+                        size_t lane, size_t slot);
+
+/* Return a row of a state array, [slots][width]. The rows of a convolution's inputs rotate: row 0 is the oldest
+ * one. */
+float *textgen_slot_row(const textgen_network *network, const textgen_slots *slots, size_t array, size_t row);
+
+/* Copy the state and the logits of one slot to another. */
+void textgen_slot_move(const textgen_network *network, const textgen_slots *slots, size_t from, size_t to);
 
 /* Run the network over `time` tokens of each lane.
  *

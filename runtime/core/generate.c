@@ -72,8 +72,7 @@ static size_t end_lanes(const loop *run, size_t running) {
 static double sum_entropies(const loop *run, size_t running) {
     const textgen_slots *slots = run->slots;
     double bits = 0.0;
-    size_t slot;
-    for (slot = 0; slot < running; slot++) {
+    for (size_t slot = 0; slot < running; slot++) {
         bits += textgen_lane_entropy(run->shape, &run->lanes[slots->lanes[slot]], logits_of(run, slot),
                                      slots->masked, slots->sampling);
     }
@@ -89,8 +88,8 @@ static void forward(const loop *run, size_t running) {
 /* See textgen_generate_tokens. Each lane has a slot. */
 static void run_lanes(const loop *run, size_t count, int64_t steps, textgen_measurements *measurements) {
     int64_t start = 0, drawn = 0;
-    size_t running = 0, i;
-    for (i = 0; i < count; i++) {
+    size_t running = 0;
+    for (size_t i = 0; i < count; i++) {
         textgen_lane_begin(run->shape, &run->lanes[i]);
         if (run->lanes[i].ending == TEXTGEN_CONTINUES) {
             run->slots->lanes[running] = i;
@@ -123,10 +122,10 @@ static void run_lanes(const loop *run, size_t count, int64_t steps, textgen_meas
         }
         running = end_lanes(run, running);
     }
-    for (i = 0; i < running; i++) {
+    for (size_t i = 0; i < running; i++) {
         store_lane(run, i);
     }
-    for (i = 0; i < count; i++) {
+    for (size_t i = 0; i < count; i++) {
         textgen_lane_finish(run->shape, &run->lanes[i]);
     }
 }
@@ -135,8 +134,7 @@ void textgen_generate_tokens(const textgen_network *network, const textgen_shape
                              textgen_lane_call *lanes, size_t count, int64_t steps, void *workspace,
                              textgen_measurements *measurements) {
     const size_t at_once = TEXTGEN_LANES(count);
-    size_t i;
-    for (i = 0; i < count; i += at_once) {
+    for (size_t i = 0; i < count; i += at_once) {
         textgen_slots slots = textgen_slots_find(network, workspace, at_once, 1);
         const loop run = {network, shape, &slots, lanes + i};
         run_lanes(&run, at_once, steps, measurements);

@@ -26,6 +26,9 @@ typedef struct {
     const char *text;
 } textgen_node_pattern;
 
+/* Fail with TEXTGEN_UNKNOWN_GRAPH. */
+int32_t textgen_unknown_graph(const textgen_graph *graph, const char *what);
+
 /* Index a graph. Fails if two tensors have the same name, or a value has two producers. The caller calls
  * textgen_graph_free, even after a failure. */
 int32_t textgen_graph_create(const textgen_onnx *file, textgen_graph *graph, const textgen_error *error);

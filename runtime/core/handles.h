@@ -88,10 +88,21 @@ typedef struct {
 } textgen_workspace_parts;
 textgen_workspace_parts textgen_workspace_find(void *workspace, size_t lanes);
 
-enum { TEXTGEN_CALLER_ALIGNMENT = 8 };
-/* Check memory that a caller provides. `needed` is in bytes, or 0 if it exceeds a size_t. */
+/* Check what a caller passes: a pointer that must not be NULL, data that is read, and memory that is used, of
+ * `needed` bytes, or 0 if they exceed a size_t. */
+int32_t textgen_check_pointer(const void *pointer, const char *name, const textgen_error *error);
+int32_t textgen_check_data(const void *data, size_t size, const char *name, const char *size_name,
+                           const textgen_error *error);
 int32_t textgen_check_memory(const void *memory, size_t size, size_t needed, const char *name,
                              const textgen_error *error);
+
+/* Find zeros for an object of `size` bytes, at the start of the caller's memory or on the heap. arena: only its
+ * `memory` and `size` are set. */
+int32_t textgen_find_place(textgen_arena *arena, size_t size, const char *name, void **place,
+                           const textgen_error *error);
+
+/* Fail because the memory of an arena is too small. */
+int32_t textgen_too_small(const textgen_arena *arena, const textgen_error *error);
 
 /* Return an ending as a reason of textgen.h. */
 int32_t textgen_public_ending(const textgen_text *text, int64_t ending);

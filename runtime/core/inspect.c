@@ -5,7 +5,7 @@
 
 int64_t textgen_model_get_token(const textgen_model *model, const char *symbol, size_t size) {
     const textgen_view view = {(const unsigned char *)symbol, size};
-    return model && symbol && size ? textgen_vocabulary_token(model->vocabulary, view) : -1;
+    return model && symbol && size ? textgen_symbols_find(&model->vocabulary->symbols, view) : -1;
 }
 
 size_t textgen_model_get_symbol(const textgen_model *model, int64_t token, char *symbol) {
@@ -40,17 +40,11 @@ int32_t textgen_stream_score(textgen_stream *stream, const char *text, size_t si
                              size_t capacity, size_t *count, char *error, size_t error_size) {
     const textgen_error message = {error, error_size};
     textgen_encoder encoder = {text, size, 0};
-    int64_t tokens;
-    if (!stream || !logprobs || !count) {
-        return textgen_fail(&message, TEXTGEN_INVALID_ARGUMENT, "%s is NULL",
-                            !stream    ? "stream"
-                            : logprobs ? "count"
-                                       : "logprobs");
-    }
-    if (textgen_check_fed(stream, &message) < 0) {
-        return TEXTGEN_NO_PROMPT;
-    }
-    tokens = textgen_stream_check_text(stream, text, size, &message);
+    TEXTGEN_TRY(textgen_check_pointer(stream, "stream", &message));
+    TEXTGEN_TRY(textgen_check_pointer(logprobs, "logprobs", &message));
+    TEXTGEN_TRY(textgen_check_pointer(count, "count", &message));
+    TEXTGEN_TRY(textgen_check_fed(stream, &message));
+    const int64_t tokens = textgen_stream_check_text(stream, text, size, &message);
     if (tokens < 0) {
         return (int32_t)tokens;
     }
@@ -91,8 +85,7 @@ static void sink(textgen_next_token *heap, size_t count, size_t place, textgen_n
 /* Write the likeliest of all tokens, in order. count: at most the vocabulary size. */
 static void choose_likeliest(const double *probabilities, const double *draw_probabilities, size_t vocabulary,
                              textgen_next_token *tokens, size_t count) {
-    size_t i, place;
-    for (i = 0; i < vocabulary; i++) {
+    for (size_t i = 0; i < vocabulary; i++) {
         const textgen_next_token next = {(int64_t)i, probabilities[i], draw_probabilities[i]};
         if (i >= count) {
             if (is_likelier(&next, &tokens[0])) {
@@ -101,11 +94,11 @@ static void choose_likeliest(const double *probabilities, const double *draw_pro
             continue;
         }
         tokens[i] = next;
-        for (place = i + 1 == count ? count / 2 : 0; place > 0; place--) {
+        for (size_t place = i + 1 == count ? count / 2 : 0; place > 0; place--) {
             sink(tokens, count, place - 1, tokens[place - 1]);
         }
     }
-    for (i = count; i > 1; i--) {
+    for (size_t i = count; i > 1; i--) {
         const textgen_next_token last = tokens[i - 1];
         tokens[i - 1] = tokens[0];
         sink(tokens, i - 1, 0, last);
@@ -115,29 +108,20 @@ static void choose_likeliest(const double *probabilities, const double *draw_pro
 int32_t textgen_stream_next(textgen_stream *stream, textgen_next_token *tokens, size_t count, size_t *written,
                             char *error, size_t error_size) {
     const textgen_error message = {error, error_size};
-    const textgen_shape *shape;
-    textgen_text *text;
-    textgen_slots slots;
     double *probabilities[2];
     int64_t result = 0;
-    int i;
-    if (!stream || !tokens || !written) {
-        return textgen_fail(&message, TEXTGEN_INVALID_ARGUMENT, "%s is NULL",
-                            !stream  ? "stream"
-                            : tokens ? "written"
-                                     : "tokens");
-    }
-    if (textgen_check_fed(stream, &message) < 0) {
-        return TEXTGEN_NO_PROMPT;
-    }
-    shape = &stream->model->shape;
-    text = textgen_stream_text(stream);
+    TEXTGEN_TRY(textgen_check_pointer(stream, "stream", &message));
+    TEXTGEN_TRY(textgen_check_pointer(tokens, "tokens", &message));
+    TEXTGEN_TRY(textgen_check_pointer(written, "written", &message));
+    TEXTGEN_TRY(textgen_check_fed(stream, &message));
+    const textgen_shape *shape = &stream->model->shape;
+    textgen_text *text = textgen_stream_text(stream);
     if (textgen_text_is_complete(text)) {
         *written = 0;
         return TEXTGEN_OK;
     }
-    slots = slots_of(stream);
-    for (i = 0; i < 2 && result == 0; i++) {
+    const textgen_slots slots = slots_of(stream);
+    for (int i = 0; i < 2 && result == 0; i++) {
         probabilities[i] = slots.probabilities + (size_t)i * shape->vocabulary;
         result = textgen_text_probabilities(shape, text, textgen_stream_guide(stream), i == 1, probabilities[i],
                                             slots.masked, slots.sampling);

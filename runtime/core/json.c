@@ -3,6 +3,8 @@
 #include "json_scan.h"
 #include "utf8.h"
 
+#include <string.h>
+
 static bool read_value(textgen_json_cursor *at, textgen_json *value) {
     textgen_json_skip_space(at);
     const unsigned char *start = at->next;
@@ -11,31 +13,14 @@ static bool read_value(textgen_json_cursor *at, textgen_json *value) {
     }
     value->outer.data = value->text.data = start;
     value->outer.size = value->text.size = (size_t)(at->next - start);
-    switch (*start) {
-    case 'n':
-        value->kind = TEXTGEN_JSON_NULL;
-        return true;
-    case 'f':
-        value->kind = TEXTGEN_JSON_FALSE;
-        return true;
-    case 't':
-        value->kind = TEXTGEN_JSON_TRUE;
-        return true;
-    case '"':
-        value->kind = TEXTGEN_JSON_STRING;
-        break;
-    case '[':
-        value->kind = TEXTGEN_JSON_ARRAY;
-        break;
-    case '{':
-        value->kind = TEXTGEN_JSON_OBJECT;
-        break;
-    default:
-        value->kind = TEXTGEN_JSON_NUMBER;
-        return true;
+    /* In the order of the kinds; other numbers begin with another digit, or with a sign. */
+    static const char firsts[] = "nft0\"[{";
+    const char *found = strchr(firsts, *start);
+    value->kind = found ? (textgen_json_kind)(found - firsts) : TEXTGEN_JSON_NUMBER;
+    if (value->kind >= TEXTGEN_JSON_STRING) {
+        value->text.data++;
+        value->text.size -= 2;
     }
-    value->text.data++;
-    value->text.size -= 2;
     return true;
 }
 
@@ -81,6 +66,38 @@ bool textgen_json_member(textgen_view *members, textgen_json *key, textgen_json 
     return found;
 }
 
+bool textgen_json_members(const textgen_json *object, const char *const *names, size_t count,
+                          textgen_json *values) {
+    const bool is_object = object->kind == TEXTGEN_JSON_OBJECT;
+    bool known = is_object;
+    textgen_view members = object->text;
+    textgen_json key, value;
+    for (size_t i = 0; i < count; i++) {
+        values[i] = (textgen_json){TEXTGEN_JSON_NULL, {NULL, 0}, {NULL, 0}};
+    }
+    while (is_object && textgen_json_member(&members, &key, &value)) {
+        bool found = false;
+        for (size_t i = 0; i < count; i++) {
+            if (textgen_json_is(&key, names[i])) {
+                values[i] = value;
+                found = true;
+            }
+        }
+        known = known && found;
+    }
+    return known;
+}
+
+size_t textgen_json_count(const textgen_json *array) {
+    textgen_view items = array->text;
+    textgen_json item;
+    size_t count = 0;
+    while (array->kind == TEXTGEN_JSON_ARRAY && textgen_json_item(&items, &item)) {
+        count++;
+    }
+    return count;
+}
+
 int32_t textgen_json_character(textgen_view *string) {
     if (string->size == 0) {
         return -1;
@@ -104,8 +121,8 @@ bool textgen_json_utf8(const textgen_json *value, char *text, size_t *size) {
         return false;
     }
     textgen_view rest = value->text;
-    int32_t character;
     *size = 0;
+    int32_t character;
     while ((character = textgen_json_character(&rest)) >= 0) {
         if (character >= 0xD800 && character < 0xE000) {
             return false;
@@ -154,7 +171,7 @@ const char *textgen_json_quote(const textgen_json *value, char buffer[TEXTGEN_QU
     textgen_view rest = value->text;
     textgen_view text = {(const unsigned char *)decoded, 0};
     int32_t character;
-    while (text.size + TEXTGEN_UTF8_BYTES <= sizeof(decoded) &&
+    while (text.size + TEXTGEN_UTF8_BYTES <= sizeof decoded &&
            (character = textgen_json_character(&rest)) >= 0) {
         text.size += textgen_utf8_write((uint32_t)character, decoded + text.size);
     }

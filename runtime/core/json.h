@@ -13,6 +13,7 @@ enum {
     TEXTGEN_JSON_DIGITS = 4300 /* of an integer; Python's limit */
 };
 
+/* read_value in json.c depends on the order. */
 typedef enum {
     TEXTGEN_JSON_NULL,
     TEXTGEN_JSON_FALSE,
@@ -37,6 +38,15 @@ bool textgen_json_item(textgen_view *items, textgen_json *value);
 
 /* Remove the next member from `members`, the text of an object. Return false at the end. */
 bool textgen_json_member(textgen_view *members, textgen_json *key, textgen_json *value);
+
+/* Find the members of an object by their names. values: [count]; a missing one becomes null, with a text of
+ * NULL, and of a repeated one the last value counts. Return whether the value is an object without other
+ * members. */
+bool textgen_json_members(const textgen_json *object, const char *const *names, size_t count,
+                          textgen_json *values);
+
+/* Return the number of items of an array, or 0 for any other value. */
+size_t textgen_json_count(const textgen_json *array);
 
 /* Remove the next character from `string`, the text of a string. Return it, or -1 at the end. Lone surrogates
  * are returned unchanged. */

@@ -60,7 +60,7 @@ int32_t textgen_json_escape(textgen_json_cursor *at) {
     const unsigned char letter = *at->next++;
     if (letter != 'u') {
         const char *found = letter == '\0' ? NULL : strchr(letters, letter);
-        return found == NULL ? -1 : meanings[found - letters];
+        return found ? meanings[found - letters] : -1;
     }
     const int32_t unit = code_unit(at);
     if (unit >= 0xD800 && unit < 0xDC00) {
@@ -108,7 +108,7 @@ static bool is_finite(textgen_view digits, textgen_view fraction, int64_t expone
         "207096330286416692887910946555547851940402630657488671505820681908902000708383676273854845817711"
         "531764475730270069855571366959622842914819860834936475292719074168444365510704342711559699508093"
         "042880177904174497792";
-    enum { MAX_POWER = 308, COMPARED = sizeof(too_large) - 1 };
+    enum { MAX_POWER = 308, COMPARED = sizeof too_large - 1 };
     size_t zeros = 0;
     if (digits.data[0] == '0') {
         while (zeros < fraction.size && fraction.data[zeros] == '0') {

@@ -6,7 +6,6 @@ void textgen_lane_begin(const textgen_shape *shape, textgen_lane_call *lane) {
     textgen_text *text = lane->text;
     const textgen_text_parts parts = textgen_text_find(shape, text);
     const textgen_constraint *constraint = lane->guide.constraint;
-    int64_t i;
     lane->sampler.parameters = text->parameters;
     lane->sampler.rng = text->rng;
     lane->sampler.exp64 = shape->exp64;
@@ -19,7 +18,7 @@ void textgen_lane_begin(const textgen_shape *shape, textgen_lane_call *lane) {
     }
     lane->stop_state = textgen_text_stop_state(shape, text, lane->guide.stops);
     lane->held = text->held;
-    for (i = 0; i < lane->held; i++) {
+    for (int64_t i = 0; i < lane->held; i++) {
         lane->tokens[i] = parts.held[i];
     }
     lane->generated = lane->stop_length = 0;
@@ -60,11 +59,11 @@ static const float *allowed_logits(const textgen_shape *shape, const textgen_lan
 /* Move the constraint to the state after a token. Return the ending if it forbids the token. */
 static int64_t constrain(textgen_lane_call *lane, int64_t token, int64_t end) {
     const textgen_constraint *constraint = lane->guide.constraint;
-    int64_t *state = &lane->text->constraint_state, next;
+    int64_t *state = &lane->text->constraint_state;
     if (!constraint || (token == end && textgen_constraint_accepting(constraint, *state))) {
         return TEXTGEN_CONTINUES;
     }
-    next = textgen_constraint_next(constraint, *state, token, remaining(lane));
+    const int64_t next = textgen_constraint_next(constraint, *state, token, remaining(lane));
     if (next < 0) {
         return textgen_constraint_accepting(constraint, *state) ? TEXTGEN_CONSTRAINT_END : TEXTGEN_MISMATCH;
     }
@@ -163,8 +162,7 @@ double textgen_lane_entropy(const textgen_shape *shape, const textgen_lane_call 
 
 /* The limits of the second byte are those of the Unicode Standard, table 3-7. */
 int64_t textgen_incomplete_bytes(const int64_t *tokens, int64_t count) {
-    int64_t size;
-    for (size = 1; size <= 3 && size <= count; size++) {
+    for (int64_t size = 1; size <= 3 && size <= count; size++) {
         const int64_t *bytes = tokens + count - size;
         const int64_t first = bytes[0];
         if (first < 0x80 || first > 0xBF) {
@@ -192,7 +190,6 @@ void textgen_lane_finish(const textgen_shape *shape, textgen_lane_call *lane) {
     textgen_text *text = lane->text;
     int32_t *held = textgen_text_find(shape, text).held;
     const int64_t count = lane->held + lane->generated;
-    int64_t i;
     text->rng = lane->sampler.rng;
     text->drawn += lane->generated;
     text->ending = lane->ending > 0 && lane->ending != TEXTGEN_MISMATCH ? lane->ending : TEXTGEN_CONTINUES;
@@ -204,7 +201,7 @@ void textgen_lane_finish(const textgen_shape *shape, textgen_lane_call *lane) {
     }
     text->held = undecided(shape, lane, count);
     lane->decided = count - text->held;
-    for (i = 0; i < text->held; i++) {
+    for (int64_t i = 0; i < text->held; i++) {
         held[i] = (int32_t)lane->tokens[lane->decided + i];
     }
 }

@@ -18,12 +18,11 @@ textgen_workspace_parts textgen_workspace_find(void *workspace, size_t lanes) {
 
 size_t textgen_workspace_size(const textgen_model *model, size_t lanes) {
     const size_t lane_bytes = TEXTGEN_LANE_TOKENS * sizeof(int64_t) + sizeof(textgen_lane_call);
-    size_t slot_bytes;
     if (!model || !lanes) {
         return 0;
     }
     /* Slots for several lanes need no more bytes per lane than slots for one. */
-    slot_bytes = textgen_slots_size(model->network, 1, 1);
+    const size_t slot_bytes = textgen_slots_size(model->network, 1, 1);
     if (lanes > MAX_BYTES / (slot_bytes + lane_bytes)) {
         return 0;
     }
@@ -31,7 +30,7 @@ size_t textgen_workspace_size(const textgen_model *model, size_t lanes) {
 }
 
 size_t textgen_stream_text_size(const textgen_stream *stream, size_t length) {
-    const size_t symbol_bytes = stream ? textgen_vocabulary_symbol_bytes(stream->model->vocabulary) : 0;
+    const size_t symbol_bytes = stream ? stream->model->vocabulary->symbols.longest : 0;
     const size_t held = stream ? (size_t)textgen_stream_text(stream)->held : 0;
     return stream && length <= MAX_BYTES / (symbol_bytes + 1) - held ? (held + length) * symbol_bytes + 1 : 0;
 }
@@ -42,24 +41,19 @@ static textgen_lane *lane_at(textgen_lane *lanes, size_t index) {
 }
 
 static void release_lanes(textgen_lane *lanes, size_t count) {
-    size_t i;
-    for (i = 0; i < count; i++) {
+    for (size_t i = 0; i < count; i++) {
         lane_at(lanes, i)->stream->claimed = false;
     }
 }
 
 static int32_t check_lane(const textgen_lane *lane, const textgen_error *error) {
     const textgen_stream *stream = lane->stream;
-    const textgen_constraint *constraint;
-    const textgen_text *text;
-    size_t needed;
-    if (!stream || !lane->text) {
-        return textgen_fail(error, TEXTGEN_INVALID_ARGUMENT, "%s is NULL", stream ? "text" : "stream");
-    }
+    TEXTGEN_TRY(textgen_check_pointer(stream, "stream", error));
+    TEXTGEN_TRY(textgen_check_pointer(lane->text, "text", error));
     if (!lane->length) {
         return textgen_fail(error, TEXTGEN_INVALID_ARGUMENT, "length must be 1 or more, not 0");
     }
-    needed = textgen_stream_text_size(stream, lane->length);
+    const size_t needed = textgen_stream_text_size(stream, lane->length);
     if (!needed) {
         return textgen_fail(error, TEXTGEN_INVALID_ARGUMENT, "length is %zu, which is too large", lane->length);
     }
@@ -67,11 +61,9 @@ static int32_t check_lane(const textgen_lane *lane, const textgen_error *error) 
         return textgen_fail(error, TEXTGEN_BUFFER_TOO_SMALL, "text has %zu bytes; %zu are needed", lane->size,
                             needed);
     }
-    if (textgen_check_fed(stream, error) < 0) {
-        return TEXTGEN_NO_PROMPT;
-    }
-    text = textgen_stream_text(stream);
-    constraint = stream->constraint;
+    TEXTGEN_TRY(textgen_check_fed(stream, error));
+    const textgen_text *text = textgen_stream_text(stream);
+    const textgen_constraint *constraint = stream->constraint;
     if (lane->finish && constraint && !textgen_text_is_complete(text) &&
         constraint->distance[text->constraint_state] > (int64_t)lane->length) {
         return textgen_fail(error, TEXTGEN_INVALID_ARGUMENT,
@@ -84,14 +76,9 @@ static int32_t check_lane(const textgen_lane *lane, const textgen_error *error) 
 /* Check a lane against the first one, and mark its stream as in use by this call. */
 static int32_t claim_lane(textgen_lane *lane, const textgen_lane *first, const textgen_error *error) {
     textgen_lane known;
-    int32_t result = textgen_read_struct(lane, TEXTGEN_FIELDS_END(textgen_lane, ending), &known, sizeof known,
-                                         "textgen_lane", error);
-    if (result == TEXTGEN_OK) {
-        result = check_lane(&known, error);
-    }
-    if (result < 0) {
-        return result;
-    }
+    TEXTGEN_TRY(textgen_read_struct(lane, TEXTGEN_FIELDS_END(textgen_lane, ending), &known, sizeof known,
+                                    "textgen_lane", error));
+    TEXTGEN_TRY(check_lane(&known, error));
     if (known.struct_size != first->struct_size) {
         return textgen_fail(error, TEXTGEN_INVALID_ARGUMENT, "struct_size is %zu, but it is %zu in lane 0",
                             known.struct_size, first->struct_size);
@@ -111,8 +98,7 @@ static int32_t claim_lane(textgen_lane *lane, const textgen_lane *first, const t
 static int32_t claim_lanes(textgen_lane *lanes, size_t count, const textgen_error *error) {
     char text[MESSAGE_SIZE];
     const textgen_error message = {text, sizeof text};
-    size_t i;
-    for (i = 0; i < count; i++) {
+    for (size_t i = 0; i < count; i++) {
         const int32_t result = claim_lane(lane_at(lanes, i), lanes, &message);
         if (result < 0) {
             release_lanes(lanes, i);
@@ -129,8 +115,8 @@ static bool is_running(const textgen_lane *lane) {
 
 /* Prepare the lanes that still run, in order. Return their number. */
 static size_t begin_chunk(textgen_lane *lanes, size_t count, const textgen_workspace_parts *workspace) {
-    size_t active = 0, i;
-    for (i = 0; i < count; i++) {
+    size_t active = 0;
+    for (size_t i = 0; i < count; i++) {
         textgen_lane *lane = lane_at(lanes, i);
         if (is_running(lane)) {
             textgen_lane_call *call = &workspace->lanes[active];
@@ -151,8 +137,7 @@ static size_t begin_chunk(textgen_lane *lanes, size_t count, const textgen_works
 
 static void write_tokens(textgen_lane *lane, const int64_t *tokens, int64_t count) {
     const textgen_vocabulary *vocabulary = lane->stream->model->vocabulary;
-    int64_t i;
-    for (i = 0; i < count; i++) {
+    for (int64_t i = 0; i < count; i++) {
         lane->written += textgen_decode_token(vocabulary, tokens[i], lane->text + lane->written);
     }
     lane->text[lane->written] = '\0';
@@ -162,8 +147,7 @@ static void write_tokens(textgen_lane *lane, const int64_t *tokens, int64_t coun
 static void write_held(textgen_lane *lane) {
     textgen_text *text = textgen_stream_text(lane->stream);
     const int32_t *held = textgen_text_find(&lane->stream->model->shape, text).held;
-    int64_t i;
-    for (i = 0; i < text->held; i++) {
+    for (int64_t i = 0; i < text->held; i++) {
         const int64_t token = held[i];
         write_tokens(lane, &token, 1);
     }
@@ -173,8 +157,7 @@ static void write_held(textgen_lane *lane) {
 /* Decode the decided tokens, and end the lanes that are complete or failed. */
 static void end_chunk(textgen_lane *lanes, size_t count, const textgen_workspace_parts *workspace) {
     const textgen_lane_call *call = workspace->lanes;
-    size_t i;
-    for (i = 0; i < count; i++) {
+    for (size_t i = 0; i < count; i++) {
         textgen_lane *lane = lane_at(lanes, i);
         if (!is_running(lane)) {
             continue;
@@ -198,8 +181,7 @@ static void end_chunk(textgen_lane *lanes, size_t count, const textgen_workspace
 static void run_lanes(textgen_lane *lanes, size_t count, void *workspace) {
     const textgen_model *model = lanes->stream->model;
     const textgen_workspace_parts parts = textgen_workspace_find(workspace, count);
-    size_t active, i;
-    for (i = 0; i < count; i++) {
+    for (size_t i = 0; i < count; i++) {
         textgen_lane *lane = lane_at(lanes, i);
         lane->written = lane->drawn = 0;
         lane->text[0] = '\0';
@@ -207,6 +189,7 @@ static void run_lanes(textgen_lane *lanes, size_t count, void *workspace) {
         lane->ending = TEXTGEN_CONTINUES;
         lane->stream->sampler_error = 0;
     }
+    size_t active;
     while ((active = begin_chunk(lanes, count, &parts)) > 0) {
         textgen_generate_tokens(model->network, &model->shape, parts.lanes, active, TEXTGEN_CHUNK, parts.slots,
                                 NULL);
@@ -218,24 +201,19 @@ static void run_lanes(textgen_lane *lanes, size_t count, void *workspace) {
 int32_t textgen_generate(textgen_lane *lanes, size_t count, void *workspace, size_t workspace_size, char *error,
                          size_t error_size) {
     const textgen_error message = {error, error_size};
-    size_t needed, i;
-    int32_t result;
-    if (!lanes || !count) {
-        return textgen_fail(&message, TEXTGEN_INVALID_ARGUMENT,
-                            lanes ? "count must be 1 or more, not 0" : "lanes is NULL");
+    TEXTGEN_TRY(textgen_check_pointer(lanes, "lanes", &message));
+    if (!count) {
+        return textgen_fail(&message, TEXTGEN_INVALID_ARGUMENT, "count must be 1 or more, not 0");
     }
-    result = claim_lanes(lanes, count, &message);
-    if (result < 0) {
-        return result;
-    }
-    needed = textgen_workspace_size(lanes->stream->model, count);
-    result = textgen_check_memory(workspace, workspace_size, needed, "workspace", &message);
+    TEXTGEN_TRY(claim_lanes(lanes, count, &message));
+    const size_t needed = textgen_workspace_size(lanes->stream->model, count);
+    const int32_t result = textgen_check_memory(workspace, workspace_size, needed, "workspace", &message);
     if (result < 0) {
         release_lanes(lanes, count);
         return result;
     }
     run_lanes(lanes, count, workspace);
-    for (i = 0; i < count; i++) {
+    for (size_t i = 0; i < count; i++) {
         const textgen_lane *lane = lane_at(lanes, i);
         if (lane->result < 0) {
             const char *reason = textgen_sampler_error_text(lane->stream->sampler_error);
@@ -250,15 +228,11 @@ int32_t textgen_stream_generate(textgen_stream *stream, size_t length, char *tex
                                 char *error, size_t error_size) {
     const textgen_error message = {error, error_size};
     textgen_lane lane = TEXTGEN_LANE_DEFAULT;
-    int32_t result;
     lane.stream = stream;
     lane.length = length;
     lane.text = text;
     lane.size = size;
-    result = check_lane(&lane, &message);
-    if (result < 0) {
-        return result;
-    }
+    TEXTGEN_TRY(check_lane(&lane, &message));
     run_lanes(&lane, 1, textgen_stream_workspace(stream));
     if (written) {
         *written = lane.written;
@@ -273,9 +247,8 @@ int32_t textgen_stream_finish(textgen_stream *stream, char *text, size_t size, s
                               size_t error_size) {
     const textgen_error message = {error, error_size};
     textgen_lane lane = TEXTGEN_LANE_DEFAULT;
-    if (!stream || !text) {
-        return textgen_fail(&message, TEXTGEN_INVALID_ARGUMENT, "%s is NULL", stream ? "text" : "stream");
-    }
+    TEXTGEN_TRY(textgen_check_pointer(stream, "stream", &message));
+    TEXTGEN_TRY(textgen_check_pointer(text, "text", &message));
     if (size < textgen_stream_text_size(stream, 0)) {
         return textgen_fail(&message, TEXTGEN_BUFFER_TOO_SMALL, "text has %zu bytes; %zu are needed", size,
                             textgen_stream_text_size(stream, 0));

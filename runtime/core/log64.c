@@ -25,28 +25,28 @@ static double times(double a, double b) {
  * and 2s = f - f^2/2 + s * f^2/2, in which only small terms are rounded (as in FreeBSD's msun library). */
 double textgen_log64(double x) {
     const uint64_t sqrt_half = 0x3FE6A09E667F3BCD;
-    double f, s, square, half, rest = 0.0, divisor, n = 0.0;
-    uint64_t bits;
-    int64_t exponent;
+    double rest = 0.0, n = 0.0;
     if (x < 2.2250738585072014e-308) {
         x *= 18014398509481984.0; /* 2^54: a subnormal number becomes normal */
         n = -54.0;
     }
+    uint64_t bits;
     memcpy(&bits, &x, sizeof bits);
-    exponent = (int64_t)((bits - sqrt_half) >> 52);
+    int64_t exponent = (int64_t)((bits - sqrt_half) >> 52);
     /* Below sqrt(1/2) the difference wraps around. */
     exponent = exponent >= 2048 ? exponent - 4096 : exponent;
     n += (double)exponent;
     bits -= (uint64_t)exponent << 52;
+    double f;
     memcpy(&f, &bits, sizeof f);
     f -= 1.0;
-    s = f / (2.0 + f);
-    square = times(s, s);
-    for (divisor = 21.0; divisor > 1.0; divisor -= 2.0) {
+    const double s = f / (2.0 + f);
+    const double square = times(s, s);
+    for (double divisor = 21.0; divisor > 1.0; divisor -= 2.0) {
         rest = 2.0 / divisor + times(rest, square);
     }
     rest = times(rest, square);
-    half = times(0.5 * f, f);
+    const double half = times(0.5 * f, f);
     rest = times(s, half + rest) + times(n, LN2_LOW);
     return times(n, LN2_HIGH) - ((half - rest) - f);
 }

@@ -2,10 +2,6 @@
 
 #include <string.h>
 
-static int32_t unknown(const textgen_graph *graph, const char *what) {
-    return textgen_fail(graph->error, TEXTGEN_UNKNOWN_GRAPH, "%s", what);
-}
-
 const char *textgen_layer_title(textgen_layer_kind kind) {
     return kind == TEXTGEN_LSTM ? "LSTM" : kind == TEXTGEN_GRU ? "GRU" : "convolution";
 }
@@ -13,41 +9,33 @@ const char *textgen_layer_title(textgen_layer_kind kind) {
 /* The number of units that the output weights declare; not checked yet. */
 static int64_t declared_units(const textgen_graph *graph, textgen_view name) {
     const textgen_tensor *tensor = textgen_tensors_find(&graph->tensors, name);
-    return tensor == NULL || tensor->dimensions == 0 ? 0 : tensor->shape[0];
+    return tensor && tensor->dimensions > 0 ? tensor->shape[0] : 0;
 }
 
 /* Match the layer that has the output `value`, with its residual connection. */
 static int32_t match_layer(const textgen_graph *graph, textgen_view value, int64_t units,
                            textgen_layer_nodes *layer) {
     const textgen_node *producer = textgen_graph_producer(graph, value), *add = NULL;
-    int32_t code = TEXTGEN_OK;
-    memset(layer, 0, sizeof(*layer));
+    memset(layer, 0, sizeof *layer);
     if (textgen_view_is(producer->type, "Add")) {
-        const textgen_node_pattern add_pattern = {.type = "Add", .inputs = 2};
-        code = textgen_graph_match_node(graph, value, &add_pattern, &add);
-        if (code != TEXTGEN_OK) {
-            return code;
-        }
+        TEXTGEN_TRY(
+            textgen_graph_match_node(graph, value, &(textgen_node_pattern){.type = "Add", .inputs = 2}, &add));
         value = add->inputs[0];
         producer = textgen_graph_producer(graph, value);
     }
-    code = producer != NULL && textgen_view_is(producer->type, "Mul")
-               ? textgen_match_conv(graph, value, layer)
-               : textgen_match_recurrent(graph, value, units, layer);
-    if (code == TEXTGEN_OK && add != NULL) {
-        layer->residual = true;
-        layer->node_count++;
-        if (!textgen_views_equal(add->inputs[1], layer->input)) {
-            return unknown(graph, "unexpected inputs of an Add node");
-        }
-    }
-    return code;
+    TEXTGEN_TRY(producer && textgen_view_is(producer->type, "Mul")
+                    ? textgen_match_conv(graph, value, layer)
+                    : textgen_match_recurrent(graph, value, units, layer));
+    layer->residual = add != NULL;
+    layer->node_count += layer->residual;
+    return add && !textgen_views_equal(add->inputs[1], layer->input)
+               ? textgen_unknown_graph(graph, "unexpected inputs of an Add node")
+               : TEXTGEN_OK;
 }
 
 static bool is_layer_output(const textgen_node *producer) {
-    return producer != NULL &&
-           (textgen_view_is(producer->type, "Squeeze") || textgen_view_is(producer->type, "Mul") ||
-            textgen_view_is(producer->type, "Add"));
+    return producer && (textgen_view_is(producer->type, "Squeeze") || textgen_view_is(producer->type, "Mul") ||
+                        textgen_view_is(producer->type, "Add"));
 }
 
 /* Match the layers, from the last to the first. `*value` is the output of the last, and becomes the input of
@@ -60,10 +48,7 @@ static int32_t match_layers(const textgen_graph *graph, int64_t units, textgen_v
         if (nodes->layer_count >= graph->file->node_count) {
             return textgen_fail(graph->error, TEXTGEN_DAMAGED_MODEL, "the graph has a cycle");
         }
-        const int32_t code = match_layer(graph, *value, units, &layer);
-        if (code != TEXTGEN_OK) {
-            return code;
-        }
+        TEXTGEN_TRY(match_layer(graph, *value, units, &layer));
         if (nodes->layer_count < TEXTGEN_MAX_LAYERS) {
             nodes->layers[nodes->layer_count] = layer;
         }
@@ -89,11 +74,11 @@ static int32_t match_layers(const textgen_graph *graph, int64_t units, textgen_v
 /* Check that all layers are of one kind, and that the first one has no residual connection. */
 static int32_t check_layers(const textgen_graph *graph, const textgen_nodes *nodes) {
     if (nodes->layers[0].residual) {
-        return unknown(graph, "the first layer has a residual connection");
+        return textgen_unknown_graph(graph, "the first layer has a residual connection");
     }
     for (size_t i = 1; i < nodes->layer_count; i++) {
         if (nodes->layers[i].kind != nodes->layers[0].kind) {
-            return unknown(graph, "the layers are of several kinds");
+            return textgen_unknown_graph(graph, "the layers are of several kinds");
         }
     }
     if (nodes->layers[0].kind == TEXTGEN_CONV && nodes->layer_count > TEXTGEN_MAX_STATE_ARRAYS) {
@@ -103,52 +88,28 @@ static int32_t check_layers(const textgen_graph *graph, const textgen_nodes *nod
     return TEXTGEN_OK;
 }
 
-/* Check that each layer reads and writes its part of the state. */
-static int32_t match_state(const textgen_graph *graph, textgen_nodes *nodes) {
-    int32_t code = textgen_match_shared_arrays(graph, nodes);
-    for (size_t i = 0; code == TEXTGEN_OK && i < nodes->layer_count; i++) {
+int32_t textgen_match_nodes(const textgen_graph *graph, textgen_nodes *nodes) {
+    const textgen_node_pattern add = {.type = "Add", .inputs = 2}, matmul = {.type = "MatMul", .inputs = 2};
+    const textgen_node_pattern gather = {.type = "Gather", .inputs = 2, .integers = {{"axis", 0}}};
+    nodes->node_count = 3;
+    TEXTGEN_TRY(textgen_graph_match_node(graph, textgen_view_of("logits"), &add, &nodes->add));
+    TEXTGEN_TRY(textgen_graph_match_node(graph, nodes->add->inputs[0], &matmul, &nodes->matmul));
+    TEXTGEN_TRY(textgen_match_weight(graph, nodes->matmul->inputs[1], 1, &nodes->output));
+    textgen_view value = nodes->matmul->inputs[0];
+    TEXTGEN_TRY(match_layers(graph, declared_units(graph, nodes->output.values), &value, nodes));
+    TEXTGEN_TRY(textgen_graph_match_node(graph, value, &gather, &nodes->gather));
+    if (!textgen_view_is(nodes->gather->inputs[1], "token") || nodes->layer_count == 0) {
+        return textgen_unknown_graph(graph, "unexpected connections of the input token");
+    }
+    TEXTGEN_TRY(check_layers(graph, nodes));
+    TEXTGEN_TRY(textgen_match_shared_arrays(graph, nodes));
+    for (size_t i = 0; i < nodes->layer_count; i++) {
         if (nodes->layers[i].kind == TEXTGEN_CONV) {
-            code = textgen_match_inputs(graph, &nodes->layers[i], i);
+            TEXTGEN_TRY(textgen_match_inputs(graph, &nodes->layers[i], i));
         }
     }
-    return code;
-}
-
-int32_t textgen_match_nodes(const textgen_graph *graph, textgen_nodes *nodes) {
-    const textgen_node_pattern add_pattern = {.type = "Add", .inputs = 2};
-    const textgen_node_pattern matmul_pattern = {.type = "MatMul", .inputs = 2};
-    const textgen_node_pattern gather_pattern = {.type = "Gather", .inputs = 2, .integers = {{"axis", 0}}};
-    textgen_view value = {NULL, 0};
-    int32_t code = textgen_graph_match_node(graph, textgen_view_of("logits"), &add_pattern, &nodes->add);
-    nodes->node_count = 3;
-    if (code == TEXTGEN_OK) {
-        code = textgen_graph_match_node(graph, nodes->add->inputs[0], &matmul_pattern, &nodes->matmul);
-    }
-    if (code == TEXTGEN_OK) {
-        code = textgen_match_weight(graph, nodes->matmul->inputs[1], 1, &nodes->output);
-    }
-    if (code == TEXTGEN_OK) {
-        value = nodes->matmul->inputs[0];
-        code = match_layers(graph, declared_units(graph, nodes->output.values), &value, nodes);
-    }
-    if (code == TEXTGEN_OK) {
-        code = textgen_graph_match_node(graph, value, &gather_pattern, &nodes->gather);
-    }
-    if (code == TEXTGEN_OK &&
-        (!textgen_view_is(nodes->gather->inputs[1], "token") || nodes->layer_count == 0)) {
-        return unknown(graph, "unexpected connections of the input token");
-    }
-    if (code == TEXTGEN_OK) {
-        code = check_layers(graph, nodes);
-    }
-    if (code == TEXTGEN_OK) {
-        code = match_state(graph, nodes);
-    }
-    if (code == TEXTGEN_OK) {
-        code = textgen_match_weights(graph, nodes);
-    }
-    if (code == TEXTGEN_OK && graph->file->node_count != nodes->node_count) {
-        return unknown(graph, "the graph has unexpected nodes");
-    }
-    return code;
+    TEXTGEN_TRY(textgen_match_weights(graph, nodes));
+    return graph->file->node_count != nodes->node_count
+               ? textgen_unknown_graph(graph, "the graph has unexpected nodes")
+               : TEXTGEN_OK;
 }

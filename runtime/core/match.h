@@ -39,7 +39,11 @@ typedef struct {
  * no two layers share one. */
 int32_t textgen_match_nodes(const textgen_graph *graph, textgen_nodes *nodes);
 
-/* The functions below are used by textgen_match_nodes and shapes.c. */
+/* Turn the nodes into layers, and check that the shapes of all weights agree. */
+int32_t textgen_shapes_describe(const textgen_graph *graph, const textgen_nodes *nodes,
+                                textgen_description *description);
+
+/* The functions below are used by these two. */
 
 /* The name of a kind of layer in error messages. */
 const char *textgen_layer_title(textgen_layer_kind kind);

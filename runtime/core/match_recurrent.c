@@ -11,15 +11,11 @@ size_t textgen_shared_array_count(textgen_layer_kind kind) {
     return kind == TEXTGEN_LSTM ? 2 : kind == TEXTGEN_GRU ? 1 : 0;
 }
 
-static int32_t unknown(const textgen_graph *graph, const char *what) {
-    return textgen_fail(graph->error, TEXTGEN_UNKNOWN_GRAPH, "%s", what);
-}
-
 /* Match the node of an LSTM or a GRU that has the output `name`. */
 static int32_t match_node(const textgen_graph *graph, textgen_view name, int64_t units,
                           textgen_layer_nodes *layer) {
     const textgen_node *found = textgen_graph_producer(graph, name);
-    const bool gru = found != NULL && textgen_view_is(found->type, "GRU");
+    const bool gru = found && textgen_view_is(found->type, "GRU");
     textgen_node_pattern pattern = {.type = gru ? "GRU" : "LSTM",
                                     .integers = {{"hidden_size", units}},
                                     .text_attribute = "direction",
@@ -31,10 +27,7 @@ static int32_t match_node(const textgen_graph *graph, textgen_view name, int64_t
     layer->kind = gru ? TEXTGEN_GRU : TEXTGEN_LSTM;
     const size_t arrays = textgen_shared_array_count(layer->kind);
     pattern.inputs = FIRST_STATE_INPUT + arrays;
-    const int32_t code = textgen_graph_match_node(graph, name, &pattern, &layer->node);
-    if (code != TEXTGEN_OK) {
-        return code;
-    }
+    TEXTGEN_TRY(textgen_graph_match_node(graph, name, &pattern, &layer->node));
     if (layer->node->output_count != 1 + arrays || !textgen_views_equal(layer->node->outputs[0], name) ||
         layer->node->inputs[SEQUENCE_LENGTHS].size > 0) {
         return textgen_fail(graph->error, TEXTGEN_UNKNOWN_GRAPH,
@@ -42,7 +35,7 @@ static int32_t match_node(const textgen_graph *graph, textgen_view name, int64_t
     }
     /* Without the attribute, a GRU has another formula. */
     return gru && !textgen_node_has_attribute(layer->node, "linear_before_reset")
-               ? unknown(graph, "a GRU node must have the attribute linear_before_reset")
+               ? textgen_unknown_graph(graph, "a GRU node must have the attribute linear_before_reset")
                : TEXTGEN_OK;
 }
 
@@ -50,20 +43,13 @@ int32_t textgen_match_recurrent(const textgen_graph *graph, textgen_view output,
                                 textgen_layer_nodes *layer) {
     const textgen_node_pattern squeeze_pattern = {.type = "Squeeze", .inputs = 2};
     const textgen_node *squeeze;
-    int64_t axis = 0;
-    int32_t code = textgen_graph_match_node(graph, output, &squeeze_pattern, &squeeze);
-    if (code == TEXTGEN_OK) {
-        code = textgen_graph_integer(graph, squeeze->inputs[1], &axis);
+    int64_t axis;
+    TEXTGEN_TRY(textgen_graph_match_node(graph, output, &squeeze_pattern, &squeeze));
+    TEXTGEN_TRY(textgen_graph_integer(graph, squeeze->inputs[1], &axis));
+    if (axis != 1) {
+        return textgen_unknown_graph(graph, "a Squeeze node must remove axis 1");
     }
-    if (code == TEXTGEN_OK && axis != 1) {
-        return unknown(graph, "a Squeeze node must remove axis 1");
-    }
-    if (code == TEXTGEN_OK) {
-        code = match_node(graph, squeeze->inputs[0], units, layer);
-    }
-    if (code != TEXTGEN_OK) {
-        return code;
-    }
+    TEXTGEN_TRY(match_node(graph, squeeze->inputs[0], units, layer));
     layer->input = layer->node->inputs[0];
     for (size_t i = 0; i < TEXTGEN_LAYER_TENSORS; i++) {
         layer->weights[i].values = layer->node->inputs[1 + i];
@@ -82,16 +68,10 @@ static int32_t match_array(const textgen_graph *graph, textgen_nodes *nodes, siz
         const textgen_node_pattern split_pattern = {.type = "Split", .inputs = 1, .integers = {{"axis", 0}}};
         const textgen_node_pattern concat_pattern = {
             .type = "Concat", .inputs = layers, .integers = {{"axis", 0}}};
-        const textgen_node *split = NULL;
-        const textgen_node *concat = NULL;
-        int32_t code = textgen_graph_match_node(graph, read, &split_pattern, &split);
-        if (code == TEXTGEN_OK) {
-            code =
-                textgen_graph_match_node(graph, textgen_view_of(next_arrays[index]), &concat_pattern, &concat);
-        }
-        if (code != TEXTGEN_OK) {
-            return code;
-        }
+        const textgen_node *split, *concat;
+        TEXTGEN_TRY(textgen_graph_match_node(graph, read, &split_pattern, &split));
+        TEXTGEN_TRY(
+            textgen_graph_match_node(graph, textgen_view_of(next_arrays[index]), &concat_pattern, &concat));
         fits = split->output_count == layers && concat->output_count == 1;
         for (size_t i = 0; fits && i < layers; i++) {
             fits = textgen_views_equal(split->outputs[i], nodes->layers[i].node->inputs[input]) &&
@@ -111,9 +91,8 @@ static int32_t match_array(const textgen_graph *graph, textgen_nodes *nodes, siz
 
 int32_t textgen_match_shared_arrays(const textgen_graph *graph, textgen_nodes *nodes) {
     const size_t arrays = textgen_shared_array_count(nodes->layers[0].kind);
-    int32_t code = TEXTGEN_OK;
-    for (size_t i = 0; code == TEXTGEN_OK && i < arrays; i++) {
-        code = match_array(graph, nodes, i);
+    for (size_t i = 0; i < arrays; i++) {
+        TEXTGEN_TRY(match_array(graph, nodes, i));
     }
-    return code;
+    return TEXTGEN_OK;
 }

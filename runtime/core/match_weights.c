@@ -7,10 +7,6 @@ enum { EMBEDDING_AXIS = 0, AXIS = 1 };
 /* The names of the weights of a layer and of their scales. */
 enum { LAYER_NAMES = 2 * TEXTGEN_LAYER_TENSORS };
 
-static int32_t unknown(const textgen_graph *graph, const char *what) {
-    return textgen_fail(graph->error, TEXTGEN_UNKNOWN_GRAPH, "%s", what);
-}
-
 int32_t textgen_match_weight(const textgen_graph *graph, textgen_view name, int64_t axis,
                              textgen_weight *weight) {
     const textgen_node_pattern pattern = {
@@ -18,19 +14,16 @@ int32_t textgen_match_weight(const textgen_graph *graph, textgen_view name, int6
     const textgen_node *node = textgen_graph_producer(graph, name);
     weight->values = name;
     weight->scales = (textgen_view){NULL, 0};
-    if (node == NULL || !textgen_view_is(node->type, pattern.type)) {
+    if (!node || !textgen_view_is(node->type, pattern.type)) {
         return TEXTGEN_OK;
     }
-    const int32_t code = textgen_graph_match_node(graph, name, &pattern, &node);
-    if (code != TEXTGEN_OK) {
-        return code;
-    }
+    TEXTGEN_TRY(textgen_graph_match_node(graph, name, &pattern, &node));
     /* Without the attribute, the axis is 1. */
     if (axis != 1 && !textgen_node_has_attribute(node, "axis")) {
-        return unknown(graph, "a DequantizeLinear node has no axis");
+        return textgen_unknown_graph(graph, "a DequantizeLinear node has no axis");
     }
     if (node->inputs[1].size == 0) {
-        return unknown(graph, "a DequantizeLinear node has no scales");
+        return textgen_unknown_graph(graph, "a DequantizeLinear node has no scales");
     }
     weight->values = node->inputs[0];
     weight->scales = node->inputs[1];
@@ -39,37 +32,26 @@ int32_t textgen_match_weight(const textgen_graph *graph, textgen_view name, int6
 
 static bool has_8_bits(const textgen_weight *weight) { return weight->scales.size > 0; }
 
-/* Find the initializers of the weights of a layer. The biases always have 32 bits. */
-static int32_t match_layer(const textgen_graph *graph, textgen_layer_nodes *layer, size_t *quantized) {
-    int32_t code = TEXTGEN_OK;
-    for (size_t i = 0; code == TEXTGEN_OK && i < TEXTGEN_LAYER_SCALES; i++) {
-        if (layer->kind != TEXTGEN_CONV || i == 0) {
-            code = textgen_match_weight(graph, layer->weights[i].values, AXIS, &layer->weights[i]);
-            *quantized += has_8_bits(&layer->weights[i]);
-        }
-    }
-    return code;
-}
-
-/* Find the initializers of all weights, and check that all have the same number of bits. */
+/* Find the initializers of all weights, and check that all but the biases have the same number of bits. */
 static int32_t match_all(const textgen_graph *graph, textgen_nodes *nodes) {
-    size_t quantized;
-    int32_t code = textgen_match_weight(graph, nodes->gather->inputs[0], EMBEDDING_AXIS, &nodes->embedding);
-    quantized = (size_t)has_8_bits(&nodes->embedding) + has_8_bits(&nodes->output);
-    for (size_t i = 0; code == TEXTGEN_OK && i < nodes->layer_count; i++) {
-        code = match_layer(graph, &nodes->layers[i], &quantized);
+    TEXTGEN_TRY(textgen_match_weight(graph, nodes->gather->inputs[0], EMBEDDING_AXIS, &nodes->embedding));
+    size_t quantized = (size_t)has_8_bits(&nodes->embedding) + has_8_bits(&nodes->output);
+    for (size_t i = 0; i < nodes->layer_count; i++) {
+        textgen_weight *weights = nodes->layers[i].weights;
+        const size_t count = nodes->layers[i].kind == TEXTGEN_CONV ? 1 : TEXTGEN_LAYER_SCALES;
+        for (size_t j = 0; j < count; j++) {
+            TEXTGEN_TRY(textgen_match_weight(graph, weights[j].values, AXIS, &weights[j]));
+            quantized += has_8_bits(&weights[j]);
+        }
     }
     nodes->bits = quantized > 0 ? 8 : 32;
     nodes->node_count += quantized;
-    if (code != TEXTGEN_OK || quantized == 0) {
-        return code;
+    if (quantized > 0 && nodes->layers[0].kind == TEXTGEN_CONV) {
+        return textgen_unknown_graph(graph, "convolutions with 8-bit weights are not supported");
     }
-    if (nodes->layers[0].kind == TEXTGEN_CONV) {
-        return unknown(graph, "convolutions with 8-bit weights are not supported");
-    }
-    return quantized == 2 + TEXTGEN_LAYER_SCALES * nodes->layer_count
+    return quantized == 0 || quantized == 2 + TEXTGEN_LAYER_SCALES * nodes->layer_count
                ? TEXTGEN_OK
-               : unknown(graph, "some weights have 8 bits, and others have 32");
+               : textgen_unknown_graph(graph, "some weights have 8 bits, and others have 32");
 }
 
 static size_t add_names(textgen_name *names, size_t count, const textgen_weight *weight) {
@@ -84,8 +66,7 @@ static size_t add_names(textgen_name *names, size_t count, const textgen_weight 
  * each layer, so a small file could exhaust the memory. names: a buffer for those of all weights. */
 static int32_t check_names(const textgen_graph *graph, const textgen_nodes *nodes, textgen_name *names) {
     const textgen_onnx *file = graph->file;
-    size_t count = 0;
-    count = add_names(names, count, &nodes->embedding);
+    size_t count = add_names(names, 0, &nodes->embedding);
     count = add_names(names, count, &nodes->output);
     names[count++].name = nodes->add->inputs[1];
     for (size_t i = 0; i < nodes->layer_count; i++) {
@@ -95,32 +76,25 @@ static int32_t check_names(const textgen_graph *graph, const textgen_nodes *node
             count = add_names(names, count, &layer->weights[j]);
         }
     }
+    if (textgen_names_sort(names, count)) {
+        return textgen_unknown_graph(graph, "several layers share weights");
+    }
     for (size_t i = 0; i < count; i++) {
-        names[i].index = i;
-    }
-    if (textgen_names_sort(names, count) != NULL) {
-        return unknown(graph, "several layers share weights");
-    }
-    int32_t code = TEXTGEN_OK;
-    for (size_t i = 0; code == TEXTGEN_OK && i < count; i++) {
-        code = textgen_graph_check_initializer(graph, names[i].name);
+        TEXTGEN_TRY(textgen_graph_check_initializer(graph, names[i].name));
         for (size_t j = 0; j < file->input_count; j++) {
-            if (code == TEXTGEN_OK && textgen_views_equal(names[i].name, file->inputs[j].name)) {
-                return unknown(graph, "a weight is also a graph input");
+            if (textgen_views_equal(names[i].name, file->inputs[j].name)) {
+                return textgen_unknown_graph(graph, "a weight is also a graph input");
             }
         }
     }
-    return code;
+    return TEXTGEN_OK;
 }
 
 int32_t textgen_match_weights(const textgen_graph *graph, textgen_nodes *nodes) {
-    int32_t code = match_all(graph, nodes);
-    if (code != TEXTGEN_OK) {
-        return code;
-    }
+    TEXTGEN_TRY(match_all(graph, nodes));
     textgen_name *names =
-        textgen_allocate(graph->file->arena, LAYER_NAMES * (nodes->layer_count + 1), sizeof(*names));
-    code = names == NULL ? textgen_out_of_memory(graph->error) : check_names(graph, nodes, names);
+        textgen_allocate(graph->file->arena, LAYER_NAMES * (nodes->layer_count + 1), sizeof *names);
+    const int32_t code = names ? check_names(graph, nodes, names) : textgen_out_of_memory(graph->error);
     textgen_release(names);
     return code;
 }

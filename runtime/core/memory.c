@@ -60,7 +60,7 @@ static block *allocate_block(size_t bytes) {
 #if defined(__linux__)
     /* Page faults on small pages would take longer than loading a large model. Systems without huge pages
      * ignore the advice. */
-    if (memory != NULL && bytes >= 2 * HUGE_PAGE) {
+    if (memory && bytes >= 2 * HUGE_PAGE) {
         const size_t before = (HUGE_PAGE - (uintptr_t)memory % HUGE_PAGE) % HUGE_PAGE;
         (void)madvise(memory + before, (bytes - before) / HUGE_PAGE * HUGE_PAGE, MADV_HUGEPAGE);
     }
@@ -78,39 +78,39 @@ void *textgen_allocate(textgen_arena *arena, size_t count, size_t size) {
         return NULL;
     }
     const size_t bytes = sizeof(block) + (count * size + sizeof(block) - 1) / sizeof(block) * sizeof(block);
-    const size_t start = arena == NULL ? 0 : arena->used;
+    const size_t start = arena ? arena->used : 0;
     block *created = NULL;
-    if (arena != NULL && start + bytes > arena->peak) {
+    if (arena && start + bytes > arena->peak) {
         arena->peak = start + bytes;
     }
-    if (arena == NULL || arena->memory == NULL) {
+    if (!arena || !arena->memory) {
         created = allocate_block(bytes);
     } else if (start <= arena->size && bytes <= arena->size - start) {
         created = (void *)(arena->memory + start);
         memset(created, 0, bytes);
     }
-    if (created == NULL) {
+    if (!created) {
         return NULL;
     }
     created->part.arena = arena;
     created->part.start = start;
     created->part.bytes = bytes;
-    if (arena != NULL) {
+    if (arena) {
         arena->used = start + bytes;
     }
     return created + 1;
 }
 
 void textgen_release(void *memory) {
-    if (memory == NULL) {
+    if (!memory) {
         return;
     }
     block *released = (block *)memory - 1;
     textgen_arena *arena = released->part.arena;
-    if (arena != NULL && released->part.start + released->part.bytes == arena->used) {
+    if (arena && released->part.start + released->part.bytes == arena->used) {
         arena->used = released->part.start;
     }
-    if (arena == NULL || arena->memory == NULL) {
+    if (!arena || !arena->memory) {
         free_block(released);
     }
 }

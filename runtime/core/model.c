@@ -1,6 +1,6 @@
 #include "model.h"
 
-#include "shapes.h"
+#include "match.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -8,10 +8,6 @@
 static const char token_name[] = "token";
 static const char logits_name[] = "logits";
 static const char next_prefix[] = "next_";
-
-static int32_t unknown(const textgen_graph *graph, const char *what) {
-    return textgen_fail(graph->error, TEXTGEN_UNKNOWN_GRAPH, "%s", what);
-}
 
 static bool has_value(const textgen_value *values, size_t count, const char *name) {
     for (size_t i = 0; i < count; i++) {
@@ -39,7 +35,7 @@ static bool has_next(const textgen_onnx *file, textgen_view name) {
  * the token. */
 static int32_t check_interface(const textgen_onnx *file, const textgen_error *error) {
     char quoted[TEXTGEN_QUOTE_SIZE];
-    if (file->exceeded_limit != NULL) {
+    if (file->exceeded_limit) {
         return textgen_fail(error, TEXTGEN_TOO_LARGE, "the graph has more than %s", file->exceeded_limit);
     }
     if (file->opset_count != 1) {
@@ -74,7 +70,8 @@ static int32_t check_inputs(const textgen_graph *graph, const textgen_descriptio
         known = known && has_value(file->inputs, file->input_count, description->state[i].name);
     }
     return known ? TEXTGEN_OK
-                 : unknown(graph, "unexpected graph inputs; expected the token and the state of the layers");
+                 : textgen_unknown_graph(
+                       graph, "unexpected graph inputs; expected the token and the state of the layers");
 }
 
 /* Check that the declared types and shapes of the inputs agree with the weights. Other runtimes need them. */
@@ -93,34 +90,28 @@ static int32_t check_declared(const textgen_graph *graph, const textgen_descript
         }
     }
     return valid ? TEXTGEN_OK
-                 : unknown(graph, "the declared types or shapes of the graph inputs do not match the weights");
+                 : textgen_unknown_graph(
+                       graph, "the declared types or shapes of the graph inputs do not match the weights");
 }
 
 static int32_t match_graph(const textgen_graph *graph, textgen_nodes *nodes, textgen_description *description) {
-    int32_t code = textgen_match_nodes(graph, nodes);
-    if (code == TEXTGEN_OK) {
-        code = textgen_shapes_describe(graph, nodes, description);
-    }
-    if (code == TEXTGEN_OK) {
-        code = check_inputs(graph, description);
-    }
-    return code == TEXTGEN_OK ? check_declared(graph, description) : code;
+    TEXTGEN_TRY(textgen_match_nodes(graph, nodes));
+    TEXTGEN_TRY(textgen_shapes_describe(graph, nodes, description));
+    TEXTGEN_TRY(check_inputs(graph, description));
+    return check_declared(graph, description);
 }
 
 int32_t textgen_model_match(const textgen_onnx *file, textgen_description *description,
                             const textgen_error *error) {
     textgen_graph graph;
-    memset(description, 0, sizeof(*description));
+    memset(description, 0, sizeof *description);
     description->arena = file->arena;
-    int32_t code = check_interface(file, error);
-    if (code != TEXTGEN_OK) {
-        return code;
-    }
+    TEXTGEN_TRY(check_interface(file, error));
     /* Too large for the stack of a thread. */
-    textgen_nodes *nodes = textgen_allocate(file->arena, 1, sizeof(*nodes));
-    code = textgen_graph_create(file, &graph, error);
+    textgen_nodes *nodes = textgen_allocate(file->arena, 1, sizeof *nodes);
+    int32_t code = textgen_graph_create(file, &graph, error);
     if (code == TEXTGEN_OK) {
-        code = nodes == NULL ? textgen_out_of_memory(error) : match_graph(&graph, nodes, description);
+        code = nodes ? match_graph(&graph, nodes, description) : textgen_out_of_memory(error);
     }
     textgen_graph_free(&graph);
     textgen_release(nodes);

@@ -9,14 +9,14 @@
  *   match.c, .h    call a function that matches its nodes, as match_recurrent.c and match_conv.c do
  *   shapes.c       check the shapes of its weights, and describe its state arrays
  *   pack_plan.c    the sizes of its packed weights, which limit the memory
- *   pack_layers.c, pack_conv.c, pack_int8.c  reorder its weights for the kernel
+ *   pack_layers.c, pack_int8.c  reorder its weights for the kernel
  *   kernels/       its kernel, in textgen_kernels (kernels.h) and kernel_body.h; for 8 bits in int8_kernels.h
- *   forward.c, forward_int8.c  call the kernel
+ *   forward.c      call the kernel
  *   textgen.h      the comments on the kinds of layers
  * slots.c, stream.c and generate.c know only the sizes of the state arrays.
  * In textgen_runtime: model_file/network.py, and the kernels in engines/c_core.pxd if tests call them. In
  * textgen_train: a module in models/, with its entry in models/cells.py; export/layer_nodes.py,
- * export/layer_weights.py and the sizes in recipe.py. New C files: setup.py. */
+ * export/layer_weights.py and the sizes in recipe.py. */
 #ifndef TEXTGEN_MODEL_H
 #define TEXTGEN_MODEL_H
 

@@ -3,14 +3,13 @@
  * Its result, textgen_onnx, contains views of the file and tables of bounded size. There is no recursion.
  * Fields that are not needed are skipped. model.c then turns the graph into a textgen_description.
  *
- * Files: wire.c reads protobuf fields, onnx_parts.c checks the types of their values, onnx_node.c and
- * onnx_tensor.c read the messages of onnx.proto, and onnx_reader.c reads the file. Field numbers are those of
- * onnx.proto.
+ * Files: wire.c reads protobuf fields, onnx_messages.c the messages of onnx.proto, and onnx_reader.c the file.
+ * Field numbers are those of onnx.proto.
  *
  * To add a second file format, write a reader that fills in two structures: the properties of a textgen_onnx,
  * which metadata.c and vocabulary.c read, and a textgen_description (model.h), which pack.c reads. The weights
  * in a description are float32 or int8 values, the `raw` views of textgen_tensor. Call the reader in
- * read_content and fill_model (textgen.c), and in ModelFile of the Python runtime (model_file/reader.pyx).
+ * textgen_model_read (textgen.c), and in ModelFile of the Python runtime (model_file/reader.pyx).
  * Write the format in textgen_train/export. onnxruntime does not run such a file, so build_checked
  * (exporter.py) cannot compare it with that engine. */
 #ifndef TEXTGEN_ONNX_READER_H

@@ -1,4 +1,4 @@
-#include "pack_plan.h"
+#include "pack_layers.h"
 
 /* Describe the state arrays. The inputs of the first layer are not padded. */
 static void fill_state(textgen_network *network, const textgen_description *description) {
@@ -18,8 +18,8 @@ static void fill_state(textgen_network *network, const textgen_description *desc
 static textgen_network *allocate_network(const textgen_description *description, const textgen_pack_plan *plan,
                                          const textgen_kernels *kernels, textgen_special special) {
     textgen_arena *arena = description->arena;
-    textgen_network *network = textgen_allocate(arena, 1, sizeof(*network));
-    if (network == NULL) {
+    textgen_network *network = textgen_allocate(arena, 1, sizeof *network);
+    if (!network) {
         return NULL;
     }
     network->vocabulary = description->vocabulary;
@@ -37,18 +37,17 @@ static textgen_network *allocate_network(const textgen_description *description,
     network->kernels = kernels;
     network->exp64 = textgen_find_exp64(kernels->name);
     if (network->bits == 8) {
-        network->int8.layers = textgen_allocate(arena, network->layer_count, sizeof(*network->int8.layers));
+        network->int8.layers = textgen_allocate(arena, network->layer_count, sizeof *network->int8.layers);
         network->int8.input_bounds = textgen_allocate(arena, network->layer_count + 1, sizeof(float));
     } else {
-        network->layers = textgen_allocate(arena, network->layer_count, sizeof(*network->layers));
+        network->layers = textgen_allocate(arena, network->layer_count, sizeof *network->layers);
     }
-    network->residual = textgen_allocate(arena, network->layer_count, sizeof(*network->residual));
-    network->state = textgen_allocate(arena, network->state_count, sizeof(*network->state));
+    network->residual = textgen_allocate(arena, network->layer_count, sizeof *network->residual);
+    network->state = textgen_allocate(arena, network->state_count, sizeof *network->state);
     network->memory = textgen_allocate(arena, (size_t)plan->floats, sizeof(float));
-    const bool has_layers = network->bits == 8
-                                ? network->int8.layers != NULL && network->int8.input_bounds != NULL
-                                : network->layers != NULL;
-    if (!has_layers || network->residual == NULL || network->state == NULL || network->memory == NULL) {
+    const bool has_layers =
+        network->bits == 8 ? network->int8.layers && network->int8.input_bounds : network->layers != NULL;
+    if (!has_layers || !network->residual || !network->state || !network->memory) {
         textgen_network_destroy(network);
         return NULL;
     }
@@ -63,12 +62,13 @@ static int32_t pack_all(textgen_packing *pack, const textgen_pack_plan *plan) {
     if (pack->network->bits == 8) {
         return textgen_pack_int8(pack, plan->table);
     }
-    int32_t code = plan->table ? textgen_pack_token_gates(pack) : textgen_pack_embedding(pack);
-    for (size_t i = 0; code == TEXTGEN_OK && i < pack->network->layer_count; i++) {
-        code = pack->network->kind == TEXTGEN_CONV ? textgen_pack_conv(pack, i)
-                                                   : textgen_pack_recurrent(pack, i, i > 0 || !plan->table);
+    TEXTGEN_TRY(plan->table ? textgen_pack_token_gates(pack) : textgen_pack_embedding(pack));
+    for (size_t i = 0; i < pack->network->layer_count; i++) {
+        TEXTGEN_TRY(pack->network->kind == TEXTGEN_CONV
+                        ? textgen_pack_conv(pack, i)
+                        : textgen_pack_recurrent(pack, i, i > 0 || !plan->table));
     }
-    return code == TEXTGEN_OK ? textgen_pack_output(pack) : code;
+    return textgen_pack_output(pack);
 }
 
 /* Allocate a temporary buffer. One more element, because `count` may be 0. */
@@ -79,12 +79,9 @@ static void *allocate_buffer(textgen_arena *arena, uint64_t count, size_t size) 
 int32_t textgen_network_create(const textgen_description *description, const textgen_kernels *kernels,
                                textgen_special special, textgen_network **network, const textgen_error *error) {
     textgen_pack_plan plan;
-    int32_t code = textgen_choose_plan(description, &plan, error);
-    if (code != TEXTGEN_OK) {
-        return code;
-    }
+    TEXTGEN_TRY(textgen_choose_plan(description, &plan, error));
     textgen_network *created = allocate_network(description, &plan, kernels, special);
-    if (created == NULL) {
+    if (!created) {
         return textgen_out_of_memory(error);
     }
     const size_t unaligned = (uintptr_t)created->memory % TEXTGEN_ALIGNMENT;
@@ -103,24 +100,23 @@ int32_t textgen_network_create(const textgen_description *description, const tex
         .weights = allocate_buffer(description->arena, plan.weights, sizeof(double)),
         .bytes = allocate_buffer(description->arena, plan.bytes, 1),
     };
-    const bool allocated = pack.rows != NULL && pack.products != NULL && pack.bias != NULL &&
-                           pack.weights != NULL && pack.bytes != NULL;
-    code = allocated ? pack_all(&pack, &plan) : textgen_out_of_memory(error);
+    const bool allocated = pack.rows && pack.products && pack.bias && pack.weights && pack.bytes;
+    const int32_t code = allocated ? pack_all(&pack, &plan) : textgen_out_of_memory(error);
     textgen_release(pack.bytes);
     textgen_release(pack.weights);
     textgen_release(pack.bias);
     textgen_release(pack.products);
     textgen_release(pack.rows);
-    if (code != TEXTGEN_OK) {
+    if (code < 0) {
         textgen_network_destroy(created);
-        return code;
+    } else {
+        *network = created;
     }
-    *network = created;
-    return TEXTGEN_OK;
+    return code;
 }
 
 void textgen_network_destroy(textgen_network *network) {
-    if (network != NULL) {
+    if (network) {
         textgen_release(network->layers);
         textgen_release(network->int8.layers);
         textgen_release(network->int8.input_bounds);
@@ -145,18 +141,14 @@ size_t textgen_network_step_bytes(const textgen_network *network) {
 }
 
 float textgen_network_read(const textgen_network *network) {
-    const textgen_kernels *kernels = network->kernels;
-    float total = 0.0f;
-    uint32_t integers = 0;
-    if (network->bits == 8) {
-        for (size_t i = 0; i < network->layer_count; i++) {
-            integers += kernels->int8->sum(network->int8.layers[i].weights, network->int8.layers[i].size);
-        }
-        integers += kernels->int8->sum(network->int8.output_layer.weights, network->int8.output_layer.size);
-        return (float)integers;
-    }
+    const bool is_int8 = network->bits == 8;
+    uint32_t (*sum)(const void *values, ptrdiff_t bytes) = network->kernels->int8->sum;
+    uint32_t total =
+        is_int8 ? sum(network->int8.output_layer.weights, network->int8.output_layer.size)
+                : sum(network->output_layer.weights, (ptrdiff_t)sizeof(float) * network->output_layer.size);
     for (size_t i = 0; i < network->layer_count; i++) {
-        total += kernels->sum(network->layers[i].weights, network->layers[i].size);
+        total += is_int8 ? sum(network->int8.layers[i].weights, network->int8.layers[i].size)
+                         : sum(network->layers[i].weights, (ptrdiff_t)sizeof(float) * network->layers[i].size);
     }
-    return total + kernels->sum(network->output_layer.weights, network->output_layer.size);
+    return (float)total;
 }

@@ -63,7 +63,7 @@ void textgen_network_destroy(textgen_network *network);
 /* Return how many bytes of weights one time step of one lane reads. */
 size_t textgen_network_step_bytes(const textgen_network *network);
 
-/* Read all weights once, without their biases. Return a sum of them. */
+/* Read all weights once, without their biases. Return a sum of their bits. */
 float textgen_network_read(const textgen_network *network);
 
 #endif

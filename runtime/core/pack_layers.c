@@ -52,11 +52,7 @@ static int32_t pack_gates(textgen_packing *pack, const textgen_tensor *tensor, c
             const size_t left = pack->units - unit, count = left < TEXTGEN_GROUP ? left : TEXTGEN_GROUP;
             const size_t row = (size_t)gates[sum] * pack->units + unit;
             float *block = blocks + (unit / TEXTGEN_GROUP * rows + first) * block_size + column;
-            const int32_t code =
-                textgen_tensor_floats(tensor, row * inputs, count * inputs, pack->rows, pack->error);
-            if (code != TEXTGEN_OK) {
-                return code;
-            }
+            TEXTGEN_TRY(textgen_tensor_floats(tensor, row * inputs, count * inputs, pack->rows, pack->error));
             for (size_t i = 0; i < inputs; i++) {
                 for (size_t j = 0; j < count; j++) {
                     block[i * block_size + j] = pack->rows[j * inputs + i];
@@ -75,18 +71,13 @@ static int32_t read_bias(textgen_packing *pack, const textgen_tensor *tensor) {
     for (size_t i = 0; i < TEXTGEN_SUMS * pack->padded_units; i++) {
         const size_t input_row = gate_row(i, units, order->input);
         const size_t recurrent_row = gate_row(i, units, order->recurrent);
-        float input = 0;
-        float recurrent = 0;
-        int32_t code = TEXTGEN_OK;
+        float input = 0, recurrent = 0;
         if (input_row != SIZE_MAX) {
-            code = textgen_tensor_floats(tensor, input_row, 1, &input, pack->error);
+            TEXTGEN_TRY(textgen_tensor_floats(tensor, input_row, 1, &input, pack->error));
         }
-        if (code == TEXTGEN_OK && recurrent_row != SIZE_MAX) {
-            code =
-                textgen_tensor_floats(tensor, order->gates * units + recurrent_row, 1, &recurrent, pack->error);
-        }
-        if (code != TEXTGEN_OK) {
-            return code;
+        if (recurrent_row != SIZE_MAX) {
+            TEXTGEN_TRY(textgen_tensor_floats(tensor, order->gates * units + recurrent_row, 1, &recurrent,
+                                              pack->error));
         }
         pack->bias[i] = (double)input + (double)recurrent;
     }
@@ -94,14 +85,14 @@ static int32_t read_bias(textgen_packing *pack, const textgen_tensor *tensor) {
 }
 
 int32_t textgen_pack_bias(textgen_packing *pack, const textgen_tensor *tensor, float *bias) {
-    const int32_t code = read_bias(pack, tensor);
-    for (size_t i = 0; code == TEXTGEN_OK && i < TEXTGEN_SUMS * pack->padded_units; i++) {
+    TEXTGEN_TRY(read_bias(pack, tensor));
+    for (size_t i = 0; i < TEXTGEN_SUMS * pack->padded_units; i++) {
         bias[i] = (float)pack->bias[i];
         if (!isfinite(bias[i])) {
             return textgen_fail_overflow(pack->error);
         }
     }
-    return code;
+    return TEXTGEN_OK;
 }
 
 int32_t textgen_pack_recurrent(textgen_packing *pack, size_t index, bool with_inputs) {
@@ -113,19 +104,50 @@ int32_t textgen_pack_recurrent(textgen_packing *pack, size_t index, bool with_in
     const size_t rows = inputs + pack->padded_units, size = order->gates * pack->padded_units * rows;
     float *weights = textgen_pack_reserve(pack, size),
           *bias = textgen_pack_reserve(pack, TEXTGEN_SUMS * pack->padded_units);
-    int32_t code = TEXTGEN_OK;
-    packed->inputs = (ptrdiff_t)inputs;
-    packed->outputs = (ptrdiff_t)pack->padded_units;
-    packed->size = (ptrdiff_t)size;
-    packed->weights = weights;
-    packed->bias = bias;
+    *packed = (textgen_packed_layer){(ptrdiff_t)inputs, (ptrdiff_t)pack->padded_units, (ptrdiff_t)size, weights,
+                                     bias};
     if (with_inputs) {
-        code = pack_gates(pack, layer->tensors[0], order->input, layer->inputs, weights, 0, rows);
+        TEXTGEN_TRY(pack_gates(pack, layer->tensors[0], order->input, layer->inputs, weights, 0, rows));
     }
-    if (code == TEXTGEN_OK) {
-        code = pack_gates(pack, layer->tensors[1], order->recurrent, pack->units, weights, inputs, rows);
+    TEXTGEN_TRY(pack_gates(pack, layer->tensors[1], order->recurrent, pack->units, weights, inputs, rows));
+    return textgen_pack_bias(pack, layer->tensors[2], bias);
+}
+
+/* Convert ONNX's matrix [2 * inputs][2 * units] to blocks [groups][2 * padded inputs][BLOCK]. */
+static int32_t pack_conv_rows(textgen_packing *pack, const textgen_layer *layer, size_t inputs,
+                              float *weights) {
+    const size_t units = pack->units;
+    for (size_t row = 0; row < 2 * layer->inputs; row++) {
+        const size_t place = row < layer->inputs ? row : inputs + row - layer->inputs;
+        TEXTGEN_TRY(
+            textgen_tensor_floats(layer->tensors[0], row * 2 * units, 2 * units, pack->rows, pack->error));
+        for (size_t unit = 0; unit < units; unit++) {
+            const size_t group = unit / TEXTGEN_CONV_GROUP, column = unit % TEXTGEN_CONV_GROUP;
+            float *block = weights + (group * 2 * inputs + place) * TEXTGEN_BLOCK;
+            block[column] = pack->rows[unit];
+            block[TEXTGEN_CONV_GROUP + column] = pack->rows[units + unit];
+        }
     }
-    return code == TEXTGEN_OK ? textgen_pack_bias(pack, layer->tensors[2], bias) : code;
+    return TEXTGEN_OK;
+}
+
+int32_t textgen_pack_conv(textgen_packing *pack, size_t index) {
+    const textgen_layer *layer = &pack->description->layers[index + 1];
+    textgen_packed_layer *packed = &pack->network->layers[index];
+    /* The output of a layer is padded, that of the embedding is not. */
+    const size_t inputs = index ? pack->padded_units : layer->inputs, size = 4 * pack->padded_units * inputs;
+    float *weights = textgen_pack_reserve(pack, size),
+          *bias = textgen_pack_reserve(pack, 2 * pack->padded_units);
+    *packed = (textgen_packed_layer){(ptrdiff_t)inputs, (ptrdiff_t)pack->padded_units, (ptrdiff_t)size, weights,
+                                     bias};
+    TEXTGEN_TRY(pack_conv_rows(pack, layer, inputs, weights));
+    TEXTGEN_TRY(textgen_tensor_floats(layer->tensors[1], 0, 2 * pack->units, pack->rows, pack->error));
+    for (size_t unit = 0; unit < pack->units; unit++) {
+        float *block = bias + unit / TEXTGEN_CONV_GROUP * TEXTGEN_BLOCK + unit % TEXTGEN_CONV_GROUP;
+        block[0] = pack->rows[unit];
+        block[TEXTGEN_CONV_GROUP] = pack->rows[pack->units + unit];
+    }
+    return TEXTGEN_OK;
 }
 
 /* Read the first layer's input weights for `count` columns of the token_gates table, starting at column
@@ -136,10 +158,7 @@ static int32_t read_columns(textgen_packing *pack, const textgen_tensor *tensor,
         const size_t row = gate_row(first + i, pack->units, order_of(pack)->input);
         double *column = pack->weights + i / TEXTGEN_BLOCK * inputs * TEXTGEN_BLOCK + i % TEXTGEN_BLOCK;
         if (row != SIZE_MAX) {
-            const int32_t code = textgen_tensor_floats(tensor, row * inputs, inputs, pack->rows, pack->error);
-            if (code != TEXTGEN_OK) {
-                return code;
-            }
+            TEXTGEN_TRY(textgen_tensor_floats(tensor, row * inputs, inputs, pack->rows, pack->error));
         }
         for (size_t j = 0; j < inputs; j++) {
             column[j * TEXTGEN_BLOCK] = row == SIZE_MAX ? 0.0 : (double)pack->rows[j];
@@ -154,11 +173,8 @@ static int32_t fill_columns(textgen_packing *pack, size_t first, size_t count, f
     const size_t inputs = embedding->outputs;
     for (size_t token = 0; token < embedding->inputs; token += pack->tokens) {
         const size_t left = embedding->inputs - token, tokens = left < pack->tokens ? left : pack->tokens;
-        const int32_t code = textgen_tensor_floats(embedding->tensors[0], token * inputs, tokens * inputs,
-                                                   pack->rows, pack->error);
-        if (code != TEXTGEN_OK) {
-            return code;
-        }
+        TEXTGEN_TRY(textgen_tensor_floats(embedding->tensors[0], token * inputs, tokens * inputs, pack->rows,
+                                          pack->error));
         pack->network->kernels->project(pack->weights, pack->bias + first, pack->rows, (ptrdiff_t)inputs,
                                         (ptrdiff_t)count, (ptrdiff_t)tokens, pack->products);
         if (!textgen_all_finite(pack->products, tokens * count)) {
@@ -175,16 +191,14 @@ int32_t textgen_pack_token_gates(textgen_packing *pack) {
     const textgen_layer *embedding = &pack->description->layers[0], *layer = &pack->description->layers[1];
     const size_t outputs = TEXTGEN_SUMS * pack->padded_units;
     float *table = textgen_pack_reserve(pack, embedding->inputs * outputs);
-    int32_t code = read_bias(pack, layer->tensors[2]);
-    for (size_t first = 0; code == TEXTGEN_OK && first < outputs; first += pack->columns) {
+    TEXTGEN_TRY(read_bias(pack, layer->tensors[2]));
+    for (size_t first = 0; first < outputs; first += pack->columns) {
         const size_t left = outputs - first, count = left < pack->columns ? left : pack->columns;
-        code = read_columns(pack, layer->tensors[0], embedding->outputs, first, count);
-        if (code == TEXTGEN_OK) {
-            code = fill_columns(pack, first, count, table, outputs);
-        }
+        TEXTGEN_TRY(read_columns(pack, layer->tensors[0], embedding->outputs, first, count));
+        TEXTGEN_TRY(fill_columns(pack, first, count, table, outputs));
     }
     pack->network->token_gates = table;
-    return code;
+    return TEXTGEN_OK;
 }
 
 int32_t textgen_pack_embedding(textgen_packing *pack) {
@@ -202,10 +216,11 @@ int32_t textgen_pack_output(textgen_packing *pack) {
     const size_t vocabulary = layer->outputs, padded = (size_t)network->padded_vocabulary;
     float *weights = textgen_pack_reserve(pack, padded * pack->padded_units),
           *bias = textgen_pack_reserve(pack, padded), *masked_bias = textgen_pack_reserve(pack, padded);
-    int32_t code = textgen_tensor_floats(layer->tensors[1], 0, vocabulary, bias, pack->error);
-    for (size_t unit = 0; code == TEXTGEN_OK && unit < pack->units; unit++) {
-        code = textgen_tensor_floats(layer->tensors[0], unit * vocabulary, vocabulary, pack->rows, pack->error);
-        for (size_t start = 0; code == TEXTGEN_OK && start < vocabulary; start += TEXTGEN_BLOCK) {
+    TEXTGEN_TRY(textgen_tensor_floats(layer->tensors[1], 0, vocabulary, bias, pack->error));
+    for (size_t unit = 0; unit < pack->units; unit++) {
+        TEXTGEN_TRY(
+            textgen_tensor_floats(layer->tensors[0], unit * vocabulary, vocabulary, pack->rows, pack->error));
+        for (size_t start = 0; start < vocabulary; start += TEXTGEN_BLOCK) {
             const size_t left = vocabulary - start, count = left < TEXTGEN_BLOCK ? left : TEXTGEN_BLOCK;
             memcpy(weights + start * pack->padded_units + unit * TEXTGEN_BLOCK, pack->rows + start,
                    count * sizeof(float));
@@ -213,12 +228,9 @@ int32_t textgen_pack_output(textgen_packing *pack) {
     }
     memcpy(masked_bias, bias, padded * sizeof(float));
     textgen_special_mask(&network->special, masked_bias);
-    network->output_layer.inputs = (ptrdiff_t)pack->padded_units;
-    network->output_layer.outputs = (ptrdiff_t)padded;
-    network->output_layer.size = (ptrdiff_t)(padded * pack->padded_units);
-    network->output_layer.weights = weights;
-    network->output_layer.bias = bias;
+    network->output_layer = (textgen_packed_layer){(ptrdiff_t)pack->padded_units, (ptrdiff_t)padded,
+                                                   (ptrdiff_t)(padded * pack->padded_units), weights, bias};
     network->masked_output_layer = network->output_layer;
     network->masked_output_layer.bias = masked_bias;
-    return code;
+    return TEXTGEN_OK;
 }

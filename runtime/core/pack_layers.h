@@ -1,4 +1,4 @@
-/* Packs the weights of one layer; used by pack.c. */
+/* Plans the memory of a network, and packs the weights of its layers; used by pack.c. */
 #ifndef TEXTGEN_PACK_LAYERS_H
 #define TEXTGEN_PACK_LAYERS_H
 
@@ -20,6 +20,19 @@ static inline uint64_t textgen_padded(uint64_t size, uint64_t to) { return (size
 static inline size_t textgen_group_size(textgen_layer_kind kind) {
     return kind == TEXTGEN_CONV ? TEXTGEN_CONV_GROUP : TEXTGEN_GROUP;
 }
+
+/* The memory of a network, and of the temporary buffers for packing. */
+typedef struct {
+    bool table;                                    /* whether there is a token_gates table */
+    uint64_t columns, tokens;                      /* of one part of the table */
+    uint64_t rows, products, bias, weights, bytes; /* temporary buffers; see textgen_packing */
+    uint64_t floats;                               /* of the network */
+    uint64_t state;                                /* values of the state of one lane */
+} textgen_pack_plan;
+
+/* Choose whether to use a token_gates table. Fails if packing would need much more memory than the file. */
+int32_t textgen_choose_plan(const textgen_description *description, textgen_pack_plan *chosen,
+                            const textgen_error *error);
 
 /* A network under construction, with temporary buffers. */
 typedef struct {

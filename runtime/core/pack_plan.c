@@ -1,4 +1,4 @@
-#include "pack_plan.h"
+#include "pack_layers.h"
 
 /* The limit for the token_gates table. If there are too many tokens and units, each time step multiplies the
  * embedding instead. A program with little memory may define a lower one. */
@@ -106,7 +106,7 @@ static uint64_t bytes_needed(const textgen_pack_plan *plan) {
 static uint64_t bytes_stored(const textgen_description *description) {
     uint64_t bytes = sizeof(float) * description->scales;
     for (size_t i = 0; i < description->layer_count; i++) {
-        for (size_t j = 0; j < TEXTGEN_LAYER_TENSORS && description->layers[i].tensors[j] != NULL; j++) {
+        for (size_t j = 0; j < TEXTGEN_LAYER_TENSORS && description->layers[i].tensors[j]; j++) {
             const textgen_tensor *tensor = description->layers[i].tensors[j];
             uint64_t size = tensor->type == TEXTGEN_ONNX_INT8 ? 1 : sizeof(float);
             for (size_t k = 0; k < tensor->dimensions; k++) {

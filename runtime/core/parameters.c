@@ -87,10 +87,9 @@ bool textgen_parameter_accepts(const textgen_parameter_info *parameter, double v
 int32_t textgen_parameters_read(const textgen_sampling *sampling, textgen_parameters *parameters,
                                 const textgen_error *error) {
     double values[TEXTGEN_PARAMETER_COUNT];
-    size_t i;
 #define TEXTGEN_PARAMETER(name, ...) values[TEXTGEN_PARAMETER_##name] = (double)sampling->name;
 #include "parameters.def"
-    for (i = 0; i < TEXTGEN_PARAMETER_COUNT; i++) {
+    for (size_t i = 0; i < TEXTGEN_PARAMETER_COUNT; i++) {
         char requirement[TEXTGEN_REQUIREMENT_SIZE];
         if (values[i] == 0.0 && !textgen_parameter_accepts(&known[i], 0.0)) {
             values[i] = known[i].initial;

@@ -15,17 +15,6 @@ static textgen_uint128 add(textgen_uint128 a, textgen_uint128 b) {
     return sum;
 }
 
-#if defined(__SIZEOF_INT128__)
-
-static textgen_uint128 multiply(textgen_uint128 a, textgen_uint128 b) {
-    __extension__ typedef unsigned __int128 wide;
-    const wide product = (((wide)a.high << 64) | a.low) * (((wide)b.high << 64) | b.low);
-    const textgen_uint128 result = {(uint64_t)(product >> 64), (uint64_t)product};
-    return result;
-}
-
-#else
-
 static textgen_uint128 multiply(textgen_uint128 a, textgen_uint128 b) {
     const uint64_t a0 = a.low & 0xffffffffu, a1 = a.low >> 32, b0 = b.low & 0xffffffffu, b1 = b.low >> 32;
     const uint64_t low = a0 * b0;
@@ -36,8 +25,6 @@ static textgen_uint128 multiply(textgen_uint128 a, textgen_uint128 b) {
     result.high = a1 * b1 + (middle >> 32) + (other >> 32) + a.high * b.low + a.low * b.high;
     return result;
 }
-
-#endif
 
 static textgen_uint128 multiplier(void) {
     const textgen_uint128 value = {2549297995355413924u, 4865540595714422341u};
@@ -78,23 +65,22 @@ static void fill_pool(uint32_t pool[POOL], textgen_uint128 seed, uint32_t substr
     const uint32_t factor = 0x931e8875u;
     uint32_t constant = 0x43b0d7e5u;
     uint32_t entropy[POOL];
-    int source, target;
     entropy[0] = (uint32_t)seed.low;
     entropy[1] = (uint32_t)(seed.low >> 32);
     entropy[2] = (uint32_t)seed.high;
     entropy[3] = (uint32_t)(seed.high >> 32);
-    for (target = 0; target < POOL; target++) {
+    for (int target = 0; target < POOL; target++) {
         pool[target] = hash(entropy[target], &constant, factor);
     }
-    for (source = 0; source < POOL; source++) {
-        for (target = 0; target < POOL; target++) {
+    for (int source = 0; source < POOL; source++) {
+        for (int target = 0; target < POOL; target++) {
             if (source != target) {
                 pool[target] = mix(pool[target], hash(pool[source], &constant, factor));
             }
         }
     }
     /* Substream 0 has no spawn key, so a single text equals the first text of a batch. */
-    for (target = 0; substream && target < POOL; target++) {
+    for (int target = 0; substream && target < POOL; target++) {
         pool[target] = mix(pool[target], hash(substream, &constant, factor));
     }
 }
@@ -103,16 +89,16 @@ void textgen_rng_init(textgen_rng *rng, textgen_uint128 seed, uint32_t substream
     uint32_t pool[POOL];
     uint64_t words[POOL];
     uint32_t constant = 0x8b51f9ddu;
-    textgen_uint128 start, sequence;
-    int i;
     fill_pool(pool, seed, substream);
-    for (i = 0; i < POOL; i++) {
+    for (int i = 0; i < POOL; i++) {
         const uint64_t low = hash(pool[2 * i % POOL], &constant, 0x58f38dedu);
         const uint64_t high = hash(pool[(2 * i + 1) % POOL], &constant, 0x58f38dedu);
         words[i] = high << 32 | low;
     }
+    textgen_uint128 start;
     start.high = words[0];
     start.low = words[1];
+    textgen_uint128 sequence;
     sequence.high = words[2];
     sequence.low = words[3];
     rng->increment.high = sequence.high << 1 | sequence.low >> 63;
@@ -131,12 +117,10 @@ void textgen_rng_seek(textgen_rng *rng, int64_t position) {
 }
 
 uint64_t textgen_rng_next(textgen_rng *rng) {
-    uint64_t folded;
-    unsigned rotation;
     rng->state = add(multiply(rng->state, multiplier()), rng->increment);
     rng->position++;
-    folded = rng->state.high ^ rng->state.low;
-    rotation = (unsigned)(rng->state.high >> 58);
+    const uint64_t folded = rng->state.high ^ rng->state.low;
+    const unsigned rotation = (unsigned)(rng->state.high >> 58);
     return folded >> rotation | folded << ((64 - rotation) & 63);
 }
 

@@ -10,25 +10,24 @@ static LOGIT NAME(larger)(LOGIT a, LOGIT b) { return a > b ? a : b; }
 static int64_t NAME(find_largest)(const LOGIT *logits, size_t count, LOGIT *largest) {
     LOGIT parts[MAXIMA];
     int is_nan = 0;
-    size_t i, j, size;
-    for (i = 0; i < count; i++) {
+    for (size_t i = 0; i < count; i++) {
         is_nan |= logits[i] != logits[i];
     }
-    for (j = 0; j < MAXIMA; j++) {
+    for (size_t j = 0; j < MAXIMA; j++) {
         parts[j] = (LOGIT)-INFINITY;
     }
-    for (i = 0; count < MAXIMA && i < count; i++) {
+    for (size_t i = 0; count < MAXIMA && i < count; i++) {
         parts[0] = NAME(larger)(logits[i], parts[0]);
     }
-    for (i = 0; count >= MAXIMA && i < count; i += MAXIMA) {
+    for (size_t i = 0; count >= MAXIMA && i < count; i += MAXIMA) {
         /* The last part may overlap the one before it. */
         const LOGIT *part = logits + (i + MAXIMA < count ? i : count - MAXIMA);
-        for (j = 0; j < MAXIMA; j++) {
+        for (size_t j = 0; j < MAXIMA; j++) {
             parts[j] = NAME(larger)(part[j], parts[j]);
         }
     }
-    for (size = MAXIMA / 2; size > 0; size /= 2) {
-        for (j = 0; j < size; j++) {
+    for (size_t size = MAXIMA / 2; size > 0; size /= 2) {
+        for (size_t j = 0; j < size; j++) {
             parts[j] = NAME(larger)(parts[j + size], parts[j]);
         }
     }
@@ -57,18 +56,17 @@ static int64_t NAME(exponentiate)(const LOGIT *logits, size_t count, double temp
                                   textgen_exp64 exp64) {
     LOGIT largest;
     const int64_t error = NAME(find_largest)(logits, count, &largest);
-    size_t i;
     if (error < 0) {
         return error;
     }
     if (temperature == 0.0) {
-        for (i = 0; i < count; i++) {
+        for (size_t i = 0; i < count; i++) {
             exp_logits[i] = 0.0;
         }
         exp_logits[NAME(textgen_argmax)(logits, count)] = 1.0;
         return 0;
     }
-    for (i = 0; i < count; i++) {
+    for (size_t i = 0; i < count; i++) {
         /* Division, because 1 / T overflows for the smallest temperatures. */
         exp_logits[i] = ((double)logits[i] - (double)largest) / temperature;
     }
@@ -80,8 +78,7 @@ int64_t NAME(textgen_reweight)(const LOGIT *logits, size_t count, double tempera
                                double *sum, textgen_exp64 exp64) {
     const int64_t error = NAME(exponentiate)(logits, count, temperature, exp_logits, exp64);
     double accumulated = 0.0;
-    size_t i;
-    for (i = 0; error == 0 && i < count; i++) {
+    for (size_t i = 0; error == 0 && i < count; i++) {
         accumulated += exp_logits[i];
     }
     *sum = accumulated;
@@ -90,23 +87,21 @@ int64_t NAME(textgen_reweight)(const LOGIT *logits, size_t count, double tempera
 
 int64_t NAME(textgen_draw_with)(const LOGIT *logits, size_t count, double temperature, double uniform,
                                 double *exp_logits, textgen_exp64 exp64) {
-    double threshold, accumulated = 0.0;
-    int64_t error;
-    size_t i;
+    double accumulated = 0.0;
     if (temperature == 0.0) {
         return NAME(textgen_argmax)(logits, count);
     }
-    error = NAME(exponentiate)(logits, count, temperature, exp_logits, exp64);
+    const int64_t error = NAME(exponentiate)(logits, count, temperature, exp_logits, exp64);
     if (error < 0) {
         return error;
     }
-    for (i = 0; i < count; i++) {
+    for (size_t i = 0; i < count; i++) {
         exp_logits[i] = accumulated += exp_logits[i];
     }
     /* The largest exp_logit is 1, so the sum is at least 1, and `threshold` is less than the sum. So the loop
      * always finds a token, and one whose exp_logit is not zero. */
-    threshold = uniform * accumulated;
-    for (i = 0; i < count; i++) {
+    const double threshold = uniform * accumulated;
+    for (size_t i = 0; i < count; i++) {
         if (exp_logits[i] > threshold) {
             return (int64_t)i;
         }
@@ -117,13 +112,12 @@ int64_t NAME(textgen_draw_with)(const LOGIT *logits, size_t count, double temper
 /* With p = exp_logit / sum, the entropy is -sum(p * log(p)), and log(exp_logit) is its exponent. */
 double NAME(textgen_entropy)(const LOGIT *logits, size_t count, double temperature, double *exp_logits,
                              textgen_exp64 exp64) {
-    double sum = 0.0, products = 0.0, largest;
-    size_t i;
+    double sum = 0.0, products = 0.0;
     if (NAME(textgen_reweight)(logits, count, temperature, exp_logits, &sum, exp64) < 0 || temperature == 0.0) {
         return 0.0;
     }
-    largest = (double)logits[NAME(textgen_argmax)(logits, count)];
-    for (i = 0; i < count; i++) {
+    const double largest = (double)logits[NAME(textgen_argmax)(logits, count)];
+    for (size_t i = 0; i < count; i++) {
         if (exp_logits[i] > 0.0) {
             double product = exp_logits[i] * (((double)logits[i] - largest) / temperature);
             TEXTGEN_ROUND(product);
@@ -145,11 +139,10 @@ double NAME(textgen_log_sum_exp)(const LOGIT *logits, size_t count, double *exp_
 static int64_t NAME(filter)(const textgen_sampler *sampler, const LOGIT *logits, size_t count, double *filtered,
                             double *scratch, double *log_sum) {
     const int64_t best = NAME(textgen_argmax)(logits, count);
-    size_t i;
     if (best < 0) {
         return best;
     }
-    for (i = 0; i < count; i++) {
+    for (size_t i = 0; i < count; i++) {
         filtered[i] = (double)logits[i];
     }
     *log_sum = textgen_filters_apply(sampler->filters, &sampler->parameters, sampler->exp64, filtered, scratch);
@@ -158,13 +151,13 @@ static int64_t NAME(filter)(const textgen_sampler *sampler, const LOGIT *logits,
 
 int64_t NAME(textgen_sampler_reweight)(const textgen_sampler *sampler, const LOGIT *logits, size_t count,
                                        double *scratch, double *sum) {
-    double *filtered = scratch + count, log_sum;
-    int64_t error;
+    double *filtered = scratch + count;
     if (!sampler->filters) {
         return NAME(textgen_reweight)(logits, count, sampler->parameters.temperature, scratch, sum,
                                       sampler->exp64);
     }
-    error = NAME(filter)(sampler, logits, count, filtered, scratch + 2 * count, &log_sum);
+    double log_sum;
+    int64_t error = NAME(filter)(sampler, logits, count, filtered, scratch + 2 * count, &log_sum);
     if (error < 0) {
         return error;
     }
@@ -174,10 +167,11 @@ int64_t NAME(textgen_sampler_reweight)(const textgen_sampler *sampler, const LOG
 
 double NAME(textgen_sampler_entropy)(const textgen_sampler *sampler, const LOGIT *logits, size_t count,
                                      double *scratch) {
-    double *filtered = scratch + count, log_sum;
+    double *filtered = scratch + count;
     if (!sampler->filters) {
         return NAME(textgen_entropy)(logits, count, sampler->parameters.temperature, scratch, sampler->exp64);
     }
+    double log_sum;
     if (NAME(filter)(sampler, logits, count, filtered, scratch + 2 * count, &log_sum) < 0) {
         return 0.0;
     }
@@ -188,13 +182,14 @@ double NAME(textgen_sampler_entropy)(const textgen_sampler *sampler, const LOGIT
  * the others would add zeros to sums. */
 static int64_t NAME(draw_filtered)(textgen_sampler *sampler, const LOGIT *logits, size_t count, double uniform,
                                    double *scratch) {
-    double *filtered = scratch, *tokens = scratch + count, *exp_logits = tokens + count, log_sum;
-    size_t kept = 0, i;
+    double *filtered = scratch, *tokens = scratch + count, *exp_logits = tokens + count;
+    size_t kept = 0;
+    double log_sum;
     int64_t drawn = NAME(filter)(sampler, logits, count, filtered, scratch + count, &log_sum);
     if (drawn < 0) {
         return drawn;
     }
-    for (i = 0; i < count; i++) {
+    for (size_t i = 0; i < count; i++) {
         tokens[kept] = (double)i;
         filtered[kept] = filtered[i];
         kept += filtered[i] > -INFINITY;
@@ -210,11 +205,10 @@ static int64_t NAME(draw_filtered)(textgen_sampler *sampler, const LOGIT *logits
 
 int64_t NAME(textgen_sampler_draw)(textgen_sampler *sampler, const LOGIT *logits, size_t count,
                                    double *scratch) {
-    double uniform;
     if (sampler->rng.position == INT64_MAX) {
         return TEXTGEN_SAMPLER_EXHAUSTED;
     }
-    uniform = textgen_rng_uniform(&sampler->rng);
+    const double uniform = textgen_rng_uniform(&sampler->rng);
     if (sampler->filters) {
         return NAME(draw_filtered)(sampler, logits, count, uniform, scratch);
     }

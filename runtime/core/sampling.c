@@ -1,8 +1,6 @@
 /* The sampling parameters of a stream: checked, and turned into a sampler and its filters. */
 #include "handles.h"
 
-#include "truncation.h"
-
 #include <math.h>
 #include <string.h>
 
@@ -44,7 +42,6 @@ static int32_t check_bias(const textgen_sampling *sampling, const textgen_model 
     const textgen_special *special = &model->network->special;
     const size_t vocabulary = model->network->vocabulary;
     bool any = false;
-    size_t i;
     if (!sampling->logit_bias && !sampling->logit_bias_count) {
         return TEXTGEN_OK;
     }
@@ -54,7 +51,7 @@ static int32_t check_bias(const textgen_sampling *sampling, const textgen_model 
                                                  : "logit_bias is NULL",
                             vocabulary, sampling->logit_bias_count);
     }
-    for (i = 0; i < vocabulary; i++) {
+    for (size_t i = 0; i < vocabulary; i++) {
         const float bias = sampling->logit_bias[i];
         if (isnan(bias) || bias == INFINITY) {
             return textgen_fail(error, TEXTGEN_INVALID_ARGUMENT,
@@ -69,21 +66,13 @@ static int32_t check_bias(const textgen_sampling *sampling, const textgen_model 
 int32_t textgen_sampling_read(const textgen_sampling *given, const textgen_model *model,
                               textgen_stream_sampling *read, const textgen_error *error) {
     const textgen_sampling defaults = TEXTGEN_SAMPLING_DEFAULT;
-    int32_t result = TEXTGEN_OK;
     read->sampling = defaults;
     if (given) {
-        result = textgen_read_struct(given, TEXTGEN_FIELDS_END(textgen_sampling, temperature), &read->sampling,
-                                     sizeof read->sampling, "textgen_sampling", error);
+        TEXTGEN_TRY(textgen_read_struct(given, TEXTGEN_FIELDS_END(textgen_sampling, temperature),
+                                        &read->sampling, sizeof read->sampling, "textgen_sampling", error));
     }
-    if (result == TEXTGEN_OK) {
-        result = textgen_parameters_read(&read->sampling, &read->parameters, error);
-    }
-    if (result == TEXTGEN_OK) {
-        result = check_mirostat(&read->parameters, error);
-    }
-    if (result < 0) {
-        return result;
-    }
+    TEXTGEN_TRY(textgen_parameters_read(&read->sampling, &read->parameters, error));
+    TEXTGEN_TRY(check_mirostat(&read->parameters, error));
     if (read->sampling.substream > UINT32_MAX) {
         return textgen_fail(error, TEXTGEN_INVALID_ARGUMENT, "substream must be from 0 to 2**32 - 1, not %llu",
                             (unsigned long long)read->sampling.substream);
@@ -92,13 +81,10 @@ int32_t textgen_sampling_read(const textgen_sampling *given, const textgen_model
         return textgen_fail(error, TEXTGEN_INVALID_ARGUMENT,
                             "min_length needs a model of records: other texts have no end");
     }
-    result = check_tables(read, model, error);
-    if (result == TEXTGEN_OK) {
-        result = check_bias(&read->sampling, model, error);
-    }
-    return result < 0 ? result
-                      : textgen_stream_stops_read(read->sampling.stop, read->sampling.stop_count,
-                                                  model->vocabulary, &read->stops, error);
+    TEXTGEN_TRY(check_tables(read, model, error));
+    TEXTGEN_TRY(check_bias(&read->sampling, model, error));
+    return textgen_stream_stops_read(read->sampling.stop, read->sampling.stop_count, model->vocabulary,
+                                     &read->stops, error);
 }
 
 /* Set the stop texts, the constraint and the spans. */
@@ -119,9 +105,8 @@ void textgen_sampling_apply(textgen_stream *stream, const textgen_stream_samplin
     const textgen_sampling *sampling = &read->sampling;
     const textgen_uint128 seed = {sampling->seed_high, sampling->seed};
     textgen_text *text = textgen_stream_text(stream);
-    size_t i;
-    textgen_text_configure(shape, text, &read->parameters, sampling->logit_bias != NULL);
-    for (i = 0; i < sampling->logit_bias_count; i++) {
+    textgen_text_configure(shape, text, &read->parameters, sampling->logit_bias);
+    for (size_t i = 0; i < sampling->logit_bias_count; i++) {
         textgen_filters_bias(textgen_text_find(shape, text).filters)[i] = (double)sampling->logit_bias[i];
     }
     if (restart || seed.high != text->rng.seed.high || seed.low != text->rng.seed.low ||

@@ -28,9 +28,8 @@ static bool is_big_endian(void) {
 /* Reverse the bytes of numbers of a width, on a machine that is not little-endian. */
 static void convert(void *numbers, size_t count, size_t width) {
     unsigned char *bytes = numbers;
-    size_t i, j;
-    for (i = 0; i < count && is_big_endian(); i++, bytes += width) {
-        for (j = 0; j < width / 2; j++) {
+    for (size_t i = 0; i < count && is_big_endian(); i++, bytes += width) {
+        for (size_t j = 0; j < width / 2; j++) {
             const unsigned char byte = bytes[j];
             bytes[j] = bytes[width - 1 - j];
             bytes[width - 1 - j] = byte;
@@ -72,18 +71,17 @@ void textgen_constraint_digest(const textgen_constraint *constraint,
                                unsigned char digest[TEXTGEN_SHA256_SIZE]) {
     const size_t entries = constraint->states * constraint->vocabulary;
     unsigned char sizes[2 * 8];
-    textgen_sha256 sum;
-    size_t i;
     write_number(sizes, constraint->states);
     write_number(sizes + 8, constraint->vocabulary);
+    textgen_sha256 sum;
     textgen_sha256_init(&sum);
     textgen_sha256_add(&sum, sizes, sizeof sizes);
-    for (i = 0; i < entries; i++) {
+    for (size_t i = 0; i < entries; i++) {
         int16_t next = constraint->next[i];
         convert(&next, 1, sizeof next);
         textgen_sha256_add(&sum, &next, sizeof next);
     }
-    for (i = 0; i < constraint->states; i++) {
+    for (size_t i = 0; i < constraint->states; i++) {
         const unsigned char accepting = constraint->distance[i] <= 0;
         textgen_sha256_add(&sum, &accepting, 1);
     }
@@ -143,25 +141,24 @@ static int32_t damaged(const textgen_error *error) {
 }
 
 int32_t textgen_saved_open(textgen_view data, textgen_saved *saved, const textgen_error *error) {
-    uint64_t format, parameters, description, block;
     if (data.size < HEADER || memcmp(data.data, MARK, sizeof MARK)) {
         return textgen_report(error, TEXTGEN_DAMAGED_SAVED, "this is not a saved text");
     }
-    format = read_number(data.data + MARK_SIZE);
+    const uint64_t format = read_number(data.data + MARK_SIZE);
     if (format > FORMAT) {
         return textgen_report(error, TEXTGEN_NEWER_FORMAT,
                               "the saved text has format %llu, and this version reads format %d: upgrade "
                               "textgen-onnx",
                               (unsigned long long)format, (int)FORMAT);
     }
-    parameters = read_number(data.data + HEADER - 24);
+    const uint64_t parameters = read_number(data.data + HEADER - 24);
     if (parameters > TEXTGEN_PARAMETER_COUNT) {
         return textgen_report(error, TEXTGEN_NEWER_FORMAT,
                               "the saved text has parameters that this version does not know: upgrade "
                               "textgen-onnx");
     }
-    description = read_number(data.data + HEADER - 16);
-    block = read_number(data.data + HEADER - 8);
+    const uint64_t description = read_number(data.data + HEADER - 16);
+    const uint64_t block = read_number(data.data + HEADER - 8);
     /* With the first condition, no padding overflows. */
     if (format < 1 || description > data.size - HEADER || padded((size_t)description) > data.size - HEADER ||
         block != data.size - HEADER - padded((size_t)description)) {
@@ -201,13 +198,12 @@ static bool is_valid_head(const textgen_shape *shape, const textgen_constraint *
 bool textgen_saved_is_possible(const textgen_shape *shape, textgen_text *text) {
     const textgen_text_parts parts = textgen_text_find(shape, text);
     bool any = false;
-    size_t i;
-    for (i = 0; i < shape->state_values; i++) {
+    for (size_t i = 0; i < shape->state_values; i++) {
         if (!isfinite(parts.state[i])) {
             return false;
         }
     }
-    for (i = 0; i < shape->vocabulary; i++) {
+    for (size_t i = 0; i < shape->vocabulary; i++) {
         if (isnan(parts.logits[i]) || parts.logits[i] == INFINITY) {
             return false;
         }
@@ -217,8 +213,7 @@ bool textgen_saved_is_possible(const textgen_shape *shape, textgen_text *text) {
 }
 
 static bool are_valid_tokens(const textgen_shape *shape, const int32_t *tokens, int64_t count) {
-    int64_t i;
-    for (i = 0; i < count; i++) {
+    for (int64_t i = 0; i < count; i++) {
         if (tokens[i] < 0 || (size_t)tokens[i] >= shape->vocabulary) {
             return false;
         }
@@ -231,18 +226,17 @@ static bool read_filters(const textgen_shape *shape, textgen_text *text) {
     textgen_filters *filters = textgen_text_find(shape, text).filters;
     double *bias = textgen_filters_bias(filters);
     uint32_t recent[TEXTGEN_MAX_PENALTY_WINDOW];
-    size_t count, i;
     if (filters->vocabulary != shape->vocabulary || filters->recent_count > text->parameters.penalty_window ||
         filters->recent_next > filters->recent_count || !isfinite(filters->mirostat_mu)) {
         return false;
     }
-    count = textgen_filters_get_recent(filters, recent);
-    for (i = 0; i < count; i++) {
+    const size_t count = textgen_filters_get_recent(filters, recent);
+    for (size_t i = 0; i < count; i++) {
         if (recent[i] >= shape->vocabulary) {
             return false;
         }
     }
-    for (i = 0; i < shape->vocabulary; i++) {
+    for (size_t i = 0; i < shape->vocabulary; i++) {
         /* An array of float32 gives larger numbers than Python does. */
         if (!(fabs(bias[i]) <= FLT_MAX || bias[i] == -INFINITY)) {
             return false;
@@ -272,13 +266,12 @@ int32_t textgen_saved_read(const textgen_shape *shape, const textgen_saved *save
     const textgen_text_parts parts = textgen_text_find(shape, text);
     const textgen_uint128 zero = {0, 0};
     const size_t missing = (TEXTGEN_PARAMETER_COUNT - saved->parameters) * PARAMETER_BYTES;
-    textgen_rng rng;
     textgen_text_init(shape, text, zero, 0);
     if (!read_head(saved, text) || !is_valid_head(shape, constraint, most_held, text) ||
         saved->block.size + missing != textgen_text_used(shape, text)) {
         return damaged(error);
     }
-    rng = text->rng;
+    const textgen_rng rng = text->rng;
     memcpy(text + 1, saved->block.data + sizeof *text - missing, saved->block.size + missing - sizeof *text);
     convert_parts(shape, text);
     if (!textgen_saved_is_possible(shape, text) || !are_valid_tokens(shape, parts.held, text->held) ||

@@ -17,18 +17,17 @@ static uint32_t rotate(uint32_t value, int bits) { return value >> bits | value 
 
 static void add_block(uint32_t hash[8], const unsigned char *block) {
     uint32_t words[64], v[8];
-    int i;
-    for (i = 0; i < 16; i++) {
+    for (int i = 0; i < 16; i++) {
         words[i] = (uint32_t)block[4 * i] << 24 | (uint32_t)block[4 * i + 1] << 16 |
                    (uint32_t)block[4 * i + 2] << 8 | block[4 * i + 3];
     }
-    for (; i < 64; i++) {
+    for (int i = 16; i < 64; i++) {
         const uint32_t early = words[i - 15], late = words[i - 2];
         words[i] = words[i - 16] + (rotate(early, 7) ^ rotate(early, 18) ^ early >> 3) + words[i - 7] +
                    (rotate(late, 17) ^ rotate(late, 19) ^ late >> 10);
     }
     memcpy(v, hash, sizeof v);
-    for (i = 0; i < 64; i++) {
+    for (int i = 0; i < 64; i++) {
         const uint32_t first = v[7] + (rotate(v[4], 6) ^ rotate(v[4], 11) ^ rotate(v[4], 25)) +
                                ((v[4] & v[5]) ^ (~v[4] & v[6])) + constants[i] + words[i];
         const uint32_t second = (rotate(v[0], 2) ^ rotate(v[0], 13) ^ rotate(v[0], 22)) +
@@ -37,7 +36,7 @@ static void add_block(uint32_t hash[8], const unsigned char *block) {
         v[4] += first;
         v[0] = first + second;
     }
-    for (i = 0; i < 8; i++) {
+    for (int i = 0; i < 8; i++) {
         hash[i] += v[i];
     }
 }
@@ -69,13 +68,12 @@ void textgen_sha256_end(textgen_sha256 *sum, unsigned char digest[TEXTGEN_SHA256
     const uint64_t bits = sum->size * 8;
     const size_t used = (size_t)(sum->size % sizeof sum->block);
     unsigned char length[8];
-    int i;
-    for (i = 0; i < 8; i++) {
+    for (int i = 0; i < 8; i++) {
         length[i] = (unsigned char)(bits >> (56 - 8 * i));
     }
     textgen_sha256_add(sum, padding, (used < 56 ? 56 : 120) - used);
     textgen_sha256_add(sum, length, sizeof length);
-    for (i = 0; i < TEXTGEN_SHA256_SIZE; i++) {
+    for (int i = 0; i < TEXTGEN_SHA256_SIZE; i++) {
         digest[i] = (unsigned char)(sum->hash[i / 4] >> (24 - i % 4 * 8));
     }
 }

@@ -1,44 +1,29 @@
-#include "shapes.h"
+#include "match.h"
 
 #include <stdio.h>
 #include <string.h>
 
-static int32_t damaged(const textgen_graph *graph, const char *what) {
-    return textgen_fail(graph->error, TEXTGEN_DAMAGED_MODEL, "%s", what);
-}
-
-/* Find a weight, and its scales if it has 8 bits. */
-static int32_t find_weight(const textgen_graph *graph, const textgen_weight *weight, size_t dimensions,
-                           const textgen_tensor **tensor, const textgen_tensor **scales) {
-    const int32_t type = weight->scales.size > 0 ? TEXTGEN_ONNX_INT8 : TEXTGEN_ONNX_FLOAT;
-    const int32_t code =
-        textgen_tensors_check(&graph->tensors, weight->values, type, dimensions, tensor, graph->error);
-    *scales = NULL;
-    return code != TEXTGEN_OK || type == TEXTGEN_ONNX_FLOAT
-               ? code
-               : textgen_tensors_check(&graph->tensors, weight->scales, TEXTGEN_ONNX_FLOAT, 1, scales,
-                                       graph->error);
-}
-
-/* Find the weights of a layer, `count` tensors. */
+/* Find the weights of a layer, `count` tensors, and the scales of those that have 8 bits. */
 static int32_t find_weights(const textgen_graph *graph, const textgen_weight *weights, size_t count,
                             const size_t *dimensions, textgen_layer *layer) {
-    int32_t code = TEXTGEN_OK;
-    for (size_t i = 0; code == TEXTGEN_OK && i < count; i++) {
-        const textgen_tensor *scales;
-        code = find_weight(graph, &weights[i], dimensions[i], &layer->tensors[i], &scales);
-        if (scales != NULL) {
-            layer->scales[i] = scales;
+    for (size_t i = 0; i < count; i++) {
+        const bool has_8_bits = weights[i].scales.size > 0;
+        TEXTGEN_TRY(textgen_tensors_check(&graph->tensors, weights[i].values,
+                                          has_8_bits ? TEXTGEN_ONNX_INT8 : TEXTGEN_ONNX_FLOAT, dimensions[i],
+                                          &layer->tensors[i], graph->error));
+        if (has_8_bits) {
+            TEXTGEN_TRY(textgen_tensors_check(&graph->tensors, weights[i].scales, TEXTGEN_ONNX_FLOAT, 1,
+                                              &layer->scales[i], graph->error));
         }
     }
-    return code;
+    return TEXTGEN_OK;
 }
 
 /* Check that a weight has `count` scales, if it has 8 bits. */
 static int32_t check_scales(const textgen_graph *graph, const textgen_tensor *scales, size_t count,
                             textgen_description *description) {
     char quoted[TEXTGEN_QUOTE_SIZE], shape[TEXTGEN_SHAPE_SIZE];
-    if (scales == NULL) {
+    if (!scales) {
         return TEXTGEN_OK;
     }
     description->scales += count;
@@ -51,18 +36,16 @@ static int32_t check_scales(const textgen_graph *graph, const textgen_tensor *sc
 
 /* Check the scales of all layers, whose weights have the right shapes. */
 static int32_t check_all_scales(const textgen_graph *graph, textgen_description *description) {
+    const textgen_layer *layers = description->layers;
     const size_t last = description->layer_count - 1;
-    int32_t code =
-        check_scales(graph, description->layers[0].scales[0], description->layers[0].inputs, description);
+    TEXTGEN_TRY(check_scales(graph, layers[0].scales[0], layers[0].inputs, description));
     for (size_t i = 1; i < last; i++) {
-        const textgen_layer *layer = &description->layers[i];
-        for (size_t j = 0; code == TEXTGEN_OK && j < TEXTGEN_LAYER_SCALES; j++) {
-            code = check_scales(graph, layer->scales[j], (size_t)layer->tensors[j]->shape[1], description);
+        for (size_t j = 0; j < TEXTGEN_LAYER_SCALES; j++) {
+            TEXTGEN_TRY(
+                check_scales(graph, layers[i].scales[j], (size_t)layers[i].tensors[j]->shape[1], description));
         }
     }
-    return code == TEXTGEN_OK
-               ? check_scales(graph, description->layers[last].scales[0], description->vocabulary, description)
-               : code;
+    return check_scales(graph, layers[last].scales[0], description->vocabulary, description);
 }
 
 /* The shapes that the weights of a layer must have. */
@@ -109,11 +92,8 @@ static int32_t fail_shapes(const textgen_graph *graph, textgen_layer_kind kind, 
 static int32_t describe_layer(const textgen_graph *graph, const textgen_layer_nodes *nodes, size_t inputs,
                               size_t units, textgen_layer *layer) {
     const layer_shapes expected = expected_shapes(nodes->kind, (int64_t)inputs, (int64_t)units);
-    const int32_t code = find_weights(graph, nodes->weights, expected.count, expected.dimensions, layer);
     bool valid = true;
-    if (code != TEXTGEN_OK) {
-        return code;
-    }
+    TEXTGEN_TRY(find_weights(graph, nodes->weights, expected.count, expected.dimensions, layer));
     for (size_t i = 0; i < expected.count; i++) {
         const int64_t *shape = layer->tensors[i]->shape;
         if (nodes->kind != TEXTGEN_CONV && shape[0] != 1) {
@@ -149,13 +129,8 @@ static int32_t describe_ends(const textgen_graph *graph, const textgen_nodes *no
     const size_t dimensions[] = {2, 1};
     output[0] = nodes->output;
     output[1].values = nodes->add->inputs[1];
-    int32_t code = find_weights(graph, output, 2, dimensions, linear);
-    if (code == TEXTGEN_OK) {
-        code = find_weights(graph, &nodes->embedding, 1, dimensions, embedding);
-    }
-    if (code != TEXTGEN_OK) {
-        return code;
-    }
+    TEXTGEN_TRY(find_weights(graph, output, 2, dimensions, linear));
+    TEXTGEN_TRY(find_weights(graph, &nodes->embedding, 1, dimensions, embedding));
     linear->kind = TEXTGEN_LINEAR;
     linear->name = nodes->matmul->name;
     linear->inputs = (size_t)linear->tensors[0]->shape[0];
@@ -186,20 +161,15 @@ int32_t textgen_shapes_describe(const textgen_graph *graph, const textgen_nodes 
                                 textgen_description *description) {
     textgen_layer *embedding = &description->layers[0];
     textgen_layer *linear = &description->layers[nodes->layer_count + 1];
-    int32_t code = describe_ends(graph, nodes, embedding, linear);
-    if (code != TEXTGEN_OK) {
-        return code;
-    }
-    size_t inputs = embedding->outputs;
+    TEXTGEN_TRY(describe_ends(graph, nodes, embedding, linear));
     for (size_t i = 0; i < nodes->layer_count; i++) {
-        code = describe_layer(graph, &nodes->layers[i], inputs, linear->inputs, &description->layers[i + 1]);
-        if (code != TEXTGEN_OK) {
-            return code;
-        }
-        inputs = linear->inputs;
+        const size_t inputs = i == 0 ? embedding->outputs : linear->inputs;
+        TEXTGEN_TRY(
+            describe_layer(graph, &nodes->layers[i], inputs, linear->inputs, &description->layers[i + 1]));
     }
     if (embedding->inputs != linear->outputs || linear->tensors[1]->shape[0] != (int64_t)linear->outputs) {
-        return damaged(graph, "the embedding, output weights and output bias have different vocabulary sizes");
+        return textgen_fail(graph->error, TEXTGEN_DAMAGED_MODEL,
+                            "the embedding, output weights and output bias have different vocabulary sizes");
     }
     description->layer_count = nodes->layer_count + 2;
     description->vocabulary = linear->outputs;

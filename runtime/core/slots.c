@@ -1,4 +1,4 @@
-#include "slots.h"
+#include "forward.h"
 #include "sampler.h"
 
 #include <string.h>
@@ -17,11 +17,11 @@ textgen_slots textgen_slots_find(const textgen_network *network, void *workspace
     const size_t units = (size_t)network->padded_units, padded = units * sizeof(float);
     const size_t rounded = network->bits == 8 ? lanes : 0, floats = lanes - rounded;
     char *start = workspace;
-    textgen_slots slots;
     size_t used = 0;
     if (start) {
         start += (CACHE_LINE - (uintptr_t)start % CACHE_LINE) % CACHE_LINE;
     }
+    textgen_slots slots;
     slots.count = lanes;
     slots.sampling = part(start, &used, textgen_sampler_scratch(network->vocabulary) * sizeof(double));
     slots.probabilities = part(start, &used, 2 * network->vocabulary * sizeof(double));
@@ -55,10 +55,9 @@ float *textgen_slot_row(const textgen_network *network, const textgen_slots *slo
 
 void textgen_slot_load(const textgen_network *network, const textgen_slots *slots, const float *state,
                        size_t batch, size_t lane, size_t slot) {
-    size_t i, row;
-    for (i = 0; i < network->state_count; i++) {
+    for (size_t i = 0; i < network->state_count; i++) {
         const textgen_packed_state *array = &network->state[i];
-        for (row = 0; row < array->rows; row++, state += batch * array->units) {
+        for (size_t row = 0; row < array->rows; row++, state += batch * array->units) {
             float *to = textgen_slot_row(network, slots, i, row) + slot * array->width;
             memcpy(to, state + lane * array->units, array->units * sizeof(float));
             memset(to + array->units, 0, (array->width - array->units) * sizeof(float));
@@ -68,10 +67,9 @@ void textgen_slot_load(const textgen_network *network, const textgen_slots *slot
 
 void textgen_slot_store(const textgen_network *network, const textgen_slots *slots, float *state, size_t batch,
                         size_t lane, size_t slot) {
-    size_t i, row;
-    for (i = 0; i < network->state_count; i++) {
+    for (size_t i = 0; i < network->state_count; i++) {
         const textgen_packed_state *array = &network->state[i];
-        for (row = 0; row < array->rows; row++, state += batch * array->units) {
+        for (size_t row = 0; row < array->rows; row++, state += batch * array->units) {
             const float *from = textgen_slot_row(network, slots, i, row) + slot * array->width;
             memcpy(state + lane * array->units, from, array->units * sizeof(float));
         }
@@ -80,13 +78,12 @@ void textgen_slot_store(const textgen_network *network, const textgen_slots *slo
 
 void textgen_slot_move(const textgen_network *network, const textgen_slots *slots, size_t from, size_t to) {
     const size_t padded = (size_t)network->padded_vocabulary;
-    size_t i, row;
     if (from == to) {
         return;
     }
-    for (i = 0; i < network->state_count; i++) {
+    for (size_t i = 0; i < network->state_count; i++) {
         const size_t width = network->state[i].width;
-        for (row = 0; row < network->state[i].rows; row++) {
+        for (size_t row = 0; row < network->state[i].rows; row++) {
             float *values = textgen_slot_row(network, slots, i, row);
             memcpy(values + to * width, values + from * width, width * sizeof(float));
         }

@@ -51,8 +51,8 @@ static void sort_block(double *values) {
  * values are merged from the front, and at the same time the largest from the back. In `half` steps neither
  * side can reach the end of a part. */
 static void merge(const double *values, size_t half, size_t count, double *merged) {
-    size_t left = 0, right = half, left_end = half, right_end = count, i;
-    for (i = 0; i < half; i++) {
+    size_t left = 0, right = half, left_end = half, right_end = count, i = 0;
+    for (; i < half; i++) {
         const uint64_t a = get(values + left), b = get(values + right);
         const uint64_t y = get(values + left_end - 1), z = get(values + right_end - 1);
         put(merged + i, b < a ? b : a);
@@ -82,8 +82,7 @@ static void sort_blocks(double *values, size_t blocks, double *scratch) {
 
 void textgen_sort(double *values, size_t count, double *scratch) {
     const size_t room = textgen_sort_room(count);
-    size_t i;
-    for (i = count; i < room; i++) {
+    for (size_t i = count; i < room; i++) {
         values[i] = INFINITY;
     }
     if (count > 0) {

@@ -1,4 +1,4 @@
-#include "spans.h"
+#include "handles.h"
 
 #include <math.h>
 #include <string.h>
@@ -114,12 +114,10 @@ static int32_t allocate(textgen_spans *spans, size_t count, size_t vocabulary, s
 
 int32_t textgen_spans_build(textgen_spans *spans, const int32_t *tokens, size_t count, size_t vocabulary,
                             size_t max_copy, const textgen_error *error) {
-    const int32_t result = allocate(spans, count, vocabulary, max_copy, error);
-    if (result == TEXTGEN_OK) {
-        memcpy(spans->tokens, tokens, count * sizeof *tokens);
-        enter_all(spans);
-    }
-    return result;
+    TEXTGEN_TRY(allocate(spans, count, vocabulary, max_copy, error));
+    memcpy(spans->tokens, tokens, count * sizeof *tokens);
+    enter_all(spans);
+    return TEXTGEN_OK;
 }
 
 int32_t textgen_spans_read(textgen_spans *spans, const textgen_vocabulary *vocabulary, const char *text,
@@ -131,12 +129,8 @@ int32_t textgen_spans_read(textgen_spans *spans, const textgen_vocabulary *vocab
     while ((result = textgen_encode_known(vocabulary, &encoder, &token, error)) > 0) {
         count++;
     }
-    if (result == TEXTGEN_OK) {
-        result = allocate(spans, count, textgen_vocabulary_size(vocabulary), max_copy, error);
-    }
-    if (result < 0) {
-        return result;
-    }
+    TEXTGEN_TRY(result);
+    TEXTGEN_TRY(allocate(spans, count, vocabulary->symbols.count, max_copy, error));
     encoder.offset = 0;
     for (size_t i = 0; textgen_encode_known(vocabulary, &encoder, &token, error) > 0; i++) {
         spans->tokens[i] = (int32_t)token;
@@ -148,4 +142,37 @@ int32_t textgen_spans_read(textgen_spans *spans, const textgen_vocabulary *vocab
 void textgen_spans_release(textgen_spans *spans) {
     textgen_release(spans->places);
     textgen_release(spans->tokens);
+}
+
+int32_t textgen_spans_create(const textgen_model *model, const char *text, size_t size, size_t max_copy,
+                             void *memory, size_t memory_size, textgen_spans **spans, char *error,
+                             size_t error_size) {
+    const textgen_error message = {error, error_size};
+    textgen_arena arena = {memory, memory_size, 0, 0};
+    void *place;
+    TEXTGEN_TRY(textgen_check_pointer(model, "model", &message));
+    TEXTGEN_TRY(textgen_check_data(text, size, "text", "size", &message));
+    TEXTGEN_TRY(textgen_check_pointer(spans, "spans", &message));
+    TEXTGEN_TRY(textgen_find_place(&arena, sizeof **spans, "spans", &place, &message));
+    textgen_spans *created = place;
+    created->arena = arena;
+    int32_t result = textgen_spans_read(created, model->vocabulary, text, size, max_copy, &message);
+    if (result == TEXTGEN_OUT_OF_MEMORY && memory) {
+        result = textgen_too_small(&created->arena, &message);
+    }
+    if (result < 0) {
+        textgen_spans_destroy(created);
+    } else {
+        *spans = created;
+    }
+    return result;
+}
+
+void textgen_spans_destroy(textgen_spans *spans) {
+    if (spans) {
+        textgen_spans_release(spans);
+        if (!spans->arena.memory) {
+            textgen_release(spans);
+        }
+    }
 }

@@ -20,8 +20,7 @@ static int64_t next_state(const textgen_stop_state *states, int64_t state, int64
 
 size_t textgen_stops_add(textgen_stop_state *states, size_t count, const int64_t *tokens, size_t length) {
     int16_t state = 0;
-    size_t i;
-    for (i = 0; i < length; i++) {
+    for (size_t i = 0; i < length; i++) {
         int16_t child = find_child(states, state, tokens[i]);
         if (!child) {
             const textgen_stop_state added = {
@@ -42,12 +41,11 @@ void textgen_stops_link(textgen_stop_state *states) {
     do {
         textgen_stop_state *linked = &states[state];
         const textgen_stop_state *failure = &states[linked->failure];
-        int16_t child;
         if (!linked->matched) {
             linked->matched = failure->matched;
         }
         linked->pending = linked->child ? linked->length : failure->pending;
-        for (child = linked->child; child; child = states[child].sibling) {
+        for (int16_t child = linked->child; child; child = states[child].sibling) {
             states[child].failure =
                 state ? (int16_t)next_state(states, linked->failure, states[child].token) : 0;
             states[last].queue = child;

@@ -3,9 +3,7 @@
 
 #include <string.h>
 
-static size_t aligned(size_t size) {
-    return (size + TEXTGEN_CALLER_ALIGNMENT - 1) / TEXTGEN_CALLER_ALIGNMENT * TEXTGEN_CALLER_ALIGNMENT;
-}
+static size_t aligned(size_t size) { return (size + 7) / 8 * 8; }
 
 textgen_text *textgen_stream_text(const textgen_stream *stream) {
     return (void *)((char *)stream + aligned(sizeof *stream));
@@ -27,29 +25,12 @@ textgen_guide textgen_stream_guide(textgen_stream *stream) {
 }
 
 size_t textgen_stream_size(const textgen_model *model) {
-    size_t before, workspace;
     if (!model) {
         return 0;
     }
-    before = kept_bytes(model);
-    workspace = textgen_workspace_size(model, 1);
+    const size_t before = kept_bytes(model);
+    const size_t workspace = textgen_workspace_size(model, 1);
     return workspace && workspace <= SIZE_MAX - before ? before + workspace : 0;
-}
-
-int32_t textgen_check_memory(const void *memory, size_t size, size_t needed, const char *name,
-                             const textgen_error *error) {
-    if (!memory) {
-        return textgen_fail(error, TEXTGEN_INVALID_ARGUMENT, "%s is NULL", name);
-    }
-    if ((uintptr_t)memory % TEXTGEN_CALLER_ALIGNMENT) {
-        return textgen_fail(error, TEXTGEN_INVALID_ARGUMENT, "%s is not aligned to %d bytes", name,
-                            (int)TEXTGEN_CALLER_ALIGNMENT);
-    }
-    if (!needed || size < needed) {
-        return textgen_fail(error, TEXTGEN_BUFFER_TOO_SMALL, "%s has %zu bytes; %zu are needed", name, size,
-                            needed ? needed : SIZE_MAX);
-    }
-    return TEXTGEN_OK;
 }
 
 void textgen_stream_forward(textgen_stream *stream, const int64_t *tokens, size_t count) {
@@ -77,16 +58,12 @@ void textgen_stream_begin_text(textgen_stream *stream) {
 /* Prepare the memory of a stream. */
 static int32_t create(void *memory, size_t size, const textgen_model *model, const textgen_sampling *sampling,
                       textgen_stream_sampling *read, const textgen_error *error) {
-    int32_t result = textgen_check_memory(memory, size, textgen_stream_size(model), "memory", error);
-    if (result == TEXTGEN_OK) {
-        result = textgen_sampling_read(sampling, model, read, error);
-    }
-    if (result == TEXTGEN_OK) {
-        textgen_stream *created = memory;
-        memset(memory, 0, kept_bytes(model));
-        created->model = model;
-    }
-    return result;
+    textgen_stream *created = memory;
+    TEXTGEN_TRY(textgen_check_memory(memory, size, textgen_stream_size(model), "memory", error));
+    TEXTGEN_TRY(textgen_sampling_read(sampling, model, read, error));
+    memset(memory, 0, kept_bytes(model));
+    created->model = model;
+    return TEXTGEN_OK;
 }
 
 int32_t textgen_stream_init(void *memory, size_t size, const textgen_model *model,
@@ -94,16 +71,11 @@ int32_t textgen_stream_init(void *memory, size_t size, const textgen_model *mode
                             size_t error_size) {
     const textgen_error message = {error, error_size};
     const textgen_uint128 unseeded = {0, 0};
-    textgen_stream_sampling read;
     textgen_stream *created = memory;
-    int32_t result;
-    if (!model || !stream) {
-        return textgen_fail(&message, TEXTGEN_INVALID_ARGUMENT, "%s is NULL", model ? "stream" : "model");
-    }
-    result = create(memory, size, model, sampling, &read, &message);
-    if (result < 0) {
-        return result;
-    }
+    TEXTGEN_TRY(textgen_check_pointer(model, "model", &message));
+    TEXTGEN_TRY(textgen_check_pointer(stream, "stream", &message));
+    textgen_stream_sampling read;
+    TEXTGEN_TRY(create(memory, size, model, sampling, &read, &message));
     textgen_text_init(&model->shape, textgen_stream_text(created), unseeded, 0);
     textgen_sampling_apply(created, &read, true);
     if (model->shape.special.begin >= 0) {
@@ -116,14 +88,9 @@ int32_t textgen_stream_init(void *memory, size_t size, const textgen_model *mode
 int32_t textgen_stream_copy(const textgen_stream *stream, void *memory, size_t size, textgen_stream **copy,
                             char *error, size_t error_size) {
     const textgen_error message = {error, error_size};
-    int32_t result;
-    if (!stream || !copy) {
-        return textgen_fail(&message, TEXTGEN_INVALID_ARGUMENT, "%s is NULL", stream ? "copy" : "stream");
-    }
-    result = textgen_check_memory(memory, size, textgen_stream_size(stream->model), "memory", &message);
-    if (result < 0) {
-        return result;
-    }
+    TEXTGEN_TRY(textgen_check_pointer(stream, "stream", &message));
+    TEXTGEN_TRY(textgen_check_pointer(copy, "copy", &message));
+    TEXTGEN_TRY(textgen_check_memory(memory, size, textgen_stream_size(stream->model), "memory", &message));
     memmove(memory, stream, kept_bytes(stream->model));
     *copy = memory;
     return TEXTGEN_OK;
@@ -132,31 +99,24 @@ int32_t textgen_stream_copy(const textgen_stream *stream, void *memory, size_t s
 int32_t textgen_stream_set_sampling(textgen_stream *stream, const textgen_sampling *sampling, char *error,
                                     size_t error_size) {
     const textgen_error message = {error, error_size};
+    TEXTGEN_TRY(textgen_check_pointer(stream, "stream", &message));
+    TEXTGEN_TRY(textgen_check_pointer(sampling, "sampling", &message));
     textgen_stream_sampling read;
-    int32_t result;
-    if (!stream || !sampling) {
-        return textgen_fail(&message, TEXTGEN_INVALID_ARGUMENT, "%s is NULL", stream ? "sampling" : "stream");
-    }
-    result = textgen_sampling_read(sampling, stream->model, &read, &message);
-    if (result == TEXTGEN_OK) {
-        textgen_sampling_apply(stream, &read, false);
-    }
-    return result;
+    TEXTGEN_TRY(textgen_sampling_read(sampling, stream->model, &read, &message));
+    textgen_sampling_apply(stream, &read, false);
+    return TEXTGEN_OK;
 }
 
 int64_t textgen_stream_check_text(const textgen_stream *stream, const char *text, size_t size,
                                   const textgen_error *error) {
     textgen_encoder encoder = {text, size, 0};
-    int64_t token, count = 0;
+    int64_t count = 0;
     int32_t result = size > 0;
-    if (!text && size) {
-        return textgen_fail(error, TEXTGEN_INVALID_ARGUMENT, "text is NULL");
-    }
-    if (size > (size_t)PTRDIFF_MAX) {
-        return textgen_fail(error, TEXTGEN_INVALID_ARGUMENT, "size is %zu, which is larger than any buffer",
-                            size);
+    if (size) {
+        TEXTGEN_TRY(textgen_check_data(text, size, "text", "size", error));
     }
     while (result > 0) {
+        int64_t token;
         result = textgen_encode_next(stream->model->vocabulary, &encoder, &token, error);
         count += result > 0;
     }
@@ -184,11 +144,8 @@ static void forward_text(textgen_stream *stream, const char *text, size_t size) 
 int32_t textgen_stream_feed(textgen_stream *stream, const char *text, size_t size, char *error,
                             size_t error_size) {
     const textgen_error message = {error, error_size};
-    int64_t count;
-    if (!stream) {
-        return textgen_fail(&message, TEXTGEN_INVALID_ARGUMENT, "stream is NULL");
-    }
-    count = textgen_stream_check_text(stream, text, size, &message);
+    TEXTGEN_TRY(textgen_check_pointer(stream, "stream", &message));
+    const int64_t count = textgen_stream_check_text(stream, text, size, &message);
     if (count < 0) {
         return (int32_t)count;
     }

@@ -11,8 +11,8 @@ size_t textgen_stream_saved_size(const textgen_stream *stream) {
 
 /* Write the hashes of a model, and of a constraint, which may be NULL. */
 static void hash(const textgen_model *model, const textgen_constraint *constraint, textgen_saved *saved) {
-    textgen_sha256 sum;
     memset(saved, 0, sizeof *saved);
+    textgen_sha256 sum;
     textgen_sha256_init(&sum);
     textgen_sha256_add(&sum, model->content.data, model->content.size);
     textgen_sha256_end(&sum, saved->model);
@@ -24,49 +24,29 @@ static void hash(const textgen_model *model, const textgen_constraint *constrain
 int32_t textgen_stream_save(const textgen_stream *stream, void *data, size_t size, char *error,
                             size_t error_size) {
     const textgen_error message = {error, error_size};
+    TEXTGEN_TRY(textgen_check_pointer(stream, "stream", &message));
+    TEXTGEN_TRY(textgen_check_memory(data, size, textgen_stream_saved_size(stream), "data", &message));
     textgen_saved saved;
-    int32_t result;
-    if (!stream) {
-        return textgen_fail(&message, TEXTGEN_INVALID_ARGUMENT, "stream is NULL");
+    if (!textgen_saved_is_possible(&stream->model->shape, textgen_stream_text(stream))) {
+        return textgen_fail(&message, TEXTGEN_INVALID_LOGITS,
+                            "the stream cannot be saved: its logits contain NaN or +inf, or none is finite");
     }
-    result = textgen_check_memory(data, size, textgen_stream_saved_size(stream), "data", &message);
-    if (result == TEXTGEN_OK &&
-        !textgen_saved_is_possible(&stream->model->shape, textgen_stream_text(stream))) {
-        result = textgen_fail(&message, TEXTGEN_INVALID_LOGITS,
-                              "the stream cannot be saved: its logits contain NaN or +inf, or none is finite");
-    }
-    if (result == TEXTGEN_OK) {
-        hash(stream->model, stream->constraint, &saved);
-        textgen_saved_write(&stream->model->shape, textgen_stream_text(stream), &saved, data);
-    }
-    return result;
+    hash(stream->model, stream->constraint, &saved);
+    textgen_saved_write(&stream->model->shape, textgen_stream_text(stream), &saved, data);
+    return TEXTGEN_OK;
 }
 
 int32_t textgen_stream_resume(void *memory, size_t size, const textgen_model *model,
                               const textgen_sampling *sampling, const void *data, size_t data_size,
                               textgen_stream **stream, char *error, size_t error_size) {
     const textgen_error message = {error, error_size};
-    const textgen_view content = {data, data_size};
     textgen_saved saved, expected;
-    textgen_stream *created = NULL;
-    int32_t result;
-    if (!model || !data || !stream) {
-        return textgen_fail(&message, TEXTGEN_INVALID_ARGUMENT, "%s is NULL",
-                            !model ? "model"
-                            : data ? "stream"
-                                   : "data");
-    }
-    if (data_size > (size_t)PTRDIFF_MAX) {
-        return textgen_fail(&message, TEXTGEN_INVALID_ARGUMENT,
-                            "data_size is %zu, which is larger than any buffer", data_size);
-    }
-    result = textgen_saved_open(content, &saved, &message);
-    if (result == TEXTGEN_OK) {
-        result = textgen_stream_init(memory, size, model, sampling, &created, error, error_size);
-    }
-    if (result < 0) {
-        return result;
-    }
+    textgen_stream *created;
+    TEXTGEN_TRY(textgen_check_pointer(model, "model", &message));
+    TEXTGEN_TRY(textgen_check_data(data, data_size, "data", "data_size", &message));
+    TEXTGEN_TRY(textgen_check_pointer(stream, "stream", &message));
+    TEXTGEN_TRY(textgen_saved_open((textgen_view){data, data_size}, &saved, &message));
+    TEXTGEN_TRY(textgen_stream_init(memory, size, model, sampling, &created, error, error_size));
     hash(model, created->constraint, &expected);
     if (memcmp(saved.model, expected.model, sizeof saved.model) ||
         memcmp(saved.constraint, expected.constraint, sizeof saved.constraint)) {
@@ -74,10 +54,8 @@ int32_t textgen_stream_resume(void *memory, size_t size, const textgen_model *mo
                               "the stream was saved from another model, or with "
                               "another constraint: pass those of the stream");
     }
-    result = textgen_saved_read(&model->shape, &saved, created->constraint, TEXTGEN_STREAM_HELD,
-                                textgen_stream_text(created), &message);
-    if (result == TEXTGEN_OK) {
-        *stream = created;
-    }
-    return result;
+    TEXTGEN_TRY(textgen_saved_read(&model->shape, &saved, created->constraint, TEXTGEN_STREAM_HELD,
+                                   textgen_stream_text(created), &message));
+    *stream = created;
+    return TEXTGEN_OK;
 }

@@ -15,7 +15,7 @@ static int64_t encode(const char *text, const textgen_vocabulary *vocabulary,
     int32_t result = 1;
     while (count <= TEXTGEN_MAX_STOP_TOKENS && result > 0) {
         result = textgen_encode_next(vocabulary, &encoder, &tokens[count], error);
-        if (result > 0 && tokens[count] == textgen_vocabulary_special(vocabulary)->unknown) {
+        if (result > 0 && tokens[count] == vocabulary->special.unknown) {
             return textgen_fail(error, TEXTGEN_UNKNOWN_CHARACTER,
                                 "the character before byte %zu of the text is not in the vocabulary: remove it",
                                 encoder.offset);
@@ -48,13 +48,12 @@ int32_t textgen_stream_stops_read(const char *const *texts, size_t count, const 
                                   textgen_stream_stops *stops, const textgen_error *error) {
     char text[STOP_MESSAGE_SIZE];
     const textgen_error message = {text, sizeof text};
-    size_t i;
     memset(stops, 0, sizeof *stops);
     stops->count = 1;
     if (count && !texts) {
         return textgen_fail(error, TEXTGEN_INVALID_ARGUMENT, "stop is NULL");
     }
-    for (i = 0; i < count; i++) {
+    for (size_t i = 0; i < count; i++) {
         const int32_t result = add(stops, texts[i], vocabulary, &message);
         if (result < 0) {
             return textgen_fail(error, result, "stop[%zu]: %s", i, text);

@@ -109,34 +109,32 @@ static size_t longest_prefix(const textgen_symbols *symbols, size_t place, textg
 int32_t textgen_symbols_read(const textgen_json *list, size_t count, textgen_level level,
                              const textgen_special *special, textgen_symbols *symbols,
                              const textgen_error *error) {
-    textgen_json entry;
     textgen_view rest = list->text;
     size_t used = 0;
-    int32_t code = TEXTGEN_OK;
     symbols->level = level;
     symbols->count = count;
     symbols->longest = 1;
     /* Decoded, no entry is longer than its JSON text. */
     symbols->text = textgen_allocate(symbols->arena, list->text.size, 1);
-    symbols->symbols = textgen_allocate(symbols->arena, count, sizeof(*symbols->symbols));
-    symbols->sorted = textgen_allocate(symbols->arena, count, sizeof(*symbols->sorted));
-    symbols->prefixes = textgen_allocate(symbols->arena, count, sizeof(*symbols->prefixes));
-    if (symbols->text == NULL || symbols->symbols == NULL || symbols->sorted == NULL ||
-        symbols->prefixes == NULL) {
+    symbols->symbols = textgen_allocate(symbols->arena, count, sizeof *symbols->symbols);
+    symbols->sorted = textgen_allocate(symbols->arena, count, sizeof *symbols->sorted);
+    symbols->prefixes = textgen_allocate(symbols->arena, count, sizeof *symbols->prefixes);
+    if (!symbols->text || !symbols->symbols || !symbols->sorted || !symbols->prefixes) {
         return textgen_out_of_memory(error);
     }
-    for (size_t token = 0; code == TEXTGEN_OK && textgen_json_item(&rest, &entry); token++) {
-        code = read_entry(&entry, token, is_special(special, token), symbols, &used, error);
+    textgen_json entry;
+    for (size_t token = 0; textgen_json_item(&rest, &entry); token++) {
+        TEXTGEN_TRY(read_entry(&entry, token, is_special(special, token), symbols, &used, error));
     }
-    if (code == TEXTGEN_OK && textgen_names_sort(symbols->sorted, symbols->sorted_count) != NULL) {
+    if (textgen_names_sort(symbols->sorted, symbols->sorted_count)) {
         return textgen_fail(error, TEXTGEN_DAMAGED_MODEL,
                             "the metadata '%s' contains a %s twice: export the model again",
                             TEXTGEN_VOCABULARY_KEY, textgen_level_names[level]);
     }
-    for (size_t i = 0; code == TEXTGEN_OK && i < symbols->sorted_count; i++) {
+    for (size_t i = 0; i < symbols->sorted_count; i++) {
         symbols->prefixes[i] = longest_prefix(symbols, i, symbols->sorted[i].name);
     }
-    return code == TEXTGEN_OK && level == TEXTGEN_BYTE_LEVEL ? check_bytes(symbols, special, error) : code;
+    return level == TEXTGEN_BYTE_LEVEL ? check_bytes(symbols, special, error) : TEXTGEN_OK;
 }
 
 void textgen_symbols_free(textgen_symbols *symbols) {
@@ -148,7 +146,7 @@ void textgen_symbols_free(textgen_symbols *symbols) {
 
 int64_t textgen_symbols_find(const textgen_symbols *symbols, textgen_view symbol) {
     const textgen_name *found = textgen_names_find(symbols->sorted, symbols->sorted_count, symbol);
-    return found == NULL ? -1 : (int64_t)found->index;
+    return found ? (int64_t)found->index : -1;
 }
 
 int64_t textgen_symbols_match(const textgen_symbols *symbols, textgen_view text, size_t *offset) {

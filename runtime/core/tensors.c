@@ -13,8 +13,8 @@ int32_t textgen_tensors_create(const textgen_onnx *file, textgen_tensors *tensor
     char quoted[TEXTGEN_QUOTE_SIZE];
     tensors->tensors = file->tensors;
     tensors->count = file->tensor_count;
-    tensors->names = textgen_allocate(file->arena, tensors->count + 1, sizeof(*tensors->names));
-    if (tensors->names == NULL) {
+    tensors->names = textgen_allocate(file->arena, tensors->count + 1, sizeof *tensors->names);
+    if (!tensors->names) {
         return textgen_out_of_memory(error);
     }
     for (size_t i = 0; i < tensors->count; i++) {
@@ -22,7 +22,7 @@ int32_t textgen_tensors_create(const textgen_onnx *file, textgen_tensors *tensor
         tensors->names[i].index = i;
     }
     const textgen_name *duplicate = textgen_names_sort(tensors->names, tensors->count);
-    if (duplicate != NULL) {
+    if (duplicate) {
         return textgen_fail(error, TEXTGEN_DAMAGED_MODEL, "the weights %s are stored twice",
                             textgen_quote(duplicate->name, quoted));
     }
@@ -31,7 +31,7 @@ int32_t textgen_tensors_create(const textgen_onnx *file, textgen_tensors *tensor
 
 const textgen_tensor *textgen_tensors_find(const textgen_tensors *tensors, textgen_view name) {
     const textgen_name *found = textgen_names_find(tensors->names, tensors->count, name);
-    return found == NULL ? NULL : &tensors->tensors[found->index];
+    return found ? &tensors->tensors[found->index] : NULL;
 }
 
 const char *textgen_format_shape(const int64_t *shape, size_t dimensions, char buffer[TEXTGEN_SHAPE_SIZE]) {
@@ -83,7 +83,7 @@ int32_t textgen_tensors_check(const textgen_tensors *tensors, textgen_view name,
     char formatted[TEXTGEN_NUMBER_SIZE];
     const textgen_tensor *tensor = *found = textgen_tensors_find(tensors, name);
     textgen_quote(name, quoted);
-    if (tensor == NULL) {
+    if (!tensor) {
         return textgen_fail(error, TEXTGEN_DAMAGED_MODEL, "the weights %s are missing", quoted);
     }
     if (tensor->external) {
@@ -154,14 +154,14 @@ bool textgen_all_finite(const float *values, size_t count) {
     size_t i = 0;
     for (; i + WIDTH <= count; i += WIDTH) {
         uint32_t bits[WIDTH];
-        memcpy(bits, values + i, sizeof(bits));
+        memcpy(bits, values + i, sizeof bits);
         for (size_t j = 0; j < WIDTH; j++) {
             found[j] |= (bits[j] & exponent) + lowest;
         }
     }
     for (; i < count; i++) {
         uint32_t bits;
-        memcpy(&bits, values + i, sizeof(bits));
+        memcpy(&bits, values + i, sizeof bits);
         found[0] |= (bits & exponent) + lowest;
     }
     for (i = 1; i < WIDTH; i++) {
@@ -188,7 +188,7 @@ int32_t textgen_tensor_floats(const textgen_tensor *tensor, size_t first, size_t
         for (size_t i = 0; i < count; i++, bytes += 4) {
             const uint32_t bits = (uint32_t)bytes[0] | (uint32_t)bytes[1] << 8 | (uint32_t)bytes[2] << 16 |
                                   (uint32_t)bytes[3] << 24;
-            memcpy(&values[i], &bits, sizeof(bits));
+            memcpy(&values[i], &bits, sizeof bits);
         }
     }
     if (!textgen_all_finite(values, count)) {

@@ -105,10 +105,9 @@ int64_t textgen_text_probabilities(const textgen_shape *shape, textgen_text *tex
     const textgen_sampler sampler = {text->parameters, text->rng, shape->exp64,
                                      text->filtered ? parts.filters : NULL};
     double sum = 1.0;
-    int64_t result;
-    size_t i;
     memcpy(masked, parts.logits, shape->vocabulary * sizeof *masked);
     textgen_special_mask(&shape->special, masked);
+    int64_t result;
     if (!of_draw) {
         result = textgen_reweight_float(masked, shape->vocabulary, 1.0, scratch, &sum, shape->exp64);
     } else {
@@ -123,7 +122,7 @@ int64_t textgen_text_probabilities(const textgen_shape *shape, textgen_text *tex
         }
         result = textgen_sampler_reweight_float(&sampler, masked, shape->vocabulary, scratch, &sum);
     }
-    for (i = 0; i < shape->vocabulary && result == 0; i++) {
+    for (size_t i = 0; i < shape->vocabulary && result == 0; i++) {
         probabilities[i] = scratch[i] / sum;
     }
     return result;

@@ -7,8 +7,8 @@
  *
  * Removing tokens does not change the ratio of the probabilities of two others. So each token gets one weight,
  * exp(logit - max logit), and each truncation compares sums of weights. */
-#include "truncation.h"
 #include "exact.h"
+#include "filters.h"
 #include "log64.h"
 #include "sampler.h"
 #include "sort.h"
@@ -27,8 +27,7 @@ typedef struct {
  * each token, [count]. */
 static ranking rank(const double *logits, size_t count, double largest, double *token_gaps, double *scratch) {
     ranking ranked = {scratch, scratch + textgen_sort_room(count), 0, count, count};
-    size_t i;
-    for (i = 0; i < count; i++) {
+    for (size_t i = 0; i < count; i++) {
         /* Not simply the difference, which could be -0.0. */
         token_gaps[i] = ranked.gaps[i] = logits[i] < largest ? largest - logits[i] : 0.0;
     }
@@ -40,8 +39,7 @@ static ranking rank(const double *logits, size_t count, double largest, double *
 }
 
 static void find_weights(ranking *ranked, textgen_exp64 exp64) {
-    size_t i;
-    for (i = 0; i < ranked->end; i++) {
+    for (size_t i = 0; i < ranked->end; i++) {
         ranked->weights[i] = -ranked->gaps[i];
     }
     exp64(ranked->weights, ranked->end);
@@ -52,19 +50,19 @@ static void find_weights(ranking *ranked, textgen_exp64 exp64) {
  * surprisal. So the nearest candidates surround the mean gap. */
 static void keep_typical(ranking *ranked, double p) {
     const double *gaps = ranked->gaps;
-    double sum = 0.0, products = 0.0, kept = 0.0, mean;
-    size_t first = 0, end, i;
-    for (i = 0; i < ranked->end; i++) {
+    double sum = 0.0, products = 0.0, kept = 0.0;
+    size_t first = 0;
+    for (size_t i = 0; i < ranked->end; i++) {
         double product = ranked->weights[i] * gaps[i];
         TEXTGEN_ROUND(product);
         products += product;
         sum += ranked->weights[i];
     }
-    mean = products / sum;
+    const double mean = products / sum;
     while (first < ranked->end && gaps[first] <= mean) {
         first++;
     }
-    end = first;
+    size_t end = first;
     do {
         const bool unlikely = first == 0 || (end < ranked->end && gaps[end] - mean < mean - gaps[first - 1]);
         kept += ranked->weights[unlikely ? end++ : --first];
@@ -76,8 +74,8 @@ static void keep_typical(ranking *ranked, double p) {
 /* Keep the most likely candidates, until their probability reaches p. */
 static void keep_top_p(ranking *ranked, double p) {
     double sum = 0.0, kept = 0.0;
-    size_t end = ranked->first, i;
-    for (i = ranked->first; i < ranked->end; i++) {
+    size_t end = ranked->first;
+    for (size_t i = ranked->first; i < ranked->end; i++) {
         sum += ranked->weights[i];
     }
     do {
@@ -96,11 +94,11 @@ static void keep_min_p(ranking *ranked, double min_p) {
 
 /* Of the tokens with a gap, keep as many as remain in the ranking, the lowest ones. */
 static void keep_lowest(const ranking *ranked, double gap, double *logits, const double *token_gaps) {
-    size_t remaining = 0, i;
-    for (i = ranked->first; i < ranked->end; i++) {
+    size_t remaining = 0;
+    for (size_t i = ranked->first; i < ranked->end; i++) {
         remaining += ranked->gaps[i] == gap;
     }
-    for (i = 0; i < ranked->count; i++) {
+    for (size_t i = 0; i < ranked->count; i++) {
         if (token_gaps[i] == gap) {
             logits[i] = remaining > 0 ? logits[i] : -INFINITY;
             remaining -= remaining > 0;
@@ -113,8 +111,7 @@ static void remove_others(const ranking *ranked, double *logits, const double *t
     const double *gaps = ranked->gaps;
     const size_t first = ranked->first, end = ranked->end;
     const double smallest = gaps[first], largest = gaps[end - 1];
-    size_t i;
-    for (i = 0; i < ranked->count; i++) {
+    for (size_t i = 0; i < ranked->count; i++) {
         logits[i] = token_gaps[i] < smallest ? -INFINITY : logits[i];
         logits[i] = token_gaps[i] > largest ? -INFINITY : logits[i];
     }
@@ -151,8 +148,7 @@ static void keep_ranked(const textgen_parameters *parameters, double largest, te
 
 /* min_p alone, which does not need a ranking. weights: exp(logit - max logit), [count]. */
 static void keep_likely(double min_p, const double *weights, double *logits, size_t count) {
-    size_t i;
-    for (i = 0; i < count; i++) {
+    for (size_t i = 0; i < count; i++) {
         logits[i] = weights[i] < min_p ? -INFINITY : logits[i];
     }
 }
@@ -161,16 +157,15 @@ static void keep_likely(double min_p, const double *weights, double *logits, siz
  * of exp(logit). */
 static double keep_unsurprising(double mu, const double *weights, size_t best, double *logits, size_t count) {
     const double largest = logits[best];
-    double sum = 0.0, log_sum, least;
-    size_t i;
-    for (i = 0; i < count; i++) {
+    double sum = 0.0;
+    for (size_t i = 0; i < count; i++) {
         sum += weights[i];
     }
-    log_sum = textgen_log64(sum);
-    least = mu * TEXTGEN_LN2;
+    const double log_sum = textgen_log64(sum);
+    double least = mu * TEXTGEN_LN2;
     TEXTGEN_ROUND(least);
     least = log_sum - least;
-    for (i = 0; i < count; i++) {
+    for (size_t i = 0; i < count; i++) {
         logits[i] = logits[i] - largest < least ? -INFINITY : logits[i];
     }
     logits[best] = largest;
@@ -189,7 +184,6 @@ double textgen_truncate(const textgen_parameters *parameters, double mirostat_mu
                         double *logits, size_t count, double *scratch) {
     const int64_t best = textgen_argmax(logits, count);
     double *weights = scratch;
-    size_t i;
     if (best < 0) {
         return 0.0;
     }
@@ -197,7 +191,7 @@ double textgen_truncate(const textgen_parameters *parameters, double mirostat_mu
         keep_ranked(parameters, logits[best], exp64, logits, count, scratch);
         return 0.0;
     }
-    for (i = 0; i < count; i++) {
+    for (size_t i = 0; i < count; i++) {
         weights[i] = logits[i] - logits[best];
     }
     exp64(weights, count);

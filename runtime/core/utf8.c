@@ -44,10 +44,10 @@ bool textgen_utf8_valid(textgen_view text) {
     size_t offset = 0;
     while (offset < text.size) {
         uint64_t word;
-        if (text.size - offset >= sizeof(word)) {
-            memcpy(&word, text.data + offset, sizeof(word));
+        if (text.size - offset >= sizeof word) {
+            memcpy(&word, text.data + offset, sizeof word);
             if ((word & UINT64_C(0x8080808080808080)) == 0) {
-                offset += sizeof(word);
+                offset += sizeof word;
                 continue;
             }
         }

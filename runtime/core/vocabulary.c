@@ -9,13 +9,11 @@
 /* The maximum number of entries if the number of logits is not known: one for each character. */
 enum { CODE_POINTS = 0x110000 };
 
-struct textgen_vocabulary {
-    textgen_symbols symbols;
-    textgen_special special;
-    const char *records;
-    const char *unicode;
-    bool lowercase;
-};
+static int32_t not_a_list(textgen_level level, const textgen_error *error) {
+    return textgen_fail(error, TEXTGEN_DAMAGED_MODEL,
+                        "the metadata '%s' is not a list of %ss: export the model again",
+                        TEXTGEN_VOCABULARY_KEY, textgen_level_names[level]);
+}
 
 /* Check that a vocabulary does not have too many entries, before parsing them. A comma, a bracket or a brace
  * may itself be one of the characters. No longer symbol has one. */
@@ -31,9 +29,7 @@ static int32_t check_entries(textgen_view text, size_t size, textgen_level level
         braces += text.data[i] == '{';
     }
     if (brackets > 2 || braces > 1) {
-        return textgen_fail(error, TEXTGEN_DAMAGED_MODEL,
-                            "the metadata '%s' is not a list of %ss: export the model again",
-                            TEXTGEN_VOCABULARY_KEY, textgen_level_names[level]);
+        return not_a_list(level, error);
     }
     if (commas > limit) {
         return textgen_fail(error, TEXTGEN_DAMAGED_MODEL,
@@ -45,46 +41,26 @@ static int32_t check_entries(textgen_view text, size_t size, textgen_level level
     return TEXTGEN_OK;
 }
 
-static size_t count_items(textgen_view items) {
-    textgen_json item;
-    size_t count = 0;
-    while (textgen_json_item(&items, &item)) {
-        count++;
-    }
-    return count;
-}
-
 static int32_t read_symbols(const textgen_onnx *file, size_t size, textgen_vocabulary *vocabulary,
                             const textgen_error *error) {
-    textgen_level level = TEXTGEN_CHARACTER_LEVEL;
+    textgen_level level;
     textgen_json list;
-    int32_t code = textgen_metadata_level(file, &level, error);
-    if (code == TEXTGEN_OK) {
-        code = check_entries(textgen_onnx_property(file, TEXTGEN_VOCABULARY_KEY), size, level, error);
-    }
-    if (code == TEXTGEN_OK) {
-        code = textgen_metadata_read(file, TEXTGEN_VOCABULARY_KEY, &list, error);
-    }
-    if (code != TEXTGEN_OK) {
-        return code;
-    }
-    const size_t count = list.kind == TEXTGEN_JSON_ARRAY ? count_items(list.text) : 0;
+    TEXTGEN_TRY(textgen_metadata_level(file, &level, error));
+    TEXTGEN_TRY(check_entries(textgen_onnx_property(file, TEXTGEN_VOCABULARY_KEY), size, level, error));
+    TEXTGEN_TRY(textgen_metadata_read(file, TEXTGEN_VOCABULARY_KEY, &list, error));
+    const size_t count = textgen_json_count(&list);
     if (count == 0) {
-        return textgen_fail(error, TEXTGEN_DAMAGED_MODEL,
-                            "the metadata '%s' is not a list of %ss: export the model again",
-                            TEXTGEN_VOCABULARY_KEY, textgen_level_names[level]);
+        return not_a_list(level, error);
     }
-    code = textgen_metadata_special(file, count, &vocabulary->special, error);
-    if (code == TEXTGEN_OK) {
-        vocabulary->symbols.arena = file->arena;
-        code = textgen_symbols_read(&list, count, level, &vocabulary->special, &vocabulary->symbols, error);
-    }
-    if (code == TEXTGEN_OK && size != TEXTGEN_ANY_SIZE && count != size) {
-        code = textgen_fail(error, TEXTGEN_DAMAGED_MODEL,
-                            "the vocabulary has %zu %ss, but the graph has %zu logits: export the model again",
-                            count, textgen_level_names[level], size);
-    }
-    return code;
+    TEXTGEN_TRY(textgen_metadata_special(file, count, &vocabulary->special, error));
+    vocabulary->symbols.arena = file->arena;
+    TEXTGEN_TRY(textgen_symbols_read(&list, count, level, &vocabulary->special, &vocabulary->symbols, error));
+    return size == TEXTGEN_ANY_SIZE || count == size
+               ? TEXTGEN_OK
+               : textgen_fail(
+                     error, TEXTGEN_DAMAGED_MODEL,
+                     "the vocabulary has %zu %ss, but the graph has %zu logits: export the model again", count,
+                     textgen_level_names[level], size);
 }
 
 /* Whether a text of UTF-8 can be encoded without the unknown symbol. */
@@ -105,18 +81,15 @@ static int32_t check_prompts(const textgen_onnx *file, const textgen_vocabulary 
                              const textgen_error *error) {
     static const char key[] = "textgen.prompts";
     textgen_json prompts;
-    textgen_json prompt;
-    const int32_t code = textgen_metadata_read(file, key, &prompts, error);
-    if (code != TEXTGEN_OK) {
-        return code;
-    }
+    TEXTGEN_TRY(textgen_metadata_read(file, key, &prompts, error));
     /* Decoded, no text is longer than its JSON text. */
     char *buffer = textgen_allocate(file->arena, prompts.text.size + 1, 1);
-    if (buffer == NULL) {
+    if (!buffer) {
         return textgen_out_of_memory(error);
     }
     bool valid = prompts.kind == TEXTGEN_JSON_ARRAY;
     textgen_view rest = prompts.text;
+    textgen_json prompt;
     while (valid && textgen_json_item(&rest, &prompt)) {
         textgen_view text = {(const unsigned char *)buffer, 0};
         valid = textgen_json_utf8(&prompt, buffer, &text.size) && text.size > 0 &&
@@ -131,67 +104,35 @@ static int32_t check_prompts(const textgen_onnx *file, const textgen_vocabulary 
                        key);
 }
 
+static int32_t read_all(const textgen_onnx *file, size_t size, textgen_vocabulary *vocabulary,
+                        const textgen_error *error) {
+    TEXTGEN_TRY(textgen_format_check(file, error));
+    TEXTGEN_TRY(read_symbols(file, size, vocabulary, error));
+    TEXTGEN_TRY(textgen_metadata_normalization(file, &vocabulary->lowercase, &vocabulary->unicode, error));
+    TEXTGEN_TRY(check_prompts(file, vocabulary, error));
+    TEXTGEN_TRY(textgen_metadata_check_training(file, error));
+    TEXTGEN_TRY(textgen_metadata_records(file, &vocabulary->special, &vocabulary->records, error));
+    return textgen_metadata_check_quantization(file, error);
+}
+
 int32_t textgen_vocabulary_create(const textgen_onnx *file, size_t size, textgen_vocabulary **vocabulary,
                                   const textgen_error *error) {
-    textgen_vocabulary *created = textgen_allocate(file->arena, 1, sizeof(*created));
-    if (created == NULL) {
-        return textgen_out_of_memory(error);
-    }
-    int32_t code = textgen_format_check(file, error);
-    if (code == TEXTGEN_OK) {
-        code = read_symbols(file, size, created, error);
-    }
-    if (code == TEXTGEN_OK) {
-        code = textgen_metadata_normalization(file, &created->lowercase, &created->unicode, error);
-    }
-    if (code == TEXTGEN_OK) {
-        code = check_prompts(file, created, error);
-    }
-    if (code == TEXTGEN_OK) {
-        code = textgen_metadata_check_training(file, error);
-    }
-    if (code == TEXTGEN_OK) {
-        code = textgen_metadata_records(file, &created->special, &created->records, error);
-    }
-    if (code == TEXTGEN_OK) {
-        code = textgen_metadata_check_quantization(file, error);
-    }
-    if (code != TEXTGEN_OK) {
+    textgen_vocabulary *created = textgen_allocate(file->arena, 1, sizeof *created);
+    const int32_t code = created ? read_all(file, size, created, error) : textgen_out_of_memory(error);
+    if (code < 0) {
         textgen_vocabulary_destroy(created);
-        return code;
+    } else {
+        *vocabulary = created;
     }
-    *vocabulary = created;
-    return TEXTGEN_OK;
+    return code;
 }
 
 void textgen_vocabulary_destroy(textgen_vocabulary *vocabulary) {
-    if (vocabulary != NULL) {
+    if (vocabulary) {
         textgen_symbols_free(&vocabulary->symbols);
         textgen_release(vocabulary);
     }
 }
-
-const textgen_special *textgen_vocabulary_special(const textgen_vocabulary *vocabulary) {
-    return &vocabulary->special;
-}
-
-size_t textgen_vocabulary_symbol_bytes(const textgen_vocabulary *vocabulary) {
-    return vocabulary->symbols.longest;
-}
-
-bool textgen_vocabulary_lowercase(const textgen_vocabulary *vocabulary) { return vocabulary->lowercase; }
-
-const char *textgen_vocabulary_unicode(const textgen_vocabulary *vocabulary) { return vocabulary->unicode; }
-
-const char *textgen_vocabulary_level(const textgen_vocabulary *vocabulary) {
-    return textgen_level_names[vocabulary->symbols.level];
-}
-
-bool textgen_vocabulary_is_bytes(const textgen_vocabulary *vocabulary) {
-    return vocabulary->symbols.level == TEXTGEN_BYTE_LEVEL;
-}
-
-const char *textgen_vocabulary_records(const textgen_vocabulary *vocabulary) { return vocabulary->records; }
 
 static int32_t unknown_character(const textgen_vocabulary *vocabulary, textgen_view character,
                                  uint32_t code_point, size_t offset, const textgen_error *error) {
@@ -268,7 +209,7 @@ int32_t textgen_encode_known(const textgen_vocabulary *vocabulary, textgen_encod
         *token = -1;
         return 1;
     }
-    if (result > 0 && *token == textgen_vocabulary_special(vocabulary)->unknown) {
+    if (result > 0 && *token == vocabulary->special.unknown) {
         *token = -1;
     }
     return result;
@@ -285,12 +226,6 @@ size_t textgen_decode_token(const textgen_vocabulary *vocabulary, int64_t token,
     return symbol.size;
 }
 
-size_t textgen_vocabulary_size(const textgen_vocabulary *vocabulary) { return vocabulary->symbols.count; }
-
-int64_t textgen_vocabulary_token(const textgen_vocabulary *vocabulary, textgen_view symbol) {
-    return textgen_symbols_find(&vocabulary->symbols, symbol);
-}
-
 int64_t textgen_vocabulary_find(const textgen_vocabulary *vocabulary, const textgen_json *entry) {
     char text[6 * TEXTGEN_MAX_WORD * TEXTGEN_UTF8_BYTES];
     textgen_view symbol = {(const unsigned char *)text, 0};
@@ -302,7 +237,6 @@ int64_t textgen_vocabulary_find(const textgen_vocabulary *vocabulary, const text
         return textgen_symbols_find(&vocabulary->symbols, symbol);
     }
     /* The entry of a byte is the character of its number. */
-    offset = 0;
     const int32_t character = textgen_utf8_next(symbol, &offset);
     return offset == symbol.size && character <= 0xFF ? character : -1;
 }

@@ -5,11 +5,16 @@
 #ifndef TEXTGEN_VOCABULARY_H
 #define TEXTGEN_VOCABULARY_H
 
-#include "json.h"
 #include "onnx_reader.h"
-#include "special.h"
+#include "symbols.h"
 
-typedef struct textgen_vocabulary textgen_vocabulary;
+typedef struct {
+    textgen_symbols symbols;
+    textgen_special special;
+    const char *records; /* how records are separated, "lines" or "blank"; NULL if the model has no records */
+    const char *unicode; /* "NFC", "NFD", "NFKC", "NFKD" or NULL */
+    bool lowercase;
+} textgen_vocabulary;
 
 /* Fails if the metadata is not that of a text generator in a supported format. Call it before matching the
  * graph: for an ONNX file that is not a text generator, this message is the helpful one. */
@@ -21,19 +26,6 @@ int32_t textgen_format_check(const textgen_onnx *file, const textgen_error *erro
 int32_t textgen_vocabulary_create(const textgen_onnx *file, size_t size, textgen_vocabulary **vocabulary,
                                   const textgen_error *error);
 void textgen_vocabulary_destroy(textgen_vocabulary *vocabulary);
-
-const textgen_special *textgen_vocabulary_special(const textgen_vocabulary *vocabulary);
-size_t textgen_vocabulary_symbol_bytes(const textgen_vocabulary *vocabulary);
-bool textgen_vocabulary_lowercase(const textgen_vocabulary *vocabulary);
-/* Return "NFC", "NFD", "NFKC", "NFKD" or NULL. */
-const char *textgen_vocabulary_unicode(const textgen_vocabulary *vocabulary);
-/* Return "character", "byte" or "word". */
-const char *textgen_vocabulary_level(const textgen_vocabulary *vocabulary);
-/* Whether each token is a byte. */
-bool textgen_vocabulary_is_bytes(const textgen_vocabulary *vocabulary);
-
-/* Return how records are separated, "lines" or "blank"; NULL if the model has no records. */
-const char *textgen_vocabulary_records(const textgen_vocabulary *vocabulary);
 
 /* A text and the offset in bytes of its next symbol; start with offset 0. */
 typedef struct {
@@ -52,14 +44,8 @@ int32_t textgen_encode_next(const textgen_vocabulary *vocabulary, textgen_encode
 int32_t textgen_encode_known(const textgen_vocabulary *vocabulary, textgen_encoder *encoder, int64_t *token,
                              const textgen_error *error);
 
-/* Return the number of tokens. */
-size_t textgen_vocabulary_size(const textgen_vocabulary *vocabulary);
-
 /* Return the token of a symbol, as an entry of the metadata has it, or -1. */
 int64_t textgen_vocabulary_find(const textgen_vocabulary *vocabulary, const textgen_json *entry);
-
-/* Return the token of a symbol as its bytes, or -1. */
-int64_t textgen_vocabulary_token(const textgen_vocabulary *vocabulary, textgen_view symbol);
 
 /* Write the bytes of a token, at most symbol_bytes. Return how many: 0 for a special token. */
 size_t textgen_decode_token(const textgen_vocabulary *vocabulary, int64_t token, char *text);

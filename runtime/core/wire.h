@@ -1,4 +1,5 @@
-/* Protobuf's wire format: iterates over the fields of a message, in file order. */
+/* Protobuf's wire format: reads the fields of messages in the order of the file, and checks the types of their
+ * values. The first error stays in the `code` of a reader, and ends every loop over fields. */
 #ifndef TEXTGEN_WIRE_H
 #define TEXTGEN_WIRE_H
 
@@ -19,22 +20,42 @@ typedef struct {
     const unsigned char *start; /* the first byte of the field in the file */
 } textgen_field;
 
+/* The rest of a message. */
 typedef struct {
     const unsigned char *next, *end;
-    const char *problem; /* why the last field could not be read */
 } textgen_wire;
 
-textgen_wire textgen_wire_of(textgen_view message);
+typedef struct {
+    const unsigned char *start; /* of the file; error messages give byte offsets from here */
+    const textgen_error *error;
+    int32_t code;
+    size_t fields;              /* number of fields read so far */
+    const char *exceeded_limit; /* see textgen_onnx */
+} textgen_reader;
 
-/* Read the next field. Return 1, 0 at the end of the message, or -1 if the field is damaged. ONNX does not use
- * groups, so they count as damaged. */
-int textgen_wire_next(textgen_wire *wire, textgen_field *field);
+textgen_wire textgen_wire_of(textgen_view message);
 
 /* Read a varint of at most 64 bits. Return false if it is incomplete or longer. */
 bool textgen_wire_varint(textgen_wire *wire, uint64_t *value);
 
-/* Convert a varint to protobuf's signed types. */
+/* Convert a varint to protobuf's signed type. */
 int64_t textgen_wire_int64(uint64_t value);
-int32_t textgen_wire_int32(uint64_t value);
+
+/* Read the next field of a message. Return false at its end, or after an error. */
+bool textgen_reader_next(textgen_reader *reader, textgen_wire *wire, textgen_field *field);
+
+/* Set the error to that of a damaged field. */
+void textgen_reader_fail(textgen_reader *reader, const textgen_field *field, const char *reason);
+
+/* Get the value of a field. It is an error if the field has another type. */
+textgen_wire textgen_reader_enter(textgen_reader *reader, const textgen_field *field);
+void textgen_reader_int64(textgen_reader *reader, const textgen_field *field, int64_t *value);
+void textgen_reader_int32(textgen_reader *reader, const textgen_field *field, int32_t *value);
+void textgen_reader_bytes(textgen_reader *reader, const textgen_field *field, textgen_view *bytes);
+void textgen_reader_text(textgen_reader *reader, const textgen_field *field, textgen_view *text);
+/* A text of at most TEXTGEN_MAX_NAME_BYTES. */
+void textgen_reader_name(textgen_reader *reader, const textgen_field *field, textgen_view *name);
+/* A message that may occur only once. Before the first call the data of `message` is NULL. */
+void textgen_reader_message(textgen_reader *reader, const textgen_field *field, textgen_view *message);
 
 #endif

@@ -47,7 +47,7 @@ OPTIMIZE = ["-Oz", "--all-features", "--low-memory-unused", "--strip-producers"]
 # Files with functions that run for each token. In the others, the compiler does not inline functions, which
 # makes the module smaller.
 FREQUENT = {
-    *("exp64.c", "exports.c", "filters.c", "forward.c", "forward_int8.c", "generate.c", "int8_kernels.c"),
+    *("exp64.c", "exports.c", "filters.c", "forward.c", "generate.c", "int8_kernels.c"),
     *("kernels.c", "lane.c", "rng.c", "sampler.c", "slots.c", "sort.c", "text.c", "truncation.c"),
 }
 

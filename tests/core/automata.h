@@ -19,17 +19,16 @@ typedef struct {
 /* end: the end token, which no state allows, or -1. */
 static inline bool make_random_constraint(constraint *made, size_t vocabulary, int64_t end, uint64_t *state) {
     const size_t states = 1 + random_up_to(state, 9);
-    size_t s, t, round;
-    for (s = 0; s < states; s++) {
-        for (t = 0; t < vocabulary; t++) {
+    for (size_t s = 0; s < states; s++) {
+        for (size_t t = 0; t < vocabulary; t++) {
             const bool allowed = random_below(state, 1.0) < 0.15 && (int64_t)t != end;
             made->next[s * vocabulary + t] = allowed ? (int16_t)random_up_to(state, states - 1) : -1;
         }
         made->distance[s] = random_below(state, 1.0) < 0.15 ? 0 : MOST_STATES;
     }
-    for (round = 0; round < states; round++) {
-        for (s = 0; s < states; s++) {
-            for (t = 0; t < vocabulary; t++) {
+    for (size_t round = 0; round < states; round++) {
+        for (size_t s = 0; s < states; s++) {
+            for (size_t t = 0; t < vocabulary; t++) {
                 const int16_t next = made->next[s * vocabulary + t];
                 if (next >= 0 && made->distance[next] + 1 < made->distance[s]) {
                     made->distance[s] = made->distance[next] + 1;
@@ -37,9 +36,9 @@ static inline bool make_random_constraint(constraint *made, size_t vocabulary, i
             }
         }
     }
-    for (s = 0; s < states; s++) {
+    for (size_t s = 0; s < states; s++) {
         bool leads_on = false;
-        for (t = 0; t < vocabulary; t++) {
+        for (size_t t = 0; t < vocabulary; t++) {
             int16_t *next = &made->next[s * vocabulary + t];
             *next = *next >= 0 && made->distance[*next] >= MOST_STATES ? -1 : *next;
             leads_on |= *next >= 0;
@@ -72,8 +71,8 @@ static inline bool ends_with(const int64_t *text, size_t length, const int64_t *
 
 /* The tokens of the longest stop text that a text ends with. */
 static inline size_t find_stop(const stop_texts *stops, const int64_t *text, size_t length) {
-    size_t longest = 0, i;
-    for (i = 0; i < stops->count; i++) {
+    size_t longest = 0;
+    for (size_t i = 0; i < stops->count; i++) {
         if (ends_with(text, length, stops->texts[i], stops->lengths[i]) && stops->lengths[i] > longest) {
             longest = stops->lengths[i];
         }
@@ -83,8 +82,8 @@ static inline size_t find_stop(const stop_texts *stops, const int64_t *text, siz
 
 /* The state whose prefix is the longest that a text ends with. */
 static inline size_t find_state(const stop_texts *stops, const int64_t *text, size_t length) {
-    size_t best = 0, s;
-    for (s = 0; s < stops->states; s++) {
+    size_t best = 0;
+    for (size_t s = 0; s < stops->states; s++) {
         if (ends_with(text, length, stops->prefixes[s], stops->depths[s]) &&
             stops->depths[s] > stops->depths[best]) {
             best = s;
@@ -95,9 +94,9 @@ static inline size_t find_state(const stop_texts *stops, const int64_t *text, si
 
 /* The tokens of the longest proper prefix of a stop text that a text ends with. */
 static inline size_t find_pending(const stop_texts *stops, const int64_t *text, size_t length) {
-    size_t longest = 0, i, prefix;
-    for (i = 0; i < stops->count; i++) {
-        for (prefix = 1; prefix < stops->lengths[i]; prefix++) {
+    size_t longest = 0;
+    for (size_t i = 0; i < stops->count; i++) {
+        for (size_t prefix = 1; prefix < stops->lengths[i]; prefix++) {
             if (ends_with(text, length, stops->texts[i], prefix) && prefix > longest) {
                 longest = prefix;
             }
@@ -108,15 +107,14 @@ static inline size_t find_pending(const stop_texts *stops, const int64_t *text, 
 
 /* Check the states against their definitions. */
 static inline void check_stops(const stop_texts *made, size_t vocabulary) {
-    size_t s, t;
-    for (s = 0; s < made->states; s++) {
+    for (size_t s = 0; s < made->states; s++) {
         const textgen_stop_state *built = &made->built[s];
         int64_t text[STOP_LENGTH + 1];
         memcpy(text, made->prefixes[s], made->depths[s] * sizeof *text);
         CHECK(built->length == made->depths[s]);
         CHECK(built->matched == find_stop(made, text, made->depths[s]));
         CHECK(built->pending == find_pending(made, text, made->depths[s]));
-        for (t = 0; t < vocabulary; t++) {
+        for (size_t t = 0; t < vocabulary; t++) {
             text[made->depths[s]] = (int64_t)t;
             CHECK(textgen_stops_next(&made->core, (int64_t)s, (int64_t)t) ==
                   (int64_t)find_state(made, text, made->depths[s] + 1));
@@ -125,17 +123,17 @@ static inline void check_stops(const stop_texts *made, size_t vocabulary) {
 }
 
 static inline void make_random_stops(stop_texts *made, size_t vocabulary, uint64_t *state) {
-    size_t built = 1, i, depth, t;
+    size_t built = 1;
     memset(made->built, 0, sizeof made->built);
     made->count = 1 + random_up_to(state, STOPS - 1);
     made->states = 1;
     made->depths[0] = 0;
-    for (i = 0; i < made->count; i++) {
+    for (size_t i = 0; i < made->count; i++) {
         made->lengths[i] = 1 + random_up_to(state, STOP_LENGTH - 1);
-        for (t = 0; t < made->lengths[i]; t++) {
+        for (size_t t = 0; t < made->lengths[i]; t++) {
             made->texts[i][t] = (int64_t)random_up_to(state, vocabulary / 2);
         }
-        for (depth = 1; depth <= made->lengths[i]; depth++) {
+        for (size_t depth = 1; depth <= made->lengths[i]; depth++) {
             if (made->depths[find_state(made, made->texts[i], depth)] < depth) {
                 memcpy(made->prefixes[made->states], made->texts[i], depth * sizeof **made->texts);
                 made->depths[made->states++] = depth;

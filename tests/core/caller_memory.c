@@ -29,8 +29,7 @@ static void check_text(const textgen_model *one, const textgen_model *other, con
 /* A model needs exactly the memory that it states. Memory that is too small is never exceeded: each buffer has
  * exactly its size, so that a sanitizer sees it. */
 static void check_sizes(const void *data, size_t size, size_t needed) {
-    size_t i;
-    for (i = 0; i < STEPS; i++) {
+    for (size_t i = 0; i < STEPS; i++) {
         const size_t memory_size = i < STEPS / 2 ? i * 8 : needed - 1 - (i - STEPS / 2) * (needed / STEPS);
         void *memory = allocate(memory_size + 1);
         textgen_model *model = NULL;
@@ -41,16 +40,15 @@ static void check_sizes(const void *data, size_t size, size_t needed) {
 }
 
 int main(int count, char **arguments) {
-    size_t size, needed;
-    void *data;
-    char *memory;
-    textgen_model *heap, *model = NULL;
+    textgen_model *model = NULL;
     CHECK(count == 3);
-    data = read_file(arguments[1], &size);
+    size_t size;
+    void *data = read_file(arguments[1], &size);
+    textgen_model *heap;
     CHECK_OK(textgen_model_create(data, size, NULL, &heap, ERROR));
-    needed = memory_of(heap);
-    memory = allocate(needed + 8);
-    CHECK_FAILS(create(data, size, memory + 4, needed, &model), TEXTGEN_INVALID_ARGUMENT, "aligned");
+    const size_t needed = memory_of(heap);
+    char *memory = allocate(needed + 8);
+    CHECK_INVALID(create(data, size, memory + 4, needed, &model), "aligned");
     CHECK_FAILS(create(data, size - 1, memory, needed, &model), TEXTGEN_DAMAGED_MODEL, "model file: ");
     check_sizes(data, size, needed);
     CHECK_OK(create(data, size, memory, needed, &model));

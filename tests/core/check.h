@@ -30,6 +30,9 @@ static char error[256];
         CHECK(strstr(error, text) != NULL);                                                                    \
     } while (0)
 
+/* Check that the call refuses an argument. */
+#define CHECK_INVALID(call, text) CHECK_FAILS(call, TEXTGEN_INVALID_ARGUMENT, text)
+
 /* Knuth's MMIX generator: TAOCP, volume 2, section 3.3.4. Return 53 random bits. */
 static inline uint64_t next_random(uint64_t *state) {
     *state = *state * 6364136223846793005u + 1442695040888963407u;
@@ -53,10 +56,9 @@ static inline void *allocate(size_t size) {
 
 static inline void *read_file(const char *path, size_t *size) {
     FILE *file = fopen(path, "rb");
-    void *data;
     CHECK(file && !fseek(file, 0, SEEK_END));
     *size = (size_t)ftell(file);
-    data = allocate(*size);
+    void *data = allocate(*size);
     CHECK(!fseek(file, 0, SEEK_SET) && fread(data, 1, *size, file) == *size && !fclose(file));
     return data;
 }
@@ -72,8 +74,8 @@ static inline loaded load(const char *path, const char *kernels) {
     textgen_model_options options = TEXTGEN_MODEL_OPTIONS_DEFAULT;
     textgen_model_info info = TEXTGEN_MODEL_INFO_DEFAULT;
     loaded result = {0};
-    size_t size;
     options.kernels = kernels;
+    size_t size;
     result.data = read_file(path, &size);
     CHECK_OK(textgen_model_create(result.data, size, &options, &result.model, ERROR));
     CHECK_OK(textgen_model_get_info(result.model, &info, ERROR));

@@ -6,16 +6,15 @@
 static bool try_damaged(const saved_stream *saved) {
     textgen_next_token next[3];
     textgen_stream *stream;
-    char *text;
-    size_t size, written;
     const int32_t code = resume(saved, &stream);
     if (code < 0) {
         CHECK(code == TEXTGEN_DAMAGED_SAVED || code == TEXTGEN_NEWER_FORMAT);
         return true;
     }
     CHECK(textgen_stream_ending(stream) >= 0 && textgen_stream_ending(stream) <= TEXTGEN_REACHED_END);
-    size = textgen_stream_text_size(stream, PART);
-    text = allocate(size);
+    const size_t size = textgen_stream_text_size(stream, PART);
+    char *text = allocate(size);
+    size_t written;
     (void)textgen_stream_next(stream, next, 3, &written, ERROR);
     (void)textgen_stream_generate(stream, PART, text, size, NULL, ERROR);
     (void)textgen_stream_finish(stream, text, size, NULL, ERROR);
@@ -33,10 +32,10 @@ static void check_damaged_bytes(const textgen_model *model, textgen_stream *stre
     const size_t tokens = HEADER + textgen_text_size(shape) - textgen_filters_size(shape->vocabulary) -
                           TEXTGEN_MAX_RECENT * sizeof(int32_t);
     unsigned char *bytes = saved.data;
-    size_t refused = 0, i, change;
+    size_t refused = 0;
     CHECK(saved.size > tokens || !sampling->penalty_window || !textgen_stream_text(stream)->filtered);
-    for (i = 0; i < saved.size; i++) {
-        for (change = 0; change < sizeof changes; change++) {
+    for (size_t i = 0; i < saved.size; i++) {
+        for (size_t change = 0; change < sizeof changes; change++) {
             bytes[i] ^= changes[change];
             refused += try_damaged(&saved);
             bytes[i] ^= changes[change];
@@ -77,13 +76,11 @@ static void check_damaged_numbers(const textgen_model *model) {
     saved_stream saved = save(model, stream, &defaults);
     void *right = memcpy(allocate(saved.size), saved.data, saved.size);
     const double nan = NAN;
-    uint64_t bits;
-    size_t i;
 #define CHECK_REFUSED(member, value)                                                                           \
     DAMAGE(saved, member, value);                                                                              \
     CHECK(resume(&saved, &resumed) == TEXTGEN_DAMAGED_SAVED && strstr(error, "damaged"));                      \
     memcpy(saved.data, right, saved.size)
-    for (i = 0; i < sizeof values / sizeof *values; i++) {
+    for (size_t i = 0; i < sizeof values / sizeof *values; i++) {
         CHECK_REFUSED(filtered, values[i]);
         CHECK_REFUSED(is_fed, values[i]);
         CHECK_REFUSED(at_end, values[i]);
@@ -104,9 +101,10 @@ static void check_damaged_numbers(const textgen_model *model) {
             CHECK_REFUSED(drawn, values[i]);
         }
     }
+    uint64_t bits;
     memcpy(&bits, &nan, sizeof bits);
     CHECK_REFUSED(parameters.temperature, bits);
-    for (i = 0; i < model->shape.state_values + model->shape.vocabulary; i++) {
+    for (size_t i = 0; i < model->shape.state_values + model->shape.vocabulary; i++) {
         const float invalid = i % 2 ? NAN : INFINITY;
         memcpy((char *)saved.data + HEADER + sizeof(textgen_text) + i * sizeof(float), &invalid,
                sizeof invalid);
@@ -122,20 +120,21 @@ static void check_damaged_numbers(const textgen_model *model) {
 static void check_limits(const textgen_model *model) {
     float bias[MOST_TOKENS] = {0.0f};
     textgen_sampling sampling;
-    textgen_stream *stream = start_everything(model, &sampling, bias), *resumed;
+    textgen_stream *stream = start_everything(model, &sampling, bias);
     saved_stream saved = save(model, stream, &sampling);
-    textgen_constraint *constraint;
     DAMAGE(saved, held, TEXTGEN_STREAM_HELD);
     CHECK(!try_damaged(&saved));
     DAMAGE(saved, held, TEXTGEN_STREAM_HELD + 1);
     CHECK(try_damaged(&saved));
     free(saved.data), free(stream);
     sampling = defaults;
+    textgen_constraint *constraint;
     CHECK_OK(textgen_constraint_create(model, table, sizeof table - 1, NULL, 0, &constraint, ERROR));
     sampling.constraint = constraint;
     stream = run(model, &sampling, "abc", 1);
     saved = save(model, stream, &sampling);
     DAMAGE(saved, constraint_state, 2);
+    textgen_stream *resumed;
     CHECK_OK(resume(&saved, &resumed));
     free(resumed);
     DAMAGE(saved, constraint_state, 3);
@@ -146,16 +145,14 @@ static void check_limits(const textgen_model *model) {
 
 int main(int count, char **arguments) {
     float bias[MOST_TOKENS] = {0.5f, -1000.0f, 0.0f, 0.0f, 0.0f, -INFINITY};
-    loaded model, records;
-    textgen_sampling sampling;
-    textgen_stream *stream;
-    textgen_constraint *constraint;
     CHECK(count == 3);
-    model = load(arguments[1], NULL);
-    records = load(arguments[2], NULL);
-    stream = start_everything(model.model, &sampling, bias);
+    loaded model = load(arguments[1], NULL);
+    loaded records = load(arguments[2], NULL);
+    textgen_sampling sampling;
+    textgen_stream *stream = start_everything(model.model, &sampling, bias);
     check_damaged_bytes(model.model, stream, &sampling);
     sampling = defaults;
+    textgen_constraint *constraint;
     CHECK_OK(textgen_constraint_create(model.model, table, sizeof table - 1, NULL, 0, &constraint, ERROR));
     sampling.constraint = constraint;
     check_damaged_bytes(model.model, run(model.model, &sampling, "abc", 1), &sampling);

@@ -32,12 +32,11 @@ static inline int compare(const void *a, const void *b) {
 
 static inline void rank(const double *logits, size_t count) {
     double largest = -INFINITY;
-    size_t i;
-    for (i = 0; i < count; i++) {
+    for (size_t i = 0; i < count; i++) {
         largest = logits[i] > largest ? logits[i] : largest;
     }
     defined.candidates = 0;
-    for (i = 0; i < count; i++) {
+    for (size_t i = 0; i < count; i++) {
         defined.gap[i] = fabs(largest - logits[i]);
         defined.weight[i] = -defined.gap[i];
         if (defined.gap[i] < INFINITY) {
@@ -56,8 +55,7 @@ static inline void keep(const size_t *order, size_t count) {
 
 static inline double sum_weights(void) {
     double sum = 0.0;
-    size_t i;
-    for (i = 0; i < defined.candidates; i++) {
+    for (size_t i = 0; i < defined.candidates; i++) {
         sum += defined.weight[defined.order[i]];
     }
     return sum;
@@ -69,7 +67,7 @@ static inline void keep_typical(double p) {
     static bool chosen[MOST];
     const double sum = sum_weights();
     double mean = 0.0, probability = 0.0;
-    size_t i, nearest, count = 0;
+    size_t i, count = 0;
     for (i = 0; i < defined.candidates; i++) {
         const size_t token = defined.order[i];
         double product = defined.weight[token] * defined.gap[token];
@@ -82,6 +80,7 @@ static inline void keep_typical(double p) {
     for (i = 0; i < defined.candidates; i++) {
         defined.distance[i] = fabs(defined.gap[defined.order[i]] - mean);
     }
+    size_t nearest;
     do {
         for (nearest = 0; chosen[nearest]; nearest++) {
         }
@@ -112,8 +111,8 @@ static inline void keep_top_p(double p) {
 
 static inline void keep_min_p(double min_p) {
     const double largest = defined.weight[defined.order[0]];
-    size_t i, count = 0;
-    for (i = 0; i < defined.candidates; i++) {
+    size_t count = 0;
+    for (size_t i = 0; i < defined.candidates; i++) {
         if (defined.weight[defined.order[i]] >= min_p * largest) {
             defined.order[count++] = defined.order[i];
         }
@@ -122,7 +121,6 @@ static inline void keep_min_p(double min_p) {
 }
 
 static inline void define(const textgen_parameters *parameters, const double *logits, size_t count) {
-    size_t i;
     rank(logits, count);
     if (parameters->top_k > 0 && parameters->top_k < defined.candidates) {
         defined.candidates = (size_t)parameters->top_k;
@@ -137,7 +135,7 @@ static inline void define(const textgen_parameters *parameters, const double *lo
         keep_min_p(parameters->min_p);
     }
     memset(defined.kept, 0, sizeof defined.kept);
-    for (i = 0; i < defined.candidates; i++) {
+    for (size_t i = 0; i < defined.candidates; i++) {
         defined.kept[defined.order[i]] = true;
     }
 }

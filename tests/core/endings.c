@@ -51,7 +51,6 @@ static void make_lanes(test_lane *lane, reference_lane *reference, const textgen
     const int64_t prompt[] = {2, 3, 4};
     textgen_parameters parameters = chosen->filtered ? filtered : textgen_parameters_default;
     void *workspace = allocate(textgen_slots_size(network, 1, 1));
-    textgen_text_parts parts;
     parameters.temperature = filtered.temperature;
     memset(lane, 0, sizeof *lane);
     memset(reference, 0, sizeof *reference);
@@ -59,7 +58,7 @@ static void make_lanes(test_lane *lane, reference_lane *reference, const textgen
     textgen_text_init(&shape, lane->text, seed, 0);
     textgen_text_configure(&shape, lane->text, &parameters, false);
     textgen_text_feed(&shape, lane->text, true);
-    parts = textgen_text_find(&shape, lane->text);
+    const textgen_text_parts parts = textgen_text_find(&shape, lane->text);
     textgen_forward(network, prompt, 3, 1, parts.state, 1, parts.logits, workspace);
     textgen_special_mask(&network->special, parts.logits);
     reference->state = memcpy(allocate(bytes), parts.state, bytes);
@@ -80,8 +79,7 @@ static void free_lanes(test_lane *lane, reference_lane *reference) {
 
 static double log_probability(const float *logits, size_t count, int64_t token, textgen_exp64 exp64) {
     double sum = 0.0;
-    size_t i;
-    for (i = 0; i < count; i++) {
+    for (size_t i = 0; i < count; i++) {
         double weight = -fabs((double)logits[i] - (double)logits[token]);
         exp64(&weight, 1);
         sum += logits[i] > logits[token] ? 1.0 / weight : weight;
@@ -97,21 +95,19 @@ static bool follow(reference_lane *lane, const textgen_network *network, const c
     const bool accepting = core && core->distance[lane->constraint_state] <= 0;
     float masked[MOST_TOKENS];
     double *scratch = allocate(textgen_sampler_scratch(network->vocabulary) * sizeof(double));
-    int64_t token, t;
-    bool ended;
-    for (t = 0; t < (int64_t)network->vocabulary; t++) {
+    for (int64_t t = 0; t < (int64_t)network->vocabulary; t++) {
         const bool forbidden =
             core && chosen->masked && !accepting && !is_allowed(core, lane->constraint_state, t, remaining);
         masked[t] = forbidden ? -INFINITY : lane->logits[t];
     }
     *entropy += textgen_sampler_entropy_float(&lane->sampler, masked, network->vocabulary, scratch);
-    token = textgen_sampler_draw_float(&lane->sampler, masked, network->vocabulary, scratch);
+    int64_t token = textgen_sampler_draw_float(&lane->sampler, masked, network->vocabulary, scratch);
     free(scratch);
     if (token < 0) {
         lane->ending = token == TEXTGEN_SAMPLER_NO_TOKEN ? TEXTGEN_SAMPLER_FORBIDDEN : token;
         return false;
     }
-    ended = token == network->special.end;
+    const bool ended = token == network->special.end;
     if (core && !(ended && accepting) && !is_allowed(core, lane->constraint_state, token, remaining)) {
         lane->ending = accepting ? TEXTGEN_CONSTRAINT_END : TEXTGEN_MISMATCH;
         return false;
@@ -158,14 +154,13 @@ static void check_lane(const test_lane *lane, const reference_lane *reference, c
     const textgen_text_parts parts = textgen_text_find(&shape, lane->text);
     const int64_t decided = count_decided(reference, chosen);
     const bool stopped = reference->ending == TEXTGEN_REACHED_STOP;
-    int64_t i;
     CHECK(lane->ending == reference->ending && lane->stop_length == reference->stop_length);
     CHECK(lane->generated == reference->generated && text->drawn == reference->generated);
     CHECK(!memcmp(lane->tokens, reference->tokens, (size_t)reference->generated * sizeof(int64_t)));
     CHECK(lane->shown == decided);
     CHECK(!memcmp(lane->decided, reference->tokens, (size_t)decided * sizeof(int64_t)));
     CHECK(text->held == (stopped || textgen_text_is_complete(text) ? 0 : reference->generated - decided));
-    for (i = 0; i < text->held; i++) {
+    for (int64_t i = 0; i < text->held; i++) {
         CHECK(parts.held[i] == reference->tokens[decided + i]);
     }
     CHECK(text->constraint_state == reference->constraint_state);
@@ -182,7 +177,7 @@ static void check_lane(const test_lane *lane, const reference_lane *reference, c
     CHECK(text->rng.position == reference->sampler.rng.position);
     CHECK(!memcmp(parts.logits, reference->logits, network->vocabulary * sizeof(float)));
     CHECK(!memcmp(parts.state, reference->state, network->state_values * sizeof(float)));
-    for (i = 0; chosen->logprobs && i < reference->generated; i++) {
+    for (int64_t i = 0; chosen->logprobs && i < reference->generated; i++) {
         CHECK(fabs(lane->logprobs[i] - reference->logprobs[i]) < 1e-9);
     }
     if (chosen->filtered) {
@@ -199,9 +194,9 @@ static void run_lanes(test_lane *lanes, const choice *chosen, const textgen_netw
     void *workspace = allocate(textgen_slots_size(network, LANES, 1));
     textgen_lane_call calls[LANES];
     test_lane *of[LANES];
-    size_t count, i;
+    size_t count;
     do {
-        for (i = count = 0; i < LANES; i++) {
+        for (size_t i = count = 0; i < LANES; i++) {
             if (lanes[i].ending == TEXTGEN_CONTINUES) {
                 const textgen_lane_call call = {
                     .text = lanes[i].text,
@@ -220,7 +215,7 @@ static void run_lanes(test_lane *lanes, const choice *chosen, const textgen_netw
         }
         textgen_generate_tokens(network, &shape, calls, count, (int64_t)random_up_to(&state, MOST_STEPS),
                                 workspace, sums);
-        for (i = 0; i < count; i++) {
+        for (size_t i = 0; i < count; i++) {
             const textgen_lane_call *call = &calls[i];
             const size_t generated = (size_t)call->generated, decided = (size_t)call->decided;
             test_lane *lane = of[i];
@@ -263,8 +258,7 @@ static void check_random_lanes(const textgen_network *network, size_t endings[EN
     textgen_measurements sums = {0};
     choice chosen[LANES];
     int64_t draws = 0;
-    size_t i;
-    for (i = 0; i < LANES; i++) {
+    for (size_t i = 0; i < LANES; i++) {
         chosen[i] = choose(&constraints[i], &stops[i], network);
         make_lanes(&lanes[i], &references[i], network, &chosen[i]);
         if (chosen[i].constraint && constraints[i].distance[0] == -1) {
@@ -276,7 +270,7 @@ static void check_random_lanes(const textgen_network *network, size_t endings[EN
     }
     run_lanes(lanes, chosen, network, &sums);
     CHECK(fabs(sums.entropy - expected_entropy) < 1e-9);
-    for (i = 0; i < LANES; i++) {
+    for (size_t i = 0; i < LANES; i++) {
         const int64_t ending = lanes[i].ending, position = lanes[i].text->rng.position;
         check_lane(&lanes[i], &references[i], network, &chosen[i]);
         draws += position;
@@ -292,16 +286,15 @@ static void check_random_lanes(const textgen_network *network, size_t endings[EN
 }
 
 int main(int count, char **arguments) {
-    size_t endings[ENDINGS] = {0}, i;
-    loaded file;
+    size_t endings[ENDINGS] = {0};
     CHECK(count > 1);
-    file = load(arguments[1], NULL);
+    loaded file = load(arguments[1], NULL);
     CHECK(file.model->network->vocabulary <= MOST_TOKENS);
-    for (i = 0; i < ROUNDS; i++) {
+    for (size_t i = 0; i < ROUNDS; i++) {
         check_random_lanes(file.model->network, endings);
     }
     /* Every ending occurred. Only other languages have the one of a masked text. */
-    for (i = TEXTGEN_REACHED_LENGTH; i < TEXTGEN_MASKED_END; i++) {
+    for (size_t i = TEXTGEN_REACHED_LENGTH; i < TEXTGEN_MASKED_END; i++) {
         CHECK(endings[i] > 10 || (i == TEXTGEN_REACHED_END && file.model->network->special.end < 0));
     }
     CHECK(endings[FORBIDDEN] > 10 && endings[DROPPED] > 10);

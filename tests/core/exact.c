@@ -16,9 +16,8 @@ enum { ROUNDS = 100, VALUES = 4095, LANES = 5, STEPS = 200 };
 static uint64_t add_to_hash(uint64_t hash, uint64_t word) { return (hash ^ word) * 1099511628211u; }
 static const uint64_t no_hash = 14695981039346656037u;
 static uint64_t add_numbers(uint64_t hash, const double *numbers, size_t count) {
-    uint64_t bits;
-    size_t i;
-    for (i = 0; i < count; i++) {
+    for (size_t i = 0; i < count; i++) {
+        uint64_t bits;
         memcpy(&bits, &numbers[i], sizeof bits);
         hash = add_to_hash(hash, bits);
     }
@@ -29,10 +28,9 @@ static uint64_t add_numbers(uint64_t hash, const double *numbers, size_t count) 
 static uint64_t hash_exp64(textgen_exp64 exp64) {
     static double values[VALUES];
     uint64_t hash = no_hash, state = 1;
-    int round, i;
-    for (round = 0; round < ROUNDS; round++) {
+    for (int round = 0; round < ROUNDS; round++) {
         const double range = round % 2 ? 720.0 : 3.0;
-        for (i = 0; i < VALUES; i++) {
+        for (int i = 0; i < VALUES; i++) {
             values[i] = (double)next_random(&state) * (-1.0 / 9007199254740992.0) * range;
         }
         exp64(values, VALUES);
@@ -46,8 +44,7 @@ static void print_exp64(void) {
     const textgen_kernels *kernels[TEXTGEN_MAX_KERNELS];
     const int count = textgen_available_kernels(kernels);
     const uint64_t hash = hash_exp64(textgen_find_exp64(NULL));
-    int i;
-    for (i = 0; i < count; i++) {
+    for (int i = 0; i < count; i++) {
         CHECK(hash_exp64(textgen_find_exp64(kernels[i]->name)) == hash);
     }
     printf("exp64 %016llx\n", (unsigned long long)hash);
@@ -55,14 +52,13 @@ static void print_exp64(void) {
 
 /* Over arguments of all sizes, and near 1. */
 static void print_log64(void) {
-    uint64_t hash = no_hash, state = 1, bits;
-    int i;
-    for (i = 0; i < ROUNDS * VALUES; i++) {
-        double argument, result;
-        bits = next_random(&state) << 10;
+    uint64_t hash = no_hash, state = 1;
+    for (int i = 0; i < ROUNDS * VALUES; i++) {
+        uint64_t bits = next_random(&state) << 10;
         bits = i % 2 ? bits % 0x7FF0000000000000 : 0x3FE0000000000000 + (bits >> 10);
+        double argument;
         memcpy(&argument, &bits, sizeof argument);
-        result = textgen_log64(argument > 0.0 ? argument : 1.0);
+        double result = textgen_log64(argument > 0.0 ? argument : 1.0);
         hash = add_numbers(hash, &result, 1);
     }
     printf("log64 %016llx\n", (unsigned long long)hash);
@@ -75,24 +71,24 @@ static void print_filters(void) {
     enum { TOKENS = 59 };
     const textgen_uint128 seed = {0, 5};
     uint64_t hash = no_hash, state = 1;
-    double scratch[8 * TOKENS], sum, entropy;
+    double scratch[8 * TOKENS];
     float logits[TOKENS];
-    textgen_sampler sampler;
-    int kind, i, j;
     CHECK(textgen_sampler_scratch(TOKENS) <= 8 * TOKENS);
+    textgen_sampler sampler;
     textgen_sampler_init(&sampler, parameters, seed, 0, textgen_find_exp64(NULL));
     sampler.filters = allocate(textgen_filters_size(TOKENS));
-    for (kind = 0; kind < 2; kind++) {
+    for (int kind = 0; kind < 2; kind++) {
         sampler.parameters = parameters[kind];
         textgen_filters_init(sampler.filters, &parameters[kind], TOKENS);
         textgen_filters_bias(sampler.filters)[7] = -0.3;
-        for (i = 0; i < ROUNDS * 10; i++) {
-            for (j = 0; j < TOKENS; j++) {
+        for (int i = 0; i < ROUNDS * 10; i++) {
+            for (int j = 0; j < TOKENS; j++) {
                 logits[j] = (float)(random_below(&state, 6.0) + random_below(&state, 6.0));
             }
+            double sum;
             CHECK(textgen_sampler_reweight_float(&sampler, logits, TOKENS, scratch, &sum) == 0);
             hash = add_numbers(hash, scratch, TOKENS);
-            entropy = textgen_sampler_entropy_float(&sampler, logits, TOKENS, scratch);
+            double entropy = textgen_sampler_entropy_float(&sampler, logits, TOKENS, scratch);
             hash = add_numbers(hash, &entropy, 1);
             textgen_sampler_accept(&sampler, textgen_sampler_draw_float(&sampler, logits, TOKENS, scratch));
             hash = add_numbers(hash, &sampler.filters->mirostat_mu, 1);
@@ -108,17 +104,15 @@ static uint64_t add_products(uint64_t hash, const textgen_kernels *kernels) {
     static float products[TEXTGEN_BLOCK];
     const float inputs[2] = {1.0f, 1.0f / 3.0f};
     uint64_t random = 1;
-    uint32_t bits;
-    int i;
-    for (i = 0; i < TEXTGEN_BLOCK; i++) {
-        double product;
+    for (int i = 0; i < TEXTGEN_BLOCK; i++) {
         weights[TEXTGEN_BLOCK + i] = (double)next_random(&random);
-        product = weights[TEXTGEN_BLOCK + i] * (double)inputs[1];
+        double product = weights[TEXTGEN_BLOCK + i] * (double)inputs[1];
         TEXTGEN_ROUND(product);
         weights[i] = -product;
     }
     kernels->project(weights, bias, inputs, 2, TEXTGEN_BLOCK, 1, products);
-    for (i = 0; i < TEXTGEN_BLOCK; i++) {
+    for (int i = 0; i < TEXTGEN_BLOCK; i++) {
+        uint32_t bits;
         memcpy(&bits, &products[i], sizeof bits);
         hash = add_to_hash(hash, bits);
     }
@@ -129,9 +123,8 @@ static uint64_t add_products(uint64_t hash, const textgen_kernels *kernels) {
 static void check_counts(void) {
     const textgen_exp64 exp64 = textgen_find_exp64(NULL);
     double batch[100], single[100];
-    size_t count, i;
-    for (count = 0; count <= 100; count++) {
-        for (i = 0; i < count; i++) {
+    for (size_t count = 0; count <= 100; count++) {
+        for (size_t i = 0; i < count; i++) {
             batch[i] = single[i] = -0.37 * (double)i;
             exp64(&single[i], 1);
         }
@@ -150,13 +143,12 @@ static void print_logits(const char *path, const char *kernels) {
     float *state = memset(allocate(state_bytes), 0, state_bytes);
     static int64_t tokens[STEPS * LANES];
     uint64_t hash = add_products(no_hash, network->kernels), random = 1;
-    uint32_t bits;
-    size_t i;
-    for (i = 0; i < STEPS * LANES; i++) {
+    for (size_t i = 0; i < STEPS * LANES; i++) {
         tokens[i] = (int64_t)(next_random(&random) % network->vocabulary);
     }
     textgen_forward(network, tokens, STEPS, LANES, state, STEPS, logits, workspace);
-    for (i = 0; i < count; i++) {
+    for (size_t i = 0; i < count; i++) {
+        uint32_t bits;
         memcpy(&bits, &logits[i], sizeof bits);
         hash = add_to_hash(hash, bits);
     }
@@ -168,13 +160,12 @@ static void print_logits(const char *path, const char *kernels) {
 int main(int count, char **arguments) {
     const textgen_kernels *kernels[TEXTGEN_MAX_KERNELS];
     const int sets = textgen_available_kernels(kernels);
-    int i;
     CHECK(count > 1);
     check_counts();
     print_exp64();
     print_log64();
     print_filters();
-    for (i = 0; i < sets; i++) {
+    for (int i = 0; i < sets; i++) {
         print_logits(arguments[1], kernels[i]->name);
     }
     return 0;

@@ -6,13 +6,12 @@ static void print_golden_draws(uint32_t substream) {
     textgen_sampler sampler = make_sampler(&parameters, substream);
     double logits[TOKENS], scratch[TOKENS];
     float float_logits[TOKENS];
-    int i, j;
     fill_logits(logits);
-    for (i = 0; i < TOKENS; i++) {
+    for (int i = 0; i < TOKENS; i++) {
         textgen_rng rng = sampler.rng;
         const int64_t token = draw(&sampler, logits);
         /* With the same random number, rounding the logits to float32 does not change these draws. */
-        for (j = 0; j < TOKENS; j++) {
+        for (int j = 0; j < TOKENS; j++) {
             float_logits[j] = (float)logits[j];
         }
         sampler.rng = rng;
@@ -29,8 +28,7 @@ static void check_borders(void) {
     const textgen_exp64 exp64 = textgen_find_exp64(NULL);
     const double uniforms[] = {0.0, 0.5 - 1e-9, 0.5, 1.0 - 1e-16};
     double scratch[4];
-    int i;
-    for (i = 0; i < 4; i++) {
+    for (int i = 0; i < 4; i++) {
         CHECK(textgen_draw_with(logits, 4, 0.7, uniforms[i], scratch, exp64) == 1 + i / 2);
         CHECK(textgen_draw_with_float(float_logits, 4, 0.7, uniforms[i], scratch, exp64) == 1 + i / 2);
     }
@@ -41,10 +39,9 @@ static void check_off(void) {
     const textgen_parameters off = make_parameters();
     textgen_sampler plain = make_sampler(&off, 1), filtered = make_filtered(&off, 1);
     double logits[TOKENS];
-    int i;
     CHECK(!textgen_filters_active(&off) && !textgen_penalties_active(&off));
     fill_logits(logits);
-    for (i = 0; i < DRAWS; i++) {
+    for (int i = 0; i < DRAWS; i++) {
         CHECK(draw(&plain, logits) == draw(&filtered, logits));
     }
     CHECK(filtered.rng.position == DRAWS && filtered.filters->recent_count == 0);
@@ -54,33 +51,34 @@ static void check_off(void) {
 static void check_bias(void) {
     const textgen_parameters parameters = make_parameters();
     textgen_sampler sampler = make_filtered(&parameters, 0);
-    double logits[TOKENS], scratch[8 * TOKENS], biased[TOKENS], sum, expected_sum;
+    double logits[TOKENS], scratch[8 * TOKENS], biased[TOKENS];
     double weights[TOKENS];
-    int i;
     CHECK(textgen_sampler_scratch(TOKENS) <= 8 * TOKENS);
     fill_logits(logits);
-    for (i = 0; i < TOKENS; i++) {
+    for (int i = 0; i < TOKENS; i++) {
         const double bias = i % 3 ? 0.25 * i - 1.0 : -INFINITY;
         textgen_filters_bias(sampler.filters)[i] = bias;
         biased[i] = logits[i] + bias;
     }
+    double sum;
     CHECK(textgen_sampler_reweight(&sampler, logits, TOKENS, scratch, &sum) == 0);
+    double expected_sum;
     CHECK(textgen_reweight(biased, TOKENS, 0.8, weights, &expected_sum, sampler.exp64) == 0);
     CHECK(sum == expected_sum && !memcmp(scratch, weights, sizeof weights));
     free(sampler.filters);
 }
 
 static void check_error(textgen_sampler *sampler, const double logits[TOKENS], int64_t error_code) {
-    double scratch[8 * TOKENS], sum;
+    double scratch[8 * TOKENS];
     float float_logits[TOKENS];
     const int64_t position = sampler->rng.position;
-    int i;
-    for (i = 0; i < TOKENS; i++) {
+    for (int i = 0; i < TOKENS; i++) {
         float_logits[i] = (float)logits[i];
     }
     CHECK(textgen_sampler_draw(sampler, logits, TOKENS, scratch) == error_code);
     CHECK(textgen_sampler_draw_float(sampler, float_logits, TOKENS, scratch) == error_code);
     CHECK(sampler->rng.position == position + 2);
+    double sum;
     CHECK(textgen_sampler_reweight(sampler, logits, TOKENS, scratch, &sum) == error_code);
     CHECK(textgen_sampler_reweight_float(sampler, float_logits, TOKENS, scratch, &sum) == error_code);
     CHECK(textgen_sampler_entropy(sampler, logits, TOKENS, scratch) == 0.0);
@@ -91,20 +89,19 @@ static void check_error(textgen_sampler *sampler, const double logits[TOKENS], i
 static void check_errors(textgen_sampler sampler) {
     textgen_filters *filters = sampler.filters;
     double logits[TOKENS], scratch[8 * TOKENS];
-    int i;
     fill_logits(logits);
     logits[3] = NAN;
     check_error(&sampler, logits, TEXTGEN_SAMPLER_NAN);
     logits[3] = INFINITY;
     check_error(&sampler, logits, TEXTGEN_SAMPLER_INFINITY);
     CHECK(textgen_log_sum_exp(logits, TOKENS, scratch, sampler.exp64) == 0.0);
-    for (i = 0; i < TOKENS; i++) {
+    for (int i = 0; i < TOKENS; i++) {
         logits[i] = -INFINITY;
     }
     check_error(&sampler, logits, TEXTGEN_SAMPLER_NO_TOKEN);
     fill_logits(logits);
     if (filters) {
-        for (i = 0; i < TOKENS; i++) {
+        for (int i = 0; i < TOKENS; i++) {
             textgen_filters_bias(filters)[i] = -INFINITY;
         }
         check_error(&sampler, logits, TEXTGEN_SAMPLER_FORBIDDEN);

@@ -24,12 +24,10 @@ static unsigned number_of(const unsigned char *bytes, size_t size) {
 
 static void list_beginnings(void) {
     unsigned char bytes[TEXTGEN_UTF8_BYTES];
-    uint32_t code;
-    size_t size, all;
-    for (code = 0; code < TEXTGEN_CODE_POINTS; code++) {
+    for (uint32_t code = 0; code < TEXTGEN_CODE_POINTS; code++) {
         if (code < 0xD800 || code > 0xDFFF) {
-            all = textgen_utf8_write(code, (char *)bytes);
-            for (size = 1; size < all; size++) {
+            const size_t all = textgen_utf8_write(code, (char *)bytes);
+            for (size_t size = 1; size < all; size++) {
                 const unsigned number = number_of(bytes, size);
                 beginnings[size][number / 8] |= (unsigned char)(1 << number % 8);
             }
@@ -39,8 +37,8 @@ static void list_beginnings(void) {
 
 /* How many of the last bytes of a text are the beginning of a character. */
 static size_t find_beginning(const unsigned char *text, size_t size) {
-    size_t longest = 0, last;
-    for (last = 1; last <= 3 && last <= size; last++) {
+    size_t longest = 0;
+    for (size_t last = 1; last <= 3 && last <= size; last++) {
         const unsigned number = number_of(text + size - last, last);
         longest = beginnings[last][number / 8] >> number % 8 & 1 ? last : longest;
     }
@@ -62,13 +60,12 @@ static size_t draw(textgen_text *text, const textgen_stops *stops, const unsigne
     static double scratch[16 * BYTES];
     textgen_lane_call lane = {.text = text, .guide = {.stops = stops}, .tokens = tokens};
     float logits[BYTES], masked[BYTES];
-    size_t i;
     lane.length = (int64_t)size;
     textgen_lane_begin(&shape, &lane);
-    for (i = 0; i < BYTES; i++) {
+    for (size_t i = 0; i < BYTES; i++) {
         logits[i] = -INFINITY;
     }
-    for (i = 0; i < size; i++) {
+    for (size_t i = 0; i < size; i++) {
         logits[bytes[i]] = 0.0f;
         CHECK(lane.ending == TEXTGEN_CONTINUES);
         CHECK(textgen_lane_draw(&shape, &lane, logits, masked, scratch) == bytes[i]);
@@ -77,7 +74,7 @@ static size_t draw(textgen_text *text, const textgen_stops *stops, const unsigne
     }
     CHECK(lane.ending == (size ? TEXTGEN_REACHED_LENGTH : TEXTGEN_CONTINUES));
     textgen_lane_finish(&shape, &lane);
-    for (i = 0; i < (size_t)lane.decided; i++) {
+    for (size_t i = 0; i < (size_t)lane.decided; i++) {
         decided[i] = (unsigned char)tokens[i];
     }
     return (size_t)lane.decided;
@@ -89,8 +86,7 @@ static void check_limits(void) {
                                            0xC0, 0xC1, 0xC2, 0xDF, 0xE0, 0xE1, 0xEC, 0xED,
                                            0xEE, 0xEF, 0xF0, 0xF1, 0xF3, 0xF4, 0xF5, 0xFF};
     enum { LIMITS = sizeof limits };
-    size_t i;
-    for (i = 0; i < (size_t)LIMITS * LIMITS * LIMITS; i++) {
+    for (size_t i = 0; i < (size_t)LIMITS * LIMITS * LIMITS; i++) {
         const unsigned char bytes[] = {limits[i % LIMITS], limits[i / LIMITS % LIMITS],
                                        limits[i / LIMITS / LIMITS]};
         unsigned char decided[3];
@@ -106,8 +102,8 @@ static void check_chunks(const unsigned char *bytes, size_t size, uint64_t ends,
                          const size_t *pending) {
     unsigned char decided[MOST_LENGTH];
     textgen_text *text = new_text();
-    size_t shown = 0, first = 0, end, i;
-    for (end = 1; end <= size; end++) {
+    size_t shown = 0, first = 0, i;
+    for (size_t end = 1; end <= size; end++) {
         if (end == size || ends >> end & 1) {
             shown += draw(text, stops, bytes + first, end - first, decided + shown);
             first = end;
@@ -130,8 +126,7 @@ static void check_complete(void) {
     int64_t tokens[TEXTGEN_MAX_HELD + 1];
     textgen_lane_call lane = {.guide = {.constraint = &constraint}, .tokens = tokens, .length = 9};
     float logits[BYTES] = {0.0f};
-    size_t i;
-    for (i = 0; i < 2 * (size_t)BYTES; i++) {
+    for (size_t i = 0; i < 2 * (size_t)BYTES; i++) {
         next[i] = i == 0xC3 ? 1 : -1;
     }
     lane.text = new_text();
@@ -149,14 +144,14 @@ int main(void) {
                                          "b\xE2\x82\xF0\x9D\x84\x80\x80\xED\xA0\x80\xF4\x90\xC3\xA9\xC3";
     static const int64_t stop[2][3] = {{0xA9, 0xE2, 0x83}, {0x9D, 0x84, 'c'}};
     const size_t size = sizeof bytes - 1;
-    size_t pending[MOST_LENGTH] = {0}, none[MOST_LENGTH] = {0}, first, second, length, count = 1, i, j;
+    size_t pending[MOST_LENGTH] = {0}, none[MOST_LENGTH] = {0}, count = 1;
     textgen_stop_state states[8] = {{0}};
     const textgen_stops stops = {states, BYTES};
     uint64_t state = 1;
-    for (i = 0; i < 2; i++) {
+    for (size_t i = 0; i < 2; i++) {
         count = textgen_stops_add(states, count, stop[i], 3);
-        for (length = 0; length <= size; length++) {
-            for (j = 1; j < 3 && j <= length; j++) {
+        for (size_t length = 0; length <= size; length++) {
+            for (size_t j = 1; j < 3 && j <= length; j++) {
                 const bool begins =
                     bytes[length - j] == stop[i][0] && (j < 2 || bytes[length - 1] == stop[i][1]);
                 pending[length] = begins && j > pending[length] ? j : pending[length];
@@ -168,14 +163,14 @@ int main(void) {
     list_beginnings();
     check_limits();
     check_complete();
-    for (first = 1; first < size; first++) {
-        for (second = first; second < size; second++) {
+    for (size_t first = 1; first < size; first++) {
+        for (size_t second = first; second < size; second++) {
             const uint64_t ends = (uint64_t)1 << first | (uint64_t)1 << second;
             check_chunks(bytes, size, ends, NULL, none);
             check_chunks(bytes, size, ends, &stops, pending);
         }
     }
-    for (i = 0; i < 1000; i++) {
+    for (size_t i = 0; i < 1000; i++) {
         check_chunks(bytes, size, next_random(&state), &stops, pending);
     }
     return 0;

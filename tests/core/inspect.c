@@ -25,12 +25,11 @@ static double exponential(double x) {
 /* Each symbol is that of its token. Return how many tokens have no symbol. */
 static size_t check_symbols(const textgen_model *model) {
     textgen_model_info info = TEXTGEN_MODEL_INFO_DEFAULT;
-    size_t without = 0, size, i;
-    char *symbol;
+    size_t without = 0;
     CHECK_OK(textgen_model_get_info(model, &info, ERROR));
-    symbol = allocate(info.symbol_bytes);
-    for (i = 0; i < info.vocabulary; i++) {
-        size = textgen_model_get_symbol(model, (int64_t)i, symbol);
+    char *symbol = allocate(info.symbol_bytes);
+    for (size_t i = 0; i < info.vocabulary; i++) {
+        const size_t size = textgen_model_get_symbol(model, (int64_t)i, symbol);
         CHECK(size <= info.symbol_bytes);
         CHECK(!size || textgen_model_get_token(model, symbol, size) == (int64_t)i);
         without += !size;
@@ -64,12 +63,9 @@ static void check_scores(const textgen_model *model) {
                 TEXTGEN_BUFFER_TOO_SMALL, "logprobs has 99 elements; 100 are needed");
     CHECK_FAILS(textgen_stream_score(scored, "abx", 3, scores, LENGTH, &count, ERROR),
                 TEXTGEN_UNKNOWN_CHARACTER, "'x'");
-    CHECK_FAILS(textgen_stream_score(NULL, "a", 1, scores, LENGTH, &count, ERROR), TEXTGEN_INVALID_ARGUMENT,
-                "stream is NULL");
-    CHECK_FAILS(textgen_stream_score(scored, "a", 1, NULL, LENGTH, &count, ERROR), TEXTGEN_INVALID_ARGUMENT,
-                "logprobs is NULL");
-    CHECK_FAILS(textgen_stream_score(scored, "a", 1, scores, LENGTH, NULL, ERROR), TEXTGEN_INVALID_ARGUMENT,
-                "count is NULL");
+    CHECK_INVALID(textgen_stream_score(NULL, "a", 1, scores, LENGTH, &count, ERROR), "stream is NULL");
+    CHECK_INVALID(textgen_stream_score(scored, "a", 1, NULL, LENGTH, &count, ERROR), "logprobs is NULL");
+    CHECK_INVALID(textgen_stream_score(scored, "a", 1, scores, LENGTH, NULL, ERROR), "count is NULL");
     CHECK(count == 9);
     CHECK_OK(textgen_stream_score(scored, text, lane.written, scores, LENGTH, &count, ERROR));
     CHECK(count == LENGTH && !memcmp(scores, drawn, sizeof drawn));
@@ -93,13 +89,13 @@ static const textgen_next_token *check_lists(const textgen_model *model, textgen
                                              size_t vocabulary) {
     static textgen_next_token all[MOST_TOKENS], some[MOST_TOKENS + MORE];
     textgen_stream *copy = copy_of(model, stream);
-    size_t written, count, i;
+    size_t written;
     CHECK_OK(textgen_stream_next(stream, all, vocabulary, &written, ERROR));
     CHECK(written == vocabulary);
-    for (i = 1; i < vocabulary; i++) {
+    for (size_t i = 1; i < vocabulary; i++) {
         CHECK(is_in_order(&all[i - 1], &all[i]));
     }
-    for (count = 0; count <= vocabulary + MORE; count++) {
+    for (size_t count = 0; count <= vocabulary + MORE; count++) {
         CHECK_OK(textgen_stream_next(stream, some, count, &written, ERROR));
         CHECK(written == (count < vocabulary ? count : vocabulary));
         CHECK(!memcmp(some, all, written * sizeof *all));
@@ -113,19 +109,17 @@ static const textgen_next_token *check_lists(const textgen_model *model, textgen
 static void check_next(const textgen_model *model, size_t top_k) {
     textgen_sampling sampling = TEXTGEN_SAMPLING_DEFAULT;
     const size_t vocabulary = model->shape.vocabulary;
-    const textgen_next_token *all;
-    textgen_stream *stream, *before;
     double scores[MOST_TOKENS], sum = 0.0, drawn_sum = 0.0, weights = 0.0;
-    size_t count, i;
     sampling.temperature = 0.7;
     sampling.top_k = top_k;
-    stream = start_with(model, &sampling, "abcab");
-    before = copy_of(model, stream);
-    all = check_lists(model, stream, vocabulary);
-    for (i = 0; i < vocabulary; i++) {
+    textgen_stream *stream = start_with(model, &sampling, "abcab");
+    textgen_stream *before = copy_of(model, stream);
+    const textgen_next_token *all = check_lists(model, stream, vocabulary);
+    for (size_t i = 0; i < vocabulary; i++) {
         textgen_stream *copy = copy_of(model, before);
         char symbol[4];
         const size_t size = textgen_model_get_symbol(model, all[i].token, symbol);
+        size_t count;
         CHECK_OK(textgen_stream_score(copy, symbol, size, &scores[i], 1, &count, ERROR));
         CHECK(fabs(all[i].probability - exponential(scores[i])) < 1e-12);
         weights += !top_k || i < top_k ? exponential(scores[i] / 0.7) : 0.0;
@@ -133,7 +127,7 @@ static void check_next(const textgen_model *model, size_t top_k) {
         drawn_sum += all[i].draw_probability;
         free(copy);
     }
-    for (i = 0; i < vocabulary; i++) {
+    for (size_t i = 0; i < vocabulary; i++) {
         const double weight = !top_k || i < top_k ? exponential(scores[i] / 0.7) : 0.0;
         CHECK(fabs(all[i].draw_probability - weight / weights) < 1e-12);
     }
@@ -143,20 +137,17 @@ static void check_next(const textgen_model *model, size_t top_k) {
 
 static void check_wrong_arguments(const textgen_model *model, const textgen_model *broken) {
     textgen_stream *stream = start(model, 1.0, 1, 0, NULL), *failing = start(broken, 1.0, 1, 0, "abc");
-    textgen_next_token token;
     char text[TEXT_SIZE];
     size_t written = 9;
-    double score;
     CHECK_FAILS(textgen_stream_generate(failing, LENGTH, text, TEXT_SIZE, NULL, ERROR), TEXTGEN_INVALID_LOGITS,
                 "logits");
+    textgen_next_token token;
     CHECK_FAILS(textgen_stream_next(stream, &token, 1, &written, ERROR), TEXTGEN_NO_PROMPT, "feed");
+    double score;
     CHECK_FAILS(textgen_stream_score(stream, "a", 1, &score, 1, &written, ERROR), TEXTGEN_NO_PROMPT, "feed");
-    CHECK_FAILS(textgen_stream_next(NULL, &token, 1, &written, ERROR), TEXTGEN_INVALID_ARGUMENT,
-                "stream is NULL");
-    CHECK_FAILS(textgen_stream_next(stream, NULL, 1, &written, ERROR), TEXTGEN_INVALID_ARGUMENT,
-                "tokens is NULL");
-    CHECK_FAILS(textgen_stream_next(stream, &token, 1, NULL, ERROR), TEXTGEN_INVALID_ARGUMENT,
-                "written is NULL");
+    CHECK_INVALID(textgen_stream_next(NULL, &token, 1, &written, ERROR), "stream is NULL");
+    CHECK_INVALID(textgen_stream_next(stream, NULL, 1, &written, ERROR), "tokens is NULL");
+    CHECK_INVALID(textgen_stream_next(stream, &token, 1, NULL, ERROR), "written is NULL");
     CHECK_FAILS(textgen_stream_next(failing, &token, 1, &written, ERROR), TEXTGEN_INVALID_LOGITS, "logits");
     CHECK(written == 9);
     CHECK_OK(textgen_stream_score(failing, "a", 1, &score, 1, &written, ERROR));
@@ -168,30 +159,26 @@ static void check_wrong_arguments(const textgen_model *model, const textgen_mode
 static void check_unknown(const textgen_model *model) {
     textgen_stream *stream = start(model, 1.0, 1, 0, "a");
     double scores[2];
-    size_t count;
     CHECK(check_symbols(model) == 1);
+    size_t count;
     CHECK_OK(textgen_stream_score(stream, "ax", 2, scores, 2, &count, ERROR));
     CHECK(count == 2 && scores[0] == 0.0 && scores[1] == -INFINITY);
     free(stream);
 }
 
 int main(int count, char **arguments) {
-    loaded model, equal, unknown, broken;
-    textgen_stream *stream;
-    const textgen_next_token *tokens;
-    size_t i;
     CHECK(count == 5);
-    model = load(arguments[1], NULL);
-    equal = load(arguments[2], NULL);
-    unknown = load(arguments[3], NULL);
-    broken = load(arguments[4], NULL);
+    loaded model = load(arguments[1], NULL);
+    loaded equal = load(arguments[2], NULL);
+    loaded unknown = load(arguments[3], NULL);
+    loaded broken = load(arguments[4], NULL);
     CHECK(check_symbols(model.model) == 0);
     check_scores(model.model);
     check_next(model.model, 0);
     check_next(model.model, 4);
-    stream = start(equal.model, 0.0, 1, 0, "abc");
-    tokens = check_lists(equal.model, stream, equal.model->shape.vocabulary);
-    for (i = 0; i < equal.model->shape.vocabulary; i++) {
+    textgen_stream *stream = start(equal.model, 0.0, 1, 0, "abc");
+    const textgen_next_token *tokens = check_lists(equal.model, stream, equal.model->shape.vocabulary);
+    for (size_t i = 0; i < equal.model->shape.vocabulary; i++) {
         CHECK(tokens[i].token == (int64_t)i);
     }
     free(stream);

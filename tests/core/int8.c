@@ -13,9 +13,8 @@ enum { LANES = 6, STEPS = 100 };
 
 /* FNV-1a (Fowler, Noll and Vo, 1991), over the bits of float32 numbers. */
 static uint64_t add_to_hash(uint64_t hash, const float *numbers, size_t count) {
-    uint32_t bits;
-    size_t i;
-    for (i = 0; i < count; i++) {
+    for (size_t i = 0; i < count; i++) {
+        uint32_t bits;
         memcpy(&bits, &numbers[i], sizeof bits);
         hash = (hash ^ bits) * 1099511628211u;
     }
@@ -28,9 +27,8 @@ static float *initial_state(const textgen_network *network, size_t lanes) {
     const size_t count = lanes * network->state_values;
     float *state = memset(allocate(count * sizeof *state), 0, count * sizeof *state);
     const float extremes[] = {2.0f, -1e30f, 1.0f, -1.0f, 0.5f / 127.0f, 1e-40f, 1.5f / 127.0f};
-    size_t unit, row;
-    for (row = 0; row < network->state_values / network->units; row++) {
-        for (unit = 0; unit < network->units; unit++) {
+    for (size_t row = 0; row < network->state_values / network->units; row++) {
+        for (size_t unit = 0; unit < network->units; unit++) {
             state[(row * lanes + lanes - 1) * network->units + unit] = extremes[(row + unit) % 7];
         }
     }
@@ -43,12 +41,11 @@ static void check_alone(const textgen_network *network, const int64_t *tokens, c
     float *state = initial_state(network, 1), *alone = allocate(STEPS * vocabulary * sizeof *alone);
     void *workspace = allocate(textgen_slots_size(network, 1, STEPS));
     int64_t own[STEPS];
-    size_t i;
-    for (i = 0; i < STEPS; i++) {
+    for (size_t i = 0; i < STEPS; i++) {
         own[i] = tokens[i * LANES + LANES - 1];
     }
     textgen_forward(network, own, STEPS, 1, state, STEPS, alone, workspace);
-    for (i = 0; i < STEPS; i++) {
+    for (size_t i = 0; i < STEPS; i++) {
         const float *expected = logits + (i * LANES + LANES - 1) * vocabulary;
         CHECK(!memcmp(alone + i * vocabulary, expected, vocabulary * sizeof *alone));
     }
@@ -62,13 +59,13 @@ static const textgen_int8_kernels *original;
 static void check_lstm(const textgen_int8_layer *layer, const float *const *gate_inputs, const uint8_t *input,
                        const float *input_scales, float *hidden, float *cell, uint8_t *scratch,
                        ptrdiff_t lanes) {
-    CHECK(input != NULL);
+    CHECK(input);
     original->lstm(layer, gate_inputs, input, input_scales, hidden, cell, scratch, lanes);
 }
 
 static void check_gru(const textgen_int8_layer *layer, const float *const *gate_inputs, const uint8_t *input,
                       const float *input_scales, float *hidden, uint8_t *scratch, ptrdiff_t lanes) {
-    CHECK(input != NULL);
+    CHECK(input);
     original->gru(layer, gate_inputs, input, input_scales, hidden, scratch, lanes);
 }
 
@@ -84,7 +81,6 @@ static void run(const char *path, const char *kernels) {
     int64_t tokens[STEPS * LANES];
     uint64_t hash = 14695981039346656037u, random = 1;
     textgen_model_info info = TEXTGEN_MODEL_INFO_DEFAULT;
-    size_t i;
     original = all.int8;
     of_int8.lstm = check_lstm;
     of_int8.gru = check_gru;
@@ -92,7 +88,7 @@ static void run(const char *path, const char *kernels) {
     checked.kernels = &all;
     CHECK_OK(textgen_model_get_info(file.model, &info, ERROR));
     CHECK(info.bits == 8 && !strcmp(info.kernels, kernels));
-    for (i = 0; i < STEPS * LANES; i++) {
+    for (size_t i = 0; i < STEPS * LANES; i++) {
         tokens[i] = (int64_t)(next_random(&random) % network->vocabulary);
     }
     textgen_forward(network, tokens, STEPS, LANES, state, STEPS, logits, workspace);
@@ -107,9 +103,8 @@ static void run(const char *path, const char *kernels) {
 int main(int count, char **arguments) {
     const textgen_kernels *kernels[TEXTGEN_MAX_KERNELS];
     const int sets = textgen_available_kernels(kernels);
-    int i;
     CHECK(count > 1);
-    for (i = 0; i < sets; i++) {
+    for (int i = 0; i < sets; i++) {
         run(arguments[1], kernels[i]->name);
     }
     return 0;

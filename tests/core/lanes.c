@@ -20,11 +20,10 @@ typedef struct {
 static call new_call(const textgen_model *model) {
     const textgen_lane lane = TEXTGEN_LANE_DEFAULT;
     call batch;
-    size_t i;
     memset(&batch, 0, sizeof batch);
     batch.workspace_size = textgen_workspace_size(model, LANES);
     batch.workspace = allocate(batch.workspace_size);
-    for (i = 0; i < LANES; i++) {
+    for (size_t i = 0; i < LANES; i++) {
         batch.lanes[i] = lane;
         batch.lanes[i].stream = start(model, 1.0, 7, i, "abc");
         batch.lanes[i].length = LENGTH;
@@ -37,16 +36,14 @@ static call new_call(const textgen_model *model) {
 
 /* Set the text buffers here, because they move with the structure. */
 static int32_t run(call *batch, size_t count) {
-    size_t i;
-    for (i = 0; i < LANES; i++) {
+    for (size_t i = 0; i < LANES; i++) {
         batch->lanes[i].text = batch->text[i];
     }
     return textgen_generate(batch->lanes, count, batch->workspace, batch->workspace_size, ERROR);
 }
 
 static void end_call(call *batch) {
-    size_t i;
-    for (i = 0; i < LANES; i++) {
+    for (size_t i = 0; i < LANES; i++) {
         free(batch->lanes[i].stream);
     }
     free(batch->workspace);
@@ -54,9 +51,8 @@ static void end_call(call *batch) {
 
 /* Check that the call fails and changes nothing. */
 static void check_fails(call *batch, size_t count, int32_t code, const char *text) {
-    size_t i;
     CHECK_FAILS(run(batch, count), code, text);
-    for (i = 0; i < LANES; i++) {
+    for (size_t i = 0; i < LANES; i++) {
         CHECK(!*batch->text[i] && batch->lanes[i].written == 99 && batch->lanes[i].result == 99);
     }
 }
@@ -65,8 +61,7 @@ static void check_arguments(const textgen_model *model, const textgen_model *oth
     call batch = new_call(model);
     textgen_lane *last = &batch.lanes[LANES - 1], original = *last;
     textgen_stream *other = start(other_model, 1.0, 7, 0, "abc"), *empty = start(model, 1.0, 7, 0, NULL);
-    CHECK_FAILS(textgen_generate(NULL, 1, batch.workspace, batch.workspace_size, ERROR),
-                TEXTGEN_INVALID_ARGUMENT, "lanes is NULL");
+    CHECK_INVALID(textgen_generate(NULL, 1, batch.workspace, batch.workspace_size, ERROR), "lanes is NULL");
     check_fails(&batch, 0, TEXTGEN_INVALID_ARGUMENT, "count must be 1 or more");
     last->stream = NULL;
     check_fails(&batch, LANES, TEXTGEN_INVALID_ARGUMENT, "lane 2: stream is NULL");
@@ -118,25 +113,24 @@ static void check_newer_lanes(const textgen_model *model) {
         size_t later;
     } newer[LANES];
     static char text[LANES][TEXT_SIZE];
-    size_t i;
     memset(newer, 0, sizeof newer);
-    for (i = 0; i < LANES; i++) {
+    for (size_t i = 0; i < LANES; i++) {
         newer[i].lane = batch.lanes[i];
         newer[i].lane.struct_size = sizeof *newer;
         newer[i].lane.text = text[i];
         newer[i].lane.stream = start(model, 1.0, 7, i, "abc");
     }
     newer[1].later = 1;
-    CHECK_FAILS(textgen_generate(&newer[0].lane, LANES, batch.workspace, batch.workspace_size, ERROR),
-                TEXTGEN_INVALID_ARGUMENT, "lane 1: textgen_lane has a nonzero field");
+    CHECK_INVALID(textgen_generate(&newer[0].lane, LANES, batch.workspace, batch.workspace_size, ERROR),
+                  "lane 1: textgen_lane has a nonzero field");
     newer[1].later = 0;
     newer[1].lane.struct_size = sizeof(textgen_lane);
-    CHECK_FAILS(textgen_generate(&newer[0].lane, LANES, batch.workspace, batch.workspace_size, ERROR),
-                TEXTGEN_INVALID_ARGUMENT, "in lane 0");
+    CHECK_INVALID(textgen_generate(&newer[0].lane, LANES, batch.workspace, batch.workspace_size, ERROR),
+                  "in lane 0");
     newer[1].lane.struct_size = sizeof *newer;
     CHECK_OK(textgen_generate(&newer[0].lane, LANES, batch.workspace, batch.workspace_size, ERROR));
     CHECK_OK(run(&batch, LANES));
-    for (i = 0; i < LANES; i++) {
+    for (size_t i = 0; i < LANES; i++) {
         CHECK(!strcmp(text[i], batch.text[i]) && newer[i].lane.written == strlen(text[i]));
         free(newer[i].lane.stream);
     }
@@ -170,12 +164,12 @@ static void check_unknown_symbol(const textgen_model *model) {
     textgen_stream *stream = start(model, 1.0, 1, 0, "axa");
     textgen_model_info info = TEXTGEN_MODEL_INFO_DEFAULT;
     char text[LENGTH * 4 + 1];
-    size_t written, i;
     CHECK_OK(textgen_model_get_info(model, &info, ERROR));
     CHECK(info.unknown == 1);
+    size_t written;
     CHECK_OK(textgen_stream_generate(stream, LENGTH, text, sizeof text, &written, ERROR));
     CHECK(written == LENGTH);
-    for (i = 0; i < LENGTH; i++) {
+    for (size_t i = 0; i < LENGTH; i++) {
         CHECK(text[i] == 'a');
     }
     CHECK_FAILS(textgen_stream_feed(stream, "a\xff", 2, ERROR), TEXTGEN_INVALID_UTF8, "UTF-8");
@@ -193,12 +187,11 @@ static void check_broken_logits(const textgen_model *model) {
 }
 
 int main(int count, char **arguments) {
-    loaded model, other, unknown, broken;
     CHECK(count > 4);
-    model = load(arguments[1], NULL);
-    other = load(arguments[2], NULL);
-    unknown = load(arguments[3], NULL);
-    broken = load(arguments[4], NULL);
+    loaded model = load(arguments[1], NULL);
+    loaded other = load(arguments[2], NULL);
+    loaded unknown = load(arguments[3], NULL);
+    loaded broken = load(arguments[4], NULL);
     check_arguments(model.model, other.model);
     check_workspace(model.model);
     check_newer_lanes(model.model);

@@ -2,9 +2,8 @@
 #include "check.h"
 
 static void check_version_and_codes(void) {
-    int32_t code;
     CHECK(textgen_version() == TEXTGEN_VERSION);
-    for (code = TEXTGEN_NEWER_FORMAT; code <= TEXTGEN_OK; code++) {
+    for (int32_t code = TEXTGEN_NEWER_FORMAT; code <= TEXTGEN_OK; code++) {
         CHECK(strcmp(textgen_code_text(code), textgen_code_text(1)) != 0);
     }
     CHECK(strstr(textgen_code_text(TEXTGEN_TOO_LARGE), "limits"));
@@ -15,11 +14,10 @@ static void check_version_and_codes(void) {
 static void check_create(const void *data, size_t size) {
     textgen_model *model = NULL;
     textgen_model_options options = {.struct_size = sizeof options, .kernels = "abacus"};
-    CHECK_FAILS(textgen_model_create(NULL, size, NULL, &model, ERROR), TEXTGEN_INVALID_ARGUMENT,
-                "data is NULL");
-    CHECK_FAILS(textgen_model_create(data, size, NULL, NULL, ERROR), TEXTGEN_INVALID_ARGUMENT, "model is NULL");
-    CHECK_FAILS(textgen_model_create(data, size, &options, &model, ERROR), TEXTGEN_INVALID_ARGUMENT,
-                "baseline on this processor, not 'abacus'");
+    CHECK_INVALID(textgen_model_create(NULL, size, NULL, &model, ERROR), "data is NULL");
+    CHECK_INVALID(textgen_model_create(data, size, NULL, NULL, ERROR), "model is NULL");
+    CHECK_INVALID(textgen_model_create(data, size, &options, &model, ERROR),
+                  "baseline on this processor, not 'abacus'");
     CHECK_FAILS(textgen_model_create(data, 0, NULL, &model, ERROR), TEXTGEN_DAMAGED_MODEL, "model file: ");
     CHECK_FAILS(textgen_model_create(data, size / 2, NULL, &model, ERROR), TEXTGEN_DAMAGED_MODEL,
                 "model file: ");
@@ -30,14 +28,12 @@ static void check_create(const void *data, size_t size) {
 /* Sizes such as the result of a failed ftell. */
 static void check_sizes(const void *data, size_t size) {
     textgen_model *model = NULL;
-    CHECK_FAILS(textgen_model_create(data, SIZE_MAX, NULL, &model, ERROR), TEXTGEN_INVALID_ARGUMENT, "size is");
-    CHECK_FAILS(textgen_model_create(data, (size_t)PTRDIFF_MAX + 1, NULL, &model, ERROR),
-                TEXTGEN_INVALID_ARGUMENT, "size is");
+    CHECK_INVALID(textgen_model_create(data, SIZE_MAX, NULL, &model, ERROR), "size is");
+    CHECK_INVALID(textgen_model_create(data, (size_t)PTRDIFF_MAX + 1, NULL, &model, ERROR), "size is");
     CHECK_OK(textgen_model_create(data, size, NULL, &model, ERROR));
     textgen_stream *stream = start(model, 0.5, 0, 0, NULL);
-    CHECK_FAILS(textgen_stream_feed(stream, "abc", SIZE_MAX, ERROR), TEXTGEN_INVALID_ARGUMENT, "size is");
-    CHECK_FAILS(textgen_stream_feed(stream, "abc", (size_t)PTRDIFF_MAX + 1, ERROR), TEXTGEN_INVALID_ARGUMENT,
-                "size is");
+    CHECK_INVALID(textgen_stream_feed(stream, "abc", SIZE_MAX, ERROR), "size is");
+    CHECK_INVALID(textgen_stream_feed(stream, "abc", (size_t)PTRDIFF_MAX + 1, ERROR), "size is");
     CHECK_OK(textgen_stream_feed(stream, "abc", 3, ERROR));
     free(stream);
     textgen_model_destroy(model);
@@ -59,11 +55,12 @@ static void check_cut_message(const void *data, size_t size) {
     static const char name[] = "\xf0\x9d\x84\x9e\xf0\x9d\x84\x9e\xf0\x9d\x84\x9e";
     const textgen_model_options options = {.struct_size = sizeof options, .kernels = name};
     textgen_model *model;
-    size_t room, length, others;
-    CHECK_FAILS(textgen_model_create(data, size, &options, &model, ERROR), TEXTGEN_INVALID_ARGUMENT, name);
-    for (room = 1; room <= strlen(error); room++) {
+    CHECK_INVALID(textgen_model_create(data, size, &options, &model, ERROR), name);
+    size_t others;
+    for (size_t room = 1; room <= strlen(error); room++) {
         char text[sizeof error];
         CHECK(textgen_model_create(data, size, &options, &model, text, room) == TEXTGEN_INVALID_ARGUMENT);
+        size_t length;
         for (length = others = 0; text[length]; length++) {
             others += (unsigned char)text[length] > 127;
         }
@@ -81,20 +78,17 @@ static void check_options_size(const void *data, size_t size) {
     CHECK_OK(textgen_model_create(data, size, &newer.options, &model, ERROR));
     textgen_model_destroy(model);
     newer.later[1] = 1;
-    CHECK_FAILS(textgen_model_create(data, size, &newer.options, &model, ERROR), TEXTGEN_INVALID_ARGUMENT,
-                "does not support");
+    CHECK_INVALID(textgen_model_create(data, size, &newer.options, &model, ERROR), "does not support");
     newer.options.struct_size = 0;
-    CHECK_FAILS(textgen_model_create(data, size, &newer.options, &model, ERROR), TEXTGEN_INVALID_ARGUMENT,
-                "struct_size must be sizeof(textgen_model_options)");
+    CHECK_INVALID(textgen_model_create(data, size, &newer.options, &model, ERROR),
+                  "struct_size must be sizeof(textgen_model_options)");
     newer.options.struct_size = sizeof(size_t);
-    CHECK_FAILS(textgen_model_create(data, size, &newer.options, &model, ERROR), TEXTGEN_INVALID_ARGUMENT,
-                "struct_size");
+    CHECK_INVALID(textgen_model_create(data, size, &newer.options, &model, ERROR), "struct_size");
     newer.options.struct_size = 2 * sizeof(size_t) + 1;
-    CHECK_FAILS(textgen_model_create(data, size, &newer.options, &model, ERROR), TEXTGEN_INVALID_ARGUMENT,
-                sizeof(size_t) == 8 ? "a multiple of 8 from 16 to 4096" : "a multiple of 4 from 8 to 4096");
+    CHECK_INVALID(textgen_model_create(data, size, &newer.options, &model, ERROR),
+                  sizeof(size_t) == 8 ? "a multiple of 8 from 16 to 4096" : "a multiple of 4 from 8 to 4096");
     newer.options.struct_size = (SIZE_MAX >> 4) + 1;
-    CHECK_FAILS(textgen_model_create(data, size, &newer.options, &model, ERROR), TEXTGEN_INVALID_ARGUMENT,
-                "struct_size");
+    CHECK_INVALID(textgen_model_create(data, size, &newer.options, &model, ERROR), "struct_size");
 }
 
 static void check_info(const textgen_model *model, size_t layers, size_t parameters) {
@@ -102,7 +96,6 @@ static void check_info(const textgen_model *model, size_t layers, size_t paramet
         textgen_model_info info;
         size_t later;
     } newer;
-    textgen_model_info info;
     memset(&newer, 0xff, sizeof newer);
     newer.info.struct_size = sizeof newer;
     CHECK_OK(textgen_model_get_info(model, &newer.info, ERROR));
@@ -110,18 +103,19 @@ static void check_info(const textgen_model *model, size_t layers, size_t paramet
     CHECK(newer.info.layers == layers && newer.info.parameters == parameters);
     CHECK(newer.info.unknown == 0 && newer.info.lowercase == 1 && !strcmp(newer.info.unicode, "NFC") &&
           *newer.info.kernels);
-    CHECK(!strcmp(newer.info.level, "character") && newer.info.records == NULL);
+    CHECK(!strcmp(newer.info.level, "character") && !newer.info.records);
+    textgen_model_info info;
     memset(&info, 0, sizeof info);
-    CHECK_FAILS(textgen_model_get_info(model, &info, ERROR), TEXTGEN_INVALID_ARGUMENT, "struct_size must be");
+    CHECK_INVALID(textgen_model_get_info(model, &info, ERROR), "struct_size must be");
     info.struct_size = sizeof info;
-    CHECK_FAILS(textgen_model_get_info(NULL, &info, ERROR), TEXTGEN_INVALID_ARGUMENT, "model is NULL");
-    CHECK_FAILS(textgen_model_get_info(model, NULL, ERROR), TEXTGEN_INVALID_ARGUMENT, "info is NULL");
+    CHECK_INVALID(textgen_model_get_info(NULL, &info, ERROR), "model is NULL");
+    CHECK_INVALID(textgen_model_get_info(model, NULL, ERROR), "info is NULL");
 }
 
 static void check_layers(const textgen_model *model, size_t layers) {
     textgen_layer_info layer = {.struct_size = sizeof layer}, first = {0};
-    size_t i, before = 0;
-    for (i = 0; i < layers; i++) {
+    size_t before = 0;
+    for (size_t i = 0; i < layers; i++) {
         const char *kind = i == 0 ? "embedding" : i + 1 == layers ? "linear" : "lstm";
         CHECK_OK(textgen_model_get_layer(model, i, &layer, ERROR));
         CHECK(!strcmp(layer.kind, kind) && (i == 0 || layer.inputs == before));
@@ -131,10 +125,9 @@ static void check_layers(const textgen_model *model, size_t layers) {
         }
     }
     CHECK(first.inputs == layer.outputs);
-    CHECK_FAILS(textgen_model_get_layer(model, layers, &layer, ERROR), TEXTGEN_INVALID_ARGUMENT,
-                "out of range");
-    CHECK_FAILS(textgen_model_get_layer(NULL, 0, &layer, ERROR), TEXTGEN_INVALID_ARGUMENT, "model is NULL");
-    CHECK_FAILS(textgen_model_get_layer(model, 0, NULL, ERROR), TEXTGEN_INVALID_ARGUMENT, "layer is NULL");
+    CHECK_INVALID(textgen_model_get_layer(model, layers, &layer, ERROR), "out of range");
+    CHECK_INVALID(textgen_model_get_layer(NULL, 0, &layer, ERROR), "model is NULL");
+    CHECK_INVALID(textgen_model_get_layer(model, 0, NULL, ERROR), "layer is NULL");
 }
 
 static void check_metadata(const textgen_model *model, const char *data, size_t data_size) {
@@ -154,9 +147,9 @@ static void check_metadata_in_buffer(const void *data, size_t size) {
                                   "empty\x12\x00";
     const size_t more = sizeof entries - 1;
     char *content = allocate(size + more);
-    textgen_model *model;
     memcpy(content, data, size);
     memcpy(content + size, entries, more);
+    textgen_model *model;
     CHECK_OK(textgen_model_create(content, size + more, NULL, &model, ERROR));
     const char *const keys[] = {"note", "empty", "textgen.training"};
     for (size_t i = 0; i < 3; i++) {
@@ -171,18 +164,17 @@ static void check_metadata_in_buffer(const void *data, size_t size) {
 }
 
 int main(int count, char **arguments) {
-    textgen_model *model;
-    size_t size, layers;
-    void *data;
     CHECK(count > 3);
-    data = read_file(arguments[1], &size);
-    layers = strtoul(arguments[2], NULL, 10);
+    size_t size;
+    void *data = read_file(arguments[1], &size);
+    const size_t layers = strtoul(arguments[2], NULL, 10);
     check_version_and_codes();
     check_create(data, size);
     check_sizes(data, size);
     check_error_size();
     check_cut_message(data, size);
     check_options_size(data, size);
+    textgen_model *model;
     CHECK_OK(textgen_model_create(data, size, NULL, &model, ERROR));
     check_info(model, layers, strtoul(arguments[3], NULL, 10));
     check_layers(model, layers);

@@ -16,10 +16,9 @@
 static uint64_t number(const char *text) { return strtoull(text, NULL, 10); }
 
 static void print_logarithms(uint64_t count) {
-    uint64_t state = 3, bits, i;
-    for (i = 0; i < count; i++) {
-        double argument;
-        bits = next_random(&state);
+    uint64_t state = 3;
+    for (uint64_t i = 0; i < count; i++) {
+        uint64_t bits = next_random(&state);
         switch (i % 4) {
         case 0: /* of all sizes; some are subnormal */
             bits = (bits << 10) % 0x7FF0000000000000;
@@ -33,6 +32,7 @@ static void print_logarithms(uint64_t count) {
         default: /* subnormal */
             bits = bits >> (bits % 53);
         }
+        double argument;
         memcpy(&argument, &bits, sizeof argument);
         argument = argument > 0.0 ? argument : 1.0;
         printf("%a %a\n", argument, textgen_log64(argument));
@@ -41,21 +41,21 @@ static void print_logarithms(uint64_t count) {
 
 static void print_hashes(size_t count) {
     unsigned char bytes[256], digest[TEXTGEN_SHA256_SIZE];
-    textgen_sha256 sum;
     uint64_t state = 5;
-    size_t size, used, part, i;
     CHECK(count <= sizeof bytes);
-    for (size = 0; size < count; size++) {
+    size_t part;
+    for (size_t size = 0; size < count; size++) {
+        textgen_sha256 sum;
         textgen_sha256_init(&sum);
-        for (used = 0; used < size; used += part) {
+        for (size_t used = 0; used < size; used += part) {
             part = random_up_to(&state, size - used);
-            for (i = used; i < used + part; i++) {
+            for (size_t i = used; i < used + part; i++) {
                 bytes[i - used] = (unsigned char)i;
             }
             textgen_sha256_add(&sum, bytes, part);
         }
         textgen_sha256_end(&sum, digest);
-        for (i = 0; i < sizeof digest; i++) {
+        for (size_t i = 0; i < sizeof digest; i++) {
             printf("%02x", digest[i]);
         }
         printf("\n");
@@ -63,8 +63,7 @@ static void print_hashes(size_t count) {
 }
 
 static void print_random(textgen_rng *rng, uint64_t count) {
-    uint64_t i;
-    for (i = 0; i < count; i++) {
+    for (uint64_t i = 0; i < count; i++) {
         printf("%llu\n", (unsigned long long)textgen_rng_next(rng));
     }
 }

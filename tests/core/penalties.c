@@ -9,8 +9,8 @@
 static double penalized(const textgen_parameters *parameters, double logit, int64_t token, const int64_t *drawn,
                         size_t count) {
     const size_t window = (size_t)parameters->penalty_window;
-    size_t occurrences = 0, i;
-    for (i = count > window ? count - window : 0; i < count; i++) {
+    size_t occurrences = 0;
+    for (size_t i = count > window ? count - window : 0; i < count; i++) {
         occurrences += drawn[i] == token;
     }
     if (occurrences == 0) {
@@ -27,23 +27,22 @@ static void check_penalties(size_t window, double repetition, double frequency, 
     double logits[TOKENS], filtered[TOKENS], scratch[8 * TOKENS];
     const double bias = 0.4;
     uint32_t recent[TEXTGEN_MAX_PENALTY_WINDOW];
-    size_t i, j, kept;
     CHECK(textgen_penalties_active(&parameters) && textgen_filters_active(&parameters));
     /* The bias comes first. */
     textgen_filters_bias(sampler.filters)[TOKENS / 2] = bias;
-    for (i = 0; i < DRAWS; i++) {
+    for (size_t i = 0; i < DRAWS; i++) {
         fill_logits(logits);
         memcpy(filtered, logits, sizeof filtered);
         textgen_filters_apply(sampler.filters, &parameters, sampler.exp64, filtered, scratch);
-        for (j = 0; j < TOKENS; j++) {
+        for (size_t j = 0; j < TOKENS; j++) {
             const double biased = logits[j] + (j == TOKENS / 2 ? bias : 0.0);
             const double expected = penalized(&parameters, biased, (int64_t)j, drawn, i);
             CHECK(fabs(filtered[j] - expected) <= 1e-12 * (1.0 + fabs(expected)));
         }
         drawn[i] = draw(&sampler, logits);
-        kept = textgen_filters_get_recent(sampler.filters, recent);
+        const size_t kept = textgen_filters_get_recent(sampler.filters, recent);
         CHECK(kept == (i + 1 < window ? i + 1 : window));
-        for (j = 0; j < kept; j++) {
+        for (size_t j = 0; j < kept; j++) {
             CHECK(recent[j] == drawn[i + 1 - kept + j]);
         }
     }
@@ -53,12 +52,11 @@ static void check_penalties(size_t window, double repetition, double frequency, 
 /* A repetition penalty that overflows does not look like a damaged model. */
 static void check_overflow(void) {
     textgen_parameters parameters = textgen_parameters_default;
-    textgen_sampler sampler;
     double logits[TOKENS];
     const uint32_t recent[] = {3, 18, 19};
     parameters.repetition_penalty = 5e-324;
     parameters.temperature = 0.0;
-    sampler = make_filtered(&parameters, 0);
+    textgen_sampler sampler = make_filtered(&parameters, 0);
     textgen_filters_set_recent(sampler.filters, &parameters, recent, 3);
     fill_logits(logits);
     CHECK(draw(&sampler, logits) == 18);
@@ -68,11 +66,10 @@ static void check_overflow(void) {
 /* A token whose penalty overflows remains possible, and a forbidden one remains forbidden. */
 static void check_underflow(void) {
     textgen_parameters parameters = textgen_parameters_default;
-    textgen_filters *filters;
     const uint32_t recent[] = {0, 1, 2};
     double logits[TOKENS], scratch[8 * TOKENS];
     parameters.repetition_penalty = 100.0;
-    filters = make_filters(&parameters);
+    textgen_filters *filters = make_filters(&parameters);
     textgen_filters_set_recent(filters, &parameters, recent, 3);
     fill_logits(logits);
     logits[0] = -1e307;
@@ -83,23 +80,21 @@ static void check_underflow(void) {
 }
 
 static void check_change(void) {
-    textgen_parameters parameters = textgen_parameters_default, before;
+    textgen_parameters parameters = textgen_parameters_default;
     uint32_t tokens[200], recent[TEXTGEN_MAX_PENALTY_WINDOW];
-    textgen_filters *filters;
-    size_t i;
-    for (i = 0; i < 200; i++) {
+    for (size_t i = 0; i < 200; i++) {
         tokens[i] = (uint32_t)(i * i % TOKENS);
     }
     parameters.presence_penalty = 1.0;
     parameters.mirostat_tau = 3.0;
-    filters = make_filters(&parameters);
+    textgen_filters *filters = make_filters(&parameters);
     CHECK(filters->mirostat_mu == 6.0);
     filters->mirostat_mu = 5.0;
     textgen_filters_bias(filters)[1] = -1.0;
     textgen_filters_set_recent(filters, &parameters, tokens, 200);
     CHECK(textgen_filters_get_recent(filters, recent) == 64 && !memcmp(recent, tokens + 136, 64 * 4));
     /* A smaller window keeps the latest tokens. */
-    before = parameters;
+    textgen_parameters before = parameters;
     parameters.penalty_window = 10;
     textgen_filters_change(filters, &before, &parameters);
     CHECK(textgen_filters_get_recent(filters, recent) == 10 && !memcmp(recent, tokens + 190, 10 * 4));
@@ -121,8 +116,7 @@ static void check_change(void) {
 /* The surprisal of a token in bits, from its probability. */
 static double surprisal(const double *logits, int64_t token, textgen_exp64 exp64) {
     double sum = 0.0;
-    int i;
-    for (i = 0; i < TOKENS; i++) {
+    for (int i = 0; i < TOKENS; i++) {
         double weight = logits[i] - logits[token];
         weight = weight > 0.0 ? -weight : weight;
         exp64(&weight, 1);
@@ -133,26 +127,23 @@ static double surprisal(const double *logits, int64_t token, textgen_exp64 exp64
 
 static void check_mirostat(double tau, double eta) {
     textgen_parameters parameters = textgen_parameters_default;
-    textgen_sampler sampler;
     double logits[TOKENS], filtered[TOKENS], scratch[8 * TOKENS], mu = 2.0 * tau, total = 0.0;
-    int i, j;
     parameters.mirostat_tau = tau;
     parameters.mirostat_eta = eta;
     parameters.temperature = 1.5;
-    sampler = make_filtered(&parameters, 0);
+    textgen_sampler sampler = make_filtered(&parameters, 0);
     CHECK(textgen_filters_active(&parameters));
     fill_logits(logits);
-    for (i = 0; i < DRAWS; i++) {
-        int64_t token;
+    for (int i = 0; i < DRAWS; i++) {
         CHECK(fabs(sampler.filters->mirostat_mu - mu) < 1e-6);
         memcpy(filtered, logits, sizeof filtered);
         textgen_filters_apply(sampler.filters, &parameters, sampler.exp64, filtered, scratch);
-        for (j = 0; j < TOKENS; j++) {
+        for (int j = 0; j < TOKENS; j++) {
             const double margin = surprisal(logits, j, sampler.exp64) - mu;
             CHECK(filtered[j] == logits[j] || filtered[j] == -INFINITY);
             CHECK(fabs(margin) < 1e-6 || (filtered[j] == logits[j]) == (margin < 0.0 || j == TOKENS - 1));
         }
-        token = draw(&sampler, logits);
+        const int64_t token = draw(&sampler, logits);
         CHECK(filtered[token] == logits[token]);
         mu -= eta * (surprisal(logits, token, sampler.exp64) - tau);
         total += surprisal(logits, token, sampler.exp64);
@@ -160,6 +151,20 @@ static void check_mirostat(double tau, double eta) {
     /* The sum of all changes of mu is limited, so the mean surprisal approaches the target. */
     CHECK(fabs(total / (double)DRAWS - tau) < 0.02);
     free(sampler.filters);
+}
+
+/* However surprising it is, the most likely token remains. */
+static void check_most_likely(void) {
+    textgen_parameters parameters = textgen_parameters_default;
+    parameters.mirostat_tau = 1e-9;
+    textgen_filters *filters = make_filters(&parameters);
+    double logits[TOKENS], scratch[8 * TOKENS];
+    fill_logits(logits);
+    textgen_filters_apply(filters, &parameters, textgen_find_exp64(NULL), logits, scratch);
+    for (int i = 0; i < TOKENS; i++) {
+        CHECK((logits[i] > -INFINITY) == (i == TOKENS - 1));
+    }
+    free(filters);
 }
 
 int main(void) {
@@ -173,5 +178,6 @@ int main(void) {
     check_change();
     check_mirostat(3.0, 0.1);
     check_mirostat(3.5, 1.0);
+    check_most_likely();
     return 0;
 }

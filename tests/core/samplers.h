@@ -11,8 +11,7 @@
 enum { TOKENS = 20, DRAWS = 3000 };
 
 static inline void fill_logits(double logits[TOKENS]) {
-    int i;
-    for (i = 0; i < TOKENS; i++) {
+    for (int i = 0; i < TOKENS; i++) {
         logits[i] = -2.0 + i * (4.0 / (TOKENS - 1));
     }
 }
@@ -47,9 +46,8 @@ static inline textgen_sampler make_filtered(const textgen_parameters *parameters
 /* Draw and accept. The scratch memory has exactly the stated size, for sanitizers to see writes beyond it. */
 static inline int64_t draw(textgen_sampler *sampler, const double *logits) {
     double *scratch = allocate(textgen_sampler_scratch(TOKENS) * sizeof(double)), original[TOKENS];
-    int64_t token;
     memcpy(original, logits, sizeof original);
-    token = textgen_sampler_draw(sampler, logits, TOKENS, scratch);
+    const int64_t token = textgen_sampler_draw(sampler, logits, TOKENS, scratch);
     CHECK(memcmp(logits, original, sizeof original) == 0);
     CHECK(token >= 0 && token < TOKENS);
     textgen_sampler_accept(sampler, token);

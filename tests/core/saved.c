@@ -21,17 +21,16 @@ static void check_same_part(textgen_stream *one, textgen_stream *other) {
 /* A resumed stream goes on like the saved one. */
 static void check_resumed(const textgen_model *model, textgen_stream *stream,
                           const textgen_sampling *sampling) {
-    saved_stream saved = save(model, stream, sampling), again;
+    saved_stream saved = save(model, stream, sampling);
     textgen_stream *resumed;
-    size_t i;
     CHECK_OK(resume(&saved, &resumed));
     CHECK(textgen_stream_ending(resumed) == textgen_stream_ending(stream));
-    again = save(model, resumed, sampling);
+    const saved_stream again = save(model, resumed, sampling);
     CHECK(again.size == saved.size);
     if (!textgen_stream_text(stream)->filtered) {
         CHECK(!memcmp(again.data, saved.data, saved.size));
     }
-    for (i = 0; i < 3; i++) {
+    for (size_t i = 0; i < 3; i++) {
         check_same_part(stream, resumed);
     }
     CHECK_OK(textgen_stream_feed(stream, "ab", 2, ERROR));
@@ -43,9 +42,6 @@ static void check_resumed(const textgen_model *model, textgen_stream *stream,
 static void check_states(const textgen_model *model, const textgen_model *records) {
     float bias[MOST_TOKENS] = {0.5f, -1000.0f, 0.0f, 0.0f, 0.0f, -INFINITY};
     textgen_sampling sampling = defaults;
-    textgen_constraint *constraint;
-    textgen_stream *stream;
-    size_t i;
     check_resumed(model, start_with(model, &sampling, NULL), &sampling);
     check_resumed(model, start_with(model, &sampling, "abc"), &sampling);
     sampling.temperature = 1.0;
@@ -57,16 +53,17 @@ static void check_states(const textgen_model *model, const textgen_model *record
     check_resumed(model, run(model, &sampling, "abc", 9), &sampling);
     check_resumed(model, start_everything(model, &sampling, bias), &sampling);
     /* Some of these texts stop with the next token. */
-    for (i = 0; i < model->shape.vocabulary; i++) {
+    for (size_t i = 0; i < model->shape.vocabulary; i++) {
         bias[i] = i == A || i == B ? 0.0f : -INFINITY;
     }
-    for (i = 0; i < 10; i++) {
-        stream = start_everything(model, &sampling, bias);
+    for (size_t i = 0; i < 10; i++) {
+        textgen_stream *stream = start_everything(model, &sampling, bias);
         sampling.seed += 100 * i;
         CHECK_OK(textgen_stream_set_sampling(stream, &sampling, ERROR));
         check_resumed(model, stream, &sampling);
     }
     sampling = defaults;
+    textgen_constraint *constraint;
     CHECK_OK(textgen_constraint_create(model, table, sizeof table - 1, NULL, 0, &constraint, ERROR));
     sampling.constraint = constraint;
     check_resumed(model, run(model, &sampling, "abc", 0), &sampling);
@@ -83,12 +80,13 @@ static void check_states(const textgen_model *model, const textgen_model *record
 }
 
 static void check_messages(const textgen_model *model, const textgen_model *other) {
-    textgen_stream *stream = run(model, &defaults, "abc", 3), *resumed;
+    textgen_stream *stream = run(model, &defaults, "abc", 3);
     saved_stream saved = save(model, stream, &defaults);
     unsigned char *bytes = saved.data;
     textgen_constraint *constraint;
     CHECK_OK(textgen_constraint_create(model, table, sizeof table - 1, NULL, 0, &constraint, ERROR));
     saved.sampling.constraint = constraint;
+    textgen_stream *resumed;
     CHECK(resume(&saved, &resumed) == TEXTGEN_DAMAGED_SAVED);
     CHECK(strstr(error, "the stream was saved from another model, or with another constraint"));
     saved.sampling.constraint = NULL;
@@ -108,13 +106,13 @@ static void check_messages(const textgen_model *model, const textgen_model *othe
 /* The data may lie at any address, and may have a description, as other languages write it. */
 static void check_description(const textgen_model *model) {
     static const unsigned char text[] = "{\"prompt\": \"abc\"}";
-    textgen_stream *stream = run(model, &defaults, "abc", 3), *resumed;
+    textgen_stream *stream = run(model, &defaults, "abc", 3);
     saved_stream saved = save(model, stream, &defaults);
-    textgen_saved parts;
     const textgen_view data = {saved.data, saved.size};
     const textgen_error message = {ERROR};
     const size_t size = textgen_saved_size(&model->shape, textgen_stream_text(stream), sizeof text - 1);
     char *described = allocate(size), *moved = allocate(size + 1);
+    textgen_saved parts;
     CHECK_OK(textgen_saved_open(data, &parts, &message));
     CHECK(parts.description.size == 0);
     parts.description.data = text;
@@ -125,6 +123,7 @@ static void check_description(const textgen_model *model) {
     saved.size = size;
     CHECK_OK(textgen_saved_open((textgen_view){saved.data, size}, &parts, &message));
     CHECK(parts.description.size == sizeof text - 1 && !memcmp(parts.description.data, text, sizeof text - 1));
+    textgen_stream *resumed;
     CHECK_OK(resume(&saved, &resumed));
     check_same_part(stream, resumed);
     free(described), free(moved), free(stream), free(resumed);
@@ -155,26 +154,20 @@ static void check_wrong_arguments(const textgen_model *model) {
     const size_t size = textgen_stream_size(model);
     char *memory = allocate(size);
     CHECK(textgen_stream_saved_size(NULL) == 0);
-    CHECK_FAILS(textgen_stream_save(NULL, saved.data, saved.size, ERROR), TEXTGEN_INVALID_ARGUMENT,
-                "stream is NULL");
-    CHECK_FAILS(textgen_stream_save(stream, NULL, saved.size, ERROR), TEXTGEN_INVALID_ARGUMENT, "data is NULL");
-    CHECK_FAILS(textgen_stream_save(stream, memory + 4, size - 4, ERROR), TEXTGEN_INVALID_ARGUMENT, "aligned");
+    CHECK_INVALID(textgen_stream_save(NULL, saved.data, saved.size, ERROR), "stream is NULL");
+    CHECK_INVALID(textgen_stream_save(stream, NULL, saved.size, ERROR), "data is NULL");
+    CHECK_INVALID(textgen_stream_save(stream, memory + 4, size - 4, ERROR), "aligned");
     CHECK_FAILS(textgen_stream_save(stream, saved.data, saved.size - 1, ERROR), TEXTGEN_BUFFER_TOO_SMALL,
                 "are needed");
 #define RESUME(memory, size, model, data, data_size, stream)                                                   \
     textgen_stream_resume(memory, size, model, NULL, data, data_size, stream, ERROR)
-    CHECK_FAILS(RESUME(memory, size, NULL, saved.data, saved.size, &resumed), TEXTGEN_INVALID_ARGUMENT,
-                "model is NULL");
-    CHECK_FAILS(RESUME(memory, size, model, NULL, saved.size, &resumed), TEXTGEN_INVALID_ARGUMENT,
-                "data is NULL");
-    CHECK_FAILS(RESUME(memory, size, model, saved.data, saved.size, NULL), TEXTGEN_INVALID_ARGUMENT,
-                "stream is NULL");
-    CHECK_FAILS(RESUME(NULL, size, model, saved.data, saved.size, &resumed), TEXTGEN_INVALID_ARGUMENT,
-                "memory is NULL");
+    CHECK_INVALID(RESUME(memory, size, NULL, saved.data, saved.size, &resumed), "model is NULL");
+    CHECK_INVALID(RESUME(memory, size, model, NULL, saved.size, &resumed), "data is NULL");
+    CHECK_INVALID(RESUME(memory, size, model, saved.data, saved.size, NULL), "stream is NULL");
+    CHECK_INVALID(RESUME(NULL, size, model, saved.data, saved.size, &resumed), "memory is NULL");
     CHECK_FAILS(RESUME(memory, size - 1, model, saved.data, saved.size, &resumed), TEXTGEN_BUFFER_TOO_SMALL,
                 "are needed");
-    CHECK_FAILS(RESUME(memory, size, model, saved.data, SIZE_MAX, &resumed), TEXTGEN_INVALID_ARGUMENT,
-                "larger than any buffer");
+    CHECK_INVALID(RESUME(memory, size, model, saved.data, SIZE_MAX, &resumed), "larger than any buffer");
     CHECK(!resumed);
     CHECK_OK(RESUME(memory, size, model, saved.data, saved.size, &resumed));
     free(memory), free(saved.data), free(stream);
@@ -190,16 +183,15 @@ static void write_saved(const textgen_model *model) {
 }
 
 int main(int count, char **arguments) {
-    loaded model, records, other;
     CHECK(count == 2 || count == 4);
-    model = load(arguments[1], NULL);
+    loaded model = load(arguments[1], NULL);
     if (count == 2) {
         write_saved(model.model);
         unload(&model);
         return 0;
     }
-    records = load(arguments[2], NULL);
-    other = load(arguments[3], NULL);
+    loaded records = load(arguments[2], NULL);
+    loaded other = load(arguments[3], NULL);
     check_states(model.model, records.model);
     check_messages(model.model, other.model);
     check_description(model.model);

@@ -43,11 +43,10 @@ static inline saved_stream save(const textgen_model *model, const textgen_stream
 static inline int32_t resume(const saved_stream *saved, textgen_stream **stream) {
     const size_t size = textgen_stream_size(saved->model);
     void *memory = allocate(size);
-    int32_t code;
     *stream = NULL;
     memset(error, 0, sizeof error);
-    code = textgen_stream_resume(memory, size, saved->model, &saved->sampling, saved->data, saved->size, stream,
-                                 ERROR);
+    const int32_t code = textgen_stream_resume(memory, size, saved->model, &saved->sampling, saved->data,
+                                               saved->size, stream, ERROR);
     CHECK((code == TEXTGEN_OK) == (*stream != NULL));
     if (code < 0) {
         CHECK(*error);

@@ -12,8 +12,7 @@ static textgen_shape shape = {.vocabulary = TOKENS, .special = {-1, -1, -1}};
 
 /* Random tokens that repeat in parts, and some that no text can have. */
 static void fill(int32_t *corpus, size_t count, uint64_t *state) {
-    size_t i;
-    for (i = 0; i < count; i++) {
+    for (size_t i = 0; i < count; i++) {
         const size_t kind = random_up_to(state, 19);
         corpus[i] = kind == 0             ? -1
                     : kind < 12 && i > 40 ? corpus[i - 37]
@@ -127,10 +126,9 @@ static void check_ratios(void) {
     textgen_spans spans = {0};
     textgen_text *text = new_text(1.0);
     double ones = 0.0;
-    int i;
     CHECK_OK(textgen_spans_build(&spans, corpus, sizeof corpus / sizeof *corpus, TOKENS, 1, NULL));
     CHECK(draw(text, &spans, logits) >= 0);
-    for (i = 0; i < draws; i++) {
+    for (int i = 0; i < draws; i++) {
         const int64_t token = draw(text, &spans, logits);
         CHECK(token == 1 || token == 2);
         ones += token == 1;

@@ -59,16 +59,14 @@ static void check_damaged(const textgen_model *model) {
     };
     textgen_constraint *made = NULL;
     char *large = allocate(TOO_MANY * 2 + 20), *end = large + sprintf(large, "{\"states\": [0");
-    size_t i;
-    for (i = 0; i < sizeof tables / sizeof *tables; i++) {
-        CHECK_FAILS(create(model, tables[i][0], &made), TEXTGEN_INVALID_ARGUMENT, tables[i][1]);
+    for (size_t i = 0; i < sizeof tables / sizeof *tables; i++) {
+        CHECK_INVALID(create(model, tables[i][0], &made), tables[i][1]);
     }
-    for (i = 1; i < TOO_MANY; i++) {
+    for (size_t i = 1; i < TOO_MANY; i++) {
         end += sprintf(end, ",0");
     }
     sprintf(end, "]}");
-    CHECK_FAILS(create(model, large, &made), TEXTGEN_INVALID_ARGUMENT,
-                "the table has 32769 states, and at most 32768 are supported");
+    CHECK_INVALID(create(model, large, &made), "the table has 32769 states, and at most 32768 are supported");
     CHECK(!made);
     free(large);
 }
@@ -76,14 +74,13 @@ static void check_damaged(const textgen_model *model) {
 /* Every change of one byte is refused, or gives a constraint that can be used. */
 static void check_changed_bytes(const textgen_model *model, const char *table) {
     char text[TEXT_SIZE], *changed = allocate(strlen(table) + 1);
-    size_t refused = 0, i, bit;
-    for (i = 0; i < strlen(table); i++) {
-        for (bit = 0; bit < 8; bit++) {
+    size_t refused = 0;
+    for (size_t i = 0; i < strlen(table); i++) {
+        for (size_t bit = 0; bit < 8; bit++) {
             textgen_constraint *made = NULL;
-            int32_t code;
             strcpy(changed, table);
             changed[i] = (char)((unsigned char)changed[i] ^ 1u << bit);
-            code = create(model, changed, &made);
+            const int32_t code = create(model, changed, &made);
             CHECK(code == TEXTGEN_OK || code == TEXTGEN_INVALID_ARGUMENT);
             if (code == TEXTGEN_OK) {
                 textgen_stream *stream = start_constrained(model, made, i, "a");
@@ -102,22 +99,22 @@ static void check_changed_bytes(const textgen_model *model, const char *table) {
 static void check_links(void) {
     enum { STATES = 12, TOKENS = 5, ROUNDS = 2000 };
     uint64_t state = 3;
-    size_t round, i, s, t;
-    for (round = 0; round < ROUNDS; round++) {
+    for (size_t round = 0; round < ROUNDS; round++) {
         int16_t next[STATES * TOKENS], linked[STATES * TOKENS];
         int32_t distance[STATES], expected[STATES], *work;
         bool leads[STATES][STATES] = {{false}};
         size_t sources = 0;
-        for (i = 0; i < (size_t)STATES * TOKENS; i++) {
+        for (size_t i = 0; i < (size_t)STATES * TOKENS; i++) {
             next[i] = linked[i] = (int16_t)((int)random_up_to(&state, 2 * STATES) - STATES - 1);
             next[i] = linked[i] = next[i] < -1 ? -1 : next[i];
             sources += next[i] >= 0 && !leads[i / TOKENS][next[i]];
             leads[i / TOKENS][next[i] < 0 ? 0 : next[i]] |= next[i] >= 0;
         }
+        size_t s;
         for (s = 0; s < STATES; s++) {
             distance[s] = expected[s] = random_up_to(&state, 5) ? INT32_MAX : 0;
         }
-        for (i = 0; i < (size_t)STATES * STATES * TOKENS; i++) {
+        for (size_t i = 0; i < (size_t)STATES * STATES * TOKENS; i++) {
             const int16_t to = next[i % (STATES * TOKENS)];
             s = i % (STATES * TOKENS) / TOKENS;
             if (to >= 0 && expected[to] < INT32_MAX && expected[to] + 1 < expected[s]) {
@@ -130,7 +127,7 @@ static void check_links(void) {
         free(work);
         for (s = 0; s < STATES; s++) {
             bool leads_on = false;
-            for (t = s * TOKENS; t < (s + 1) * TOKENS; t++) {
+            for (size_t t = s * TOKENS; t < (s + 1) * TOKENS; t++) {
                 const bool matches = next[t] >= 0 && expected[next[t]] < INT32_MAX;
                 CHECK(linked[t] == (matches ? next[t] : -1));
                 leads_on |= matches;
@@ -144,9 +141,9 @@ static void check_links(void) {
 static void check_memory(const textgen_model *model, const void *data, size_t size) {
     textgen_constraint *made = NULL;
     char *memory = allocate(64);
+    CHECK_INVALID(textgen_constraint_create(model, data, size, memory + 4, 60, &made, ERROR),
+                  "memory is not aligned to 8 bytes");
     size_t memory_size;
-    CHECK_FAILS(textgen_constraint_create(model, data, size, memory + 4, 60, &made, ERROR),
-                TEXTGEN_INVALID_ARGUMENT, "memory is not aligned to 8 bytes");
     for (memory_size = 0; !made; memory_size += 8) {
         free(memory);
         memory = allocate(memory_size + !memory_size);
@@ -167,17 +164,16 @@ static void print_texts(const textgen_model *model, const textgen_constraint *co
     const size_t size = textgen_workspace_size(model, 1);
     void *workspace = allocate(size);
     char text[TEXT_SIZE];
-    uint64_t state = 1, i;
+    uint64_t state = 1;
     CHECK(shortest > 2);
     lane.text = text;
     lane.size = sizeof text;
-    for (i = 0; i < texts; i++) {
+    for (uint64_t i = 0; i < texts; i++) {
         const size_t length = shortest + random_up_to(&state, 3);
         lane.stream = start_constrained(model, constraint, i, "b");
         lane.length = shortest - 1;
         lane.finish = 1;
-        CHECK_FAILS(textgen_generate(&lane, 1, workspace, size, ERROR), TEXTGEN_INVALID_ARGUMENT,
-                    "tokens, but length is");
+        CHECK_INVALID(textgen_generate(&lane, 1, workspace, size, ERROR), "tokens, but length is");
         lane.finish = 0;
         lane.length = 1;
         if (i % 2) {
@@ -239,17 +235,15 @@ static void check_wrong_samplings(const textgen_model *model, const textgen_mode
     textgen_constraint *constraint = table_of(model, table), *other = table_of(records, table);
     textgen_stream *stream = start(model, 1.0, 1, 0, "a"), *record = start(records, 1.0, 1, 0, "a");
     sampling.constraint = other;
-    CHECK_FAILS(textgen_stream_set_sampling(stream, &sampling, ERROR), TEXTGEN_INVALID_ARGUMENT,
-                "constraint is of another model");
+    CHECK_INVALID(textgen_stream_set_sampling(stream, &sampling, ERROR), "constraint is of another model");
     sampling.min_length = 2;
-    CHECK_FAILS(textgen_stream_set_sampling(record, &sampling, ERROR), TEXTGEN_INVALID_ARGUMENT,
-                "use constraint or min_length, not both");
+    CHECK_INVALID(textgen_stream_set_sampling(record, &sampling, ERROR),
+                  "use constraint or min_length, not both");
     sampling.min_length = 0;
     sampling.constraint = constraint;
     sampling.stop = stop;
     sampling.stop_count = 1;
-    CHECK_FAILS(textgen_stream_set_sampling(stream, &sampling, ERROR), TEXTGEN_INVALID_ARGUMENT,
-                "use constraint or stop, not both");
+    CHECK_INVALID(textgen_stream_set_sampling(stream, &sampling, ERROR), "use constraint or stop, not both");
     free(stream), free(record);
     textgen_constraint_destroy(constraint);
     textgen_constraint_destroy(other);
@@ -258,30 +252,25 @@ static void check_wrong_samplings(const textgen_model *model, const textgen_mode
 
 static void check_wrong_arguments(const textgen_model *model) {
     textgen_constraint *made = NULL;
-    CHECK_FAILS(textgen_constraint_create(NULL, "", 0, NULL, 0, &made, ERROR), TEXTGEN_INVALID_ARGUMENT,
-                "model is NULL");
-    CHECK_FAILS(textgen_constraint_create(model, NULL, 0, NULL, 0, &made, ERROR), TEXTGEN_INVALID_ARGUMENT,
-                "data is NULL");
-    CHECK_FAILS(textgen_constraint_create(model, "", 0, NULL, 0, NULL, ERROR), TEXTGEN_INVALID_ARGUMENT,
-                "constraint is NULL");
-    CHECK_FAILS(textgen_constraint_create(model, "", SIZE_MAX, NULL, 0, &made, ERROR), TEXTGEN_INVALID_ARGUMENT,
-                "larger than any buffer");
+    CHECK_INVALID(textgen_constraint_create(NULL, "", 0, NULL, 0, &made, ERROR), "model is NULL");
+    CHECK_INVALID(textgen_constraint_create(model, NULL, 0, NULL, 0, &made, ERROR), "data is NULL");
+    CHECK_INVALID(textgen_constraint_create(model, "", 0, NULL, 0, NULL, ERROR), "constraint is NULL");
+    CHECK_INVALID(textgen_constraint_create(model, "", SIZE_MAX, NULL, 0, &made, ERROR),
+                  "larger than any buffer");
 }
 
 int main(int count, char **arguments) {
-    loaded model, records;
-    textgen_constraint *constraint;
-    size_t size;
-    void *data;
     CHECK(count == 5);
-    model = load(arguments[1], NULL);
-    records = load(arguments[2], NULL);
-    data = read_file(arguments[3], &size);
+    loaded model = load(arguments[1], NULL);
+    loaded records = load(arguments[2], NULL);
+    size_t size;
+    void *data = read_file(arguments[3], &size);
     check_links();
     check_damaged(model.model);
     check_changed_bytes(model.model, "{\"states\": [{\"accepting\": false, \"next\": {\"a\": 1, \"b\": 0}},"
                                      " {\"accepting\": true, \"next\": {\"c\": 0}}]}");
     check_memory(model.model, data, size);
+    textgen_constraint *constraint;
     CHECK_OK(textgen_constraint_create(model.model, data, size, NULL, 0, &constraint, ERROR));
     free(data);
     print_texts(model.model, constraint, strtoul(arguments[4], NULL, 10));

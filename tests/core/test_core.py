@@ -230,14 +230,6 @@ def test_texts_equal_pythons(build: Build, objects: Path, path: Path, prompt: st
     assert texts == [*expected, ""]
 
 
-def test_the_example_writes_what_the_command_writes(build: Build, objects: Path) -> None:
-    program = link(build, objects, ROOT / "examples" / "generate.c")
-    written = run(program, SHIPPED, PROMPT, "0.7", "11", "200")
-    options = ["--prompt", PROMPT, "--temp", "0.7", "--seed", "11", "--length", "200"]
-    command = [str(Path(sys.executable).parent / "textgen-run"), "nietzsche", *options]
-    assert written == subprocess.run(command, capture_output=True, check=True).stdout.decode()
-
-
 @pytest.mark.parametrize("stop", [". ", "of this w", "never"])
 def test_the_example_of_streams_writes_what_the_command_writes(
     build: Build, objects: Path, stop: str

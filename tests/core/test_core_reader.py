@@ -101,6 +101,9 @@ def with_fields(number: int, content: bytes, count: int) -> bytes:
     return model.SerializeToString() + field(7, graph)
 
 
+TINY = make_model().SerializeToString()
+
+
 @pytest.mark.parametrize(
     ("content", "code", "line"),
     [
@@ -122,36 +125,20 @@ def with_fields(number: int, content: bytes, count: int) -> bytes:
         (b"\x00\x00", DAMAGED_MODEL, "a field number is out of range"),
         (b"\x0a\x01x", DAMAGED_MODEL, r"not an ONNX model \(at byte 0, a field has the wrong wire type\)"),
         (b"\x3a\x03ab", DAMAGED_MODEL, "longer than its message"),
-        (
-            make_model().SerializeToString()[:-1],
-            DAMAGED_MODEL,
-            r"the file is cut short or damaged \(at byte",
-        ),
+        (TINY[:-1], DAMAGED_MODEL, r"the file is cut short or damaged \(at byte"),
         (b"\x3a" + b"\xff" * 9 + b"\x01", DAMAGED_MODEL, "longer than its message"),
         (b"\x08\x07\x13\x14", DAMAGED_MODEL, "at byte 2, a field has an unsupported wire type"),
-        (
-            make_model().SerializeToString() + field(7, b""),
-            DAMAGED_MODEL,
-            "a field that may occur only once is repeated",
-        ),
-        (make_model().SerializeToString() + field(14, field(1, b"\xff")), DAMAGED_MODEL, "not valid UTF-8"),
-        (
-            make_model().SerializeToString() + field(14, field(1, b"1234567\xff")),
-            DAMAGED_MODEL,
-            "valid UTF-8",
-        ),
-        (
-            make_model().SerializeToString() + field(14, field(2, b"\xed\xa0\x80")),
-            DAMAGED_MODEL,
-            "not valid UTF-8",
-        ),
-        (make_model().SerializeToString() + field(14, b"") * 4089, 0, ""),
-        (field(14, b"") * 4090 + make_model().SerializeToString(), 0, ""),
-        (make_model().SerializeToString() + field(14, b"") * 4091, TOO_LARGE, "more than 4,096 metadata"),
+        (TINY + field(7, b""), DAMAGED_MODEL, "a field that may occur only once is repeated"),
+        (TINY + field(14, field(1, b"\xff")), DAMAGED_MODEL, "not valid UTF-8"),
+        (TINY + field(14, field(1, b"1234567\xff")), DAMAGED_MODEL, "valid UTF-8"),
+        (TINY + field(14, field(2, b"\xed\xa0\x80")), DAMAGED_MODEL, "not valid UTF-8"),
+        (TINY + field(14, b"") * 4089, 0, ""),
+        (field(14, b"") * 4090 + TINY, 0, ""),
+        (TINY + field(14, b"") * 4091, TOO_LARGE, "more than 4,096 metadata"),
         (field(14, b"") * 4097, TOO_LARGE, "more than 4,096 metadata entries"),
-        (make_model().SerializeToString() + field(8, b""), UNKNOWN_GRAPH, "imports 2 operator sets"),
-        (make_model().SerializeToString() + field(14, b"") * 600_000, TOO_LARGE, "more than 4,096 metadata"),
-        (make_model().SerializeToString() + field(16, b"") * 600_000, TOO_LARGE, "more than 524,288 fields"),
+        (TINY + field(8, b""), UNKNOWN_GRAPH, "imports 2 operator sets"),
+        (TINY + field(14, b"") * 600_000, TOO_LARGE, "more than 4,096 metadata"),
+        (TINY + field(16, b"") * 600_000, TOO_LARGE, "more than 524,288 fields"),
         (with_fields(1, b"", 5000), TOO_LARGE, "more than 4,096 nodes"),
         (with_fields(1, b"\x0a\x00" * 33000, 1), TOO_LARGE, "more than 32,768 inputs and outputs"),
         (with_fields(1, field(3, b"x" * 257), 1), TOO_LARGE, "more than 256 bytes in one of its names"),

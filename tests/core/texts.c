@@ -10,30 +10,30 @@
 #define ROUND 37
 
 int main(int count, char **arguments) {
-    loaded file;
-    size_t texts, length, text_size, active, i, round;
     textgen_stream **streams;
-    char **text, *workspace;
+    char **text;
     size_t *generated, *used, *which;
     textgen_lane *lanes;
     CHECK(count > 6);
-    file = load(arguments[1], *arguments[2] ? arguments[2] : NULL);
-    texts = (size_t)count - 6;
-    length = strtoul(arguments[4], NULL, 10);
-    text_size = length * file.symbol_bytes + 1;
+    loaded file = load(arguments[1], *arguments[2] ? arguments[2] : NULL);
+    const size_t texts = (size_t)count - 6;
+    const size_t length = strtoul(arguments[4], NULL, 10);
+    const size_t text_size = length * file.symbol_bytes + 1;
     streams = allocate(texts * sizeof *streams);
     text = allocate(texts * sizeof *text);
     generated = allocate(texts * sizeof *generated);
     used = allocate(texts * sizeof *used);
     which = allocate(texts * sizeof *which);
     lanes = allocate(texts * sizeof *lanes);
-    workspace = allocate(textgen_workspace_size(file.model, texts));
+    char *workspace = allocate(textgen_workspace_size(file.model, texts));
+    size_t i;
     for (i = 0; i < texts; i++) {
         streams[i] = start(file.model, strtod(arguments[6 + i], NULL), strtoull(arguments[5], NULL, 10), i,
                            arguments[3]);
         text[i] = allocate(text_size);
         generated[i] = used[i] = 0;
     }
+    size_t active, round;
     for (round = 0, active = 1; active; round++) {
         for (active = 0, i = 0; i < texts && i <= round; i++) {
             if (generated[i] < length) {

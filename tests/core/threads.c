@@ -13,9 +13,9 @@ static void *write_text(void *buffer) {
     textgen_sampling sampling = TEXTGEN_SAMPLING_DEFAULT;
     const size_t size = textgen_stream_size(shared);
     textgen_model_info info = TEXTGEN_MODEL_INFO_DEFAULT;
-    textgen_stream *stream;
     void *memory = malloc(size);
     size_t metadata;
+    textgen_stream *stream;
     const int valid = memory &&
                       !textgen_stream_init(memory, size, shared, &sampling, &stream, line, sizeof line) &&
                       !textgen_model_get_info(shared, &info, line, sizeof line) &&
@@ -29,17 +29,15 @@ static void *write_text(void *buffer) {
 int main(int count, char **arguments) {
     static char texts[THREADS][TEXT_SIZE];
     pthread_t threads[THREADS];
-    loaded file;
-    int i;
     CHECK(count > 2);
-    file = load(arguments[1], NULL);
+    loaded file = load(arguments[1], NULL);
     CHECK(file.symbol_bytes <= 4);
     shared = file.model;
     prompt = arguments[2];
-    for (i = 0; i < THREADS; i++) {
+    for (int i = 0; i < THREADS; i++) {
         CHECK(!pthread_create(&threads[i], NULL, write_text, texts[i]));
     }
-    for (i = 0; i < THREADS; i++) {
+    for (int i = 0; i < THREADS; i++) {
         void *result;
         CHECK(!pthread_join(threads[i], &result));
         CHECK(result && !strcmp(texts[i], texts[0]));

@@ -19,8 +19,7 @@ static double random_number(void) { return random_below(&state, 1.0); }
 static void random_logits(double *logits, size_t count) {
     const size_t kind = random_up_to(&state, 5);
     const double scales[] = {4.0, 3.0, 0.0, 1e300, 1e-300, 12.0};
-    size_t i;
-    for (i = 0; i < count; i++) {
+    for (size_t i = 0; i < count; i++) {
         logits[i] = (random_number() + random_number() - 1.0) * scales[kind];
         logits[i] = kind == 1 || kind == 5 ? (double)(int)logits[i] : logits[i];
         if (logits[i] == 0.0 && random_number() < 0.5) {
@@ -55,11 +54,10 @@ static textgen_parameters random_parameters(size_t count) {
 static textgen_sampler make_sampler(const textgen_parameters *parameters, size_t count) {
     const textgen_uint128 seed = {0, next_random(&state)};
     textgen_sampler sampler;
-    size_t i;
     textgen_sampler_init(&sampler, parameters, seed, 0, textgen_find_exp64(NULL));
     sampler.filters = allocate(textgen_filters_size(count));
     textgen_filters_init(sampler.filters, parameters, count);
-    for (i = 0; i < count; i++) {
+    for (size_t i = 0; i < count; i++) {
         textgen_filters_bias(sampler.filters)[i] = -0.0;
     }
     return sampler;
@@ -69,21 +67,23 @@ static textgen_sampler make_sampler(const textgen_parameters *parameters, size_t
  * draw inverts it. */
 static void check_draws(textgen_sampler *sampler, const double *logits, size_t count, double *scratch) {
     static double kept[MOST], weights[MOST];
-    double sum, expected_sum, entropy = 0.0, threshold, cumulative = 0.0;
+    double entropy = 0.0, cumulative = 0.0;
     textgen_rng rng = sampler->rng;
     size_t i;
     for (i = 0; i < count; i++) {
         kept[i] = defined.kept[i] ? logits[i] : -INFINITY;
     }
+    double expected_sum;
     CHECK(textgen_reweight(kept, count, sampler->parameters.temperature, weights, &expected_sum,
                            sampler->exp64) == 0);
+    double sum;
     CHECK(textgen_sampler_reweight(sampler, logits, count, scratch, &sum) == 0);
     CHECK(sum == expected_sum && !memcmp(scratch, weights, count * sizeof *weights));
     for (i = 0; i < count; i++) {
         entropy -= weights[i] > 0.0 ? weights[i] / sum * textgen_log64(weights[i] / sum) / TEXTGEN_LN2 : 0.0;
     }
     CHECK(fabs(textgen_sampler_entropy(sampler, logits, count, scratch) - entropy) < 1e-9);
-    threshold = textgen_rng_uniform(&rng) * sum;
+    const double threshold = textgen_rng_uniform(&rng) * sum;
     for (i = 0; cumulative <= threshold; i++) {
         cumulative += weights[i];
     }
@@ -97,12 +97,12 @@ static void check_random(size_t count) {
     /* Of exactly this size, for sanitizers to see accesses beyond it. */
     double *scratch = allocate(textgen_sampler_scratch(count) * sizeof(double));
     double *logits = allocate(count * sizeof(double)), *filtered = allocate(count * sizeof(double));
-    size_t i, remaining = 0;
+    size_t remaining = 0;
     random_logits(logits, count);
     define(&parameters, logits, count);
     memcpy(filtered, logits, count * sizeof *logits);
     textgen_filters_apply(sampler.filters, &parameters, sampler.exp64, filtered, scratch);
-    for (i = 0; i < count; i++) {
+    for (size_t i = 0; i < count; i++) {
         CHECK(filtered[i] == (defined.kept[i] ? logits[i] : -INFINITY));
         remaining += filtered[i] > -INFINITY;
     }
@@ -115,12 +115,11 @@ static void check_random(size_t count) {
 static void check_first(const textgen_parameters *parameters, const int *gaps, size_t count, size_t expected) {
     textgen_sampler sampler = make_sampler(parameters, count);
     double filtered[8], scratch[64];
-    size_t i;
-    for (i = 0; i < count; i++) {
+    for (size_t i = 0; i < count; i++) {
         filtered[i] = -TEXTGEN_LN2 * gaps[i];
     }
     textgen_filters_apply(sampler.filters, parameters, sampler.exp64, filtered, scratch);
-    for (i = 0; i < count; i++) {
+    for (size_t i = 0; i < count; i++) {
         CHECK((filtered[i] > -INFINITY) == (i < expected));
     }
     free(sampler.filters);
@@ -149,13 +148,12 @@ static void check_sort(size_t count) {
     const size_t room = textgen_sort_room(count);
     double *values = allocate(room * sizeof(double)), *scratch = allocate(room * sizeof(double));
     double sum = 0.0, sorted_sum = 0.0;
-    size_t i;
-    for (i = 0; i < count; i++) {
+    for (size_t i = 0; i < count; i++) {
         values[i] = (double)random_up_to(&state, random_number() < 0.5 ? 9 : 1 << 30);
         sum += values[i];
     }
     textgen_sort(values, count, scratch);
-    for (i = 0; i < count; i++) {
+    for (size_t i = 0; i < count; i++) {
         CHECK(i == 0 || values[i - 1] <= values[i]);
         sorted_sum += values[i];
     }
@@ -165,15 +163,14 @@ static void check_sort(size_t count) {
 
 int main(void) {
     const size_t sizes[] = {1, 2, 3, 7, 8, 9, 17, 31, 59, 59, 64, 65, 200};
-    size_t i;
-    for (i = 0; i < 300; i++) {
+    for (size_t i = 0; i < 300; i++) {
         check_sort(i);
     }
     check_borders();
-    for (i = 0; i < ROUNDS; i++) {
+    for (size_t i = 0; i < ROUNDS; i++) {
         check_random(sizes[random_up_to(&state, sizeof sizes / sizeof *sizes - 1)]);
     }
-    for (i = 0; i < 8; i++) {
+    for (size_t i = 0; i < 8; i++) {
         check_random(MOST);
     }
     return 0;

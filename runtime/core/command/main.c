@@ -1,13 +1,19 @@
-/* The command `textgen`: generates text with a model and writes it to standard output, as textgen-run does. */
+/* The command `textgen`: generates a text with a model and writes it to standard output. It is the text that
+ * textgen-run writes. */
 #include "../handles.h"
-#include "../vocabulary.h"
-#include "input.h"
-#include "output.h"
-#include "warnings.h"
+#include "../utf8.h"
+#include "options.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
+
+#ifdef _WIN32
+#include <fcntl.h>
+#include <io.h>
+#endif
 
 #ifdef TEXTGEN_EMBEDDED
 extern const uint64_t model_data[];
@@ -16,184 +22,263 @@ extern const size_t model_size;
 
 enum { CHUNK = 64, MESSAGE_SIZE = 512, DEFAULT_LENGTH = 400, DEFAULT_RECORD_LENGTH = 10000 };
 
-/* A text that is generated. */
+/* Bytes that must be freed, except for those of an argument. `data` may be NULL. */
 typedef struct {
-    const command_options *options;
-    const textgen_model_info *info;
-    textgen_stream *stream;
-    output *to;
-    char *buffer; /* for the text of a chunk */
-    size_t buffer_size;
-    void *workspace;
-    size_t workspace_size;
-} running_text;
+    char *data;
+    size_t size;
+} content;
+
+static void *allocate(size_t size) {
+    void *memory = malloc(size);
+    if (!memory) {
+        fail(EXIT_FAILED, "not enough memory");
+    }
+    return memory;
+}
+
+/* Read a file to its end, or standard input if the path is "-". */
+static content read_content(const char *path) {
+    const bool is_input = !strcmp(path, "-");
+    FILE *file = is_input ? stdin : fopen(path, "rb");
+    content read = {NULL, 0};
+    size_t room = 1 << 16, got = 1;
+#ifdef _WIN32
+    _setmode(_fileno(stdin), _O_BINARY);
+#endif
+    while (file && got) {
+        read.data = realloc(read.data, room);
+        if (!read.data) {
+            fail(EXIT_FAILED, "not enough memory");
+        }
+        got = fread(read.data + read.size, 1, room - read.size, file);
+        read.size += got;
+        room *= 2;
+    }
+    if (!file || ferror(file)) {
+        fail(EXIT_FAILED, "cannot read %s: %s", is_input ? "standard input" : path, strerror(errno));
+    }
+    if (!is_input) {
+        fclose(file);
+    }
+    return read;
+}
 
 static textgen_model *load(const char *path) {
     char error[MESSAGE_SIZE];
     textgen_model *model;
-    int32_t result;
 #ifdef TEXTGEN_EMBEDDED
-    (void)path;
-    result = textgen_model_create(model_data, model_size, NULL, &model, error, sizeof error);
+    const int32_t result = textgen_model_create(model_data, model_size, NULL, &model, error, sizeof error);
     path = "the model in this program";
 #else
-    content file;
-    path = find_model(path);
-    file = read_content(path, "the model file ");
-    result = textgen_model_create(file.data, file.size, NULL, &model, error, sizeof error);
+    const content file = read_content(path);
+    const int32_t result = textgen_model_create(file.data, file.size, NULL, &model, error, sizeof error);
 #endif
     if (result < 0) {
-        char escaped[TEXTGEN_QUOTE_SIZE];
-        fail(EXIT_FAILED, "%s: %s", textgen_escape(textgen_view_of(path), escaped), error);
+        fail(EXIT_FAILED, "%s: %s", path, error);
     }
     return model;
 }
 
-static void generate(running_text *text, size_t length) {
-    char error[MESSAGE_SIZE];
-    textgen_lane lane = TEXTGEN_LANE_DEFAULT;
-    lane.stream = text->stream;
-    lane.text = text->buffer;
-    lane.size = text->buffer_size;
-    do {
-        lane.length = length < CHUNK ? length : CHUNK;
-        lane.finish = lane.length == length;
-        if (textgen_generate(&lane, 1, text->workspace, text->workspace_size, error, sizeof error) < 0) {
-            fail(EXIT_FAILED, "%s", error);
-        }
-        write_text(text->to, lane.text, lane.written);
-        flush_output();
-        length -= lane.length;
-    } while (length && lane.ending == TEXTGEN_REACHED_LENGTH);
-    end_text(text->to);
-}
-
-/* Whether each text ends before a line end, unless its length ends it. */
-static bool are_lines(const textgen_sampling *sampling) {
-    bool lines = sampling->stop_count > 0;
-    size_t i;
-    for (i = 0; i < sampling->stop_count; i++) {
-        lines = lines && sampling->stop[i][strlen(sampling->stop[i]) - 1] == '\n';
+static void make_lowercase(char *text, size_t size) {
+    for (size_t i = 0; i < size; i++) {
+        text[i] = (char)(text[i] >= 'A' && text[i] <= 'Z' ? text[i] - 'A' + 'a' : text[i]);
     }
-    return lines;
 }
 
-/* Choose the prompt of a text without one. It is not printed before a line. */
-static content choose_prompt(const textgen_model *model, const textgen_sampling *sampling) {
-    content prompt = stored_prompt(model, sampling);
-    if (!prompt.data) {
+/* Return how many bytes at the start of a text become one U+FFFD: the longest beginning of a character, or 1.
+ */
+static size_t invalid_bytes(textgen_view text) {
+    int64_t bytes[3];
+    size_t longest = 1;
+    for (size_t i = 0; i < 3 && i < text.size; i++) {
+        bytes[i] = text.data[i];
+        longest = textgen_incomplete_bytes(bytes, (int64_t)i + 1) == (int64_t)i + 1 ? i + 1 : longest;
+    }
+    return longest;
+}
+
+/* Write a part of a text. Bytes that are not UTF-8 become U+FFFD. The beginning of a character at the end of
+ * the text is left out. */
+static void write_text(const char *bytes, size_t size, bool is_end) {
+    textgen_view text = {(const unsigned char *)bytes, size};
+    while (text.size) {
+        size_t used = 0;
+        if (textgen_utf8_next(text, &used) >= 0) {
+            fwrite(text.data, 1, used, stdout);
+        } else {
+            const bool begins = text.data[0] >= 0xC2 && text.data[0] <= 0xF4;
+            used = invalid_bytes(text);
+            fputs(is_end && begins && used == text.size ? "" : "\xEF\xBF\xBD", stdout);
+        }
+        text.data += used;
+        text.size -= used;
+    }
+    if (fflush(stdout)) {
+        fail(EXIT_FAILED, "cannot write standard output: %s", strerror(errno));
+    }
+}
+
+/* Return a number of 128 bits modulo a smaller one. */
+static uint64_t remainder_of(uint64_t high, uint64_t low, uint64_t divisor) {
+    uint64_t rest = high % divisor;
+    for (int bit = 63; bit >= 0; bit--) {
+        rest = (rest * 2 + (low >> bit & 1)) % divisor;
+    }
+    return rest;
+}
+
+/* Return the prompt that the model stores for a seed. */
+static content stored_prompt(const textgen_model *model, const textgen_sampling *sampling) {
+    content prompt = {NULL, 0};
+    textgen_view text;
+    textgen_json list = {TEXTGEN_JSON_NULL, {NULL, 0}, {NULL, 0}}, item;
+    text.data = (const unsigned char *)textgen_model_get_metadata(model, "textgen.prompts", &text.size);
+    const size_t count = textgen_json_read(text, &list) ? textgen_json_count(&list) : 0;
+    if (!count) {
         fail(EXIT_FAILED, "the model has no default prompt: pass a prompt");
     }
-    if (are_lines(sampling)) {
-        while (prompt.size && prompt.data[prompt.size - 1] != '\n') {
+    uint64_t chosen = remainder_of(sampling->seed_high, sampling->seed, count);
+    while (textgen_json_item(&list.text, &item) && chosen) {
+        chosen--;
+    }
+    prompt.data = allocate(item.text.size + 1);
+    textgen_json_utf8(&item, prompt.data, &prompt.size);
+    return prompt;
+}
+
+/* Whether the text ends before a line end, unless its length ends it. */
+static bool is_line(const textgen_sampling *sampling) {
+    bool line = sampling->stop_count > 0;
+    for (size_t i = 0; i < sampling->stop_count; i++) {
+        line = line && sampling->stop[i][strlen(sampling->stop[i]) - 1] == '\n';
+    }
+    return line;
+}
+
+/* Return the text before the generated one. `*is_shown`: a prompt of the model is not printed before a line,
+ * for which only its complete lines are used. */
+static content find_prompt(const textgen_model *model, const textgen_model_info *info,
+                           const command_options *options, bool *is_shown) {
+    content prompt = {NULL, 0};
+    *is_shown = true;
+    if (!options->prompt && info->records) {
+        return prompt;
+    }
+    if (!options->prompt) {
+        prompt = stored_prompt(model, &options->sampling);
+        *is_shown = !is_line(&options->sampling);
+        while (!*is_shown && prompt.size && prompt.data[prompt.size - 1] != '\n') {
             prompt.size--;
         }
         if (!prompt.size) {
             prompt.data[prompt.size++] = '\n';
         }
+        return prompt;
+    }
+    if (!strcmp(options->prompt, "-")) {
+        prompt = read_content(options->prompt);
+        prompt.size -= prompt.size && prompt.data[prompt.size - 1] == '\n';
+        prompt.size -= prompt.size && prompt.data[prompt.size - 1] == '\r';
+    } else {
+        prompt.size = strlen(options->prompt);
+        prompt.data = memcpy(allocate(prompt.size + 1), options->prompt, prompt.size);
+    }
+    if (!prompt.size) {
+        fail(EXIT_FAILED, "the prompt is empty: omit it to start from a prompt in the model");
+    }
+    if (info->lowercase && strcmp(info->level, "byte")) {
+        make_lowercase(prompt.data, prompt.size);
     }
     return prompt;
 }
 
 /* Write a prompt as the model has read it: without characters outside the vocabulary. */
-static void write_prompt(const running_text *text, const textgen_model *model, content prompt) {
+static void write_prompt(const textgen_model *model, content prompt) {
     const textgen_error none = {NULL, 0};
     textgen_encoder encoder = {prompt.data, prompt.size, 0};
+    content read = {allocate(prompt.size * model->vocabulary->symbols.longest + 1), 0};
     int64_t token;
     while (textgen_encode_next(model->vocabulary, &encoder, &token, &none) > 0) {
-        write_text(text->to, text->buffer, textgen_decode_token(model->vocabulary, token, text->buffer));
+        read.size += textgen_decode_token(model->vocabulary, token, read.data + read.size);
     }
-    end_text(text->to);
+    write_text(read.data, read.size, true);
+    free(read.data);
 }
 
-/* Write what stands before a text, except for the prompt. */
-static void write_heading(const running_text *text, size_t number) {
-    char heading[64];
-    const char *records = text->info->records;
-    int size = 0;
-    if (records && !strcmp(records, "blank") && number > 0) {
-        size = snprintf(heading, sizeof heading, "\n");
-    } else if (!records && text->options->count > 1) {
-        size = snprintf(heading, sizeof heading, "------ text %zu of %zu\n", number + 1,
-                        (size_t)text->options->count);
-    }
-    write_text(text->to, heading, (size_t)size);
-}
-
-static void start(running_text *text, const textgen_model *model, void *memory, content prompt) {
-    char error[MESSAGE_SIZE];
-    const size_t size = textgen_stream_size(model);
-    int32_t result =
-        textgen_stream_init(memory, size, model, &text->options->sampling, &text->stream, error, sizeof error);
-    if (result == TEXTGEN_INVALID_ARGUMENT) {
-        fail_usage(error);
-    }
-    if (result == TEXTGEN_OK && prompt.size) {
-        result = textgen_stream_feed(text->stream, prompt.data, prompt.size, error, sizeof error);
-    }
+static void check(int32_t result, const char *error) {
     if (result < 0) {
         fail(EXIT_FAILED, "%s", error);
     }
 }
 
-/* given: the prompt of the arguments. */
-static void run(const textgen_model *model, const textgen_model_info *info, command_options *options,
-                content given, output *to) {
-    const size_t length = options->length ? (size_t)options->length
-                          : info->records ? DEFAULT_RECORD_LENGTH
-                                          : DEFAULT_LENGTH;
-    running_text text = {.options = options, .info = info, .to = to};
-    void *memory = allocate(textgen_stream_size(model));
-    size_t number;
-    text.buffer_size = TEXTGEN_LANE_TOKENS * info->symbol_bytes + 1;
-    text.buffer = allocate(text.buffer_size);
-    text.workspace_size = textgen_workspace_size(model, 1);
-    text.workspace = allocate(text.workspace_size);
-    for (number = 0; number < options->count; number++) {
-        const bool stored = !given.data && !info->records;
-        content prompt = given;
-        options->sampling.substream = number;
-        if (stored) {
-            prompt = choose_prompt(model, &options->sampling);
-        }
-        start(&text, model, memory, prompt);
-        write_heading(&text, number);
-        if (!options->no_echo && !(stored && are_lines(&options->sampling))) {
-            write_prompt(&text, model, prompt);
-        }
-        generate(&text, length);
-        write_text(to, "\n", 1);
-        if (stored) {
-            free(prompt.data);
-        }
+static void generate(textgen_stream *stream, size_t length) {
+    const size_t size = textgen_stream_text_size(stream, TEXTGEN_LANE_TOKENS);
+    char error[MESSAGE_SIZE], *text = allocate(size);
+    size_t written;
+    bool is_end;
+    do {
+        const size_t part = length < CHUNK ? length : CHUNK;
+        check(textgen_stream_generate(stream, part, text, size, &written, error, sizeof error), error);
+        is_end = textgen_stream_ending(stream) != TEXTGEN_REACHED_LENGTH;
+        write_text(text, written, is_end);
+        length -= part;
+    } while (length && !is_end);
+    check(textgen_stream_finish(stream, text, size, &written, error, sizeof error), error);
+    write_text(text, written, true);
+    write_text("\n", 1, true);
+    free(text);
+}
+
+/* Return a seed that is short enough to type. */
+static uint32_t fresh_seed(void) {
+    uint32_t seed;
+    FILE *file = fopen("/dev/urandom", "rb");
+    if (!file || fread(&seed, sizeof seed, 1, file) != 1) {
+        seed = (uint32_t)time(NULL) * 2654435761u ^ (uint32_t)clock();
     }
-    flush_output();
-    free(text.workspace);
-    free(text.buffer);
-    free(memory);
+    if (file) {
+        fclose(file);
+    }
+    return seed;
 }
 
 int main(int count, char **arguments) {
     char error[MESSAGE_SIZE];
     command_options options;
     textgen_model_info info = TEXTGEN_MODEL_INFO_DEFAULT;
-    textgen_model *model;
-    content prompt;
-    output to;
+    textgen_stream *stream;
+    bool is_shown;
     read_options(count, arguments, &options);
+#ifdef _WIN32
+    _setmode(_fileno(stdout), _O_BINARY);
+#endif
+    textgen_model *model = load(options.model);
+    check(textgen_model_get_info(model, &info, error, sizeof error), error);
     if (!options.has_seed) {
         options.sampling.seed = fresh_seed();
     }
-    open_output(&to);
-    model = load(options.model);
-    if (textgen_model_get_info(model, &info, error, sizeof error) < 0) {
-        fail(EXIT_FAILED, "%s", error);
+    for (size_t i = 0; info.lowercase && i < options.sampling.stop_count; i++) {
+        make_lowercase(options.stops[i], strlen(options.stops[i]));
     }
-    prompt = read_prompt(&options, &info);
-    warn_unknown(model, prompt);
-    keep_possible_stops(model, &info, &options);
-    run(model, &info, &options, prompt, &to);
+    options.sampling.stop = (const char *const *)options.stops;
+    const size_t size = textgen_stream_size(model);
+    void *memory = allocate(size);
+    const int32_t result =
+        textgen_stream_init(memory, size, model, &options.sampling, &stream, error, sizeof error);
+    if (result == TEXTGEN_INVALID_ARGUMENT) {
+        fail(EXIT_USAGE, "%s (see textgen --help)", error);
+    }
+    check(result, error);
+    content prompt = find_prompt(model, &info, &options, &is_shown);
+    if (prompt.data) {
+        check(textgen_stream_feed(stream, prompt.data, prompt.size, error, sizeof error), error);
+        if (is_shown) {
+            write_prompt(model, prompt);
+        }
+    }
+    generate(stream, options.length ? options.length : info.records ? DEFAULT_RECORD_LENGTH : DEFAULT_LENGTH);
     free(prompt.data);
+    free(memory);
     textgen_model_destroy(model);
     return EXIT_SUCCESS;
 }

@@ -1,15 +1,11 @@
 #include "options.h"
 
 #include "../parameters.h"
-#include "help.h"
-#include "output.h"
 
-#include <math.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-enum { USAGE_SIZE = 256 };
 
 /* Define TEXTGEN_EMBEDDED to build the command with a model that textgen-embed wrote. */
 #ifdef TEXTGEN_EMBEDDED
@@ -18,51 +14,80 @@ enum { USAGE_SIZE = 256 };
 #define HAS_MODEL false
 #endif
 
-typedef enum { WHOLE, FLAG, TEXT, STOP, SEED, HELP, VERSION } option_kind;
+#define SEE_HELP " (see textgen --help)"
 
-/* An option, and where its value is in command_options. The sampling parameters are options, too. */
-typedef struct {
-    const char *name;
-    option_kind kind;
-    size_t offset;
-    uint64_t high; /* the limit of a whole number; the least is 1 */
-} option;
+/* MAX_NAME: bytes of the name of an option. */
+enum { MAX_NAME = 40 };
 
-#define AT(field) offsetof(command_options, field)
+static const char help[] =
+    "Generate text with a model and write it to standard output.\n"
+    "\n"
+    "  MODEL        a model file\n"
+    "  PROMPT       text to continue, or - for standard input, without its final line end (default: a\n"
+    "               prompt stored in the model; a model of records starts a new one)\n"
+    "  --length N   maximum number of tokens to generate; a token is usually one character\n"
+    "               (default: 400; 10,000 for a model of records, which end earlier)\n"
+    "  --seed N     random seed; the same seed gives the same text (default: a new seed)\n"
+    "  --stop TEXT  end the text before TEXT; may be repeated; in TEXT, \\n is a line end, \\t a tab and\n"
+    "               \\\\ a backslash\n"
+    "  --keep-stop  print the stop text, too\n"
+    "  --           the arguments that follow are no options\n"
+    "  --version    show the version and exit\n"
+    "  -h, --help   show this help message and exit\n"
+    "\n";
 
-static const option known_options[] = {
-    {"-h", HELP, 0, 0},
-    {"--help", HELP, 0, 0},
-    {"--version", VERSION, 0, 0},
-    {"--seed", SEED, 0, 0},
-    {"--length", WHOLE, AT(length), SIZE_MAX / 2},
-    {"--count", WHOLE, AT(count), UINT32_MAX},
-    {"--stop", STOP, 0, 0},
-    {"--until-newline", FLAG, AT(until_newline), 0},
-    {"--keep-stop", FLAG, AT(keep_stop), 0},
-    {"--prompt", TEXT, AT(prompt), 0},
-    {"--prompt-file", TEXT, AT(prompt_file), 0},
-    {"--no-echo", FLAG, AT(no_echo), 0},
-    {"--lowercase", FLAG, AT(lowercase), 0},
-};
-
-void spell_option(const char *name, size_t length, char spelled[MAX_NAME]) {
-    const bool is_temperature = length == strlen("temperature") && !strncmp(name, "temperature", length);
-    size_t i;
-    snprintf(spelled, MAX_NAME, "--%.*s", is_temperature ? 4 : (int)length, name);
-    for (i = 0; spelled[i]; i++) {
-        spelled[i] = spelled[i] == '_' ? '-' : spelled[i];
-    }
+_Noreturn void fail(int code, const char *format, ...) {
+    va_list values;
+    fflush(stdout);
+    fputs("textgen: error: ", stderr);
+    va_start(values, format);
+    vfprintf(stderr, format, values);
+    va_end(values);
+    fputc('\n', stderr);
+    exit(code);
 }
 
-_Noreturn void fail_usage(const char *problem) { fail(EXIT_USAGE, "%s (see textgen --help)", problem); }
+/* Write the option of a parameter, such as --top-p for top_p. `name` has `length` bytes. */
+static const char *spell(const char *name, size_t length, char option[MAX_NAME]) {
+    const bool is_temperature = length == strlen("temperature") && !strncmp(name, "temperature", length);
+    snprintf(option, MAX_NAME, "--%.*s", is_temperature ? 4 : (int)length, name);
+    for (char *place = option; *place; place++) {
+        *place = *place == '_' ? '-' : *place;
+    }
+    return option;
+}
 
-static _Noreturn void fail_value(const char *name, const char *requirement, const char *value) {
-    char problem[USAGE_SIZE];
+/* Print what a parameter does, in which {name} stands for the parameter of this name. */
+static void print_parameter(const textgen_parameter_info *parameter) {
+    char option[MAX_NAME];
+    printf("  %s %s\n      ", spell(parameter->name, strlen(parameter->name), option), parameter->value);
+    for (const char *next = parameter->help; *next; next++) {
+        const size_t length = *next == '{' ? strcspn(next, "}") : 0;
+        if (length) {
+            fputs(spell(next + 1, length - 1, option), stdout);
+            next += length;
+        } else {
+            putchar(*next);
+        }
+    }
+    printf(" (default: %g%s)\n", parameter->initial, parameter->initial == parameter->off ? ", off" : "");
+}
+
+static _Noreturn void print_help(void) {
+    const textgen_parameter_info *parameter;
+    printf("usage: textgen %s[PROMPT] [OPTIONS]\n\n%s", HAS_MODEL ? "" : "MODEL ", help);
+    for (size_t i = 0; (parameter = textgen_parameter(i)); i++) {
+        if (parameter->offset) {
+            print_parameter(parameter);
+        }
+    }
+    exit(fflush(stdout) ? EXIT_FAILED : EXIT_SUCCESS);
+}
+
+static _Noreturn void fail_value(const char *option, const char *requirement, const char *value) {
     char quoted[TEXTGEN_QUOTE_SIZE];
-    snprintf(problem, sizeof problem, "argument %s: must be %s, not %s", name, requirement,
-             textgen_quote(textgen_view_of(value), quoted));
-    fail_usage(problem);
+    fail(EXIT_USAGE, "argument %s: must be %s, not %s" SEE_HELP, option, requirement,
+         textgen_quote(textgen_view_of(value), quoted));
 }
 
 /* Read an integer of up to 128 bits, 0 or more. Return whether it is one. */
@@ -85,38 +110,20 @@ static bool read_integer(const char *value, uint64_t *high, uint64_t *low) {
     return true;
 }
 
-static uint64_t read_whole(const option *given, const char *value) {
-    uint64_t high, low;
-    if (!read_integer(value, &high, &low) || high || low < 1 || low > given->high) {
-        char requirement[USAGE_SIZE];
-        snprintf(requirement, sizeof requirement, "an integer from 1 to %llu", (unsigned long long)given->high);
-        fail_value(given->name, requirement, value);
-    }
-    return low;
-}
-
-/* Set a sampling parameter. */
-static void set_parameter(const textgen_parameter_info *parameter, const char *value,
+static void set_parameter(const textgen_parameter_info *parameter, const char *option, const char *value,
                           textgen_sampling *sampling) {
-    char name[MAX_NAME], requirement[TEXTGEN_REQUIREMENT_SIZE];
+    char requirement[TEXTGEN_REQUIREMENT_SIZE], *end;
     void *field = (char *)sampling + parameter->offset;
-    uint64_t high = 0, whole = 0;
-    double number;
-    bool is_valid;
-    if (!strcmp(parameter->kind, "whole")) {
-        is_valid = read_integer(value, &high, &whole) && !high;
-        number = (double)whole;
-    } else {
-        char *end;
-        number = strtod(value, &end);
-        /* strtod also reads hexadecimal numbers. */
-        is_valid = end != value && !*end && !strpbrk(value, "xX");
-    }
+    const bool is_whole = !strcmp(parameter->kind, "whole");
+    uint64_t high, whole;
+    const bool is_integer = read_integer(value, &high, &whole) && !high;
+    const double number = is_whole ? (double)whole : strtod(value, &end);
+    /* strtod also reads hexadecimal numbers. */
+    const bool is_valid = is_whole ? is_integer : end != value && !*end && !strpbrk(value, "xX");
     if (!is_valid || !textgen_parameter_accepts(parameter, number)) {
-        spell_option(parameter->name, strlen(parameter->name), name);
-        fail_value(name, textgen_parameter_requirement(parameter, requirement), value);
+        fail_value(option, textgen_parameter_requirement(parameter, requirement), value);
     }
-    if (!strcmp(parameter->kind, "whole")) {
+    if (is_whole) {
         *(uint64_t *)field = whole;
     } else {
         *(double *)field = number;
@@ -125,160 +132,103 @@ static void set_parameter(const textgen_parameter_info *parameter, const char *v
 
 /* Replace \n, \t and \\ by what they stand for. */
 static char *unescape(char *text) {
-    char *from = text, *to = text;
-    for (; *from; from++) {
+    char *to = text;
+    for (const char *from = text; *from; from++) {
         const char next = from[0] == '\\' ? from[1] : '\0';
-        if (next == 'n' || next == 't' || next == '\\') {
-            *to++ = (char)(next == 'n' ? '\n' : next == 't' ? '\t' : '\\');
-            from++;
-        } else {
-            *to++ = *from;
-        }
+        const bool is_escape = next == 'n' || next == 't' || next == '\\';
+        *to++ = (char)(!is_escape ? *from : next == 'n' ? '\n' : next == 't' ? '\t' : '\\');
+        from += is_escape;
     }
     *to = '\0';
     return text;
 }
 
-static void add_stop(command_options *options, char *text) {
-    if (options->stop_count == MAX_STOPS) {
-        fail_usage("argument --stop: there are more than 64 stop texts");
+static void add_stop(char *text, command_options *options) {
+    if (!*text || options->sampling.stop_count == MAX_STOPS) {
+        fail(EXIT_USAGE, "argument --stop: %s" SEE_HELP,
+             *text ? "there are more than 64 stop texts" : "must not be empty");
     }
-    if (!*text) {
-        fail_usage("argument --stop: must not be empty");
-    }
-    options->stops[options->stop_count++] = text;
-}
-
-/* Set the prompt or its file. */
-static void set_prompt(const char **field, const char *value, const command_options *options) {
-    if (options->prompt || options->prompt_file) {
-        fail_usage("there are several prompts: pass only one of PROMPT, --prompt and --prompt-file");
-    }
-    *field = value;
-}
-
-static void set_option(const option *given, char *value, command_options *options) {
-    void *field = (char *)options + given->offset;
-    switch (given->kind) {
-    case WHOLE:
-        *(uint64_t *)field = read_whole(given, value);
-        break;
-    case FLAG:
-        *(bool *)field = true;
-        break;
-    case TEXT:
-        set_prompt(field, value, options);
-        break;
-    case STOP:
-        add_stop(options, unescape(value));
-        break;
-    case SEED:
-        if (!read_integer(value, &options->sampling.seed_high, &options->sampling.seed)) {
-            fail_value(given->name, "an integer from 0 to 2**128 - 1", value);
-        }
-        options->has_seed = true;
-        break;
-    case HELP:
-        write_help();
-    case VERSION:
-        write_version();
-    }
-}
-
-static const option *find_option(const char *argument, size_t length) {
-    size_t i;
-    for (i = 0; i < sizeof known_options / sizeof *known_options; i++) {
-        if (strlen(known_options[i].name) == length && !memcmp(known_options[i].name, argument, length)) {
-            return &known_options[i];
-        }
-    }
-    return NULL;
+    options->stops[options->sampling.stop_count++] = unescape(text);
 }
 
 /* Return the parameter of an option, or NULL. */
-static const textgen_parameter_info *find_parameter(const char *argument, size_t length) {
+static const textgen_parameter_info *find_parameter(const char *option) {
     const textgen_parameter_info *parameter;
-    char name[MAX_NAME];
-    size_t i;
-    for (i = 0; (parameter = textgen_parameter(i)) != NULL; i++) {
-        spell_option(parameter->name, strlen(parameter->name), name);
-        if (parameter->offset && strlen(name) == length && !memcmp(name, argument, length)) {
-            return parameter;
+    char spelled[MAX_NAME];
+    for (size_t i = 0; (parameter = textgen_parameter(i)); i++) {
+        if (parameter->offset && !strcmp(spell(parameter->name, strlen(parameter->name), spelled), option)) {
+            break;
         }
     }
-    return NULL;
+    return parameter;
 }
 
-static _Noreturn void fail_argument(const char *format, const char *argument) {
-    char problem[USAGE_SIZE];
-    char escaped[TEXTGEN_QUOTE_SIZE];
-    snprintf(problem, sizeof problem, format, textgen_escape(textgen_view_of(argument), escaped));
-    fail_usage(problem);
-}
-
-/* Read the option at an index. Return the index of its last argument. */
-static int read_option(int count, char **arguments, int index, command_options *options) {
-    char *argument = arguments[index];
-    const size_t length = strcspn(argument, "=");
-    char *value = argument[length] ? argument + length + 1 : NULL;
-    const option *found = find_option(argument, length);
-    const textgen_parameter_info *parameter = found ? NULL : find_parameter(argument, length);
-    const bool needs_value =
-        parameter || (found && found->kind != FLAG && found->kind != HELP && found->kind != VERSION);
-    if (!found && !parameter) {
-        fail_argument("unrecognized arguments: %s", argument);
+/* Set an option that has a value. */
+static void set_option(const char *option, char *value, command_options *options) {
+    const textgen_parameter_info *parameter = find_parameter(option);
+    textgen_sampling *sampling = &options->sampling;
+    uint64_t high, low;
+    if (!parameter && strcmp(option, "--stop") && strcmp(option, "--length") && strcmp(option, "--seed")) {
+        fail(EXIT_USAGE, "unrecognized argument: %s" SEE_HELP, option);
     }
-    if (!needs_value && value) {
-        fail_argument("argument %s: it has no value", argument);
-    }
-    if (needs_value && !value) {
-        if (index + 1 == count) {
-            fail_argument("argument %s: expected one argument", argument);
-        }
-        value = arguments[++index];
+    if (!value) {
+        fail(EXIT_USAGE, "argument %s: expected a value" SEE_HELP, option);
     }
     if (parameter) {
-        set_parameter(parameter, value, &options->sampling);
+        set_parameter(parameter, option, value, sampling);
+    } else if (!strcmp(option, "--stop")) {
+        add_stop(value, options);
+    } else if (!strcmp(option, "--length")) {
+        if (!read_integer(value, &high, &low) || high || !low || low > PTRDIFF_MAX) {
+            fail_value(option, "an integer, 1 or more", value);
+        }
+        options->length = (size_t)low;
     } else {
-        set_option(found, value, options);
+        if (!read_integer(value, &sampling->seed_high, &sampling->seed)) {
+            fail_value(option, "an integer from 0 to 2**128 - 1", value);
+        }
+        options->has_seed = true;
     }
-    return index;
 }
 
 static void add_positional(const char *argument, command_options *options) {
     if (!options->model && !HAS_MODEL) {
         options->model = argument;
+    } else if (!options->prompt) {
+        options->prompt = argument;
     } else {
-        set_prompt(strcmp(argument, "-") ? &options->prompt : &options->prompt_file, argument, options);
-    }
-}
-
-static void check_options(const command_options *options) {
-    if (!options->model && !HAS_MODEL) {
-        fail_usage("the following arguments are required: MODEL");
+        fail(EXIT_USAGE, "there are several prompts: put the prompt in quotes" SEE_HELP);
     }
 }
 
 void read_options(int count, char **arguments, command_options *options) {
-    static char newline[] = "\n";
     const textgen_sampling sampling = TEXTGEN_SAMPLING_DEFAULT;
     bool only_positional = false;
-    int i;
     memset(options, 0, sizeof *options);
     options->sampling = sampling;
-    options->count = 1;
-    for (i = 1; i < count; i++) {
+    for (int i = 1; i < count; i++) {
         char *argument = arguments[i];
         if (only_positional || argument[0] != '-' || !argument[1]) {
             add_positional(argument, options);
         } else if (!strcmp(argument, "--")) {
             only_positional = true;
+        } else if (!strcmp(argument, "-h") || !strcmp(argument, "--help")) {
+            print_help();
+        } else if (!strcmp(argument, "--version")) {
+            printf("textgen %d.%d.%d\n", TEXTGEN_VERSION / 10000, TEXTGEN_VERSION / 100 % 100,
+                   TEXTGEN_VERSION % 100);
+            exit(fflush(stdout) ? EXIT_FAILED : EXIT_SUCCESS);
+        } else if (!strcmp(argument, "--keep-stop")) {
+            options->sampling.keep_stop = 1;
         } else {
-            i = read_option(count, arguments, i, options);
+            char *equals = strchr(argument, '=');
+            if (equals) {
+                *equals = '\0';
+            }
+            set_option(argument, equals ? equals + 1 : i + 1 < count ? arguments[++i] : NULL, options);
         }
     }
-    if (options->until_newline) {
-        add_stop(options, newline);
+    if (!options->model && !HAS_MODEL) {
+        fail(EXIT_USAGE, "pass a model file" SEE_HELP);
     }
-    check_options(options);
 }

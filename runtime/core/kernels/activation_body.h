@@ -39,19 +39,20 @@ TARGET INLINE void NAME(exponentials)(vector *x, const int count) {
     const both one = {.floats = NAME(broadcast)(constants[4])};
     both shifted[ACTIVATIONS];
     vector n[ACTIVATIONS], e[ACTIVATIONS];
-    int v, i;
-    UNROLL for (v = 0; v < count; v++) { shifted[v].floats = MULTIPLY_ADD(x[v], log2_e, round_by); }
-    UNROLL for (v = 0; v < count; v++) { n[v] = shifted[v].floats - round_by; }
-    UNROLL for (v = 0; v < count; v++) { x[v] = MULTIPLY_ADD(n[v], ln2_high, x[v]); }
-    UNROLL for (v = 0; v < count; v++) { x[v] = MULTIPLY_ADD(n[v], ln2_low, x[v]); }
-    UNROLL for (v = 0; v < count; v++) { e[v] = MULTIPLY_ADD(x[v], NAME(broadcast)(factors[0]), one.floats); }
-    UNROLL for (i = 1; i < 6; i++) {
-        UNROLL for (v = 0; v < count; v++) {
+    UNROLL for (int v = 0; v < count; v++) { shifted[v].floats = MULTIPLY_ADD(x[v], log2_e, round_by); }
+    UNROLL for (int v = 0; v < count; v++) { n[v] = shifted[v].floats - round_by; }
+    UNROLL for (int v = 0; v < count; v++) { x[v] = MULTIPLY_ADD(n[v], ln2_high, x[v]); }
+    UNROLL for (int v = 0; v < count; v++) { x[v] = MULTIPLY_ADD(n[v], ln2_low, x[v]); }
+    UNROLL for (int v = 0; v < count; v++) {
+        e[v] = MULTIPLY_ADD(x[v], NAME(broadcast)(factors[0]), one.floats);
+    }
+    UNROLL for (int i = 1; i < 6; i++) {
+        UNROLL for (int v = 0; v < count; v++) {
             e[v] = MULTIPLY_ADD(e[v] * x[v], NAME(broadcast)(factors[i]), one.floats);
         }
     }
-    UNROLL for (v = 0; v < count; v++) { e[v] = MULTIPLY_ADD(e[v], x[v], one.floats); }
-    UNROLL for (v = 0; v < count; v++) {
+    UNROLL for (int v = 0; v < count; v++) { e[v] = MULTIPLY_ADD(e[v], x[v], one.floats); }
+    UNROLL for (int v = 0; v < count; v++) {
         /* The low bits of `shifted` are n. Added to the exponent of 1 they give 2^n. */
         shifted[v].bits = (shifted[v].bits << 23) + one.bits;
         x[v] = e[v] * shifted[v].floats;
@@ -65,16 +66,16 @@ TARGET INLINE void NAME(tanh_at_once)(vector *x, const int count) {
     const float *constants = textgen_loaded(values);
     const vector least = NAME(broadcast)(constants[0]), one = NAME(broadcast)(constants[1]);
     const both sign = {.floats = NAME(broadcast)(constants[2])};
-    both negative, result;
+    both negative;
     vector t[ACTIVATIONS];
-    int v;
-    UNROLL for (v = 0; v < count; v++) {
+    UNROLL for (int v = 0; v < count; v++) {
         negative.floats = x[v];
         negative.bits = negative.bits | sign.bits;
         t[v] = NAME(maximum)(least, negative.floats); /* tanh(43) is 1 in float32 */
     }
     NAME(exponentials)(t, count);
-    UNROLL for (v = 0; v < count; v++) {
+    both result;
+    UNROLL for (int v = 0; v < count; v++) {
         negative.floats = x[v];
         result.floats = (one - t[v]) / (one + t[v]);
         result.bits = result.bits | (negative.bits & sign.bits);
@@ -85,8 +86,7 @@ TARGET INLINE void NAME(tanh_at_once)(vector *x, const int count) {
 /* The same. A small program has code for one vector, which a processor can also run for several at once. */
 TARGET SHARED void NAME(tanh_of_halves)(vector *x, const int count) {
 #ifdef TEXTGEN_SMALL
-    int v;
-    for (v = 0; v < count; v++) {
+    for (int v = 0; v < count; v++) {
         NAME(tanh_at_once)(x + v, 1);
     }
 #else

@@ -39,9 +39,9 @@
 
 /* Compute the activations of the gates of an lstm. gates: what is added to the sums of the hidden state. */
 TARGET INLINE void NAME(lstm_gates)(float *gates, const uint32_t *sums, const float *scales) {
-    ptrdiff_t v;
+    ptrdiff_t v = 0;
     /* ONNX's order: input, output, forget, cell. */
-    for (v = 0; v < 3 * TEXTGEN_GROUP; v += WIDTH) {
+    for (; v < 3 * TEXTGEN_GROUP; v += WIDTH) {
         NAME(store)(gates + v, NAME(sigmoid_of)(NAME(scaled)(gates + v, sums + v, scales + v)));
     }
     for (; v < TEXTGEN_BLOCK; v += WIDTH) {
@@ -51,8 +51,7 @@ TARGET INLINE void NAME(lstm_gates)(float *gates, const uint32_t *sums, const fl
 
 /* Update the cell and hidden state of a group of units. */
 TARGET INLINE void NAME(lstm_cell)(const float *gates, float *cell, float *hidden) {
-    ptrdiff_t v;
-    for (v = 0; v < TEXTGEN_GROUP; v += WIDTH) {
+    for (ptrdiff_t v = 0; v < TEXTGEN_GROUP; v += WIDTH) {
         const vector input = NAME(load)(gates + v), output = NAME(load)(gates + TEXTGEN_GROUP + v);
         const vector forget = NAME(load)(gates + 2 * TEXTGEN_GROUP + v);
         const vector candidate = NAME(load)(gates + 3 * TEXTGEN_GROUP + v);
@@ -67,8 +66,8 @@ TARGET INLINE void NAME(lstm_cell)(const float *gates, float *cell, float *hidde
  * sums of textgen_packed_layer. sums: of the hidden state, for the last three of them. */
 TARGET INLINE void NAME(gru_gates)(float *gates, const uint32_t *sums, const float *scales) {
     float *gate = gates + TEXTGEN_GROUP;
-    ptrdiff_t v;
-    for (v = 0; v < 2 * TEXTGEN_GROUP; v += WIDTH) {
+    ptrdiff_t v = 0;
+    for (; v < 2 * TEXTGEN_GROUP; v += WIDTH) {
         NAME(store)(gate + v, NAME(sigmoid_of)(NAME(scaled)(gate + v, sums + v, scales + v)));
     }
     for (; v < 3 * TEXTGEN_GROUP; v += WIDTH) {
@@ -78,8 +77,7 @@ TARGET INLINE void NAME(gru_gates)(float *gates, const uint32_t *sums, const flo
 
 /* Update the hidden state of a group of units. */
 TARGET INLINE void NAME(gru_cell)(const float *gates, float *hidden) {
-    ptrdiff_t v;
-    for (v = 0; v < TEXTGEN_GROUP; v += WIDTH) {
+    for (ptrdiff_t v = 0; v < TEXTGEN_GROUP; v += WIDTH) {
         const vector update = NAME(load)(gates + TEXTGEN_GROUP + v);
         const vector reset = NAME(load)(gates + 2 * TEXTGEN_GROUP + v);
         const vector recurrent = NAME(load)(gates + 3 * TEXTGEN_GROUP + v);
@@ -98,14 +96,13 @@ TARGET INLINE void NAME(sum_block)(const textgen_int8_layer *layer, const float 
                                    uint32_t *sums) {
     const ptrdiff_t units = layer->outputs, inputs = layer->inputs, row = block * size;
     const int8_t *weights = layer->weights + row * (inputs + units);
-    ptrdiff_t lane;
-    for (lane = 0; lane < lanes; lane++) {
+    for (ptrdiff_t lane = 0; lane < lanes; lane++) {
         memcpy(gates + lane * TEXTGEN_BLOCK, gate_inputs[lane] + block * TEXTGEN_BLOCK,
                TEXTGEN_BLOCK * sizeof(float));
     }
     if (inputs) {
         NAME(dot_block)(sums, layer->input.offsets + row, weights, input, inputs, inputs, lanes, size);
-        for (lane = 0; lane < lanes; lane++) {
+        for (ptrdiff_t lane = 0; lane < lanes; lane++) {
             float *gate = gates + lane * TEXTGEN_BLOCK;
             NAME(scale_sums)(gate, sums + lane * TEXTGEN_BLOCK, layer->input.scales + row, input_scales[lane],
                              gate, size);
@@ -123,19 +120,20 @@ TARGET SHARED void NAME(recurrent)(const textgen_int8_layer *layer, const float 
     const ptrdiff_t at_once = lanes == 1 ? TILES : 1;
     float gates[TILES * TEXTGEN_BLOCK];
     uint32_t sums[TILES * TEXTGEN_BLOCK];
-    ptrdiff_t first_block, first, lane_count, block_count, block, tile;
     lanes = TEXTGEN_LANES(lanes);
     NAME(quantize)(hidden, lanes * units, 1.0f, scratch);
-    for (first_block = 0; first_block < blocks; first_block += block_count) {
+    ptrdiff_t lane_count;
+    ptrdiff_t block_count;
+    for (ptrdiff_t first_block = 0; first_block < blocks; first_block += block_count) {
         block_count = blocks - first_block < at_once ? blocks - first_block : at_once;
-        for (first = 0; first < lanes; first += lane_count) {
+        for (ptrdiff_t first = 0; first < lanes; first += lane_count) {
             lane_count = NAME(lanes_at_once)(lanes - first);
-            for (block = 0; block < block_count; block++) {
+            for (ptrdiff_t block = 0; block < block_count; block++) {
                 NAME(sum_block)(layer, gate_inputs + first, input + first * layer->inputs, input_scales + first,
                                 scratch + first * units, first_block + block, lane_count, size,
                                 gates + block * TEXTGEN_BLOCK, sums + block * TEXTGEN_BLOCK);
             }
-            for (tile = 0; tile < lane_count * block_count; tile++) {
+            for (ptrdiff_t tile = 0; tile < lane_count * block_count; tile++) {
                 const ptrdiff_t row = (first_block + (lanes == 1 ? tile : 0)) * size;
                 if (size == TEXTGEN_BLOCK) {
                     NAME(lstm_gates)(gates + tile * TEXTGEN_BLOCK, sums + tile * TEXTGEN_BLOCK,
@@ -145,7 +143,7 @@ TARGET SHARED void NAME(recurrent)(const textgen_int8_layer *layer, const float 
                                     layer->hidden.scales + row);
                 }
             }
-            for (tile = 0; tile < lane_count * block_count; tile++) {
+            for (ptrdiff_t tile = 0; tile < lane_count * block_count; tile++) {
                 const ptrdiff_t offset = lanes == 1 ? (first_block + tile) * TEXTGEN_GROUP
                                                     : (first + tile) * units + first_block * TEXTGEN_GROUP;
                 if (size == TEXTGEN_BLOCK) {
@@ -174,14 +172,14 @@ TARGET static void NAME(linear)(const textgen_int8_layer *layer, const uint8_t *
                                 float *output, ptrdiff_t lanes) {
     const ptrdiff_t inputs = layer->inputs, outputs = layer->outputs;
     uint32_t sums[LANE_GROUP * TEXTGEN_BLOCK];
-    ptrdiff_t block, first, lane_count, lane;
     lanes = TEXTGEN_LANES(lanes);
-    for (block = 0; block < outputs; block += TEXTGEN_BLOCK) {
-        for (first = 0; first < lanes; first += lane_count) {
+    ptrdiff_t lane_count;
+    for (ptrdiff_t block = 0; block < outputs; block += TEXTGEN_BLOCK) {
+        for (ptrdiff_t first = 0; first < lanes; first += lane_count) {
             lane_count = NAME(lanes_at_once)(lanes - first);
             NAME(dot_block)(sums, layer->input.offsets + block, layer->weights + block * inputs,
                             input + first * inputs, inputs, inputs, lane_count, TEXTGEN_BLOCK);
-            for (lane = 0; lane < lane_count; lane++) {
+            for (ptrdiff_t lane = 0; lane < lane_count; lane++) {
                 NAME(scale_sums)(layer->bias + block, sums + lane * TEXTGEN_BLOCK, layer->input.scales + block,
                                  input_scale, output + (first + lane) * outputs + block, TEXTGEN_BLOCK);
             }
@@ -189,23 +187,21 @@ TARGET static void NAME(linear)(const textgen_int8_layer *layer, const uint8_t *
     }
 }
 
-TARGET static uint32_t NAME(sum)(const int8_t *values, ptrdiff_t count) {
+TARGET static uint32_t NAME(sum)(const void *values, ptrdiff_t bytes) {
     integers sum[4];
     uint32_t total = 0;
-    ptrdiff_t i;
-    int v;
     memset(sum, 0, sizeof sum);
-    for (i = 0; i < count; i += 16 * WIDTH) {
-        UNROLL for (v = 0; v < 4; v++) {
+    for (ptrdiff_t i = 0; i < bytes; i += 16 * WIDTH) {
+        UNROLL for (int v = 0; v < 4; v++) {
             integers value;
-            memcpy(&value, values + i + 4 * v * WIDTH, sizeof value);
+            memcpy(&value, (const int8_t *)values + i + 4 * v * WIDTH, sizeof value);
             sum[v] += value;
         }
     }
-    for (v = 0; v < 4; v++) {
+    for (int v = 0; v < 4; v++) {
         uint32_t elements[WIDTH];
         memcpy(elements, &sum[v], sizeof elements);
-        for (i = 0; i < WIDTH; i++) {
+        for (ptrdiff_t i = 0; i < WIDTH; i++) {
             total += elements[i];
         }
     }

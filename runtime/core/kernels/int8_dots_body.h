@@ -9,36 +9,34 @@ TARGET INLINE void NAME(dot_vectors)(uint32_t *sums, const int32_t *offsets, con
                                      const int lanes, const int vectors, const int chains) {
     integers sum[2 * LANE_GROUP * VECTORS];
     WEIGHTS weight[VECTORS];
-    ptrdiff_t i;
-    int lane, v, chain;
-    UNROLL for (lane = 0; lane < lanes; lane++) {
-        UNROLL for (v = 0; v < vectors; v++) {
+    UNROLL for (int lane = 0; lane < lanes; lane++) {
+        UNROLL for (int v = 0; v < vectors; v++) {
             memcpy(&sum[lane * vectors + v], offsets + v * WIDTH, sizeof *sum);
             if (chains == 2) {
                 sum[vectors + v] = (integers){0};
             }
         }
     }
-    for (i = 0; i < count; i += 4 * chains) {
-        UNROLL for (chain = 0; chain < chains; chain++) {
+    for (ptrdiff_t i = 0; i < count; i += 4 * chains) {
+        UNROLL for (int chain = 0; chain < chains; chain++) {
             const int8_t *row = weights + (i + 4 * chain) * block;
-            UNROLL for (v = 0; v < vectors; v++) { weight[v] = LOAD_WEIGHTS(row + 4 * v * WIDTH); }
+            UNROLL for (int v = 0; v < vectors; v++) { weight[v] = LOAD_WEIGHTS(row + 4 * v * WIDTH); }
             if (lanes == 1 && AHEAD > 0) {
-                UNROLL for (v = 0; v < vectors; v += 16 / WIDTH) {
+                UNROLL for (int v = 0; v < vectors; v += 16 / WIDTH) {
                     PREFETCH((uintptr_t)row + (uintptr_t)(4 * v * WIDTH + AHEAD));
                 }
             }
-            UNROLL for (lane = 0; lane < lanes; lane++) {
+            UNROLL for (int lane = 0; lane < lanes; lane++) {
                 INPUTS input = LOAD_INPUTS(inputs + lane * stride + i + 4 * chain);
-                UNROLL for (v = 0; v < vectors; v++) {
+                UNROLL for (int v = 0; v < vectors; v++) {
                     const int at = (chain + lane) * vectors + v;
                     sum[at] = ADD_DOTS(sum[at], weight[v], input);
                 }
             }
         }
     }
-    UNROLL for (lane = 0; lane < lanes; lane++) {
-        UNROLL for (v = 0; v < vectors; v++) {
+    UNROLL for (int lane = 0; lane < lanes; lane++) {
+        UNROLL for (int v = 0; v < vectors; v++) {
             integers total = sum[lane * vectors + v];
             if (chains == 2) {
                 total += sum[vectors + v];
@@ -52,14 +50,13 @@ TARGET INLINE void NAME(dot_vectors)(uint32_t *sums, const int32_t *offsets, con
 TARGET INLINE void NAME(dot_parts)(uint32_t *sums, const int32_t *offsets, const int8_t *weights,
                                    const uint8_t *inputs, ptrdiff_t stride, ptrdiff_t count, ptrdiff_t lanes,
                                    const int size, const int one_lane, const int many_lanes) {
-    int v;
     if (lanes == LANE_GROUP) {
-        for (v = 0; v < size / WIDTH; v += many_lanes) {
+        for (int v = 0; v < size / WIDTH; v += many_lanes) {
             NAME(dot_vectors)(sums + v * WIDTH, offsets + v * WIDTH, weights + 4 * v * WIDTH, inputs, stride,
                               count, size, LANE_GROUP, many_lanes, 1);
         }
     } else {
-        for (v = 0; v < size / WIDTH; v += one_lane) {
+        for (int v = 0; v < size / WIDTH; v += one_lane) {
             NAME(dot_vectors)(sums + v * WIDTH, offsets + v * WIDTH, weights + 4 * v * WIDTH, inputs, 0, count,
                               size, 1, one_lane, CHAINS);
         }
@@ -106,8 +103,7 @@ TARGET INLINE vector NAME(scaled)(const float *start, const uint32_t *sums, cons
 /* outputs = start + sums * (input_scale * scales). */
 TARGET INLINE void NAME(scale_sums)(const float *start, const uint32_t *sums, const float *scales,
                                     float input_scale, float *outputs, ptrdiff_t count) {
-    ptrdiff_t v;
-    for (v = 0; v < count; v += WIDTH) {
+    for (ptrdiff_t v = 0; v < count; v += WIDTH) {
         const vector scale = ((vector){0} + input_scale) * NAME(load)(scales + v);
         integers sum;
         memcpy(&sum, sums + v, sizeof sum);
@@ -119,8 +115,7 @@ TARGET static void NAME(quantize)(const float *values, ptrdiff_t count, float bo
     const vector zero = {0}, limit = zero + bound, factor = zero + TEXTGEN_INT8_LEVELS / bound;
     /* 1.5 * 2^23: adding it removes the fraction, and the low bits of the sum are the integer. */
     const vector round_by = zero + 12582912.0f;
-    ptrdiff_t i;
-    for (i = 0; i < count; i += WIDTH) {
+    for (ptrdiff_t i = 0; i < count; i += WIDTH) {
         both shifted;
         shifted.floats = NAME(multiply_add)(NAME(limit)(NAME(load)(values + i), limit), factor, round_by);
         STORE_BYTES(bytes + i, (shifted.bits + ZERO) & 0xffu);

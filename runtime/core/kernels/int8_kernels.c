@@ -23,7 +23,40 @@ INLINE int32_t four_bytes(const uint8_t *bytes) {
 #if TEXTGEN_X86
 #include <immintrin.h>
 
-#include "int8_x86.h"
+/* Weights or inputs of 8 bits as pairs of 16 bits: the first and the third of four, the second and the fourth.
+ */
+typedef struct {
+    __m128i even, odd;
+} int8_pairs;
+
+INLINE int8_pairs load_int8_weights(const int8_t *weights) {
+    __m128i bytes;
+    memcpy(&bytes, weights, sizeof bytes);
+    int8_pairs pairs;
+    pairs.even = _mm_srai_epi16(_mm_slli_epi16(bytes, 8), 8);
+    pairs.odd = _mm_srai_epi16(bytes, 8);
+    return pairs;
+}
+
+INLINE int8_pairs load_int8_inputs(const uint8_t *inputs) {
+    const __m128i bytes = _mm_set1_epi32(four_bytes(inputs));
+    int8_pairs pairs;
+    pairs.even = _mm_and_si128(bytes, _mm_set1_epi16(255));
+    pairs.odd = _mm_srli_epi16(bytes, 8);
+    return pairs;
+}
+
+INLINE __m128i add_int8_dots(__m128i sums, int8_pairs weights, int8_pairs inputs) {
+    sums = _mm_add_epi32(sums, _mm_madd_epi16(weights.even, inputs.even));
+    return _mm_add_epi32(sums, _mm_madd_epi16(weights.odd, inputs.odd));
+}
+
+/* Store the low bytes of 4 integers below 256. */
+INLINE void store_int8_bytes(uint8_t *to, __m128i integers) {
+    const __m128i words = _mm_packs_epi32(integers, integers);
+    const int32_t bytes = _mm_cvtsi128_si32(_mm_packus_epi16(words, words));
+    memcpy(to, &bytes, sizeof bytes);
+}
 
 #if TEXTGEN_AVX512
 #define NAME(x) x##_int8_avx512vnni
@@ -88,13 +121,116 @@ INLINE int32_t four_bytes(const uint8_t *bytes) {
 #elif TEXTGEN_VECTORS && defined(__aarch64__) && !defined(__AARCH64EB__)
 #include <arm_neon.h>
 
-#include "int8_neon.h"
+/* Load 4 inputs, 4 times. */
+INLINE int8x16_t load_int8_inputs(const uint8_t *inputs) {
+    return vreinterpretq_s8_s32(vdupq_n_s32(four_bytes(inputs)));
+}
+
+/* The dot product extension has one instruction for this. Without it: products of 16 bits, which two neighbors
+ * cannot overflow together, and their sums. */
+INLINE int32x4_t add_int8_dots(int32x4_t sums, int8x16_t weights, int8x16_t inputs) {
+#if defined(__ARM_FEATURE_DOTPROD)
+    return vdotq_s32(sums, weights, inputs);
+#else
+    const int16x8_t low = vmull_s8(vget_low_s8(weights), vget_low_s8(inputs));
+    const int16x8_t high = vmull_high_s8(weights, inputs);
+    return vpadalq_s16(sums, vpaddq_s16(low, high));
+#endif
+}
+
+/* Store the low bytes of 4 integers below 256. */
+INLINE void store_int8_bytes(uint8_t *to, uint32x4_t integers) {
+    const uint16x4_t words = vmovn_u32(integers);
+    const uint8x8_t bytes = vmovn_u16(vcombine_u16(words, words));
+    const uint32_t four = vget_lane_u32(vreinterpret_u32_u8(bytes), 0);
+    memcpy(to, &four, sizeof four);
+}
+
+#define WIDTH 4
+#define ZERO 0
+#define WEIGHTS int8x16_t
+#define INPUTS int8x16_t
+#define LOAD_WEIGHTS(weights) vld1q_s8(weights)
+#define ADD_DOTS(sums, weights, inputs) ((integers)add_int8_dots((int32x4_t)(sums), (weights), (inputs)))
+#define TO_FLOATS(sums) ((vector)vcvtq_f32_s32((int32x4_t)(sums)))
+#define STORE_BYTES(to, x) store_int8_bytes((to), (uint32x4_t)(x))
+#define MINIMUM(a, b)                                                                                          \
+    ((vector)vbslq_f32(vcltq_f32((float32x4_t)(a), (float32x4_t)(b)), (float32x4_t)(a), (float32x4_t)(b)))
+#define MAXIMUM(a, b)                                                                                          \
+    ((vector)vbslq_f32(vcgtq_f32((float32x4_t)(a), (float32x4_t)(b)), (float32x4_t)(a), (float32x4_t)(b)))
 #elif TEXTGEN_VECTORS && defined(__wasm_simd128__)
 #include <wasm_simd128.h>
 
-#include "int8_wasm.h"
+/* Weights or inputs of 8 bits as pairs of 16 bits: the first and the third of four, the second and the fourth.
+ */
+typedef struct {
+    v128_t even, odd;
+} int8_pairs;
+
+INLINE int8_pairs load_int8_weights(const int8_t *weights) {
+    const v128_t bytes = wasm_v128_load(weights);
+    int8_pairs pairs;
+    pairs.even = wasm_i16x8_shr(wasm_i16x8_shl(bytes, 8), 8);
+    pairs.odd = wasm_i16x8_shr(bytes, 8);
+    return pairs;
+}
+
+INLINE int8_pairs load_int8_inputs(const uint8_t *inputs) {
+    const v128_t bytes = wasm_i32x4_splat(four_bytes(inputs));
+    int8_pairs pairs;
+    pairs.even = wasm_v128_and(bytes, wasm_i16x8_const_splat(255));
+    pairs.odd = wasm_u16x8_shr(bytes, 8);
+    return pairs;
+}
+
+INLINE v128_t add_int8_dots(v128_t sums, int8_pairs weights, int8_pairs inputs) {
+    sums = wasm_i32x4_add(sums, wasm_i32x4_dot_i16x8(weights.even, inputs.even));
+    return wasm_i32x4_add(sums, wasm_i32x4_dot_i16x8(weights.odd, inputs.odd));
+}
+
+/* Store the low bytes of 4 integers below 256. */
+INLINE void store_int8_bytes(uint8_t *to, v128_t integers) {
+    const v128_t words = wasm_i16x8_narrow_i32x4(integers, integers);
+    wasm_v128_store32_lane(to, wasm_u8x16_narrow_i16x8(words, words), 0);
+}
+
+#define WIDTH 4
+#define ZERO TEXTGEN_INT8_LEVELS
+#define WEIGHTS int8_pairs
+#define INPUTS int8_pairs
+#define LOAD_WEIGHTS(weights) load_int8_weights(weights)
+#define ADD_DOTS(sums, weights, inputs) ((integers)add_int8_dots((v128_t)(sums), (weights), (inputs)))
+#define TO_FLOATS(sums) ((vector)wasm_f32x4_convert_i32x4((v128_t)(sums)))
+#define STORE_BYTES(to, x) store_int8_bytes((to), (v128_t)(x))
+#define MINIMUM(a, b) ((vector)wasm_f32x4_pmin((v128_t)(b), (v128_t)(a)))
+#define MAXIMUM(a, b) ((vector)wasm_f32x4_pmax((v128_t)(b), (v128_t)(a)))
 #else
-#include "int8_plain.h"
+/* Sums are unsigned, because these may wrap around. */
+INLINE uint32_t add_int8_dots(uint32_t sum, const int8_t *weights, const uint8_t *inputs) {
+    int dot = 0;
+    for (int i = 0; i < 4; i++) {
+        /* A byte above 127 is negative. */
+        dot += weights[i] * (inputs[i] < 128 ? inputs[i] : inputs[i] - 256);
+    }
+    return sum + (uint32_t)dot;
+}
+
+INLINE int32_t signed_int8_sum(uint32_t sum) {
+    int32_t value;
+    memcpy(&value, &sum, sizeof value);
+    return value;
+}
+
+#define WIDTH 1
+#define ZERO 0
+#define WEIGHTS const int8_t *
+#define INPUTS const uint8_t *
+#define LOAD_WEIGHTS(weights) (weights)
+#define ADD_DOTS(sums, weights, inputs) add_int8_dots((sums), (weights), (inputs))
+#define TO_FLOATS(sums) ((float)signed_int8_sum(sums))
+#define STORE_BYTES(to, x) (*(to) = (uint8_t)(x))
+#define MINIMUM(a, b) ((a) < (b) ? (a) : (b))
+#define MAXIMUM(a, b) ((a) > (b) ? (a) : (b))
 #endif
 #if WIDTH == 4
 #define LOAD_INPUTS(inputs) load_int8_inputs(inputs)

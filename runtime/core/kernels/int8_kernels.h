@@ -62,9 +62,9 @@ typedef struct {
     /* input: [lanes][inputs]. output: [lanes][outputs]. */
     void (*linear)(const textgen_int8_layer *layer, const uint8_t *input, float input_scale, float *output,
                    ptrdiff_t lanes);
-    /* Return the sum of an array modulo 2^32, as 32-bit integers. Benchmarks use it to time reading the
-     * weights. count: bytes, a multiple of 256. */
-    uint32_t (*sum)(const int8_t *values, ptrdiff_t count);
+    /* Return the sum of an array modulo 2^32, as 32-bit integers. Benchmarks use it to time reading weights,
+     * also those of float32. bytes: a multiple of 256. */
+    uint32_t (*sum)(const void *values, ptrdiff_t bytes);
     /* Activations, in place; see int8_gates.h for their errors. count: a multiple of GROUP. */
     void (*sigmoid)(float *values, ptrdiff_t count);
     void (*tanh)(float *values, ptrdiff_t count);

@@ -49,8 +49,7 @@ TARGET INLINE ptrdiff_t NAME(next_lanes)(ptrdiff_t left) { return left < MAX_LAN
 /* Copy a block of the gate inputs of some lanes. */
 TARGET INLINE void NAME(copy_gate_inputs)(float *sums, const float *const *gate_inputs, ptrdiff_t block,
                                           ptrdiff_t lanes) {
-    ptrdiff_t lane;
-    for (lane = 0; lane < lanes; lane++) {
+    for (ptrdiff_t lane = 0; lane < lanes; lane++) {
         memcpy(sums + lane * TEXTGEN_BLOCK, gate_inputs[lane] + block, TEXTGEN_BLOCK * sizeof(float));
     }
 }
@@ -61,8 +60,7 @@ TARGET INLINE void NAME(copy_gate_inputs)(float *sums, const float *const *gate_
 TARGET INLINE void NAME(lstm_gates)(const float *sums, float *cell, float *output, ptrdiff_t units,
                                     ptrdiff_t first, const int count) {
     vector x[ACTIVATIONS];
-    int i;
-    UNROLL for (i = 0; i < count; i++) {
+    UNROLL for (int i = 0; i < count; i++) {
         const ptrdiff_t lane = (first + i) / GROUP_VECTORS, v = (first + i) % GROUP_VECTORS;
         const float *gates = sums + lane * TEXTGEN_BLOCK + v * WIDTH;
         x[4 * i] = NAME(load)(gates);
@@ -71,7 +69,7 @@ TARGET INLINE void NAME(lstm_gates)(const float *sums, float *cell, float *outpu
         x[4 * i + 3] = NAME(load)(gates + 3 * TEXTGEN_GROUP) * 2.0f;
     }
     NAME(tanh_of_halves)(x, 4 * count);
-    UNROLL for (i = 0; i < count; i++) {
+    UNROLL for (int i = 0; i < count; i++) {
         const ptrdiff_t lane = (first + i) / GROUP_VECTORS, v = (first + i) % GROUP_VECTORS;
         const ptrdiff_t unit = lane * units + v * WIDTH;
         const vector input = NAME(as_sigmoid)(x[4 * i]), forget = NAME(as_sigmoid)(x[4 * i + 2]);
@@ -84,10 +82,9 @@ TARGET INLINE void NAME(lstm_gates)(const float *sums, float *cell, float *outpu
 /* Compute the hidden state from the output gates, for `count` vectors. */
 TARGET INLINE void NAME(lstm_hidden)(const float *cell, const float *output, float *hidden, const int count) {
     vector x[ACTIVATIONS];
-    int v;
-    UNROLL for (v = 0; v < count; v++) { x[v] = NAME(load)(cell + v * WIDTH) * 2.0f; }
+    UNROLL for (int v = 0; v < count; v++) { x[v] = NAME(load)(cell + v * WIDTH) * 2.0f; }
     NAME(tanh_of_halves)(x, count);
-    UNROLL for (v = 0; v < count; v++) {
+    UNROLL for (int v = 0; v < count; v++) {
         NAME(store)(hidden + v * WIDTH, NAME(load)(output + v * WIDTH) * x[v]);
     }
 }
@@ -99,14 +96,15 @@ TARGET static void NAME(lstm)(const textgen_packed_layer *layer, const float *co
     /* The distance of the units of two sums, which are those of two lanes, or of two blocks of one lane. */
     const ptrdiff_t stride = TEXTGEN_LANES(lanes) == 1 ? TEXTGEN_GROUP : units;
     float sums[MAX_LANES * TEXTGEN_BLOCK];
-    ptrdiff_t first_block, first, lane_count, block_count, block, i;
     lanes = TEXTGEN_LANES(lanes);
-    for (first_block = 0; first_block < blocks; first_block += block_count) {
+    ptrdiff_t lane_count;
+    ptrdiff_t block_count;
+    for (ptrdiff_t first_block = 0; first_block < blocks; first_block += block_count) {
         block_count = blocks - first_block < at_once ? blocks - first_block : at_once;
-        for (first = 0; first < lanes; first += lane_count) {
+        for (ptrdiff_t first = 0; first < lanes; first += lane_count) {
             const ptrdiff_t offset = first * units + first_block * TEXTGEN_GROUP;
             lane_count = NAME(next_lanes)(lanes - first);
-            for (block = 0; block < block_count; block++) {
+            for (ptrdiff_t block = 0; block < block_count; block++) {
                 const ptrdiff_t start = (first_block + block) * TEXTGEN_BLOCK;
                 const float *weights = layer->weights + start * (inputs + units);
                 float *to = sums + block * TEXTGEN_BLOCK;
@@ -117,7 +115,8 @@ TARGET static void NAME(lstm)(const textgen_packed_layer *layer, const float *co
                 NAME(add_products)(to, weights + inputs * TEXTGEN_BLOCK, hidden + first * units, units,
                                    lane_count);
             }
-            for (i = 0; i + 2 <= lane_count * block_count * GROUP_VECTORS; i += 2) {
+            ptrdiff_t i = 0;
+            for (; i + 2 <= lane_count * block_count * GROUP_VECTORS; i += 2) {
                 NAME(lstm_gates)(sums, cell + offset, scratch + offset, stride, i, 2);
             }
             if (GROUP_VECTORS % 2 && i < lane_count * block_count * GROUP_VECTORS) {
@@ -125,7 +124,8 @@ TARGET static void NAME(lstm)(const textgen_packed_layer *layer, const float *co
             }
         }
     }
-    for (i = 0; i + 4 * WIDTH <= lanes * units; i += 4 * WIDTH) {
+    ptrdiff_t i = 0;
+    for (; i + 4 * WIDTH <= lanes * units; i += 4 * WIDTH) {
         NAME(lstm_hidden)(cell + i, scratch + i, hidden + i, 4);
     }
     for (; i < lanes * units; i += WIDTH) {
@@ -136,20 +136,19 @@ TARGET static void NAME(lstm)(const textgen_packed_layer *layer, const float *co
 /* Compute the next hidden state of a group of units. sums: see textgen_packed_layer. */
 TARGET INLINE void NAME(gru_cell)(const float *sums, const float *hidden, float *next) {
     vector gates[2 * CELLS], candidates[CELLS];
-    int start, v;
-    for (start = 0; start < GROUP_VECTORS; start += CELLS, sums += CELLS * WIDTH) {
-        UNROLL for (v = 0; v < CELLS; v++) {
+    for (int start = 0; start < GROUP_VECTORS; start += CELLS, sums += CELLS * WIDTH) {
+        UNROLL for (int v = 0; v < CELLS; v++) {
             gates[v] = NAME(load)(sums + TEXTGEN_GROUP + v * WIDTH);
             gates[CELLS + v] = NAME(load)(sums + 2 * TEXTGEN_GROUP + v * WIDTH);
         }
         NAME(tanh_of_halves)(gates, 2 * CELLS);
-        UNROLL for (v = 0; v < CELLS; v++) {
+        UNROLL for (int v = 0; v < CELLS; v++) {
             const vector reset = NAME(as_sigmoid)(gates[CELLS + v]);
             const vector recurrent = NAME(load)(sums + 3 * TEXTGEN_GROUP + v * WIDTH);
             candidates[v] = MULTIPLY_ADD(reset, recurrent, NAME(load)(sums + v * WIDTH)) * 2.0f;
         }
         NAME(tanh_of_halves)(candidates, CELLS);
-        UNROLL for (v = 0; v < CELLS; v++) {
+        UNROLL for (int v = 0; v < CELLS; v++) {
             const vector update = NAME(as_sigmoid)(gates[v]);
             const vector old = NAME(load)(hidden + (start + v) * WIDTH);
             /* (1 - update) * candidate + update * hidden */
@@ -162,12 +161,12 @@ TARGET static void NAME(gru)(const textgen_packed_layer *layer, const float *con
                              const float *input, float *hidden, float *scratch, ptrdiff_t lanes) {
     const ptrdiff_t units = layer->outputs, inputs = layer->inputs;
     float sums[MAX_LANES * TEXTGEN_BLOCK];
-    ptrdiff_t group, first, lane_count, lane;
     lanes = TEXTGEN_LANES(lanes);
-    for (group = 0; group < units; group += TEXTGEN_GROUP) {
+    ptrdiff_t lane_count;
+    for (ptrdiff_t group = 0; group < units; group += TEXTGEN_GROUP) {
         const ptrdiff_t block = group / TEXTGEN_GROUP * TEXTGEN_BLOCK;
         const float *weights = layer->weights + group / TEXTGEN_GROUP * TEXTGEN_GRU_BLOCK * (inputs + units);
-        for (first = 0; first < lanes; first += lane_count) {
+        for (ptrdiff_t first = 0; first < lanes; first += lane_count) {
             lane_count = NAME(next_lanes)(lanes - first);
             NAME(copy_gate_inputs)(sums, gate_inputs + first, block, lane_count);
             if (inputs) {
@@ -175,7 +174,7 @@ TARGET static void NAME(gru)(const textgen_packed_layer *layer, const float *con
             }
             NAME(add_gru_products)(sums + TEXTGEN_GROUP, weights + inputs * TEXTGEN_GRU_BLOCK,
                                    hidden + first * units, units, lane_count);
-            for (lane = 0; lane < lane_count; lane++) {
+            for (ptrdiff_t lane = 0; lane < lane_count; lane++) {
                 const ptrdiff_t offset = (first + lane) * units + group;
                 NAME(gru_cell)(sums + lane * TEXTGEN_BLOCK, hidden + offset, scratch + offset);
             }
@@ -200,23 +199,23 @@ TARGET static void NAME(conv)(const textgen_packed_layer *layer, const float *ol
                               float *output, ptrdiff_t lanes) {
     const ptrdiff_t units = layer->outputs, inputs = layer->inputs;
     float sums[MAX_LANES * TEXTGEN_BLOCK];
-    ptrdiff_t group, first, lane_count, lane, v;
     lanes = TEXTGEN_LANES(lanes);
-    for (group = 0; group < units; group += TEXTGEN_CONV_GROUP) {
+    ptrdiff_t lane_count;
+    for (ptrdiff_t group = 0; group < units; group += TEXTGEN_CONV_GROUP) {
         const ptrdiff_t block = group / TEXTGEN_CONV_GROUP * TEXTGEN_BLOCK;
         const float *weights = layer->weights + block * 2 * inputs;
-        for (first = 0; first < lanes; first += lane_count) {
+        for (ptrdiff_t first = 0; first < lanes; first += lane_count) {
             lane_count = NAME(next_lanes)(lanes - first);
-            for (lane = 0; lane < lane_count; lane++) {
+            for (ptrdiff_t lane = 0; lane < lane_count; lane++) {
                 memcpy(sums + lane * TEXTGEN_BLOCK, layer->bias + block, TEXTGEN_BLOCK * sizeof(float));
             }
             NAME(add_products)(sums, weights, older + first * inputs, inputs, lane_count);
             NAME(add_products)(sums, weights + inputs * TEXTGEN_BLOCK, input + first * inputs, inputs,
                                lane_count);
-            for (lane = 0; lane < lane_count; lane++) {
+            for (ptrdiff_t lane = 0; lane < lane_count; lane++) {
                 const float *filters = sums + lane * TEXTGEN_BLOCK, *gates = filters + TEXTGEN_CONV_GROUP;
                 float *outputs = output + (first + lane) * units + group;
-                for (v = 0; v < TEXTGEN_CONV_GROUP; v += 2 * WIDTH) {
+                for (ptrdiff_t v = 0; v < TEXTGEN_CONV_GROUP; v += 2 * WIDTH) {
                     NAME(conv_outputs)(filters + v, gates + v, outputs + v);
                 }
             }
@@ -228,41 +227,22 @@ TARGET static void NAME(linear)(const textgen_packed_layer *layer, const float *
                                 ptrdiff_t lanes) {
     const ptrdiff_t inputs = layer->inputs, outputs = layer->outputs;
     float sums[MAX_LANES * TEXTGEN_BLOCK];
-    ptrdiff_t block, first, lane_count, lane;
     lanes = TEXTGEN_LANES(lanes);
-    for (block = 0; block < outputs; block += TEXTGEN_BLOCK) {
-        for (first = 0; first < lanes; first += lane_count) {
+    ptrdiff_t lane_count;
+    for (ptrdiff_t block = 0; block < outputs; block += TEXTGEN_BLOCK) {
+        for (ptrdiff_t first = 0; first < lanes; first += lane_count) {
             lane_count = NAME(next_lanes)(lanes - first);
-            for (lane = 0; lane < lane_count; lane++) {
+            for (ptrdiff_t lane = 0; lane < lane_count; lane++) {
                 memcpy(sums + lane * TEXTGEN_BLOCK, layer->bias + block, TEXTGEN_BLOCK * sizeof(float));
             }
             NAME(add_products)(sums, layer->weights + block * inputs, input + first * inputs, inputs,
                                lane_count);
-            for (lane = 0; lane < lane_count; lane++) {
+            for (ptrdiff_t lane = 0; lane < lane_count; lane++) {
                 memcpy(output + (first + lane) * outputs + block, sums + lane * TEXTGEN_BLOCK,
                        TEXTGEN_BLOCK * sizeof(float));
             }
         }
     }
-}
-
-TARGET static float NAME(sum)(const float *values, ptrdiff_t count) {
-    vector sum[8];
-    float total = 0.0f;
-    ptrdiff_t i;
-    int v;
-    UNROLL for (v = 0; v < 8; v++) { sum[v] = NAME(load)(values + v * WIDTH); }
-    for (i = 8 * WIDTH; i < count; i += 8 * WIDTH) {
-        UNROLL for (v = 0; v < 8; v++) { sum[v] += NAME(load)(values + i + v * WIDTH); }
-    }
-    for (v = 0; v < 8; v++) {
-        float elements[WIDTH];
-        NAME(store)(elements, sum[v]);
-        for (i = 0; i < WIDTH; i++) {
-            total += elements[i];
-        }
-    }
-    return total;
 }
 
 #include "activation_arrays.h"

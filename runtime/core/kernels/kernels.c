@@ -87,7 +87,6 @@
         conv_##set,                                                                                            \
         linear_##set,                                                                                          \
         project_##set,                                                                                         \
-        ONLY_MEASURED(sum_##set),                                                                              \
         ONLY_MEASURED(sigmoid_##set),                                                                          \
         ONLY_MEASURED(tanh_##set),                                                                             \
         &textgen_int8_##int8_set,                                                                              \
@@ -124,9 +123,8 @@ int textgen_available_kernels(const textgen_kernels *kernels[TEXTGEN_MAX_KERNELS
 const textgen_kernels *textgen_find_kernels(const char *name) {
     const textgen_kernels *found[TEXTGEN_MAX_KERNELS];
     const int count = textgen_available_kernels(found);
-    int i;
-    for (i = 0; i < count; i++) {
-        if (name == NULL || strcmp(found[i]->name, name) == 0) {
+    for (int i = 0; i < count; i++) {
+        if (!name || strcmp(found[i]->name, name) == 0) {
             return found[i];
         }
     }

@@ -6,7 +6,7 @@
  * There are two types of weights: float32, here, and 8 bits, in int8_kernels.h. A network has one of them.
  *
  * To add another weight type, follow int8 through the core: its kernels in files of their own; the packing in
- * pack_int8.c, and its memory in pack_plan.c; the layers in forward_int8.c; the initializers in onnx_tensor.c
+ * pack_int8.c, and its memory in pack_plan.c; the layers in forward.c; the initializers in onnx_messages.c
  * and tensors.c; the nodes of its weights in match_weights.c, and their shapes in shapes.c. In textgen_train,
  * the writer of the file and its comparison by loss instead of by logits. Such files need a new format number
  * (metadata.c).
@@ -76,9 +76,6 @@ typedef struct {
      * float64 bias [outputs]. products: float32 [count][outputs]. Sums are float64, in order of inputs. */
     void (*project)(const double *weights, const double *bias, const float *rows, ptrdiff_t inputs,
                     ptrdiff_t outputs, ptrdiff_t count, float *products);
-    /* Return the sum of an array. Benchmarks use it to time reading the weights. count: a positive multiple of
-     * 128. */
-    float (*sum)(const float *values, ptrdiff_t count);
     /* Activations, in place. count: a multiple of GROUP. */
     void (*sigmoid)(float *values, ptrdiff_t count);
     void (*tanh)(float *values, ptrdiff_t count);

@@ -10,11 +10,10 @@
 TARGET INLINE void NAME(add_row)(vector *sum, const float *weights, const float *inputs, ptrdiff_t stride,
                                  const int lanes, const int vectors) {
     vector weight[VECTORS];
-    int lane, v;
-    UNROLL for (v = 0; v < vectors; v++) { weight[v] = NAME(load)(weights + v * WIDTH); }
-    UNROLL for (lane = 0; lane < lanes; lane++) {
+    UNROLL for (int v = 0; v < vectors; v++) { weight[v] = NAME(load)(weights + v * WIDTH); }
+    UNROLL for (int lane = 0; lane < lanes; lane++) {
         const vector input = NAME(broadcast)(inputs[lane * stride]);
-        UNROLL for (v = 0; v < vectors; v++) {
+        UNROLL for (int v = 0; v < vectors; v++) {
             sum[lane * vectors + v] = MULTIPLY_ADD(weight[v], input, sum[lane * vectors + v]);
         }
     }
@@ -25,28 +24,26 @@ TARGET INLINE void NAME(add_row)(vector *sum, const float *weights, const float 
 TARGET INLINE void NAME(add_vectors)(float *sums, const float *weights, const float *inputs, ptrdiff_t stride,
                                      ptrdiff_t count, const int block, const int lanes, const int vectors) {
     vector sum[MANY_LANES * VECTORS];
-    ptrdiff_t i;
-    int lane, v;
     /* This is never so. Compilers that know it keep the sums in the same registers. */
     if (count < 1) {
         return;
     }
-    UNROLL for (lane = 0; lane < lanes; lane++) {
-        UNROLL for (v = 0; v < vectors; v++) {
+    UNROLL for (int lane = 0; lane < lanes; lane++) {
+        UNROLL for (int v = 0; v < vectors; v++) {
             sum[lane * vectors + v] = NAME(load)(sums + lane * TEXTGEN_BLOCK + v * WIDTH);
         }
     }
     if (lanes == 1) {
-        UNROLL_BY(INPUTS_AT_ONCE) for (i = 0; i < count; i++) {
+        UNROLL_BY(INPUTS_AT_ONCE) for (ptrdiff_t i = 0; i < count; i++) {
             NAME(add_row)(sum, weights + i * block, inputs + i, stride, lanes, vectors);
         }
     } else {
-        UNROLL_BY(2) for (i = 0; i < count; i++) {
+        UNROLL_BY(2) for (ptrdiff_t i = 0; i < count; i++) {
             NAME(add_row)(sum, weights + i * block, inputs + i, stride, lanes, vectors);
         }
     }
-    UNROLL for (lane = 0; lane < lanes; lane++) {
-        UNROLL for (v = 0; v < vectors; v++) {
+    UNROLL for (int lane = 0; lane < lanes; lane++) {
+        UNROLL for (int v = 0; v < vectors; v++) {
             NAME(store)(sums + lane * TEXTGEN_BLOCK + v * WIDTH, sum[lane * vectors + v]);
         }
     }
@@ -56,8 +53,7 @@ TARGET INLINE void NAME(add_vectors)(float *sums, const float *weights, const fl
 #define ADD_BLOCK(name, block, lanes, vectors)                                                                 \
     TARGET NOINLINE void NAME(name)(float *sums, const float *weights, const float *inputs, ptrdiff_t stride,  \
                                     ptrdiff_t count) {                                                         \
-        int v;                                                                                                 \
-        for (v = 0; v < (block) / WIDTH; v += (vectors)) {                                                     \
+        for (int v = 0; v < (block) / WIDTH; v += (vectors)) {                                                 \
             NAME(add_vectors)(sums + v * WIDTH, weights + v * WIDTH, inputs, stride, count, block, lanes,      \
                               vectors);                                                                        \
         }                                                                                                      \
@@ -77,11 +73,11 @@ ADD_BLOCK(add_many_gru_lanes, TEXTGEN_GRU_BLOCK, MANY_LANES, GRU_VECTORS_MANY_LA
     TARGET NOINLINE void NAME(name)(float *sums, const float *weights, const float *inputs, ptrdiff_t count,   \
                                     ptrdiff_t lanes) {                                                         \
         const ptrdiff_t tile = TEXTGEN_LANES(lanes) > MANY_LANES ? TILE : count;                               \
-        ptrdiff_t start, first, at_once;                                                                       \
+        ptrdiff_t at_once;                                                                                     \
         lanes = TEXTGEN_LANES(lanes);                                                                          \
-        for (start = 0; start < count; start += tile) {                                                        \
+        for (ptrdiff_t start = 0; start < count; start += tile) {                                              \
             const ptrdiff_t size = count - start < tile ? count - start : tile;                                \
-            for (first = 0; first < lanes; first += at_once) {                                                 \
+            for (ptrdiff_t first = 0; first < lanes; first += at_once) {                                       \
                 float *to = sums + first * TEXTGEN_BLOCK;                                                      \
                 const float *from = inputs + first * count + start, *weight = weights + start * (block);       \
                 const ptrdiff_t left = lanes - first;                                                          \

@@ -26,30 +26,28 @@ TARGET INLINE vector64 NAME(rounded64)(vector64 product) {
 
 TARGET static void NAME(project)(const double *weights, const double *bias, const float *rows, ptrdiff_t inputs,
                                  ptrdiff_t outputs, ptrdiff_t count, float *products) {
-    ptrdiff_t column, row, i;
-    int v;
-    for (column = 0; column < outputs; column += TILE) {
+    for (ptrdiff_t column = 0; column < outputs; column += TILE) {
         const double *block =
             weights + column / TEXTGEN_BLOCK * inputs * TEXTGEN_BLOCK + column % TEXTGEN_BLOCK;
-        for (row = 0; row < count; row++) {
+        for (ptrdiff_t row = 0; row < count; row++) {
             vector64 sum[SUMS];
             double total[TILE];
             memset(sum, 0, sizeof sum);
-            for (i = 0; i < inputs; i++) {
+            for (ptrdiff_t i = 0; i < inputs; i++) {
                 const double *weight = block + i * TEXTGEN_BLOCK;
                 const vector64 input = (double)rows[row * inputs + i] - (vector64){0};
                 /* One-hot rows are almost all zeros. */
                 if (rows[row * inputs + i] == 0.0f) {
                     continue;
                 }
-                UNROLL for (v = 0; v < SUMS; v++) {
+                UNROLL for (int v = 0; v < SUMS; v++) {
                     vector64 w;
                     memcpy(&w, weight + v * WIDTH64, sizeof w);
                     sum[v] = MULTIPLY_ADD64(w, input, sum[v]);
                 }
             }
             memcpy(total, sum, sizeof total);
-            for (i = 0; i < TILE; i++) {
+            for (ptrdiff_t i = 0; i < TILE; i++) {
                 products[row * outputs + column + i] = (float)(total[i] + bias[column + i]);
             }
         }
