@@ -18,7 +18,7 @@ from time import perf_counter
 import numpy as np
 import torch
 from textgen_runtime.bench.report import Section, times
-from textgen_train.loop.processes import joined_ranks
+from textgen_train.cli._process import joined_ranks
 from textgen_train.loop.ranks import Ranks
 from textgen_train.loop.stateful_trainer import StatefulTrainer
 from textgen_train.presets import PRESETS

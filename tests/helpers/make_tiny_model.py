@@ -21,8 +21,7 @@ from textgen_runtime.model_file.network import (
 )
 from textgen_runtime.text.normalization import Normalization
 from textgen_runtime.text.vocabulary import CharacterTokenizer
-from textgen_train.export.layer_nodes import LayerWeights
-from textgen_train.export.onnx_graph import build_model
+from textgen_train.export.onnx_graph import LayerWeights, build_model
 
 from tests.helpers.paths import TINY
 

@@ -3,15 +3,16 @@
 from collections.abc import Sequence
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 from textgen_runtime.corpora.corpus import Corpus
 from textgen_runtime.text.normalization import Normalization
 from textgen_train.data.dataset import Dataset
 from textgen_train.data.dataset_from_corpus import make_dataset
 from textgen_train.loop.events import Evaluation
+from textgen_train.loop.specification import RunSpecification
+from textgen_train.options import RunOptions
 from textgen_train.report.facts import RunFacts
-
-from tests.helpers.training_runs import RECIPE
 
 VOID = {"meta", "br", "input"}
 # Their end tags may be omitted.
@@ -79,15 +80,10 @@ def dataset_of(text: str, min_count: int = 1) -> Dataset:
     return make_dataset(Corpus.from_text("song", text), Normalization(), 0.1, min_count)
 
 
-def facts_of(dataset: Dataset, folder: Path, corpus: str = "song", command: Sequence[str] = ()) -> RunFacts:
-    """Return the facts of a run with this dataset."""
-    return RunFacts(
-        dataset,
-        corpus=corpus,
-        source=None,
-        folder=folder,
-        command=command,
-        recipe=RECIPE,
-        usual=RECIPE,
-        usual_name="preset small",
-    )
+def facts_of(
+    dataset: Dataset, folder: Path, corpus: str = "song", command: Sequence[str] = (), **changes: Any
+) -> RunFacts:
+    """Return the facts of a run with this dataset, and with these changes of its hyperparameters."""
+    options = RunOptions("-", hyperparameters=changes)
+    text, recipe = Corpus.from_text(corpus, ""), options.choose_recipe()
+    return RunFacts(RunSpecification(options, text, None, dataset, recipe, command=command), folder)

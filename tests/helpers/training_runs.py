@@ -103,7 +103,9 @@ def make_run(
 ) -> tuple[TrainingRun, RecordingDisplay]:
     corpus = Corpus.from_text("song", "do re mi fa sol la si do\n" * 60)
     dataset = make_dataset(corpus, Normalization(), 0.1)
-    specification = RunSpecification(corpus, 0.1, dataset, recipe, seed=5)
+    classic = "classic" if isinstance(recipe, ClassicRecipe) else None
+    options = RunOptions("song", recipe=classic, seed=5, threads=1, no_samples=not samples)
+    specification = RunSpecification(options, corpus, None, dataset, recipe)
     text, size, budget = dataset.training, len(dataset.tokenizer), Budget(epochs=epochs)
     trainer: Trainer
     if isinstance(recipe, ClassicRecipe):
@@ -111,6 +113,4 @@ def make_run(
     else:
         trainer = StatefulTrainer(text, size, recipe, budget, 5, threads=1)
     progress = RecordingDisplay()
-    classic = "classic" if isinstance(recipe, ClassicRecipe) else None
-    options = RunOptions("song", recipe=classic, threads=1, no_samples=not samples)
-    return make_training_run(trainer, specification, options, folder, progress), progress
+    return make_training_run(trainer, specification, folder, progress), progress

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from textgen_train.errors import RecipeError
 from textgen_train.models.cells import CELLS as NETWORKS
-from textgen_train.models.lstm import CharLSTM
+from textgen_train.models.cells import CharLSTM
 from textgen_train.presets import LARGE_VOCABULARY, PRESETS, REGULARIZATION, preset
 from textgen_train.recipe import CELLS, CONV, GRU, Budget, Recipe
 

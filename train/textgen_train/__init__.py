@@ -28,9 +28,7 @@ if TYPE_CHECKING:
     from .loop.held_out_loss import held_out_loss
     from .loop.stateful_trainer import StatefulTrainer
     from .loop.trainer import Trainer
-    from .models.conv import CharConv
-    from .models.gru import CharGRU
-    from .models.lstm import CharLSTM
+    from .models.cells import CharConv, CharGRU, CharLSTM
     from .models.network import CharNetwork
     from .presets import PRESETS, preset
     from .recipe import Budget, ClassicRecipe, Recipe
@@ -39,9 +37,9 @@ if TYPE_CHECKING:
 _LAZY_MODULES = {
     "PRESETS": "presets",
     "Budget": "recipe",
-    "CharConv": "models.conv",
-    "CharGRU": "models.gru",
-    "CharLSTM": "models.lstm",
+    "CharConv": "models.cells",
+    "CharGRU": "models.cells",
+    "CharLSTM": "models.cells",
     "CharNetwork": "models.network",
     "ClassicRecipe": "recipe",
     "ClassicTrainer": "loop.classic_trainer",

@@ -1,4 +1,4 @@
-"""The options of a training run, and those of a single call of ``textgen-train``.
+"""The options of a training run.
 
 Each is declared once. The help and the arguments of the command line, the values in a checkpoint, and the
 options of a resumed run follow from the declarations.
@@ -6,7 +6,6 @@ options of a resumed run follow from the declarations.
 
 import math
 from dataclasses import dataclass, field, fields, replace
-from pathlib import Path
 from typing import Any
 
 from textgen_runtime.corpora.corpus import CORPUS_NAMES
@@ -17,14 +16,9 @@ from textgen_runtime.text.records import RECORD_KINDS, RecordKind
 from textgen_runtime.text.tokenizer import CHARACTER, LEVELS, WORD
 
 from .errors import RecipeError
-from .parameters import Parameters, Range, choice, flag, number, path, text
+from .parameters import Parameters, Range, choice, flag, number, text
 from .presets import PRESETS, SCALE, preset
 from .recipe import CONV, AnyRecipe, Budget, ClassicRecipe, Recipe
-
-DEVICES = ("auto", "cpu", "cuda", "mps")
-
-# More threads than cores gain nothing.
-MAX_THREADS = 256
 
 DEFAULT_MINUTES = 5.0
 # A year.
@@ -42,26 +36,8 @@ VOCABULARY_SIZE = 4096
 HELD_OUT_SHARE = 0.1
 MAX_HELD_OUT_CHARACTERS = 1_000_000
 
-RECIPES = (ClassicRecipe, Recipe)
-
-
-@dataclass(frozen=True)
-class CallOptions(Parameters):
-    """The options that belong to a single call of the command."""
-
-    output: Path | None = path(  # noqa: RUF009 (a field)
-        "output folder (default: CORPUS-model, without the file extension, and with - for spaces)",
-        metavar="PATH",
-        group="output",
-        short="-o",
-    )
-    overwrite: bool = flag("replace the files of an earlier run in the output folder", group="output")
-    resume: Path | None = path(  # noqa: RUF009 (a field)
-        "resume the run in this output folder where it stopped, with its options; pass CORPUS and "
-        "--held-out-file only if the texts have moved or were standard input",
-        metavar="FOLDER",
-        group="resume",
-    )
+# The options that name texts.
+TEXTS = ("corpus", "held_out_file")
 
 
 @dataclass(frozen=True)
@@ -166,14 +142,15 @@ class RunOptions(Parameters):
         "auto",
         "where the network is trained: auto is a GPU with cuda or mps if there is one, else cpu (default: "
         "auto)",
-        DEVICES,
+        ("auto", "cpu", "cuda", "mps"),
         group="hardware",
     )
     threads: int | None = number(
         None,
         "maximum number of threads of a process, for training and evaluation (default: one per available "
         "processor)",
-        Range(1, MAX_THREADS),
+        # More threads than cores gain nothing.
+        Range(1, 256),
         group="hardware",
     )
     preset: str | None = choice(
@@ -251,13 +228,7 @@ class RunOptions(Parameters):
     def usual_recipe(
         self, vocabulary_size: int = 0, training_tokens: int = SCALE, epochs: float | None = None
     ) -> AnyRecipe:
-        """Return the preset or the classic recipe without the changes of the user.
-
-        Args:
-            vocabulary_size: Number of symbols of the corpus; 0 if it is not known.
-            training_tokens: Number of tokens of the training text.
-            epochs: The number of epochs that the run is expected to have; None if it is not known.
-        """
+        """Return the preset or the classic recipe without the changes of the user; see ``preset``."""
         if self.recipe:
             return ClassicRecipe()
         return preset(
@@ -276,10 +247,8 @@ class RunOptions(Parameters):
 
     def depends_on_epochs(self, vocabulary_size: int, training_tokens: int) -> bool:
         """Return whether the recipe for a corpus depends on the number of epochs."""
-        short, long = (
-            self.choose_recipe(vocabulary_size, training_tokens, epochs) for epochs in (0.0, math.inf)
-        )
-        return short != long
+        sizes = vocabulary_size, training_tokens
+        return self.choose_recipe(*sizes, epochs=0.0) != self.choose_recipe(*sizes, epochs=math.inf)
 
     def _check_excluded(self) -> None:
         """Check that at most one option is given of those that exclude each other."""
@@ -326,10 +295,6 @@ class RunOptions(Parameters):
 
 
 def check_standard_input(corpus: str | None, held_out_file: str | None) -> None:
-    """Check that at most one text is standard input.
-
-    Raises:
-        RecipeError: If both are.
-    """
+    """Raise RecipeError if both texts are standard input."""
     if corpus == held_out_file == STANDARD_INPUT:
         raise RecipeError(f"standard input ({STANDARD_INPUT}) can be read only once")

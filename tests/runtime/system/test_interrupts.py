@@ -10,8 +10,7 @@ import threading
 from argparse import Namespace
 from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from textgen_runtime.bench._processes import child_process, python_command
@@ -20,16 +19,13 @@ from textgen_runtime.cli import eval as eval_module
 from textgen_runtime.cli import run as run_module
 from textgen_runtime.generation.batch import Batch, BatchChunk
 from textgen_runtime.system.interrupts import DeferredInterrupts, interrupts_ignored
-from textgen_train.cli._training_run import run_to_end
-from textgen_train.errors import TrainingError
-from textgen_train.options import RunOptions
 
 from tests.helpers.bench_reports import REPORT
 from tests.helpers.commands import Captured, run_here
 from tests.helpers.paths import TINY
 
 if TYPE_CHECKING:
-    from textgen_train.loop.run import TrainingRun
+    pass
 
 
 @pytest.mark.usefixtures("interrupts")
@@ -140,23 +136,11 @@ def test_error_without_an_interrupt_is_raised_unchanged() -> None:
 
 
 @pytest.mark.usefixtures("interrupts")
-def test_training_that_fails_after_an_interrupt_reports_the_saved_model(
-    capsys: Captured, tmp_path: Path
-) -> None:
-    """The command reports the interrupt, and the model file that was saved before the error."""
-
-    class Run:
-        best = SimpleNamespace(held_out_nats=1.25)
-        files = ("model.onnx",)
-        model_error = None
-
-        def run(self, check: Callable[[], None]) -> None:
-            del check
-            signal.raise_signal(signal.SIGINT)
-            raise TrainingError("the loss is no number")
-
-    assert run_to_end(cast("TrainingRun", Run()), tmp_path, RunOptions("book.txt")) == 130
-    assert "model.onnx holds the best model so far (held-out loss 1.2500 nats)" in capsys.readouterr().err
+def test_interrupt_raised_by_check_has_no_cause() -> None:
+    with pytest.raises(KeyboardInterrupt) as caught, DeferredInterrupts() as interrupts:  # noqa: PT012
+        signal.raise_signal(signal.SIGINT)
+        interrupts.check()
+    assert caught.value.__cause__ is None
 
 
 @pytest.mark.usefixtures("interrupts")

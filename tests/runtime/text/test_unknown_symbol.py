@@ -19,7 +19,7 @@ from textgen_runtime.text.tokenizer import SpecialTokens
 from textgen_runtime.text.vocabulary import CharacterTokenizer
 from textgen_train.data.dataset_from_corpus import make_dataset
 from textgen_train.export.exporter import build_checked
-from textgen_train.models.lstm import CharLSTM
+from textgen_train.models.cells import CharLSTM
 
 from tests.helpers.commands import Captured, run_here
 

@@ -119,14 +119,6 @@ def test_the_speeds_of_windows_and_characters_are_told_apart(capsys: Captured) -
         assert out.splitlines()[1].endswith(f"  {name}/s")
 
 
-def test_a_value_with_a_comma_stays_in_one_line(capsys: Captured, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("COLUMNS", "20")
-    make_folder("one", [2.0], model_with({**TRAINING, "recipe": {"units": 8}}))
-    make_folder("two", [2.0], model_with({**TRAINING, "recipe": {"units": 9}}))
-    make_folder("bare", [2.0])
-    assert "  bare  unknown, without a model\n" in compare(capsys, "one", "two", "bare")[1]
-
-
 def test_different_values_fit_a_narrow_terminal(capsys: Captured, monkeypatch: pytest.MonkeyPatch) -> None:
     """Lines end only between two values. Values are below long names."""
     monkeypatch.setenv("COLUMNS", "41")
@@ -258,42 +250,24 @@ def test_metrics_of_other_versions_are_read(capsys: Captured) -> None:
     assert cells(out)["one"][7] == "?"
 
 
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [(None, "has no metrics.jsonl: pass the output folder of a run"), ("", "has no evaluation: wait for")],
-)
 def test_a_folder_without_metrics_does_not_stop_the_others(
-    capsys: Captured, content: str | None, message: str
-) -> None:
-    make_folder("one", [2.0], model_with(TRAINING))
-    Path("empty").mkdir()
-    if content is not None:
-        Path("empty/metrics.jsonl").write_text(content, encoding="utf-8")
-    code, out, err = compare(capsys, "empty", "one")
-    assert (code, err.count("\n"), list(cells(out))) == (1, 1, ["one"])
-    assert message in err
-    assert compare(capsys, "empty", "absent")[:2] == (1, "")
-
-
-def test_a_file_is_no_run(capsys: Captured) -> None:
-    make_folder("one", [2.0], model_with(TRAINING))
-    assert compare(capsys, "one/model.onnx") == (
-        1,
-        "",
-        "textgen-compare: error: one/model.onnx is a file: pass the output folder of a run\n",
-    )
-
-
-def test_a_file_that_is_too_large_for_metrics_is_not_read(
     capsys: Captured, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    folder = make_folder("one", [2.0], model_with(TRAINING))
-    monkeypatch.setattr(compared_run, "MAX_METRICS_BYTES", (folder / "metrics.jsonl").stat().st_size)
-    assert compare(capsys, "one")[0] == 0
-    monkeypatch.setattr(compared_run, "MAX_METRICS_BYTES", 20)
-    code, out, err = compare(capsys, "one")
-    assert (code, out) == (1, "")
-    assert err == "textgen-compare: error: one/metrics.jsonl is too large to be the metrics of a run\n"
+    make_folder("one", [2.0], model_with(TRAINING))
+    for name, content in (("none", None), ("empty", ""), ("large", "x" * 1000)):
+        Path(name).mkdir()
+        if content is not None:
+            Path(name, "metrics.jsonl").write_text(content, encoding="utf-8")
+    monkeypatch.setattr(compared_run, "MAX_METRICS_BYTES", 999)
+    code, out, err = compare(capsys, "none", "empty", "one", "large", "one/model.onnx")
+    assert (code, list(cells(out))) == (1, ["one"])
+    assert err.splitlines() == [
+        "textgen-compare: error: the folder none has no metrics.jsonl: pass the output folder of a run",
+        "textgen-compare: error: empty/metrics.jsonl has no evaluation: wait for the first one",
+        "textgen-compare: error: large/metrics.jsonl is too large to be the metrics of a run",
+        "textgen-compare: error: one/model.onnx is a file: pass the output folder of a run",
+    ]
+    assert compare(capsys, "empty", "absent")[:2] == (1, "")
 
 
 def test_a_run_that_is_going_on_is_marked(capsys: Captured) -> None:

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import re
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -11,19 +12,24 @@ import numpy as np
 import pytest
 import textgen_runtime as textgen
 import torch
+from textgen_runtime.corpora.corpus import Corpus
 from textgen_runtime.model_file.metadata import Metadata
 from textgen_runtime.scoring.surprisals import surprisals
 from textgen_runtime.text.normalization import Normalization
 from textgen_runtime.text.tokenizer import SpecialTokens
 from textgen_runtime.text.vocabulary import CharacterTokenizer
 from textgen_train.cli import _training_run
-from textgen_train.cli._fine_tuning import nearest_preset
+from textgen_train.cli._fine_tuning import nearest_preset, read_parent, with_parent
+from textgen_train.cli._texts import Texts
+from textgen_train.cli.train import print_start
 from textgen_train.export.exporter import build_checked
 from textgen_train.export.model_weights import read_weights
-from textgen_train.models.lstm import CharLSTM
+from textgen_train.models.cells import CharLSTM
+from textgen_train.options import RunOptions
 
 from tests.helpers.commands import Captured
-from tests.helpers.train_command import QUICK, TEXT, run
+from tests.helpers.make_tiny_model import make_model
+from tests.helpers.train_command import TEXT, run
 from tests.helpers.training_runs import InterruptAt, timeless_results
 
 BUDGET = ("--epochs", "4", "--threads", "1", "--no-samples")
@@ -86,29 +92,41 @@ def test_the_model_determines_network_vocabulary_and_normalization(capsys: Captu
     assert (recipe["units"], recipe["layers"], recipe["embedding"], recipe["dropout"]) == (9, 2, 5, 0.2)
 
 
-def test_a_held_out_text_that_the_model_was_trained_on_is_warned_about(capsys: Captured) -> None:
-    """The model held out a part of its corpus."""
-    lines = "".join(f"{word} {i}\n" for i, word in enumerate(TEXT.split()))
-    for name in ("corpus.txt", "copy.txt"):
-        Path(name).write_text(lines, encoding="utf-8")
-    Path("other.txt").write_text(lines[:-1] + "0", encoding="utf-8")
-    first = (*QUICK, "--no-samples")
-    assert run(capsys, "corpus.txt", *first, "--held-out", "0.2", "-o", "part")[0] == 0
-    assert run(capsys, "corpus.txt", *first, "--held-out-file", "other.txt", "-o", "whole")[0] == 0
-    for parent, corpus, options, share in (
-        ("part", "copy.txt", ("--held-out", "0.2"), None),
-        ("part", "copy.txt", ("--held-out", "0.1"), None),
-        ("part", "other.txt", ("--held-out", "0.5"), None),
-        ("part", "copy.txt", ("--held-out", "0.5"), 60),
-        ("part", "other.txt", ("--held-out-file", "corpus.txt"), 80),
-        ("whole", "copy.txt", ("--held-out", "0.1"), 100),
-    ):
-        quick = ("--epochs", "1", "--no-samples", "--overwrite")
-        command = (corpus, "--from", parent, *quick, *options, "-o", "tuned")
-        code, _, err = run(capsys, *command)
-        assert code == 0
-        found = re.search(r"was trained on (\d+)% of the held-out text, so the held-out loss is too low", err)
-        assert (found and int(found[1])) == share
+@pytest.mark.parametrize(
+    ("held_out", "corpus", "options", "share"),
+    [
+        # The model held out a fifth of its corpus.
+        ("the last 20%", TEXT, {"held_out": 0.2}, None),
+        ("the last 20%", TEXT, {"held_out": 0.1}, None),
+        ("the last 20%", TEXT + "si", {"held_out": 0.5}, None),
+        ("the last 20%", TEXT, {"held_out": 0.5}, 60),
+        ("the last 20%", TEXT + "si", {"held_out_file": "book.txt"}, 80),
+        # It held out another text.
+        ({"corpus": "other.txt"}, TEXT, {"held_out": 0.1}, 100),
+    ],
+)
+def test_a_held_out_text_that_the_model_was_trained_on_is_warned_about(
+    capsys: Captured, held_out: object, corpus: str, options: dict[str, Any], share: int | None
+) -> None:
+    split = {"held_out": held_out, "held_out_characters": len(TEXT) // 5}
+    sha256 = hashlib.sha256(TEXT.encode()).hexdigest()
+    parent = read_parent("old")
+    parent = replace(parent, metadata=parent.metadata._replace(training={"sha256": sha256, "split": split}))
+    run_options = with_parent(RunOptions("text.txt", parent="old", extend=True, **options), parent)
+    other = Corpus.from_text("book.txt", TEXT) if "held_out_file" in options else None
+    texts = Texts(Corpus.from_text("text.txt", corpus), other)
+    print_start(texts, texts.read(run_options, None, parent.tokenizer), run_options, parent)
+    err = capsys.readouterr().err
+    found = re.search(r"was trained on (\d+)% of the held-out text, so the held-out loss is too low", err)
+    assert (found and int(found[1])) == share
+
+
+def test_a_list_gets_no_hint_if_a_model_determines_the_records(capsys: Captured) -> None:
+    texts, parent = Texts(Corpus.from_text("text.txt", TEXT * 3), None), read_parent("old")
+    for model, has_hint in ((None, True), (parent, False)):
+        options = RunOptions("text.txt", lowercase=True, unicode="none")
+        print_start(texts, texts.read(options, None, model.tokenizer if model else None), options, model)
+        assert ("hint: the corpus looks like a list" in capsys.readouterr().err) is has_hint
 
 
 def test_the_start_stays_if_no_later_model_is_better(capsys: Captured) -> None:
@@ -128,7 +146,7 @@ def test_the_start_stays_if_no_later_model_is_better(capsys: Captured) -> None:
             np.testing.assert_array_equal(layer[name], array)
 
 
-def test_the_preset_is_the_one_with_the_nearest_network(capsys: Captured) -> None:
+def test_the_preset_is_the_one_with_the_nearest_network() -> None:
     assert [nearest_preset(1, units) for units in (8, 190, 220, 4000)] == [
         "small",
         "small",
@@ -136,10 +154,9 @@ def test_the_preset_is_the_one_with_the_nearest_network(capsys: Captured) -> Non
         "large",
     ]
     assert nearest_preset(2, 160) == "medium"
-    _, _, err = run(capsys, "book.txt", *TUNED, "--preset", "medium")
-    assert "preset medium\n" in err
-    recipe = textgen.load("tuned").training["recipe"]
-    assert (recipe["dropout"], recipe["weight_dropout"]) == (0.1, 0.3)
+    options = with_parent(RunOptions("book.txt", parent="old", preset="medium"), read_parent("old"))
+    assert options.preset == "medium"
+    assert with_parent(RunOptions("book.txt", parent="old"), read_parent("old")).preset == "small"
 
 
 def test_new_symbols_are_listed(capsys: Captured) -> None:
@@ -217,42 +234,28 @@ def test_a_model_that_cannot_be_trained(capsys: Captured, content: bytes | None,
     assert not Path("tuned").exists()
 
 
-@pytest.mark.parametrize(("cell", "title"), [("gru", "GRU"), ("conv", "convolution")])
-def test_models_of_records_and_of_other_cells_are_trained_further(
-    capsys: Captured, cell: str, title: str
-) -> None:
-    small = ("--units", "8", "--layers", "2", "--embedding", "4", "--residual", "--dropout", "0")
-    options = ("--records", "lines", "--cell", cell, *small, *BUDGET)
-    Path("names.txt").write_text("\n".join(f"{a}{b}{a}{b}" for a in "abcdefgh" for b in ("na", "le", "rio")))
-    assert run(capsys, "names.txt", *options, "--held-out", "0.3", "-o", "first")[0] == 0
-    code, _, err = run(capsys, "names.txt", "--from", "first", *BUDGET, "--held-out", "0.3", "-o", "second")
+def test_models_of_records_of_words_and_of_another_cell_are_trained_further(capsys: Captured) -> None:
+    small = ("--units", "8", "--layers", "2", "--embedding", "4", "--residual", "--cell", "gru")
+    options = (*BUDGET, "--held-out", "0.3")
+    names = [f"{a}{b} {a}" for a in "abcdefgh" for b in ("na", "le", "rio")]
+    Path("names.txt").write_text("\n".join(names * 2), encoding="utf-8")
+    first = ("--records", "lines", "--level", "word", *small, *options)
+    assert run(capsys, "names.txt", *first, "-o", "first")[0] == 0
+    code, _, err = run(capsys, "names.txt", "--from", "first", *options, "-o", "second")
     assert code == 0, err
-    assert f"2 x 8 {title} units, residual, " in err
-    first, second = textgen.load("first"), textgen.load("second")
-    assert second.metadata.records == "lines"
-    assert second.engine.network == first.engine.network
-    assert metrics("second")[0]["held_out_nats"] == first.training["held_out_nats"]
+    assert "2 x 8 GRU units, residual, " in err
+    first_model, second_model = textgen.load("first"), textgen.load("second")
+    assert second_model.metadata.records == "lines"
+    assert second_model.tokenizer == first_model.tokenizer
+    assert second_model.engine.network == first_model.engine.network
+    assert metrics("second")[0]["held_out_nats"] == first_model.training["held_out_nats"]
 
 
 def test_options_that_the_network_cannot_have_are_told_before_the_corpus_is_read(capsys: Captured) -> None:
-    small = ("--units", "8", "--embedding", "4")
-    assert run(capsys, "book.txt", "--cell", "conv", *small, *BUDGET, "-o", "first")[0] == 0
-    code, out, err = run(capsys, "none.txt", "--from", "first", "--quantize", *BUDGET)
+    Path("old/model.onnx").write_bytes(make_model(cell="conv").SerializeToString())
+    code, out, err = run(capsys, "none.txt", "--from", "old", "--quantize", *BUDGET)
     assert (code, out, err.count("\n")) == (1, "", 1)
     assert "--quantize is only for the cells lstm and gru, not for conv" in err
-
-
-@pytest.mark.parametrize("level", ["byte", "word"])
-def test_models_of_other_levels_are_trained_further(capsys: Captured, level: str) -> None:
-    small = ("--units", "8", "--embedding", "4")
-    assert run(capsys, "book.txt", "--level", level, *small, *BUDGET, "-o", "first")[0] == 0
-    code, _, err = run(capsys, "new.txt", "--from", "first", "--extend", *BUDGET, "-o", "second")
-    assert code == 0, err
-    first, second = textgen.load("first"), textgen.load("second")
-    known = len(first.tokenizer)
-    assert second.tokenizer.level == level
-    assert second.tokenizer.symbols[:known] == first.tokenizer.symbols
-    assert second.tokenizer.symbols[known:] == (() if level == "byte" else ("x", "\u00e4"))
 
 
 def test_a_file_that_is_not_text_gets_no_hint_at_a_level_that_the_model_lacks(capsys: Captured) -> None:

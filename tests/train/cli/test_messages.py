@@ -1,16 +1,33 @@
-"""The advice at the end of a run."""
+"""The lines that a run prints at its start and at its end."""
 
-import random
+import re
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
-from textgen_train.cli._messages import describe_evaluation_share, describe_overfitting
+from textgen_runtime.corpora.corpus import Corpus, read_corpus
+from textgen_runtime.corpora.sources import RUN_FILES
+from textgen_runtime.model_file.source import MODEL_FILE
+from textgen_runtime.text.normalization import Normalization
+from textgen_runtime.text.records import RecordKind
+from textgen_train.cli._messages import (
+    describe_corpus,
+    describe_dataset,
+    describe_evaluation_share,
+    describe_list,
+    describe_overfitting,
+    describe_result,
+)
+from textgen_train.data.dataset_from_corpus import make_dataset
+from textgen_train.loop.checkpoint import ScheduleState
 from textgen_train.loop.events import Evaluation
 from textgen_train.recipe import Budget
 
-from tests.helpers.commands import Captured
-from tests.helpers.train_command import run
+from tests.helpers.paths import TINY
+
+LIST = "".join(f"name{i}\n" for i in range(500))
 
 BEST = Evaluation(
     step=80,
@@ -41,23 +58,77 @@ def test_a_best_model_shortly_before_the_end_or_a_plateau_is_no_overfitting(
 
 
 def test_evaluations_that_take_more_than_a_fifth_are_mentioned() -> None:
-    assert describe_evaluation_share(12.0, 60.0) == ""
-    assert describe_evaluation_share(12.5, 60.0).startswith("evaluations took 12 s of 1:00: ")
+    schedule = ScheduleState(paused_seconds=12.0, last_seconds=60.0)
+    assert describe_evaluation_share(schedule) == ""
+    schedule.paused_seconds = 12.5
+    assert describe_evaluation_share(schedule).startswith("evaluations took 12 s of 1:00: ")
+
+
+def corpus_of(text: str) -> Corpus:
+    return Corpus.from_text("text", text)
+
+
+def result(tmp_path: Path, budget: Budget, schedule: ScheduleState) -> list[str]:
+    """Return the last lines of a run whose best evaluation is not its last one."""
+    (tmp_path / MODEL_FILE).write_bytes(TINY.read_bytes())
+    evaluator = SimpleNamespace(best=BEST, evaluations=[BEST, LAST])
+    run: Any = SimpleNamespace(
+        evaluator=evaluator,
+        trainer=SimpleNamespace(budget=budget),
+        schedule=SimpleNamespace(state=schedule),
+        files=["model.onnx", "loss.svg"],
+    )
+    return describe_result(tmp_path, run, None).splitlines()
+
+
+def test_the_advice_stands_before_the_next_command(tmp_path: Path) -> None:
+    slow = ScheduleState(paused_seconds=30.0, last_seconds=60.0)
+    for budget, advice in (
+        (Budget(epochs=90), ["the best model is from epoch 20.0"]),
+        (Budget(minutes=6), ["the best model is from 1:21", "evaluations took 30 s"]),
+    ):
+        first, *lines, last = result(tmp_path, budget, slow)
+        assert first == f"held-out loss 1.7500 nats; wrote model.onnx, loss.svg to {tmp_path}"
+        assert [line.startswith(start) for line, start in zip(lines, advice, strict=True)] == [True] * len(
+            lines
+        )
+        assert last.startswith("next: textgen-run ")
+
+
+def test_the_first_line_counts_rare_symbols() -> None:
+    text = corpus_of("ab" * 400 + "xy" + "ab" * 90 + "z" + "ab" * 9)
+    dataset = make_dataset(text, Normalization(), 0.1, 2)
+    assert describe_dataset(text, dataset).endswith(
+        "100 held-out characters, 3 symbols; the unknown symbol replaces 3 rare symbols, 0.22% of the "
+        "training text and 1.00% of the held-out text\n"
+    )
+
+
+def test_the_first_line_counts_the_records_or_the_tokens_of_a_level() -> None:
+    text = corpus_of("".join(f"name {i}\n" for i in range(500)))
+    for options, expected in (
+        ({"records": "lines"}, r"455 training records, 45 held-out records \(3,998 and 392 characters with "),
+        ({"level": "word"}, r"3,951 training characters, 439 held-out characters, [\d,]+ and \d+ tokens, "),
+    ):
+        dataset = make_dataset(text, Normalization(), 0.1, **options)  # type: ignore[arg-type]
+        assert re.match(f"text: {expected}", describe_dataset(text, dataset))
+
+
+def test_the_files_of_a_folder_are_counted_without_those_of_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("a.txt", "song.mid", *RUN_FILES):
+        Path(name).write_text("do re", encoding="utf-8")
+    name = tmp_path.name
+    assert describe_corpus(read_corpus(".")) == f"{name} (1 file read, 1 skipped)"
+    assert describe_corpus(read_corpus(".", any_bytes=True)) == f"{name} (2 files read)"
 
 
 @pytest.mark.parametrize(
-    ("budget", "expected"),
-    [(("--epochs", "8"), "more epochs do not"), (("--minutes", "0.0001"), "evaluations took ")],
+    ("text", "records", "expected"), [(LIST, None, True), (LIST, "lines", False), ("do " * 999, None, False)]
 )
-def test_the_advice_stands_before_the_next_command(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Captured, budget: tuple[str, str], expected: str
-) -> None:
-    """Nothing can be learned from letters at random."""
-    monkeypatch.chdir(tmp_path)
-    letters = "".join(random.Random(1).choices("abcdefgh", k=2000))
-    Path("letters.txt").write_text(letters, encoding="utf-8")
-    network = ("--units", "32", "--batch", "4", "--sequence-length", "16", "--dropout", "0")
-    options = (*network, "--weight-dropout", "0", "--threads", "1", "--no-samples")
-    code, out, _ = run(capsys, "letters.txt", *options, *budget)
-    assert code == 0
-    assert expected in out.splitlines()[-2]
+def test_a_list_without_records_gets_a_hint(text: str, records: RecordKind | None, expected: bool) -> None:
+    dataset = make_dataset(corpus_of(text), Normalization(), records=records)
+    hint = "hint: the corpus looks like a list; with --records lines, each line is a text of its own\n"
+    assert describe_list(dataset) == hint * expected

@@ -1,19 +1,22 @@
 """The description of a run in its checkpoint: it is read as it was written, and each change is told."""
 
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import pytest
 from textgen_runtime.corpora.corpus import Corpus
 from textgen_runtime.text.normalization import Normalization
+from textgen_runtime.text.vocabulary import CharacterTokenizer
 from textgen_train.cli._arguments import parse
 from textgen_train.cli._stored_run import StoredRun, describe_run
+from textgen_train.cli._texts import Texts
 from textgen_train.data.dataset_from_corpus import make_dataset
-from textgen_train.errors import TrainingError
+from textgen_train.errors import CorpusError, TrainingError
 from textgen_train.loop.specification import RunSpecification
 from textgen_train.options import RunOptions
 from textgen_train.parameters import from_plain, to_plain
-from textgen_train.recipe import Budget, Recipe
+from textgen_train.recipe import Recipe
 
 from tests.helpers.train_command import TEXT
 
@@ -25,9 +28,9 @@ def description() -> dict[str, Any]:
     corpus = Corpus.from_text("book.txt", TEXT)
     dataset = make_dataset(corpus, Normalization())
     parent = {"sha256": "ab", "corpus": None}
-    specification = RunSpecification(corpus, 0.1, dataset, Recipe(), 0, parent=parent)
     words = ["textgen-train", "book.txt"]
-    return asdict(describe_run(options, words, specification, Budget(epochs=2), 1, expected_epochs=2))
+    specification = RunSpecification(options, corpus, None, dataset, Recipe(), 2, words, parent=parent)
+    return asdict(describe_run(specification, 1))
 
 
 def assert_refused(description: dict[str, Any], reason: str) -> None:
@@ -44,12 +47,7 @@ def assert_refused(description: dict[str, Any], reason: str) -> None:
     [
         ("epochs", "many", "'options.epochs' has an invalid value"),
         ("device", "abacus", "--device must be one of auto, cpu, cuda, mps, not 'abacus'"),
-        ("lowercase", "no", "'options.lowercase' has an invalid value"),
-        ("threads", 0, "--threads must be an integer from 1 to 256, not 0"),
-        ("corpus", None, "'options.corpus' has an invalid value"),
-        ("seed", [1], "'options.seed' has an invalid value"),
         ("hyperparameters", {"window": 40}, "--window is not an option of the default recipe"),
-        ("resume", "out", "'options.resume' is unknown"),
         ("held_out_file", "book.txt", "'texts' does not fit the options"),
     ],
 )
@@ -67,9 +65,6 @@ def test_an_option_with_an_invalid_value_is_named(
         ("recipe", "name", "quantum", "'quantum'"),
         ("recipe", "units", 0, "--units must be an integer from 1 to 16384, not 0"),
         ("parent", "metadata", {}, "not a text generator"),
-        ("parent", "origin", [], "'parent.origin' has an invalid value"),
-        ("texts", "corpus", None, "'texts.corpus' has an invalid value"),
-        ("environment", "torch", 2, "'environment.torch' has an invalid value"),
     ],
 )
 def test_a_part_of_another_version_is_named(
@@ -91,3 +86,48 @@ def test_a_part_of_another_version_is_named(
 def test_options_are_read_as_they_were_written(words: list[str]) -> None:
     options = parse(words).run
     assert from_plain(RunOptions, to_plain(options)) == options
+
+
+def test_a_run_reads_its_texts_in_any_folder_and_those_that_have_moved(description: dict[str, Any]) -> None:
+    stored = StoredRun.from_dict(description)
+    assert stored.read_options({}, 1).corpus == str(Path("book.txt").absolute())
+    assert stored.read_options({"corpus": "novel.txt"}, 1).corpus == "novel.txt"
+    with pytest.raises(TrainingError, match="no separate held-out text: resume it without --held-out-file"):
+        stored.read_options({"held_out_file": "other.txt"}, 1)
+
+
+def test_standard_input_is_passed_again(description: dict[str, Any]) -> None:
+    description["options"]["corpus"] = "-"
+    stored = StoredRun.from_dict(description)
+    with pytest.raises(TrainingError, match="standard input: pass it again, with - --resume FOLDER"):
+        stored.read_options({}, 1)
+    assert stored.read_options({"corpus": "-"}, 1).corpus == "-"
+
+
+def test_the_processes_have_the_threads_of_the_run_together(description: dict[str, Any]) -> None:
+    description["threads"] = 4
+    assert [StoredRun.from_dict(description).read_options({}, size).threads for size in (1, 2, 8)] == [
+        4,
+        2,
+        1,
+    ]
+
+
+def test_another_text_and_another_vocabulary_are_told(description: dict[str, Any]) -> None:
+    stored = StoredRun.from_dict(description)
+    copy, other = Corpus.from_text("copy.txt", TEXT), Corpus.from_text("other.txt", TEXT[1:])
+    stored.check_texts(Texts(copy, None))
+    assert copy.name == "book.txt"
+    message = "other.txt is not the text of the run, or has changed: its SHA-256 is .*; if the text has moved"
+    with pytest.raises(CorpusError, match=message):
+        stored.check_texts(Texts(other, None))
+    stored.check_vocabulary(make_dataset(copy, Normalization()).tokenizer)
+    with pytest.raises(TrainingError, match="the text has another vocabulary than when the run began"):
+        stored.check_vocabulary(CharacterTokenizer("ab"))
+
+
+def test_another_environment_is_described(description: dict[str, Any]) -> None:
+    assert StoredRun.from_dict(description).environment_changes() == []
+    description["environment"] |= {"torch": "9.9"}
+    (change,) = StoredRun.from_dict(description).environment_changes()
+    assert change.startswith("torch '9.9' became '")

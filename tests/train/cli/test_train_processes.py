@@ -141,6 +141,7 @@ def test_a_device_that_is_not_there_is_one_line(
     assert list(Path().iterdir()) == [Path("book.txt")]
 
 
+@pytest.mark.tier("push")
 def test_torchrun_interrupts_the_run_and_the_model_is_kept(tmp_path: Path) -> None:
     """Both processes receive the signal."""
     (tmp_path / "book.txt").write_text(TEXT, encoding="utf-8")

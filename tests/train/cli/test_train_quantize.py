@@ -3,13 +3,12 @@
 import errno
 import json
 import os
-import re
 from pathlib import Path
 
 import pytest
 import textgen_runtime as textgen
 from textgen_runtime.cli.eval import main as evaluate
-from textgen_train.loop import quantized_file
+from textgen_train.report import files
 
 from tests.helpers.commands import Captured, run_here
 from tests.helpers.train_command import QUICK, TEXT, run
@@ -18,21 +17,13 @@ OPTIONS = (*QUICK, "--no-samples", "--threads", "1", "-o", "out", "--quantize")
 MODEL, SMALL = Path("out/model.onnx"), Path("out/model.int8.onnx")
 
 
-@pytest.fixture(autouse=True)
-def _texts(book: Path) -> None:
-    """Write two texts."""
-    (book.parent / "other.txt").write_text(TEXT[:200], encoding="utf-8")
+pytestmark = pytest.mark.usefixtures("book")
 
 
 def quantization_of(path: Path) -> textgen.Quantization:
     quantization = textgen.load(path).metadata.quantization
     assert quantization is not None
     return quantization
-
-
-def held_out_loss_of_model() -> float:
-    loss: float = textgen.load(MODEL).training["held_out_nats"]
-    return loss
 
 
 def test_the_8_bit_model_is_scored_on_the_held_out_text(capsys: Captured) -> None:
@@ -54,42 +45,16 @@ def test_the_8_bit_model_is_scored_on_the_held_out_text(capsys: Captured) -> Non
     assert f"<dt>with 8-bit weights</dt><dd>{quantization.loss:.4f} nats per character</dd>" in page
 
 
-def test_a_separate_held_out_text_is_named_and_a_larger_loss_is_a_warning(
-    capsys: Captured, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(quantized_file, "held_out_loss", lambda *_: held_out_loss_of_model() + 0.005)
-    code, _, err = run(capsys, "book.txt", *OPTIONS, "--held-out-file", "other.txt")
-    assert code == 0
-    assert "textgen-train: warning: 8 bits increase the loss by 0.0050 nats per character" in err
-    assert quantization_of(SMALL).text == {"name": "other.txt", "last": 1.0, "characters": 199}
-
-
-def test_a_much_larger_loss_is_a_warning_and_the_model_stays(
-    capsys: Captured, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(quantized_file, "held_out_loss", lambda *_: held_out_loss_of_model() + 0.5)
-    code, out, err = run(capsys, "book.txt", *OPTIONS)
-    assert code == 0
-    assert re.search(
-        "textgen-train: warning: the 8-bit model was not written: its loss is 0.5000 nats .*; "
-        "model.onnx is not affected\n",
-        err,
-    )
-    assert "; wrote model.onnx, metrics.jsonl," in out.splitlines()[-2]
-    assert MODEL.exists()
-    assert not SMALL.exists()
-    assert "8-bit" not in Path("out/report.html").read_text(encoding="utf-8")
-
-
 def test_a_run_whose_8_bit_model_cannot_be_written_is_resumed(
     capsys: Captured, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(path: Path, data: bytes) -> None:
-        del path, data
-        raise textgen.OutputError(f"cannot write {SMALL}: {os.strerror(errno.ENOSPC)}")
+    def full(path: Path, content: bytes) -> None:
+        if path.name == SMALL.name:
+            raise textgen.OutputError(f"cannot write {SMALL}: {os.strerror(errno.ENOSPC)}")
+        path.write_bytes(content)
 
     with monkeypatch.context() as patch:
-        patch.setattr(quantized_file, "replace_file", full)
+        patch.setattr(files, "replace_file", full)
         code, _, err = run(capsys, "book.txt", *OPTIONS)
     assert code == 1
     assert err.splitlines()[-1].startswith(

@@ -1,12 +1,10 @@
 """``textgen-train --records``: lists of names, poems and tunes."""
 
-import json
 import shlex
 from pathlib import Path
 
 import pytest
 import textgen_runtime as textgen
-from textgen_runtime.cli.eval import main as evaluate
 from textgen_runtime.cli.run import main as generate
 
 from tests.helpers.commands import Captured, run_here
@@ -58,34 +56,3 @@ def test_the_next_command_generates_new_records(capsys: Captured) -> None:
     # A resumed run knows the corpus as an absolute path.
     _, out, _ = run(capsys, "--resume", "my-names-model")
     assert out.endswith(f"--novel {shlex.quote(str(Path('my names.txt').absolute()))}\n")
-
-
-@pytest.mark.usefixtures("folder")
-@pytest.mark.parametrize("level", ["character", "byte"])
-def test_the_end_of_a_file_ends_a_record(capsys: Captured, level: str) -> None:
-    """In training, and in the commands that read a corpus for a model."""
-    Path("poems").mkdir()
-    for index, name in enumerate(NAMES):
-        Path(f"poems/{index:03}.txt").write_text(f"{name}\n{name[::-1]}")
-    options = ("--records", "blank", "--level", level, "--held-out", "0.2")
-    assert run(capsys, "poems", *QUICK, *options)[0] == 0
-    split = textgen.load("poems-model").training["split"]
-    assert split["training_records"] + split["held_out_records"] == len(NAMES)
-    code, out, _ = run_here(evaluate, capsys, "poems-model", "poems", "--json")
-    score = json.loads(out)["texts"][0]
-    assert (code, score["records"]) == (0, len(NAMES))
-
-
-@pytest.mark.usefixtures("folder")
-def test_a_list_without_records_gets_a_hint(capsys: Captured) -> None:
-    hint = "hint: the corpus looks like a list; with --records lines, each line is a text of its own\n"
-    for corpus, options, expected in (
-        ("names", (), True),
-        ("poems", (), False),
-        ("names", ("--from", "names-model", "-o", "second"), False),
-        ("names", ("--records", "lines", "--overwrite"), False),
-    ):
-        quick = QUICK if "--from" not in options else ("--epochs", "1")
-        code, _, err = run(capsys, f"{corpus}.txt", *quick, "--no-samples", *options)
-        assert code == 0
-        assert (hint in err) is expected

@@ -15,8 +15,7 @@ from textgen_runtime.text.word_tokenizer import WordTokenizer
 from textgen_train.data import vocabularies
 from textgen_train.data.dataset import EXCERPT_LENGTH
 from textgen_train.data.dataset_from_corpus import make_dataset
-from textgen_train.data.encoders import WordEncoder
-from textgen_train.data.parts import Block
+from textgen_train.data.parts import Block, WordEncoder
 from textgen_train.data.tokens import count_characters, count_characters_after, text_of
 from textgen_train.data.vocabularies import count_pieces, frequent_pieces
 

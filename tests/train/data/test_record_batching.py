@@ -11,7 +11,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from textgen_runtime.text.tokenizer import SpecialTokens
 from textgen_train.data import batches as module
-from textgen_train.data.batches import PADDING, Batch, RecordBatches, TextBatches
+from textgen_train.data.batches import PADDING, Batch, RecordBatches
 from textgen_train.data.tokens import Tokens
 
 BEGIN, END = 7, 8
@@ -119,14 +119,6 @@ def test_a_long_record_is_cut_into_sequences() -> None:
     epoch = list(batches.epoch(random.Random(0)))
     assert len(epoch) == batches.updates_per_epoch == 157 + 1
     assert sum(batch.is_start for batch in epoch) == 2
-
-
-def test_a_text_has_its_first_batch_as_the_only_start() -> None:
-    batches = TextBatches(np.arange(100) % 5, 4, 6)
-    epoch = list(batches.epoch(random.Random(0)))
-    assert len(epoch) == batches.updates_per_epoch
-    assert [batch.is_start for batch in epoch] == [True, *[False] * (len(epoch) - 1)]
-    assert [batch.is_start for batch in batches.epoch(random.Random(0), 2)] == [False] * (len(epoch) - 2)
 
 
 def test_records_need_begin_and_end() -> None:

@@ -168,3 +168,12 @@ def test_a_list_is_recognized() -> None:
     assert not looks_like_records("\n\n".join(NAMES))
     assert not looks_like_records("\n".join(name * 20 for name in NAMES))
     assert not looks_like_records("A text without line ends. " * 500)
+
+
+@pytest.mark.parametrize("level", ["character", "byte"])
+def test_the_end_of_a_file_ends_a_record(tmp_path: Path, level: str) -> None:
+    for index, name in enumerate(NAMES):
+        (tmp_path / f"{index:03}.txt").write_text(f"{name}\n{name[::-1]}")
+    corpus = read_corpus(str(tmp_path), any_bytes=level == "byte", records="blank")
+    dataset = make_dataset(corpus, Normalization(), 0.2, level=level, records="blank")
+    assert sum(dataset.record_counts) == len(NAMES)

@@ -14,8 +14,7 @@ from textgen_train.export.layer_weights import load_weights
 from textgen_train.export.model_weights import add_symbols, read_weights
 from textgen_train.export.quantized_graph import quantize_rows
 from textgen_train.export.quantizer import quantize_model
-from textgen_train.models.cells import CELLS
-from textgen_train.models.lstm import CharLSTM
+from textgen_train.models.cells import CELLS, CharLSTM
 
 METADATA = Metadata(CharacterTokenizer("\n abcdefg"))
 

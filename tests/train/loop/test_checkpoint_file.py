@@ -9,7 +9,7 @@ import torch
 from textgen_train.errors import TrainingError
 from textgen_train.loop import checkpoint_file
 from textgen_train.loop.checkpoint import TrainingState
-from textgen_train.loop.checkpoint_file import encode_checkpoint, read_checkpoint, write_checkpoint
+from textgen_train.loop.checkpoint_file import read_checkpoint, write_checkpoint
 from textgen_train.recipe import AnyRecipe, ClassicRecipe
 
 from tests.helpers.paths import TINY
@@ -34,7 +34,9 @@ def states(folder: Path, recipe: AnyRecipe) -> list[TrainingState]:
 @pytest.fixture
 def file(tmp_path: Path) -> bytes:
     """The content of a checkpoint file."""
-    return encode_checkpoint(DESCRIPTION, states(tmp_path, RECIPE)[0], complete=False)
+    path = tmp_path / "checkpoint"
+    write_checkpoint(path, DESCRIPTION, states(tmp_path, RECIPE)[0], complete=False)
+    return path.read_bytes()
 
 
 @pytest.mark.parametrize("recipe", [RECIPE, ClassicRecipe(units=8, window=12, batch=64)])
@@ -98,11 +100,10 @@ def test_files_of_other_programs_are_refused(tmp_path: Path, content: bytes) -> 
 def test_a_newer_format_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     state = states(tmp_path, RECIPE)[0]
     monkeypatch.setattr(checkpoint_file, "FORMAT", 2)
-    newer = encode_checkpoint(DESCRIPTION, state, complete=False)
+    path = tmp_path / "checkpoint"
+    write_checkpoint(path, DESCRIPTION, state, complete=False)
     monkeypatch.undo()
-    assert_refused(
-        tmp_path / "checkpoint", newer, "format 2, but this version supports formats up to 1: upgrade"
-    )
+    assert_refused(path, path.read_bytes(), "format 2, but this version supports formats up to 1: upgrade")
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from textgen_train.errors import TrainingError
 from textgen_train.loop import checkpoint_file
 from textgen_train.loop.checkpoint_file import CheckpointWriter, read_checkpoint, write_checkpoint
 from textgen_train.loop.run import TrainingRun
+from textgen_train.options import RunOptions
 
 from tests.helpers.training_runs import make_run
 
@@ -36,10 +37,10 @@ class Recorder:
         self.seconds = 0.0
         self.failing = False
         self.written: list[tuple[int, bool, float]] = []
-        update_weights = self.run._trainer._update_weights
+        update_weights = self.run.trainer._update_weights
 
         def slow_write(path: Path, *arguments: object, complete: bool) -> None:
-            self.written.append((self.run._trainer.state().step, complete, self.now))
+            self.written.append((self.run.trainer.state().step, complete, self.now))
             self.now += self.seconds
             if self.failing:
                 raise OutputError("the disk is full")
@@ -51,7 +52,7 @@ class Recorder:
 
         monkeypatch.setattr(checkpoint_file, "perf_counter", lambda: self.now)
         monkeypatch.setattr(checkpoint_file, "write_checkpoint", slow_write)
-        monkeypatch.setattr(self.run._trainer, "_update_weights", slow_update)
+        monkeypatch.setattr(self.run.trainer, "_update_weights", slow_update)
 
     @property
     def steps(self) -> list[int]:
@@ -83,7 +84,7 @@ def test_a_failure_is_warned_about_once_and_tried_again(recorder: Recorder, tmp_
     recorder.failing = True
 
     def check_interrupt() -> None:
-        if recorder.run._trainer.state().step == 50:
+        if recorder.run.trainer.state().step == 50:
             assert len(recorder.written) > 5
             assert not (tmp_path / "checkpoint.safetensors").exists()
             recorder.failing = False
@@ -102,12 +103,12 @@ def test_a_resumed_run_that_cannot_write_a_checkpoint_still_has_one(
     resumed.failing = True
     interrupt_at(resumed.run, 10)
     assert "checkpoint.safetensors" not in resumed.run.files
-    assert describe_early_end(tmp_path, resumed.run).endswith(f"--resume {tmp_path}")
+    assert describe_early_end(tmp_path, resumed.run, RunOptions("song")).endswith(f"--resume {tmp_path}")
 
 
 def interrupt_at(run: TrainingRun, step: int) -> None:
     def check_interrupt() -> None:
-        if run._trainer.state().step == step:
+        if run.trainer.state().step == step:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
@@ -123,7 +124,7 @@ def test_an_interrupt_writes_the_state_before_its_evaluation(
     assert not checkpoint.complete
     assert checkpoint.state().trainer.step == step
     assert len(checkpoint.state().evaluations) == step // 21
-    assert len(recorder.run._evaluator.evaluations) == 1
+    assert len(recorder.run.evaluator.evaluations) == 1
 
 
 def test_an_interrupt_before_the_start_writes_nothing(recorder: Recorder) -> None:
@@ -146,16 +147,16 @@ def test_a_model_that_cannot_be_written_leaves_the_checkpoint_before_its_evaluat
     resumed.restore(checkpoint.state())
     resumed.run()
     assert resumed.is_complete
-    assert resumed.best is not None
-    assert resumed.best.step == UPDATES
+    assert resumed.evaluator.best is not None
+    assert resumed.evaluator.best.step == UPDATES
 
 
 def test_a_loss_that_is_no_number_keeps_the_last_checkpoint(
     recorder: Recorder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    update = recorder.run._trainer._update_weights
+    update = recorder.run.trainer._update_weights
     monkeypatch.setattr(
-        recorder.run._trainer,
+        recorder.run.trainer,
         "_update_weights",
         lambda *arguments: math.nan if recorder.now > 1025 else update(*arguments),
     )

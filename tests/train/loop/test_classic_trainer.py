@@ -59,7 +59,7 @@ def test_each_epoch_has_every_window_once_in_a_new_order() -> None:
     expected = [(*text[i : i + 12], text[i + 12]) for i in range(0, 100 - 12, 3)]
 
     def epoch() -> list[tuple[int, ...]]:
-        batches = list(trainer._batches())
+        batches = list(trainer._batches.epoch(trainer._order_rng))
         assert [batch.count for batch in batches] == [16, 14]
         return [
             (*window, target)
@@ -73,14 +73,6 @@ def test_each_epoch_has_every_window_once_in_a_new_order() -> None:
     assert expected not in (first, second)
 
 
-def test_one_hot_arrays_are_only_as_large_as_a_batch() -> None:
-    trainer = ClassicTrainer(song(5000), 4, SMALL, Budget(epochs=1), seed=0, threads=1)
-    shapes: list[torch.Size] = []
-    trainer.model.embedding.register_forward_hook(lambda _, __, output: shapes.append(output.shape))
-    list(trainer.updates())
-    assert max(shape.numel() for shape in shapes) == 12 * 16 * 4
-
-
 def test_an_update_is_a_step_of_rmsprop_on_the_mean_loss(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -90,7 +82,7 @@ def test_an_update_is_a_step_of_rmsprop_on_the_mean_loss(
     lstm, output = nn.LSTM(4, 16), nn.Linear(16, 4)
     for clone, model in ((lstm, trainer.model.layers[0]), (output, trainer.model.output)):
         clone.load_state_dict(dict(model.named_parameters()))
-    batch = next(trainer._batches())
+    batch = next(iter(trainer._batches.epoch(trainer._order_rng)))
     hidden, _ = lstm(nn.functional.one_hot(batch.inputs, 4).float())
     loss = nn.functional.cross_entropy(output(hidden[-1]), batch.targets)
     loss.backward()  # type: ignore[no-untyped-call]

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 import torch
+from textgen_train.cli._process import joined_ranks
 from textgen_train.errors import LostProcessError, TrainingError
 from textgen_train.loop import distributed
 from textgen_train.loop.classic_trainer import ClassicTrainer
-from textgen_train.loop.processes import joined_ranks
 from textgen_train.loop.ranks import DismissedError, Ranks
 from textgen_train.loop.stateful_trainer import StatefulTrainer
 from textgen_train.loop.trainer import Trainer

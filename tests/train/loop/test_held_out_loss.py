@@ -14,7 +14,7 @@ from textgen_train.data.dataset import Dataset
 from textgen_train.export.exporter import build_checked
 from textgen_train.loop import held_out_loss as losses
 from textgen_train.loop.held_out_loss import held_out_loss, training_loss
-from textgen_train.models.lstm import CharLSTM
+from textgen_train.models.cells import CharLSTM
 from textgen_train.models.network import CharNetwork
 from torch import nn
 

@@ -11,7 +11,13 @@ from textgen_runtime import OutputError
 from textgen_runtime.corpora.sources import CHECKPOINT_FILE, RUN_FILES
 from textgen_runtime.system.files import TEMPORARY_PREFIX, TEMPORARY_SUFFIX
 from textgen_train.errors import TrainingError
-from textgen_train.loop.output_folder import LOCK_FILE, locked_folder, prepared_folder, remove_replaced
+from textgen_train.loop.output_folder import (
+    LOCK_FILE,
+    check_overwrites,
+    locked_folder,
+    prepared_folder,
+    remove_replaced,
+)
 
 
 def test_a_second_run_is_rejected_until_the_first_one_ends(tmp_path: Path) -> None:
@@ -33,24 +39,14 @@ def test_temporary_files_of_killed_runs_are_removed(tmp_path: Path) -> None:
         assert os.listdir(tmp_path) == [LOCK_FILE]
 
 
-def assert_rejected(folder: Path, *, has_checkpoint: bool = False) -> None:
-    resume = ", resume its run with resume" * has_checkpoint
-    with (
-        pytest.raises(
-            OutputError, match=f"exists: choose another folder with output{resume}, or pass overwrite"
-        ),
-        prepared_folder(folder, [], overwrite=False),
-    ):
-        pass
-
-
 @pytest.mark.parametrize("name", RUN_FILES)
-def test_a_folder_with_a_file_of_another_run_is_rejected_and_stays_as_it_is(
-    tmp_path: Path, name: str
-) -> None:
+def test_a_file_of_another_run_is_replaced_only_with_permission(tmp_path: Path, name: str) -> None:
     (tmp_path / name).touch()
-    assert_rejected(tmp_path, has_checkpoint=name == CHECKPOINT_FILE)
-    assert os.listdir(tmp_path) == [name]
+    resume = ", resume its run with resume" * (name == CHECKPOINT_FILE)
+    message = f"{name} exists: choose another folder with output{resume}, or pass overwrite"
+    with pytest.raises(OutputError, match=message):
+        check_overwrites(tmp_path, [], overwrite=False)
+    check_overwrites(tmp_path, [], overwrite=True)
 
 
 def assert_fails(folder: Path, *written: str) -> None:
@@ -139,6 +135,8 @@ def test_files_written_by_another_run_before_the_lock_are_not_overwritten(
         return acquire(lock, **options)
 
     monkeypatch.setattr(FileLock, "acquire", acquire_late)
-    assert_rejected(tmp_path)
-    with prepared_folder(tmp_path, [], overwrite=True):
+    with (
+        pytest.raises(OutputError, match=r"metrics\.jsonl exists"),
+        prepared_folder(tmp_path, [], overwrite=False),
+    ):
         pass

@@ -34,7 +34,7 @@ TEN_RECORDS = RECORDS[: np.flatnonzero(SPECIAL.end == RECORDS)[9] + 1]
 
 
 def make_record_trainer(threads: int, seed: int = 0) -> Trainer:
-    return make_trainer(RECIPE, threads, seed, Budget(epochs=2), TEN_RECORDS, special=SPECIAL)
+    return make_trainer(RECIPE, threads, seed, Budget(epochs=1), TEN_RECORDS, special=SPECIAL)
 
 
 @pytest.mark.parametrize("threads", [1, 3])
@@ -47,7 +47,7 @@ def test_the_loss_is_that_of_each_record_from_the_initial_state(
     text = np.concatenate([RECORDS, np.resize(np.arange(4), 50), [SPECIAL.end]])
     trainer = StatefulTrainer(text, 6, STILL, Budget(epochs=2), 0, special=SPECIAL, threads=threads)
     assert len(trainer.replicas) == threads
-    batches = list(trainer._text_batches.epoch(trainer._order_rng))
+    batches = list(trainer._batches.epoch(trainer._order_rng))
     assert {batch.inputs.shape[1] for batch in batches} > {1}
     assert {batch.is_start for batch in batches} == {True, False}
     updates = list(trainer.updates())
@@ -64,7 +64,7 @@ def test_padding_has_no_effect_on_the_gradient(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(torch.cpu, "get_capabilities", dict)
     text = np.array([0, 1, 2, SPECIAL.end, 3, 2, 1, 0, 3, SPECIAL.end])
     trainer = StatefulTrainer(text, 6, STILL, Budget(epochs=1), 0, special=SPECIAL, threads=1)
-    (batch,) = trainer._text_batches.epoch(trainer._order_rng)
+    (batch,) = trainer._batches.epoch(trainer._order_rng)
     gradients = []
     for padding in (0, 3):
         filled = torch.where(batch.targets < 0, padding, batch.inputs)
@@ -84,7 +84,7 @@ def test_all_tokens_of_an_epoch_have_the_same_weight(monkeypatch: pytest.MonkeyP
     for weight in output.parameters():
         nn.init.zeros_(weight)
     total = torch.zeros(6)
-    batches = list(trainer._text_batches.epoch(trainer._order_rng))
+    batches = list(trainer._batches.epoch(trainer._order_rng))
     for batch in batches:
         trainer._update_weights(batch, 0.0)
         assert output.bias.grad is not None
@@ -104,7 +104,7 @@ def test_a_run_stopped_after_any_update_ends_with_the_same_weights(monkeypatch: 
 def test_the_state_of_a_text_does_not_fit_records() -> None:
     trainer = make_record_trainer(1)
     state = trainer.state()
-    lanes = trainer._text_batches.max_lanes  # type: ignore[attr-defined]
+    lanes = trainer._batches.max_lanes
     too_many = {name: torch.zeros(2, lanes + 1, 12) for name in state.carried_state}
     for carried in (too_many, {}):
         with pytest.raises(TrainingError, match="the training state has another number of lanes"):

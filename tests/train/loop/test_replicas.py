@@ -9,7 +9,7 @@ import pytest
 import torch
 from textgen_train.loop.replicas import Replicas, single_threaded_operations
 from textgen_train.loop.stateful_trainer import StatefulTrainer
-from textgen_train.models.lstm import CharLSTM
+from textgen_train.models.cells import CharLSTM
 from textgen_train.models.network import CharNetwork
 from textgen_train.recipe import Budget, Recipe
 from torch import Tensor, nn

@@ -10,7 +10,7 @@ from textgen_runtime.corpora.corpus import Corpus
 from textgen_runtime.text.normalization import Normalization
 from textgen_train.cli._training_run import make_training_run
 from textgen_train.data.dataset_from_corpus import make_dataset
-from textgen_train.loop import eval_schedule, evaluator
+from textgen_train.loop import eval_schedule, evaluator, samples
 from textgen_train.loop import run as run_module
 from textgen_train.loop.checkpoint import TrainingState
 from textgen_train.loop.events import EvaluationHistory, Status, Watcher
@@ -28,7 +28,8 @@ MODEL, METRICS, SAMPLES = "model.onnx", "metrics.jsonl", "samples.txt"
 
 @pytest.fixture(autouse=True)
 def _frequent_evaluations(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Evaluate in the first epoch and after each epoch."""
+    """Evaluate in the first epoch and after each epoch, with short samples."""
+    monkeypatch.setattr(samples, "SAMPLE_LENGTH", 20)
     monkeypatch.setattr(eval_schedule, "MIN_UPDATES_BETWEEN", 1)
     monkeypatch.setattr(eval_schedule, "TRAINING_COST_RATIO", 1e9)
     monkeypatch.setattr(eval_schedule, "FIRST_EVALUATION_FRACTION", 0.15)
@@ -42,8 +43,9 @@ def make_run(
     dataset = make_dataset(corpus, Normalization(), 0.1)
     trainer = make_trainer(RECIPE, 2, 5, budget, dataset.training)
     progress = RecordingDisplay()
-    specification = RunSpecification(corpus, 0.1, dataset, RECIPE, 5, name)
-    run = make_training_run(trainer, specification, RunOptions("song", threads=1), folder, progress)
+    options = RunOptions("song", seed=5, threads=1)
+    specification = RunSpecification(options, corpus, None, dataset, RECIPE, run=name)
+    run = make_training_run(trainer, specification, folder, progress)
     return run, trainer, progress
 
 
@@ -57,7 +59,7 @@ class States(Watcher):
 
     def _keep(self, event: str) -> None:
         self.kept.append((event, self._run.state()))
-        if self._run.best:
+        if self._run.evaluator.best:
             shutil.copy(self._folder / MODEL, self._folder / f"{len(self.kept) - 1}.onnx")
 
     def on_update(self, status: Status) -> None:
@@ -82,11 +84,11 @@ class States(Watcher):
 
 def results(run: TrainingRun, trainer: Trainer, folder: Path) -> dict[str, Any]:
     """Return all results of a run except durations."""
-    assert run.best is not None
+    assert run.evaluator.best is not None
     return {
         **timeless_results(folder),
         "weights": weights_of(trainer),
-        "best": run.best.step,
+        "best": run.evaluator.best.step,
         "files": run.files,
     }
 
@@ -114,9 +116,9 @@ def test_a_repeated_model_that_is_in_the_file_need_not_be_written(
     run, _, _ = make_run(first)
     states = watched_states(run, first)
     run.run()
-    assert run.best is not None
+    assert run.evaluator.best is not None
     state = next(state for event, state in reversed(states.kept) if event == "evaluation start")
-    assert state.trainer.step == run.best.step
+    assert state.trainer.step == run.evaluator.best.step
 
     def fail(path: Path, _: bytes) -> None:
         raise textgen.OutputError(f"cannot write {path}: No space left on device")
@@ -127,7 +129,7 @@ def test_a_repeated_model_that_is_in_the_file_need_not_be_written(
     resumed.restore(state)
     resumed.run()
     assert resumed.is_complete
-    assert resumed.best == run.best
+    assert resumed.evaluator.best == run.evaluator.best
     assert progress.warnings == []
     # The repeated evaluation is that of the best model.
     assert "best so far" not in "".join(progress.written)
@@ -164,12 +166,12 @@ def test_a_run_restored_from_any_state_has_the_same_results(tmp_path: Path) -> N
 def test_a_run_restored_from_the_final_state_ends_at_once(tmp_path: Path) -> None:
     run, trainer, _ = make_run(tmp_path)
     run.run()
-    state, best, expected = run.state(), run.best, weights_of(trainer)
+    state, best, expected = run.state(), run.evaluator.best, weights_of(trainer)
     other, other_trainer, progress = make_run(tmp_path)
     other.restore(state)
     other.run()
     assert same(weights_of(other_trainer), expected)
-    assert other.best == best
+    assert other.evaluator.best == best
     assert progress.written == progress.statuses == []
 
 
@@ -191,11 +193,15 @@ def test_a_model_from_an_interrupt_is_replaced_only_by_a_better_one(
         run.run(check_interrupt)
     resumed, _, progress = make_run(tmp_path)
     resumed.restore(dict(states.kept)["interrupt"])
-    assert resumed.best is not None
-    assert resumed.best.step == 4
+    assert resumed.evaluator.best is not None
+    assert resumed.evaluator.best.step == 4
     resumed.run()
-    assert [evaluation.step for evaluation in resumed._evaluator.evaluations] == [3, 5, 10, 15]
-    assert textgen.load(tmp_path / MODEL).training["evaluation"]["step"] == resumed.best.step == best_step
+    assert [evaluation.step for evaluation in resumed.evaluator.evaluations] == [3, 5, 10, 15]
+    assert (
+        textgen.load(tmp_path / MODEL).training["evaluation"]["step"]
+        == resumed.evaluator.best.step
+        == best_step
+    )
     assert f"best so far {min(losses):.4f}" in progress.written[-2]
 
 
@@ -206,7 +212,7 @@ def test_the_model_of_another_run_is_replaced(tmp_path: Path) -> None:
     run.run()
     other, _, _ = make_run(tmp_path, name="other")
     other.restore(state)
-    assert other.best is None
+    assert other.evaluator.best is None
     assert other.files == []
     other.run()
     assert textgen.load(tmp_path / MODEL).training["run"] == "other"
@@ -245,7 +251,7 @@ def test_a_restored_timed_run_does_not_estimate_the_duration_of_an_evaluation(
     other, trainer, _ = make_run(tmp_path, budget=Budget(minutes=0.01))
     other.restore(state)
     assert trainer.reserved_seconds == state.eval_schedule.evaluation_seconds
-    monkeypatch.setattr(other._evaluator, "estimate_seconds", lambda: pytest.fail("estimated again"))
+    monkeypatch.setattr(other.evaluator, "estimate_seconds", lambda: pytest.fail("estimated again"))
     other.run()
 
 

@@ -14,7 +14,6 @@ from textgen_train.loop import evaluator
 from textgen_train.loop.events import Update
 from textgen_train.loop.run import TrainingRun
 from textgen_train.recipe import Budget
-from textgen_train.report import progress as module
 
 from tests.helpers.training_runs import make_run
 
@@ -37,7 +36,7 @@ def fill_disk(monkeypatch: pytest.MonkeyPatch, first: int, last: int) -> None:
 
 
 def interrupt_after(run: TrainingRun, steps: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    updates = run._trainer.updates
+    updates = run.trainer.updates
 
     def interrupted() -> Iterator[Update]:
         for update in updates():
@@ -45,7 +44,7 @@ def interrupt_after(run: TrainingRun, steps: int, monkeypatch: pytest.MonkeyPatc
                 raise KeyboardInterrupt
             yield update
 
-    monkeypatch.setattr(run._trainer, "updates", interrupted)
+    monkeypatch.setattr(run.trainer, "updates", interrupted)
 
 
 def test_an_interrupted_run_evaluates_its_current_model(
@@ -56,8 +55,8 @@ def test_an_interrupted_run_evaluates_its_current_model(
     interrupt_after(run, 50, monkeypatch)
     with pytest.raises(KeyboardInterrupt):
         run.run()
-    assert run.best is not None
-    assert run.best.step == 50
+    assert run.evaluator.best is not None
+    assert run.evaluator.best.step == 50
     assert progress.closed
     model = textgen.load(tmp_path / "model.onnx")
     assert model.training["evaluation"]["step"] == 50
@@ -69,7 +68,7 @@ def test_an_interrupt_during_an_evaluation_causes_no_other_evaluation(tmp_path: 
     run, progress = make_run(tmp_path)
 
     def check_interrupt() -> None:
-        if run.best:
+        if run.evaluator.best:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
@@ -83,8 +82,8 @@ def test_an_interrupt_before_the_first_update_ends_the_run_at_once(
 ) -> None:
     """The interrupt comes while the duration of an evaluation is estimated, for a budget of minutes."""
     run, progress = make_run(tmp_path)
-    run._trainer.budget = Budget(minutes=1)
-    monkeypatch.setattr(run._trainer, "updates", lambda: pytest.fail("training started"))
+    run.trainer.budget = Budget(minutes=1)
+    monkeypatch.setattr(run.trainer, "updates", lambda: pytest.fail("training started"))
 
     def check_interrupt() -> None:
         raise KeyboardInterrupt
@@ -110,8 +109,8 @@ def test_a_failed_export_is_a_warning_and_training_continues(
     monkeypatch.setattr(evaluator, "build_checked", failing)
     run.run()
     assert progress.warnings == ["not written; training continues"]
-    assert run.best is not None
-    assert run.best.epoch in (1.0, 3.0)
+    assert run.evaluator.best is not None
+    assert run.evaluator.best.epoch in (1.0, 3.0)
 
 
 def test_a_run_whose_exports_all_fail_ends_with_an_error(
@@ -128,18 +127,6 @@ def test_a_run_whose_exports_all_fail_ends_with_an_error(
     assert os.listdir(tmp_path) == []
 
 
-def test_divergence_is_warned_about_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The loss of a uniform prediction over the text's twelve characters is 2.485 nats."""
-    monkeypatch.setattr(module, "MIN_DIVERGED_UPDATES", 20)
-    run, progress = make_run(tmp_path, epochs=3)
-    monkeypatch.setattr(run._trainer, "_update_weights", lambda *_: 2.6)
-    run.run()
-    assert len(run._evaluator._metadata.tokenizer) == 12
-    # One warning in three evaluations.
-    (warning,) = progress.warnings
-    assert "training has diverged" in warning
-
-
 def test_a_model_that_could_not_be_written_is_written_at_the_next_evaluation(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -154,7 +141,7 @@ def test_a_model_that_could_not_be_written_is_written_at_the_next_evaluation(
         "model.onnx: No space left on device; training continues, and the next evaluation tries again"
     )
     assert run.is_complete
-    assert run.best is not None
-    assert run.best.epoch == 2.0
+    assert run.evaluator.best is not None
+    assert run.evaluator.best.epoch == 2.0
     assert textgen.load(tmp_path / "model.onnx").training["evaluation"]["epoch"] == 2.0
     assert "best so far 2.0000" in progress.written[-2]

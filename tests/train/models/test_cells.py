@@ -7,10 +7,8 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
-from textgen_train.models.cells import CELLS
-from textgen_train.models.conv import CYCLE, CharConv, GatedConv
+from textgen_train.models.cells import CELLS, CYCLE, CharConv, GatedConv, RecurrentNetwork
 from textgen_train.models.network import CharNetwork, concatenate_lanes, copy_lanes
-from textgen_train.models.recurrent import RecurrentNetwork
 
 TOKENS = torch.arange(40).view(20, 2) % 7
 Array = NDArray[np.float64]

@@ -16,11 +16,11 @@ import torch
 from textgen_train.errors import TrainingError
 from textgen_train.loop.checkpoint import torch_rng_from_state
 from textgen_train.models import network
+from textgen_train.models.cells import CharLSTM
 from textgen_train.models.device import choose_device, describe_device, has_bfloat16
-from textgen_train.models.lstm import CharLSTM
 from textgen_train.models.network import detach, dropout
 from textgen_train.models.output_loss import output_loss
-from textgen_train.optim.muon import Muon
+from textgen_train.optim import Muon
 from textgen_train.recipe import ClassicRecipe, Recipe
 from torch.overrides import TorchFunctionMode
 

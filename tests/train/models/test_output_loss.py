@@ -1,9 +1,9 @@
-"""The fused output layer and loss, compared with torch's own functions."""
+"""The fused output layer and loss, compared with torch's own functions, and the penalties."""
 
 import pytest
 import torch
 from textgen_train.models import output_loss as module
-from textgen_train.models.output_loss import output_loss
+from textgen_train.models.output_loss import activation_penalty, output_loss
 from torch import nn
 
 
@@ -67,3 +67,18 @@ def test_confidence_penalty_of_certain_predictions_is_finite() -> None:
     weight, bias = torch.tensor([[1.0], [-1.0]]), torch.zeros(2)
     loss = output_loss(outputs, weight, bias, torch.tensor([0]), confidence_penalty=0.1)
     assert torch.autograd.grad(loss, outputs)[0].item() == 0.0
+
+
+def test_the_penalty_is_the_mean_square_summed_over_the_tokens() -> None:
+    outputs = torch.tensor([[1.0, -3.0], [0.5, 0.0]], requires_grad=True)
+    penalty = activation_penalty(outputs)
+    assert penalty.item() == (1 + 9) / 2 + 0.25 / 2
+    (gradient,) = torch.autograd.grad(penalty, outputs)
+    torch.testing.assert_close(gradient, outputs.detach())
+
+
+def test_the_penalty_of_bfloat16_outputs_is_float32() -> None:
+    outputs = torch.full((3, 1000), 0.5, dtype=torch.bfloat16)
+    penalty = activation_penalty(outputs)
+    assert penalty.dtype == torch.float32
+    assert penalty.item() == 0.75

@@ -16,6 +16,7 @@ from textgen_train.report.chart import (
     Curve,
     draw,
     format_count,
+    format_duration,
     format_small,
     spread,
     thin,
@@ -23,8 +24,7 @@ from textgen_train.report.chart import (
     time_unit,
     value_range,
 )
-from textgen_train.report.references import Reference
-from textgen_train.report.sections import loss_charts, loss_picture
+from textgen_train.report.losses import Reference, loss_charts, loss_picture
 
 from tests.helpers.report_pages import Page, evaluation
 
@@ -155,3 +155,10 @@ def test_ticks_are_round_numbers() -> None:
 @pytest.mark.parametrize(("seconds", "unit"), [(100, "seconds"), (600, "minutes"), (20_000, "hours")])
 def test_a_time_axis_has_a_suitable_unit(seconds: float, unit: str) -> None:
     assert time_unit(seconds)[0] == unit
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(0.4, "0 s"), (59.6, "1:00"), (125, "2:05"), (3725, "1:02:05")]
+)
+def test_durations_are_written_as_on_a_clock(seconds: float, text: str) -> None:
+    assert format_duration(seconds) == text

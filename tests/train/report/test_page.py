@@ -8,10 +8,9 @@ import pytest
 import textgen_runtime as textgen
 from textgen_runtime.scoring.temperatures import compare_temperatures
 from textgen_train.loop.events import EvaluationHistory
-from textgen_train.presets import PRESETS
 from textgen_train.report.html import STYLE, is_report_page, template
+from textgen_train.report.losses import Reference
 from textgen_train.report.page import BestModel, report_page
-from textgen_train.report.references import Reference
 
 from tests.helpers.report_pages import Page, dataset_of, evaluation, facts_of
 
@@ -56,10 +55,10 @@ def model(tiny_path: Path) -> BestModel:
 
 
 def test_the_page_shows_the_run(model: BestModel, tmp_path: Path) -> None:
-    facts = facts_of(dataset_of(TEXT), tmp_path / "my model", command=("textgen-train", "my song.txt"))
+    words = ("textgen-train", "my song.txt")
     page = Page(
         report_page(
-            replace(facts, recipe=replace(facts.recipe, units=9)),
+            facts_of(dataset_of(TEXT), tmp_path / "my model", command=words, units=9),
             EvaluationHistory(HISTORY.evaluations, [samples_of("do re", " mi")] * 3, HISTORY.best),
             status="The run is complete.",
             model=model,
@@ -79,7 +78,7 @@ def test_the_page_shows_the_run(model: BestModel, tmp_path: Path) -> None:
         "1,500",
         "the last 10% of the corpus",
         "space28.0%",
-        "9 (changed)8",
+        "9 (changed)88",
         "2.5 minutes",
         "torch 9.8.7",
         "2026-01-02",
@@ -167,7 +166,7 @@ def test_the_page_without_samples_model_and_references_is_complete(tmp_path: Pat
 
 
 def test_unchanged_presets_have_no_marks(tmp_path: Path) -> None:
-    facts = replace(facts_of(dataset_of(TEXT), tmp_path), recipe=PRESETS["small"], usual=PRESETS["small"])
+    facts = facts_of(dataset_of(TEXT), tmp_path)
     page = Page(report_page(facts, HISTORY, status="", model=None, references=[]))
     assert not page.find("mark")
 

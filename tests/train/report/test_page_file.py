@@ -12,8 +12,8 @@ from textgen_runtime.scoring.temperatures import compare_temperatures
 from textgen_train.export.onnx_graph import replace_metadata
 from textgen_train.loop.events import EvaluationHistory, Status, Update
 from textgen_train.report import page
+from textgen_train.report.losses import References
 from textgen_train.report.page import ReportPage
-from textgen_train.report.references import References
 
 from tests.helpers.report_pages import Page, dataset_of, evaluation, facts_of
 from tests.helpers.training_runs import FinishedRun

@@ -4,25 +4,21 @@ import argparse
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import Field, dataclass, fields
-from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
-from textgen_runtime.cli.command import run_command, spell_option
+from textgen_runtime.cli.command import spell_option
 from textgen_runtime.cli.parser import CommandParser
-from textgen_runtime.errors import Name, TextgenError, install_command
+from textgen_runtime.errors import Name
 from textgen_runtime.text.tokenizer import BYTE
 
-from textgen_train.errors import RecipeError, TrainingError
-from textgen_train.loop.ranks import Ranks
-from textgen_train.options import CallOptions, RunOptions, check_standard_input
-from textgen_train.parameters import format_value, kind_of, option_name
+from textgen_train.errors import RecipeError
+from textgen_train.options import TEXTS, RunOptions, check_standard_input
+from textgen_train.parameters import Parameters, flag, format_value, kind_of, option_name, path
 from textgen_train.presets import LARGE_VOCABULARY, PRESETS
 from textgen_train.recipe import ClassicRecipe, Recipe
 
 PROG = "textgen-train"
-
-# The packages of the train extra, by their import names.
-TRAIN_EXTRA = ("torch", "onnx", "safetensors", "pooch", "filelock", "tqdm")
 
 EXAMPLES = """\
 examples:
@@ -62,6 +58,26 @@ GROUPS = {
 # The group of a parameter that does not name one.
 OTHER_GROUP = "optimization"
 
+
+@dataclass(frozen=True)
+class CallOptions(Parameters):
+    """The options that belong to a single call of the command."""
+
+    output: Path | None = path(  # noqa: RUF009 (a field)
+        "output folder (default: CORPUS-model, without the file extension, and with - for spaces)",
+        metavar="PATH",
+        group="output",
+        short="-o",
+    )
+    overwrite: bool = flag("replace the files of an earlier run in the output folder", group="output")
+    resume: Path | None = path(  # noqa: RUF009 (a field)
+        "resume the run in this output folder where it stopped, with its options; pass CORPUS and "
+        "--held-out-file only if the texts have moved or were standard input",
+        metavar="FOLDER",
+        group="resume",
+    )
+
+
 # The hyperparameters of both recipes. Those of the same name have the same option.
 HYPERPARAMETERS = {
     parameter.name: parameter
@@ -78,9 +94,6 @@ OPTIONS = {
     for parameter in fields(options)
     if parameter.metadata
 }
-
-# The arguments that may accompany --resume, besides itself.
-RESUME_ARGUMENTS = ("resume", "corpus", "held_out_file")
 
 # The arguments that cannot accompany --from, because the model determines them.
 MODEL_ARGUMENTS = (
@@ -118,17 +131,14 @@ def parse(words: Sequence[str] | None) -> Command:
     try:
         check_usage(given)
         call = CallOptions(**{name: given[name] for name in given if hasattr(CallOptions, name)})
-        texts: dict[str, str] = {name: given[name] for name in given if name in ("corpus", "held_out_file")}
-        check_standard_input(texts.get("corpus"), texts.get("held_out_file"))
         run = None
         if call.resume is None:
+            options = {name: given[name] for name in given if hasattr(RunOptions, name)}
             hyperparameters = {name: given[name] for name in given if name in HYPERPARAMETERS}
-            options = {
-                name: given[name] for name in given if name in OPTIONS and not hasattr(CallOptions, name)
-            }
             run = RunOptions(**options, hyperparameters=hyperparameters)
     except RecipeError as error:
         command.error(error.spelled(option))
+    texts = {name: given[name] for name in TEXTS if name in given}
     return Command(call, run, texts, sys.argv[1:] if words is None else list(words))
 
 
@@ -140,46 +150,6 @@ def option(name: Name) -> str:
     if "short" in presentation:
         return str(presentation["short"])
     return spell_option(Name(presentation.get("option", name), name.value))
-
-
-def run_training_command(prog: str, command: Callable[[], int]) -> int:
-    """Run a command as ``run_command`` does. Its errors spell parameters as options."""
-
-    def spelling_options() -> int:
-        try:
-            return command()
-        except TextgenError as error:
-            raise type(error)(error.spelled(option)) from error
-
-    return run_command(prog, spelling_options)
-
-
-def check_dependencies(*, tensorboard: bool = False) -> None:
-    """Check that the train extra is installed, and the tensorboard extra if it is needed.
-
-    Raises:
-        TrainingError: If a package is missing.
-    """
-    missing = [name for name in TRAIN_EXTRA if find_spec(name) is None]
-    if missing:
-        raise TrainingError(f"training requires {', '.join(missing)}: {install_command('train')}")
-    if tensorboard and find_spec("tensorboard") is None:
-        raise TrainingError(Name("tensorboard"), f" requires tensorboard: {install_command('tensorboard')}")
-
-
-def check_device(name: str, ranks: Ranks) -> None:
-    """Check that this process can have a device, before it reads a text.
-
-    Importing torch takes seconds. Therefore a choice that cannot fail is not checked.
-
-    Raises:
-        TrainingError: If there is no such device, or not one for each process.
-    """
-    if name == "cpu" or (name == "auto" and ranks.size == 1):
-        return
-    from textgen_train.models.device import choose_device
-
-    choose_device(name, ranks.local_rank)
 
 
 def parser() -> CommandParser:
@@ -258,10 +228,11 @@ def check_usage(given: Mapping[str, Any]) -> None:
                     Name("resume"),
                     ", which continues in the folder of the run",
                 )
-            if name not in RESUME_ARGUMENTS:
+            if name not in ("resume", *TEXTS):
                 raise RecipeError(
                     Name(name), " cannot be changed: ", Name("resume"), " uses the options of the run"
                 )
+        check_standard_input(*map(given.get, TEXTS))
         return
     if "corpus" not in given:
         raise RecipeError("a ", Name("corpus"), " is required, or ", Name("resume"), " FOLDER")

@@ -7,23 +7,24 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from textgen_runtime.corpora.corpus import Corpus
-from textgen_runtime.errors import ModelFileError, Name, OutputError, quote, shorten
+from textgen_runtime.errors import ModelFileError, quote, shorten
 from textgen_runtime.model_file.metadata import Metadata
 from textgen_runtime.model_file.network import Cell, Network
 from textgen_runtime.model_file.reader import ModelFile
-from textgen_runtime.model_file.source import MODEL_FILE, find_model_file, read_model
+from textgen_runtime.model_file.source import find_model_file, read_model
 from textgen_runtime.text.token_names import format_symbols
 from textgen_runtime.text.tokenizer import Tokenizer
 
 from textgen_train.data.dataset import Dataset
 from textgen_train.data.tokens import count_tokens
 from textgen_train.errors import TrainingError
-from textgen_train.export.layer_nodes import LayerWeights
 from textgen_train.export.model_weights import add_symbols, read_weights
+from textgen_train.export.onnx_graph import LayerWeights
 from textgen_train.options import RunOptions
 from textgen_train.presets import PRESETS, preset
 from textgen_train.recipe import LSTM
+
+from ._texts import Texts
 
 if TYPE_CHECKING:
     from textgen_train.models.network import CharNetwork
@@ -55,21 +56,15 @@ class ParentModel:
         corpus = self.metadata.training.get("corpus")
         return corpus if isinstance(corpus, str) else None
 
-    def check_folder(self, folder: Path) -> None:
-        """Check that a run that writes to a folder does not replace the model.
-
-        Raises:
-            OutputError: If it does.
-        """
-        output = folder / MODEL_FILE
-        if output.exists() and output.samefile(find_model_file(self.source)):
-            raise OutputError(
-                f"{output} is an input; refusing to overwrite it: choose another folder with ", Name("output")
-            )
-
-    def describe_origin(self) -> dict[str, Any]:
-        """Return what a model file states of its parent."""
+    @property
+    def origin(self) -> dict[str, Any]:
+        """What a model file states of its parent."""
         return {"sha256": self.sha256, "corpus": self.corpus}
+
+    @property
+    def path(self) -> Path:
+        """The model file."""
+        return Path(find_model_file(self.source))
 
     def load_weights(self, model: "CharNetwork", dataset: Dataset) -> None:
         """Copy the weights into a network, with rows for the symbols that the dataset adds.
@@ -90,19 +85,15 @@ class ParentModel:
             weights = add_symbols(weights, count_tokens(dataset.training, size))
         load_weights(model, weights)
 
-    def trained_share(self, corpus: Corpus, held_out: object, dataset: Dataset) -> float:
+    def trained_share(self, texts: Texts, dataset: Dataset) -> float:
         """Return the share of the held-out text that the model was trained on, in [0, 1].
 
-        The share is 0 if the model file does not state that it was trained on this text.
-
-        Args:
-            corpus: The corpus of the run.
-            held_out: Its separate held-out text; any other object if it has none.
-            dataset: Their dataset. Its normalization is that of the model.
+        The share is 0 if the model file does not state that it was trained on this text. The normalization of
+        the dataset is that of the model.
         """
         training = self.metadata.training
         split = training.get("split")
-        text = held_out if isinstance(held_out, Corpus) else corpus
+        text = texts.corpus if texts.held_out is None else texts.held_out
         if training.get("sha256") != text.sha256 or not isinstance(split, dict):
             return 0.0
         # The model holds out the same end of the corpus, or the same records, except if its held-out text is
@@ -123,9 +114,6 @@ class ParentModel:
 
 def read_parent(source: str) -> ParentModel:
     """Read the model from which a run starts.
-
-    Args:
-        source: A model file, a folder that holds one, or the name of a bundled model.
 
     Raises:
         ModelFileError: If the file cannot be read, is damaged, or is not one of ``textgen-train``.

@@ -12,24 +12,27 @@ from textgen_runtime.errors import ModelFileError, Name, TextgenError
 from textgen_runtime.generation.loading import load
 from textgen_runtime.model_file.network import describe_size
 from textgen_runtime.model_file.source import MODEL_FILE, unambiguous_path
+from textgen_runtime.system.file_content import STANDARD_INPUT
 from textgen_runtime.text.token_names import unit_of
 from textgen_runtime.text.tokenizer import CHARACTER
 
 from textgen_train.data.dataset import Dataset
-from textgen_train.data.encoders import symbol_count
+from textgen_train.data.parts import symbol_count
 from textgen_train.data.tokens import looks_like_records
 from textgen_train.errors import LossError, TrainingError
 from textgen_train.loop.events import Evaluation
+from textgen_train.options import RunOptions
 from textgen_train.parameters import format_value
-from textgen_train.recipe import AnyRecipe, Budget
+from textgen_train.recipe import Budget
 from textgen_train.report.chart import format_duration
 from textgen_train.report.facts import generating_command
 
 from ._arguments import option
 
 if TYPE_CHECKING:
-    from textgen_train.loop.checkpoint import TrainerState
+    from textgen_train.loop.checkpoint import ScheduleState, TrainerState
     from textgen_train.loop.run import TrainingRun
+    from textgen_train.loop.specification import RunSpecification
     from textgen_train.loop.trainer import Trainer
 
 # Number of characters from which a list is recognized.
@@ -86,15 +89,11 @@ def describe_list(dataset: Dataset) -> str:
     return "hint: the corpus looks like a list; with --records lines, each line is a text of its own\n"
 
 
-def describe_preset_changes(recipe: AnyRecipe, usual: AnyRecipe, epochs: float | None) -> str:
-    """Return a line with the values that differ from the usual preset, or "" if there are none.
-
-    Args:
-        recipe: The recipe for the corpus and the budget.
-        usual: The same recipe for an unknown corpus.
-        epochs: The number of epochs for which the recipe was chosen; None if it is not known. It is an
-            estimate if it is no integer.
-    """
+def describe_preset_changes(specification: "RunSpecification") -> str:
+    """Return a line with the values that the corpus and the length of the run change in the preset, or ""."""
+    recipe, usual = specification.recipe, specification.options.choose_recipe()
+    # It is an estimate if it is no integer.
+    epochs = specification.expected_epochs
     changes = [
         option(Name(name, format_value(value)))
         for name, value in asdict(recipe).items()
@@ -120,41 +119,33 @@ def describe_network(trainer: "Trainer") -> str:
 
 
 def describe_early_end(
-    folder: Path, run: "TrainingRun", error: TextgenError | None = None, *, piped: str = ""
+    folder: Path, run: "TrainingRun", options: RunOptions, error: TextgenError | None = None
 ) -> str:
-    """Return what a run has saved that ended early, and how to resume it.
-
-    Args:
-        folder: The output folder.
-        run: The run.
-        error: The error that ended it; None for an interrupt.
-        piped: The arguments that name standard input, which must be passed again; "" if there are none.
-    """
-    if run.best is None:
+    """Return what a run has saved that ended early, by an error or an interrupt, and how to resume it."""
+    evaluator = run.evaluator
+    if evaluator.best is None:
         saved = describe_no_model(folder)
     else:
-        loss = f"held-out loss {run.best.held_out_nats:.4f} nats"
-        held = "an earlier model, not the best one" if run.model_error else "the best model so far"
+        loss = f"held-out loss {evaluator.best.held_out_nats:.4f} nats"
+        held = "an earlier model, not the best one" if evaluator.model_error else "the best model so far"
         saved = f"{folder / MODEL_FILE} holds {held} ({loss})"
     # A resumed run has a checkpoint, even if it could not write another one.
     if not (folder / CHECKPOINT_FILE).exists() or isinstance(error, LossError):
         return saved
-    command = f"textgen-train {piped}{' ' * bool(piped)}--resume {shlex.quote(unambiguous_path(folder))}"
+    # Standard input must be passed again.
+    texts = {"- ": options.corpus, "--held-out-file - ": options.held_out_file}
+    piped = "".join(words for words, source in texts.items() if source == STANDARD_INPUT)
+    command = f"textgen-train {piped}--resume {shlex.quote(unambiguous_path(folder))}"
     return f"{saved}; to resume the run: {command}{' < TEXT' * bool(piped)}"
 
 
 def describe_no_model(folder: Path) -> str:
-    """Return the statement that a run has ended without a model."""
+    """Return the end of a message about a run that has no model."""
     return f"no model was saved to {folder}"
 
 
 def describe_resumption(state: "TrainerState", changes: Sequence[str]) -> str:
-    """Return the first lines of a resumed run.
-
-    Args:
-        state: The state from which it continues.
-        changes: Differences between the environment of the run and the current one.
-    """
+    """Return the first lines of a resumed run, with the changes of its environment."""
     line = f"resuming after update {state.step:,}, {state.seconds:,.0f} s after the start\n"
     if changes:
         line += (
@@ -165,11 +156,7 @@ def describe_resumption(state: "TrainerState", changes: Sequence[str]) -> str:
 
 
 def describe_complete_run(folder: Path, source: str | None) -> str:
-    """Return the answer to a request to resume a complete run.
-
-    Args:
-        folder: The folder of the run.
-        source: Where its corpus was read from; None if it is not known.
+    """Return the answer to a request to resume a complete run; the arguments are as for ``describe_result``.
 
     Raises:
         TrainingError: If its model is missing.
@@ -187,22 +174,20 @@ def describe_complete_run(folder: Path, source: str | None) -> str:
 def describe_result(folder: Path, run: "TrainingRun", source: str | None) -> str:
     """Return the last lines of a completed run: the loss and the files, advice, and the next command.
 
-    Args:
-        folder: The output folder.
-        run: The run.
-        source: Where its corpus was read from; None if it is not known.
+    ``source`` is where its corpus was read from; None if it is not known.
     """
-    loss = f"held-out loss {run.best.held_out_nats:.4f} nats; " if run.best else ""
+    best, evaluations = run.evaluator.best, run.evaluator.evaluations
+    loss = f"held-out loss {best.held_out_nats:.4f} nats; " if best else ""
     line = f"{loss}wrote {', '.join(run.files)} to {folder}\n"
-    if run.best and not run.best.step:
+    if best and not best.step:
         line += (
             f"no update has improved the model of --from, whose weights are in {folder / MODEL_FILE}: try a "
             "larger budget or lower learning rates\n"
         )
-    elif run.best:
-        line += describe_overfitting(run.best, run.evaluations[-1], run.budget)
-    if run.budget.minutes is not None:
-        line += describe_evaluation_share(run.evaluation_seconds, run.seconds)
+    elif best:
+        line += describe_overfitting(best, evaluations[-1], run.trainer.budget)
+    if run.trainer.budget.minutes is not None:
+        line += describe_evaluation_share(run.schedule.state)
     return line + _next_command(folder, source)
 
 
@@ -218,21 +203,19 @@ def describe_overfitting(best: Evaluation, last: Evaluation, budget: Budget) -> 
     return f"the best model is from {place}: more text or a shorter run helps, more {unit} do not\n"
 
 
-def describe_evaluation_share(evaluation_seconds: float, seconds: float) -> str:
+def describe_evaluation_share(schedule: "ScheduleState") -> str:
     """Return a line if the evaluations took a large share of the time of a run; otherwise ""."""
-    if evaluation_seconds <= MAX_EVALUATION_SHARE * seconds:
+    paused, total = schedule.paused_seconds, schedule.last_seconds
+    if paused <= MAX_EVALUATION_SHARE * total:
         return ""
     return (
-        f"evaluations took {format_duration(evaluation_seconds)} of {format_duration(seconds)}: a longer run "
-        "or a shorter held-out text leaves a larger share for training\n"
+        f"evaluations took {format_duration(paused)} of {format_duration(total)}: a longer run or a shorter "
+        "held-out text leaves a larger share for training\n"
     )
 
 
 def _next_command(folder: Path, source: str | None) -> str:
-    """Return a line with a command that generates text with the model in a folder.
-
-    If another program has removed the model file, the result is "".
-    """
+    """Return a line with a command that generates text, or "" if another program has removed the model."""
     try:
         return f"next: {generating_command(folder, load(folder / MODEL_FILE).metadata, source)}\n"
     except ModelFileError:

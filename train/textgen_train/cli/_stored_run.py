@@ -2,31 +2,30 @@
 
 import hashlib
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from textgen_runtime import __version__
-from textgen_runtime.corpora.corpus import CORPUS_NAMES, Corpus
+from textgen_runtime.corpora.corpus import CORPUS_NAMES
 from textgen_runtime.errors import CorpusError, ModelFileError, TextgenError, first_line, quote
 from textgen_runtime.model_file.metadata import Metadata
 from textgen_runtime.system.file_content import STANDARD_INPUT
 from textgen_runtime.system.json_text import to_json
 from textgen_runtime.text.tokenizer import Tokenizer
 
-from textgen_train.data.dataset import Dataset
 from textgen_train.errors import TrainingError
-from textgen_train.options import RECIPES, RunOptions
+from textgen_train.options import TEXTS, RunOptions
 from textgen_train.parameters import from_plain
-from textgen_train.recipe import AnyRecipe, Budget
+from textgen_train.recipe import AnyRecipe, ClassicRecipe, Recipe
 
 from ._arguments import option
+from ._texts import Texts
 
 if TYPE_CHECKING:
     from textgen_train.loop.specification import RunSpecification
 
-# The options that name texts.
-TEXTS = ("corpus", "held_out_file")
+RECIPES: dict[str, type[AnyRecipe]] = {recipe.name: recipe for recipe in (ClassicRecipe, Recipe)}
 
 
 @dataclass(frozen=True)
@@ -100,25 +99,18 @@ class StoredRun:
         return run
 
     def check_options(self) -> None:
-        """Check that the texts are those of the options.
-
-        Raises:
-            ValueError: If they are not.
-        """
+        """Raise ValueError if the texts are not those of the options."""
         if any((getattr(self.options, name) is None) == (name in self.texts) for name in TEXTS):
             raise ValueError("'texts' does not fit the options")
 
     def read_recipe(self) -> AnyRecipe:
         """Return the recipe of the run."""
         values = dict(self.recipe)
-        recipe: AnyRecipe = {known.name: known for known in RECIPES}[values.pop("name")](**values)
-        return recipe
+        return RECIPES[values.pop("name")](**values)
 
     def read_tokenizer(self) -> Tokenizer | None:
         """Return the vocabulary of a run that started from a model; None for other runs."""
-        if self.parent is None:
-            return None
-        return Metadata.from_props(self.parent.metadata).tokenizer
+        return None if self.parent is None else Metadata.from_props(self.parent.metadata).tokenizer
 
     def read_options(self, moved: Mapping[str, str], processes: int) -> RunOptions:
         """Return the options of a resumed run.
@@ -136,41 +128,35 @@ class StoredRun:
                     "the run has no separate held-out text: resume it without --held-out-file"
                 )
             if name not in moved and getattr(self.options, name) == STANDARD_INPUT:
-                words = "-" if name == "corpus" else "--held-out-file -"
                 raise TrainingError(
-                    f"a text of the run was standard input: pass it again, with {words} --resume FOLDER"
+                    f"a text of the run was standard input: pass it again, with {_argument(name, '-')} "
+                    "--resume FOLDER"
                 )
         sources: dict[str, Any] = dict(moved)
         return replace(self.options, threads=max(1, self.threads // processes), **sources)
 
-    def check_texts(self, corpus: Corpus, held_out: object) -> None:
+    def check_texts(self, texts: Texts) -> None:
         """Check that the texts have not changed since the run began, and restore their names.
-
-        Args:
-            corpus: The corpus.
-            held_out: The held-out text if it is separate; any other object otherwise.
 
         Raises:
             CorpusError: If a text is another one.
         """
-        for name, text in zip(TEXTS, (corpus, held_out), strict=True):
-            if not isinstance(text, Corpus):
-                continue
+        for name, text in zip(TEXTS, texts.all, strict=False):
             stored = self.texts[name]
             if text.sha256 != stored.sha256:
                 raise CorpusError(
                     f"{text.name} is not the text of the run, or has changed: its SHA-256 is "
-                    f"{text.sha256[:12]}..., not {stored.sha256[:12]}...; {moved_hint(name)}"
+                    f"{text.sha256[:12]}..., not {stored.sha256[:12]}...{moved_hint(name)}"
                 )
             text.name = stored.name
 
-    def check_vocabulary(self, dataset: Dataset) -> None:
+    def check_vocabulary(self, tokenizer: Tokenizer) -> None:
         """Check that the text has the same symbols as when the run began.
 
         Raises:
             TrainingError: If it does not.
         """
-        if vocabulary_hash(dataset) != self.vocabulary:
+        if vocabulary_hash(tokenizer) != self.vocabulary:
             raise TrainingError(
                 "the text has another vocabulary than when the run began: resume the run with the versions "
                 "of textgen-train and Python that it had, or start it again with --overwrite"
@@ -186,49 +172,36 @@ class StoredRun:
         ]
 
 
-def describe_run(  # noqa: PLR0913, PLR0917 (each is a part of the description)
-    options: RunOptions,
-    command: Sequence[str],
-    specification: "RunSpecification",
-    budget: Budget,
-    threads: int,
-    expected_epochs: float | None,
-) -> StoredRun:
-    """Return the description of a run; see the attributes of ``StoredRun``."""
+def describe_run(specification: "RunSpecification", threads: int) -> StoredRun:
+    """Return the description of a run, given the number of threads of all processes."""
+    options, recipe, parent = specification.options, specification.recipe, specification.parent
     sources: dict[str, Any] = {
         name: absolute_source(source) for name in TEXTS if (source := getattr(options, name)) is not None
     }
-    corpora = {"corpus": specification.corpus, "held_out_file": specification.held_out}
+    texts = zip(TEXTS, (specification.corpus, specification.held_out), strict=True)
     return StoredRun(
         name=specification.run,
-        options=replace(options, **asdict(budget), **sources),
-        command=list(command),
+        options=replace(options, **asdict(options.budget), **sources),
+        command=list(specification.command),
         threads=threads,
-        texts={
-            name: StoredText(corpus.name, corpus.sha256)
-            for name, corpus in corpora.items()
-            if isinstance(corpus, Corpus)
-        },
-        vocabulary=vocabulary_hash(specification.dataset),
-        recipe={"name": specification.recipe.name, **asdict(specification.recipe)},
+        texts={name: StoredText(text.name, text.sha256) for name, text in texts if text is not None},
+        vocabulary=vocabulary_hash(specification.dataset.tokenizer),
+        recipe={"name": recipe.name, **asdict(recipe)},
         environment=describe_environment(),
-        parent=_describe_parent(specification),
-        expected_epochs=expected_epochs,
+        parent=None if parent is None else StoredParent(dict(parent), specification.metadata.to_props()),
+        expected_epochs=specification.expected_epochs,
     )
-
-
-def _describe_parent(specification: "RunSpecification") -> StoredParent | None:
-    if specification.parent is None:
-        return None
-    dataset = specification.dataset
-    metadata = Metadata(dataset.tokenizer, dataset.normalization, records=dataset.records)
-    return StoredParent(dict(specification.parent), metadata.to_props())
 
 
 def moved_hint(name: str) -> str:
     """Return what to do if a text has moved; ``name`` is one of ``TEXTS``."""
-    words = "CORPUS" if name == "corpus" else "--held-out-file TEXT"
-    return f"if the text has moved, pass it with {words} --resume FOLDER"
+    words = _argument(name, "CORPUS" if name == "corpus" else "TEXT")
+    return f"; if the text has moved, pass it with {words} --resume FOLDER"
+
+
+def _argument(name: str, source: str) -> str:
+    """Return the words that pass a text to the command."""
+    return source if name == "corpus" else f"--held-out-file {source}"
 
 
 def absolute_source(source: str) -> str:
@@ -236,9 +209,9 @@ def absolute_source(source: str) -> str:
     return source if source in (*CORPUS_NAMES, STANDARD_INPUT) else os.path.abspath(source)  # noqa: PTH100 (keeps links)
 
 
-def vocabulary_hash(dataset: Dataset) -> str:
-    """Return the SHA-256 of the vocabulary of a dataset."""
-    return hashlib.sha256(to_json(list(dataset.tokenizer.symbols)).encode()).hexdigest()
+def vocabulary_hash(tokenizer: Tokenizer) -> str:
+    """Return the SHA-256 of a vocabulary."""
+    return hashlib.sha256(to_json(list(tokenizer.symbols)).encode()).hexdigest()
 
 
 def describe_environment() -> dict[str, str]:

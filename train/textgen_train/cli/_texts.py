@@ -1,5 +1,6 @@
 """The texts of a training run, their dataset, and the progress of reading them."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
@@ -10,6 +11,7 @@ from textgen_runtime.text.tokenizer import BYTE, Tokenizer
 
 from textgen_train.data.dataset import Dataset
 from textgen_train.data.dataset_from_corpus import make_dataset
+from textgen_train.errors import CorpusError, extended
 from textgen_train.options import VOCABULARY_SIZE, RunOptions
 
 SECONDS_TO_FIRST_LINE = 2.0
@@ -20,44 +22,35 @@ MEGABYTE = 1e6
 
 @dataclass(frozen=True)
 class Texts:
-    """The texts of a run.
-
-    Attributes:
-        corpus: The corpus.
-        held_out: The share of the corpus to hold out, or a separate text; None for the default share.
-    """
+    """The texts of a run: its corpus, and its held-out text unless that is a part of the corpus."""
 
     corpus: Corpus
-    held_out: float | Corpus | None
+    held_out: Corpus | None
 
     @property
-    def corpora(self) -> list[Corpus]:
+    def all(self) -> list[Corpus]:
         """All texts that the run reads."""
-        return [self.corpus, self.held_out] if isinstance(self.held_out, Corpus) else [self.corpus]
+        return [self.corpus] if self.held_out is None else [self.corpus, self.held_out]
 
     @property
-    def are_equal(self) -> bool:
-        """Whether the held-out text is separate, but has the same content as the corpus."""
-        return isinstance(self.held_out, Corpus) and self.held_out.sha256 == self.corpus.sha256
+    def files(self) -> list[Path]:
+        """The files of all texts."""
+        return [path for text in self.all for path in text.files]
 
     def read(self, options: RunOptions, folder: Path | None, tokenizer: Tokenizer | None = None) -> Dataset:
-        """Read the texts, and return their dataset.
+        """Read the texts, and return their dataset. The errors are those of ``make_dataset``.
 
         Args:
             options: The options of the run.
             folder: The output folder in the first process of a run, which shows how much it has read; None in
                 the other processes.
             tokenizer: The vocabulary of the model from which the run starts; None to make one.
-
-        Raises:
-            CorpusError: As ``make_dataset`` states.
-            TextFileError: If a text cannot be read, or is not UTF-8.
         """
         progress = ReadingProgress()
         dataset = make_dataset(
             self.corpus,
             options.normalization,
-            self.held_out,
+            options.held_out if self.held_out is None else self.held_out,
             options.min_count,
             level=options.level,
             vocabulary_size=options.vocabulary_size or VOCABULARY_SIZE,
@@ -72,18 +65,26 @@ class Texts:
         return dataset
 
 
-def open_text(source: str, options: RunOptions, folder: Path) -> Corpus:
-    """Return a text of a run, which has not been read yet.
+def open_texts(options: RunOptions, folder: Path, hint: Callable[[str], str] = lambda _: "") -> Texts:
+    """Return the texts of a run, which have not been read yet.
 
     Args:
-        source: Where it is read from.
         options: The options of the run. Any file is a text at the level of bytes.
         folder: Where a large text from a pipe is stored.
+        hint: Returns what to do if the text of an option is not available. The error ends with it.
 
     Raises:
-        CorpusError: If the text is not available.
+        CorpusError: If a text is not available.
     """
-    return read_corpus(source, folder, any_bytes=options.level == BYTE, records=options.records)
+
+    def find(name: str, source: str) -> Corpus:
+        try:
+            return read_corpus(source, folder, any_bytes=options.level == BYTE, records=options.records)
+        except CorpusError as error:
+            raise extended(error, hint(name)) from error
+
+    corpus, held_out = find("corpus", options.corpus), options.held_out_file
+    return Texts(corpus, None if held_out is None else find("held_out_file", held_out))
 
 
 class ReadingProgress:

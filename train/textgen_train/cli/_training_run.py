@@ -1,23 +1,18 @@
-"""A training run, new or resumed, from its dataset to its result. The module imports torch."""
+"""A training run, new or resumed, from its specification to its result. The module imports torch."""
 
 import contextlib
 import random
 import sys
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, replace
+from collections.abc import Callable
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import torch
 from textgen_runtime.cli.command import EXIT_INTERRUPTED
-from textgen_runtime.corpora.corpus import Corpus
 from textgen_runtime.errors import Name, OutputError, TextgenError
-from textgen_runtime.model_file.metadata import Metadata
 from textgen_runtime.system.console import print_diagnostic, write_stderr
-from textgen_runtime.system.file_content import STANDARD_INPUT
 
-from textgen_train.data.dataset import Dataset
 from textgen_train.data.dataset_from_corpus import read_texts
 from textgen_train.errors import (
     LossError,
@@ -30,7 +25,6 @@ from textgen_train.export.onnx_graph import MAX_PARAMETERS
 from textgen_train.loop.checkpoint_file import CheckpointWriter
 from textgen_train.loop.classic_trainer import ClassicTrainer
 from textgen_train.loop.evaluator import Evaluator
-from textgen_train.loop.quantized_file import QuantizedFile
 from textgen_train.loop.ranks import SINGLE, Ranks
 from textgen_train.loop.replicas import resolve_thread_count
 from textgen_train.loop.run import TrainingRun
@@ -40,19 +34,17 @@ from textgen_train.loop.stateful_trainer import StatefulTrainer
 from textgen_train.loop.trainer import Trainer
 from textgen_train.models.device import choose_device
 from textgen_train.models.network import CharNetwork
-from textgen_train.options import RunOptions
-from textgen_train.recipe import AnyRecipe, Budget, ClassicRecipe
+from textgen_train.recipe import Budget, ClassicRecipe
 from textgen_train.report.facts import RunFacts
-from textgen_train.report.files import ReportFiles, TensorBoard
+from textgen_train.report.files import QuantizedFile, ReportFiles, TensorBoard
+from textgen_train.report.losses import References
 from textgen_train.report.page import ReportPage
 from textgen_train.report.progress import Display, DivergenceWarning, Progress, make_progress
-from textgen_train.report.references import References
 
 from ._arguments import PROG, option
-from ._interrupts import deferred_interrupts
 from ._messages import describe_early_end, describe_network, describe_result
+from ._process import deferred_interrupts
 from ._stored_run import describe_run
-from ._texts import Texts
 
 # The maximum duration of the measurement of the speed: in seconds, and as a share of the budget.
 MEASURED_SECONDS, MEASURED_SHARE = 1.0, 0.02
@@ -64,33 +56,7 @@ MEASURED_EPOCHS = 10**9
 DEFAULT_PROMPTS = 8
 
 
-def specify_run(  # noqa: PLR0913 (all are needed; two have defaults)
-    texts: Texts,
-    dataset: Dataset,
-    recipe: AnyRecipe,
-    seed: int,
-    *,
-    name: str | None = None,
-    parent: Mapping[str, Any] | None = None,
-) -> RunSpecification:
-    """Return the specification of a run.
-
-    Args:
-        texts: The texts of the run.
-        dataset: Their dataset.
-        recipe: The hyperparameters.
-        seed: The random seed.
-        name: The name of a resumed run; None for a new one.
-        parent: What is known of the model from which the run starts; None for random weights.
-    """
-    held_out = texts.held_out if isinstance(texts.held_out, Corpus) else dataset.held_out_share or 0.0
-    specification = RunSpecification(texts.corpus, held_out, dataset, recipe, seed, parent=parent)
-    return specification if name is None else replace(specification, run=name)
-
-
-def estimate_epochs(
-    options: RunOptions, specification: RunSpecification, minutes: float, ranks: Ranks
-) -> float | None:
+def estimate_epochs(specification: RunSpecification, minutes: float, ranks: Ranks) -> float | None:
     """Estimate how many epochs fit into a budget of minutes. All processes get the same result.
 
     The first process trains a network that is not used further, for about a second, but for at most a
@@ -105,8 +71,8 @@ def estimate_epochs(
     """
     epochs = None
     if ranks.is_first:
-        threads = resolve_thread_count(options.threads, ranks)
-        trainer = make_trainer(options, specification, Budget(epochs=MEASURED_EPOCHS), threads, SINGLE)
+        threads = resolve_thread_count(specification.options.threads, ranks)
+        trainer = make_trainer(specification, Budget(epochs=MEASURED_EPOCHS), threads, SINGLE)
         # The run itself reports a loss that is not finite.
         with explaining_memory_errors(), contextlib.suppress(LossError):
             speed = trainer.measure_speed(min(MEASURED_SECONDS, 60 * minutes * MEASURED_SHARE)) * ranks.size
@@ -116,7 +82,7 @@ def estimate_epochs(
 
 
 def make_trainer(
-    options: RunOptions, specification: RunSpecification, budget: Budget, threads: int | None, ranks: Ranks
+    specification: RunSpecification, budget: Budget, threads: int | None, ranks: Ranks
 ) -> Trainer:
     """Return the trainer of a run.
 
@@ -124,8 +90,8 @@ def make_trainer(
         RecipeError: If its network does not fit into an ONNX file.
         TrainingError: If memory ran out, if there is no such device, or if there are too many processes.
     """
-    dataset, recipe, seed = specification.dataset, specification.recipe, specification.seed
-    text, size = dataset.training, len(dataset.tokenizer)
+    dataset, recipe, options = specification.dataset, specification.recipe, specification.options
+    text, size, seed = dataset.training, len(dataset.tokenizer), options.seed
     device = choose_device(options.device, ranks.local_rank)
     trainer: Trainer
     with explaining_memory_errors():
@@ -150,34 +116,30 @@ def make_trainer(
 
 
 def make_ready_trainer(
-    options: RunOptions,
     specification: RunSpecification,
     ranks: Ranks,
     load_weights: Callable[[CharNetwork], None] = lambda _: None,
 ) -> Trainer:
     """Return the trainer of a run. All processes of the run are ready when the function returns.
 
-    Args:
-        options: The options of the run.
-        specification: Data, recipe and seed.
-        ranks: The processes of the run.
-        load_weights: Loads the weights from which the run starts into the network.
+    ``load_weights`` loads the weights from which the run starts into the network.
 
     Raises:
         RecipeError: If the network is too large for an ONNX file.
         TrainingError: If memory ran out, if there is no such device, if there are too many processes, or if
             another process has failed or has other data.
     """
-    trainer = make_trainer(options, specification, options.budget, options.threads, ranks)
+    options, held_out = specification.options, specification.held_out
+    trainer = make_trainer(specification, options.budget, options.threads, ranks)
     load_weights(trainer.model)
-    held_out = specification.held_out
+    share = specification.dataset.held_out_share
     ranks.begin(
         {
             "corpus": specification.corpus.sha256,
-            "held-out part": held_out.sha256 if isinstance(held_out, Corpus) else str(held_out),
+            "held-out part": str(share) if held_out is None else held_out.sha256,
             "model of --from": str(specification.parent),
             "vocabulary": "".join(specification.dataset.tokenizer.symbols),
-            "recipe": f"{specification.recipe}, seed {specification.seed}",
+            "recipe": f"{specification.recipe}, seed {options.seed}",
             "budget": str(trainer.budget),
             "version of torch": str(torch.__version__),
         }
@@ -185,69 +147,34 @@ def make_ready_trainer(
     return trainer
 
 
-def make_run(  # noqa: PLR0913, PLR0917 (all are needed)
-    trainer: Trainer,
-    specification: RunSpecification,
-    options: RunOptions,
-    folder: Path,
-    command: Sequence[str],
-    epochs: float | None,
-) -> TrainingRun:
-    """Return a run with its checkpoints, and print its network and hardware.
-
-    Args:
-        trainer: The trainer.
-        specification: Data, recipe and seed.
-        options: The options of the run.
-        folder: The output folder.
-        command: The words of the command that started the run.
-        epochs: The number of epochs for which the recipe was chosen; None if it was not known.
-    """
+def make_run(trainer: Trainer, specification: RunSpecification, folder: Path) -> TrainingRun:
+    """Return a run that also writes checkpoints, and print its network and hardware."""
+    options, ranks = specification.options, trainer.replicas.ranks
     write_stderr(describe_network(trainer))
     progress = make_progress()
-    run = make_training_run(trainer, specification, options, folder, progress, command=command, epochs=epochs)
-    ranks = trainer.replicas.ranks
-    all_threads = resolve_thread_count(options.threads, ranks) * ranks.size
-    description = describe_run(options, command, specification, trainer.budget, all_threads, epochs)
+    run = make_training_run(trainer, specification, folder, progress)
+    description = describe_run(specification, resolve_thread_count(options.threads, ranks) * ranks.size)
     run.add_watcher(CheckpointWriter(run, asdict(description), folder, progress.warn))
     if options.tensorboard:
         run.add_watcher(TensorBoard(folder, progress.warn))
     return run
 
 
-def make_training_run(  # noqa: PLR0913 (each is needed, and two have defaults)
-    trainer: Trainer,
-    specification: RunSpecification,
-    options: RunOptions,
-    folder: Path,
-    progress: Progress,
-    *,
-    command: Sequence[str] = (),
-    epochs: float | None = None,
+def make_training_run(
+    trainer: Trainer, specification: RunSpecification, folder: Path, progress: Progress
 ) -> TrainingRun:
     """Return a run that writes the best model, metrics, samples, loss curves and a report to a folder.
 
-    The folder must exist. The other arguments are those of ``make_run``, and a progress display.
+    The folder must exist.
     """
-    dataset, warn = specification.dataset, progress.warn
+    options, dataset, warn = specification.options, specification.dataset, progress.warn
     threads = resolve_thread_count(options.threads, trainer.replicas.ranks)
-    rng = random.Random(specification.seed)
+    rng = random.Random(options.seed)
     # A record needs no prompt. The bytes of a file that is not a text have no excerpts.
     count = DEFAULT_PROMPTS if dataset.records is None else 0
     prompts = tuple(filter(None, [dataset.draw_excerpt(rng) for _ in range(count)]))
-    metadata = Metadata(dataset.tokenizer, dataset.normalization, prompts, records=dataset.records)
     sampler = None if options.no_samples else Samples(dataset, rng)
-    evaluator = Evaluator(trainer, specification, metadata, folder, warn, samples=sampler, threads=threads)
-    facts = RunFacts(
-        dataset,
-        corpus=specification.corpus.name,
-        source=options.corpus,
-        folder=folder,
-        command=command,
-        recipe=specification.recipe,
-        usual=options.usual_recipe(*dataset.sizes, epochs),
-        usual_name=options.recipe_name,
-    )
+    evaluator = Evaluator(trainer, specification, prompts, folder, warn, samples=sampler, threads=threads)
     # The unknown symbol does not replace rare symbols of the text that compressors get.
     original = partial(read_texts, specification.corpus, specification.held_out, dataset)
     references = References(dataset, original if dataset.rare_count else None)
@@ -263,7 +190,9 @@ def make_training_run(  # noqa: PLR0913 (each is needed, and two have defaults)
             *([quantized] if quantized else []),
             DivergenceWarning(len(dataset.tokenizer), warn, dataset.characters_per_token),
             ReportFiles(folder, title, warn),
-            ReportPage(facts, references, warn, lambda: evaluator.model_error, quantized),
+            ReportPage(
+                RunFacts(specification, folder), references, warn, lambda: evaluator.model_error, quantized
+            ),
             Display(progress),
         ],
         evaluates_start=specification.parent is not None,
@@ -277,10 +206,9 @@ def follow(trainer: Trainer) -> int:
     return 0
 
 
-def run_to_end(run: TrainingRun, folder: Path, options: RunOptions, ranks: Ranks = SINGLE) -> int:
+def run_to_end(run: TrainingRun, specification: RunSpecification, folder: Path) -> int:
     """Run the training until its end or an interrupt, print the result, and return the exit code."""
-    texts = {"-": options.corpus, "--held-out-file -": options.held_out_file}
-    piped = "".join(words for words, source in texts.items() if source == STANDARD_INPUT)
+    options, ranks = specification.options, run.trainer.replicas.ranks
     try:
         with deferred_interrupts() as interrupts, explaining_memory_errors():
 
@@ -293,9 +221,9 @@ def run_to_end(run: TrainingRun, folder: Path, options: RunOptions, ranks: Ranks
         if isinstance(interrupt.__cause__, TextgenError):
             # The interrupt was deferred, and an error was raised before it took effect.
             print_diagnostic(PROG, interrupt.__cause__.spelled(option))
-        print_diagnostic(PROG, describe_early_end(folder, run, piped=piped), "interrupted")
+        print_diagnostic(PROG, describe_early_end(folder, run, options), "interrupted")
         return EXIT_INTERRUPTED
     except (TrainingError, OutputError) as error:
-        raise extended(error, f"; {describe_early_end(folder, run, error, piped=piped)}") from error
+        raise extended(error, f"; {describe_early_end(folder, run, options, error)}") from error
     sys.stdout.write(describe_result(folder, run, options.corpus))
     return 0

@@ -3,17 +3,16 @@
 import argparse
 import sys
 from collections.abc import Sequence
-from importlib.util import find_spec
 from pathlib import Path
 
 from textgen_runtime.bench.report import Section
 from textgen_runtime.cli.command import EXIT_FAILED, run_command
 from textgen_runtime.cli.parser import CommandParser
-from textgen_runtime.errors import OutputError, TextgenError, install_command, shorten
+from textgen_runtime.errors import OutputError, TextgenError, shorten
 from textgen_runtime.system.console import print_diagnostic, terminal_columns
 from textgen_runtime.system.files import replace_file
 
-from textgen_train.errors import TrainingError
+from ._process import check_packages
 
 PROG = "textgen-compare"
 
@@ -56,8 +55,7 @@ def compare(arguments: argparse.Namespace) -> int:
 
     A folder that cannot be read does not stop the comparison of the others.
     """
-    if missing := [name for name in ("filelock", "tqdm") if find_spec(name) is None]:
-        raise TrainingError(f"{PROG} requires {', '.join(missing)}: {install_command('train')}")
+    check_packages(PROG, ("filelock", "tqdm"))
     from textgen_train.report.compared_run import read_run, run_names
     from textgen_train.report.comparison import (
         comparison_page,

@@ -4,20 +4,19 @@ import argparse
 import shlex
 import sys
 from collections.abc import Sequence
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from textgen_runtime.cli.command import run_command
 from textgen_runtime.cli.parser import CommandParser, add_lowercase, add_model, add_unknown, number
 from textgen_runtime.corpora.corpus import CORPUS_NAMES, corpus_for
-from textgen_runtime.errors import OutputError, install_command, shorten
+from textgen_runtime.errors import OutputError, shorten
 from textgen_runtime.model_file.source import find_model_file, unambiguous_path
 from textgen_runtime.system.console import print_diagnostic
 from textgen_runtime.system.files import check_writable, replace_file
 from textgen_runtime.system.interrupts import DeferredInterrupts
 
-from textgen_train.errors import TrainingError
+from ._process import check_packages
 
 if TYPE_CHECKING:
     from textgen_train.export.quantizer import Quantized
@@ -81,8 +80,7 @@ def parser() -> CommandParser:
 
 def quantize(arguments: argparse.Namespace) -> int:
     """Write the 8-bit model, and print its size and both losses; return the exit code."""
-    if find_spec("onnx") is None:
-        raise TrainingError(f"{PROG} requires onnx: {install_command('train')}")
+    check_packages(PROG, ("onnx",))
     # These modules import onnx.
     from textgen_train.export.quantizer import compare, increase_warning, read_quantized, refuse_input
 

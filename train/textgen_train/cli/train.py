@@ -18,16 +18,22 @@ from textgen_runtime.text.tokenizer import BYTE
 from textgen_train.data.dataset import Dataset
 from textgen_train.errors import CorpusError, extended
 from textgen_train.loop.output_folder import check_overwrites, check_room, prepared_folder, remove_replaced
-from textgen_train.loop.processes import joined_ranks
 from textgen_train.loop.ranks import DismissedError, Ranks
-from textgen_train.options import CallOptions, RunOptions
+from textgen_train.options import RunOptions
 from textgen_train.recipe import ClassicRecipe
 
-from ._arguments import PROG, Command, check_dependencies, check_device, parse, run_training_command
-from ._interrupts import cleaning_up
+from ._arguments import PROG, CallOptions, Command, parse
 from ._messages import describe_dataset, describe_list, describe_no_model, describe_preset_changes
+from ._process import (
+    check_device,
+    check_packages,
+    check_tensorboard,
+    cleaning_up,
+    joined_ranks,
+    run_training_command,
+)
 from ._resume import resume
-from ._texts import Texts, open_text
+from ._texts import Texts, open_texts
 
 if TYPE_CHECKING:
     from textgen_train.loop.specification import RunSpecification
@@ -52,12 +58,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         The exit code: 0 on success, 1 after an error, 130 after an interrupt. Wrong usage exits with 2.
     """
     command = parse(argv)
-    return run_training_command(PROG, lambda: run_in_processes(command))
+    return run_training_command(lambda: run_in_processes(command))
 
 
 def run_in_processes(command: Command) -> int:
     """Train in this process and the others that torchrun has started; return the exit code."""
-    check_dependencies(tensorboard=command.run is not None and command.run.tensorboard)
+    check_packages("training")
+    if command.run and command.run.tensorboard:
+        check_tensorboard()
     try:
         with joined_ranks() as ranks:
             if ranks.size > 1 and STANDARD_INPUT in command.texts.values():
@@ -92,19 +100,16 @@ def train(options: RunOptions, call: CallOptions, words: Sequence[str], ranks: R
         parent = read_parent(options.parent)
         options = with_parent(options, parent)
     check_device(options.device, ranks)
-    texts = open_texts(options)
+    texts = open_texts(options, Path.cwd())
     folder = call.output or default_folder(options.corpus, texts.corpus)
+    inputs = [*texts.files, *([parent.path] if parent else [])]
     # Reading a large corpus takes long. The check comes before it.
-    check_overwrites(folder, texts.corpora, overwrite=call.overwrite)
-    if parent:
-        parent.check_folder(folder)
+    check_overwrites(folder, inputs, overwrite=call.overwrite)
     dataset = read_dataset(texts, options, folder if ranks.is_first else None, parent)
     with contextlib.ExitStack() as stack:
         clean_up: contextlib.AbstractContextManager[None] = contextlib.nullcontext()
         if ranks.is_first:
-            remove_unused = stack.enter_context(
-                prepared_folder(folder, texts.corpora, overwrite=call.overwrite)
-            )
+            remove_unused = stack.enter_context(prepared_folder(folder, inputs, overwrite=call.overwrite))
             # The context of the folder cleans up after an exception; this one before a signal ends the
             # process.
             # Several processes wait for each other in compiled code, where a handled signal would wait, too.
@@ -116,33 +121,22 @@ def train(options: RunOptions, call: CallOptions, words: Sequence[str], ranks: R
             # It imports torch, which takes seconds.
             from ._training_run import follow, make_ready_trainer, make_run, run_to_end
 
-            specification, epochs = specify(options, texts, dataset, parent, ranks)
+            specification = specify(options, texts, dataset, parent, words, ranks)
             trainer = make_ready_trainer(
-                options,
-                specification,
-                ranks,
-                lambda model: parent.load_weights(model, dataset) if parent else None,
+                specification, ranks, lambda model: parent.load_weights(model, dataset) if parent else None
             )
             if not ranks.is_first:
                 return follow(trainer)
             check_room(folder, trainer.model.parameter_count)
             remove_replaced(folder)
-            run = make_run(trainer, specification, options, folder, words, epochs)
-        return run_to_end(run, folder, options, ranks)
+            run = make_run(trainer, specification, folder)
+        return run_to_end(run, specification, folder)
 
 
 def end_before_start(folder: Path, remove_unused: Callable[[], None]) -> None:
     """Remove a new folder, and print that a run that has not begun has no model."""
     remove_unused()
     print_diagnostic(PROG, describe_no_model(folder), "interrupted")
-
-
-def open_texts(options: RunOptions) -> Texts:
-    """Return the texts of a new run, which have not been read yet."""
-    corpus = open_text(options.corpus, options, Path.cwd())
-    if options.held_out_file is None:
-        return Texts(corpus, options.held_out)
-    return Texts(corpus, open_text(options.held_out_file, options, Path.cwd()))
 
 
 def read_dataset(
@@ -175,29 +169,43 @@ def print_start(texts: Texts, dataset: Dataset, options: RunOptions, parent: "Pa
     # A model determines the records, and the classic recipe has none.
     hint = "" if parent or options.recipe else describe_list(dataset)
     write_stderr(start + describe_dataset(texts.corpus, dataset) + hint)
-    if texts.are_equal:
+    if texts.held_out and texts.held_out.sha256 == texts.corpus.sha256:
         print_diagnostic(PROG, EQUAL_TEXTS, "warning")
-    elif parent and round(share := parent.trained_share(texts.corpus, texts.held_out, dataset), 2):
+    elif parent and round(share := parent.trained_share(texts, dataset), 2):
         print_diagnostic(PROG, TRAINED_TEXT.format(share), "warning")
 
 
-def specify(
-    options: RunOptions, texts: Texts, dataset: Dataset, parent: "ParentModel | None", ranks: Ranks
-) -> tuple["RunSpecification", float | None]:
-    """Return the specification of a new run, and the number of epochs that its recipe is for."""
-    from ._training_run import estimate_epochs, specify_run
+def specify(  # noqa: PLR0913, PLR0917 (all are parts of the specification, or needed for it)
+    options: RunOptions,
+    texts: Texts,
+    dataset: Dataset,
+    parent: "ParentModel | None",
+    words: Sequence[str],
+    ranks: Ranks,
+) -> "RunSpecification":
+    """Return the specification of a new run, whose recipe is for the number of epochs that it will have."""
+    from textgen_train.loop.specification import RunSpecification
 
-    budget = options.budget
-    epochs: float | None = budget.epochs
-    recipe = options.choose_recipe(*dataset.sizes, epochs)
-    origin = parent.describe_origin() if parent else None
-    specification = specify_run(texts, dataset, recipe, options.seed, parent=origin)
-    if budget.minutes is not None and options.depends_on_epochs(*dataset.sizes):
-        epochs = estimate_epochs(options, specification, budget.minutes, ranks)
-        specification = replace(specification, recipe=options.choose_recipe(*dataset.sizes, epochs))
+    from ._training_run import estimate_epochs
+
+    minutes, epochs = options.budget.minutes, options.budget.epochs
+    specification = RunSpecification(
+        options,
+        texts.corpus,
+        texts.held_out,
+        dataset,
+        options.choose_recipe(*dataset.sizes, epochs),
+        epochs,
+        words,
+        parent=parent.origin if parent else None,
+    )
+    if minutes is not None and options.depends_on_epochs(*dataset.sizes):
+        estimate = estimate_epochs(specification, minutes, ranks)
+        recipe = options.choose_recipe(*dataset.sizes, estimate)
+        specification = replace(specification, recipe=recipe, expected_epochs=estimate)
     if ranks.is_first:
-        write_stderr(describe_preset_changes(specification.recipe, options.choose_recipe(), epochs))
-    return specification, epochs
+        write_stderr(describe_preset_changes(specification))
+    return specification
 
 
 def default_folder(source: str, corpus: Corpus) -> Path:

@@ -8,7 +8,7 @@ import math
 import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -49,25 +49,35 @@ class Batches(Protocol):
 
     Attributes:
         max_lanes: Largest number of lanes of a batch.
-        has_equal_lanes: Whether all batches have this number of lanes.
         updates_per_epoch: Number of batches per epoch.
+        tokens_per_epoch: Number of input tokens per epoch.
+    """
+
+    max_lanes: int
+    updates_per_epoch: int
+    tokens_per_epoch: int
+
+    def epoch(self, rng: Any, first: int = 0) -> Iterator[Batch]:
+        """Yield the batches of an epoch, on the processor.
+
+        Args:
+            rng: Generator of the order of the text.
+            first: Index of the first batch to yield. It does not change the order.
+        """
+        ...
+
+
+class SequenceBatches(Batches, Protocol):
+    """The batches of ``StatefulTrainer``. Those of an epoch draw their order before the first one.
+
+    Attributes:
+        has_equal_lanes: Whether all batches have ``max_lanes`` lanes.
         targets_per_update: Mean number of targets of a batch. The sum of the losses of each batch is divided
             by it, so that all targets of an epoch count the same, also those of a batch with few targets.
     """
 
-    max_lanes: int
     has_equal_lanes: bool
-    updates_per_epoch: int
     targets_per_update: float
-
-    def epoch(self, rng: random.Random, first: int = 0) -> Iterator[Batch]:
-        """Yield the batches of an epoch.
-
-        Args:
-            rng: Generator of the order of the text. All draws are made before the first batch.
-            first: Index of the first batch to yield. It does not change the order.
-        """
-        ...
 
 
 class TextBatches:
@@ -91,6 +101,7 @@ class TextBatches:
         self.max_lanes = max(1, min(batch, len(tokens) // (sequence_length + 1)))
         self._length = len(tokens) // self.max_lanes
         self.updates_per_epoch = math.ceil((self._length - 1) / sequence_length)
+        self.tokens_per_epoch = len(tokens)
         self.targets_per_update = self.max_lanes * (self._length - 1) / self.updates_per_epoch
 
     def epoch(self, rng: random.Random, first: int = 0) -> Iterator[Batch]:
@@ -151,7 +162,7 @@ class RecordBatches:
             self._part_updates.append(sum(int(part.group_updates.sum()) for part in ranges))
             self.max_lanes = max(self.max_lanes, *(-(-len(part.order) // part.groups) for part in ranges))
             release_pages(tokens)
-        self.updates_per_epoch = sum(self._part_updates)
+        self.updates_per_epoch, self.tokens_per_epoch = sum(self._part_updates), len(tokens)
         self.targets_per_update = len(tokens) / self.updates_per_epoch
 
     def epoch(self, rng: random.Random, first: int = 0) -> Iterator[Batch]:

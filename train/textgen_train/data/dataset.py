@@ -28,29 +28,6 @@ EXCERPT_REGION = 1_000_000
 _NOT_UTF8 = "".join(map(chr, range(0xDC80, 0xDD00)))
 
 
-def draw_excerpt(tokens: Tokens, tokenizer: Tokenizer, rng: random.Random) -> str:
-    """Return a random excerpt of a text.
-
-    Several candidates are drawn, and the one with the most distinct characters is returned. This avoids lines
-    of dashes, tables and blank lines, which are poor prompts.
-
-    Args:
-        tokens: The text, shape [tokens]; at least ``EXCERPT_LENGTH`` tokens.
-        tokenizer: The tokenizer of the text.
-        rng: Generator of the position.
-
-    Returns:
-        The excerpt, which consists of whole words at the level of words; "" if the bytes are not a text.
-    """
-    candidates = [_draw_candidate(tokens, tokenizer, rng) for _ in range(EXCERPT_CANDIDATES)]
-    best = max(candidates, key=lambda candidate: len(set(candidate)))
-    if best or tokenizer.level == BYTE:
-        return best
-    # A candidate is empty if all its symbols are unknown. If all candidates are empty, use the longest known
-    # text instead.
-    return tokenizer.decode(_longest_known_run(tokens[:EXCERPT_REGION], tokenizer.unknown)[:EXCERPT_LENGTH])
-
-
 def _longest_known_run(tokens: Tokens, unknown: int | None) -> Tokens:
     """Return the longest run of tokens without the unknown symbol, which has no text."""
     if unknown is None:
@@ -166,8 +143,21 @@ class Dataset:
         return replace(self, held_out=self.held_out[:count])
 
     def draw_excerpt(self, rng: random.Random) -> str:
-        """Return a random excerpt of the training text, to use as a prompt; "" if it is not a text."""
-        return draw_excerpt(self.training, self.tokenizer, rng)
+        """Return a random excerpt of the training text, to use as a prompt; "" if it is not a text.
+
+        Several candidates are drawn, and the one with the most distinct characters is returned. This avoids
+        lines of dashes, tables and blank lines, which are poor prompts. At the level of words, an excerpt
+        consists of whole words.
+        """
+        tokens, tokenizer = self.training, self.tokenizer
+        candidates = [_draw_candidate(tokens, tokenizer, rng) for _ in range(EXCERPT_CANDIDATES)]
+        best = max(candidates, key=lambda candidate: len(set(candidate)))
+        if best or tokenizer.level == BYTE:
+            return best
+        # A candidate is empty if all its symbols are unknown. If all candidates are empty, use the longest
+        # known text instead.
+        known = _longest_known_run(tokens[:EXCERPT_REGION], tokenizer.unknown)
+        return tokenizer.decode(known[:EXCERPT_LENGTH])
 
     def _count(self, token: int | None) -> tuple[int, int]:
         """Return how often a token occurs in the training text and in the held-out text."""

@@ -17,14 +17,14 @@ from textgen_train.errors import CorpusError
 from textgen_train.options import HELD_OUT_SHARE, MAX_HELD_OUT_CHARACTERS, VOCABULARY_SIZE
 
 from .dataset import Dataset
-from .encoders import count_symbols, make_encoder
-from .parts import Block, Reader
+from .parts import Block, Reader, count_symbols, make_encoder
 from .tokens import Tokens, TokenWriter
 from .vocabularies import (
     add_symbols,
     byte_tokenizer,
     character_tokenizer,
     count_pieces,
+    frequent_characters,
     unknown_symbols,
     word_tokenizer,
 )
@@ -107,13 +107,13 @@ def make_dataset(  # noqa: PLR0913 (keywords, most with defaults)
         vocabulary = add_symbols(named, tokenizer, symbols, extend=extend)
     elif level == BYTE:
         vocabulary = byte_tokenizer(has_records=has_records)
-    elif level == WORD:
-        pieces = count_pieces(reader.blocks(corpus, share, length), has_records=has_records)
-        vocabulary = word_tokenizer(
-            corpus, symbols, counts, min_count, pieces=pieces, size=vocabulary_size, has_records=has_records
-        )
     else:
-        vocabulary = character_tokenizer(corpus, symbols, counts, min_count, has_records=has_records)
+        characters = frequent_characters(corpus, symbols, counts, min_count)
+        if level == WORD:
+            pieces = count_pieces(reader.blocks(corpus, share, length), has_records=has_records)
+            vocabulary = word_tokenizer(corpus, characters, pieces, vocabulary_size, has_records=has_records)
+        else:
+            vocabulary = character_tokenizer(characters, has_records=has_records)
     begin = vocabulary.special.begin
     training, held_out_tokens = _encode(reader.blocks(corpus, share, length), vocabulary, folder)
     if isinstance(held_out, Corpus):
@@ -137,7 +137,11 @@ def make_dataset(  # noqa: PLR0913 (keywords, most with defaults)
 
 
 def read_texts(
-    corpus: Corpus, held_out: object, dataset: Dataset, training_characters: int, held_out_characters: int
+    corpus: Corpus,
+    held_out: Corpus | None,
+    dataset: Dataset,
+    training_characters: int,
+    held_out_characters: int,
 ) -> tuple[str, str]:
     """Read the end of the training text and the beginning of the held-out text again.
 
@@ -146,7 +150,7 @@ def read_texts(
 
     Args:
         corpus: The corpus of the dataset.
-        held_out: Its separate held-out corpus; any other object if it has none.
+        held_out: Its separate held-out corpus; None if it has none.
         dataset: The dataset.
         training_characters: Number of characters of the training text to read, at its end.
         held_out_characters: Number of characters of the held-out text to read.
@@ -165,7 +169,7 @@ def read_texts(
             held_out_text += "".join([text + end for text in block.held_out])
         elif dataset.records is None:
             break
-    for block in reader.blocks(held_out) if isinstance(held_out, Corpus) else ():
+    for block in reader.blocks(held_out) if held_out else ():
         held_out_text += "".join([text + end for text in block.training])
         if len(held_out_text) >= held_out_characters:
             break

@@ -75,57 +75,49 @@ def byte_tokenizer(*, has_records: bool) -> ByteTokenizer:
     return ByteTokenizer([*BYTE_SYMBOLS, *[""] * (2 * has_records)], special)
 
 
-def character_tokenizer(
-    corpus: Corpus,
-    symbols: NDArray[np.int64],
-    counts: NDArray[np.int64],
-    min_count: int,
-    *,
-    has_records: bool,
-) -> CharacterTokenizer:
-    """Return the tokenizer of the characters of a corpus.
-
-    If no symbol is rare, its vocabulary is all symbols. Otherwise it is the unknown symbol, which is token 0,
-    and the frequent symbols. ``begin`` and ``end`` follow.
+def frequent_characters(
+    corpus: Corpus, symbols: NDArray[np.int64], counts: NDArray[np.int64], min_count: int
+) -> list[str]:
+    """Return the characters of a corpus that are not rare, after the entry of the unknown symbol, if any is.
 
     Args:
         corpus: The corpus, for messages.
         symbols: Code points of all characters, sorted.
         counts: How often each character occurs in the training text, by code point.
         min_count: Symbols that occur less often in the training text are rare.
-        has_records: Whether the corpus has records.
 
     Raises:
         CorpusError: If all symbols are rare.
     """
-    texts = _frequent_characters(corpus, symbols, counts, min_count)
-    return CharacterTokenizer(*_with_special(texts, has_records=has_records))
+    frequent = symbols if min_count <= 1 else symbols[counts[symbols] >= min_count]
+    if not len(frequent):
+        raise CorpusError(
+            f"no symbol occurs at least {min_count} times in the training text of the corpus {corpus.name}: "
+            "lower ",
+            Name("min_count"),
+        )
+    return [""] * (len(frequent) < len(symbols)) + [chr(symbol) for symbol in frequent]
 
 
-def word_tokenizer(  # noqa: PLR0913 (all are needed)
-    corpus: Corpus,
-    symbols: NDArray[np.int64],
-    counts: NDArray[np.int64],
-    min_count: int,
-    *,
-    pieces: Counter[str],
-    size: int,
-    has_records: bool,
+def character_tokenizer(characters: list[str], *, has_records: bool) -> CharacterTokenizer:
+    """Return the tokenizer of these characters. ``begin`` and ``end`` follow them if there are records."""
+    return CharacterTokenizer(*_with_special(characters, has_records=has_records))
+
+
+def word_tokenizer(
+    corpus: Corpus, characters: list[str], pieces: Counter[str], size: int, *, has_records: bool
 ) -> WordTokenizer:
-    """Return the tokenizer of the words of a corpus: as ``character_tokenizer``, and the frequent words.
+    """Return the tokenizer of these characters and of the frequent words of a corpus.
 
     Args:
-        corpus: As for ``character_tokenizer``, like the arguments up to ``min_count``.
-        symbols: As above.
-        counts: As above.
-        min_count: As above.
+        corpus: The corpus, for messages.
+        characters: The result of ``frequent_characters``.
         pieces: How often each piece occurs in the training text.
         size: Maximum size of the vocabulary.
         has_records: Whether the corpus has records.
 
     Raises:
-        CorpusError: If all symbols are rare, if there is only one word, or if the characters leave no room
-            for words.
+        CorpusError: If there is only one word, or if the characters leave no room for words.
     """
     words = {piece.strip() for piece in pieces} - {""}
     if len(words) == 1:
@@ -134,11 +126,10 @@ def word_tokenizer(  # noqa: PLR0913 (all are needed)
             "words needs at least two different words; train without ",
             Name("level", "word"),
         )
-    characters = _frequent_characters(corpus, symbols, counts, min_count)
     room = size - len(characters) - 2 * has_records
     if room < 1:
         raise CorpusError(
-            f"the corpus {corpus.name} has {len(symbols):,} different characters, which leave no room for "
+            f"the corpus {corpus.name} has {len(characters):,} different characters, which leave no room for "
             f"words in a vocabulary of {size:,}: raise ",
             Name("vocabulary_size"),
         )
@@ -169,20 +160,6 @@ def add_symbols(
             Name("extend"),
         )
     return tokenizer
-
-
-def _frequent_characters(
-    corpus: Corpus, symbols: NDArray[np.int64], counts: NDArray[np.int64], min_count: int
-) -> list[str]:
-    """Return the entries of the unknown symbol, if there is one, and of the characters that are not rare."""
-    frequent = symbols if min_count <= 1 else symbols[counts[symbols] >= min_count]
-    if not len(frequent):
-        raise CorpusError(
-            f"no symbol occurs at least {min_count} times in the training text of the corpus {corpus.name}: "
-            "lower ",
-            Name("min_count"),
-        )
-    return [""] * (len(frequent) < len(symbols)) + [chr(symbol) for symbol in frequent]
 
 
 def _with_special(texts: list[str], *, has_records: bool) -> tuple[list[str], SpecialTokens]:

@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from textgen_runtime.model_file.network import GRU, LSTM, Cell, Conv, Embedding, Layer, Linear, Network
 from torch import nn
 
-from textgen_train.models.conv import GatedConv
+from textgen_train.models.cells import GatedConv
 from textgen_train.models.network import CharNetwork
 
-from .layer_nodes import LayerWeights
+from .onnx_graph import LayerWeights
 
 # The layer of each module between the embedding and the output. The arguments are the module, its number, and
 # whether its input is added to its output.

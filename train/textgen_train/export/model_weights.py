@@ -16,7 +16,7 @@ from textgen_runtime.errors import ModelFileError
 from textgen_runtime.model_file.network import GRU, LSTM, Conv, Embedding, Layer, Linear
 from textgen_runtime.model_file.reader import ModelFile
 
-from .layer_nodes import ONNX_GRU_GATES, ONNX_LSTM_GATES, LayerWeights, restore_gates
+from .onnx_graph import ONNX_GRU_GATES, ONNX_LSTM_GATES, LayerWeights, restore_gates
 from .quantized_graph import dequantized_arrays
 
 # The initializers of a graph by name.

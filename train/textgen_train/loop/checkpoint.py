@@ -7,7 +7,7 @@ the step and the used fraction of the budget.
 
 import random
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor
@@ -40,11 +40,7 @@ def python_rng_from_state(state: list[Any]) -> random.Random:
 
 
 def torch_rng_from_state(state: Tensor, device: torch.device | None = None) -> torch.Generator:
-    """Create a torch generator from the result of its ``get_state``.
-
-    Args:
-        state: The state; uint8, on the processor.
-        device: The device of the generator; None for the processor.
+    """Create a torch generator on a device, None for the processor, from the result of its ``get_state``.
 
     Raises:
         TrainingError: If this is not the state of a torch generator of this device.
@@ -57,6 +53,26 @@ def torch_rng_from_state(state: Tensor, device: torch.device | None = None) -> t
             "invalid state of a random generator: restore an earlier state, or choose the same device"
         ) from error
     return rng
+
+
+# The generator of the order of the text in each epoch.
+OrderRng: TypeAlias = random.Random | torch.Generator
+
+
+def order_rng_state(rng: OrderRng) -> Tensor | list[Any]:
+    """Return a copy of the state of a generator: uint8, or numbers, lists and None."""
+    return rng.get_state() if isinstance(rng, torch.Generator) else python_rng_state(rng)
+
+
+def restored_order_rng(rng: OrderRng, state: Tensor | list[Any]) -> OrderRng:
+    """Create a generator of the same type as another one, from the result of ``order_rng_state``.
+
+    Raises:
+        TrainingError: If this is not the state of such a generator.
+    """
+    if isinstance(rng, torch.Generator) is not isinstance(state, Tensor):
+        raise TrainingError("the training state is from another type of trainer: use the same recipe")
+    return torch_rng_from_state(state) if isinstance(state, Tensor) else python_rng_from_state(state)
 
 
 @dataclass(frozen=True)

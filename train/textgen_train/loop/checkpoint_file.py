@@ -51,7 +51,7 @@ class Checkpoint:
     """The content of a checkpoint file.
 
     Attributes:
-        run: The description of the run, as it was passed to ``encode_checkpoint``.
+        run: The description of the run, as it was passed to ``write_checkpoint``.
         complete: Whether the run is complete, so that there is nothing to resume.
     """
 
@@ -84,36 +84,31 @@ class Checkpoint:
             ) from error
 
 
-def encode_checkpoint(run: dict[str, Any], state: "TrainingState", *, complete: bool) -> bytes:
-    """Return the content of a checkpoint file.
+def write_checkpoint(path: Path, run: dict[str, Any], state: "TrainingState", *, complete: bool) -> None:
+    """Replace a checkpoint file atomically.
 
     Args:
+        path: The file.
         run: A description of the run: everything that another process needs to resume it. It consists of
             plain values that JSON can represent.
         state: The state of the run.
         complete: Whether the run is complete.
 
     Raises:
-        OutputError: If safetensors cannot represent the state, because it is too large.
+        OutputError: If the file cannot be written, or if safetensors cannot represent the state, because it
+            is too large. An existing file keeps its content.
     """
     import safetensors.numpy
 
     arrays: dict[str, NDArray[Any]] = {}
     content = {"format": FORMAT, "complete": complete, "run": run, "state": _split(state.as_dict(), arrays)}
     text = to_json(content, compact=True)
+    keys = {CONTENT_KEY: text, CHECKSUM_KEY: str(_checksum(text, arrays))}
     try:
-        return safetensors.numpy.save(arrays, {CONTENT_KEY: text, CHECKSUM_KEY: str(_checksum(text, arrays))})
+        file = safetensors.numpy.save(arrays, keys)
     except safetensors.SafetensorError as error:
         raise OutputError(f"cannot write a checkpoint: {error}") from error
-
-
-def write_checkpoint(path: Path, run: dict[str, Any], state: "TrainingState", *, complete: bool) -> None:
-    """Replace a checkpoint file atomically. The arguments are those of ``encode_checkpoint``.
-
-    Raises:
-        OutputError: If the file cannot be written. An existing file keeps its content.
-    """
-    replace_file(path, encode_checkpoint(run, state, complete=complete))
+    replace_file(path, file)
 
 
 def read_checkpoint(path: Path) -> Checkpoint:
@@ -158,7 +153,7 @@ class CheckpointWriter(Watcher):
 
     Args:
         run: The run.
-        description: The description of the run that the file contains; see ``encode_checkpoint``.
+        description: The description of the run that the file contains; see ``write_checkpoint``.
         folder: Output folder. If it has a checkpoint, it is one of this run, which is resumed.
         warn: Called with one line if the file cannot be written.
     """
@@ -185,7 +180,7 @@ class CheckpointWriter(Watcher):
     def on_evaluation(self, history: EvaluationHistory) -> None:
         del history
         # If the model could not be written, a resumed run must repeat the evaluation.
-        if self._is_active and self._run.model_error is None and self._is_due(0.0):
+        if self._is_active and self._run.evaluator.model_error is None and self._is_due(0.0):
             self._write()
 
     def on_interrupt(self, status: Status | None) -> None:

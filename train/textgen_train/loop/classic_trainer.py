@@ -11,9 +11,8 @@ the rest of this package, matrix products are in bfloat16 if the device supports
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from itertools import islice
-from typing import Any
 
 import numpy as np
 import torch
@@ -22,9 +21,8 @@ from torch import Tensor, nn
 
 from textgen_train.data.batches import Batch
 from textgen_train.data.tokens import Tokens, release_pages
-from textgen_train.errors import TrainingError
+from textgen_train.models.cells import CharLSTM
 from textgen_train.models.device import CPU, autocast
-from textgen_train.models.lstm import CharLSTM
 from textgen_train.models.network import CharNetwork
 from textgen_train.recipe import Budget, ClassicRecipe
 
@@ -61,6 +59,44 @@ def classic_network(vocabulary_size: int, units: int) -> CharLSTM:
     # Keras has one bias, and torch has two. The second one stays zero.
     nn.init.zeros_(lstm["bias_hh_l0"]).requires_grad_(False)
     return model
+
+
+class WindowBatches:
+    """The batches of overlapping windows of a text, in random order. A very long text is shuffled in parts.
+
+    Args:
+        text: Shape [characters], of any integer type; longer than a window.
+        recipe: Length and distance of the windows, and their number per batch.
+    """
+
+    def __init__(self, text: Tokens, recipe: ClassicRecipe) -> None:
+        self._text, self._recipe = text, recipe
+        self._count = math.ceil((len(text) - recipe.window) / recipe.window_step)
+        self.max_lanes = recipe.batch
+        self.updates_per_epoch = math.ceil(self._count / recipe.batch)
+        self.tokens_per_epoch = self._count * recipe.window
+
+    def epoch(self, rng: torch.Generator, first: int = 0) -> Iterator[Batch]:
+        """Yield the batches of an epoch."""
+        window = np.arange(self._recipe.window)[:, np.newaxis]
+        for order in islice(self._shuffled(rng), first, None):
+            starts = order * self._recipe.window_step
+            inputs, targets = self._text[starts + window], self._text[starts + self._recipe.window]
+            yield Batch(
+                torch.from_numpy(inputs.astype(np.int64)),
+                torch.from_numpy(targets.astype(np.int64)),
+                len(targets),
+                is_start=True,
+            )
+
+    def _shuffled(self, rng: torch.Generator) -> Iterator[NDArray[np.int64]]:
+        """Yield the indices of the windows of each batch."""
+        batch = self._recipe.batch
+        for start in range(0, self._count, batch * MAX_SHUFFLED_BATCHES):
+            count = min(batch * MAX_SHUFFLED_BATCHES, self._count - start)
+            order = torch.randperm(count, generator=rng) + start
+            yield from (part.numpy() for part in torch.split(order, batch))
+            release_pages(self._text)
 
 
 class ClassicTrainer(Trainer):
@@ -102,56 +138,16 @@ class ClassicTrainer(Trainer):
                 f"the text has {len(text)} characters, but a window and its target need {recipe.window + 1}"
             )
         torch.manual_seed(seed)
-        self._recipe = recipe
-        self._text = text
-        self._window_count = math.ceil((len(text) - recipe.window) / recipe.window_step)
         model = classic_network(vocabulary_size, recipe.units)
         # A separate generator, so that other draws from the global one do not change the order of windows.
-        self._order_rng = torch_rng_from_state(torch.get_rng_state())
+        order_rng = torch_rng_from_state(torch.get_rng_state())
         model.to(device)
-        super().__init__(
-            Replicas(model, recipe.batch, resolve_thread_count(threads, ranks), seed, ranks),
-            budget,
-            math.ceil(self._window_count / recipe.batch),
-            self._window_count * recipe.window,
-            recipe.learning_rate,
-        )
-        trained = [weight for weight in self.model.parameters() if weight.requires_grad]
-        self._optimizer = torch.optim.RMSprop(
+        replicas = Replicas(model, recipe.batch, resolve_thread_count(threads, ranks), seed, ranks)
+        trained = [weight for weight in model.parameters() if weight.requires_grad]
+        optimizer = torch.optim.RMSprop(
             trained, lr=recipe.learning_rate, alpha=RMSPROP_DECAY, eps=RMSPROP_EPSILON
         )
-
-    def _batches(self, first: int = 0) -> Iterator[Batch]:
-        window = np.arange(self._recipe.window)[:, np.newaxis]
-        for order in islice(self._shuffled_windows(), first, None):
-            starts = order * self._recipe.window_step
-            inputs, targets = self._text[starts + window], self._text[starts + self._recipe.window]
-            yield Batch(
-                torch.from_numpy(inputs.astype(np.int64)),
-                torch.from_numpy(targets.astype(np.int64)),
-                len(targets),
-                is_start=True,
-            )
-
-    def _shuffled_windows(self) -> Iterator[NDArray[np.int64]]:
-        """Yield the indices of the windows of each batch. A very long text is shuffled part by part."""
-        batch = self._recipe.batch
-        for start in range(0, self._window_count, batch * MAX_SHUFFLED_BATCHES):
-            count = min(batch * MAX_SHUFFLED_BATCHES, self._window_count - start)
-            order = torch.randperm(count, generator=self._order_rng) + start
-            yield from (part.numpy() for part in torch.split(order, batch))
-            release_pages(self._text)
-
-    def _all_optimizers(self) -> Sequence[torch.optim.Optimizer]:
-        return [self._optimizer]
-
-    def _order_rng_state(self) -> Tensor:
-        return self._order_rng.get_state()
-
-    def _restore_order_rng(self, state: Tensor | list[Any]) -> None:
-        if not isinstance(state, Tensor):
-            raise TrainingError("the training state is from another type of trainer: use the same recipe")
-        self._order_rng = torch_rng_from_state(state)
+        super().__init__(replicas, WindowBatches(text, recipe), order_rng, [optimizer], budget)
 
     def _update_weights(self, batch: Batch, lr_factor: float) -> float:
         def loss(replica: int, model: CharNetwork, lanes: slice) -> Tensor:
@@ -164,5 +160,5 @@ class ClassicTrainer(Trainer):
             return nn.functional.cross_entropy(logits.float(), targets, reduction="sum") / batch.count
 
         nats, _ = self.replicas.backward(loss, batch.count, lr_factor)
-        self._optimizer.step()
+        self._optimizers[0].step()
         return nats

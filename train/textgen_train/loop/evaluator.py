@@ -8,7 +8,6 @@ from typing import Any
 
 from textgen_runtime.errors import ModelFileError, OutputError
 from textgen_runtime.generation.loading import load
-from textgen_runtime.model_file.metadata import Metadata
 from textgen_runtime.model_file.source import MODEL_FILE
 from textgen_runtime.scoring.prediction import BITS_PER_NAT
 from textgen_runtime.system.files import replace_file
@@ -17,7 +16,7 @@ from textgen_train.errors import ExportError, LossError
 from textgen_train.export.exporter import Exported, build_checked
 from textgen_train.parameters import from_plain
 
-from .checkpoint import TrainingState
+from .checkpoint import TrainingState, python_rng_from_state, python_rng_state
 from .events import Evaluation, EvaluationHistory, Status
 from .held_out_loss import held_out_loss, training_loss, training_part_length
 from .samples import Samples
@@ -35,8 +34,8 @@ class Evaluator:
 
     Args:
         trainer: The trainer of the model.
-        specification: Data and hyperparameters of the run, for the model file.
-        metadata: Metadata of the model file, without ``training``.
+        specification: The specification of the run.
+        prompts: The default prompts of the model file.
         folder: Folder of the model file; it must exist.
         warn: Called with a message if an export fails.
         samples: Draws the samples; None for no samples.
@@ -52,14 +51,15 @@ class Evaluator:
         self,
         trainer: Trainer,
         specification: RunSpecification,
-        metadata: Metadata,
+        prompts: tuple[str, ...],
         folder: Path,
         warn: Callable[[str], None],
         *,
         samples: Samples | None = None,
         threads: int = 1,
     ) -> None:
-        self._trainer, self._specification, self._metadata = trainer, specification, metadata
+        self._trainer, self._specification = trainer, specification
+        self._metadata = specification.metadata._replace(prompts=prompts)
         self._folder, self._warn, self._samples, self._threads = folder, warn, samples, threads
         self.best: Evaluation | None = None
         self.evaluations: list[Evaluation] = []
@@ -71,7 +71,7 @@ class Evaluator:
 
     @property
     def files(self) -> list[str]:
-        """Name of the model file in a list, which is empty before the file is written."""
+        """The name of the model file if it has been written."""
         return [MODEL_FILE] * (self.best is not None)
 
     @property
@@ -107,11 +107,9 @@ class Evaluator:
     def evaluate(self, status: Status) -> EvaluationHistory | None:
         """Compute the held-out loss of the model, save the model if it is the best so far, and draw samples.
 
-        Args:
-            status: Progress since the last evaluation. Before the first update, there is no training loss,
-                and the loss of the part of the training text replaces it.
-
-        If the model file cannot be written, a warning is given. The next evaluation tries again.
+        Before the first update, there is no training loss since the last evaluation, and the loss of the part
+        of the training text replaces it. If the model file cannot be written, a warning is given. The next
+        evaluation tries again.
 
         Returns:
             All evaluations so far. If the export failed, a warning was given and the result is None.
@@ -148,7 +146,7 @@ class Evaluator:
         return {
             "evaluations": list(self.evaluations),
             "samples": list(self._sample_texts),
-            "samples_rng": self._samples.rng_state() if self._samples else [],
+            "samples_rng": python_rng_state(self._samples.rng) if self._samples else [],
         }
 
     def restore(self, state: TrainingState) -> None:
@@ -158,7 +156,7 @@ class Evaluator:
         damaged, the next evaluation writes its model.
         """
         if self._samples and state.samples_rng:
-            self._samples.restore_rng(state.samples_rng)
+            self._samples.rng = python_rng_from_state(state.samples_rng)
         self.evaluations, self._sample_texts = list(state.evaluations), list(state.samples)
         self.best = self._read_best()
 

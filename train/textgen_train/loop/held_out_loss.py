@@ -30,9 +30,7 @@ def held_out_loss(model: Model, dataset: Dataset) -> float:
     computed by the engine of the exported model, so it is the loss that users of the file get. For a single
     lane the native engine is several times faster than torch.
 
-    Args:
-        model: An exported model with the dataset's vocabulary.
-        dataset: Provides the held-out text.
+    The vocabulary of the model must be that of the dataset.
     """
     return _loss(model, dataset.before_held_out, dataset.held_out)
 
@@ -44,10 +42,6 @@ def training_loss(model: Model, dataset: Dataset) -> float:
     held-out text, but has at most 20,000 tokens. Of records, the part is evenly spread over all of them,
     because the end of a sorted list differs from the rest. The difference of both losses shows how much the
     model is overfitted.
-
-    Args:
-        model: An exported model with the dataset's vocabulary.
-        dataset: Provides the training text.
     """
     if dataset.records is not None:
         return _loss(model, dataset.before_held_out, _spread_records(dataset))

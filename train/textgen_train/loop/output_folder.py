@@ -6,7 +6,6 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from textgen_runtime.corpora.corpus import Corpus
 from textgen_runtime.corpora.sources import CHECKPOINT_FILE, QUANTIZED_FILE, RUN_FILES
 from textgen_runtime.errors import Name, OutputError, shorten
 from textgen_runtime.system.files import make_folder, remove_abandoned
@@ -26,9 +25,7 @@ LOCK_FILE = ".textgen-train.lock"
 
 
 @contextlib.contextmanager
-def prepared_folder(
-    folder: Path, corpora: Sequence[Corpus], *, overwrite: bool
-) -> Iterator[Callable[[], None]]:
+def prepared_folder(folder: Path, inputs: Sequence[Path], *, overwrite: bool) -> Iterator[Callable[[], None]]:
     """Create, check and lock the output folder of a new run. The lock is held within the context.
 
     Temporary files of killed runs are removed. Files of an earlier run stay until ``remove_replaced``. At the
@@ -36,7 +33,7 @@ def prepared_folder(
 
     Args:
         folder: The output folder.
-        corpora: Training and held-out corpora. Their files are never overwritten.
+        inputs: The files that the run reads, which are never overwritten.
         overwrite: Whether files of an earlier run may be overwritten.
 
     Yields:
@@ -55,11 +52,9 @@ def prepared_folder(
                 for path in made:
                     path.rmdir()
 
-    # Check once before locking, so that an error leaves no lock file in the folder. The check is repeated
-    # below, because another run may write files before this one holds the lock.
-    check_overwrites(folder, corpora, overwrite=overwrite)
     with locked_folder(folder):
-        check_overwrites(folder, corpora, overwrite=overwrite)
+        # Another run may have written files since the command checked the folder.
+        check_overwrites(folder, inputs, overwrite=overwrite)
         try:
             yield remove_unused
         finally:
@@ -136,19 +131,38 @@ def locked_folder(folder: Path) -> Iterator[None]:
         yield
 
 
-def check_inputs(folder: Path, corpora: Sequence[Corpus]) -> None:
-    """Check that no file of a corpus would be overwritten by a run that writes to a folder.
+def check_inputs(folder: Path, inputs: Sequence[Path]) -> None:
+    """Check that a run that writes to a folder overwrites none of these files.
 
     Raises:
         OutputError: If a file would be overwritten.
     """
-    for corpus in corpora:
-        for path in corpus.files:
-            if any((folder / name).exists() and path.samefile(folder / name) for name in RUN_FILES):
-                raise OutputError(
-                    f"{path} is an input; refusing to overwrite it: choose another folder with ",
-                    Name("output"),
-                )
+    outputs = [folder / name for name in RUN_FILES if (folder / name).exists()]
+    for path in inputs:
+        if path.exists() and any(map(path.samefile, outputs)):
+            raise OutputError(
+                f"{path} is an input; refusing to overwrite it: choose another folder with ", Name("output")
+            )
+
+
+def check_overwrites(folder: Path, inputs: Sequence[Path], *, overwrite: bool) -> None:
+    """Check that no file would be overwritten without permission, with the arguments of ``prepared_folder``.
+
+    Raises:
+        OutputError: If a file would be overwritten.
+    """
+    check_inputs(folder, inputs)
+    for name in RUN_FILES:
+        if (folder / name).exists() and not overwrite:
+            can_resume = (folder / CHECKPOINT_FILE).exists()
+            resume = (", resume its run with ", Name("resume")) if can_resume else ()
+            raise OutputError(
+                f"{folder / name} exists: choose another folder with ",
+                Name("output"),
+                *resume,
+                ", or pass ",
+                Name("overwrite"),
+            )
 
 
 @contextlib.contextmanager
@@ -162,23 +176,3 @@ def _explaining_errors(folder: Path) -> Iterator[None]:
         raise OutputError(
             f"cannot write to the folder {shorten(str(folder))}: {error.strerror or error}"
         ) from None
-
-
-def check_overwrites(folder: Path, corpora: Sequence[Corpus], *, overwrite: bool) -> None:
-    """Check that no file would be overwritten without permission, with the arguments of ``prepared_folder``.
-
-    Raises:
-        OutputError: If a file would be overwritten.
-    """
-    check_inputs(folder, corpora)
-    for name in RUN_FILES:
-        if (folder / name).exists() and not overwrite:
-            can_resume = (folder / CHECKPOINT_FILE).exists()
-            resume = (", resume its run with ", Name("resume")) if can_resume else ()
-            raise OutputError(
-                f"{folder / name} exists: choose another folder with ",
-                Name("output"),
-                *resume,
-                ", or pass ",
-                Name("overwrite"),
-            )

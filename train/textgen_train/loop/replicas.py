@@ -24,6 +24,7 @@ from torch import Tensor
 from textgen_train.errors import TrainingError
 from textgen_train.models.network import CharNetwork
 
+from .checkpoint import torch_rng_from_state
 from .ranks import SINGLE, Ranks
 
 # Minimum number of lanes per replica. A matrix product with fewer rows takes about the same time.
@@ -96,22 +97,32 @@ class Replicas:
     def __len__(self) -> int:
         return len(self._models)
 
-    def describe_divisions(self, total: int) -> str:
-        """Return which numbers of processes have this number of replicas, above 0."""
-        is_gpu = self.model.device.type != "cpu"
-        return " or ".join(
-            f"{count} process{'es' * (count > 1)} of {total // count} thread{'s' * (count < total)}"
-            for count in range(1, total + 1)
-            if total % count == 0 and (count == total or not is_gpu)
-        )
-
     def rng_states(self) -> list[Tensor]:
         """Return the state of each replica's generator of dropout masks; uint8."""
         return [rng.get_state() for rng in self._rngs]
 
-    def own(self, values: Sequence[T]) -> Sequence[T]:
-        """Return the values for the replicas of this process, given those for all replicas."""
-        return values[self._numbers.start : self._numbers.stop]
+    def own_rngs(self, states: Sequence[Tensor]) -> list[torch.Generator]:
+        """Return the generators of the replicas of this process, given the states for all replicas.
+
+        Raises:
+            TrainingError: If there is another number of states, or if one is not that of a generator.
+        """
+        if not states:
+            raise TrainingError("the training state is damaged: it has no replicas")
+        if len(states) != self.total:
+            is_gpu = self.model.device.type != "cpu"
+            divisions = " or ".join(
+                f"{count} process{'es' * (count > 1)} of {len(states) // count} thread"
+                f"{'s' * (count < len(states))}"
+                for count in range(1, len(states) + 1)
+                if len(states) % count == 0 and (count == len(states) or not is_gpu)
+            )
+            raise TrainingError(
+                f"the training state has {len(states)} replicas, but this trainer has {self.total}: train "
+                f"with {divisions}"
+            )
+        own = states[self._numbers.start : self._numbers.stop]
+        return [torch_rng_from_state(state, self.model.device) for state in own]
 
     def restore_rngs(self, rngs: Sequence[torch.Generator]) -> None:
         """Set the generator of dropout masks of each replica of this process, in order."""
@@ -120,15 +131,8 @@ class Replicas:
             replica.generator = rng
 
     def lane_slices(self, lanes: int) -> list[slice]:
-        """Return the lanes of each replica of this process, for a batch of ``lanes`` lanes.
-
-        A batch may have fewer lanes than there are replicas. Some replicas then have none.
-        """
+        """Return the lanes of each replica of this process. In a batch of few lanes, some have none."""
         return [slice(lanes * i // self.total, lanes * (i + 1) // self.total) for i in self._numbers]
-
-    def count_lanes(self, lanes: int) -> int:
-        """Return the number of lanes of this process, for a batch of ``lanes`` lanes."""
-        return sum(part.stop - part.start for part in self.lane_slices(lanes))
 
     def backward(
         self, loss: Callable[[int, CharNetwork, slice], Tensor], lanes: int, lr_factor: float = 1.0

@@ -1,18 +1,13 @@
 """A training run: updates and evaluations until the budget is used up, with notification of watchers."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from time import perf_counter
-
-from textgen_runtime.errors import OutputError
-
-from textgen_train.errors import ExportError
-from textgen_train.recipe import Budget
 
 from .checkpoint import TrainingState
 from .eval_schedule import EvalSchedule, UpdateTotals
 from .evaluator import Evaluator
-from .events import START, Evaluation, Status, Update, Watcher
+from .events import START, Status, Update, Watcher
 from .trainer import Trainer
 
 
@@ -26,6 +21,9 @@ class TrainingRun:
         evaluates_start: Whether to evaluate the model before the first update, because it is already trained.
 
     Attributes:
+        trainer: The trainer.
+        evaluator: The evaluator. Its attributes state the evaluations and the best model.
+        schedule: The schedule of evaluations. Its state has their duration.
         is_complete: Whether the budget is used up and the model file holds the best model.
     """
 
@@ -37,8 +35,8 @@ class TrainingRun:
         *,
         evaluates_start: bool = False,
     ) -> None:
-        self._trainer, self._evaluator, self._watchers = trainer, evaluator, list(watchers)
-        self._schedule = EvalSchedule(
+        self.trainer, self.evaluator, self._watchers = trainer, evaluator, list(watchers)
+        self.schedule = EvalSchedule(
             trainer.budget,
             trainer.updates_per_epoch,
             trainer.tokens_per_epoch,
@@ -49,39 +47,9 @@ class TrainingRun:
         self.is_complete = False
 
     @property
-    def best(self) -> Evaluation | None:
-        """The evaluation of the model in the model file, which is the best so far; None if there is none."""
-        return self._evaluator.best
-
-    @property
-    def evaluations(self) -> Sequence[Evaluation]:
-        """All evaluations so far."""
-        return self._evaluator.evaluations
-
-    @property
-    def evaluation_seconds(self) -> float:
-        """The total duration of all evaluations."""
-        return self._schedule.state.paused_seconds
-
-    @property
-    def seconds(self) -> float:
-        """The time from the beginning of the training to the end of the last evaluation."""
-        return self._schedule.state.last_seconds
-
-    @property
-    def budget(self) -> Budget:
-        """The budget of the run."""
-        return self._trainer.budget
-
-    @property
     def files(self) -> list[str]:
         """Names of the files that this run has written and keeps up to date."""
-        return [*self._evaluator.files, *(name for watcher in self._watchers for name in watcher.files)]
-
-    @property
-    def model_error(self) -> OutputError | ExportError | None:
-        """The error that keeps the best model out of the model file; None if the best model is there."""
-        return self._evaluator.model_error
+        return [*self.evaluator.files, *(name for watcher in self._watchers for name in watcher.files)]
 
     def add_watcher(self, watcher: Watcher) -> None:
         """Add a watcher after the others."""
@@ -103,29 +71,36 @@ class TrainingRun:
             ExportError: If all exports of the run failed. Each failure is reported as a warning first.
         """
         try:
-            if self._trainer.budget.minutes is not None and not self._schedule.state.evaluation_seconds:
-                self._reserve_evaluation_time(self._evaluator.estimate_seconds())
+            if self.trainer.budget.minutes is not None and not self.schedule.state.evaluation_seconds:
+                seconds = self.evaluator.estimate_seconds()
+                self.schedule.state.evaluation_seconds = self.trainer.reserved_seconds = seconds
             check_interrupt()
             for watcher in self._watchers:
                 watcher.on_start()
             if self._evaluates_start:
-                self._evaluate_start()
+                # The time is part of the budget.
+                started = perf_counter()
+                self._evaluate_after(START)
+                self.trainer.count_seconds(perf_counter() - started)
+                self._evaluates_start = False
                 check_interrupt()
             self._totals.start_clock()
             self._train(check_interrupt)
-            if self.model_error is None:
+            if self.evaluator.model_error is None:
                 for watcher in self._watchers:
                     watcher.on_complete()
                 self.is_complete = True
         except KeyboardInterrupt:
-            self._notify_interrupt()
+            status = None if self._totals.last is None else self._status(self._totals.last)
+            for watcher in self._watchers:
+                watcher.on_interrupt(status)
             self._evaluate()
             raise
         finally:
             for watcher in self._watchers:
                 watcher.on_end()
-        if self.model_error is not None:
-            raise self.model_error
+        if self.evaluator.model_error is not None:
+            raise self.evaluator.model_error
 
     def state(self) -> TrainingState:
         """Return a copy of the complete state of the run, which a checkpoint file contains.
@@ -134,10 +109,10 @@ class TrainingRun:
             TrainingError: If the last update failed or was interrupted.
         """
         return TrainingState(
-            trainer=self._trainer.state(),
-            eval_schedule=replace(self._schedule.state),
+            trainer=self.trainer.state(),
+            eval_schedule=replace(self.schedule.state),
             since_evaluation=self._totals.state,
-            **self._evaluator.state(),
+            **self.evaluator.state(),
         )
 
     def restore(self, state: TrainingState) -> None:
@@ -150,25 +125,25 @@ class TrainingRun:
         Raises:
             TrainingError: If the state does not fit the trainer.
         """
-        self._trainer.restore(state.trainer)
-        self._schedule.state = replace(state.eval_schedule)
-        self._trainer.reserved_seconds = self._schedule.state.evaluation_seconds
+        self.trainer.restore(state.trainer)
+        self.schedule.state = replace(state.eval_schedule)
+        self.trainer.reserved_seconds = self.schedule.state.evaluation_seconds
         self._totals = UpdateTotals(state.since_evaluation)
-        self._evaluator.restore(state)
+        self.evaluator.restore(state)
         if state.trainer.step or state.evaluations:
             self._evaluates_start = False
 
     def _train(self, check_interrupt: Callable[[], None]) -> None:
         # A restored state may have been taken after an update and before its evaluation.
-        if self._totals.last is not None and self._schedule.is_due(self._totals.last):
+        if self._totals.last is not None and self.schedule.is_due(self._totals.last):
             self._evaluate()
-        for update_of_tokens in self._trainer.updates():
-            update = update_of_tokens.per_character(self._evaluator.characters_per_token)
+        for update_of_tokens in self.trainer.updates():
+            update = update_of_tokens.per_character(self.evaluator.characters_per_token)
             self._totals.add(update)
             status = self._status(update)
             for watcher in self._watchers:
                 watcher.on_update(status)
-            if self._schedule.is_due(update):
+            if self.schedule.is_due(update):
                 self._evaluate()
             check_interrupt()
         # If the time ran out before an evaluation was due, evaluate the final model.
@@ -180,21 +155,9 @@ class TrainingRun:
             updates=self._totals.updates,
             nats=self._totals.nats,
             speed=self._totals.speed,
-            unit=self._trainer.unit,
-            seconds_left=self._schedule.seconds_left(update),
+            unit=self.trainer.unit,
+            seconds_left=self.schedule.seconds_left(update),
         )
-
-    def _notify_interrupt(self) -> None:
-        status = None if self._totals.last is None else self._status(self._totals.last)
-        for watcher in self._watchers:
-            watcher.on_interrupt(status)
-
-    def _evaluate_start(self) -> None:
-        """Evaluate the model before the first update. The time is part of the budget."""
-        started = perf_counter()
-        self._evaluate_after(START)
-        self._trainer.count_seconds(perf_counter() - started)
-        self._evaluates_start = False
 
     def _evaluate(self) -> None:
         """Evaluate the model if there was an update since the last evaluation."""
@@ -207,19 +170,15 @@ class TrainingRun:
         status = self._status(update)
         for watcher in self._watchers:
             watcher.on_evaluation_start(status)
-        history = self._evaluator.evaluate(status)
+        history = self.evaluator.evaluate(status)
         # Reset the totals before the watchers are notified. If a watcher requests the state, it must describe
         # the run after the evaluation.
         evaluation_end = perf_counter()
         self._totals = UpdateTotals()
-        self._schedule.record_evaluation(update, evaluation_end - started)
+        self.schedule.record_evaluation(update, evaluation_end - started)
         if history:
             for watcher in self._watchers:
                 watcher.on_evaluation(history)
-        self._schedule.extend_evaluation(perf_counter() - evaluation_end)
-        self._trainer.reserved_seconds = self._schedule.state.evaluation_seconds
+        self.schedule.extend_evaluation(perf_counter() - evaluation_end)
+        self.trainer.reserved_seconds = self.schedule.state.evaluation_seconds
         self._totals.start_clock()
-
-    def _reserve_evaluation_time(self, seconds: float) -> None:
-        """Reserve this time of the budget for the last evaluation."""
-        self._schedule.state.evaluation_seconds = self._trainer.reserved_seconds = seconds

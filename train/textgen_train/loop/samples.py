@@ -3,15 +3,12 @@
 import ast
 import math
 import random
-from typing import Any
 
 from textgen_runtime.generation.batch import Batch
 from textgen_runtime.generation.model import Model
 from textgen_runtime.text.records import SEPARATORS
 
 from textgen_train.data.dataset import Dataset
-
-from .checkpoint import python_rng_from_state, python_rng_state
 
 TEMPERATURES = (0.2, 0.5, 1.0, 1.2)
 # Approximate number of characters of each sample.
@@ -79,15 +76,14 @@ def _heading(temperature: float) -> str:
 
 
 class Samples:
-    """Draws samples from a model: continuations of excerpts of the training text, or new records.
+    """Draws samples from a model: continuations of new excerpts of the training text, or new records.
 
-    Args:
-        dataset: Provides the excerpts. Each call uses a new one as the prompt.
+    Attributes:
         rng: Generator of excerpts and seeds.
     """
 
     def __init__(self, dataset: Dataset, rng: random.Random) -> None:
-        self._dataset, self._rng = dataset, rng
+        self._dataset, self.rng = dataset, rng
 
     def draw(self, model: Model) -> str:
         """Return one sample per temperature, from the next excerpt, or some new records per temperature.
@@ -95,19 +91,7 @@ class Samples:
         The bytes of a file that is not a text have no excerpts, so the result is "".
         """
         if self._dataset.records is not None:
-            return sample_records(model, self._rng)
-        prompt = self._dataset.draw_excerpt(self._rng)
+            return sample_records(model, self.rng)
+        prompt = self._dataset.draw_excerpt(self.rng)
         length = math.ceil(SAMPLE_LENGTH / self._dataset.characters_per_token)
-        return sample_text(model, prompt, self._rng.getrandbits(32), length) if prompt else ""
-
-    def rng_state(self) -> list[Any]:
-        """Return the state of the generator as numbers, lists and None."""
-        return python_rng_state(self._rng)
-
-    def restore_rng(self, state: list[Any]) -> None:
-        """Continue with a generator in this state.
-
-        Raises:
-            TrainingError: If this is not the state of a generator.
-        """
-        self._rng = python_rng_from_state(state)
+        return sample_text(model, prompt, self.rng.getrandbits(32), length) if prompt else ""

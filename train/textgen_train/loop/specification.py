@@ -1,11 +1,11 @@
-"""The specification of a training run: its data, its recipe and its seed.
+"""The specification of a training run: its options, its data and its recipe.
 
 The model file states it, with the results of the run, as ``textgen.training``.
 """
 
 import platform
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -14,11 +14,12 @@ import onnx
 import torch
 from textgen_runtime import __version__
 from textgen_runtime.corpora.corpus import Corpus
-from textgen_runtime.model_file.metadata import STORED_NAMES
+from textgen_runtime.model_file.metadata import STORED_NAMES, Metadata
 from textgen_runtime.text.tokenizer import CHARACTER
 
 from textgen_train.data.dataset import Dataset
 from textgen_train.models.device import has_bfloat16
+from textgen_train.options import RunOptions
 from textgen_train.recipe import AnyRecipe
 
 from .events import Evaluation
@@ -33,25 +34,34 @@ def stored_recipe(recipe: AnyRecipe) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class RunSpecification:
-    """Data and hyperparameters of a training run.
+    """What determines a training run, besides the machine.
 
     Attributes:
+        options: The options of the run.
         corpus: The training corpus.
-        held_out: The held-out fraction of the corpus, or a separate held-out corpus.
+        held_out: The separate held-out corpus; None if a part of ``corpus`` is held out.
         dataset: Training text and held-out text as tokens.
         recipe: The hyperparameters.
-        seed: Seed of weights, dropout, the order of the text, and samples.
+        expected_epochs: The number of epochs for which the recipe was chosen; None if it was not known.
+        command: The words of the command that started the run; empty if there was none.
         run: Random name of the run, by which a resumed run recognizes its model file.
         parent: What is known of the model file whose weights the run started from; None for random weights.
     """
 
+    options: RunOptions
     corpus: Corpus
-    held_out: float | Corpus
+    held_out: Corpus | None
     dataset: Dataset
     recipe: AnyRecipe
-    seed: int
+    expected_epochs: float | None = None
+    command: Sequence[str] = ()
     run: str = field(default_factory=lambda: secrets.token_hex(8))
     parent: Mapping[str, Any] | None = None
+
+    @property
+    def metadata(self) -> Metadata:
+        """The metadata of the model file that follow from the dataset."""
+        return Metadata(self.dataset.tokenizer, self.dataset.normalization, records=self.dataset.records)
 
     def training_metadata(self, evaluation: Evaluation, trainer: Trainer) -> dict[str, Any]:
         """Return the value of ``textgen.training`` for the model of an evaluation."""
@@ -67,7 +77,7 @@ class RunSpecification:
             "evaluation": evaluation.as_json(),
             "recipe": {
                 **stored_recipe(self.recipe),
-                "seed": self.seed,
+                "seed": self.options.seed,
                 "bfloat16": has_bfloat16(trainer.model.device),
                 "device": trainer.model.device.type,
             },
@@ -84,26 +94,27 @@ class RunSpecification:
         }
 
     def _describe_split(self) -> dict[str, Any]:
+        dataset, share = self.dataset, 100 * (self.dataset.held_out_share or 0.0)
         split: dict[str, Any] = {
-            "training_characters": self.dataset.training_characters,
-            "held_out_characters": self.dataset.held_out_characters,
+            "training_characters": dataset.training_characters,
+            "held_out_characters": dataset.held_out_characters,
         }
-        if self.dataset.tokenizer.level != CHARACTER:
-            split["training_tokens"] = len(self.dataset.training)
-            split["held_out_tokens"] = len(self.dataset.held_out)
-        if self.dataset.rare_count:
-            training_share, held_out_share = self.dataset.unknown_shares
+        if dataset.tokenizer.level != CHARACTER:
+            split["training_tokens"] = len(dataset.training)
+            split["held_out_tokens"] = len(dataset.held_out)
+        if dataset.rare_count:
+            training_share, held_out_share = dataset.unknown_shares
             split["unknown"] = {
-                "symbols": self.dataset.rare_count,
+                "symbols": dataset.rare_count,
                 "training_share": training_share,
                 "held_out_share": held_out_share,
             }
-        if self.dataset.records is not None:
-            split["training_records"], split["held_out_records"] = self.dataset.record_counts
-        if isinstance(self.held_out, Corpus):
+        if dataset.records is not None:
+            split["training_records"], split["held_out_records"] = dataset.record_counts
+        if self.held_out is not None:
             split["held_out"] = {"corpus": self.held_out.name, "sha256": self.held_out.sha256}
-        elif self.dataset.records is not None:
-            split["held_out"] = f"{100 * self.held_out:g}% of the records, by a hash of each record"
+        elif dataset.records is not None:
+            split["held_out"] = f"{share:g}% of the records, by a hash of each record"
         else:
-            split["held_out"] = f"the last {100 * self.held_out:g}% of the corpus"
+            split["held_out"] = f"the last {share:g}% of the corpus"
         return split

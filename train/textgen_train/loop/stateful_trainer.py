@@ -2,15 +2,13 @@
 
 import math
 import random
-from collections.abc import Iterator, Sequence
-from typing import Any
 
 import numpy as np
 import torch
 from textgen_runtime.text.tokenizer import NO_SPECIAL_TOKENS, SpecialTokens
 from torch import Tensor, nn
 
-from textgen_train.data.batches import PADDING, Batch, Batches, RecordBatches, TextBatches
+from textgen_train.data.batches import PADDING, Batch, RecordBatches, SequenceBatches, TextBatches
 from textgen_train.data.tokens import Tokens, count_tokens
 from textgen_train.errors import TrainingError
 from textgen_train.models.cells import CELLS
@@ -25,10 +23,9 @@ from textgen_train.models.network import (
     lanes_of,
 )
 from textgen_train.models.output_loss import activation_penalty, output_loss
-from textgen_train.optim.muon import Muon
+from textgen_train.optim import Muon
 from textgen_train.recipe import Budget, Recipe
 
-from .checkpoint import python_rng_from_state, python_rng_state
 from .ranks import SINGLE, Ranks
 from .replicas import Replicas, resolve_thread_count
 from .trainer import Trainer
@@ -89,13 +86,12 @@ class StatefulTrainer(Trainer):
         if len(text) < MIN_TEXT:
             raise ValueError(f"the text has {len(text)} tokens, but training needs at least {MIN_TEXT}")
         self._recipe = recipe
-        self._text_batches: Batches = (
+        batches: SequenceBatches = (
             TextBatches(text, recipe.batch, recipe.sequence_length)
             if special.begin is None
             else RecordBatches(text, special, recipe.batch, recipe.sequence_length)
         )
-        lanes = self._text_batches.max_lanes
-        self._order_rng = random.Random(seed)
+        self._sequences = batches
         torch.manual_seed(seed)
         model = CELLS[recipe.cell](
             vocabulary_size,
@@ -110,37 +106,24 @@ class StatefulTrainer(Trainer):
         _initialize_output_bias(model, text)
         # The initial weights are drawn on the processor, so that they do not depend on the device.
         model.to(device)
-        super().__init__(
-            Replicas(model, lanes, resolve_thread_count(threads, ranks), seed, ranks),
-            budget,
-            self._text_batches.updates_per_epoch,
-            len(text),
-            recipe.learning_rate,
-        )
-        self._lane_states = self._split_lanes(self.model.initial_state(lanes))
-        matrices = self.model.layer_matrices if recipe.muon_lr else []
+        replicas = Replicas(model, batches.max_lanes, resolve_thread_count(threads, ranks), seed, ranks)
+        matrices = model.layer_matrices if recipe.muon_lr else []
         matrix_ids = {id(matrix) for matrix in matrices}
-        other_weights = [weight for weight in self.model.parameters() if id(weight) not in matrix_ids]
+        other_weights = [weight for weight in model.parameters() if id(weight) not in matrix_ids]
         adamw = torch.optim.AdamW(
             other_weights, recipe.learning_rate, ADAMW_BETAS, weight_decay=recipe.weight_decay, fused=True
         )
-        # Each optimizer, and its learning rate before it is multiplied by the factor of the schedule.
-        self._optimizers: list[tuple[torch.optim.Optimizer, float]] = [(adamw, recipe.learning_rate)]
+        optimizers: list[torch.optim.Optimizer] = [adamw]
         if matrices:
-            muon = Muon(matrices, recipe.muon_lr, recipe.muon_weight_decay, self.replicas.for_each)
-            self._optimizers.append((muon, recipe.muon_lr))
-
-    def _batches(self, first: int = 0) -> Iterator[Batch]:
-        return self._text_batches.epoch(self._order_rng, first)
-
-    def _all_optimizers(self) -> Sequence[torch.optim.Optimizer]:
-        return [optimizer for optimizer, _ in self._optimizers]
+            optimizers.append(Muon(matrices, recipe.muon_lr, recipe.muon_weight_decay, replicas.for_each))
+        super().__init__(replicas, batches, random.Random(seed), optimizers, budget)
+        self._lane_states = self._split_lanes(model.initial_state(batches.max_lanes))
 
     def _carried_state(self) -> dict[str, Tensor]:
         return concatenate_lanes(self._lane_states)
 
     def _can_carry(self, state: dict[str, Tensor]) -> bool:
-        batches = self._text_batches
+        batches = self._sequences
         lanes = batches.max_lanes if batches.has_equal_lanes else lanes_of(state)
         return are_alike(state, self.model.initial_state(min(lanes, batches.max_lanes)))
 
@@ -148,14 +131,6 @@ class StatefulTrainer(Trainer):
         self._lane_states = self._split_lanes(
             {name: part.to(self.model.device) for name, part in state.items()}
         )
-
-    def _order_rng_state(self) -> list[Any]:
-        return python_rng_state(self._order_rng)
-
-    def _restore_order_rng(self, state: Tensor | list[Any]) -> None:
-        if isinstance(state, Tensor):
-            raise TrainingError("the training state is from another type of trainer: use the same recipe")
-        self._order_rng = python_rng_from_state(state)
 
     def _split_lanes(self, state: NetworkState) -> list[NetworkState]:
         """Return a copy of the state of the lanes of each replica."""
@@ -168,7 +143,10 @@ class StatefulTrainer(Trainer):
         lane_count = batch.inputs.shape[1]
         if batch.is_start:
             self._lane_states = self._split_lanes(self.model.initial_state(lane_count))
-        elif sum(map(lanes_of, self._lane_states)) != self.replicas.count_lanes(lane_count):
+        elif any(
+            lanes_of(state) != part.stop - part.start
+            for state, part in zip(self._lane_states, self.replicas.lane_slices(lane_count), strict=True)
+        ):
             raise TrainingError("the training state is from another step: restore an unchanged one")
 
         def loss(replica: int, model: CharNetwork, lanes: slice) -> Tensor:
@@ -184,13 +162,13 @@ class StatefulTrainer(Trainer):
                 outputs, targets = outputs[is_target], targets[is_target]
             return self._loss_with_penalty_gradients(model, outputs, targets) / targets_per_update
 
-        targets_per_update = self._text_batches.targets_per_update
+        targets_per_update = self._sequences.targets_per_update
         value, lr_factor = self.replicas.backward(loss, lane_count, lr_factor)
-        for optimizer, base_lr in self._optimizers:
+        for optimizer in self._optimizers:
             for group in optimizer.param_groups:
-                group["lr"] = base_lr * lr_factor
+                group["lr"] = optimizer.defaults["lr"] * lr_factor
         nn.utils.clip_grad_norm_(self.model.parameters(), self._recipe.grad_clip)
-        for optimizer, _ in self._optimizers:
+        for optimizer in self._optimizers:
             optimizer.step()
         return value * targets_per_update / batch.count
 

@@ -1,7 +1,7 @@
 """The base class of both trainers. It makes updates until the budget is used up.
 
-A trainer defines its batches, its optimizers, its text order and its update. If it carries a state from batch
-to batch, or has a schedule of the learning rate, it defines these too.
+A trainer provides its batches, the generator of their order and its optimizers, and defines its update. If it
+carries a state from batch to batch, or has a schedule of the learning rate, it defines these too.
 """
 
 import contextlib
@@ -9,18 +9,18 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Iterator, Sequence
 from time import perf_counter
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 from torch import Tensor
 
-from textgen_train.data.batches import Batch
+from textgen_train.data.batches import Batch, Batches
 from textgen_train.errors import LossError, TrainingError
 from textgen_train.models.network import are_alike, concatenate_lanes
-from textgen_train.optim.optimizer_state import is_compatible, optimizer_state, restore_optimizer_state
+from textgen_train.optim import is_compatible, optimizer_state, restore_optimizer_state
 from textgen_train.recipe import Budget
 
-from .checkpoint import TrainerState, torch_rng_from_state
+from .checkpoint import OrderRng, TrainerState, order_rng_state, restored_order_rng
 from .events import Update
 from .ranks import DismissedError, RankState, RestoredError
 from .replicas import Replicas, single_threaded_operations
@@ -31,10 +31,10 @@ class Trainer(ABC):
 
     Args:
         replicas: Replicas of the network, with its initial weights.
+        batches: The batches of the text.
+        order_rng: The generator of the order of the text.
+        optimizers: The optimizers. Updates state the learning rate of the first one.
         budget: Duration of the training.
-        updates_per_epoch: Number of batches per epoch.
-        tokens_per_epoch: Number of input tokens per epoch.
-        learning_rate: Learning rate of the recipe, before the schedule.
 
     Attributes:
         unit: The unit in which training speed is counted: characters, or windows for ``ClassicTrainer``. Each
@@ -52,19 +52,19 @@ class Trainer(ABC):
     def __init__(
         self,
         replicas: Replicas,
+        batches: Batches,
+        order_rng: OrderRng,
+        optimizers: Sequence[torch.optim.Optimizer],
         budget: Budget,
-        updates_per_epoch: int,
-        tokens_per_epoch: int,
-        learning_rate: float,
     ) -> None:
         self.replicas, self.model, self.budget = replicas, replicas.model, budget
         self.reserved_seconds = 0.0
-        self.updates_per_epoch, self.tokens_per_epoch = updates_per_epoch, tokens_per_epoch
-        self._base_lr = learning_rate
+        self.updates_per_epoch, self.tokens_per_epoch = batches.updates_per_epoch, batches.tokens_per_epoch
+        self._batches, self._order_rng, self._optimizers = batches, order_rng, optimizers
         self._step = 0
         self._is_updating = False
         # State of the generator of the text order at the start of the epoch of the next update.
-        self._epoch_order_rng_state = self._order_rng_state()
+        self._epoch_order_rng_state = order_rng_state(order_rng)
         # Total duration of earlier calls of `updates`.
         self._seconds_before = 0.0
         # Start of the current call, moved back by the duration of earlier calls; None between calls.
@@ -83,7 +83,14 @@ class Trainer(ABC):
         self._started = perf_counter() - self._seconds_before
         try:
             with single_threaded_operations():
-                yield from self._updates()
+                # Make at least one update, even if the time is too short for it.
+                if self._step and self._progress() >= 1.0:
+                    return
+                for batch in self._later_batches():
+                    update = self._update(batch)
+                    yield update
+                    if update.progress >= 1.0 or self._progress() >= 1.0:
+                        return
         finally:
             self._seconds_before, self._started = self._seconds(), None
 
@@ -106,9 +113,8 @@ class Trainer(ABC):
     def follow(self, check_interrupt: Callable[[], None] = lambda: None) -> None:
         """Make the updates that the first process of the run decides, until it ends the run.
 
-        Args:
-            check_interrupt: Called after each update. If it raises KeyboardInterrupt, the first process is
-                told, and this process continues until the first one ends the run.
+        ``check_interrupt`` is called after each update. If it raises KeyboardInterrupt, the first process is
+        told, and this process continues until the first one ends the run.
 
         Raises:
             LostProcessError: If another process has ended.
@@ -141,7 +147,7 @@ class Trainer(ABC):
                 name: weight.detach().to("cpu", copy=True)
                 for name, weight in self._trained_parameters().items()
             },
-            optimizers=optimizer_state(self._all_optimizers(), self.model),
+            optimizers=optimizer_state(self._optimizers, self.model),
             carried_state=concatenate_lanes([part.carried_state for part in parts]),
             dropout_rngs=[rng for part in parts for rng in part.dropout_rngs],
             order_rng=self._epoch_order_rng_state,
@@ -175,16 +181,15 @@ class Trainer(ABC):
     def _copy_state(self, state: TrainerState) -> None:
         weights = self._trained_parameters()
         self._check_compatible(state, weights)
-        own_rngs = self.replicas.own(state.dropout_rngs)
-        rngs = [torch_rng_from_state(rng, self.model.device) for rng in own_rngs]
-        self._restore_order_rng(state.order_rng)
+        rngs = self.replicas.own_rngs(state.dropout_rngs)
+        self._order_rng = restored_order_rng(self._order_rng, state.order_rng)
         self.replicas.restore_rngs(rngs)
         with torch.no_grad():
             for name, weight in weights.items():
                 weight.copy_(state.weights[name])
-        restore_optimizer_state(self._all_optimizers(), self.model, state.optimizers)
+        restore_optimizer_state(self._optimizers, self.model, state.optimizers)
         self._restore_carried_state(state.carried_state)
-        self._step, self._epoch_order_rng_state = state.step, self._order_rng_state()
+        self._step, self._epoch_order_rng_state = state.step, order_rng_state(self._order_rng)
         self._seconds_before, self._is_updating = state.seconds, False
 
     def _check_compatible(self, state: TrainerState, weights: dict[str, torch.nn.Parameter]) -> None:
@@ -193,21 +198,13 @@ class Trainer(ABC):
                 "the training state is from another network, because its weights differ in name or shape: "
                 "use the same text and recipe"
             )
-        replicas = len(state.dropout_rngs)
-        if replicas != self.replicas.total:
-            if not replicas:
-                raise TrainingError("the training state is damaged: it has no replicas")
-            raise TrainingError(
-                f"the training state has {replicas} replicas, but this trainer has {self.replicas.total}: "
-                f"train with {self.replicas.describe_divisions(replicas)}"
-            )
         if not self._can_carry(state.carried_state):
             raise TrainingError(
                 "the training state has another number of lanes: use the same text and recipe"
             )
         optimizers = state.optimizers
         if bool(optimizers) != bool(state.step) or not is_compatible(
-            self._all_optimizers(), self.model, optimizers
+            self._optimizers, self.model, optimizers
         ):
             raise TrainingError("the training state is from another optimizer: use the same recipe")
 
@@ -222,19 +219,24 @@ class Trainer(ABC):
     def _follow_updates(self, check_interrupt: Callable[[], None]) -> None:
         ranks = self.replicas.ranks
         ranks.keep_state(self._rank_state())
+        for batch in self._later_batches():
+            try:
+                self._update(batch)
+            except LossError as error:
+                # The first process has the same error and reports it.
+                raise DismissedError from error
+            ranks.keep_state(self._rank_state())
+            try:
+                check_interrupt()
+            except KeyboardInterrupt:
+                ranks.report_interrupt()
+
+    def _later_batches(self) -> Iterator[Batch]:
+        """Yield the batches after the last update, epoch by epoch, without end."""
         while True:
-            self._restore_order_rng(self._epoch_order_rng_state)
-            for batch in self._batches(self._step % self.updates_per_epoch):
-                try:
-                    self._update(batch)
-                except LossError as error:
-                    # The first process has the same error and reports it.
-                    raise DismissedError from error
-                ranks.keep_state(self._rank_state())
-                try:
-                    check_interrupt()
-                except KeyboardInterrupt:
-                    ranks.report_interrupt()
+            # An earlier call may have begun this epoch. Continue it in the same order.
+            self._order_rng = restored_order_rng(self._order_rng, self._epoch_order_rng_state)
+            yield from self._batches.epoch(self._order_rng, self._step % self.updates_per_epoch)
 
     def _seconds(self) -> float:
         """Return the time since the first update began."""
@@ -246,17 +248,6 @@ class Trainer(ABC):
             self._seconds(), self._step / self.updates_per_epoch, self.reserved_seconds
         )
 
-    def _updates(self) -> Iterator[Update]:
-        # Make at least one update, even if the time is too short for it.
-        while not self._step or self._progress() < 1.0:
-            # An earlier call may have begun this epoch. Continue it in the same order.
-            self._restore_order_rng(self._epoch_order_rng_state)
-            for batch in self._batches(self._step % self.updates_per_epoch):
-                update = self._update(batch)
-                yield update
-                if update.progress >= 1.0 or self._progress() >= 1.0:
-                    return
-
     def _update(self, batch: Batch) -> Update:
         # The time that the caller spent since the last update counts towards a budget of minutes.
         lr_factor = self._lr_factor(self._step, self._progress())
@@ -266,60 +257,29 @@ class Trainer(ABC):
             raise LossError(f"the loss is {nats} at update {self._step + 1}: try lower learning rates")
         self._step += 1
         if self._step % self.updates_per_epoch == 0:
-            self._epoch_order_rng_state = self._order_rng_state()
+            self._epoch_order_rng_state = order_rng_state(self._order_rng)
         self._is_updating = False
         return Update(
             step=self._step,
             epochs=self._step / self.updates_per_epoch,
             seconds=self._seconds(),
             progress=self._progress(),
-            learning_rate=lr_factor * self._base_lr,
+            learning_rate=lr_factor * self._optimizers[0].defaults["lr"],
             targets=batch.count,
             nats=nats,
             ends_epoch=self._step % self.updates_per_epoch == 0,
         )
 
     @abstractmethod
-    def _batches(self, first: int = 0) -> Iterator[Batch]:
-        """Yield the batches of one epoch, of which there are ``updates_per_epoch``, on the processor.
-
-        Args:
-            first: Index of the first batch to yield. Skipping batches does not change the text order.
-        """
-
-    @abstractmethod
-    def _all_optimizers(self) -> Sequence[torch.optim.Optimizer]:
-        """Return all optimizers."""
-
-    @abstractmethod
-    def _order_rng_state(self) -> Tensor | list[Any]:
-        """Return a copy of the state of the generator of the text order: lane offsets or permutations."""
-
-    @abstractmethod
-    def _restore_order_rng(self, state: Tensor | list[Any]) -> None:
-        """Continue with a generator in this state.
-
-        Raises:
-            TrainingError: If this is not the state of such a generator.
-        """
-
-    @abstractmethod
     def _update_weights(self, batch: Batch, lr_factor: float) -> float:
-        """Make one update of the weights.
-
-        Args:
-            batch: A batch of ``_batches``.
-            lr_factor: Result of ``_lr_factor``.
+        """Make one update of the weights with a batch and a result of ``_lr_factor``.
 
         Returns:
             Mean loss per target in nats, before the update.
         """
 
     def _carried_state(self) -> dict[str, Tensor]:
-        """Return a copy of the state of the lanes of this process after the last update, by name.
-
-        Dimension 1 is the lane. Without a state that is carried from batch to batch, the dict is empty.
-        """
+        """Return a copy of the state of the lanes of this process after the last update, if it is carried."""
         return {}
 
     def _can_carry(self, state: dict[str, Tensor]) -> bool:
@@ -330,11 +290,6 @@ class Trainer(ABC):
         """Continue from a copy of this state of all lanes, for which ``_can_carry`` is true."""
 
     def _lr_factor(self, step: int, progress: float) -> float:
-        """Return the factor by which the schedule multiplies the learning rate; 1 without a schedule.
-
-        Args:
-            step: Index of the update, from 0.
-            progress: Fraction of the budget used, in [0, 1].
-        """
+        """Return the factor of the learning rate at an update, counted from 0, and at this progress."""
         del step, progress
         return 1.0

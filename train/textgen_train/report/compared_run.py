@@ -107,12 +107,7 @@ def run_names(folders: Sequence[Path]) -> list[str]:
 
 
 def read_run(folder: Path, name: str, warn: Callable[[str], None]) -> ComparedRun:
-    """Read the results of a run.
-
-    Args:
-        folder: The output folder of the run, which may still be going on.
-        name: The name of the run in the comparison.
-        warn: Called with a line if the model is missing or damaged, or if there are damaged metrics.
+    """Read the results of a run, which may still be going on. ``warn`` is called with single lines.
 
     Raises:
         RunFolderError: If there are no metrics.

@@ -1,11 +1,11 @@
 """The facts of a run, and the tables of a report that show them: network, corpus, recipe, conditions, use."""
 
 import shlex
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from textgen_runtime.bench.machine import describe_machine
@@ -17,12 +17,14 @@ from textgen_runtime.text.token_names import symbol_name
 from textgen_runtime.text.tokenizer import BYTE
 
 from textgen_train.data.dataset import Dataset
-from textgen_train.data.encoders import symbol_count
+from textgen_train.data.parts import symbol_count
 from textgen_train.data.tokens import count_tokens
 from textgen_train.parameters import format_value, option_name
-from textgen_train.recipe import AnyRecipe
 
 from .html import command, definitions, html, table
+
+if TYPE_CHECKING:
+    from textgen_train.loop.specification import RunSpecification
 
 MAX_FREQUENT_SYMBOLS = 12
 
@@ -35,26 +37,19 @@ class RunFacts:
     """The facts of a run that do not change while it runs.
 
     Attributes:
-        dataset: Provides the symbols and their frequencies.
-        corpus: The name of the corpus.
-        source: Where it was read from, as for ``read_corpus``; None if it is not known.
+        specification: The specification of the run.
         folder: The output folder.
-        command: The words of the command that started the run; empty if there was none.
-        recipe: The hyperparameters.
-        usual: The preset or recipe without the values that the user has changed.
-        usual_name: Its name, such as "preset small".
         machine: The processor, the operating system, and so on.
     """
 
-    dataset: Dataset
-    corpus: str
-    source: str | None
+    specification: "RunSpecification"
     folder: Path
-    command: Sequence[str]
-    recipe: AnyRecipe
-    usual: AnyRecipe
-    usual_name: str
     machine: Mapping[str, Any] = field(default_factory=describe_machine)
+
+    @property
+    def dataset(self) -> Dataset:
+        """The dataset of the run."""
+        return self.specification.dataset
 
     @property
     def normalization(self) -> str:
@@ -91,11 +86,8 @@ def _name(level: str, symbol: str) -> str:
 def generating_command(folder: Path, metadata: Metadata, source: str | None) -> str:
     """Return a command that generates text, quoted for a shell. Of records, it prints only new ones.
 
-    Args:
-        folder: The folder with the model file.
-        metadata: The metadata of the model. Without records and default prompts, the corpus is no text: the
-            user chooses the beginning of a file.
-        source: Where the corpus was read from, as for ``read_corpus``; None if it is not known.
+    Without records and default prompts, the corpus is no text: the user chooses the beginning of a file. The
+    source of the corpus is that of ``read_corpus``; None if it is not known.
     """
     if metadata.records:
         options = f"--count 20 --unique{_novel(source)}"
@@ -113,12 +105,7 @@ def _novel(source: str | None) -> str:
 
 
 def generating_program(folder: Path, metadata: Metadata) -> str:
-    """Return a Python program that generates one text.
-
-    Args:
-        folder: The folder with the model file.
-        metadata: The metadata of the model.
-    """
+    """Return a Python program that generates one text."""
     # A record ends by itself.
     arguments = "" if metadata.records else "length=400, " if metadata.prompts else '"TEXT", length=400, '
     return (
@@ -129,12 +116,7 @@ def generating_program(folder: Path, metadata: Metadata) -> str:
 
 
 def network_table(network: Network, trained: int) -> str:
-    """Return the layers of a network with their parameters.
-
-    Args:
-        network: The network of the model file.
-        trained: Number of trained parameters.
-    """
+    """Return the layers of a network with their parameters, of which so many were trained."""
     total = sum(layer.parameters for layer in network.layers)
     rows = [
         [
@@ -157,18 +139,13 @@ def network_table(network: Network, trained: int) -> str:
 
 
 def corpus_facts(facts: RunFacts, training: Mapping[str, Any]) -> str:
-    """Return the facts of the corpus.
-
-    Args:
-        facts: The facts of the run.
-        training: The metadata ``textgen.training`` of the model file.
-    """
+    """Return the facts of the corpus; ``training`` is the metadata of this name of the model file."""
     split = training.get("split", {})
     held_out = split.get("held_out", "")
     if isinstance(held_out, dict):
         held_out = f"the text {held_out.get('corpus', '')}"
     pairs = [
-        ("corpus", html(facts.corpus)),
+        ("corpus", html(facts.specification.corpus.name)),
         ("SHA-256", f"<code>{html(training.get('sha256', ''))}</code>"),
         ("characters", f"{training.get('characters', 0):,}"),
         ("training text", f"{split.get('training_characters', 0):,} characters"),
@@ -186,21 +163,17 @@ def corpus_facts(facts: RunFacts, training: Mapping[str, Any]) -> str:
 
 def recipe_table(facts: RunFacts) -> str:
     """Return the hyperparameters. Those that differ from the preset are marked."""
-    usual = asdict(facts.usual)
+    options, recipe = facts.specification.options, facts.specification.recipe
+    usual = options.usual_recipe(*facts.dataset.sizes, facts.specification.expected_epochs)
     rows = []
-    for parameter in fields(facts.recipe):
-        value, default = getattr(facts.recipe, parameter.name), usual[parameter.name]
+    for parameter in fields(recipe):
+        value, default = getattr(recipe, parameter.name), getattr(usual, parameter.name)
         explanation = html(parameter.metadata["help"])
         name = f"<code>{html(option_name(parameter.name))}</code><br><small>{explanation}</small>"
         shown = html(format_value(value))
-        rows.append(
-            [
-                name,
-                f"<mark>{shown}</mark> (changed)" if value != default else shown,
-                html(format_value(default)),
-            ]
-        )
-    return table(f"Recipe: {facts.usual_name}", ["option", "value", "usual value"], rows, (1, 2))
+        changed = f"<mark>{shown}</mark> (changed)" if value != default else shown
+        rows.append([name, changed, html(format_value(default))])
+    return table(f"Recipe: {options.recipe_name}", ["option", "value", "usual value"], rows, (1, 2))
 
 
 def run_facts(facts: RunFacts, training: Mapping[str, Any]) -> str:
@@ -229,20 +202,15 @@ def run_facts(facts: RunFacts, training: Mapping[str, Any]) -> str:
 
 
 def usage(facts: RunFacts, metadata: Metadata | None) -> str:
-    """Return how to use the model, and the command that made it.
-
-    Args:
-        facts: The facts of the run.
-        metadata: The metadata of the model; None if its file cannot be read.
-    """
-    parts: list[str] = []
+    """Return how to use the model, if its file can be read, and the command that made it."""
+    words, source, parts = facts.specification.command, facts.specification.options.corpus, list[str]()
     if metadata:
         parts = [
             "<p>In a shell:</p>",
-            command(generating_command(facts.folder, metadata, facts.source)),
+            command(generating_command(facts.folder, metadata, source)),
             "<p>In Python:</p>",
             command(generating_program(facts.folder, metadata)),
         ]
-    if facts.command:
-        parts += ["<p>The command that made the model:</p>", command(shlex.join(facts.command))]
+    if words:
+        parts += ["<p>The command that made the model:</p>", command(shlex.join(words))]
     return "".join(parts)

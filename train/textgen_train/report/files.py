@@ -1,18 +1,30 @@
-"""The files of a training run beside its model and its report: metrics, samples, loss curves, TensorBoard."""
+"""The files of a run beside its model and its report: metrics, samples, curves, 8-bit model, TensorBoard."""
 
 from collections.abc import Callable
 from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING
 
-from textgen_runtime.corpora.sources import CURVES_FILE, METRICS_FILE, SAMPLES_FILE, TENSORBOARD_FOLDER
-from textgen_runtime.errors import OutputError
+from textgen_runtime.corpora.sources import (
+    CURVES_FILE,
+    METRICS_FILE,
+    QUANTIZED_FILE,
+    SAMPLES_FILE,
+    TENSORBOARD_FOLDER,
+)
+from textgen_runtime.errors import ModelFileError, OutputError
+from textgen_runtime.model_file.metadata import Quantization
+from textgen_runtime.model_file.source import MODEL_FILE, read_model
 from textgen_runtime.system.files import replace_file
 from textgen_runtime.system.json_text import to_json
 
+from textgen_train.errors import ExportError
+from textgen_train.export.quantizer import check_increase, increase_warning, quantize_model
 from textgen_train.loop.events import EvaluationHistory, Status, Watcher, describe
+from textgen_train.loop.held_out_loss import held_out_loss
+from textgen_train.loop.specification import RunSpecification
 
-from .sections import loss_picture
+from .losses import loss_picture
 
 if TYPE_CHECKING:
     from torch.utils.tensorboard.writer import SummaryWriter
@@ -21,12 +33,7 @@ if TYPE_CHECKING:
 class ReportFiles(Watcher):
     """Rewrites the metrics, samples and loss curves at each evaluation.
 
-    If one file cannot be written, the others are still written.
-
-    Args:
-        folder: Output folder.
-        title: Title of the loss curves.
-        warn: Called with one line for each file that cannot be written.
+    If one file cannot be written, there is a warning, and the others are still written.
     """
 
     def __init__(self, folder: Path, title: str, warn: Callable[[str], None]) -> None:
@@ -74,6 +81,68 @@ def _samples(history: EvaluationHistory) -> bytes:
     ).encode()
 
 
+class QuantizedFile(Watcher):
+    """Converts the model file of a complete run to 8 bits, and scores it on the held-out text.
+
+    Args:
+        specification: The specification of the run.
+        folder: Output folder.
+        write: Called with one line about the result.
+        warn: Called with one line if there is no 8-bit model, or if its loss is much larger.
+        threads: Number of threads that score the model.
+
+    Attributes:
+        quantization: The losses of both models; None before the end of the run, and if there is no 8-bit
+            model.
+    """
+
+    def __init__(
+        self,
+        specification: RunSpecification,
+        folder: Path,
+        write: Callable[[str], None],
+        warn: Callable[[str], None],
+        threads: int = 1,
+    ) -> None:
+        self._specification, self._folder = specification, folder
+        self._write, self._warn, self._threads = write, warn, threads
+        self.quantization: Quantization | None = None
+        self.files: list[str] = []
+
+    def on_complete(self) -> None:
+        """Write the 8-bit model.
+
+        Raises:
+            OutputError: If the file cannot be written. A resumed run tries again.
+        """
+        try:
+            content = read_model(self._folder / MODEL_FILE)
+            models = quantize_model(content, self._threads)
+            float32_loss = models.float32.training["held_out_nats"]
+            loss = held_out_loss(models.model, self._specification.dataset)
+            check_increase(loss - float32_loss)
+        except (ExportError, ModelFileError) as error:
+            self._warn(f"{error}; {MODEL_FILE} is not affected")
+            return
+        corpus, held_out = self._specification.corpus, self._specification.held_out
+        dataset = self._specification.dataset
+        text: dict[str, str | float] = {
+            "name": (held_out or corpus).name,
+            "last": dataset.held_out_share or 1.0,
+            "characters": dataset.held_out_characters,
+        }
+        quantization = Quantization(loss=loss, float32_loss=float32_loss, text=text)
+        content = models.content_with(quantization)
+        replace_file(self._folder / QUANTIZED_FILE, content)
+        self.files, self.quantization = [QUANTIZED_FILE], quantization
+        self._write(
+            f"8 bits: held-out loss {loss:.4f} nats ({loss - float32_loss:+z.4f}), {len(content):,} bytes, "
+            f"{len(content) / models.float32_size:.1%} of {models.float32_size:,}"
+        )
+        if warning := increase_warning(loss - float32_loss):
+            self._warn(warning)
+
+
 # The start of the name of an event file.
 EVENTS_PREFIX = "events.out.tfevents."
 
@@ -85,11 +154,8 @@ class TensorBoard(Watcher):
     """Writes events to the folder ``tensorboard`` in the output folder.
 
     A new run removes the event files of an earlier run. A resumed run adds a file that replaces the events
-    after the update from which it continues.
-
-    Args:
-        folder: The output folder.
-        warn: Called with one line if the events cannot be written. The run then continues without them.
+    after the update from which it continues. If the events cannot be written, there is a warning, and the run
+    continues without them.
     """
 
     def __init__(self, folder: Path, warn: Callable[[str], None]) -> None:

@@ -16,37 +16,20 @@ from textgen_runtime.model_file.metadata import Metadata, Quantization
 from textgen_runtime.model_file.network import Network
 from textgen_runtime.model_file.source import MODEL_FILE
 from textgen_runtime.sampling.sampler import entropy
-from textgen_runtime.scoring.prediction import BITS_PER_NAT
 from textgen_runtime.scoring.temperatures import TemperatureComparison, compare_temperatures
 from textgen_runtime.system.files import replace_file
 
 from textgen_train.loop.events import Evaluation, EvaluationHistory, Status, Watcher
-from textgen_train.loop.quantized_file import QuantizedFile
 
 from .chart import format_duration
 from .facts import RunFacts, corpus_facts, network_table, recipe_table, run_facts, usage
-from .html import definitions, fill_page, html, section, table
-from .references import Reference, References
-from .sections import draw_distributions, evaluation_table, loss_charts, sample_moments
-
-EXPLANATION = """
-The loss is the mean negative log-probability of the next character. Lower is better. The curves
-<span class="key held-out">held out</span> and <span class="key training">training</span> are computed alike:
-the first on text that is not used for training, the second on a part of the training text. If the held-out
-loss rises while the training loss falls, the model is overfitted. The
-<span class="key running">thin curve</span> is the loss during training, with dropout.
-"""
-
-REFERENCES = """
-The n-gram model has Kneser-Ney smoothing, and the same training text. The figure of a compressor is the size
-of both texts together minus that of the training text, when compressed, per held-out character.
-"""
+from .files import QuantizedFile
+from .html import definitions, fill_page, html, section
+from .losses import Reference, References, loss_section
+from .texts import sample_moments, temperature_section
 
 # Sections that take the full width of a wide screen. The others share it.
 WIDE_SECTIONS = ("Loss", "Samples", "Temperature")
-
-# Characters of the prompt above the figure of temperatures.
-MAX_PROMPT = 60
 
 
 @dataclass(frozen=True)
@@ -87,12 +70,12 @@ def report_page(  # noqa: PLR0913 (keywords, each a part of the page)
     """
     best = history.best
     sections = [
-        ("Loss", _losses(history, references, notes)),
+        ("Loss", loss_section(history, references, notes)),
         ("Samples", sample_moments(history.evaluations, history.samples, best)),
     ]
     if model:
         sections += [
-            ("Temperature", _temperatures(model.comparison)),
+            ("Temperature", temperature_section(model.comparison)),
             ("Network", network_table(model.network, model.metadata.training.get("parameters", 0))),
             ("Corpus", corpus_facts(facts, model.metadata.training)),
         ]
@@ -102,7 +85,7 @@ def report_page(  # noqa: PLR0913 (keywords, each a part of the page)
     if use := usage(facts, model.metadata if model else None):
         sections.append(("Use the model", use))
     return fill_page(
-        title=f"{facts.corpus}: training report",
+        title=f"{facts.specification.corpus.name}: training report",
         status=status,
         summary=_summary(best, history.evaluations[-1], model, quantization),
         sections=[
@@ -126,44 +109,6 @@ def _summary(
     if quantization and quantization.loss is not None:
         pairs.insert(2, ("with 8-bit weights", f"{quantization.loss:.4f} nats per character"))
     return definitions(pairs)
-
-
-def _losses(history: EvaluationHistory, references: Sequence[Reference], notes: str) -> str:
-    evaluations, best = history.evaluations, history.best
-    parts = [
-        f"<p>{EXPLANATION}</p>",
-        f'<div class="charts">{loss_charts(evaluations, references)}</div>',
-    ]
-    if references:
-        rows = [
-            [html(name), f"{nats:.4f}", f"{nats * BITS_PER_NAT:.3f}"]
-            for name, nats in (
-                ("this model", best.held_out_nats),
-                *((reference.name, reference.nats) for reference in references),
-            )
-        ]
-        caption = "Held-out loss of simple models, for comparison"
-        parts += [
-            table(caption, ["model", "nats", "bits"], rows, (1, 2)),
-            f"<p>{REFERENCES} {html(notes)}</p>",
-        ]
-    elif notes:
-        parts.append(f"<p>{html(notes)}</p>")
-    details = evaluation_table(evaluations, best)
-    parts.append(f"<details><summary>All evaluations</summary>{details}</details>")
-    return "\n".join(parts)
-
-
-def _temperatures(comparison: TemperatureComparison) -> str:
-    prompt = comparison.prompt.replace("\n", "\u21b5")
-    shown = prompt if len(prompt) <= MAX_PROMPT else f"\u2026{prompt[-MAX_PROMPT:]}"
-    after = f' after <q><bdi class="text">{html(shown)}</bdi></q>' if prompt else ""
-    return (
-        f"<p>The probabilities of the next {html(comparison.unit)}{after}. A low temperature favors the most "
-        "likely ones, and a high temperature makes all of them more alike. The marks show temperature 1, the "
-        "distribution of the model.</p>"
-        f'<div class="temperatures">{draw_distributions(comparison)}</div>'
-    )
 
 
 # At the end of a run, the longest time to wait for the references. They usually were complete long before.

@@ -2,10 +2,10 @@
 
 import pytest
 import torch
+from textgen_train import optim
 from textgen_train.loop.replicas import Replicas
-from textgen_train.models.lstm import CharLSTM
-from textgen_train.optim import muon
-from textgen_train.optim.muon import Muon, orthogonalize
+from textgen_train.models.cells import CharLSTM
+from textgen_train.optim import Muon, orthogonalize
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32])
@@ -13,7 +13,7 @@ from textgen_train.optim.muon import Muon, orthogonalize
 def test_orthogonalization_moves_all_singular_values_close_to_one(
     monkeypatch: pytest.MonkeyPatch, dtype: torch.dtype, shape: tuple[int, int]
 ) -> None:
-    monkeypatch.setattr(muon, "matrix_dtype", lambda _: dtype)
+    monkeypatch.setattr(optim, "matrix_dtype", lambda _: dtype)
     torch.manual_seed(0)
     left, _, right = torch.linalg.svd(torch.randn(shape), full_matrices=False)
     singular_values = torch.linspace(1.0, 0.1, min(shape))

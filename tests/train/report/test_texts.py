@@ -1,17 +1,20 @@
-"""The samples in the report: which evaluations it shows, and how it splits their texts."""
+"""The samples in the report, and its figure of the next character's distribution."""
 
 import random
+import re
 from itertools import pairwise
 
 import pytest
 import textgen_runtime as textgen
 from textgen_runtime.corpora.corpus import Corpus
+from textgen_runtime.scoring.temperatures import compare_temperatures
 from textgen_runtime.text.normalization import Normalization
 from textgen_train.data.dataset_from_corpus import make_dataset
 from textgen_train.loop import samples
 from textgen_train.loop.samples import TEMPERATURES, sample_records, sample_text, split_samples
-from textgen_train.report.sections import choose_moments, sample_moments
+from textgen_train.report.texts import choose_moments, draw_distributions, sample_moments
 
+from tests.helpers.paths import TINY
 from tests.helpers.record_models import record_model
 from tests.helpers.report_pages import Page, evaluation
 
@@ -88,3 +91,20 @@ def test_evaluations_without_samples_are_omitted() -> None:
     assert len(page.find("section", "moment")) == 1
     assert page.text.startswith("Update 20, 20 s: 1.500 nats")
     assert sample_moments(evaluations, ["", ""], evaluations[0]) == ""
+
+
+def test_a_share_that_would_be_rounded_to_zero_is_not_shown_as_zero() -> None:
+    comparison = compare_temperatures(textgen.load(TINY), "abc", (0.05, 1.0))
+    assert any(0 < share < 0.0005 for share in comparison.probabilities[0])
+    shown = re.findall(r">([^<>]*%)</text>", draw_distributions(comparison))
+    assert "&lt;0.1%" in shown
+    assert "0.0%" not in shown
+
+
+def test_the_shares_of_a_figure_make_a_whole() -> None:
+    figures = draw_distributions(compare_temperatures(textgen.load(TINY), "abc", (0.05, 1.0, 2.0)))
+    descriptions = re.findall("<desc [^>]*>(.*?)</desc>", figures)
+    assert len(descriptions) == 3
+    for description in descriptions:
+        assert "others " in description
+        assert sum(map(float, re.findall(r" ([\d.]+)%", description))) == pytest.approx(100, abs=0.8)

@@ -13,8 +13,8 @@ from textgen_runtime.text.normalization import Normalization
 from textgen_runtime.text.records import RecordKind
 from textgen_train.data.dataset_from_corpus import make_dataset, read_texts
 from textgen_train.data.tokens import text_of
-from textgen_train.report import references
-from textgen_train.report.references import References, describe_bounds, measure_references
+from textgen_train.report import losses
+from textgen_train.report.losses import References, describe_bounds, measure_references
 
 from tests.helpers.report_pages import dataset_of
 
@@ -40,12 +40,12 @@ def test_the_references_are_those_of_the_scoring_functions() -> None:
 def test_compressors_get_the_text_with_its_rare_symbols(
     records: RecordKind | None, separate: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(references, "MAX_TRAINING_TOKENS", 1500)
-    monkeypatch.setattr(references, "MAX_HELD_OUT_TOKENS", 400)
+    monkeypatch.setattr(losses, "MAX_TRAINING_TOKENS", 1500)
+    monkeypatch.setattr(losses, "MAX_HELD_OUT_TOKENS", 400)
     rare = [f"{word}{chr(0x4E00 + i)}" for i, word in enumerate(TEXT.split())]
     corpus = Corpus.from_text("rare", "\n".join(rare))
-    other = Corpus.from_text("other", "\n".join(rare[100:400])) if separate else 0.2
-    dataset = make_dataset(corpus, Normalization(), other, 2, records=records)
+    other = Corpus.from_text("other", "\n".join(rare[100:400])) if separate else None
+    dataset = make_dataset(corpus, Normalization(), other or 0.2, 2, records=records)
     assert dataset.rare_count == 600
     given: list[str] = []
 
@@ -53,7 +53,7 @@ def test_compressors_get_the_text_with_its_rare_symbols(
         given.append(text)
         return {"gzip": len(text)}
 
-    monkeypatch.setattr(references, "compressed_bits", compressed_bits)
+    monkeypatch.setattr(losses, "compressed_bits", compressed_bits)
     *_, compressor = measure_references(dataset, partial(read_texts, corpus, other, dataset))
     before, both = given
     assert (len(before), len(both)) == (1500, 1900)
@@ -73,7 +73,7 @@ def test_a_corpus_that_cannot_be_read_again_leaves_the_n_gram_model(tmp_path: Pa
     corpus = read_corpus(str(path), tmp_path)
     dataset = make_dataset(corpus, Normalization(), 0.1, min_count=2)
     path.unlink()
-    background = References(dataset, partial(read_texts, corpus, 0.1, dataset))
+    background = References(dataset, partial(read_texts, corpus, None, dataset))
     background.start()
     assert background.wait(60)
     assert [reference.name for reference in background.results] == ["7-gram"]
@@ -83,8 +83,8 @@ def test_a_corpus_that_cannot_be_read_again_leaves_the_n_gram_model(tmp_path: Pa
 def test_long_texts_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     dataset = dataset_of(TEXT)
     assert describe_bounds(dataset) == ""
-    monkeypatch.setattr(references, "MAX_TRAINING_TOKENS", 500)
-    monkeypatch.setattr(references, "MAX_HELD_OUT_TOKENS", 50)
+    monkeypatch.setattr(losses, "MAX_TRAINING_TOKENS", 500)
+    monkeypatch.setattr(losses, "MAX_HELD_OUT_TOKENS", 50)
     (ngrams, *_) = measure_references(dataset)
     model = KneserNey(dataset.training[-500:], 7, len(dataset.tokenizer))
     expected = model.surprisals(dataset.held_out[:50], dataset.training).mean()
@@ -108,7 +108,7 @@ def test_too_little_memory_is_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(_: str) -> dict[str, int]:
         raise MemoryError
 
-    monkeypatch.setattr(references, "compressed_bits", fail)
+    monkeypatch.setattr(losses, "compressed_bits", fail)
     background = References(dataset_of(TEXT))
     background.start()
     assert background.wait(60)

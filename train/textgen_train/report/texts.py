@@ -1,8 +1,7 @@
-"""The large sections of a report: loss curves, samples, and the distributions of the next character."""
+"""The texts in a report: samples of several evaluations, and the next character at several temperatures."""
 
 import math
-from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
 
 from textgen_runtime.scoring.temperatures import TemperatureComparison
 from textgen_runtime.text.token_names import symbol_name
@@ -10,108 +9,8 @@ from textgen_runtime.text.token_names import symbol_name
 from textgen_train.loop.events import Evaluation
 from textgen_train.loop.samples import split_samples
 
-from .chart import Chart, Curve, figure, format_duration, picture, time_unit
-from .html import html, table
-from .references import Reference
-
-# Rows of the table of evaluations. Of more evaluations, every second or third and so on is listed.
-MAX_ROWS = 60
-
-
-def loss_charts(evaluations: Sequence[Evaluation], references: Sequence[Reference]) -> str:
-    """Return two figures with the loss curves, over updates and over time."""
-    unit, length = time_unit(evaluations[-1].seconds)
-    steps = [float(evaluation.step) for evaluation in evaluations]
-    times = [evaluation.seconds / length for evaluation in evaluations]
-    return figure(_chart("updates", steps, evaluations, references)) + figure(
-        _chart(unit, times, evaluations, references)
-    )
-
-
-def loss_picture(title: str, evaluations: Sequence[Evaluation]) -> bytes:
-    """Return the loss curves over time as an SVG file, with a line at the best held-out loss."""
-    unit, length = time_unit(evaluations[-1].seconds)
-    times = [evaluation.seconds / length for evaluation in evaluations]
-    best = min(evaluation.held_out_nats for evaluation in evaluations)
-    chart = _chart(unit, times, evaluations, [Reference("best", best)])
-    thin = ("with dropout", evaluations[-1].training_nats, "running")
-    chart = replace(chart, title=f"{title}: loss in nats per character", marks=[*chart.marks, thin])
-    return picture(chart).encode()
-
-
-def _chart(
-    unit: str,
-    positions: Sequence[float],
-    evaluations: Sequence[Evaluation],
-    references: Sequence[Reference],
-) -> Chart:
-    held_out = [evaluation.held_out_nats for evaluation in evaluations]
-    # Metrics of older versions lack this loss.
-    scored = [(x, item) for x, item in zip(positions, evaluations, strict=True) if item.training_eval_nats]
-    training = [item.training_eval_nats or 0.0 for _, item in scored]
-    marks = [(f"held out {held_out[-1]:.3f}", held_out[-1], "held-out")]
-    if training:
-        marks.append((f"training {training[-1]:.3f}", training[-1], "training"))
-
-    def curve(style: str, values: Iterable[float]) -> Curve:
-        return Curve(style, [*zip(positions, values, strict=True)])
-
-    return Chart(
-        name=f"loss-{unit}",
-        title=f"Loss over {unit}",
-        description=f"The held-out loss is {held_out[0]:.3f} nats per character at the first evaluation, and "
-        f"{held_out[-1]:.3f} at the last one. The table of evaluations has all values.",
-        x_label=unit,
-        curves=[
-            curve("running", (evaluation.training_nats for evaluation in evaluations)),
-            Curve(
-                "training",
-                [(x, item.training_eval_nats or 0.0) for x, item in scored],
-                [_tooltip("training", item, item.training_eval_nats or 0.0) for _, item in scored],
-            ),
-            Curve(
-                "held-out",
-                [*zip(positions, held_out, strict=True)],
-                [_tooltip("held-out", item, item.held_out_nats) for item in evaluations],
-            ),
-        ],
-        references=[(f"{reference.name} {reference.nats:.3f}", reference.nats) for reference in references],
-        marks=marks,
-        panel=curve("learning-rate", (evaluation.learning_rate for evaluation in evaluations)),
-        panel_label="learning rate",
-    )
-
-
-def _tooltip(name: str, evaluation: Evaluation, nats: float) -> str:
-    return (
-        f"{name} loss {nats:.4f} nats, update {evaluation.step:,}, epoch {evaluation.epoch:.1f}, "
-        f"{format_duration(evaluation.seconds)}"
-    )
-
-
-def evaluation_table(evaluations: Sequence[Evaluation], best: Evaluation) -> str:
-    """Return the evaluations as a table. The best one is marked."""
-    stride = max(1, -(-len(evaluations) // MAX_ROWS))
-    shown = [
-        evaluation
-        for number, evaluation in enumerate(evaluations)
-        if number % stride == 0 or evaluation in (best, evaluations[-1])
-    ]
-    columns = ["update", "epoch", "time", "held out, nats", "bits", "training, nats", "with dropout, nats"]
-    rows = [
-        [
-            f"{evaluation.step:,}{' (best)' if evaluation == best else ''}",
-            f"{evaluation.epoch:.1f}",
-            format_duration(evaluation.seconds),
-            f"{evaluation.held_out_nats:.4f}",
-            f"{evaluation.bits_per_character:.3f}",
-            "" if evaluation.training_eval_nats is None else f"{evaluation.training_eval_nats:.4f}",
-            f"{evaluation.training_nats:.4f}",
-        ]
-        for evaluation in shown
-    ]
-    return table("Losses per character at each evaluation", columns, rows, range(1, len(columns)))
-
+from .chart import format_duration
+from .html import html
 
 MAX_MOMENTS = 6
 
@@ -120,11 +19,6 @@ def sample_moments(evaluations: Sequence[Evaluation], samples: Sequence[str], be
     """Return a section for each chosen evaluation; "" if there are no samples.
 
     The attribute ``data-saved`` marks the section with which the report opens, that of the saved model.
-
-    Args:
-        evaluations: All evaluations of a run.
-        samples: The samples of each evaluation; "" if none were drawn.
-        best: The evaluation of the saved model.
     """
     sampled = [(evaluation, text) for evaluation, text in zip(evaluations, samples, strict=True) if text]
     chosen = choose_moments([evaluation.step for evaluation, _ in sampled], best.step)
@@ -176,6 +70,9 @@ def _moment(evaluation: Evaluation, samples: str, *, is_saved: bool) -> str:
     return f'<section class="moment"{" data-saved" * is_saved}><h3>{html(heading)}</h3>{shown}</section>'
 
 
+# Characters of the prompt above the figure of temperatures.
+MAX_PROMPT = 60
+
 # Symbols with a bar of their own. The remaining symbols share one bar.
 MAX_BARS = 9
 BARS_WIDTH, BAR_HEIGHT, BARS_TOP = 240, 17, 24
@@ -185,6 +82,19 @@ MAX_SYMBOL_NAME = 9
 MIN_MARKED = 0.005
 # Smaller shares would be rounded to 0.0%.
 MIN_PERCENTAGE = 0.0005
+
+
+def temperature_section(comparison: TemperatureComparison) -> str:
+    """Return figures of the distribution of the next character at each temperature."""
+    prompt = comparison.prompt.replace("\n", "\u21b5")
+    shown = prompt if len(prompt) <= MAX_PROMPT else f"\u2026{prompt[-MAX_PROMPT:]}"
+    after = f' after <q><bdi class="text">{html(shown)}</bdi></q>' if prompt else ""
+    return (
+        f"<p>The probabilities of the next {html(comparison.unit)}{after}. A low temperature favors the most "
+        "likely ones, and a high temperature makes all of them more alike. The marks show temperature 1, the "
+        "distribution of the model.</p>"
+        f'<div class="temperatures">{draw_distributions(comparison)}</div>'
+    )
 
 
 def draw_distributions(comparison: TemperatureComparison) -> str:

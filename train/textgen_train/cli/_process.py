@@ -1,0 +1,130 @@
+"""The process of a command of training: its packages, device, signals and errors, and the other processes."""
+
+import contextlib
+import os
+import signal
+from collections.abc import Callable, Iterator
+from importlib.util import find_spec
+from types import FrameType
+
+from textgen_runtime.cli.command import run_command
+from textgen_runtime.errors import Name, TextgenError, install_command
+from textgen_runtime.system.interrupts import DeferredInterrupts
+
+from textgen_train.errors import TrainingError
+from textgen_train.loop.ranks import SINGLE, Ranks
+
+from ._arguments import PROG, option
+
+# The packages of the train extra, by their import names.
+TRAIN_EXTRA = ("torch", "onnx", "safetensors", "pooch", "filelock", "tqdm")
+
+# Windows does not have SIGHUP.
+ENDING_SIGNALS = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+
+
+def run_training_command(command: Callable[[], int]) -> int:
+    """Run ``textgen-train`` as ``run_command`` does. Its errors spell parameters as options."""
+
+    def spelling_options() -> int:
+        try:
+            return command()
+        except TextgenError as error:
+            raise type(error)(error.spelled(option)) from error
+
+    return run_command(PROG, spelling_options)
+
+
+def check_packages(subject: str, names: tuple[str, ...] = TRAIN_EXTRA) -> None:
+    """Check that these packages of the train extra are installed.
+
+    Raises:
+        TrainingError: If one is missing. The message begins with the subject, which requires them.
+    """
+    if missing := [name for name in names if find_spec(name) is None]:
+        raise TrainingError(f"{subject} requires {', '.join(missing)}: {install_command('train')}")
+
+
+def check_tensorboard() -> None:
+    """Check that the tensorboard extra is installed.
+
+    Raises:
+        TrainingError: If it is not.
+    """
+    if find_spec("tensorboard") is None:
+        raise TrainingError(Name("tensorboard"), f" requires tensorboard: {install_command('tensorboard')}")
+
+
+def check_device(name: str, ranks: Ranks) -> None:
+    """Check that this process can have a device, before it reads a text.
+
+    Importing torch takes seconds. Therefore a choice that cannot fail is not checked.
+
+    Raises:
+        TrainingError: If there is no such device, or not one for each process.
+    """
+    if name == "cpu" or (name == "auto" and ranks.size == 1):
+        return
+    from textgen_train.models.device import choose_device
+
+    choose_device(name, ranks.local_rank)
+
+
+def deferred_interrupts() -> DeferredInterrupts:
+    """Return a context that defers Ctrl-C, SIGTERM and SIGHUP until the run checks for them.
+
+    An interrupt never stops an update or an evaluation halfway: the run checks for it only after them.
+    """
+    return DeferredInterrupts(*ENDING_SIGNALS)
+
+
+@contextlib.contextmanager
+def cleaning_up(clean_up: Callable[[], None]) -> Iterator[None]:
+    """Return a context in which Ctrl-C, SIGTERM and SIGHUP call a function before they end the process.
+
+    It does not raise KeyboardInterrupt, which an import might suppress. A signal takes effect when a call of
+    compiled code has returned. Only signals with their default action are handled, and only in the main
+    thread.
+    """
+    changed = []
+
+    def end(number: int, _: FrameType | None) -> None:
+        clean_up()
+        signal.signal(number, signal.SIG_DFL)
+        signal.raise_signal(number)
+
+    with contextlib.suppress(ValueError):
+        # In other threads than the main thread, a handler is a ValueError.
+        for number in (signal.SIGINT, *ENDING_SIGNALS):
+            if signal.getsignal(number) is signal.SIG_DFL:
+                signal.signal(number, end)
+                changed.append(number)
+    try:
+        yield
+    finally:
+        for number in changed:
+            signal.signal(number, signal.SIG_DFL)
+
+
+@contextlib.contextmanager
+def joined_ranks() -> Iterator[Ranks]:
+    """Return a context with the processes of this run. At its end, the first process ends the others.
+
+    torchrun starts several processes, and gives them their numbers in environment variables.
+
+    Raises:
+        TrainingError: If a variable is invalid, or if the other processes cannot be reached.
+    """
+    if "RANK" not in os.environ or os.environ.get("WORLD_SIZE", "1") == "1":
+        yield SINGLE
+        return
+    from textgen_train.loop.distributed import DistributedRanks
+
+    ranks = DistributedRanks.from_environment(os.environ)
+    try:
+        yield ranks
+    except TextgenError as error:
+        ranks.fail(error)
+        raise
+    finally:
+        ranks.close()

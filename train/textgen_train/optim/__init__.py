@@ -1,1 +1,0 @@
-"""The optimizer Muon, and the state of optimizers."""
