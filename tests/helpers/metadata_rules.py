@@ -60,7 +60,6 @@ def _check(props: Mapping[str, str], symbols: int) -> None:
 
 def _tokenizer(level: str, symbols: Sequence[str], special: Mapping[str, Any]) -> Tokenizer:
     assert level in LEVELS
-    assert level in LEVELS
     assert all(token is None or type(token) is int for token in special.values())
     tokens = SpecialTokens(**special)
     # This checks the special tokens against each other, and all bytes.
