@@ -37,6 +37,7 @@ _Static_assert((int)HIGHEST_penalty_window == TEXTGEN_MAX_PENALTY_WINDOW,
 #define OPEN 1
 #define HEADING_DRAW ""
 #define HEADING_FILTER "filters, applied before the temperature"
+#define HEADING_TRUNCATION HEADING_FILTER
 #define HEADING_CHARACTER "characters"
 #define HEADING_ENDING "where a text ends"
 #define HEADING_CONSTRAINT "constraints of the complete text"
@@ -101,6 +102,19 @@ int32_t textgen_parameters_read(const textgen_sampling *sampling, textgen_parame
     }
     textgen_parameters_set(parameters, values);
     return TEXTGEN_OK;
+}
+
+#define TRUNCATES_DRAW false
+#define TRUNCATES_FILTER false
+#define TRUNCATES_TRUNCATION true
+#define TRUNCATES_ENDING false
+
+const char *textgen_parameters_truncation(const textgen_parameters *parameters) {
+    const char *found = NULL;
+#define TEXTGEN_PARAMETER(name, kind, initial, off, low, limit, high, order, group, ...)                       \
+    found = TRUNCATES_##group && (double)parameters->name != (double)(off) ? #name : found;
+#include "parameters.def"
+    return found;
 }
 
 /* Without the table, so that a program that only checks parameters has no help texts. */

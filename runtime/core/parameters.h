@@ -34,6 +34,9 @@ void textgen_parameters_get(const textgen_parameters *parameters, double values[
 /* Whether each of the values is valid. */
 bool textgen_parameters_valid(const textgen_parameters *parameters);
 
+/* Return the name of a truncation that is not off, or NULL. */
+const char *textgen_parameters_truncation(const textgen_parameters *parameters);
+
 /* Copy the parameters of a sampling. A 0 that is no value of a parameter stands for its default. */
 int32_t textgen_parameters_read(const textgen_sampling *sampling, textgen_parameters *parameters,
                                 const textgen_error *error);

@@ -4,13 +4,11 @@
 #include <math.h>
 #include <string.h>
 
-/* Mirostat takes the place of the truncations. */
 static int32_t check_mirostat(const textgen_parameters *parameters, const textgen_error *error) {
-    textgen_parameters others = *parameters;
-    others.mirostat_tau = 0.0;
-    return parameters->mirostat_tau > 0.0 && textgen_truncation_active(&others)
-               ? textgen_fail(error, TEXTGEN_INVALID_ARGUMENT,
-                              "mirostat_tau replaces top_k, typical_p, top_p and min_p: turn them off")
+    const char *replaced = textgen_parameters_truncation(parameters);
+    return parameters->mirostat_tau > 0.0 && replaced
+               ? textgen_fail(error, TEXTGEN_INVALID_ARGUMENT, "mirostat_tau replaces %s: turn one of them off",
+                              replaced)
                : TEXTGEN_OK;
 }
 

@@ -93,6 +93,8 @@ static void check_parameters(const textgen_model *model) {
 
 static void check_refusals(const textgen_model *model, const textgen_model *unknown) {
     textgen_sampling sampling = defaults, replaced[4] = {defaults, defaults, defaults, defaults};
+    const char *truncations[4] = {"top_k", "typical_p", "top_p", "min_p"};
+    char message[64];
     float bias[TOKENS] = {0.0f};
     sampling.struct_size = 8;
     check_refused(model, &sampling, "struct_size must be sizeof(textgen_sampling)");
@@ -103,8 +105,8 @@ static void check_refusals(const textgen_model *model, const textgen_model *unkn
     replaced[1].typical_p = replaced[2].top_p = replaced[3].min_p = 0.5;
     for (size_t i = 0; i < 4; i++) {
         replaced[i].mirostat_tau = 3.0;
-        check_refused(model, &replaced[i],
-                      "mirostat_tau replaces top_k, typical_p, top_p and min_p: turn them off");
+        snprintf(message, sizeof message, "mirostat_tau replaces %s: turn one of them off", truncations[i]);
+        check_refused(model, &replaced[i], message);
     }
     sampling = defaults;
     sampling.min_length = 1;

@@ -1,5 +1,6 @@
 """What ``runtime/definitions.py`` derives from the definition of the sampling parameters."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,13 @@ from tests.helpers.definitions import definitions
 from tests.helpers.paths import ROOT
 
 FILES = definitions.generated(definitions.read_definition())
+
+
+def test_the_help_of_mirostat_names_each_parameter_that_it_replaces() -> None:
+    parameters = {parameter.name: parameter for parameter in definitions.read_definition()}
+    named = set(re.findall(r"{(\w+)}", parameters["mirostat_tau"].help))
+    truncations = {name for name, parameter in parameters.items() if parameter.is_truncation}
+    assert named - {"temperature"} == truncations
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)

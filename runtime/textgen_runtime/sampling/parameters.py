@@ -11,22 +11,19 @@ from typing import Any, Unpack
 from textgen_runtime.errors import Name, SamplingError, quote, shorten
 
 from .definition import PARAMETERS, Parameter
-from .options import SamplingFields, SamplingOptions
+from .options import TRUNCATIONS, SamplingFields, SamplingOptions
 
 # The parameters that constrain the complete text. At most one of them may be given.
 CONSTRAINTS = ("match", "choices", "json_schema")
-
-# Those that mirostat replaces.
-TRUNCATIONS = ("top_k", "typical_p", "top_p", "min_p")
 
 
 class Sampling(SamplingFields):
     """The sampling parameters of a text. Immutable.
 
     A draw applies the parameters in this order: the mask of ``allowed``, ``banned`` and of the constraint,
-    ``logit_bias``, the penalties, ``top_k``, ``typical_p``, ``top_p``, ``min_p``, ``temperature``, and then
-    the draw. Each truncation uses the probabilities at temperature 1 of the characters that are left, and
-    leaves at least one.
+    ``logit_bias``, the penalties, the truncations, such as ``top_k``, in the order of ``textgen.PARAMETERS``,
+    ``temperature``, and then the draw. Each truncation uses the probabilities at temperature 1 of the
+    characters that are left, and leaves at least one.
 
     This is not a dataclass: importing ``dataclasses`` takes longer than the generation of a short text.
 

@@ -21,3 +21,16 @@ export const NUMBERS = [
   ["minLength", true, 0, 0, 2147483647, false, "an integer from 0 to 2147483647"],
   ["maxCopy", true, 0, 0, 1000, false, "an integer from 0 to 1000"],
 ];
+
+/** The names of all options that are sampling parameters. */
+export const SAMPLING_NAMES = [
+  "temperature", "repetitionPenalty", "frequencyPenalty", "presencePenalty", "penaltyWindow", "topK",
+  "typicalP", "topP", "minP", "mirostatTau", "mirostatEta", "minLength", "logitBias", "allowed", "banned",
+  "stop", "keepStop", "match", "maxCopy"
+];
+
+/** The parameters that only Python has. Texts that Python saved have them, too. */
+export const PYTHON_ONLY = ["choices", "jsonSchema", "resample"];
+
+/** The truncations, which mirostat replaces. */
+export const TRUNCATIONS = ["topK", "typicalP", "topP", "minP"];

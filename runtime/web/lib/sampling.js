@@ -1,5 +1,5 @@
 import { invalid, quote } from "./errors.js";
-import { NUMBERS } from "./parameters.js";
+import { NUMBERS, SAMPLING_NAMES, TRUNCATIONS } from "./parameters.js";
 
 /** Other numbers, described in the same way, but without a default. @type {typeof NUMBERS} */
 const OTHER_NUMBERS = [
@@ -9,11 +9,7 @@ const OTHER_NUMBERS = [
   ["k", true, NaN, 1, Number.MAX_SAFE_INTEGER, false, "an integer, 1 or more"],
 ];
 const DESCRIPTIONS = new Map([...NUMBERS, ...OTHER_NUMBERS].map((row) => [row[0], row]));
-/** The sampling parameters but for `match`, and those that only Python has. */
-export const SAMPLING_NAMES = [...NUMBERS.map(([name]) => name), "logitBias", "allowed", "banned", "stop", "keepStop"];
-export const PYTHON_ONLY = ["match", "choices", "jsonSchema", "resample"];
-const OPTIONS = [...SAMPLING_NAMES, "match", "seed", "substream", "unknown", "length", "signal"];
-const REPLACED_BY_MIROSTAT = ["topK", "typicalP", "topP", "minP"];
+const OPTIONS = [...SAMPLING_NAMES, "seed", "substream", "unknown", "length", "signal"];
 const MAX_SEED = 2n ** 128n;
 
 /** @typedef {import("../index.d.ts").Options} Options */
@@ -52,9 +48,9 @@ export function checkSampling(options) {
   for (const [name, , initial] of NUMBERS) {
     sampling[name] = checkNumber(name, given[name] ?? initial);
   }
-  const replaced = REPLACED_BY_MIROSTAT.find((name) => sampling[name] !== descriptionOf(name)[2]);
+  const replaced = TRUNCATIONS.find((name) => sampling[name] !== descriptionOf(name)[2]);
   if (sampling.mirostatTau > 0 && replaced) {
-    throw invalid(`mirostatTau replaces topK, typicalP, topP and minP: omit ${replaced}`, "mirostatTau");
+    throw invalid(`mirostatTau replaces ${replaced}: omit one of them`, "mirostatTau");
   }
   sampling.logitBias = checkBias(given.logitBias ?? {});
   sampling.allowed = (given.allowed ?? null) === null ? null : texts("allowed", given.allowed);

@@ -1,5 +1,6 @@
 import { TextgenError, quote } from "./errors.js";
-import { PYTHON_ONLY, SAMPLING_NAMES, checkSampling } from "./sampling.js";
+import { PYTHON_ONLY, SAMPLING_NAMES } from "./parameters.js";
+import { checkSampling } from "./sampling.js";
 import { hexadecimal } from "./sha256.js";
 import { releaseTables } from "./tables.js";
 
@@ -121,7 +122,8 @@ function readSampling(saved) {
     throw failure(`this version does not support the sampling parameters ${quote(unknown.join(", "))}: upgrade textgen-onnx`);
   }
   const options = Object.fromEntries(Object.entries(saved).map(([name, value]) => [names.get(name), value]));
-  PYTHON_ONLY.forEach((name) => delete options[name]);
+  // `match` is an expression in Python, and a table here.
+  ["match", ...PYTHON_ONLY].forEach((name) => delete options[name]);
   try {
     return checkSampling({ ...options, logitBias: Object.fromEntries(options.logitBias ?? []) });
   } catch (error) {
