@@ -3,9 +3,10 @@
     python runtime/definitions.py          write them
     python runtime/definitions.py --check  say which are not up to date
 
-These are the fields of ``textgen.h``, the types and keywords of Python, the table and the types of
-JavaScript, and the table of the documentation. What a program can find out while it runs is not here:
-``textgen_parameter`` of the C core describes the parameters to the commands and to the server.
+These are the fields of ``textgen.h``, the types and keywords of Python, the tables and the types of
+JavaScript, the truncations in both, and the table of the documentation. What a program can find out while it
+runs is not here: ``textgen_parameter`` of the C core describes the parameters to the commands and to the
+server.
 """
 
 import ast
@@ -147,6 +148,7 @@ def _c_fields(parameters: list[Parameter]) -> str:
             value = f"{parameter.requirement}; default {parameter.default}"
             lines.append(f"    {kind} {parameter.name}; /* {value} */\n")
     values = ", ".join(f"{parameter.initial:g}" for parameter in parameters if parameter.in_core)
+    # First the value of each field of the structure that is not generated.
     initializer = f"{{sizeof(textgen_sampling), 0, 0, 0, NULL, 0, NULL, 0, 0, NULL, NULL, {values}}}"
     macro = ["#define TEXTGEN_SAMPLING_DEFAULT", *(f"    {line}" for line in textwrap.wrap(initializer, 96))]
     # The formatter would write one value on each line.

@@ -4,19 +4,29 @@
  * a graph fails with TEXTGEN_UNKNOWN_GRAPH. A matching graph with missing, damaged or wrongly sized weights
  * fails with TEXTGEN_DAMAGED_MODEL.
  *
- * To add a kind of layer, such as a simpler recurrent cell, change these places:
- *   model.h        textgen_layer_kind, the comments on `tensors` and on the state arrays
- *   match.c, .h    call a function that matches its nodes, as match_recurrent.c and match_conv.c do
- *   shapes.c       check the shapes of its weights, and describe its state arrays
- *   pack_plan.c    the sizes of its packed weights, which limit the memory
- *   pack_layers.c, pack_int8.c  reorder its weights for the kernel
- *   kernels/       its kernel, in textgen_kernels (kernels.h) and kernel_body.h; for 8 bits in int8_kernels.h
- *   forward.c      call the kernel
- *   textgen.h      the comments on the kinds of layers
- * slots.c, stream.c and generate.c know only the sizes of the state arrays.
- * In textgen_runtime: model_file/network.py, and the kernels in engines/c_core.pxd if tests call them. In
- * textgen_train: a module in models/, with its entry in models/cells.py; export/layer_nodes.py,
- * export/layer_weights.py and the sizes in recipe.py. */
+ * To add a kind of layer, such as a simpler recurrent cell, change these places. In the core:
+ *   model.h, model.c           textgen_layer_kind and its name; the comments on `tensors` and states
+ *   match.c                    call a function that matches its nodes, as in match_recurrent.c
+ *   shapes.c                   check the shapes of its weights, and describe its state arrays
+ *   pack_plan.c                the sizes of its packed weights, which limit the memory
+ *   pack_layers.c, pack_int8.c reorder its weights for the kernel
+ *   kernels/kernel_body.h      its kernel, in `textgen_kernels` of kernels/kernels.h, too
+ *   kernels/int8_body.h        its kernel for 8-bit weights, in kernels/int8_kernels.h, too
+ *   forward.c                  call the kernel
+ *   textgen.h                  the comments on the kinds of layers
+ * slots.c, stream.c and generate.c know only the sizes of the state arrays. In textgen_runtime:
+ *   model_file/network.py      its class, with its state arrays, and its entry in `CELLS`
+ *   engines/c_core.pxd         its kernel, if tests call it
+ * In textgen_train:
+ *   recipe.py                  its name in `CELLS`
+ *   presets.py                 its sizes in `CELL_PRESETS`; without them, its presets are a KeyError
+ *   models/cells.py            its torch module, and its entry in `CELLS`; textgen_train/__init__.py
+ *   export/layer_weights.py    its description in `LAYERS`, the names of its weights in `PARAMETERS`
+ *   export/onnx_graph.py       a function in `WRITERS` that writes its nodes
+ *   export/model_weights.py    a function in `_READERS` that reads its weights from a file
+ *   textgen_train/options.py   without 8-bit weights: refuse `quantize`, also in export/quantizer.py
+ *   export/quantized_graph.py  with 8-bit weights: which of its matrices have them
+ * In the documentation: docs/model-file.md and docs/training.md. */
 #ifndef TEXTGEN_MODEL_H
 #define TEXTGEN_MODEL_H
 

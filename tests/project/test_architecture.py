@@ -61,6 +61,20 @@ CYTHON_IMPORT = re.compile(
     r"^[ \t]*(?:from[ \t]+[\w.]+[ \t]+)?c?import\b[ \t]*(?:\([^)]*\)|[^\n(]+)", re.MULTILINE
 )
 
+# What says where things are: documents, and the comments at the beginning of some sources.
+MAPS = [
+    *("docs/architecture.md", "CONTRIBUTING.md", "runtime/core/README.md"),
+    *("runtime/core/model.h", "runtime/core/kernels/kernels.h"),
+    *("runtime/core/filters.h", "runtime/core/parameters.def", "runtime/textgen_runtime/text/tokenizer.py"),
+    *("runtime/textgen_runtime/server/__init__.py", "train/textgen_train/loop/__init__.py"),
+]
+# A path in a map starts at one of these folders, or at that of the map.
+BASES = [
+    *(ROOT, ROOT / "runtime", ROOT / "runtime" / "core", ROOT / "runtime" / "web", ROOT / "train"),
+    *(folder / package for package, folder in SOURCES.items()),
+]
+FILE = r"(?:[\w.-]+/)*[\w-]+\.(?:pyi|pyx|py|pxi|pxd|def|d\.ts|js|html|css|md|toml|svg|[ch])\b"
+
 
 class Import(NamedTuple):
     """One imported name, absolute: a module, or a name in one."""
@@ -264,12 +278,64 @@ def test_the_drawing_shows_the_rooms_in_this_order() -> None:
     assert shown == [*ROOMS["textgen_train"][::-1], *ROOMS["textgen_runtime"][::-1], "runtime/core"]
 
 
-def test_every_file_that_the_document_names_exists() -> None:
-    """A path starts at the root of the project, of a package, of the C core, or of the JavaScript package."""
-    text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
-    bases = [ROOT, ROOT / "runtime", ROOT / "train", ROOT / "runtime" / "core", ROOT / "runtime" / "web"]
-    bases += [folder / package for package, folder in SOURCES.items()]
-    named = re.findall(r"`((?:\w+/)*\w+\.(?:py|pyx|pxi|pxd|[ch]|md|toml|svg))`", text)
-    assert len(named) > 20
-    missing = [name for name in named if not any((base / name).is_file() for base in bases)]
-    assert missing == []
+def map_of(name: str) -> str:
+    """Return a document, or the comment at the beginning of a source, with code marked as in Markdown."""
+    text = (ROOT / name).read_text(encoding="utf-8")
+    ends = {".h": "*/", ".def": "*/", ".py": '\n"""'}
+    return text.partition(ends.get(Path(name).suffix, "\0"))[0].replace("``", "`")
+
+
+def files_of(file: str, name: str) -> list[Path]:
+    """Return the files that a path in a map can mean."""
+    return [base / file for base in [*BASES, (ROOT / name).parent] if (base / file).is_file()]
+
+
+def has_word(path: Path, word: str) -> bool:
+    """Whether a file contains a word."""
+    return re.search(rf"\b{word}\b", path.read_text(encoding="utf-8")) is not None
+
+
+@pytest.mark.parametrize("name", MAPS)
+def test_every_file_that_a_map_names_exists(name: str) -> None:
+    text = map_of(name)
+    # Other code spans of a document, such as textgen.wasm, need not be files of the repository.
+    named = re.findall(f"`({FILE})`" if name.endswith(".md") else FILE, text)
+    assert named
+    assert [file for file in named if not files_of(file, name)] == []
+
+
+@pytest.mark.parametrize("name", MAPS)
+def test_every_module_that_a_map_names_exists(name: str) -> None:
+    for dotted in re.findall(r"\btextgen_(?:runtime|train)(?:\.\w+)+", map_of(name)):
+        module = module_of(dotted)
+        rest = dotted.removeprefix(module).removeprefix(".")
+        assert not rest or any(has_word(path, rest) for path in MODULES[module]), dotted
+
+
+@pytest.mark.parametrize("name", MAPS)
+def test_every_name_that_a_map_places_in_a_file_is_there(name: str) -> None:
+    """Such as "`encode` and `decode` in `text.py`", and in the comment of a source "text.py  `encode`"."""
+    text = map_of(name)
+    placed = re.findall(rf"((?:`\w+`(?:, | and | or ))*`\w+`),?\s+(?:in|of)\s+`({FILE})`", text)
+    if name.endswith((".h", ".def")):
+        placed += [(line, line) for line in text.splitlines() if re.search(FILE, line)]
+    for names, where in placed:
+        paths = [path for file in re.findall(FILE, where) for path in files_of(file, name)]
+        for placed_name in re.findall(r"`(\w+)`", names):
+            assert any(has_word(path, placed_name) for path in paths), f"{placed_name} in {where}"
+
+
+@pytest.mark.parametrize(
+    ("name", "pattern"),
+    [
+        ("docs/architecture.md", "runtime/web/lib/*.js"),
+        ("docs/architecture.md", "runtime/web/source/*.[ch]"),
+        ("runtime/core/README.md", "runtime/core/*.c"),
+        ("train/textgen_train/loop/__init__.py", "train/textgen_train/loop/[!_]*.py"),
+    ],
+)
+def test_a_map_of_a_folder_names_every_file_in_it(name: str, pattern: str) -> None:
+    named = {path for file in re.findall(FILE, map_of(name)) for path in files_of(file, name)}
+    found = set(ROOT.glob(pattern))
+    assert found
+    assert found - named == set()

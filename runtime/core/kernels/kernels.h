@@ -7,9 +7,10 @@
  *
  * To add another weight type, follow int8 through the core: its kernels in files of their own; the packing in
  * pack_int8.c, and its memory in pack_plan.c; the layers in forward.c; the initializers in onnx_messages.c
- * and tensors.c; the nodes of its weights in match_weights.c, and their shapes in shapes.c. In textgen_train,
- * the writer of the file and its comparison by loss instead of by logits. Such files need a new format number
- * (metadata.c).
+ * and tensors.c; the nodes of its weights in match_weights.c, and their shapes in shapes.c. In Python, its
+ * description in `Quantization` of `model_file/metadata.py`; the writer of the file, as in
+ * export/quantized_graph.py, and its comparison by loss instead of by logits, as in export/quantizer.py. Such
+ * files need a new format number (metadata.c).
  *
  * To add a kind of layer, see model.h. */
 #ifndef TEXTGEN_KERNELS_H

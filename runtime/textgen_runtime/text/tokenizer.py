@@ -8,11 +8,11 @@ To add a tokenizer:
 1. Write a module like ``word_tokenizer.py`` in this folder, with a class that has all members of
    ``Tokenizer``. ``Vocabulary`` in ``vocabulary.py`` has most of them.
 2. Add its level below, and the class to ``make_tokenizer`` in ``model_file/metadata.py``.
-3. Add the level to ``symbols.h``, ``symbols.c`` and ``vocabulary.c`` in ``runtime/core``, which checks every
-   model file. Model files of this level can then be loaded, run and scored.
-4. To train such models, build the vocabulary from a corpus in ``textgen_train.data.vocabularies``, add an
-   encoder of large texts to ``textgen_train.data.encoders``, and count the characters of tokens in
-   ``textgen_train.data.tokens``.
+3. Add the level to ``symbols.h``, ``symbols.c``, ``vocabulary.c`` and ``metadata.c`` in ``runtime/core``,
+   which checks every model file. Model files of this level can then be loaded, run and scored.
+4. To train such models, build the vocabulary from a corpus in ``data/vocabularies.py``, which
+   ``data/dataset_from_corpus.py`` calls. Add an encoder of large texts to ``make_encoder`` in
+   ``data/parts.py``, and count the characters of tokens in ``data/tokens.py``.
 """
 
 from array import array
