@@ -21,7 +21,11 @@ UNICODE_SIZE = 0x110000
 
 
 def copied_shares(
-    model: Model, corpus: str, temperatures: Sequence[float] = TEMPERATURES
+    model: Model,
+    corpus: str,
+    temperatures: Sequence[float] = TEMPERATURES,
+    texts: int = TEXTS,
+    length: int = LENGTH,
 ) -> dict[float, float]:
     """Return which share of the characters of generated texts is copied from a corpus, by temperature.
 
@@ -29,19 +33,24 @@ def copied_shares(
     The prompts are not counted. The result is the same in each call.
 
     Args:
-        model: The model. At each temperature, it generates ``TEXTS`` texts of up to ``LENGTH`` tokens.
+        model: The model.
         corpus: The corpus, normalized as the model's texts are.
         temperatures: The temperatures.
+        texts: The number of texts that the model generates at each temperature.
+        length: The maximum length of each in tokens.
 
     Returns:
         The share, from 0 to 1, by temperature.
+
+    Raises:
+        PromptError: If the model needs a prompt.
     """
     spans = Spans(_code_points(corpus), COPIED_SPAN - 1, UNICODE_SIZE)
     shares = {}
     for temperature in temperatures:
-        texts = [_code_points(text) for text in _generate(model, temperature)]
-        copied = sum(spans.count_copied(text) for text in texts)
-        shares[temperature] = copied / max(1, sum(map(len, texts)))
+        generated = [_code_points(text) for text in _generate(model, temperature, texts, length)]
+        copied = sum(spans.count_copied(text) for text in generated)
+        shares[temperature] = copied / max(1, sum(map(len, generated)))
     return shares
 
 
@@ -49,9 +58,9 @@ def _code_points(text: str) -> "array[int]":
     return array("q", map(ord, text))
 
 
-def _generate(model: Model, temperature: float) -> list[str]:
+def _generate(model: Model, temperature: float, texts: int, length: int) -> list[str]:
     batch = Batch(model)
     sampling = Sampling(temperature=temperature)
-    for number in range(TEXTS):
-        batch.add(model.start(seed=0, substream=number, sampling=sampling), LENGTH, finish=True)
+    for number in range(texts):
+        batch.add(model.start(seed=0, substream=number, sampling=sampling), length, finish=True)
     return batch.complete()

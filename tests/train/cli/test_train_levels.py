@@ -50,6 +50,10 @@ def test_the_runtime_computes_the_same_held_out_loss(capsys: Captured, case: str
     assert score["nats"] == pytest.approx(model.training["held_out_nats"], rel=1e-9)
     split = model.training["split"]
     assert score["characters"] == split["held_out_characters"]
+    report = Path("out/report.html").read_text("utf-8")
+    # A binary file is no text to begin with.
+    assert ("Copied text" in report) == (case != "binary")
+    assert ("A record of fewer than 30 characters" in report) == ("records" in case)
     assert score["tokens"] == split["held_out_tokens"] != split["held_out_characters"]
     evaluation = model.training["evaluation"]
     # The losses of the training text are per character, too, so they are similar.

@@ -12,11 +12,18 @@ from textgen_runtime.text.normalization import Normalization
 from textgen_train.data.dataset_from_corpus import make_dataset
 from textgen_train.loop import samples
 from textgen_train.loop.samples import TEMPERATURES, sample_records, sample_text, split_samples
-from textgen_train.report.texts import choose_moments, draw_distributions, sample_moments
+from textgen_train.report import texts as report_texts
+from textgen_train.report.texts import (
+    choose_moments,
+    copied_text,
+    draw_distributions,
+    measure_copied_text,
+    sample_moments,
+)
 
 from tests.helpers.paths import TINY
 from tests.helpers.record_models import record_model
-from tests.helpers.report_pages import Page, evaluation
+from tests.helpers.report_pages import Page, dataset_of, evaluation
 
 
 @pytest.mark.parametrize("prompt", ["dad", "a\nb"])
@@ -108,3 +115,15 @@ def test_the_shares_of_a_figure_make_a_whole() -> None:
     for description in descriptions:
         assert "others " in description
         assert sum(map(float, re.findall(r" ([\d.]+)%", description))) == pytest.approx(100, abs=0.8)
+
+
+def test_copies_are_searched_in_the_end_of_a_long_text(
+    tiny: textgen.Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    generated = tiny.generate(length=3000, temperature=0.2, seed=1)
+    dataset = dataset_of(generated + "x" * 1000)
+    assert measure_copied_text(tiny, dataset)[0.2] > 0.1
+    monkeypatch.setattr(report_texts, "MAX_SEARCHED_TOKENS", 600)
+    shares = measure_copied_text(tiny, dataset)
+    assert shares == dict.fromkeys(TEMPERATURES, 0.0)
+    assert "stands in the last 600 of 3,600 training tokens in spans" in copied_text(shares, dataset)

@@ -5,8 +5,8 @@ therefore gives the same page as one that was never interrupted. ``report.html``
 evaluation.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from textgen_runtime.corpora.sources import REPORT_FILE
 from textgen_runtime.errors import ModelFileError, OutputError, TextgenError
@@ -26,7 +26,7 @@ from .facts import RunFacts, corpus_facts, network_table, recipe_table, run_fact
 from .files import QuantizedFile
 from .html import definitions, fill_page, html, section
 from .losses import Reference, References, loss_section
-from .texts import sample_moments, temperature_section
+from .texts import copied_text, measure_copied_text, sample_moments, temperature_section
 
 # Sections that take the full width of a wide screen. The others share it.
 WIDE_SECTIONS = ("Loss", "Samples", "Temperature")
@@ -40,11 +40,14 @@ class BestModel:
         network: The layers.
         metadata: The metadata of the file.
         comparison: The distribution of the next character at several temperatures.
+        copied: The share of its texts that is copied from the training text, by temperature; empty before the
+            end of the run, and if it generates no text without a prompt.
     """
 
     network: Network
     metadata: Metadata
     comparison: TemperatureComparison
+    copied: Mapping[float, float] = field(default_factory=dict)
 
 
 def report_page(  # noqa: PLR0913 (keywords, each a part of the page)
@@ -71,7 +74,11 @@ def report_page(  # noqa: PLR0913 (keywords, each a part of the page)
     best = history.best
     sections = [
         ("Loss", loss_section(history, references, notes)),
-        ("Samples", sample_moments(history.evaluations, history.samples, best)),
+        (
+            "Samples",
+            sample_moments(history.evaluations, history.samples, best)
+            + copied_text(model.copied if model else {}, facts.dataset),
+        ),
     ]
     if model:
         sections += [
@@ -136,7 +143,7 @@ class ReportPage(Watcher):
     ) -> None:
         self._facts, self._references, self._warn = facts, references, warn
         self._model_error, self._quantized = model_error, quantized
-        self._is_started = False
+        self._is_started = self._is_ended = False
         self._progress = 0.0
         self._history: EvaluationHistory | None = None
         self._model: tuple[Evaluation, BestModel | None] | None = None
@@ -159,6 +166,7 @@ class ReportPage(Watcher):
         if self._history is None:
             return
         self._references.wait(MAX_WAIT_SECONDS)
+        self._is_ended = True
         self._write(self._describe_end(), "The run ended before all reference models were computed.")
 
     def _describe_end(self) -> str:
@@ -192,14 +200,18 @@ class ReportPage(Watcher):
             self._warn(f"{error}; the model file is not affected")
 
     def _best_model(self, best: Evaluation) -> BestModel | None:
-        """Return what the report shows of the model file, which is read again only if it has changed."""
-        if self._model is None or self._model[0] != best:
+        """Return what the report shows of the model file.
+
+        It is read again only if it has changed, and at the end of the run.
+        """
+        if self._model is None or self._model[0] != best or self._is_ended:
             try:
                 model = load(self._facts.folder / MODEL_FILE)
             except ModelFileError:
                 # Another program has removed it. The rest of the report is still useful.
                 return None
-            shown = BestModel(model.engine.network, model.metadata, _most_open(model))
+            copied = measure_copied_text(model, self._facts.dataset) if self._is_ended else {}
+            shown = BestModel(model.engine.network, model.metadata, _most_open(model), copied)
             if self._model_error() is not None:
                 # The file has an earlier model, which the next evaluation tries to replace.
                 return shown

@@ -1,16 +1,24 @@
-"""The texts in a report: samples of several evaluations, and the next character at several temperatures."""
+"""The texts in a report: samples of several evaluations, what is copied, and the next character.
+
+The last two are shown at several temperatures.
+"""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
+from textgen_runtime.errors import PromptError
+from textgen_runtime.generation.model import Model
+from textgen_runtime.scoring.copies import COPIED_SPAN, copied_shares
 from textgen_runtime.scoring.temperatures import TemperatureComparison
 from textgen_runtime.text.token_names import symbol_name
 
+from textgen_train.data.dataset import Dataset
+from textgen_train.data.tokens import text_of
 from textgen_train.loop.events import Evaluation
 from textgen_train.loop.samples import split_samples
 
 from .chart import format_duration
-from .html import html
+from .html import definitions, html
 
 MAX_MOMENTS = 6
 
@@ -68,6 +76,42 @@ def _moment(evaluation: Evaluation, samples: str, *, is_saved: bool) -> str:
     plain = f'<figure><blockquote dir="auto">{html(samples)}</blockquote></figure>'
     shown = f'<div class="samples">{figures or plain}</div>'
     return f'<section class="moment"{" data-saved" * is_saved}><h3>{html(heading)}</h3>{shown}</section>'
+
+
+# The texts that the saved model generates at each temperature, and the characters of each. With the search in
+# the end of a longer training text, they take about a second.
+COPY_TEXTS, COPY_LENGTH = 8, 1000
+MAX_SEARCHED_TOKENS = 1_500_000
+
+
+def measure_copied_text(model: Model, dataset: Dataset) -> dict[float, float]:
+    """Return the share of the texts of a model that is copied from the training text, by temperature.
+
+    It is empty if the model needs a prompt, because the training text is not a text.
+    """
+    corpus = text_of(dataset.training[-MAX_SEARCHED_TOKENS:], dataset.tokenizer)
+    length = math.ceil(COPY_LENGTH / dataset.characters_per_token)
+    try:
+        return copied_shares(model, corpus, texts=COPY_TEXTS, length=length)
+    except PromptError:
+        return {}
+
+
+def copied_text(shares: Mapping[float, float], dataset: Dataset) -> str:
+    """Return the result of ``measure_copied_text`` as HTML; "" if it is empty."""
+    if not shares:
+        return ""
+    searched, notes = "the training text", ""
+    if len(dataset.training) > MAX_SEARCHED_TOKENS:
+        searched = f"the last {MAX_SEARCHED_TOKENS:,} of {len(dataset.training):,} training tokens"
+    if dataset.records is not None:
+        notes = f" A record of fewer than {COPIED_SPAN} characters does not count as copied."
+    values = [(f"temperature {temperature:g}", f"{share:.1%}") for temperature, share in shares.items()]
+    return (
+        f"<h3>Copied text</h3><p>How much of the text that the saved model generates stands in {searched} in "
+        f"spans of {COPIED_SPAN} or more characters. Shorter spans are mostly phrases of the language.{notes}"
+        f"</p>{definitions(values)}"
+    )
 
 
 # Characters of the prompt above the figure of temperatures.
