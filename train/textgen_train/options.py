@@ -36,6 +36,9 @@ VOCABULARY_SIZE = 4096
 HELD_OUT_SHARE = 0.1
 MAX_HELD_OUT_CHARACTERS = 1_000_000
 
+# Of a process. More threads than cores gain nothing.
+MAX_THREADS = 256
+
 # The options that name texts.
 TEXTS = ("corpus", "held_out_file")
 
@@ -149,8 +152,7 @@ class RunOptions(Parameters):
         None,
         "maximum number of threads of a process, for training and evaluation (default: one per available "
         "processor)",
-        # More threads than cores gain nothing.
-        Range(1, 256),
+        Range(1, MAX_THREADS),
         group="hardware",
     )
     preset: str | None = choice(

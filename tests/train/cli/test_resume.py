@@ -167,6 +167,9 @@ def test_a_run_that_cannot_be_resumed_stays_as_it_is(
         assert not Path("none").exists()
 
     assert_refused("other.txt is not the text of the run", "other.txt", "--resume", "out")
+    # It would also be too short for a run.
+    Path("short.txt").write_text("do re mi")
+    assert_refused("short.txt is not the text of the run", "short.txt", "--resume", "out")
     for name in ("none", "book.txt"):
         assert_refused(f"nothing to resume: {name} has no checkpoint.safetensors", "--resume", name)
     with FileLock(f"out/{LOCK_FILE}"):

@@ -30,7 +30,7 @@ def description() -> dict[str, Any]:
     parent = {"sha256": "ab", "corpus": None}
     words = ["textgen-train", "book.txt"]
     specification = RunSpecification(options, corpus, None, dataset, Recipe(), 2, words, parent=parent)
-    return asdict(describe_run(specification, 1))
+    return asdict(describe_run(specification, "cpu", 1))
 
 
 def assert_refused(description: dict[str, Any], reason: str) -> None:
@@ -90,27 +90,31 @@ def test_options_are_read_as_they_were_written(words: list[str]) -> None:
 
 def test_a_run_reads_its_texts_in_any_folder_and_those_that_have_moved(description: dict[str, Any]) -> None:
     stored = StoredRun.from_dict(description)
-    assert stored.read_options({}, 1).corpus == str(Path("book.txt").absolute())
-    assert stored.read_options({"corpus": "novel.txt"}, 1).corpus == "novel.txt"
+    assert stored.read_options({}).corpus == str(Path("book.txt").absolute())
+    assert stored.read_options({"corpus": "novel.txt"}).corpus == "novel.txt"
     with pytest.raises(TrainingError, match="no separate held-out text: resume it without --held-out-file"):
-        stored.read_options({"held_out_file": "other.txt"}, 1)
+        stored.read_options({"held_out_file": "other.txt"})
 
 
 def test_standard_input_is_passed_again(description: dict[str, Any]) -> None:
     description["options"]["corpus"] = "-"
     stored = StoredRun.from_dict(description)
     with pytest.raises(TrainingError, match="standard input: pass it again, with - --resume FOLDER"):
-        stored.read_options({}, 1)
-    assert stored.read_options({"corpus": "-"}, 1).corpus == "-"
+        stored.read_options({})
+    assert stored.read_options({"corpus": "-"}).corpus == "-"
 
 
 def test_the_processes_have_the_threads_of_the_run_together(description: dict[str, Any]) -> None:
-    description["threads"] = 4
-    assert [StoredRun.from_dict(description).read_options({}, size).threads for size in (1, 2, 8)] == [
-        4,
-        2,
-        1,
-    ]
+    """There may be more than ``--threads`` allows in one process."""
+    description["threads"] = 512
+    stored = StoredRun.from_dict(description)
+    corpus = Corpus.from_text("book.txt", TEXT)
+    arguments = stored.read_options({}), Texts(corpus, None), make_dataset(corpus, Normalization())
+    assert [stored.specify(*arguments, size).threads for size in (1, 2, 1000)] == [512, 256, 1]
+
+
+def test_the_device_is_the_one_that_was_chosen(description: dict[str, Any]) -> None:
+    assert StoredRun.from_dict(description).options.device == "cpu"
 
 
 def test_another_text_and_another_vocabulary_are_told(description: dict[str, Any]) -> None:

@@ -3,11 +3,13 @@
 import errno
 import json
 import os
+import signal
 from pathlib import Path
 
 import pytest
 import textgen_runtime as textgen
 from textgen_runtime.cli.eval import main as evaluate
+from textgen_train.export.quantizer import QuantizedModel, quantize_model
 from textgen_train.report import files
 
 from tests.helpers.commands import Captured, run_here
@@ -66,3 +68,21 @@ def test_a_run_whose_8_bit_model_cannot_be_written_is_resumed(
     assert code == 0, err
     assert "; wrote model.onnx, model.int8.onnx, " in out.splitlines()[-2]
     assert quantization_of(SMALL).float32_loss == textgen.load(MODEL).training["held_out_nats"]
+
+
+def test_an_interrupt_after_the_last_evaluation_changes_only_the_exit_code(
+    capsys: Captured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The 8-bit model is complete, so there is nothing to resume."""
+    def interrupted(content: bytes, threads: int) -> QuantizedModel:
+        signal.raise_signal(signal.SIGINT)
+        return quantize_model(content, threads)
+
+    monkeypatch.setattr(files, "quantize_model", interrupted)
+    code, out, err = run(capsys, "book.txt", *OPTIONS)
+    assert code == 130
+    assert "interrupted" not in err
+    assert "; wrote model.onnx, model.int8.onnx, " in out.splitlines()[-2]
+    assert out.splitlines()[-1] == "next: textgen-run out --temp 0.5"
+    assert quantization_of(SMALL).loss
+    assert "the run in out is complete" in run(capsys, "--resume", "out")[1]

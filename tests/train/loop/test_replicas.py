@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from textgen_train.loop.replicas import Replicas, single_threaded_operations
+from textgen_train.loop import replicas
+from textgen_train.loop.replicas import Replicas, resolve_thread_count, single_threaded_operations
 from textgen_train.loop.stateful_trainer import StatefulTrainer
 from textgen_train.models.cells import CharLSTM
 from textgen_train.models.network import CharNetwork
@@ -184,3 +185,8 @@ def test_the_number_of_threads_is_restored_after_an_exception() -> None:
 def test_fewer_threads_than_one_are_an_error(threads: int) -> None:
     with pytest.raises(ValueError, match="threads must be at least 1"):
         StatefulTrainer(np.arange(600) % 4, 4, RECIPE, Budget(epochs=1), 0, threads=threads)
+
+
+def test_the_default_number_of_threads_is_one_that_a_user_may_pass(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(replicas, "available_processors", lambda: 1000)
+    assert resolve_thread_count(None) == 256

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from textgen_runtime.corpora.sources import CHECKPOINT_FILE
-from textgen_runtime.errors import shorten
+from textgen_runtime.errors import TextgenError, shorten
 from textgen_runtime.system.console import escape_unencodable, write_stderr
 
 from textgen_train.errors import TrainingError
@@ -38,34 +38,27 @@ def resume(command: Command, ranks: Ranks) -> int:
             sys.stdout.write(complete)
             return 0
         stored = StoredRun.from_dict(description)
-        options = stored.read_options(command.texts, ranks.size)
+        options = stored.read_options(command.texts)
         if options.tensorboard:
             check_tensorboard()
         check_device(options.device, ranks)
         texts = open_texts(options, folder, moved_hint)
         check_inputs(folder, texts.files)
-        dataset = texts.read(options, folder if ranks.is_first else None, stored.read_tokenizer())
+        try:
+            dataset = texts.read(options, folder if ranks.is_first else None, stored.read_tokenizer())
+        except TextgenError:
+            # If the text has changed, that is the error to tell.
+            stored.check_texts(texts)
+            raise
         stored.check_texts(texts)
         stored.check_vocabulary(dataset.tokenizer)
         if ranks.is_first:
             escape_unencodable(PROG, sys.stdout, dataset.tokenizer.symbols)
             write_stderr(describe_dataset(texts.corpus, dataset))
-        # They import torch, which takes seconds. They come after all checks of the input.
-        from textgen_train.loop.specification import RunSpecification
-
+        # It imports torch, which takes seconds. It comes after all checks of the input.
         from ._training_run import follow, make_ready_trainer, make_run, run_to_end
 
-        specification = RunSpecification(
-            options,
-            texts.corpus,
-            texts.held_out,
-            dataset,
-            stored.read_recipe(),
-            stored.expected_epochs,
-            stored.command,
-            stored.name,
-            stored.parent.origin if stored.parent else None,
-        )
+        specification = stored.specify(options, texts, dataset, ranks.size)
         trainer = make_ready_trainer(specification, ranks)
         if checkpoint is None:
             return follow(trainer)

@@ -14,6 +14,7 @@ from textgen_runtime.system.file_content import STANDARD_INPUT
 from textgen_runtime.system.json_text import to_json
 from textgen_runtime.text.tokenizer import Tokenizer
 
+from textgen_train.data.dataset import Dataset
 from textgen_train.errors import TrainingError
 from textgen_train.options import TEXTS, RunOptions
 from textgen_train.parameters import from_plain
@@ -55,8 +56,8 @@ class StoredRun:
 
     Attributes:
         name: The name of the run in its specification.
-        options: The options of the run. Paths of texts are absolute. The budget is that of the run, even if
-            it was not given.
+        options: The options of the run. Paths of texts are absolute. The budget and the device are those of
+            the run, even if they were not given.
         command: The words of the command that started the run.
         threads: The number of threads of all processes.
         texts: The text of each option of ``TEXTS`` that was given.
@@ -112,12 +113,11 @@ class StoredRun:
         """Return the vocabulary of a run that started from a model; None for other runs."""
         return None if self.parent is None else Metadata.from_props(self.parent.metadata).tokenizer
 
-    def read_options(self, moved: Mapping[str, str], processes: int) -> RunOptions:
+    def read_options(self, moved: Mapping[str, str]) -> RunOptions:
         """Return the options of a resumed run.
 
         Args:
             moved: The sources of texts that replace those of the run, by the names of their options.
-            processes: The number of processes, which have the threads of the run together.
 
         Raises:
             TrainingError: If the run has no such text, or if a text must be passed again.
@@ -133,7 +133,27 @@ class StoredRun:
                     "--resume FOLDER"
                 )
         sources: dict[str, Any] = dict(moved)
-        return replace(self.options, threads=max(1, self.threads // processes), **sources)
+        return replace(self.options, **sources)
+
+    def specify(
+        self, options: RunOptions, texts: Texts, dataset: Dataset, processes: int
+    ) -> "RunSpecification":
+        """Return the specification of the resumed run, given the result of ``read_options``."""
+        from textgen_train.loop.specification import RunSpecification
+
+        return RunSpecification(
+            options,
+            texts.corpus,
+            texts.held_out,
+            dataset,
+            self.read_recipe(),
+            self.expected_epochs,
+            self.command,
+            self.name,
+            self.parent.origin if self.parent else None,
+            # The processes have the threads of the run together.
+            max(1, self.threads // processes),
+        )
 
     def check_texts(self, texts: Texts) -> None:
         """Check that the texts have not changed since the run began, and restore their names.
@@ -172,8 +192,8 @@ class StoredRun:
         ]
 
 
-def describe_run(specification: "RunSpecification", threads: int) -> StoredRun:
-    """Return the description of a run, given the number of threads of all processes."""
+def describe_run(specification: "RunSpecification", device: str, processes: int) -> StoredRun:
+    """Return the description of a run, given the type of its device and the number of its processes."""
     options, recipe, parent = specification.options, specification.recipe, specification.parent
     sources: dict[str, Any] = {
         name: absolute_source(source) for name in TEXTS if (source := getattr(options, name)) is not None
@@ -181,9 +201,9 @@ def describe_run(specification: "RunSpecification", threads: int) -> StoredRun:
     texts = zip(TEXTS, (specification.corpus, specification.held_out), strict=True)
     return StoredRun(
         name=specification.run,
-        options=replace(options, **asdict(options.budget), **sources),
+        options=replace(options, **asdict(options.budget), **sources, device=device),
         command=list(specification.command),
-        threads=threads,
+        threads=specification.threads * processes,
         texts={name: StoredText(text.name, text.sha256) for name, text in texts if text is not None},
         vocabulary=vocabulary_hash(specification.dataset.tokenizer),
         recipe={"name": recipe.name, **asdict(recipe)},

@@ -26,7 +26,6 @@ from textgen_train.loop.checkpoint_file import CheckpointWriter
 from textgen_train.loop.classic_trainer import ClassicTrainer
 from textgen_train.loop.evaluator import Evaluator
 from textgen_train.loop.ranks import SINGLE, Ranks
-from textgen_train.loop.replicas import resolve_thread_count
 from textgen_train.loop.run import TrainingRun
 from textgen_train.loop.samples import Samples
 from textgen_train.loop.specification import RunSpecification
@@ -71,8 +70,7 @@ def estimate_epochs(specification: RunSpecification, minutes: float, ranks: Rank
     """
     epochs = None
     if ranks.is_first:
-        threads = resolve_thread_count(specification.options.threads, ranks)
-        trainer = make_trainer(specification, Budget(epochs=MEASURED_EPOCHS), threads, SINGLE)
+        trainer = make_trainer(specification, Budget(epochs=MEASURED_EPOCHS), SINGLE)
         # The run itself reports a loss that is not finite.
         with explaining_memory_errors(), contextlib.suppress(LossError):
             speed = trainer.measure_speed(min(MEASURED_SECONDS, 60 * minutes * MEASURED_SHARE)) * ranks.size
@@ -81,9 +79,7 @@ def estimate_epochs(specification: RunSpecification, minutes: float, ranks: Rank
     return shared
 
 
-def make_trainer(
-    specification: RunSpecification, budget: Budget, threads: int | None, ranks: Ranks
-) -> Trainer:
+def make_trainer(specification: RunSpecification, budget: Budget, ranks: Ranks) -> Trainer:
     """Return the trainer of a run.
 
     Raises:
@@ -91,7 +87,7 @@ def make_trainer(
         TrainingError: If memory ran out, if there is no such device, or if there are too many processes.
     """
     dataset, recipe, options = specification.dataset, specification.recipe, specification.options
-    text, size, seed = dataset.training, len(dataset.tokenizer), options.seed
+    text, size, seed, threads = dataset.training, len(dataset.tokenizer), options.seed, specification.threads
     device = choose_device(options.device, ranks.local_rank)
     trainer: Trainer
     with explaining_memory_errors():
@@ -130,7 +126,7 @@ def make_ready_trainer(
             another process has failed or has other data.
     """
     options, held_out = specification.options, specification.held_out
-    trainer = make_trainer(specification, options.budget, options.threads, ranks)
+    trainer = make_trainer(specification, options.budget, ranks)
     load_weights(trainer.model)
     share = specification.dataset.held_out_share
     ranks.begin(
@@ -149,13 +145,12 @@ def make_ready_trainer(
 
 def make_run(trainer: Trainer, specification: RunSpecification, folder: Path) -> TrainingRun:
     """Return a run that also writes checkpoints, and print its network and hardware."""
-    options, ranks = specification.options, trainer.replicas.ranks
     write_stderr(describe_network(trainer))
     progress = make_progress()
     run = make_training_run(trainer, specification, folder, progress)
-    description = describe_run(specification, resolve_thread_count(options.threads, ranks) * ranks.size)
+    description = describe_run(specification, trainer.model.device.type, trainer.replicas.ranks.size)
     run.add_watcher(CheckpointWriter(run, asdict(description), folder, progress.warn))
-    if options.tensorboard:
+    if specification.options.tensorboard:
         run.add_watcher(TensorBoard(folder, progress.warn))
     return run
 
@@ -168,7 +163,7 @@ def make_training_run(
     The folder must exist.
     """
     options, dataset, warn = specification.options, specification.dataset, progress.warn
-    threads = resolve_thread_count(options.threads, trainer.replicas.ranks)
+    threads = specification.threads
     rng = random.Random(options.seed)
     # A record needs no prompt. The bytes of a file that is not a text have no excerpts.
     count = DEFAULT_PROMPTS if dataset.records is None else 0
@@ -208,7 +203,7 @@ def follow(trainer: Trainer) -> int:
 
 def run_to_end(run: TrainingRun, specification: RunSpecification, folder: Path) -> int:
     """Run the training until its end or an interrupt, print the result, and return the exit code."""
-    options, ranks = specification.options, run.trainer.replicas.ranks
+    options, ranks, code = specification.options, run.trainer.replicas.ranks, 0
     try:
         with deferred_interrupts() as interrupts, explaining_memory_errors():
 
@@ -221,9 +216,11 @@ def run_to_end(run: TrainingRun, specification: RunSpecification, folder: Path) 
         if isinstance(interrupt.__cause__, TextgenError):
             # The interrupt was deferred, and an error was raised before it took effect.
             print_diagnostic(PROG, interrupt.__cause__.spelled(option))
-        print_diagnostic(PROG, describe_early_end(folder, run, options), "interrupted")
-        return EXIT_INTERRUPTED
+        if not run.is_complete:
+            print_diagnostic(PROG, describe_early_end(folder, run, options), "interrupted")
+            return EXIT_INTERRUPTED
+        code = EXIT_INTERRUPTED
     except (TrainingError, OutputError) as error:
         raise extended(error, f"; {describe_early_end(folder, run, options, error)}") from error
     sys.stdout.write(describe_result(folder, run, options.corpus))
-    return 0
+    return code

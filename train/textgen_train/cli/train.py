@@ -184,6 +184,7 @@ def specify(  # noqa: PLR0913, PLR0917 (all are parts of the specification, or n
     ranks: Ranks,
 ) -> "RunSpecification":
     """Return the specification of a new run, whose recipe is for the number of epochs that it will have."""
+    from textgen_train.loop.replicas import resolve_thread_count
     from textgen_train.loop.specification import RunSpecification
 
     from ._training_run import estimate_epochs
@@ -198,6 +199,7 @@ def specify(  # noqa: PLR0913, PLR0917 (all are parts of the specification, or n
         epochs,
         words,
         parent=parent.origin if parent else None,
+        threads=resolve_thread_count(options.threads, ranks),
     )
     if minutes is not None and options.depends_on_epochs(*dataset.sizes):
         estimate = estimate_epochs(specification, minutes, ranks)

@@ -23,6 +23,7 @@ from torch import Tensor
 
 from textgen_train.errors import TrainingError
 from textgen_train.models.network import CharNetwork
+from textgen_train.options import MAX_THREADS
 
 from .checkpoint import torch_rng_from_state
 from .ranks import SINGLE, Ranks
@@ -201,13 +202,14 @@ class Replicas:
 def resolve_thread_count(threads: int | None, ranks: Ranks = SINGLE) -> int:
     """Return the number of threads of each process.
 
-    None means one per available processor, divided by the number of processes on this machine.
+    None means one per available processor, divided by the number of processes on this machine, but at most
+    ``MAX_THREADS``.
 
     Raises:
         ValueError: If it is below 1.
     """
     if threads is None:
-        return max(1, available_processors() // ranks.local_size)
+        return max(1, min(available_processors() // ranks.local_size, MAX_THREADS))
     if threads < 1:
         raise ValueError(f"threads must be at least 1, not {threads}")
     return threads

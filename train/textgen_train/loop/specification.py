@@ -46,6 +46,7 @@ class RunSpecification:
         command: The words of the command that started the run; empty if there was none.
         run: Random name of the run, by which a resumed run recognizes its model file.
         parent: What is known of the model file whose weights the run started from; None for random weights.
+        threads: Maximum number of threads of this process, for training and evaluation.
     """
 
     options: RunOptions
@@ -57,6 +58,7 @@ class RunSpecification:
     command: Sequence[str] = ()
     run: str = field(default_factory=lambda: secrets.token_hex(8))
     parent: Mapping[str, Any] | None = None
+    threads: int = 1
 
     @property
     def metadata(self) -> Metadata:
