@@ -196,8 +196,9 @@ def test_losses_of_all_levels_can_be_compared(capsys: Captured) -> None:
         model_with({**TRAINING, "sha256": "b"}),
         model_with({**TRAINING, "split": {"held_out": "the last 20% of the corpus"}}),
         model_with(TRAINING, lowercase=True),
+        model_with({**TRAINING, "split": {**TRAINING["split"], "unknown": {"min_count": 5, "symbols": 2}}}),
     ],
-    ids=["corpus", "split", "normalization"],
+    ids=["corpus", "split", "normalization", "rare characters"],
 )
 def test_losses_on_different_texts_are_warned_about(capsys: Captured, other: bytes) -> None:
     make_folder("one", [2.0], model_with(TRAINING))
@@ -207,6 +208,15 @@ def test_losses_on_different_texts_are_warned_about(capsys: Captured, other: byt
     assert (code, err.count("\n"), len(cells(out))) == (0, 1, 3)
     assert "losses cannot be compared: " in err
     assert {"one, three", "two"} == set(err.strip().rpartition(": ")[2].split("; "))
+
+
+def test_the_option_that_replaces_rare_characters_is_named(capsys: Captured) -> None:
+    split = {**TRAINING["split"], "unknown": {"min_count": 5, "symbols": 2}}
+    make_folder("one", [2.0], model_with(TRAINING))
+    make_folder("two", [2.0], model_with({**TRAINING, "split": split}))
+    _, out, err = compare(capsys, "one", "two")
+    assert (cells(out)["one"][-1], cells(out)["two"][-1]) == ("min-count 1", "min-count 5")
+    assert "the same corpus, normalization, rare characters and held-out text" in err
 
 
 def test_a_run_without_a_model_is_shown(capsys: Captured) -> None:
@@ -330,6 +340,6 @@ def test_the_comparison_imports_no_torch(tmp_path: Path) -> None:
     program = (
         "import sys; from textgen_train.cli.compare import main\n"
         "assert main(['one', '--html', 'page.html']) == 0\n"
-        "assert not {'torch', 'onnx', 'matplotlib'} & set(sys.modules)"
+        "assert not {'torch', 'onnx', 'matplotlib', 'tqdm'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", program], check=True, cwd=tmp_path, capture_output=True)

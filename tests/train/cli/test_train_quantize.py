@@ -74,6 +74,7 @@ def test_an_interrupt_after_the_last_evaluation_changes_only_the_exit_code(
     capsys: Captured, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The 8-bit model is complete, so there is nothing to resume."""
+
     def interrupted(content: bytes, threads: int) -> QuantizedModel:
         signal.raise_signal(signal.SIGINT)
         return quantize_model(content, threads)

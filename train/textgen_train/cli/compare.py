@@ -55,7 +55,7 @@ def compare(arguments: argparse.Namespace) -> int:
 
     A folder that cannot be read does not stop the comparison of the others.
     """
-    check_packages(PROG, ("filelock", "tqdm"))
+    check_packages(PROG, ("filelock",))
     from textgen_train.report.compared_run import read_run, run_names
     from textgen_train.report.comparison import (
         comparison_page,

@@ -165,10 +165,12 @@ def read_dataset(
 def print_start(texts: Texts, dataset: Dataset, options: RunOptions, parent: "ParentModel | None") -> None:
     """Print the first lines of a run."""
     escape_unencodable(PROG, sys.stdout, dataset.tokenizer.symbols)
-    start = parent.describe(dataset, options.recipe_name) if parent else ""
-    # A model determines the records, and the classic recipe has none.
-    hint = "" if parent or options.recipe else describe_list(dataset)
-    write_stderr(start + describe_dataset(texts.corpus, dataset) + hint)
+    if parent:
+        more = parent.describe(dataset, options.recipe_name)
+    else:
+        # The classic recipe has no records.
+        more = "" if options.recipe else describe_list(dataset)
+    write_stderr(describe_dataset(texts.corpus, dataset) + more)
     if texts.held_out and texts.held_out.sha256 == texts.corpus.sha256:
         print_diagnostic(PROG, EQUAL_TEXTS, "warning")
     elif parent and round(share := parent.trained_share(texts, dataset), 2):

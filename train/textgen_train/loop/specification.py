@@ -107,6 +107,7 @@ class RunSpecification:
         if dataset.rare_count:
             training_share, held_out_share = dataset.unknown_shares
             split["unknown"] = {
+                "min_count": self.options.min_count,
                 "symbols": dataset.rare_count,
                 "training_share": training_share,
                 "held_out_share": held_out_share,

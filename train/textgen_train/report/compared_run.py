@@ -73,6 +73,7 @@ class ComparedRun:
             "replicas": self.training.get("replicas"),
             "level": self.metadata.tokenizer.level,
             "records": self.metadata.records or "none",
+            "min_count": self._min_count(),
             "from": self._describe_parent(),
         }
 
@@ -88,6 +89,12 @@ class ComparedRun:
         if isinstance(split, dict):
             split = {name: value for name, value in split.items() if name not in TOKEN_COUNTS}
         return self.training.get("sha256"), repr(split), self.metadata.normalization
+
+    def _min_count(self) -> object:
+        """Return ``--min-count`` if it has replaced characters, else 1."""
+        split = self.training.get("split")
+        unknown = split.get("unknown") if isinstance(split, dict) else None
+        return unknown.get("min_count", 1) if isinstance(unknown, dict) else 1
 
     def _describe_parent(self) -> str:
         """Return from which weights the run started."""

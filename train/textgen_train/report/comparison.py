@@ -99,8 +99,8 @@ def describe_different_texts(runs: Sequence[ComparedRun]) -> str:
         return ""
     listed = "; ".join(", ".join(names) for names in groups)
     return (
-        "the runs do not have the same corpus, normalization and held-out text, so their losses cannot be "
-        f"compared: {listed}"
+        "the runs do not have the same corpus, normalization, rare characters and held-out text, so their "
+        f"losses cannot be compared: {listed}"
     )
 
 

@@ -55,7 +55,7 @@ class ReportFiles(Watcher):
                 self._warn(f"{error}; the model file is not affected")
 
     def _curves(self, history: EvaluationHistory) -> bytes:
-        return loss_picture(self._title, history.evaluations)
+        return loss_picture(self._title, history)
 
     def _write(self, path: Path, content: bytes) -> None:
         if content:

@@ -165,12 +165,12 @@ def loss_charts(evaluations: Sequence[Evaluation], references: Sequence[Referenc
     )
 
 
-def loss_picture(title: str, evaluations: Sequence[Evaluation]) -> bytes:
+def loss_picture(title: str, history: EvaluationHistory) -> bytes:
     """Return the loss curves over time as an SVG file, with a line at the best held-out loss."""
+    evaluations, best = history.evaluations, Reference("best", history.best.held_out_nats)
     unit, length = time_unit(evaluations[-1].seconds)
     times = [evaluation.seconds / length for evaluation in evaluations]
-    best = min(evaluation.held_out_nats for evaluation in evaluations)
-    chart = _chart(unit, times, evaluations, [Reference("best", best)])
+    chart = _chart(unit, times, evaluations, [best])
     thin = ("with dropout", evaluations[-1].training_nats, "running")
     chart = replace(chart, title=f"{title}: loss in nats per character", marks=[*chart.marks, thin])
     return picture(chart).encode()
