@@ -41,8 +41,12 @@ def test_a_failed_run_names_the_saved_model(
     ("content", "options", "message"),
     [
         (b"abcdefghij" * 5, (), "too short: it has 45 training characters and 5 held-out characters"),
-        (b"abcdefghij" * 50, ("-o", "bad.txt"), "bad.txt is a file: name a folder"),
-        (b"abcdefghij" * 50, ("-o", "bad.txt/folder"), "cannot create the folder bad.txt/folder: Not a"),
+        (b"abcdefghij" * 50, ("-o", "bad.txt"), "cannot write to the folder bad.txt: Not a directory"),
+        (
+            b"abcdefghij" * 50,
+            ("-o", "bad.txt/folder"),
+            "cannot write to the folder bad.txt/folder: Not a directory",
+        ),
     ],
 )
 def test_invalid_corpora_and_folders(

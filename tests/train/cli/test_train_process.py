@@ -33,18 +33,16 @@ def train_interrupted_at_the_start(arguments: list[str]) -> int:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
     def interrupt(*_: object, **__: object) -> None:
-        assert Path("book-model").exists()
         signal.raise_signal(signal.SIGINT)
 
     vars(train)["specify"] = interrupt
     return main(arguments)
 
 
-def test_an_interrupt_before_the_first_update_removes_a_new_folder(tmp_path: Path) -> None:
+def test_an_interrupt_before_a_run_is_ready_leaves_no_folder(tmp_path: Path) -> None:
     (tmp_path / "book.txt").write_text(TEXT, encoding="utf-8")
     with ForkedCommand(train_interrupted_at_the_start, ["book.txt", "--epochs", "1"], tmp_path) as command:
         assert command.wait() == -signal.SIGINT
-        assert command.err.read().endswith("textgen-train: interrupted: no model was saved to book-model\n")
     assert [path.name for path in tmp_path.iterdir()] == ["book.txt"]
 
 

@@ -80,7 +80,11 @@ def test_an_interrupt_after_the_last_evaluation_changes_only_the_exit_code(
         return quantize_model(content, threads)
 
     monkeypatch.setattr(files, "quantize_model", interrupted)
-    code, out, err = run(capsys, "book.txt", *OPTIONS)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        code, out, err = run(capsys, "book.txt", *OPTIONS)
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert code == 130
     assert "interrupted" not in err
     assert "; wrote model.onnx, model.int8.onnx, " in out.splitlines()[-2]

@@ -3,6 +3,7 @@
 import os
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -10,32 +11,26 @@ from filelock import FileLock
 from textgen_runtime import OutputError
 from textgen_runtime.corpora.sources import CHECKPOINT_FILE, RUN_FILES
 from textgen_runtime.system.files import TEMPORARY_PREFIX, TEMPORARY_SUFFIX
-from textgen_train.errors import TrainingError
-from textgen_train.loop.output_folder import (
-    LOCK_FILE,
-    check_overwrites,
-    locked_folder,
-    prepared_folder,
-    remove_replaced,
-)
+from textgen_train.loop import output_folder
+from textgen_train.loop.output_folder import LOCK_FILE, check_overwrites, locked_folder, prepared_folder
 
 
 def test_a_second_run_is_rejected_until_the_first_one_ends(tmp_path: Path) -> None:
     link = tmp_path / "link"
     link.symlink_to(tmp_path)
     for _ in range(2):
-        with prepared_folder(tmp_path, [], overwrite=True):
+        with prepared_folder(tmp_path, [], 1, overwrite=True):
             for folder in (tmp_path, link):
                 with (
                     pytest.raises(OutputError, match="another textgen-train run is writing to the folder"),
-                    prepared_folder(folder, [], overwrite=True),
+                    prepared_folder(folder, [], 1, overwrite=True),
                 ):
                     pass
 
 
 def test_temporary_files_of_killed_runs_are_removed(tmp_path: Path) -> None:
     (tmp_path / f"{TEMPORARY_PREFIX}0123456789abcdef{TEMPORARY_SUFFIX}").touch()
-    with prepared_folder(tmp_path, [], overwrite=False):
+    with prepared_folder(tmp_path, [], 1, overwrite=False):
         assert os.listdir(tmp_path) == [LOCK_FILE]
 
 
@@ -49,65 +44,33 @@ def test_a_file_of_another_run_is_replaced_only_with_permission(tmp_path: Path, 
     check_overwrites(tmp_path, [], overwrite=True)
 
 
-def assert_fails(folder: Path, *written: str) -> None:
-    """Let a run fail after it wrote these files."""
-
-    def run() -> None:
-        with prepared_folder(folder, [], overwrite=False):
-            assert folder.exists()
-            for name in written:
-                (folder / name).touch()
-            raise TrainingError
-
-    with pytest.raises(TrainingError):
-        run()
+def test_a_new_run_removes_the_files_of_an_earlier_one_except_the_model(tmp_path: Path) -> None:
+    """A run that is killed before its first evaluation must not leave a mixture of two runs."""
+    (tmp_path / "tensorboard").mkdir()
+    for name in (*RUN_FILES[:-1], "notes.txt", "tensorboard/events.out.tfevents.1", "tensorboard/notes.txt"):
+        (tmp_path / name).touch()
+    with prepared_folder(tmp_path, [], 1, overwrite=True):
+        assert sorted(os.listdir(tmp_path)) == [LOCK_FILE, "model.onnx", "notes.txt", "tensorboard"]
+        assert os.listdir(tmp_path / "tensorboard") == ["notes.txt"]
 
 
-@pytest.mark.parametrize("existing", ["", "outer", "outer/inner"])
-def test_a_run_that_fails_before_it_writes_removes_the_folders_that_it_made(
-    tmp_path: Path, existing: str
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_a_run_without_room_removes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, overwrite: bool
 ) -> None:
-    (tmp_path / existing).mkdir(parents=True, exist_ok=True)
-    before = sorted(tmp_path.rglob("*"))
-    folder = tmp_path / "outer" / "inner"
-    assert_fails(folder)
-    assert [path for path in sorted(tmp_path.rglob("*")) if path.name != LOCK_FILE] == before
-    # The lock file stays only in a folder that the run has not made.
-    assert (folder / LOCK_FILE).exists() is (existing == "outer/inner")
-
-
-def test_a_run_that_fails_after_it_wrote_keeps_its_folder(tmp_path: Path) -> None:
-    assert_fails(tmp_path / "new", "metrics.jsonl")
-    assert sorted(os.listdir(tmp_path / "new")) == [LOCK_FILE, "metrics.jsonl"]
-
-
-def test_a_folder_that_another_run_removes_before_the_lock_is_an_error(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    acquire = FileLock.acquire
-
-    def acquire_and_remove(lock: FileLock, **options: Any) -> Any:
-        acquired = acquire(lock, **options)
-        shutil.rmtree(tmp_path / "new")
-        return acquired
-
-    monkeypatch.setattr(FileLock, "acquire", acquire_and_remove)
+    """The files that it would remove make room."""
+    (tmp_path / CHECKPOINT_FILE).write_bytes(b"x" * 40)
+    folder = tmp_path if overwrite else tmp_path / "new"
+    monkeypatch.setattr(output_folder, "REPORT_BYTES", 0)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=20))
     with (
-        pytest.raises(OutputError, match=r"cannot write to the folder .*new: No such file"),
-        prepared_folder(tmp_path / "new", [], overwrite=False),
+        pytest.raises(OutputError, match=r"MB left, but the run needs about 0\.0 MB: remove some files"),
+        prepared_folder(folder, [], 3, overwrite=overwrite),
     ):
         pass
-
-
-def test_an_overwritten_checkpoint_is_removed_when_the_run_is_ready(tmp_path: Path) -> None:
-    """A run that is killed before its first checkpoint must not leave that of the run before it."""
-    names = [CHECKPOINT_FILE, "model.int8.onnx", "model.onnx"]
-    for name in names:
-        (tmp_path / name).touch()
-    with prepared_folder(tmp_path, [], overwrite=True):
-        assert sorted(os.listdir(tmp_path)) == [LOCK_FILE, *names]
-        remove_replaced(tmp_path)
-        assert sorted(os.listdir(tmp_path)) == [LOCK_FILE, "model.onnx"]
+    assert os.listdir(tmp_path) == [CHECKPOINT_FILE]
+    with prepared_folder(tmp_path, [], 2, overwrite=True):
+        pass
 
 
 def test_a_locked_folder_keeps_its_checkpoint(tmp_path: Path) -> None:
@@ -137,6 +100,6 @@ def test_files_written_by_another_run_before_the_lock_are_not_overwritten(
     monkeypatch.setattr(FileLock, "acquire", acquire_late)
     with (
         pytest.raises(OutputError, match=r"metrics\.jsonl exists"),
-        prepared_folder(tmp_path, [], overwrite=False),
+        prepared_folder(tmp_path, [], 1, overwrite=False),
     ):
         pass

@@ -57,25 +57,6 @@ def test_the_events_have_the_values_of_the_run(tmp_path: Path) -> None:
     assert event.tensor_proto.string_val[0].decode() == "    --- one\n    two"
 
 
-def test_a_new_run_replaces_the_events_of_an_earlier_one(tmp_path: Path) -> None:
-    watch(tmp_path, range(1, 9))
-    (tmp_path / "tensorboard" / "notes.txt").touch()
-    watch(tmp_path, range(1, 3))
-    assert set(scalars(tmp_path, "loss/with dropout")) == {1, 2}
-    assert (tmp_path / "tensorboard" / "notes.txt").exists()
-
-
-def test_a_run_from_a_model_replaces_the_events_of_an_earlier_one(tmp_path: Path) -> None:
-    """Its first event is an evaluation before the first update."""
-    watch(tmp_path, range(1, 9))
-    watcher = TensorBoard(tmp_path, pytest.fail)
-    watcher.on_evaluation(EvaluationHistory([start := evaluation(0, 3.0)], [""], start))
-    watcher.on_update(status_at(1))
-    watcher.on_end()
-    assert set(scalars(tmp_path, "loss/with dropout")) == {1}
-    assert set(scalars(tmp_path, "loss/held out")) == {0}
-
-
 def test_a_resumed_run_continues_the_events(tmp_path: Path) -> None:
     """Events after the update from which it continues are replaced."""
     watch(tmp_path, range(1, 6))

@@ -1,8 +1,7 @@
 """``textgen-train``: train a model on a text and write ``model.onnx``."""
 
-import contextlib
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,18 +16,17 @@ from textgen_runtime.text.tokenizer import BYTE
 
 from textgen_train.data.dataset import Dataset
 from textgen_train.errors import CorpusError, extended
-from textgen_train.loop.output_folder import check_overwrites, check_room, prepared_folder, remove_replaced
+from textgen_train.loop.output_folder import check_folder, prepared_folder
 from textgen_train.loop.ranks import DismissedError, Ranks
 from textgen_train.options import RunOptions
 from textgen_train.recipe import ClassicRecipe
 
 from ._arguments import PROG, CallOptions, Command, parse
-from ._messages import describe_dataset, describe_list, describe_no_model, describe_preset_changes
+from ._messages import describe_dataset, describe_list, describe_preset_changes
 from ._process import (
     check_device,
     check_packages,
     check_tensorboard,
-    cleaning_up,
     joined_ranks,
     run_training_command,
 )
@@ -104,39 +102,22 @@ def train(options: RunOptions, call: CallOptions, words: Sequence[str], ranks: R
     folder = call.output or default_folder(options.corpus, texts.corpus)
     inputs = [*texts.files, *([parent.path] if parent else [])]
     # Reading a large corpus takes long. The check comes before it.
-    check_overwrites(folder, inputs, overwrite=call.overwrite)
+    check_folder(folder, inputs, overwrite=call.overwrite)
     dataset = read_dataset(texts, options, folder if ranks.is_first else None, parent)
-    with contextlib.ExitStack() as stack:
-        clean_up: contextlib.AbstractContextManager[None] = contextlib.nullcontext()
-        if ranks.is_first:
-            remove_unused = stack.enter_context(prepared_folder(folder, inputs, overwrite=call.overwrite))
-            # The context of the folder cleans up after an exception; this one before a signal ends the
-            # process.
-            # Several processes wait for each other in compiled code, where a handled signal would wait, too.
-            if ranks.size == 1:
-                clean_up = cleaning_up(lambda: end_before_start(folder, remove_unused))
-        with clean_up:
-            if ranks.is_first:
-                print_start(texts, dataset, options, parent)
-            # It imports torch, which takes seconds.
-            from ._training_run import follow, make_ready_trainer, make_run, run_to_end
+    if ranks.is_first:
+        print_start(texts, dataset, options, parent)
+    # It imports torch, which takes seconds.
+    from ._training_run import follow, make_ready_trainer, make_run, run_to_end
 
-            specification = specify(options, texts, dataset, parent, words, ranks)
-            trainer = make_ready_trainer(
-                specification, ranks, lambda model: parent.load_weights(model, dataset) if parent else None
-            )
-            if not ranks.is_first:
-                return follow(trainer)
-            check_room(folder, trainer.model.parameter_count)
-            remove_replaced(folder)
-            run = make_run(trainer, specification, folder)
+    specification = specify(options, texts, dataset, parent, words, ranks)
+    trainer = make_ready_trainer(
+        specification, ranks, lambda model: parent.load_weights(model, dataset) if parent else None
+    )
+    if not ranks.is_first:
+        return follow(trainer)
+    with prepared_folder(folder, inputs, trainer.model.parameter_count, overwrite=call.overwrite):
+        run = make_run(trainer, specification, folder)
         return run_to_end(run, specification, folder)
-
-
-def end_before_start(folder: Path, remove_unused: Callable[[], None]) -> None:
-    """Remove a new folder, and print that a run that has not begun has no model."""
-    remove_unused()
-    print_diagnostic(PROG, describe_no_model(folder), "interrupted")
 
 
 def read_dataset(

@@ -3,11 +3,12 @@
 import contextlib
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from textgen_runtime.corpora.sources import CHECKPOINT_FILE, QUANTIZED_FILE, RUN_FILES
+from textgen_runtime.corpora.sources import CHECKPOINT_FILE, RUN_FILES, TENSORBOARD_FOLDER
 from textgen_runtime.errors import Name, OutputError, shorten
+from textgen_runtime.model_file.source import MODEL_FILE
 from textgen_runtime.system.files import make_folder, remove_abandoned
 
 # The model has 4 bytes per parameter, and the checkpoint 12. Twice the checkpoint, because the old file stays
@@ -15,90 +16,91 @@ from textgen_runtime.system.files import make_folder, remove_abandoned
 BYTES_PER_PARAMETER = 4 + 2 * 12
 REPORT_BYTES = 1_000_000
 
-# The files of an earlier run that are removed when a new one is ready.
-REPLACED = (CHECKPOINT_FILE, QUANTIZED_FILE)
+# The start of the name of a file in the folder for TensorBoard, where users may have other files.
+EVENTS_PREFIX = "events.out.tfevents."
 
-# The lock file stays in a folder that has other files. The operating system releases the lock when the
-# process ends. In a new folder without other files, it is deleted. Another run may have opened it before, so
-# ``locked_folder`` checks after locking that the file still exists.
+# It stays in a folder. The operating system releases the lock when the process ends.
 LOCK_FILE = ".textgen-train.lock"
 
 
-@contextlib.contextmanager
-def prepared_folder(folder: Path, inputs: Sequence[Path], *, overwrite: bool) -> Iterator[Callable[[], None]]:
-    """Create, check and lock the output folder of a new run. The lock is held within the context.
-
-    Temporary files of killed runs are removed. Files of an earlier run stay until ``remove_replaced``. At the
-    end of the context, a new folder without files is removed.
+def check_folder(folder: Path, inputs: Sequence[Path], *, overwrite: bool) -> None:
+    """Check that a new run can write to a folder, before it takes time. The folder may not exist yet.
 
     Args:
         folder: The output folder.
         inputs: The files that the run reads, which are never overwritten.
         overwrite: Whether files of an earlier run may be overwritten.
 
-    Yields:
-        A function that removes a new folder without files, for a process that ends within the context.
+    Raises:
+        OutputError: If the folder is not writable, or if a file would be overwritten without permission.
+    """
+    with _explaining_errors(folder), tempfile.TemporaryFile(dir=_existing(folder)):
+        pass
+    check_overwrites(folder, inputs, overwrite=overwrite)
+
+
+@contextlib.contextmanager
+def prepared_folder(
+    folder: Path, inputs: Sequence[Path], parameters: int, *, overwrite: bool
+) -> Iterator[None]:
+    """Create and lock the output folder of a new run that is ready for its first update.
+
+    The lock is held within the context. The files of an earlier run are removed, except for its model, which
+    the first evaluation replaces. So a folder never has files of two runs, and the earlier run cannot be
+    resumed by mistake. A run that cannot start keeps them.
+
+    Args:
+        folder: The output folder.
+        inputs: As for ``check_folder``.
+        parameters: Number of parameters of the model.
+        overwrite: As for ``check_folder``.
 
     Raises:
-        OutputError: If the folder is not writable, if another run holds the lock, or if a file would be
-            overwritten without permission.
+        OutputError: If the folder is not writable, if its disk has no room for the run, if another run holds
+            the lock, or if a file would be overwritten without permission.
     """
-    made = make_folder(folder)
-
-    def remove_unused() -> None:
-        with contextlib.suppress(OSError):
-            if made and [path.name for path in folder.iterdir()] == [LOCK_FILE]:
-                (folder / LOCK_FILE).unlink()
-                for path in made:
-                    path.rmdir()
-
+    check_room(folder, parameters)
+    make_folder(folder)
     with locked_folder(folder):
         # Another run may have written files since the command checked the folder.
         check_overwrites(folder, inputs, overwrite=overwrite)
-        try:
-            yield remove_unused
-        finally:
-            remove_unused()
-
-
-def remove_replaced(folder: Path) -> None:
-    """Remove files of an earlier run that are not those of a new run, which is ready for its first update.
-
-    They are the checkpoint, so that it cannot be resumed by mistake if the new run is killed before its first
-    checkpoint, and the 8-bit model, which is not a version of the new model. A run that cannot start keeps
-    them.
-
-    Raises:
-        OutputError: If a file cannot be removed.
-    """
-    with _explaining_errors(folder):
-        for name in REPLACED:
-            (folder / name).unlink(missing_ok=True)
+        with _explaining_errors(folder):
+            for path in _replaced(folder):
+                path.unlink()
+        yield
 
 
 def check_room(folder: Path, parameters: int) -> None:
     """Check that a disk has room for the model and the checkpoint of a new run.
 
-    Otherwise, the checkpoint of the start could take the room of the model. The files that
-    ``remove_replaced`` removes make room.
-
-    Args:
-        folder: The output folder, which exists.
-        parameters: Number of parameters of the model.
+    Otherwise, the checkpoint of the start could take the room of the model. The files of an earlier run that
+    are removed make room.
 
     Raises:
         OutputError: If it has not.
     """
     needed = BYTES_PER_PARAMETER * parameters + REPORT_BYTES
     with _explaining_errors(folder):
-        free = shutil.disk_usage(folder).free
-        free += sum(path.stat().st_size for path in map(folder.joinpath, REPLACED) if path.is_file())
+        free = shutil.disk_usage(_existing(folder)).free
+        free += sum(path.stat().st_size for path in _replaced(folder))
     if free < needed:
         raise OutputError(
             f"the disk of the folder {shorten(str(folder))} has {free / 1e6:,.1f} MB left, but the run needs "
             f"about {needed / 1e6:,.1f} MB: remove some files, or choose another folder with ",
             Name("output"),
         )
+
+
+def _existing(folder: Path) -> Path:
+    """Return a folder if it exists, else the next path above it that exists."""
+    return next(path for path in (folder, *folder.absolute().parents) if path.exists())
+
+
+def _replaced(folder: Path) -> list[Path]:
+    """Return the files of an earlier run that a new one removes."""
+    files = [folder / name for name in RUN_FILES if name != MODEL_FILE]
+    events = (folder / TENSORBOARD_FOLDER).glob(f"{EVENTS_PREFIX}*")
+    return [path for path in (*files, *events) if path.is_file()]
 
 
 @contextlib.contextmanager
@@ -119,8 +121,6 @@ def locked_folder(folder: Path) -> Iterator[None]:
                 with tempfile.TemporaryFile(dir=folder):
                     pass
                 stack.enter_context(FileLock(folder / LOCK_FILE, timeout=0))
-                # Another run may have removed the folder between the opening of the file and its lock.
-                (folder / LOCK_FILE).stat()
         except Timeout:
             raise OutputError(
                 f"another textgen-train run is writing to the folder {folder}: wait until it ends, or start "
@@ -146,7 +146,7 @@ def check_inputs(folder: Path, inputs: Sequence[Path]) -> None:
 
 
 def check_overwrites(folder: Path, inputs: Sequence[Path], *, overwrite: bool) -> None:
-    """Check that no file would be overwritten without permission, with the arguments of ``prepared_folder``.
+    """Check that no file would be overwritten without permission, with the arguments of ``check_folder``.
 
     Raises:
         OutputError: If a file would be overwritten.

@@ -61,12 +61,6 @@ class ReportFiles(Watcher):
         if content:
             replace_file(path, content)
             self.files.append(path.name)
-            return
-        try:
-            # Without samples, remove the samples of an earlier run: they are not from this model.
-            path.unlink(missing_ok=True)
-        except OSError as error:
-            raise OutputError(f"cannot remove {path}: {error.strerror or error}") from error
 
 
 def _metrics(history: EvaluationHistory) -> bytes:
@@ -143,9 +137,6 @@ class QuantizedFile(Watcher):
             self._warn(warning)
 
 
-# The start of the name of an event file.
-EVENTS_PREFIX = "events.out.tfevents."
-
 # The minimum time between two points of the training loss.
 SECONDS_BETWEEN_POINTS = 1.0
 
@@ -153,9 +144,8 @@ SECONDS_BETWEEN_POINTS = 1.0
 class TensorBoard(Watcher):
     """Writes events to the folder ``tensorboard`` in the output folder.
 
-    A new run removes the event files of an earlier run. A resumed run adds a file that replaces the events
-    after the update from which it continues. If the events cannot be written, there is a warning, and the run
-    continues without them.
+    A resumed run adds a file that replaces the events after the update from which it continues. If the events
+    cannot be written, there is a warning, and the run continues without them.
     """
 
     def __init__(self, folder: Path, warn: Callable[[str], None]) -> None:
@@ -208,10 +198,6 @@ class TensorBoard(Watcher):
             # The import takes a second.
             from torch.utils.tensorboard.writer import SummaryWriter
 
-            # The step is 0 if the run starts from a model.
-            if step <= 1:
-                for path in self._folder.glob(f"{EVENTS_PREFIX}*"):
-                    path.unlink()
             self._writer = SummaryWriter(str(self._folder), purge_step=step)
             self.files = [TENSORBOARD_FOLDER]
         return self._writer
