@@ -171,14 +171,6 @@ def test_an_unwritable_file_does_not_stop_the_others(tmp_path: Path) -> None:
     assert progress.warnings[0].endswith("metrics.jsonl: Is a directory; the model file is not affected")
 
 
-def test_old_samples_that_cannot_be_removed_are_warned_about(tmp_path: Path) -> None:
-    (tmp_path / "samples.txt").mkdir()
-    run, progress = make_run(tmp_path, epochs=1, samples=False)
-    run.run()
-    assert run.files == ["model.onnx", "metrics.jsonl", "loss.svg", "report.html"]
-    assert "cannot remove" in progress.warnings[0]
-
-
 def test_the_last_updates_are_evaluated_if_the_time_runs_out_after_them(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -160,20 +160,14 @@ def parser() -> CommandParser:
     command.usage = "%(prog)s CORPUS [OPTIONS] | [CORPUS] --resume FOLDER"
     for title, description in GROUPS.items():
         group = command.add_argument_group(title, description)
-        exclusive: dict[str, argparse._ActionsContainer] = {}
         for parameter in (*HYPERPARAMETERS.values(), *OPTIONS.values()):
             if parameter.metadata.get("group", OTHER_GROUP) == title:
-                container: argparse._ActionsContainer = group
-                if shared := parameter.metadata.get("excludes"):
-                    if shared not in exclusive:
-                        exclusive[shared] = group.add_mutually_exclusive_group()
-                    container = exclusive[shared]
-                add_argument(container, parameter)
+                add_argument(group, parameter)
     return command
 
 
 def add_argument(container: argparse._ActionsContainer, parameter: Field[Any]) -> None:
-    """Add the argument of a parameter. ``RunOptions`` checks its range."""
+    """Add the argument of a parameter. ``RunOptions`` checks its value, and which options exclude others."""
     metadata, kind = parameter.metadata, kind_of(parameter)
     is_hyperparameter = HYPERPARAMETERS.get(parameter.name) is parameter
     settings: dict[str, Any] = {"help": metadata["help"], "default": argparse.SUPPRESS}
@@ -185,7 +179,7 @@ def add_argument(container: argparse._ActionsContainer, parameter: Field[Any]) -
     if kind is bool:
         settings["action"] = argparse.BooleanOptionalAction if is_hyperparameter else "store_true"
     elif "choices" in metadata:
-        settings |= {"choices": metadata["choices"], "metavar": metadata.get("metavar")}
+        settings["metavar"] = metadata.get("metavar", f"{{{','.join(metadata['choices'])}}}")
     else:
         settings["type"] = lambda text: convert(kind, text)
         settings["metavar"] = metadata.get("metavar", "N" if kind is int else "X")

@@ -12,6 +12,7 @@ from textgen_runtime.system.interrupts import DeferredInterrupts
 
 from textgen_train.errors import TrainingError
 from textgen_train.loop.ranks import SINGLE, Ranks
+from textgen_train.options import RunOptions
 
 from ._arguments import PROG, option
 
@@ -34,24 +35,20 @@ def run_training_command(command: Callable[[], int]) -> int:
     return run_command(PROG, spelling_options)
 
 
-def check_packages(subject: str, names: tuple[str, ...] = TRAIN_EXTRA) -> None:
-    """Check that these packages of the train extra are installed.
+def check_packages(subject: str | Name, names: tuple[str, ...] = TRAIN_EXTRA, extra: str = "train") -> None:
+    """Check that these packages of an extra are installed.
 
     Raises:
         TrainingError: If one is missing. The message begins with the subject, which requires them.
     """
     if missing := [name for name in names if find_spec(name) is None]:
-        raise TrainingError(f"{subject} requires {', '.join(missing)}: {install_command('train')}")
+        raise TrainingError(subject, f" requires {', '.join(missing)}: {install_command(extra)}")
 
 
-def check_tensorboard() -> None:
-    """Check that the tensorboard extra is installed.
-
-    Raises:
-        TrainingError: If it is not.
-    """
-    if find_spec("tensorboard") is None:
-        raise TrainingError(Name("tensorboard"), f" requires tensorboard: {install_command('tensorboard')}")
+def check_tensorboard(options: RunOptions) -> None:
+    """Check that the tensorboard extra is installed if a run needs it."""
+    if options.tensorboard:
+        check_packages(Name("tensorboard"), ("tensorboard",), "tensorboard")
 
 
 def check_device(name: str, ranks: Ranks) -> None:

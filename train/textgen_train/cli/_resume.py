@@ -39,8 +39,7 @@ def resume(command: Command, ranks: Ranks) -> int:
             return 0
         stored = StoredRun.from_dict(description)
         options = stored.read_options(command.texts)
-        if options.tensorboard:
-            check_tensorboard()
+        check_tensorboard(options)
         check_device(options.device, ranks)
         texts = open_texts(options, folder, moved_hint)
         check_inputs(folder, texts.files)

@@ -62,8 +62,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 def run_in_processes(command: Command) -> int:
     """Train in this process and the others that torchrun has started; return the exit code."""
     check_packages("training")
-    if command.run and command.run.tensorboard:
-        check_tensorboard()
+    if command.run:
+        check_tensorboard(command.run)
     try:
         with joined_ranks() as ranks:
             if ranks.size > 1 and STANDARD_INPUT in command.texts.values():
