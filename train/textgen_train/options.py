@@ -20,6 +20,9 @@ from .parameters import Parameters, Range, choice, flag, number, text
 from .presets import PRESETS, SCALE, preset
 from .recipe import CONV, AnyRecipe, Budget, ClassicRecipe, Recipe
 
+# The command.
+PROG = "textgen-train"
+
 DEFAULT_MINUTES = 5.0
 # A year.
 MAX_MINUTES = 525_600.0

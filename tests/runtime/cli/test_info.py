@@ -109,9 +109,9 @@ def test_the_bundled_model_is_described(capsys: Captured) -> None:
 
 def test_8_bit_weights_are_described_with_their_losses(capsys: Captured, tmp_path: Path) -> None:
     quantized = quantize_model(TINY.read_bytes())
-    text = {"name": "book", "last": 0.1, "characters": 12}
     path = tmp_path / "small.onnx"
-    path.write_bytes(quantized.content_with(textgen.Quantization(8, 1.25, 1.5, text)))
+    text: dict[str, str | float] = {"name": "book", "last": 0.1}
+    path.write_bytes(quantized.compared(1.25, 1.5, 12, text).content)
     lines = run(capsys, str(path))[1].splitlines()
     assert "weights        8 bits" in lines
     first = lines.index("quantization")
@@ -125,6 +125,7 @@ def test_8_bit_weights_are_described_with_their_losses(capsys: Captured, tmp_pat
         "    characters  12",
     ]
     described = json.loads(run(capsys, str(path), "--json")[1])
+    text["characters"] = 12
     assert described["quantization"] == {"bits": 8, "loss": 1.25, "float32_loss": 1.5, "text": text}
     assert described["format"] == 2
 

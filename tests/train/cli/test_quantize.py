@@ -55,8 +55,8 @@ def test_the_losses_are_those_of_textgen_eval_and_are_stored(capsys: Captured) -
 
 
 def test_a_difference_that_is_rounded_to_zero_has_no_minus() -> None:
-    quantized = quantizer.Quantized(b"", -1e-6, 9, textgen.Quantization(8, 1.5, 1.500001, None))
-    assert "(+0.0000), on 9 characters" in command.describe_result(Path("small.onnx"), quantized, 1)
+    quantized = quantizer.Quantized(b"", -1e-6, 9, textgen.Quantization(8, 1.5, 1.500001, None), 1)
+    assert "(+0.0000), on 9 characters" in command.describe_result(Path("small.onnx"), quantized)
 
 
 def test_without_a_text_no_losses_are_stored(capsys: Captured) -> None:

@@ -17,9 +17,7 @@ from textgen_train.errors import ExportError
 from textgen_train.export import quantizer
 from textgen_train.export.quantizer import (
     GENERATED_CHARACTERS,
-    check_increase,
     generate_text,
-    increase_warning,
     quantize_model,
 )
 
@@ -89,15 +87,14 @@ def test_a_much_larger_loss_is_an_error_and_no_file_is_written(tmp_path: Path) -
 @pytest.mark.parametrize("increase", [math.nan, math.inf, 0.0101])
 def test_a_large_or_undefined_increase_is_refused(increase: float) -> None:
     with pytest.raises(ExportError, match="not written"):
-        check_increase(increase)
+        quantize_model(content()).compared(increase, 0.0, 1)
 
 
 def test_an_increase_above_the_usual_one_gives_a_warning() -> None:
+    models = quantize_model(content())
     for increase in (-1.0, 0.0, 0.0005):
-        check_increase(increase)
-        assert increase_warning(increase) == ""
-    check_increase(0.0051)
-    assert "increase the loss by 0.0051 nats per character" in increase_warning(0.0051)
+        assert models.compared(increase, 0.0, 1).warning == ""
+    assert "increase the loss by 0.0051 nats per character" in models.compared(0.0051, 0.0, 1).warning
 
 
 def convolutions() -> bytes:

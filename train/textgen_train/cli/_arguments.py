@@ -13,12 +13,10 @@ from textgen_runtime.errors import Name
 from textgen_runtime.text.tokenizer import BYTE
 
 from textgen_train.errors import RecipeError
-from textgen_train.options import TEXTS, RunOptions, check_standard_input
+from textgen_train.options import PROG, TEXTS, RunOptions, check_standard_input
 from textgen_train.parameters import Parameters, flag, format_value, kind_of, option_name, path
 from textgen_train.presets import LARGE_VOCABULARY, PRESETS
 from textgen_train.recipe import ClassicRecipe, Recipe
-
-PROG = "textgen-train"
 
 EXAMPLES = """\
 examples:
@@ -150,6 +148,11 @@ def option(name: Name) -> str:
     if "short" in presentation:
         return str(presentation["short"])
     return spell_option(Name(presentation.get("option", name), name.value))
+
+
+def text_words(name: str, source: str) -> str:
+    """Return the words that pass a text to the command; ``name`` is one of ``TEXTS``."""
+    return source if name == "corpus" else f"{option(Name(name))} {source}"
 
 
 def parser() -> CommandParser:

@@ -21,13 +21,13 @@ from textgen_train.data.parts import symbol_count
 from textgen_train.data.tokens import looks_like_records
 from textgen_train.errors import LossError, TrainingError
 from textgen_train.loop.events import Evaluation
-from textgen_train.options import RunOptions
+from textgen_train.options import TEXTS, RunOptions
 from textgen_train.parameters import format_value
 from textgen_train.recipe import Budget
 from textgen_train.report.chart import format_duration
 from textgen_train.report.facts import generating_command
 
-from ._arguments import option
+from ._arguments import option, text_words
 
 if TYPE_CHECKING:
     from textgen_train.loop.checkpoint import ScheduleState, TrainerState
@@ -133,8 +133,9 @@ def describe_early_end(
     if not (folder / CHECKPOINT_FILE).exists() or isinstance(error, LossError):
         return saved
     # Standard input must be passed again.
-    texts = {"- ": options.corpus, "--held-out-file - ": options.held_out_file}
-    piped = "".join(words for words, source in texts.items() if source == STANDARD_INPUT)
+    piped = "".join(
+        f"{text_words(name, STANDARD_INPUT)} " for name in TEXTS if getattr(options, name) == STANDARD_INPUT
+    )
     command = f"textgen-train {piped}--resume {shlex.quote(unambiguous_path(folder))}"
     return f"{saved}; to resume the run: {command}{' < TEXT' * bool(piped)}"
 

@@ -12,9 +12,9 @@ from textgen_runtime.system.interrupts import DeferredInterrupts
 
 from textgen_train.errors import TrainingError
 from textgen_train.loop.ranks import SINGLE, Ranks
-from textgen_train.options import RunOptions
+from textgen_train.options import PROG, RunOptions
 
-from ._arguments import PROG, option
+from ._arguments import option
 
 # The packages of the train extra, by their import names.
 TRAIN_EXTRA = ("torch", "onnx", "safetensors", "pooch", "filelock", "tqdm")

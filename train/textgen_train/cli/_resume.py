@@ -13,8 +13,9 @@ from textgen_train.errors import TrainingError
 from textgen_train.loop.checkpoint_file import Checkpoint, read_checkpoint
 from textgen_train.loop.output_folder import check_inputs, locked_folder
 from textgen_train.loop.ranks import Ranks
+from textgen_train.options import PROG
 
-from ._arguments import PROG, Command
+from ._arguments import Command
 from ._messages import describe_complete_run, describe_dataset, describe_resumption
 from ._process import check_device, check_tensorboard
 from ._stored_run import StoredRun, moved_hint

@@ -20,7 +20,7 @@ from textgen_train.options import TEXTS, RunOptions
 from textgen_train.parameters import from_plain
 from textgen_train.recipe import AnyRecipe, ClassicRecipe, Recipe
 
-from ._arguments import option
+from ._arguments import option, text_words
 from ._texts import Texts
 
 if TYPE_CHECKING:
@@ -129,7 +129,7 @@ class StoredRun:
                 )
             if name not in moved and getattr(self.options, name) == STANDARD_INPUT:
                 raise TrainingError(
-                    f"a text of the run was standard input: pass it again, with {_argument(name, '-')} "
+                    f"a text of the run was standard input: pass it again, with {text_words(name, '-')} "
                     "--resume FOLDER"
                 )
         sources: dict[str, Any] = dict(moved)
@@ -215,13 +215,8 @@ def describe_run(specification: "RunSpecification", device: str, processes: int)
 
 def moved_hint(name: str) -> str:
     """Return what to do if a text has moved; ``name`` is one of ``TEXTS``."""
-    words = _argument(name, "CORPUS" if name == "corpus" else "TEXT")
+    words = text_words(name, "CORPUS" if name == "corpus" else "TEXT")
     return f"; if the text has moved, pass it with {words} --resume FOLDER"
-
-
-def _argument(name: str, source: str) -> str:
-    """Return the words that pass a text to the command."""
-    return source if name == "corpus" else f"--held-out-file {source}"
 
 
 def absolute_source(source: str) -> str:

@@ -33,6 +33,7 @@ from textgen_train.loop.stateful_trainer import StatefulTrainer
 from textgen_train.loop.trainer import Trainer
 from textgen_train.models.device import choose_device
 from textgen_train.models.network import CharNetwork
+from textgen_train.options import PROG
 from textgen_train.recipe import Budget, ClassicRecipe
 from textgen_train.report.facts import RunFacts
 from textgen_train.report.files import QuantizedFile, ReportFiles, TensorBoard
@@ -40,7 +41,7 @@ from textgen_train.report.losses import References
 from textgen_train.report.page import ReportPage
 from textgen_train.report.progress import Display, DivergenceWarning, Progress, make_progress
 
-from ._arguments import PROG, option
+from ._arguments import option
 from ._messages import describe_early_end, describe_network, describe_result
 from ._process import deferred_interrupts
 from ._stored_run import describe_run

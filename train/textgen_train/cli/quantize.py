@@ -82,7 +82,7 @@ def quantize(arguments: argparse.Namespace) -> int:
     """Write the 8-bit model, and print its size and both losses; return the exit code."""
     check_packages(PROG, ("onnx",))
     # These modules import onnx.
-    from textgen_train.export.quantizer import compare, increase_warning, read_quantized, refuse_input
+    from textgen_train.export.quantizer import compare, read_quantized, refuse_input
 
     refuse_input(arguments.output, Path(find_model_file(arguments.model)))
     if arguments.output.exists() and not arguments.overwrite:
@@ -102,17 +102,17 @@ def quantize(arguments: argparse.Namespace) -> int:
     quantized = compare(models, text, name=name, last=arguments.last, unknown=arguments.unknown)
     with DeferredInterrupts():
         replace_file(arguments.output, quantized.content)
-    if warning := increase_warning(quantized.increase):
-        print_diagnostic(PROG, warning, "warning")
+    if quantized.warning:
+        print_diagnostic(PROG, quantized.warning, "warning")
     # A file may have a name that the output's encoding lacks.
     sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
-    sys.stdout.write(describe_result(arguments.output, quantized, models.float32_size))
+    sys.stdout.write(describe_result(arguments.output, quantized))
     return 0
 
 
-def describe_result(path: Path, quantized: "Quantized", float32_size: int) -> str:
+def describe_result(path: Path, quantized: "Quantized") -> str:
     """Return the size of the file, and both losses or their difference."""
-    size, scores = len(quantized.content), quantized.quantization
+    scores = quantized.quantization
     if scores.loss is None or scores.float32_loss is None:
         losses = (
             f"no text was scored (--text); on {quantized.characters:,} characters that the model generated, "
@@ -125,6 +125,6 @@ def describe_result(path: Path, quantized: "Quantized", float32_size: int) -> st
             f"character{'s' * (quantized.characters != 1)}"
         )
     return (
-        f"wrote {path}: {size:,} bytes, {size / float32_size:.1%} of {float32_size:,}\n{losses}\n"
+        f"wrote {path}: {quantized.size}\n{losses}\n"
         f"next: textgen-run {shlex.quote(unambiguous_path(path))} --temp 0.5\n"
     )

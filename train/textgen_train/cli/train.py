@@ -18,10 +18,10 @@ from textgen_train.data.dataset import Dataset
 from textgen_train.errors import CorpusError, extended
 from textgen_train.loop.output_folder import check_folder, prepared_folder
 from textgen_train.loop.ranks import DismissedError, Ranks
-from textgen_train.options import RunOptions
+from textgen_train.options import PROG, RunOptions
 from textgen_train.recipe import ClassicRecipe
 
-from ._arguments import PROG, CallOptions, Command, parse
+from ._arguments import CallOptions, Command, parse
 from ._messages import describe_dataset, describe_list, describe_preset_changes
 from ._process import (
     check_device,

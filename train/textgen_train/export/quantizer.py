@@ -4,6 +4,7 @@ The module needs onnx and numpy, but not torch.
 """
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -70,9 +71,35 @@ class QuantizedModel:
     float32: Model
     float32_size: int
 
-    def content_with(self, quantization: Quantization) -> bytes:
-        """Return the bytes of the model file with other metadata of the 8-bit weights."""
-        return replace_metadata(self.content, self.model.metadata._replace(quantization=quantization))
+    def compared(
+        self,
+        loss: float,
+        float32_loss: float,
+        characters: int,
+        text: Mapping[str, str | float] | None = None,
+    ) -> "Quantized":
+        """Return the 8-bit model, given the losses of both models in nats per character.
+
+        Args:
+            loss: The loss of the 8-bit model.
+            float32_loss: That of the float32 model.
+            characters: The number of characters that both have predicted.
+            text: The ``name`` of the text, and the share at its end that was predicted as ``last``, which the
+                file then states; None for a generated text.
+        """
+        increase, quantization = loss - float32_loss, Quantization()
+        # `increase > REFUSED_INCREASE` would be false for NaN.
+        if not increase <= REFUSED_INCREASE:
+            raise ExportError(
+                f"the 8-bit model was not written: its loss is {increase:.4f} nats per character above that "
+                f"of the float32 model, more than {REFUSED_INCREASE}"
+            )
+        if text is not None:
+            described = {**text, "characters": characters}
+            quantization = Quantization(loss=loss, float32_loss=float32_loss, text=described)
+        metadata = self.model.metadata._replace(quantization=quantization)
+        content = replace_metadata(self.content, metadata)
+        return Quantized(content, increase, characters, quantization, self.float32_size)
 
 
 def quantize_model(content: bytes, threads: int = 1) -> QuantizedModel:
@@ -122,12 +149,30 @@ class Quantized:
         increase: The loss of the 8-bit model minus that of the float32 model, in nats per character.
         characters: The number of characters that both have predicted.
         quantization: The metadata of the 8-bit weights.
+        float32_size: The size of the file of the float32 model in bytes.
     """
 
     content: bytes
     increase: float
     characters: int
     quantization: Quantization
+    float32_size: int
+
+    @property
+    def size(self) -> str:
+        """The size of the file, compared with that of the float32 model, in words."""
+        size = len(self.content)
+        return f"{size:,} bytes, {size / self.float32_size:.1%} of {self.float32_size:,}"
+
+    @property
+    def warning(self) -> str:
+        """A warning if 8 bits increase the loss by more than ``MAX_INCREASE``; otherwise ""."""
+        if self.increase <= MAX_INCREASE:
+            return ""
+        return (
+            f"8 bits increase the loss by {self.increase:.4f} nats per character; {MAX_INCREASE} or less is "
+            "usual: compare texts of both models"
+        )
 
 
 def quantize_onnx(  # noqa: PLR0913 (keywords, each with a default)
@@ -206,34 +251,5 @@ def compare(
     score, float32_score = (
         predict(model, scored, last=last, unknown=unknown).score for model in (models.model, models.float32)
     )
-    increase = score.nats - float32_score.nats
-    check_increase(increase)
-    quantization = Quantization()
-    if text is not None:
-        described = {"name": name, "last": last, "characters": score.characters}
-        quantization = Quantization(loss=score.nats, float32_loss=float32_score.nats, text=described)
-    return Quantized(models.content_with(quantization), increase, score.characters, quantization)
-
-
-def check_increase(increase: float) -> None:
-    """Check the difference of the losses of an 8-bit model and its float32 model, in nats per character.
-
-    Raises:
-        ExportError: If it is larger than ``REFUSED_INCREASE``, or not finite.
-    """
-    # `increase > REFUSED_INCREASE` would be false for NaN.
-    if not increase <= REFUSED_INCREASE:
-        raise ExportError(
-            f"the 8-bit model was not written: its loss is {increase:.4f} nats per character above that of "
-            f"the float32 model, more than {REFUSED_INCREASE}"
-        )
-
-
-def increase_warning(increase: float) -> str:
-    """Return a warning if 8 bits increase the loss by more than ``MAX_INCREASE``; otherwise ""."""
-    if increase <= MAX_INCREASE:
-        return ""
-    return (
-        f"8 bits increase the loss by {increase:.4f} nats per character; {MAX_INCREASE} or less is usual: "
-        "compare texts of both models"
-    )
+    described: dict[str, str | float] | None = None if text is None else {"name": name, "last": last}
+    return models.compared(score.nats, float32_score.nats, score.characters, described)

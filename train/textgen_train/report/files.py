@@ -19,7 +19,7 @@ from textgen_runtime.system.files import replace_file
 from textgen_runtime.system.json_text import to_json
 
 from textgen_train.errors import ExportError
-from textgen_train.export.quantizer import check_increase, increase_warning, quantize_model
+from textgen_train.export.quantizer import quantize_model
 from textgen_train.loop.events import EvaluationHistory, Status, Watcher, describe
 from textgen_train.loop.held_out_loss import held_out_loss
 from textgen_train.loop.specification import RunSpecification
@@ -109,32 +109,25 @@ class QuantizedFile(Watcher):
         Raises:
             OutputError: If the file cannot be written. A resumed run tries again.
         """
+        specification, dataset = self._specification, self._specification.dataset
+        text = specification.held_out or specification.corpus
         try:
-            content = read_model(self._folder / MODEL_FILE)
-            models = quantize_model(content, self._threads)
-            float32_loss = models.float32.training["held_out_nats"]
-            loss = held_out_loss(models.model, self._specification.dataset)
-            check_increase(loss - float32_loss)
+            models = quantize_model(read_model(self._folder / MODEL_FILE), self._threads)
+            loss = held_out_loss(models.model, dataset)
+            quantized = models.compared(
+                loss,
+                models.float32.training["held_out_nats"],
+                dataset.held_out_characters,
+                {"name": text.name, "last": dataset.held_out_share or 1.0},
+            )
         except (ExportError, ModelFileError) as error:
             self._warn(f"{error}; {MODEL_FILE} is not affected")
             return
-        corpus, held_out = self._specification.corpus, self._specification.held_out
-        dataset = self._specification.dataset
-        text: dict[str, str | float] = {
-            "name": (held_out or corpus).name,
-            "last": dataset.held_out_share or 1.0,
-            "characters": dataset.held_out_characters,
-        }
-        quantization = Quantization(loss=loss, float32_loss=float32_loss, text=text)
-        content = models.content_with(quantization)
-        replace_file(self._folder / QUANTIZED_FILE, content)
-        self.files, self.quantization = [QUANTIZED_FILE], quantization
-        self._write(
-            f"8 bits: held-out loss {loss:.4f} nats ({loss - float32_loss:+z.4f}), {len(content):,} bytes, "
-            f"{len(content) / models.float32_size:.1%} of {models.float32_size:,}"
-        )
-        if warning := increase_warning(loss - float32_loss):
-            self._warn(warning)
+        replace_file(self._folder / QUANTIZED_FILE, quantized.content)
+        self.files, self.quantization = [QUANTIZED_FILE], quantized.quantization
+        self._write(f"8 bits: held-out loss {loss:.4f} nats ({quantized.increase:+z.4f}), {quantized.size}")
+        if quantized.warning:
+            self._warn(quantized.warning)
 
 
 # The minimum time between two points of the training loss.

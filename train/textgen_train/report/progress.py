@@ -17,11 +17,9 @@ from textgen_runtime.system.console import (
 from tqdm import tqdm
 
 from textgen_train.loop.events import EvaluationHistory, Status, Watcher, describe
+from textgen_train.options import PROG
 
 from .chart import format_duration
-
-# The command that trains, for warnings.
-PROG = "textgen-train"
 
 SECONDS_BETWEEN_LINES = 10.0
 
