@@ -5,10 +5,9 @@ and its row in the report follow from the declaration.
 """
 
 from collections.abc import Sequence
-from dataclasses import MISSING, Field, dataclass, field, fields, is_dataclass
+from dataclasses import Field, dataclass, field, fields, is_dataclass
 from pathlib import Path
-from types import UnionType
-from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
 from textgen_runtime.errors import Name, quote
 
@@ -154,75 +153,31 @@ def to_plain(value: Any) -> Any:
     return [to_plain(part) for part in value] if isinstance(value, list) else value
 
 
-def from_plain(kind: type[T], value: object) -> T:
+def from_plain(kind: type[T], value: Any) -> T:
     """Create a dataclass from the result of ``to_plain``.
 
-    Args:
-        kind: The dataclass. The types of its fields consist of dataclasses, other classes, ``None``, ``Any``,
-            unions, lists, and dicts with names as keys. An ``int`` is a count, and a ``float`` may be an
-            integer.
-        value: The result of ``to_plain``.
+    Only the names of its fields are checked, and what the dataclass itself checks. Fields may have other
+    dataclasses, in lists, in dicts and in unions with None.
 
     Raises:
-        ValueError: If a field is missing, unknown or of another type. The message begins with its name. Or
-            the error of the dataclass.
+        ValueError: If a field is missing or unknown; or the error of the dataclass.
     """
-    result: T = _dataclass(kind, value, "")
-    return result
-
-
-def _dataclass(kind: Any, value: object, name: str) -> Any:
-    if not isinstance(value, dict):
-        raise _invalid(name)
-    prefix = f"{name}." if name else ""
-    known = {field.name: field for field in fields(kind)}
-    for field_ in known.values():
-        if field_.name not in value and field_.default is MISSING:
-            raise ValueError(f"{quote(prefix + field_.name)} is missing")
-    for key in value:
-        if key not in known:
-            raise ValueError(f"{quote(prefix + key)} is unknown")
     types = get_type_hints(kind)
-    return kind(**{key: _typed(types[key], part, f"{prefix}{key}") for key, part in value.items()})
+    try:
+        return kind(**{name: _nested(types.get(name), part) for name, part in value.items()})
+    except (AttributeError, TypeError) as error:
+        raise ValueError(str(error)) from error
 
 
-def _typed(kind: Any, value: Any, name: str) -> Any:
-    """Return a value of an annotated type."""
-    origin, parts = get_origin(kind), get_args(kind)
-    if kind is Any:
+def _nested(kind: Any, value: Any) -> Any:
+    """Return a value of an annotated type, with dataclasses in place of their dicts."""
+    parts = [part for part in get_args(kind) if part is not type(None)]
+    if isinstance(kind, type) and is_dataclass(kind):
+        return from_plain(kind, value)
+    if value is None or not parts:
         return value
-    if is_dataclass(kind):
-        return _dataclass(kind, value, name)
-    if origin in {Union, UnionType}:
-        return _union(parts, value, name)
-    if not (value in parts if origin is Literal else _is_instance(origin or kind, value)):
-        raise _invalid(name)
-    if origin is list:
-        return [_typed(parts[0], part, f"{name}.{i}") for i, part in enumerate(value)]
-    if origin is dict:
-        return {key: _typed(parts[1], part, f"{name}.{key}") for key, part in value.items()}
-    return value
-
-
-def _union(kinds: tuple[Any, ...], value: Any, name: str) -> Any:
-    if value is None and type(None) in kinds:
-        return None
-    *others, last = [kind for kind in kinds if kind is not type(None)]
-    for kind in others:
-        try:
-            return _typed(kind, value, name)
-        except ValueError:
-            continue
-    # The message about the last type is as good as any other.
-    return _typed(last, value, name)
-
-
-def _is_instance(kind: type, value: Any) -> bool:
-    if kind in (int, float):
-        is_count = type(value) is int and 0 <= value <= MAX_COUNT
-        return is_count or (kind is float and type(value) is float)
-    return isinstance(value, kind)
-
-
-def _invalid(name: str) -> ValueError:
-    return ValueError(f"{quote(name) if name else 'it'} has an invalid value")
+    if get_origin(kind) is list:
+        return [_nested(parts[0], part) for part in value]
+    if get_origin(kind) is dict:
+        return {name: _nested(parts[1], part) for name, part in value.items()}
+    return _nested(parts[0], value) if len(parts) == 1 else value

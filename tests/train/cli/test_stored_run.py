@@ -45,7 +45,7 @@ def assert_refused(description: dict[str, Any], reason: str) -> None:
 @pytest.mark.parametrize(
     ("name", "value", "reason"),
     [
-        ("epochs", "many", "'options.epochs' has an invalid value"),
+        ("epochs", "many", "--epochs must be an integer of 1 or more and below 2^63, not 'many'"),
         ("device", "abacus", "--device must be one of auto, cpu, cuda, mps, not 'abacus'"),
         ("hyperparameters", {"window": 40}, "--window is not an option of the default recipe"),
         ("held_out_file", "book.txt", "'texts' does not fit the options"),

@@ -62,8 +62,8 @@ def restore(path: Path) -> None:
 @pytest.mark.parametrize(
     ("keys", "value", "reason"),
     [
-        (("evaluations", 0, "seconds"), "1", "'evaluations.0.seconds' has an invalid value"),
-        (("trainer", "carried_state", "hidden"), None, "'trainer.carried_state.hidden' has an invalid value"),
+        (("evaluations", 0, "new"), 1, "Evaluation.__init__() got an unexpected keyword argument 'new'"),
+        (("trainer",), {}, "TrainerState.__init__() missing 7 required positional arguments: 'step', "),
         (("samples",), [], "'samples' has an invalid value"),
     ],
 )
@@ -77,9 +77,10 @@ def test_a_field_that_differs_is_named(path: Path, keys: tuple[Any, ...], value:
     file.write()
     with pytest.raises(TrainingError) as caught:
         restore(path)
-    assert str(caught.value) == (
-        f"{path} does not have the state of this version of textgen-train ({reason}): resume the run with "
-        "the version that wrote it, or start it again with overwrite"
+    message = str(caught.value)
+    assert message.startswith(f"{path} does not have the state of this version of textgen-train ({reason}")
+    assert message.endswith(
+        "): resume the run with the version that wrote it, or start it again with overwrite"
     )
 
 

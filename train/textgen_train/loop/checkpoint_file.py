@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from .checkpoint import TrainingState
     from .run import TrainingRun
 
+# Raise it when the content of the file changes. Files of other formats are refused.
 FORMAT = 1
 
 CONTENT_KEY = "textgen.checkpoint"
@@ -115,7 +116,7 @@ def read_checkpoint(path: Path) -> Checkpoint:
     """Read and check a checkpoint file, without importing torch.
 
     Raises:
-        TrainingError: If the file cannot be read, is damaged, is not a checkpoint, or has a newer format.
+        TrainingError: If the file cannot be read, is damaged, is not a checkpoint, or has another format.
     """
     import safetensors.numpy
 
@@ -131,10 +132,12 @@ def read_checkpoint(path: Path) -> Checkpoint:
         if texts[CHECKSUM_KEY] != str(_checksum(texts[CONTENT_KEY], arrays)):
             raise _damaged(path)
         content = from_json(texts[CONTENT_KEY])
-        if type(content["format"]) is int and content["format"] > FORMAT:
+        if content["format"] != FORMAT:
             raise TrainingError(
                 f"{shorten(str(path))} has the checkpoint format {quote(content['format'])}, but this "
-                f"version supports formats up to {FORMAT}: upgrade textgen-onnx"
+                f"version of textgen-train supports only {FORMAT}: resume the run with the version that "
+                "wrote it, or start it again with ",
+                Name("overwrite"),
             )
         return Checkpoint(path, dict(content["run"]), bool(content["complete"]), content["state"], arrays)
     except (safetensors.SafetensorError, KeyError, TypeError, ValueError, RecursionError) as error:
