@@ -37,6 +37,7 @@ BEST = Evaluation(
     held_out_nats=1.75,
     bits_per_character=2.5,
     learning_rate=0.01,
+    training_eval_nats=1.5,
 )
 LAST = replace(BEST, step=360, epoch=90.0, seconds=359.0, held_out_nats=1.7685)
 

@@ -44,8 +44,8 @@ def test_a_run_writes_model_metrics_samples_and_curves(finished_run: FinishedRun
         "held_out_nats",
         "bits_per_character",
         "learning_rate",
-        "characters_per_second",
         "training_eval_nats",
+        "characters_per_second",
     ]
     assert entries[-1]["held_out_nats"] < entries[0]["held_out_nats"]
     assert entries[-1]["bits_per_character"] == pytest.approx(entries[-1]["held_out_nats"] / math.log(2))

@@ -9,7 +9,7 @@ from textgen_runtime.bench.report import Section
 from textgen_runtime.cli.command import EXIT_FAILED, run_command
 from textgen_runtime.cli.parser import CommandParser
 from textgen_runtime.errors import OutputError, TextgenError, shorten
-from textgen_runtime.system.console import print_diagnostic, terminal_columns
+from textgen_runtime.system.console import print_diagnostic
 from textgen_runtime.system.files import replace_file
 
 from ._process import check_packages
@@ -85,7 +85,7 @@ def compare(arguments: argparse.Namespace) -> int:
     # A folder may have a name that the output's encoding lacks.
     sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     sys.stdout.write(f"{Section('losses per held-out character', *comparison_table(runs))}\n")
-    if values := different_values_list(runs, terminal_columns()):
+    if values := different_values_list(runs):
         sys.stdout.write(f"\n{values}")
     return code
 

@@ -56,11 +56,11 @@ class Evaluation:
         held_out_nats: Mean loss per character of the held-out text.
         bits_per_character: ``held_out_nats`` in bits.
         learning_rate: Learning rate of the last update. With Muon, this is the learning rate of AdamW.
+        training_eval_nats: Mean loss per character of a part of the training text, computed like
+            ``held_out_nats``: by the evaluated model, without dropout.
         characters_per_second: Training speed since the previous evaluation; None for ``ClassicTrainer``, and
             before the first update.
         windows_per_second: Training speed of ``ClassicTrainer``, in windows with one target each; else None.
-        training_eval_nats: Mean loss per character of a part of the training text, computed like
-            ``held_out_nats``: by the evaluated model, without dropout. None in metrics of older versions.
     """
 
     step: int
@@ -70,9 +70,9 @@ class Evaluation:
     held_out_nats: float
     bits_per_character: float
     learning_rate: float
+    training_eval_nats: float
     characters_per_second: float | None = None
     windows_per_second: float | None = None
-    training_eval_nats: float | None = None
 
     def as_json(self) -> dict[str, float]:
         """Return all fields except those that are None."""

@@ -61,25 +61,15 @@ def described_values(runs: Sequence[ComparedRun]) -> list[list[str]]:
     ]
 
 
-def different_values_list(runs: Sequence[ComparedRun], columns: int) -> str:
-    """Return lines with the settings in which the runs differ, or "" if there are none.
-
-    Args:
-        runs: The runs.
-        columns: The width of the lines, as far as names and values allow it.
-    """
+def different_values_list(runs: Sequence[ComparedRun]) -> str:
+    """Return a line for each run with the settings in which the runs differ, or "" if there are none."""
     described = described_values(runs)
     if not any(described):
         return ""
     width = max(len(run.name) for run in runs)
-    # The values of a long name are below it, so that they have enough space.
-    is_below = width > columns // 3
-    indent = " " * (4 if is_below else width + 4)
-    lines = [DIFFERENT_VALUES]
-    for run, values in zip(runs, described, strict=True):
-        first = f"  {run.name}\n{indent}" if is_below else f"  {run.name:<{width}}  "
-        lines.append(first + f"\n{indent}".join(_wrap(values, columns - len(indent))))
-    return "".join(f"{line.rstrip()}\n" for line in lines)
+    rows = zip(runs, described, strict=True)
+    lines = [f"  {run.name:<{width}}  {SEPARATOR.join(values)}" for run, values in rows]
+    return "".join(f"{line.rstrip()}\n" for line in [DIFFERENT_VALUES, *lines])
 
 
 def different_values(runs: Sequence[ComparedRun]) -> list[dict[str, Any]]:
@@ -156,17 +146,6 @@ def _chart(unit: str, runs: Sequence[ComparedRun], positions: Sequence[Sequence[
         curves=curves,
         marks=[(_short(run.name), run.last.held_out_nats, style(number)) for number, run in enumerate(runs)],
     )
-
-
-def _wrap(values: Sequence[str], columns: int) -> list[str]:
-    """Join values with separators to lines, which end only between two values."""
-    lines: list[str] = []
-    for value in values:
-        if lines and len(lines[-1]) + len(SEPARATOR) + len(value) < columns:
-            lines[-1] += f"{SEPARATOR}{value}"
-        else:
-            lines = [*lines[:-1], f"{lines[-1]}{SEPARATOR}".rstrip(), value] if lines else [value]
-    return lines
 
 
 def _speed(run: ComparedRun) -> tuple[str, str]:

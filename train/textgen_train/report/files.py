@@ -165,9 +165,7 @@ class TensorBoard(Watcher):
 
     def on_evaluation(self, history: EvaluationHistory) -> None:
         evaluation = history.evaluations[-1]
-        values = {"loss/held out": evaluation.held_out_nats}
-        if evaluation.training_eval_nats is not None:
-            values["loss/training"] = evaluation.training_eval_nats
+        values = {"loss/held out": evaluation.held_out_nats, "loss/training": evaluation.training_eval_nats}
         self._write(evaluation.step, values, history.samples[-1])
 
     def on_end(self) -> None:

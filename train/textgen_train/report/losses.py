@@ -183,15 +183,14 @@ def _chart(
     references: Sequence[Reference],
 ) -> Chart:
     held_out = [evaluation.held_out_nats for evaluation in evaluations]
-    # Metrics of older versions lack this loss.
-    scored = [(x, item) for x, item in zip(positions, evaluations, strict=True) if item.training_eval_nats]
-    training = [item.training_eval_nats or 0.0 for _, item in scored]
-    marks = [(f"held out {held_out[-1]:.3f}", held_out[-1], "held-out")]
-    if training:
-        marks.append((f"training {training[-1]:.3f}", training[-1], "training"))
+    training = [evaluation.training_eval_nats for evaluation in evaluations]
 
-    def curve(style: str, values: Iterable[float]) -> Curve:
-        return Curve(style, [*zip(positions, values, strict=True)])
+    def curve(style: str, values: Iterable[float], name: str = "") -> Curve:
+        points = [*zip(positions, values, strict=True)]
+        tooltips = [
+            _tooltip(name, item, nats) for item, (_, nats) in zip(evaluations, points, strict=True) if name
+        ]
+        return Curve(style, points, tooltips)
 
     return Chart(
         name=f"loss-{unit}",
@@ -201,19 +200,14 @@ def _chart(
         x_label=unit,
         curves=[
             curve("running", (evaluation.training_nats for evaluation in evaluations)),
-            Curve(
-                "training",
-                [(x, item.training_eval_nats or 0.0) for x, item in scored],
-                [_tooltip("training", item, item.training_eval_nats or 0.0) for _, item in scored],
-            ),
-            Curve(
-                "held-out",
-                [*zip(positions, held_out, strict=True)],
-                [_tooltip("held-out", item, item.held_out_nats) for item in evaluations],
-            ),
+            curve("training", training, "training"),
+            curve("held-out", held_out, "held-out"),
         ],
         references=[(f"{reference.name} {reference.nats:.3f}", reference.nats) for reference in references],
-        marks=marks,
+        marks=[
+            (f"held out {held_out[-1]:.3f}", held_out[-1], "held-out"),
+            (f"training {training[-1]:.3f}", training[-1], "training"),
+        ],
         panel=curve("learning-rate", (evaluation.learning_rate for evaluation in evaluations)),
         panel_label="learning rate",
     )
@@ -242,7 +236,7 @@ def evaluation_table(evaluations: Sequence[Evaluation], best: Evaluation) -> str
             format_duration(evaluation.seconds),
             f"{evaluation.held_out_nats:.4f}",
             f"{evaluation.bits_per_character:.3f}",
-            "" if evaluation.training_eval_nats is None else f"{evaluation.training_eval_nats:.4f}",
+            f"{evaluation.training_eval_nats:.4f}",
             f"{evaluation.training_nats:.4f}",
         ]
         for evaluation in shown
