@@ -32,7 +32,7 @@ def test_words_do_not_depend_on_the_parts_of_the_text(size: int) -> None:
     count = 300 if size == 1 else 3000
     text = "".join(RNG.choice(("ab", "a", " ", " ", ",", "é", "é" * 70, "b" * 70)) for _ in range(count))
     encoder = WordEncoder(tokenizer)
-    tokens = [*[encoder.encode_all([part], None) for part in in_parts(text, size)], encoder.finish()]
+    tokens = [*[encoder([part], None) for part in in_parts(text, size)], encoder.finish()]
     assert np.concatenate(tokens).tolist() == tokenizer.encode(text).tolist()
 
 

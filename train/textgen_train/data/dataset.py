@@ -4,10 +4,9 @@ import random
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-import numpy as np
 from textgen_runtime.text.normalization import Normalization
 from textgen_runtime.text.records import RecordKind
-from textgen_runtime.text.tokenizer import BYTE, CHARACTER, Tokenizer
+from textgen_runtime.text.tokenizer import BYTE, REPLACEMENT, WORD, Tokenizer
 
 from .tokens import (
     Tokens,
@@ -15,7 +14,6 @@ from .tokens import (
     count_characters_after,
     count_tokens,
     record_parts,
-    symbol_lengths,
     text_of,
 )
 
@@ -28,45 +26,27 @@ EXCERPT_REGION = 1_000_000
 _NOT_UTF8 = "".join(map(chr, range(0xDC80, 0xDD00)))
 
 
-def _longest_known_run(tokens: Tokens, unknown: int | None) -> Tokens:
-    """Return the longest run of tokens without the unknown symbol, which has no text."""
-    if unknown is None:
-        return tokens
-    bounds = np.concatenate([[-1], np.flatnonzero(tokens == unknown), [len(tokens)]])
-    longest = int(np.diff(bounds).argmax())
-    return tokens[bounds[longest] + 1 : bounds[longest + 1]]
-
-
 def _draw_candidate(tokens: Tokens, tokenizer: Tokenizer, rng: random.Random) -> str:
     """Return an excerpt from a random position. It begins at a word boundary if possible."""
     start = rng.randint(0, len(tokens) - EXCERPT_LENGTH)
-    region = tokens[start : start + 2 * EXCERPT_LENGTH]
-    if tokenizer.level == BYTE:
-        text = _text_within(text_of(region, tokenizer))
-    else:
-        known = _longest_known_run(region, tokenizer.unknown)
-        if tokenizer.level != CHARACTER:
-            return _whole_words(known, tokenizer)
-        text = tokenizer.decode(known)
+    text = _known_text(tokens[start : start + 2 * EXCERPT_LENGTH], tokenizer)
     words = [i + 1 for i, symbol in enumerate(text[:EXCERPT_LENGTH]) if symbol.isspace()]
     begin = words[0] if words and words[0] + EXCERPT_LENGTH <= len(text) else 0
-    return text[begin : begin + EXCERPT_LENGTH]
+    excerpt = text[begin : begin + EXCERPT_LENGTH]
+    if tokenizer.level == WORD:
+        # The last word may be incomplete. Its parts are other tokens.
+        excerpt, *_ = *excerpt.rsplit(maxsplit=1), ""
+    return excerpt
 
 
-def _text_within(text: str) -> str:
-    """Return a text of bytes without the parts of characters at its ends; "" if it is not a text."""
+def _known_text(tokens: Tokens, tokenizer: Tokenizer) -> str:
+    """Return the longest text without the unknown symbol; "" if bytes are not a text."""
+    text = text_of(tokens, tokenizer)
+    if tokenizer.level != BYTE:
+        return max(text.split(REPLACEMENT), key=len)
+    # Without the parts of characters at its ends.
     text = text.strip(_NOT_UTF8)
     return "" if any(character in text for character in ("\0", *_NOT_UTF8)) else text
-
-
-def _whole_words(tokens: Tokens, tokenizer: Tokenizer) -> str:
-    """Return the text of the tokens from the first space on, up to the length of an excerpt."""
-    starts = [i for i, token in enumerate(tokens.tolist()) if tokenizer.symbols[token][0].isspace()]
-    begin = starts[0] if starts and starts[0] < EXCERPT_LENGTH else 0
-    ends = np.cumsum(symbol_lengths(tokenizer)[tokens[begin:]])
-    count = max(1, int(np.searchsorted(ends, EXCERPT_LENGTH, side="right")))
-    text = tokenizer.decode(tokens[begin : begin + count].tolist())
-    return text.lstrip() or text
 
 
 @dataclass(frozen=True)
@@ -156,8 +136,7 @@ class Dataset:
             return best
         # A candidate is empty if all its symbols are unknown. If all candidates are empty, use the longest
         # known text instead.
-        known = _longest_known_run(tokens[:EXCERPT_REGION], tokenizer.unknown)
-        return tokenizer.decode(known[:EXCERPT_LENGTH])
+        return _known_text(tokens[:EXCERPT_REGION], tokenizer)[:EXCERPT_LENGTH]
 
     def _count(self, token: int | None) -> tuple[int, int]:
         """Return how often a token occurs in the training text and in the held-out text."""

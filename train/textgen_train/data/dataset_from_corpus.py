@@ -17,7 +17,7 @@ from textgen_train.errors import CorpusError
 from textgen_train.options import HELD_OUT_SHARE, MAX_HELD_OUT_CHARACTERS, VOCABULARY_SIZE
 
 from .dataset import Dataset
-from .parts import Block, Reader, count_symbols, make_encoder
+from .parts import Block, Reader, WordEncoder, count_symbols, make_encoder
 from .tokens import Tokens, TokenWriter
 from .vocabularies import (
     add_symbols,
@@ -182,10 +182,10 @@ def _encode(blocks: Iterable[Block], tokenizer: Tokenizer, folder: Path | None) 
     for block in blocks:
         for texts, (encoder, writer) in zip(block, parts, strict=True):
             if texts:
-                writer.append(encoder.encode_all(texts, tokenizer.special.end))
+                writer.append(encoder(texts, tokenizer.special.end))
     for encoder, writer in parts:
-        if len(rest := encoder.finish()):
-            writer.append(rest)
+        if isinstance(encoder, WordEncoder):
+            writer.append(encoder.finish())
     training, held_out = (writer.finish() for _, writer in parts)
     return training, held_out
 

@@ -1,10 +1,9 @@
 """A corpus that is read in parts: its training part and its held-out part, its symbols, and its encoders."""
 
 import sys
-from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -145,75 +144,57 @@ def symbol_count(tokenizer: Tokenizer) -> int:
     return sum(map(bool, tokenizer.symbols)) + (tokenizer.unknown is not None)
 
 
-class Encoder(ABC):
-    """Encodes one text, or the records of one list, with one token per symbol."""
-
-    @abstractmethod
-    def encode_all(self, texts: Sequence[str], end: int | None) -> Tokens:
-        """Return the tokens of several texts, shape [tokens]. The last ones may be held back.
-
-        Args:
-            texts: Consecutive parts of a text, or records.
-            end: The token to add after each record; None for a text.
-        """
-
-    def finish(self) -> Tokens:
-        """Return the tokens that were held back, shape [tokens]."""
-        return np.empty(0, np.uint8)
+# Encodes one text, or the records of one list, with one token per symbol. The arguments are consecutive parts
+# of the text or records, and the token to add after each record, or None for a text; the result has shape
+# [tokens].
+Encoder: TypeAlias = Callable[[Sequence[str], int | None], Tokens]
 
 
-class CharacterEncoder(Encoder):
-    """Encodes large texts with one token per character. Unknown ones have the token of the unknown symbol."""
+def character_encoder(tokenizer: Tokenizer) -> Encoder:
+    """Return an encoder with one token per character. Unknown ones have the token of the unknown symbol."""
+    # The token of each code point.
+    known: Tokens = np.full(CODE_POINTS, tokenizer.unknown or 0, np.min_scalar_type(len(tokenizer) - 1))
+    for token, symbol in enumerate(tokenizer.symbols):
+        if symbol:
+            known[ord(symbol)] = token
+    # For one byte per character and token, bytes.translate is twice as fast as indexing.
+    table = known[:ASCII_SIZE].tobytes() if known.dtype == np.uint8 else None
 
-    def __init__(self, tokenizer: Tokenizer) -> None:
-        # The token of each code point.
-        self._tokens: Tokens = np.full(
-            CODE_POINTS, tokenizer.unknown or 0, np.min_scalar_type(len(tokenizer) - 1)
-        )
-        for token, symbol in enumerate(tokenizer.symbols):
-            if symbol:
-                self._tokens[ord(symbol)] = token
-        # For one byte per character and token, bytes.translate is twice as fast as indexing.
-        self._table = self._tokens[:ASCII_SIZE].tobytes() if self._tokens.dtype == np.uint8 else None
-
-    def encode_all(self, texts: Sequence[str], end: int | None) -> Tokens:
+    def encode(texts: Sequence[str], end: int | None) -> Tokens:
         text = "".join(texts)
         tokens: Tokens
-        if self._table and text.isascii():
-            tokens = np.frombuffer(text.encode().translate(self._table), np.uint8)
+        if table and text.isascii():
+            tokens = np.frombuffer(text.encode().translate(table), np.uint8)
         else:
-            tokens = self._tokens[code_points(text)]
+            tokens = known[code_points(text)]
         if end is None:
             return tokens
         return np.insert(tokens, np.cumsum([len(record) for record in texts], dtype=np.int64), end)
 
-
-class ByteEncoder(Encoder):
-    """Encodes large texts with one token per byte of UTF-8."""
-
-    def encode_all(self, texts: Sequence[str], end: int | None) -> Tokens:
-        contents = [text.encode("utf-8", BYTES_TO_TEXT) for text in texts]
-        tokens = np.frombuffer(b"".join(contents), np.uint8)
-        if end is None:
-            return tokens
-        return np.insert(tokens.astype(np.uint16), np.cumsum([len(content) for content in contents]), end)
+    return encode
 
 
-class WordEncoder(Encoder):
-    """Encodes large texts with the symbols of a word-level vocabulary.
+def encode_bytes(texts: Sequence[str], end: int | None) -> Tokens:
+    """Encode texts with one token per byte of UTF-8. It is an ``Encoder``."""
+    contents = [text.encode("utf-8", BYTES_TO_TEXT) for text in texts]
+    tokens = np.frombuffer(b"".join(contents), np.uint8)
+    if end is None:
+        return tokens
+    return np.insert(tokens.astype(np.uint16), np.cumsum([len(content) for content in contents]), end)
+
+
+class WordEncoder:
+    """An ``Encoder`` with the symbols of a word-level vocabulary. ``finish`` returns its last tokens.
 
     The tokens of a text do not depend on the parts in which it is read. A token is certain if the longest
     symbol would have ended with the text that is known. The text after the certain tokens is held back.
-
-    Args:
-        tokenizer: The word-level tokenizer.
     """
 
     def __init__(self, tokenizer: Tokenizer) -> None:
         self._tokenizer, self._lengths = tokenizer, symbol_lengths(tokenizer)
         self._rest = ""
 
-    def encode_all(self, texts: Sequence[str], end: int | None) -> Tokens:
+    def __call__(self, texts: Sequence[str], end: int | None) -> Tokens:
         if end is not None:
             return np.concatenate([[*self._tokenizer.encode(record), end] for record in texts])
         text = self._rest + "".join(texts)
@@ -225,6 +206,7 @@ class WordEncoder(Encoder):
         return tokens[:certain]
 
     def finish(self) -> Tokens:
+        """Return the tokens that were held back, shape [tokens]."""
         text, self._rest = self._rest, ""
         return np.asarray(self._tokenizer.encode(text))
 
@@ -232,5 +214,5 @@ class WordEncoder(Encoder):
 def make_encoder(tokenizer: Tokenizer) -> Encoder:
     """Return an encoder for one text, or the records of one list."""
     if tokenizer.level == BYTE:
-        return ByteEncoder()
-    return WordEncoder(tokenizer) if tokenizer.level == WORD else CharacterEncoder(tokenizer)
+        return encode_bytes
+    return WordEncoder(tokenizer) if tokenizer.level == WORD else character_encoder(tokenizer)
