@@ -194,11 +194,7 @@ class RunOptions(Parameters):
     hyperparameters: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        """Check the options, each alone and together.
-
-        Raises:
-            RecipeError: If one is not valid, has no effect, or does not fit another one.
-        """
+        """Check the options, each alone and together."""
         super().__post_init__()
         if not self.corpus:
             raise RecipeError(Name("corpus"), " must be a text to train on")

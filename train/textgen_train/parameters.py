@@ -24,8 +24,6 @@ class Range:
     """The valid values of a number.
 
     Attributes:
-        minimum: The smallest number.
-        maximum: The largest number.
         above: Whether the minimum itself is not valid.
         below: Whether the maximum itself is not valid.
     """
@@ -94,11 +92,7 @@ class Parameters:
     """Base class of groups of parameters. Fields without a declaration are not checked."""
 
     def __post_init__(self) -> None:
-        """Check the values.
-
-        Raises:
-            RecipeError: If a value is out of its range, not one of its choices, or of the wrong type.
-        """
+        """Check the values."""
         for parameter in fields(self):
             value = getattr(self, parameter.name)
             if parameter.metadata and not (value is None and parameter.default is None):

@@ -108,11 +108,8 @@ class Command:
     """A parsed command line.
 
     Attributes:
-        call: The options of this call.
-        run: The options of a new run; None for one that is resumed.
         texts: Where the texts are read from, by the names of their options. A resumed run reads those that
             are given instead of its own.
-        words: The words of the command, for the report.
     """
 
     call: CallOptions
@@ -211,11 +208,7 @@ def default_values(name: str) -> str:
 
 
 def check_usage(given: Mapping[str, Any]) -> None:
-    """Check which arguments may be combined, also if they have their default values.
-
-    Raises:
-        RecipeError: If one does not fit another one.
-    """
+    """Check which arguments may be combined, also if they have their default values."""
     if "resume" in given:
         for name in given:
             if name in ("output", "overwrite"):

@@ -36,11 +36,6 @@ class ParentModel:
 
     Attributes:
         source: A model file, a folder that holds one, or the name of a bundled model.
-        sha256: Hexadecimal SHA-256 of the file.
-        metadata: The metadata of the file.
-        network: The description of the network.
-        weights: The arrays of each layer.
-        tokenizer: The vocabulary.
     """
 
     source: str
@@ -129,11 +124,7 @@ def read_parent(source: str) -> ParentModel:
 
 
 def with_parent(options: RunOptions, parent: ParentModel) -> RunOptions:
-    """Return the options with those that a model determines: network, records, normalization and preset.
-
-    Raises:
-        RecipeError: If another option is not valid for the network.
-    """
+    """Return the options with those that a model determines: network, records, normalization and preset."""
     normalization = parent.metadata.normalization
     embedding, *cells, _ = parent.network.layers
     layers, units = parent.network.depth_and_units

@@ -55,9 +55,6 @@ def check_device(name: str, ranks: Ranks) -> None:
     """Check that this process can have a device, before it reads a text.
 
     Importing torch takes seconds. Therefore a choice that cannot fail is not checked.
-
-    Raises:
-        TrainingError: If there is no such device, or not one for each process.
     """
     if name == "cpu" or (name == "auto" and ranks.size == 1):
         return
@@ -79,9 +76,6 @@ def joined_ranks() -> Iterator[Ranks]:
     """Return a context with the processes of this run. At its end, the first process ends the others.
 
     torchrun starts several processes, and gives them their numbers in environment variables.
-
-    Raises:
-        TrainingError: If a variable is invalid, or if the other processes cannot be reached.
     """
     if "RANK" not in os.environ or os.environ.get("WORLD_SIZE", "1") == "1":
         yield SINGLE

@@ -55,17 +55,13 @@ class StoredRun:
     """A run as its checkpoint describes it. All values can be represented as JSON.
 
     Attributes:
-        name: The name of the run in its specification.
         options: The options of the run. Paths of texts are absolute. The budget and the device are those of
             the run, even if they were not given.
-        command: The words of the command that started the run.
         threads: The number of threads of all processes.
         texts: The text of each option of ``TEXTS`` that was given.
         vocabulary: SHA-256 of the vocabulary.
         recipe: The hyperparameters, and the name of the recipe.
         environment: Versions and properties of the processor on which rounding depends.
-        parent: The model from which the run started; None for random weights.
-        expected_epochs: The number of epochs for which the recipe was chosen; None if it was not known.
     """
 
     name: str
@@ -156,11 +152,7 @@ class StoredRun:
         )
 
     def check_texts(self, texts: Texts) -> None:
-        """Check that the texts have not changed since the run began, and restore their names.
-
-        Raises:
-            CorpusError: If a text is another one.
-        """
+        """Check that the texts have not changed since the run began, and restore their names."""
         for name, text in zip(TEXTS, texts.all, strict=False):
             stored = self.texts[name]
             if text.sha256 != stored.sha256:
@@ -171,11 +163,7 @@ class StoredRun:
             text.name = stored.name
 
     def check_vocabulary(self, tokenizer: Tokenizer) -> None:
-        """Check that the text has the same symbols as when the run began.
-
-        Raises:
-            TrainingError: If it does not.
-        """
+        """Check that the text has the same symbols as when the run began."""
         if vocabulary_hash(tokenizer) != self.vocabulary:
             raise TrainingError(
                 "the text has another vocabulary than when the run began: resume the run with the versions "

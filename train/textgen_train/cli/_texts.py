@@ -41,10 +41,8 @@ class Texts:
         """Read the texts, and return their dataset. The errors are those of ``make_dataset``.
 
         Args:
-            options: The options of the run.
             folder: The output folder in the first process of a run, which shows how much it has read; None in
                 the other processes.
-            tokenizer: The vocabulary of the model from which the run starts; None to make one.
         """
         progress = ReadingProgress()
         dataset = make_dataset(
@@ -69,12 +67,8 @@ def open_texts(options: RunOptions, folder: Path, hint: Callable[[str], str] = l
     """Return the texts of a run, which have not been read yet.
 
     Args:
-        options: The options of the run. Any file is a text at the level of bytes.
         folder: Where a large text from a pipe is stored.
         hint: Returns what to do if the text of an option is not available. The error ends with it.
-
-    Raises:
-        CorpusError: If a text is not available.
     """
 
     def find(name: str, source: str) -> Corpus:

@@ -64,10 +64,6 @@ def estimate_epochs(specification: RunSpecification, minutes: float, ranks: Rank
 
     Returns:
         The number of epochs; None if the loss is not finite.
-
-    Raises:
-        RecipeError: If the network is too large for an ONNX file.
-        TrainingError: If memory ran out, or if there is no such device.
     """
     epochs = None
     if ranks.is_first:
@@ -85,7 +81,6 @@ def make_trainer(specification: RunSpecification, budget: Budget, ranks: Ranks) 
 
     Raises:
         RecipeError: If its network does not fit into an ONNX file.
-        TrainingError: If memory ran out, if there is no such device, or if there are too many processes.
     """
     dataset, recipe, options = specification.dataset, specification.recipe, specification.options
     text, size, seed, threads = dataset.training, len(dataset.tokenizer), options.seed, specification.threads
@@ -120,11 +115,6 @@ def make_ready_trainer(
     """Return the trainer of a run. All processes of the run are ready when the function returns.
 
     ``load_weights`` loads the weights from which the run starts into the network.
-
-    Raises:
-        RecipeError: If the network is too large for an ONNX file.
-        TrainingError: If memory ran out, if there is no such device, if there are too many processes, or if
-            another process has failed or has other data.
     """
     options, held_out = specification.options, specification.held_out
     trainer = make_trainer(specification, options.budget, ranks)

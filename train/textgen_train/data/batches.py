@@ -45,13 +45,7 @@ class Batch:
 
 
 class Batches(Protocol):
-    """The batches of a training text, epoch by epoch. Each epoch has the same number of batches.
-
-    Attributes:
-        max_lanes: Largest number of lanes of a batch.
-        updates_per_epoch: Number of batches per epoch.
-        tokens_per_epoch: Number of input tokens per epoch.
-    """
+    """The batches of a training text, epoch by epoch. Each epoch has the same number of batches."""
 
     max_lanes: int
     updates_per_epoch: int
@@ -61,7 +55,6 @@ class Batches(Protocol):
         """Yield the batches of an epoch, on the processor.
 
         Args:
-            rng: Generator of the order of the text.
             first: Index of the first batch to yield. It does not change the order.
         """
         ...
@@ -91,7 +84,6 @@ class TextBatches:
     Args:
         tokens: Shape [tokens], of any integer type; at least two. Only one batch at a time is copied.
         batch: Maximum number of lanes. If there is more than one, each holds at least one full sequence.
-        sequence_length: Time steps per batch; the last batch may be shorter.
     """
 
     has_equal_lanes = True
@@ -142,9 +134,7 @@ class RecordBatches:
 
     Args:
         tokens: The tokens of all records, each followed by ``end``; shape [tokens].
-        special: The special tokens, with ``begin`` and ``end``.
         batch: Number of lanes of records of ``sequence_length`` targets.
-        sequence_length: Maximum time steps per batch.
     """
 
     has_equal_lanes = False
@@ -194,7 +184,6 @@ class RecordBatches:
         Args:
             starts: Index of the first token of each record, shape [lanes].
             counts: Number of targets of each record, shape [lanes].
-            index: Index of the batch in the group.
         """
         begin = index * self._sequence_length
         time = min(self._sequence_length, int(counts.max()) - begin)
@@ -253,7 +242,6 @@ class _LengthRange(NamedTuple):
 
     Attributes:
         order: Indices of the records, the longest first; shape [records], int64.
-        groups: Number of groups.
         group_updates: Number of batches of each group; shape [groups], int64.
     """
 

@@ -147,17 +147,6 @@ def read_texts(
 
     The texts are normalized, but the unknown symbol does not replace their rare symbols. The end of a record
     is a line end. The level of the dataset is not that of bytes.
-
-    Args:
-        corpus: The corpus of the dataset.
-        held_out: Its separate held-out corpus; None if it has none.
-        dataset: The dataset.
-        training_characters: Number of characters of the training text to read, at its end.
-        held_out_characters: Number of characters of the held-out text to read.
-
-    Raises:
-        CorpusError: If the corpus has changed.
-        TextFileError: If the corpus cannot be read.
     """
     reader = Reader(dataset.normalization, dataset.records)
     length = dataset.training_characters + dataset.held_out_characters

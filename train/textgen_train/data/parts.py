@@ -42,8 +42,6 @@ class Reader:
 
     Attributes:
         normalization: Applied to the text; None for bytes, which are never normalized.
-        records: The kind of records; None for continuous text.
-        on_read: Called with the number of bytes of each chunk that is read.
     """
 
     normalization: Normalization | None
@@ -54,7 +52,6 @@ class Reader:
         """Yield a corpus in blocks. The errors are those of ``Corpus.chunks``.
 
         Args:
-            corpus: The corpus.
             share: Share of the corpus to hold out: the last part of a text, or the records that
                 ``is_held_out`` selects.
             characters: Number of characters of a text; not used for records.

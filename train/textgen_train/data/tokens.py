@@ -33,7 +33,6 @@ class TokenWriter:
     The file has no name, so that nothing remains of it after the process, however that ends.
 
     Args:
-        vocabulary_size: Number of tokens in the vocabulary.
         folder: Folder of the file; None for the system's folder of temporary files. If it does not exist, the
             file is in the next folder above it that exists.
     """
@@ -200,8 +199,6 @@ def record_parts(tokens: Tokens, end: int, size: int) -> Iterator[tuple[int, int
     """Divide records into consecutive parts.
 
     Args:
-        tokens: The records, shape [tokens].
-        end: The token after each record.
         size: Maximum number of tokens of a part. A longer record is a part of its own.
 
     Yields:

@@ -42,12 +42,7 @@ def count_pieces(blocks: Iterable[Block], *, has_records: bool) -> Counter[str]:
 
 
 def frequent_pieces(counts: Counter[str], number: int) -> list[str]:
-    """Return the most frequent pieces of several characters, the most frequent first.
-
-    Args:
-        counts: The result of ``count_pieces``.
-        number: Maximum number of pieces.
-    """
+    """Return the most frequent pieces of several characters, the most frequent first."""
     pieces = [
         (-count, piece)
         for piece, count in counts.items()
@@ -81,10 +76,8 @@ def frequent_characters(
     """Return the characters of a corpus that are not rare, after the entry of the unknown symbol, if any is.
 
     Args:
-        corpus: The corpus, for messages.
         symbols: Code points of all characters, sorted.
         counts: How often each character occurs in the training text, by code point.
-        min_count: Symbols that occur less often in the training text are rare.
 
     Raises:
         CorpusError: If all symbols are rare.
@@ -108,13 +101,6 @@ def word_tokenizer(
     corpus: Corpus, characters: list[str], pieces: Counter[str], size: int, *, has_records: bool
 ) -> WordTokenizer:
     """Return the tokenizer of these characters and of the frequent words of a corpus.
-
-    Args:
-        corpus: The corpus, for messages.
-        characters: The result of ``frequent_characters``.
-        pieces: How often each piece occurs in the training text.
-        size: Maximum size of the vocabulary.
-        has_records: Whether the corpus has records.
 
     Raises:
         CorpusError: If there is only one word, or if the characters leave no room for words.

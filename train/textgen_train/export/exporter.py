@@ -47,7 +47,6 @@ class Reference:
     """The results of torch for one step from each of many states. ``check`` compares an engine with them.
 
     Args:
-        model: The trained network.
         text: Tokens, shape [characters], not empty. The network reads lanes of this text to get to the
             compared states.
     """

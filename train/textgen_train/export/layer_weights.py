@@ -60,7 +60,6 @@ def load_weights(model: CharNetwork, weights: Sequence[LayerWeights]) -> None:
     """Copy weights into a network. ``network_and_weights`` then returns the same weights, to the bit.
 
     Args:
-        model: The network.
         weights: The arrays of each layer, from the embedding to the output, as ``read_weights`` returns them.
 
     Raises:

@@ -28,9 +28,6 @@ def read_weights(content: bytes) -> list[LayerWeights]:
 
     8-bit weights are converted to float32.
 
-    Args:
-        content: The content of the file.
-
     Raises:
         ModelFileError: If the file is damaged, or if ``textgen-train`` has not written it.
     """
@@ -113,7 +110,6 @@ def add_symbols(weights: Sequence[LayerWeights], counts: NDArray[np.int64]) -> l
     biases alone determine the probabilities.
 
     Args:
-        weights: The arrays of each layer, from the embedding to the output.
         counts: How often each symbol of the larger vocabulary occurs in the training text; shape
             [vocabulary], int64.
     """

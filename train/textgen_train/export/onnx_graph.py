@@ -265,11 +265,6 @@ def restore_gates(rows: NDArray[np.float32], gates: Sequence[int]) -> NDArray[np
 def build_model(network: Network, weights: Sequence[LayerWeights], metadata: Metadata) -> onnx.ModelProto:
     """Return the model file of a network, checked with ONNX's own checker.
 
-    Args:
-        network: The description of the network.
-        weights: The arrays of each layer.
-        metadata: The metadata of the file.
-
     Raises:
         ValueError: If an array does not have the shape that its layer requires.
         onnx.checker.ValidationError: If the graph is invalid, which is a defect of this module.

@@ -86,7 +86,6 @@ class _Matrix(NamedTuple):
     """A matrix with 8-bit weights in a graph.
 
     Attributes:
-        name: The name of its initializer.
         axis: The axis of the outputs, each of which has a scale.
         is_multiplied: Whether vectors are multiplied with the matrix.
     """

@@ -61,9 +61,6 @@ class QuantizedModel:
 
     Attributes:
         content: The bytes of the 8-bit model file, whose metadata states no losses.
-        model: The model that the runtime loaded from these bytes.
-        float32: The float32 model.
-        float32_size: The size of its file in bytes.
     """
 
     content: bytes
@@ -81,9 +78,6 @@ class QuantizedModel:
         """Return the 8-bit model, given the losses of both models in nats per character.
 
         Args:
-            loss: The loss of the 8-bit model.
-            float32_loss: That of the float32 model.
-            characters: The number of characters that both have predicted.
             text: The ``name`` of the text, and the share at its end that was predicted as ``last``, which the
                 file then states; None for a generated text.
         """
@@ -104,10 +98,6 @@ class QuantizedModel:
 
 def quantize_model(content: bytes, threads: int = 1) -> QuantizedModel:
     """Return a model with 8-bit weights.
-
-    Args:
-        content: The content of a model file with float32 weights.
-        threads: The number of threads of both models.
 
     Raises:
         ModelFileError: If the file is damaged, or if ``textgen-train`` has not written it.
@@ -214,11 +204,7 @@ def quantize_onnx(  # noqa: PLR0913 (keywords, each with a default)
 
 
 def refuse_input(path: Path, source: Path) -> None:
-    """Check that an output does not replace an input.
-
-    Raises:
-        OutputError: If both are the same file.
-    """
+    """Check that an output does not replace an input."""
     if path.exists() and source.exists() and path.samefile(source):
         raise OutputError(f"{shorten(str(path))} is an input; refusing to overwrite it: choose another file")
 

@@ -75,10 +75,7 @@ def spread(positions: Sequence[float], distance: float, low: float, high: float)
     """Return positions with at least this distance, as near as simple shifts allow, from low to high.
 
     Args:
-        positions: The wanted positions, in any order.
         distance: The minimum distance of two positions. It is reduced if they do not fit.
-        low: The minimum position.
-        high: The maximum position.
     """
     if not positions:
         return []
@@ -128,7 +125,6 @@ class Curve:
 
     Attributes:
         style: Its class in the style sheet.
-        points: Positions and values.
         tooltips: A text for each point. A few points with tooltips are drawn as dots.
     """
 
@@ -145,11 +141,9 @@ class Chart:
         title: The accessible name.
         description: What the chart shows, in a sentence, for people who do not see it.
         x_label: Name and unit of the horizontal axis.
-        curves: The curves.
         references: Labels and values of horizontal lines.
         marks: Labels and values at the right edge, without a line.
         panel: A curve that is drawn below in a small panel with its own scale; None for no panel.
-        panel_label: Name of the value in the panel.
     """
 
     title: str

@@ -34,13 +34,7 @@ MAX_COUNTED_TOKENS = 2**24
 
 @dataclass(frozen=True)
 class RunFacts:
-    """The facts of a run that do not change while it runs.
-
-    Attributes:
-        specification: The specification of the run.
-        folder: The output folder.
-        machine: The processor, the operating system, and so on.
-    """
+    """The facts of a run that do not change while it runs."""
 
     specification: "RunSpecification"
     folder: Path

@@ -79,11 +79,8 @@ class QuantizedFile(Watcher):
     """Converts the model file of a complete run to 8 bits, and scores it on the held-out text.
 
     Args:
-        specification: The specification of the run.
-        folder: Output folder.
         write: Called with one line about the result.
         warn: Called with one line if there is no 8-bit model, or if its loss is much larger.
-        threads: Number of threads that score the model.
 
     Attributes:
         quantization: The losses of both models; None before the end of the run, and if there is no 8-bit

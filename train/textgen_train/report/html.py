@@ -96,7 +96,6 @@ def fill_page(*, title: str, status: str, summary: str, sections: Sequence[str])
         title: The title and heading, plain text.
         status: A line below the heading, plain text.
         summary: HTML below it.
-        sections: Results of ``section``.
     """
     return Template(template()).substitute(
         title=html(title), style=STYLE, status=html(status), summary=summary, sections="\n".join(sections)

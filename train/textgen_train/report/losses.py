@@ -43,12 +43,8 @@ def measure_references(dataset: Dataset, read_texts: ReadTexts | None = None) ->
     together minus that of the training text, when compressed, per character of the held-out text.
 
     Args:
-        dataset: Training and held-out text.
         read_texts: Reads the texts that the compressors get, if the unknown symbol replaces rare symbols of
             the dataset; see ``dataset_from_corpus.read_texts``. The arguments are the numbers of characters.
-
-    Raises:
-        TextgenError: If ``read_texts`` fails.
     """
     training = np.asarray(dataset.training[-MAX_TRAINING_TOKENS:])
     held_out = np.asarray(dataset.held_out[:MAX_HELD_OUT_TOKENS])

@@ -37,9 +37,6 @@ class BestModel:
     """What the report shows of the model file.
 
     Attributes:
-        network: The layers.
-        metadata: The metadata of the file.
-        comparison: The distribution of the next character at several temperatures.
         copied: The share of its texts that is copied from the training text, by temperature; empty before the
             end of the run, and if it generates no text without a prompt.
     """
@@ -63,12 +60,8 @@ def report_page(  # noqa: PLR0913 (keywords, each a part of the page)
     """Return the report as HTML.
 
     Args:
-        facts: The facts of the run.
         history: At least one evaluation.
-        status: Whether the run is complete, in words.
         model: The best model; None if its file cannot be read.
-        references: Losses for comparison. May be empty.
-        notes: Sentences on the references.
         quantization: The losses of the 8-bit version of the model; None if there is none.
     """
     best = history.best
@@ -126,11 +119,9 @@ class ReportPage(Watcher):
     """Rewrites the report at each evaluation and at the end of the run.
 
     Args:
-        facts: The facts of the run.
         references: Measured in the background from the first update on.
         warn: Called with one line if the report cannot be written.
         model_error: Returns the error that keeps the best model out of the model file; None without one.
-        quantized: Writes the 8-bit model before the end of the run; None if there is none.
     """
 
     def __init__(

@@ -162,7 +162,6 @@ class DivergenceWarning(Watcher):
     The training loss is the mean since the previous evaluation.
 
     Args:
-        vocabulary_size: Number of symbols.
         warn: Called with the warning. It is called again only after training has recovered.
         characters_per_token: Mean number of characters of a token. The losses are per character.
     """
