@@ -26,8 +26,6 @@ from ._texts import Texts
 if TYPE_CHECKING:
     from textgen_train.loop.specification import RunSpecification
 
-RECIPES: dict[str, type[AnyRecipe]] = {recipe.name: recipe for recipe in (ClassicRecipe, Recipe)}
-
 
 @dataclass(frozen=True)
 class StoredText:
@@ -60,7 +58,6 @@ class StoredRun:
         threads: The number of threads of all processes.
         texts: The text of each option of ``TEXTS`` that was given.
         vocabulary: SHA-256 of the vocabulary.
-        recipe: The hyperparameters, and the name of the recipe.
         environment: Versions and properties of the processor on which rounding depends.
     """
 
@@ -102,8 +99,7 @@ class StoredRun:
 
     def read_recipe(self) -> AnyRecipe:
         """Return the recipe of the run."""
-        values = dict(self.recipe)
-        return RECIPES[values.pop("name")](**values)
+        return (ClassicRecipe if self.options.recipe else Recipe)(**self.recipe)
 
     def read_tokenizer(self) -> Tokenizer | None:
         """Return the vocabulary of a run that started from a model; None for other runs."""
@@ -194,7 +190,7 @@ def describe_run(specification: "RunSpecification", device: str, processes: int)
         threads=specification.threads * processes,
         texts={name: StoredText(text.name, text.sha256) for name, text in texts if text is not None},
         vocabulary=vocabulary_hash(specification.dataset.tokenizer),
-        recipe={"name": recipe.name, **asdict(recipe)},
+        recipe=asdict(recipe),
         environment=describe_environment(),
         parent=None if parent is None else StoredParent(dict(parent), specification.metadata.to_props()),
         expected_epochs=specification.expected_epochs,

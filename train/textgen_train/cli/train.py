@@ -101,8 +101,9 @@ def train(options: RunOptions, call: CallOptions, words: Sequence[str], ranks: R
     texts = open_texts(options, Path.cwd())
     folder = call.output or default_folder(options.corpus, texts.corpus)
     inputs = [*texts.files, *([parent.path] if parent else [])]
-    # Reading a large corpus takes long. The check comes before it.
-    check_folder(folder, inputs, overwrite=call.overwrite)
+    if ranks.is_first:
+        # Reading a large corpus takes long. The check comes before it.
+        check_folder(folder, inputs, overwrite=call.overwrite)
     dataset = read_dataset(texts, options, folder if ranks.is_first else None, parent)
     if ranks.is_first:
         print_start(texts, dataset, options, parent)

@@ -87,13 +87,14 @@ MAX_SEARCHED_TOKENS = 1_500_000
 def measure_copied_text(model: Model, dataset: Dataset) -> dict[float, float]:
     """Return the share of the texts of a model that is copied from the training text, by temperature.
 
-    It is empty if the model needs a prompt, because the training text is not a text.
+    It is empty if the model needs a prompt, because the training text is not a text, or if memory is short.
     """
-    corpus = text_of(dataset.training[-MAX_SEARCHED_TOKENS:], dataset.tokenizer)
     length = math.ceil(COPY_LENGTH / dataset.characters_per_token)
     try:
+        corpus = text_of(dataset.training[-MAX_SEARCHED_TOKENS:], dataset.tokenizer)
         return copied_shares(model, corpus, texts=COPY_TEXTS, length=length)
-    except PromptError:
+    except (PromptError, MemoryError):
+        # The rest of the report is still useful.
         return {}
 
 
