@@ -45,9 +45,9 @@ def prepared_folder(
 ) -> Iterator[None]:
     """Create and lock the output folder of a new run that is ready for its first update.
 
-    The lock is held within the context. The files of an earlier run are removed, except for its model, which
-    the first evaluation replaces. So a folder never has files of two runs, and the earlier run cannot be
-    resumed by mistake. A run that cannot start keeps them.
+    The lock is held within the context. The files of an earlier run are removed, so that a run that is killed
+    early leaves no mixture of two runs, and the earlier run is not resumed by mistake. Only its model stays,
+    until the first evaluation replaces it. A run that cannot start keeps all files.
 
     Args:
         folder: The output folder.
