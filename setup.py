@@ -34,7 +34,7 @@ MODULES = [
     # Drawing from logits. Its .pxd is public and needs no C header.
     "sampling.sampler",
     # Stop texts and constraints.
-    "sampling.automata",
+    "sampling.tables",
     # Reading a model file.
     "model_file.reader",
     # Running it, with the modules above.

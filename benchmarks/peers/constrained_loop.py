@@ -42,7 +42,7 @@ def native(expression: str) -> Generate:
 
     def generate() -> int:
         text.begin_constraint()
-        return model.engine.generate([lane], length)[0].drawn
+        return model.engine.generate([lane], length)[0].generated
 
     return generate
 

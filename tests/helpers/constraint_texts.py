@@ -3,7 +3,7 @@
 import random
 from collections.abc import Iterable, Sequence
 
-from textgen_runtime.sampling.automata import Constraint
+from textgen_runtime.sampling.tables import Constraint
 
 
 def random_tokens(constraint: Constraint, rng: random.Random, length: int = 60) -> list[int]:
@@ -47,3 +47,17 @@ def table_of(constraint: Constraint) -> list[list[int]]:
         [constraint.step(state, token) for token in range(constraint.vocabulary_size)]
         for state in range(constraint.states)
     ]
+
+
+def distances(constraint: Constraint) -> list[float]:
+    """Return the number of tokens from each state to the nearest accepting one; infinite if there is none."""
+    table = table_of(constraint)
+    found = [0.0 if constraint.is_accepting(state) else float("inf") for state in range(constraint.states)]
+    while True:
+        closer = [
+            min([known, *(1 + found[after] for after in {*row} if after >= 0)])
+            for known, row in zip(found, table, strict=True)
+        ]
+        if closer == found:
+            return found
+        found = closer

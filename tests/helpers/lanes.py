@@ -9,7 +9,7 @@ from textgen_runtime import Sampling
 from textgen_runtime.engines.base import Ending, Engine, Lane, Measurements, Stream
 from textgen_runtime.engines.native import NativeEngine
 from textgen_runtime.engines.onnxruntime import OnnxEngine
-from textgen_runtime.sampling.automata import Constraint, Stops
+from textgen_runtime.sampling.tables import Constraint, Stops
 
 from tests.helpers.native_engines import content_of, content_of_text
 
@@ -63,7 +63,7 @@ class Walk(NamedTuple):
     stop: list[int]
     logprobs: list[float]
     held: list[int]
-    position: int
+    drawn: int
     tokens_to_match: int
     content: bytes
 
@@ -86,7 +86,7 @@ def walk(engine: Engine, lane: Lane, steps: int | None = None, measured: Measure
         logprobs += result.logprobs or []
         if result.ending is not None:
             break
-        current = current._replace(length=current.length - result.drawn)
+        current = current._replace(length=current.length - result.generated)
     text = current.stream
     return Walk(
         tokens,
@@ -94,7 +94,7 @@ def walk(engine: Engine, lane: Lane, steps: int | None = None, measured: Measure
         list(result.stop),
         logprobs,
         text.copy().finish(),
-        text.position,
+        text.drawn,
         text.tokens_to_match,
         content_of_text(text),
     )

@@ -164,13 +164,21 @@ class BaselineLoops:
 
 
 def run_streams(engine: Engine, texts: Sequence[Stream], length: int) -> None:
-    """Generate ``length`` tokens for each text, in the chunks of a batch, so that interrupts take effect."""
+    """Generate ``length`` tokens for each text, in the chunks of a batch, so that interrupts take effect.
+
+    Raises:
+        SamplingError: If a text cannot continue.
+    """
     chunk = engine.chunk_length(len(texts))
     lanes = [Lane(text, length) for text in texts]
     while lanes:
+        outputs = engine.generate(lanes, chunk)
+        for output in outputs:
+            if output.error is not None:
+                raise output.error
         lanes = [
-            lane._replace(length=lane.length - output.drawn)
-            for lane, output in zip(lanes, engine.generate(lanes, chunk), strict=True)
+            lane._replace(length=lane.length - output.generated)
+            for lane, output in zip(lanes, outputs, strict=True)
             if output.ending is None
         ]
 

@@ -223,6 +223,8 @@ class Continuation:
             (chunk,) = self._batch.advance(steps)
             self.ending = chunk.ending
             yield chunk.text
+            if chunk.error is not None:
+                raise chunk.error
 
     def stop(self) -> str:
         """End the text after the latest chunk. Return the text that was held back."""

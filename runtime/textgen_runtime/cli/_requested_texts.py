@@ -4,6 +4,7 @@ from collections import deque
 from typing import NamedTuple
 
 from textgen_runtime.engines.base import TextEnding
+from textgen_runtime.errors import SamplingError
 from textgen_runtime.generation.batch import BatchChunk
 from textgen_runtime.generation.generation import Generation
 from textgen_runtime.generation.model import Model
@@ -56,9 +57,10 @@ class PendingText:
         nats: The surprisal of these tokens under the model, in nats; 0 if it is not needed.
         ending: Why the text ended, or None while it continues.
         stop: The stop text that ended the text; empty if there is none.
+        error: Why the text cannot continue, or None.
     """
 
-    __slots__ = ("_chunks", "ending", "generation", "nats", "number", "series", "stop", "tokens")
+    __slots__ = ("_chunks", "ending", "error", "generation", "nats", "number", "series", "stop", "tokens")
 
     def __init__(self, series: "Series", generation: Generation) -> None:
         self.series, self.generation = series, generation
@@ -67,6 +69,7 @@ class PendingText:
         self.nats = 0.0
         self.ending: TextEnding | None = None
         self.stop = ""
+        self.error: SamplingError | None = None
         self._chunks: list[str] = []
 
     def add(self, chunk: BatchChunk) -> None:
@@ -74,7 +77,21 @@ class PendingText:
         self._chunks.append(chunk.text)
         self.tokens += chunk.tokens
         self.nats -= sum(chunk.logprobs or ())
-        self.ending, self.stop = chunk.ending, chunk.stop
+        self.ending, self.stop, self.error = chunk.ending, chunk.stop, chunk.error
+
+    @property
+    def is_running(self) -> bool:
+        """Whether the text has neither ended nor failed."""
+        return self.ending is None and self.error is None
+
+    @property
+    def place(self) -> str:
+        """Which text this is, such as "prompt 1 of 2, text 3 of 10"; empty if it is the only one."""
+        request = self.series.request
+        prompts = len(request.prompts)
+        parts = [f"prompt {self.series.prompt_number + 1} of {prompts}"] if prompts > 1 else []
+        parts += [f"text {self.number} of {request.wanted}"] if request.wanted > 1 else []
+        return ", ".join(parts)
 
     @property
     def text(self) -> str:
@@ -85,6 +102,12 @@ class PendingText:
     def echo(self) -> str:
         """The prompt, if it is written before the text."""
         return self.generation.prompt if self.series.request.echo and not self.series.hides_prompt else ""
+
+    def check(self) -> None:
+        """Raise SamplingError if the text cannot continue. The message names it among several texts."""
+        if self.error is not None:
+            place = f"{self.place}: " if self.place else ""
+            raise type(self.error)(place, *self.error.args, parameter=self.error.parameter)
 
     def take(self) -> str:
         """Remove and return the text so far."""

@@ -7,6 +7,7 @@ from collections.abc import Set as AbstractSet
 from time import perf_counter
 from typing import TYPE_CHECKING
 
+from textgen_runtime.errors import SamplingError
 from textgen_runtime.generation.batch import Batch
 from textgen_runtime.generation.generation import STREAM_CHUNK, Generation
 from textgen_runtime.generation.model import Model
@@ -191,7 +192,10 @@ class TextBatch:
             is_last: Whether no texts are written afterwards.
 
         Raises:
-            KeyboardInterrupt: After an interrupt. All complete texts were written.
+            KeyboardInterrupt: After an interrupt.
+            SamplingError: If a text cannot continue, after the texts before it were written.
+
+        After each of these errors, all complete texts have been written.
         """
         waiting = iter(series)
         # A long prompt is fed here. An interrupt need not wait for that.
@@ -205,7 +209,7 @@ class TextBatch:
                     unfinished = self._fill(waiting)
                 if is_last:
                     self._writer.finish()
-            except KeyboardInterrupt:
+            except (KeyboardInterrupt, SamplingError):
                 self._write_all_complete()
                 raise
             finally:
@@ -248,17 +252,22 @@ class TextBatch:
         for chunk in chunks:
             text = self._running[chunk.generation]
             text.add(chunk)
-            if text.ending is not None:
+            if not text.is_running:
                 del self._running[chunk.generation]
 
     def _write(self) -> None:
-        """Write the complete texts up to the first one that is not complete, and as much of that one."""
+        """Write the complete texts up to the first one that is not complete, and as much of that one.
+
+        Raises:
+            SamplingError: If that one cannot continue.
+        """
         while self._series:
             series = self._series[0]
             while series.pending and not self._is_settled(series):
                 if series.pending[0].ending is None:
                     if self._selection is None and self._writer.form.in_parts:
                         self._writer.write_part(series.pending[0])
+                    series.pending[0].check()
                     return
                 self._decide(series)
             if not self._is_settled(series):
@@ -280,7 +289,7 @@ class TextBatch:
     def _drop(self, series: Series) -> None:
         """Remove the texts that are not needed."""
         for text in series.pending:
-            if text.ending is None:
+            if text.is_running:
                 self._batch.remove(text.generation)
                 del self._running[text.generation]
         series.pending.clear()

@@ -112,11 +112,8 @@ class Headings(TextForm):
         self._samplings = samplings
 
     def opening(self, text: PendingText) -> str:
-        request, series = text.series.request, text.series
-        parts = [sampling_heading(series.sampling)] if self._samplings > 1 else []
-        prompts = len(request.prompts)
-        parts += [f"prompt {series.prompt_number + 1} of {prompts}"] if prompts > 1 else []
-        parts += [f"text {text.number} of {request.wanted}"] if request.wanted > 1 else []
+        parts = [sampling_heading(text.series.sampling)] if self._samplings > 1 else []
+        parts += [text.place] if text.place else []
         heading = f"------ {', '.join(parts)}\n" if parts else ""
         return heading + text.echo
 

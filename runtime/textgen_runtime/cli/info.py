@@ -29,7 +29,7 @@ from .command import run_command
 from .parser import CommandParser, add_model
 
 if TYPE_CHECKING:
-    from textgen_runtime.sampling.automata import Constraint
+    from textgen_runtime.sampling.tables import Constraint
 
 PROG = "textgen-info"
 

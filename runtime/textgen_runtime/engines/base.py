@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from .core import MAX_STEPS, Stream
-from .results import Ending, FloatBuffer, Generated, Measurements, State, TextEnding
+from .results import Ending, FloatBuffer, Generated, Measurements, State, TextEnding, has_no_error
 
 if TYPE_CHECKING:
     import numpy as np
@@ -32,6 +32,7 @@ __all__ = [
     "State",
     "Stream",
     "TextEnding",
+    "has_no_error",
 ]
 
 
@@ -152,17 +153,20 @@ class Engine(Protocol):
             steps: The maximum number of tokens per lane, from 0 to ``MAX_STEPS``.
             measurements: Where to add the measurements, or None to measure nothing.
 
+        If the logits of a lane contain NaN or +inf, if no token is left to draw, or if its random stream is
+        exhausted, the result of this lane has the ``error``, and the other lanes continue. Such a call
+        measures nothing.
+
         Returns:
             One ``Generated`` per lane, in order.
 
         Raises:
-            SamplingError: If the logits contain NaN or +inf, if no token is left to draw, if a random stream
-                has too few numbers left, or if a constraint needs more tokens than the length of its lane.
-                The texts may have advanced: the caller continues with copies from before. The measurements
-                are not changed.
+            SamplingError: If a constraint needs more tokens than the length of its lane. As with PromptError
+                and ValueError, no text has then advanced.
             PromptError: If a text has not been fed.
             ValueError: If there is no lane, if ``steps`` or a length is wrong, if two lanes share a stream,
-                or if a stream is of another model. No text has then advanced.
-            ModelFileError: As for ``forward``.
+                or if a stream is of another model.
+            ModelFileError: As for ``forward``. The texts may have advanced: the caller continues with copies
+                from before.
         """
         ...

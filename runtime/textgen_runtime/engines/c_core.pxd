@@ -3,7 +3,7 @@
 from libc.stdint cimport int32_t, int64_t, uint32_t
 
 from textgen_runtime.model_file.reader cimport textgen_description, textgen_error, textgen_view
-from textgen_runtime.sampling.automata cimport textgen_constraint, textgen_spans, textgen_stops
+from textgen_runtime.sampling.tables cimport textgen_constraint, textgen_spans, textgen_stops
 from textgen_runtime.sampling.c_sampler cimport (
     textgen_exp64,
     textgen_filters,
@@ -81,6 +81,7 @@ cdef extern from "text.h" nogil:
         int64_t drawn
         int64_t constraint_state
         int64_t held
+        int64_t recent
     ctypedef struct textgen_text_parts:
         float *state
         float *logits

@@ -235,7 +235,7 @@ cdef class CoreNetwork:
             measured_pointer = &measured
             if measurements.latencies is not None:
                 for i in range(count):
-                    longest = max(longest, lanes.drawn(&items[i]))
+                    longest = max(longest, lanes.most_tokens(&items[i]))
                 latencies = new_memory(<object>longest * sizeof(int64_t))
                 measured.latencies = <int64_t *>PyByteArray_AS_STRING(latencies)
         with nogil:

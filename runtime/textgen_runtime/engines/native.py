@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from textgen_runtime.model_file.reader import ModelFile
 from textgen_runtime.text.tokenizer import NO_SPECIAL_TOKENS, SpecialTokens
 
-from .base import MAX_STEPS, Generated, Lane, Measurements, State
+from .base import MAX_STEPS, Generated, Lane, Measurements, State, has_no_error
 from .core import CoreNetwork, Lanes, Stream
 
 if TYPE_CHECKING:
@@ -128,7 +128,7 @@ class NativeEngine:
             call.release()
         results = call.results()
         for share in measured:
-            if measurements is not None and share is not None:
+            if measurements is not None and share is not None and has_no_error(results):
                 measurements.merge(share)
         return results
 

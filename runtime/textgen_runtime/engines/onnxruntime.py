@@ -13,7 +13,7 @@ from textgen_runtime.model_file.metadata import Metadata
 from textgen_runtime.model_file.network import HIDDEN, LOGITS, NEXT, TOKEN, Network
 from textgen_runtime.text.tokenizer import BYTE, NO_SPECIAL_TOKENS, SpecialTokens
 
-from .base import Generated, Lane, Measurements, State
+from .base import Generated, Lane, Measurements, State, has_no_error
 from .core import LaneDraws, Lanes, Shape, Stream
 
 # Steps of a chunk of one lane: a few milliseconds for a small model.
@@ -130,7 +130,7 @@ class OnnxEngine:
         finally:
             call.release()
         results = call.results()
-        if measurements is not None and measured is not None:
+        if measurements is not None and measured is not None and has_no_error(results):
             measurements.merge(measured)
         return results
 

@@ -3,6 +3,8 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
+from textgen_runtime.errors import SamplingError
+
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
@@ -119,18 +121,26 @@ class Generated(NamedTuple):
     """The output of ``Engine.generate`` for one lane.
 
     Attributes:
-        drawn: The number of drawn tokens.
+        generated: The number of new tokens.
         tokens: The tokens that are decided. They begin with those that were held back before, and lack those
             that are held back now, and a stop text that is not kept.
         ending: Why the lane ended, or None if it has not ended.
-        logprobs: The natural logarithm of the probability of each drawn token, or None if the lane does not
+        logprobs: The natural logarithm of the probability of each new token, or None if the lane does not
             ask for it. The probability is that of the model: at temperature 1, before the constraint and the
             filters.
         stop: The tokens of the stop text that ended the lane. They can begin in an earlier call.
+        error: Why no token could be drawn, or None. The lane has then no tokens, and its text is of no use:
+            the caller continues with a copy from before.
     """
 
-    drawn: int
+    generated: int
     tokens: Sequence[int]
     ending: Ending | None
     logprobs: Sequence[float] | None = None
     stop: Sequence[int] = ()
+    error: SamplingError | None = None
+
+
+def has_no_error(results: Sequence[Generated]) -> bool:
+    """Return whether no lane has failed. The entropies of NaN would spoil the measurements of the others."""
+    return all(result.error is None for result in results)

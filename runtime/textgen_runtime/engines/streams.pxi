@@ -39,18 +39,19 @@ from .c_core cimport (
     textgen_text_used,
 )
 from textgen_runtime.model_file.reader cimport ERROR_SIZE, TEXTGEN_OK, textgen_error, textgen_view
-from textgen_runtime.sampling.automata cimport (
+from textgen_runtime.sampling.tables cimport (
     TEXTGEN_SHA256_SIZE,
     Constraint,
     Spans,
     Stops,
 )
 from textgen_runtime.sampling.c_sampler cimport (
-    TEXTGEN_SAMPLER_EXHAUSTED,
+    TEXTGEN_SAMPLER_FORBIDDEN,
     textgen_filters_bias,
     textgen_find_exp64,
     textgen_parameters,
     textgen_rng_seek,
+    textgen_sampler_error_text,
     textgen_sampler_scratch,
     textgen_uint128,
 )
@@ -59,7 +60,6 @@ from textgen_runtime.sampling.sampler cimport (
     FloatArray,
     RealBuffer,
     array_at,
-    checked,
     copy_buffer,
     new_memory,
     split_seed,
@@ -235,19 +235,19 @@ cdef class Stream:
         return self.text.rng.substream
 
     @property
-    def position(self):
+    def drawn(self):
         """The number of random numbers drawn so far."""
         return self.text.rng.position
 
-    def reseed(self, seed, substream=0, position=0):
+    def reseed(self, seed, substream=0, drawn=0):
         """Draw other random numbers from now on. Raises SamplingError if an argument is out of range."""
         cdef textgen_uint128 number
         split_seed(seed, substream, &number)
-        position = PyNumber_Index(position)
-        if not 0 <= position <= INT64_MAX:
-            raise SamplingError(Name("position"), f" must be from 0 to 2**63 - 1, not {quote(position)}")
+        drawn = PyNumber_Index(drawn)
+        if not 0 <= drawn <= INT64_MAX:
+            raise SamplingError(Name("drawn"), f" must be from 0 to 2**63 - 1, not {quote(drawn)}")
         self.enter()
-        textgen_text_seed(self.text, number, <uint32_t>substream, position)
+        textgen_text_seed(self.text, number, <uint32_t>substream, drawn)
 
     def configure(self, sampling, logit_bias=(), stops=None, constraint=None, spans=None):
         """Change the parameters. The filters keep their state.
@@ -309,6 +309,11 @@ cdef class Stream:
             if biases[i] != 0.0:
                 return True
         return False
+
+    @property
+    def has_spans(self):
+        """Whether the text was drawn with spans, so that it keeps its latest tokens."""
+        return self.text.recent > 0
 
     def begin_constraint(self):
         """Let the next token begin another text of the constraint."""
@@ -444,19 +449,22 @@ cdef class Stream:
             textgen_sampler_scratch(count) * sizeof(double) + count * sizeof(float)
         )
         cdef double *temporary = <double *>PyByteArray_AS_STRING(scratch)
+        cdef textgen_guide guide
+        cdef int64_t code
         self.enter()
         self.check_fed()
-        checked(
-            textgen_text_probabilities(
-                &self.shape.core,
-                self.text,
-                self.guide(),
-                of_draw,
-                <double *>PyByteArray_AS_STRING(memory),
-                <float *>(temporary + textgen_sampler_scratch(count)),
-                temporary,
-            )
+        guide = self.guide()
+        code = textgen_text_probabilities(
+            &self.shape.core,
+            self.text,
+            guide,
+            of_draw,
+            <double *>PyByteArray_AS_STRING(memory),
+            <float *>(temporary + textgen_sampler_scratch(count)),
+            temporary,
         )
+        if code < 0:
+            raise draw_error(code, &guide)
         return memory
 
     cdef bytes constraint_digest(self):
@@ -555,8 +563,7 @@ cdef class Lanes:
         ValueError: If there is no lane, if a length or ``steps`` is wrong, if two lanes share a text, or if a
             text is of another model.
         PromptError: If a text has not been fed.
-        SamplingError: If a random stream has too few numbers left, or if a constraint needs more tokens than
-            the length of its lane.
+        SamplingError: If a constraint needs more tokens than the length of its lane.
         TypeError: If a text or a length is of the wrong type.
     """
 
@@ -598,24 +605,22 @@ cdef class Lanes:
     cdef int add(self, textgen_lane_call *item, object lane) except -1:
         cdef Stream text
         cdef bint must_end, masked, logprobs
-        cdef int64_t drawn
+        cdef int64_t most
         given, length, must_end, masked, logprobs = lane
         length = PyNumber_Index(length)
         if length < 1:
             raise ValueError(f"the length of a lane must be 1 or more, not {length}")
         item.length = min(length, INT64_MAX)
         item.must_end, item.masked = must_end, masked
-        drawn = self.drawn(item)
-        item.tokens = <int64_t *>self.buffer((TEXTGEN_MAX_HELD + <object>drawn) * sizeof(int64_t))
+        most = self.most_tokens(item)
+        item.tokens = <int64_t *>self.buffer((TEXTGEN_MAX_HELD + <object>most) * sizeof(int64_t))
         if logprobs:
-            item.logprobs = <double *>self.buffer(<object>drawn * sizeof(double))
+            item.logprobs = <double *>self.buffer(<object>most * sizeof(double))
         # No code of another object runs between these checks and the mark that the text is in use.
         if any([given is other for other in self.texts]):
             raise ValueError("each lane must have its own text")
         text = self.shape.checked(given)
         text.check_fed()
-        if text.text.rng.position > INT64_MAX - drawn:
-            checked(TEXTGEN_SAMPLER_EXHAUSTED)
         if must_end and text.tokens_to_match > length:
             raise SamplingError(
                 f"the text needs {text.tokens_to_match} or more tokens to match, but may have only {length}: "
@@ -626,8 +631,8 @@ cdef class Lanes:
         self.texts.append(text)
         return 0
 
-    cdef int64_t drawn(self, const textgen_lane_call *item) noexcept:
-        """Return the largest number of tokens that a lane draws."""
+    cdef int64_t most_tokens(self, const textgen_lane_call *item) noexcept:
+        """Return the largest number of tokens that a lane generates."""
         return min(item.length, self.steps)
 
     cdef char *buffer(self, object size) except NULL:
@@ -646,18 +651,27 @@ cdef class Lanes:
         self.texts = []
 
     def results(self):
-        """Return the list of ``Generated``. Raise SamplingError if a lane ended with an error."""
+        """Return the list of ``Generated``."""
         return [self.result(&self.items[i]) for i in range(self.count)]
 
     cdef object result(self, const textgen_lane_call *item):
         cdef int64_t count = item.held + item.generated, i
-        checked(item.ending)
+        if item.ending < 0:
+            error = draw_error(item.ending, &item.guide)
+            return new_tuple(Generated, (0, (), None, None, (), error))
         tokens = [item.tokens[i] for i in range(item.decided)]
         stop = [item.tokens[i] for i in range(count - item.stop_length, count)]
         logprobs = None
         if item.logprobs != NULL:
             logprobs = [item.logprobs[i] for i in range(item.generated)]
-        return new_tuple(Generated, (item.generated, tokens, ENDINGS[item.ending], logprobs, stop))
+        return new_tuple(Generated, (item.generated, tokens, ENDINGS[item.ending], logprobs, stop, None))
+
+
+cdef object draw_error(int64_t code, const textgen_guide *guide):
+    """Return the error of a draw. It names ``max_copy`` if that leaves no token."""
+    if code == TEXTGEN_SAMPLER_FORBIDDEN and guide.spans != NULL:
+        return SamplingError(Name("max_copy"), " leaves no token to draw: use a greater value")
+    return SamplingError(textgen_sampler_error_text(code).decode())
 
 
 # The constructors of State and Generated are Python code. Calls of them would take most of the time of a
@@ -699,7 +713,7 @@ cdef class LaneDraws:
         return bool(
             self.lanes.is_open
             and self.item.ending == TEXTGEN_CONTINUES
-            and self.item.generated < self.lanes.drawn(self.item)
+            and self.item.generated < self.lanes.most_tokens(self.item)
         )
 
     cdef const float *checked_logits(self, RealBuffer logits) except NULL:

@@ -5,6 +5,7 @@ from operator import index
 from typing import TYPE_CHECKING, NamedTuple
 
 from textgen_runtime.engines.base import MAX_STEPS, Generated, Lane, Measurements, Stream, TextEnding
+from textgen_runtime.errors import SamplingError
 
 if TYPE_CHECKING:
     from .generation import Generation
@@ -26,6 +27,9 @@ class BatchChunk(NamedTuple):
             has ``keep_logprobs``; otherwise None. Filters and constraints do not change it.
         stop: The stop text that ended the lane, whether or not it is part of the text; empty if there is
             none.
+        error: Why the lane cannot continue after these tokens, or None: its logits contain NaN or +inf, no
+            token is left to draw, its random stream is exhausted, or no text of its length meets its new
+            constraint. The batch removes the lane. The other lanes continue.
     """
 
     generation: Generation
@@ -34,45 +38,77 @@ class BatchChunk(NamedTuple):
     ending: TextEnding | None
     logprobs: Sequence[float] | None = None
     stop: str = ""
+    error: SamplingError | None = None
+
+
+class _Trials(NamedTuple):
+    """The texts without the mask that ``Sampling.resample`` asks for.
+
+    This is rejection sampling. A text is drawn as if it had no constraint: a trial. If it breaks the
+    constraint, it is rejected, and the next trial starts where the text starts, with the next random numbers.
+    The first trial that meets the constraint is the text. So it is a sample of the model's own distribution,
+    given that the text meets the constraint. If all trials fail, the text is drawn with the mask.
+
+    Nothing of a trial is returned before it has met the constraint, because it may still fail. Until then,
+    the generation stands at the start of the text. So that no random number is used twice, it has those that
+    follow the trial. A change of the generation, which replaces its position, begins the trials again.
+
+    Attributes:
+        left: The number of trials that may follow, with the current one. 0 if all have failed.
+        start: The position of the generation during the trials.
+        current: The position of the current trial.
+        chunks: The chunks of the current trial.
+    """
+
+    left: int
+    start: Stream
+    current: Stream
+    chunks: tuple[BatchChunk, ...] = ()
+
+    def rejected(self, generation: Generation) -> "_Trials":
+        """Return the trials after the current one has failed. The generation stands at its end."""
+        start = self._return_to_start(generation)
+        return _Trials(self.left - 1, start, start)
+
+    def continued(self, generation: Generation, chunk: BatchChunk) -> "_Trials":
+        """Return the trials after a chunk of the current one. The generation stands at its end."""
+        current = generation.position
+        start = self._return_to_start(generation)
+        return _Trials(self.left, start, current, (*self.chunks, chunk))
+
+    def _return_to_start(self, generation: Generation) -> Stream:
+        latest, generation.position = generation.position, self.start
+        generation.reseed(latest.seed, latest.substream, latest.drawn)
+        return generation.position
 
 
 class _Target(NamedTuple):
     """What a lane still needs.
 
-    With ``Sampling.resample``, texts are drawn without the mask of the constraint: rejection sampling. A text
-    that breaks the constraint is rejected, and the lane starts again with the next random numbers. A text
-    that is taken is therefore a sample of the model's own distribution, given that the text meets the
-    constraint. After the last rejected text, the lane continues with the mask.
-
-    Nothing of a text without the mask is returned before it has ended. So the generation stands at the start
-    of the text until then. Another start, which a change of the generation gives it, begins new trials.
-
     Attributes:
         tokens: Maximum number of further tokens.
-        finish: Whether the text is complete after the last token.
         length: The maximum number of tokens of the whole text.
-        trials: The number of further texts without the mask, with the current one.
-        start: The position before the first token of these texts, or None if the text is not resampled.
-        trial: The position of the current one, or None if there is none.
-        chunks: The chunks of the current one.
+        finish: Whether the text is complete after the last token.
+        trials: The trials of a text that is resampled, or None.
     """
 
     tokens: int
-    finish: bool
     length: int
-    trials: int = 0
-    start: Stream | None = None
-    trial: Stream | None = None
-    chunks: tuple[BatchChunk, ...] = ()
+    finish: bool
+    trials: _Trials | None
 
+    @classmethod
+    def of(cls, generation: Generation, length: int, finish: bool) -> "_Target":
+        """Return what a lane needs for a text that begins at the position of the generation."""
+        trials = None
+        if finish and generation.sampling.resample and not generation.is_complete:
+            trials = _Trials(generation.sampling.resample, generation.position, generation.position)
+        return cls(length, length, finish, trials)
 
-def _target(generation: Generation, length: int, finish: bool) -> _Target:
-    """Return what a lane needs for a text that begins at the position of the generation."""
-    target = _Target(length, finish, length)
-    if finish and generation.sampling.resample and not generation.is_complete:
-        start = generation.position
-        return target._replace(trials=generation.sampling.resample, start=start, trial=start)
-    return target
+    @property
+    def trial(self) -> _Trials | None:
+        """The trials if there is a current one, or None if the lane draws with its mask."""
+        return self.trials if self.trials is not None and self.trials.left else None
 
 
 class Batch:
@@ -84,11 +120,17 @@ class Batch:
     Args:
         model: The model of all lanes.
         measurements: Accumulates times and entropies of all lanes. None skips the measurements.
+
+    Attributes:
+        model: As above.
+        measurements: As above.
+        drawn: The number of tokens that all lanes have drawn, with those of texts that ``resample`` rejected.
     """
 
     def __init__(self, model: "Model", measurements: Measurements | None = None) -> None:
         self.model = model
         self.measurements = measurements
+        self.drawn = 0
         self._lanes: dict[Generation, _Target] = {}
 
     def __len__(self) -> int:
@@ -127,7 +169,7 @@ class Batch:
             raise ValueError("the generation has another model than the batch")
         if finish:
             generation.check_length(length)
-        self._lanes[generation] = _target(generation, length, finish)
+        self._lanes[generation] = _Target.of(generation, length, finish)
 
     def remove(self, generation: "Generation") -> None:
         """Remove a lane. The generation stays at the end of the last chunk and can be continued elsewhere.
@@ -140,7 +182,8 @@ class Batch:
     def advance(self, steps: int | None = None) -> list[BatchChunk]:
         """Continue every lane by one chunk.
 
-        An error or an interrupt leaves every lane at its position before the call.
+        A lane that cannot continue has the ``error`` in its chunk. An exception or an interrupt leaves every
+        lane at its position before the call.
 
         Args:
             steps: Maximum number of tokens per lane, 1 or more. None chooses a chunk that takes the engine
@@ -150,7 +193,6 @@ class Batch:
             One chunk per lane, in the order in which the lanes were added.
 
         Raises:
-            SamplingError: If the logits contain NaN or +inf, or if the random stream of a lane is exhausted.
             ValueError: If ``steps`` is less than 1.
             TypeError: If ``steps`` is not an integer.
         """
@@ -160,7 +202,7 @@ class Batch:
         count = self.model.engine.chunk_length(len(before) or 1) if steps is None else index(steps)
         chunks: dict[Generation, list[BatchChunk]] = {generation: [] for generation in self}
         try:
-            # Lanes that have ended leave the batch.
+            # Lanes that have ended or failed leave the batch.
             while self and count > 0:
                 for chunk in self._advance(min(count, MAX_STEPS)):
                     chunks[chunk.generation].append(chunk)
@@ -180,7 +222,8 @@ class Batch:
             The text of each lane, in the order in which the lanes were added.
 
         Raises:
-            SamplingError: As for ``advance``.
+            SamplingError: If a lane cannot continue; see ``BatchChunk.error``. With several lanes, the
+                message begins with the number of the text. ``advance`` goes on with the others.
         """
         before = self._positions()
         texts: dict[Generation, list[str]] = {generation: [] for generation in self}
@@ -188,6 +231,7 @@ class Batch:
             while self:
                 for chunk in self.advance():
                     texts[chunk.generation].append(chunk.text)
+                    _check(chunk, [*texts])
             return ["".join(chunks) for chunks in texts.values()]
         except BaseException:
             # The earlier chunks of this call were not returned either.
@@ -204,38 +248,49 @@ class Batch:
             generation.position = position
 
     def _advance(self, steps: int) -> list[BatchChunk]:
-        """Continue every lane by 1 to ``MAX_STEPS`` tokens. After an error, the caller restores the lanes."""
-        for generation, before in tuple(self._lanes.items()):
-            target = before
-            if target.trial is not None and generation.position is not target.start:
-                target = self._lanes[generation] = _target(generation, target.length, target.finish)
-            generation.position = (target.trial or generation.position).copy()
+        """Continue every lane by 1 to ``MAX_STEPS`` tokens. After an exception, the caller restores them."""
+        before = self._positions()
+        for generation, target, position in before:
+            trial = target.trial
+            if trial is not None and position is not trial.start:
+                self._lanes[generation] = _Target.of(generation, target.length, target.finish)
+                trial = None
+            generation.position = (trial.current if trial else position).copy()
         results = self._generate(steps)
         chunks = []
-        for generation, target in tuple(self._lanes.items()):
-            chunk, self._lanes[generation] = self._accept(generation, target, results.get(generation))
+        for generation, _, position in before:
+            result = results.get(generation)
+            if result is not None and result.error is not None:
+                generation.position = position
+                chunk = BatchChunk(generation, 0, "", None, error=result.error)
+            else:
+                chunk, self._lanes[generation] = self._accept(generation, self._lanes[generation], result)
             chunks.append(chunk)
-            if chunk.ending is not None:
+            if chunk.ending is not None or chunk.error is not None:
                 del self._lanes[generation]
         return chunks
 
     def _generate(self, steps: int) -> "dict[Generation, Generated]":
         """Generate a chunk for each lane that needs tokens."""
-        lanes = {
-            generation: Lane(
-                generation.position,
-                target.tokens,
-                target.finish,
-                target.trial is None,
-                generation.keep_logprobs,
-            )
-            for generation, target in self._lanes.items()
-            if target.tokens and not generation.is_complete
-        }
-        if not lanes:
-            return {}
-        results = self.model.engine.generate(list(lanes.values()), steps, self.measurements)
-        return dict(zip(lanes, results, strict=True))
+        lanes: dict[Generation, Lane] = {}
+        results: dict[Generation, Generated] = {}
+        for generation, target in self._lanes.items():
+            if not target.tokens or generation.is_complete:
+                continue
+            try:
+                if target.finish:
+                    generation.check_length(target.tokens)
+            except SamplingError as error:
+                # The constraint has changed since the lane was added.
+                results[generation] = Generated(0, (), None, error=error)
+                continue
+            is_masked, keeps = target.trial is None, generation.keep_logprobs
+            lanes[generation] = Lane(generation.position, target.tokens, target.finish, is_masked, keeps)
+        if lanes:
+            generated = self.model.engine.generate(list(lanes.values()), steps, self.measurements)
+            results.update(zip(lanes, generated, strict=True))
+            self.drawn += sum(result.generated for result in generated)
+        return results
 
     def _accept(
         self, generation: "Generation", target: _Target, result: Generated | None
@@ -245,37 +300,28 @@ class Batch:
             # The lane was complete before this chunk.
             ending = generation.ending if generation.is_complete else "length"
             return BatchChunk(generation, 0, self._rest(generation, target), ending), target
-        if result.ending == "mismatch" and target.start is not None:
-            start, trials = self._return_to(generation, target.start), target.trials - 1
-            trial = start if trials else None
-            target = target._replace(tokens=target.length, trials=trials, start=start, trial=trial, chunks=())
-            return BatchChunk(generation, 0, "", None), target
-        if target.start is not None and target.trial is None and result.ending is not None:
+        undecided = BatchChunk(generation, 0, "", None)
+        trial = target.trial
+        if trial is not None and result.ending == "mismatch":
+            return undecided, target._replace(tokens=target.length, trials=trial.rejected(generation))
+        if target.trials is not None and trial is None and result.ending is not None:
             generation.position.mark_masked()
+        chunk = self._chunk(generation, target, result)
+        target = target._replace(tokens=target.tokens - result.generated)
+        if trial is None:
+            return chunk, target
+        if chunk.ending is None:
+            return undecided, target._replace(trials=trial.continued(generation, chunk))
+        return _joined((*trial.chunks, chunk)), target
+
+    def _chunk(self, generation: "Generation", target: _Target, result: Generated) -> BatchChunk:
+        """Return a result as a chunk, with the text that is held back if the lane has ended."""
         ending = None if result.ending is None else generation.ending
         text = generation.text_of(result)
         if ending is not None:
             text += self._rest(generation, target)
         stop = self.model.tokenizer.decode(result.stop)
-        chunk = BatchChunk(generation, result.drawn, text, ending, result.logprobs, stop)
-        target = target._replace(tokens=target.tokens - result.drawn)
-        if target.start is None or target.trial is None:
-            return chunk, target
-        chunks = (*target.chunks, chunk)
-        if ending is None:
-            # The text may still fail. Nothing of it is returned before it has ended.
-            trial, start = generation.position, self._return_to(generation, target.start)
-            return BatchChunk(generation, 0, "", None), target._replace(
-                start=start, trial=trial, chunks=chunks
-            )
-        return _joined(chunks), target
-
-    @staticmethod
-    def _return_to(generation: "Generation", start: Stream) -> Stream:
-        """Return the generation to the start of its text, with its present random numbers."""
-        latest, generation.position = generation.position, start
-        generation.reseed(latest.seed, latest.substream, latest.position)
-        return generation.position
+        return BatchChunk(generation, result.generated, text, ending, result.logprobs, stop)
 
     @staticmethod
     def _rest(generation: "Generation", target: _Target) -> str:
@@ -286,8 +332,19 @@ def _joined(chunks: Sequence[BatchChunk]) -> BatchChunk:
     """Return the chunks of a text as one."""
     last = chunks[-1]
     logprobs = None
-    if last.logprobs is not None:
+    if last.generation.keep_logprobs:
         logprobs = [value for chunk in chunks for value in chunk.logprobs or ()]
     tokens = sum(chunk.tokens for chunk in chunks)
     text = "".join([chunk.text for chunk in chunks])
     return last._replace(tokens=tokens, text=text, logprobs=logprobs)
+
+
+def _check(chunk: BatchChunk, lanes: Sequence[Generation]) -> None:
+    """Raise the error of a chunk, if there is one. The message numbers one of several lanes."""
+    error = chunk.error
+    if error is None:
+        return
+    if len(lanes) == 1:
+        raise error
+    place = f"text {lanes.index(chunk.generation) + 1} of {len(lanes)}: "
+    raise type(error)(place, *error.args, parameter=error.parameter)

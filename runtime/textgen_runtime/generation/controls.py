@@ -15,9 +15,9 @@ from textgen_runtime.text.tokenizer import BYTE, Tokenizer
 if TYPE_CHECKING:
     from array import array
 
-    from textgen_runtime.sampling.automata import Constraint, Spans, Stops
+    from textgen_runtime.sampling.tables import Constraint, Spans, Stops
 else:
-    # Imported on use: most texts need no automata. See engines/base.py.
+    # Imported on use: most texts need no tables. See engines/base.py.
     Constraint = Spans = Stops = object
 
 
@@ -70,7 +70,7 @@ def _spans(sampling: Sampling, tokenizer: Tokenizer, novel: str | None) -> Spans
 
 @lru_cache(maxsize=4)
 def _compile_spans(novel: str, tokenizer: Tokenizer, max_copy: int) -> Spans:
-    from textgen_runtime.sampling.automata import Spans
+    from textgen_runtime.sampling.tables import Spans
 
     return Spans(corpus_tokens(novel, tokenizer), max_copy, len(tokenizer))
 
@@ -132,7 +132,7 @@ def _normalized_stops(sampling: Sampling, metadata: Metadata) -> list[str]:
 
 @lru_cache(maxsize=16)
 def _compile_stops(texts: tuple[str, ...], tokenizer: Tokenizer) -> Stops:
-    from textgen_runtime.sampling.automata import Stops
+    from textgen_runtime.sampling.tables import Stops
 
     return Stops([tokenizer.encode(text) for text in texts], len(tokenizer))
 

@@ -81,8 +81,8 @@ class Generation:
 
     @property
     def drawn(self) -> int:
-        """The number of random numbers drawn so far: one for each draw. ``max_copy`` repeats some draws."""
-        return self.position.position
+        """The number of random numbers drawn so far: one for each draw."""
+        return self.position.drawn
 
     def reseed(self, seed: int, substream: int = 0, drawn: int = 0) -> None:
         """Draw other random numbers from now on: those of a seed and a substream, after ``drawn`` numbers.
@@ -240,8 +240,8 @@ class Generation:
         Raises:
             ValueError: If ``length`` is negative.
             TypeError: If ``length`` is not an integer.
-            SamplingError: If the logits contain NaN or +inf, if the random stream is exhausted, or if no text
-                of at most ``length`` tokens meets the constraint.
+            SamplingError: If the logits contain NaN or +inf, if no token is left to draw, if the random
+                stream is exhausted, or if no text of at most ``length`` tokens meets the constraint.
         """
         return self._as_batch(length, finish).complete()[0]
 
@@ -257,13 +257,16 @@ class Generation:
             SamplingError: As for ``take``.
         """
         batch = self._as_batch(length, finish)
-        chunk = min(STREAM_CHUNK, self.model.engine.chunk_length(1))
+        steps = min(STREAM_CHUNK, self.model.engine.chunk_length(1))
 
         def chunks() -> Iterator[str]:
             while batch:
+                (chunk,) = batch.advance(steps)
                 # The text is empty if it is all held back, or if the length is 0.
-                if text := batch.advance(chunk)[0].text:
-                    yield text
+                if chunk.text:
+                    yield chunk.text
+                if chunk.error is not None:
+                    raise chunk.error
 
         return chunks()
 

@@ -161,8 +161,8 @@ class Model(ModelIdentity):
             ValueError: As for ``start``, if ``length`` is negative, or if the number of samplings is not the
                 number of prompts.
             PromptError: As for ``start``.
-            SamplingError: As for ``start``, if no text of at most ``length`` tokens meets a constraint, or if
-                the model's logits contain NaN or +inf.
+            SamplingError: As for ``start``, or as for ``Generation.take``. With several prompts, the message
+                begins with the number of the text that failed. A ``Batch`` also returns the other texts.
             TypeError: As for ``start``, or if ``length`` is not an integer.
         """
         if prompt is None or isinstance(prompt, str):

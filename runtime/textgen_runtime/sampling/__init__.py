@@ -4,5 +4,5 @@
 them. ``textgen_reweight`` in ``runtime/core/sampler_body.h`` divides the logits by the temperature.
 ``reweight``, ``softmax`` and all draws at temperatures above 0 call that function.
 
-``automata`` has the finite automata that end a text and allow its tokens: stop texts and constraints.
+``tables`` has the tables that a text follows: stop texts, constraints, and spans that must not be copied.
 """

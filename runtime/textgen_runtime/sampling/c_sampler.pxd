@@ -75,7 +75,7 @@ cdef extern from "filters.h" nogil:
 
 cdef extern from "sampler.h" nogil:
     enum:
-        TEXTGEN_SAMPLER_EXHAUSTED
+        TEXTGEN_SAMPLER_FORBIDDEN
     ctypedef struct textgen_sampler:
         textgen_parameters parameters
         textgen_rng rng

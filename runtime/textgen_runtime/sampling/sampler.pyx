@@ -5,7 +5,7 @@
 functions without such state, and ``definition.pyx`` the descriptions of the parameters. The C core
 (``runtime/core/sampler.h``) does the arithmetic. The native engine draws with the same C functions.
 
-Stop texts and constraints are in another extension module, ``automata``, whose .pxd needs headers of the C
+Stop texts and constraints are in another extension module, ``tables``, whose .pxd needs headers of the C
 core. The .pxd of this one is public and needs none.
 """
 

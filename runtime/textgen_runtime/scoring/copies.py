@@ -5,8 +5,8 @@ from collections.abc import Sequence
 
 from textgen_runtime.generation.batch import Batch
 from textgen_runtime.generation.model import Model
-from textgen_runtime.sampling.automata import Spans
 from textgen_runtime.sampling.parameters import Sampling
+from textgen_runtime.sampling.tables import Spans
 
 # Characters. Shorter spans are common phrases of a language.
 COPIED_SPAN = 30

@@ -6,10 +6,10 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
-from textgen_runtime.errors import TextgenError
+from textgen_runtime.errors import SamplingError, TextgenError
 from textgen_runtime.generation.model import Model
 
-from .requests import RETRY, ClientGoneError, RequestError, Settings, busy_error, spell_field
+from .requests import RETRY, ClientGoneError, RequestError, Settings, busy_error, sampling_error, spell_field
 from .text import Text, Update
 from .worker import Worker
 
@@ -221,10 +221,13 @@ class Reply:
 def as_request_error(error: Exception) -> RequestError:
     """Return the error that the client sees. A defect of the server is also logged.
 
-    The request was checked before, so that its sender cannot have caused the error.
+    The request was checked before. So its sender can have caused only an error that names a parameter: that
+    the parameter leaves no token to draw.
     """
     if isinstance(error, RequestError):
         return error
+    if isinstance(error, SamplingError) and error.parameter is not None:
+        return sampling_error(error)
     if isinstance(error, TextgenError):
         return RequestError(500, error.spelled(spell_field))
     logger.error("a text failed", exc_info=error)

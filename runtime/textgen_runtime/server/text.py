@@ -217,7 +217,8 @@ class Text:
             tokenizer = self.generation.model.tokenizer
             tokens = tokenizer.encode(chunk.text)
             end = tokenizer.special.end
-            if chunk.ending == "end" and end is not None:
+            if self.generation.ended_record and end is not None:
                 tokens.append(end)
             scores = self._scorer.score(tokens)
-        return Update(self, chunk.text, chunk.tokens, scores, chunk.ending, None, chunk.ending is not None)
+        is_last = chunk.ending is not None or chunk.error is not None
+        return Update(self, chunk.text, chunk.tokens, scores, chunk.ending, chunk.error, is_last)

@@ -175,27 +175,14 @@ class Worker:
             return
         steps = self._pace.steps(len(self._lanes), seconds)
         start = perf_counter()
-        try:
-            chunks = self._batch.advance(steps)
-        except Exception:  # noqa: BLE001 (raised again if it is not the fault of single lanes)
-            self._remove_failing(steps)
-            chunks = self._batch.advance(steps)
-        for chunk in chunks:
-            self._updates.append(self._lanes[chunk.generation].update(chunk))
-            if chunk.ending is not None:
+        before = self._batch.drawn
+        for chunk in self._batch.advance(steps):
+            update = self._lanes[chunk.generation].update(chunk)
+            self._updates.append(update)
+            if update.last:
                 del self._lanes[chunk.generation]
-        self._pace.record(sum(chunk.tokens for chunk in chunks), perf_counter() - start)
-
-    def _remove_failing(self, steps: int) -> None:
-        """Remove the lanes that cannot continue, so that their errors do not stop the others."""
-        for generation, text in list(self._lanes.items()):
-            lane = Batch(self._model)
-            try:
-                lane.add(generation.copy(), text.remaining)
-                lane.advance(steps)
-            except Exception as error:  # noqa: BLE001 (an error of one text must not stop the others)
-                self._remove_lane(text)
-                self._fail(text, error)
+        # With the tokens of texts that were rejected.
+        self._pace.record(self._batch.drawn - before, perf_counter() - start)
 
     def _add_lane(self, text: Text) -> None:
         self._batch.add(text.generation, text.remaining)

@@ -321,3 +321,24 @@ def test_a_line_begins_at_a_line_start_without_a_prompt(capsys: Captured, tmp_pa
     assert run_here(main, capsys, str(path), *options) == (0, "|".join(expected) + "\n", "")
     _, out, _ = run_here(main, capsys, str(path), *options, "--prompt", "h")
     assert out.startswith("h")
+
+
+@pytest.mark.parametrize("form", [(), ("--json",)], ids=["headings", "json"])
+def test_a_text_that_cannot_continue_is_named_after_the_complete_ones(
+    capsys: Captured, monkeypatch: pytest.MonkeyPatch, tiny: Model, form: Sequence[str]
+) -> None:
+    start_text = Series.start_text
+
+    def break_third(series: Series) -> PendingText:
+        text = start_text(series)
+        if text.number == 3:
+            text.generation.logits = text.generation.logits * float("nan")
+        return text
+
+    monkeypatch.setattr(Series, "start_text", break_third)
+    options = ("--prompt", "abc", "--length", "9", "--count", "5", "--seed", "1", "--temp", "1", *form)
+    code, out, err = run(capsys, *options)
+    assert code == 1
+    assert err.startswith("textgen-run: error: text 3 of 5: the logits contain NaN")
+    texts = tiny.generate(["abc"] * 5, length=9, seed=1, temperature=1)
+    assert [out.count(text) for text in texts] == [1, 1, 0, 1, 1]

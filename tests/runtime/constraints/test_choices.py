@@ -8,7 +8,7 @@ import pytest
 from textgen_runtime.constraints.choices import compile_choices
 from textgen_runtime.constraints.regex import compile_regex
 from textgen_runtime.errors import ConstraintError
-from textgen_runtime.sampling.automata import MAX_STATES
+from textgen_runtime.sampling.tables import MAX_STATES
 
 from tests.helpers.constraint_texts import decode, matches, random_tokens
 

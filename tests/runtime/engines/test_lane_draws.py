@@ -76,4 +76,4 @@ def test_lanes_that_are_forgotten_are_released() -> None:
     with pytest.raises(RuntimeError):
         text.copy()
     del lanes
-    assert text.copy().position == 0
+    assert text.copy().drawn == 0

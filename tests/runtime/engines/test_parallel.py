@@ -138,9 +138,9 @@ def test_no_task_runs_after_the_start_of_a_thread_fails() -> None:
     texts = texts_of(native, 3)
     with pytest.raises(RuntimeError, match="can't start new thread"):
         generate(native, texts, MAX_STEPS)
-    positions = [text.copy().position for text in texts]
+    positions = [text.copy().drawn for text in texts]
     pool.shutdown()
-    assert [text.position for text in texts] == positions
+    assert [text.drawn for text in texts] == positions
     assert positions[2] == 0
 
 

@@ -12,7 +12,7 @@ import textgen_runtime as textgen
 from textgen_runtime.engines.base import Lane, State, Stream
 from textgen_runtime.engines.core import Shape, read_saved
 from textgen_runtime.errors import SavedGenerationError
-from textgen_runtime.sampling.automata import Stops
+from textgen_runtime.sampling.tables import Stops
 from textgen_runtime.text.tokenizer import NO_SPECIAL_TOKENS, SpecialTokens
 
 from tests.helpers.lanes import ALL_FILTERS, DOTTED, ENGINES, GROUPS, engine_of, started, stops_of
@@ -24,13 +24,13 @@ STATE = {"hidden": (1, 4), "cell": (1, 4)}
 
 def test_the_random_numbers_can_be_read_and_changed() -> None:
     text = started(engine_of("native"), seed=2**127 + 1)
-    assert (text.seed, text.substream, text.position) == (2**127 + 1, 0, 0)
+    assert (text.seed, text.substream, text.drawn) == (2**127 + 1, 0, 0)
     text.reseed(5, 2**32 - 1, 2**63 - 1)
-    assert (text.seed, text.substream, text.position) == (5, 2**32 - 1, 2**63 - 1)
+    assert (text.seed, text.substream, text.drawn) == (5, 2**32 - 1, 2**63 - 1)
     for wrong in ((-1,), (2**128,), (1, -1), (1, 2**32), (1, 0, -1), (1, 0, 2**63)):
         with pytest.raises(textgen.SamplingError):
             text.reseed(*wrong)
-    assert (text.seed, text.substream, text.position) == (5, 2**32 - 1, 2**63 - 1)
+    assert (text.seed, text.substream, text.drawn) == (5, 2**32 - 1, 2**63 - 1)
     with pytest.raises(textgen.SamplingError, match="seed must be from 0 to"):
         engine_of("native").new_stream(-1)
 

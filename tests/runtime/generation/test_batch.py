@@ -188,3 +188,91 @@ def test_an_interrupt_between_two_lanes_rolls_both_back(tiny: Model, monkeypatch
         with pytest.raises(KeyboardInterrupt):
             batch.advance(5)
     assert batch.complete() == [start(tiny, number).take(20) for number in range(2)]
+
+
+def broken(model: Model, number: int, **options: Any) -> Generation:
+    """Return a generation whose logits cannot be sampled."""
+    generation = model.start("abc", seed=3, substream=number, temperature=1.0, **options)
+    generation.logits = generation.logits * np.float32("nan")
+    return generation
+
+
+@pytest.mark.parametrize("resample", [0, 3])
+@pytest.mark.parametrize("engine", ["native", "onnxruntime"])
+def test_a_lane_that_fails_does_not_stop_the_others(engine: Any, resample: int) -> None:
+    model, batch = textgen.load(TINY, engine=engine), Batch(textgen.load(TINY, engine=engine))
+    options: dict[str, Any] = {"match": "[^q]{20}", "resample": resample}
+    others = [model.start("abc", seed=4, substream=i, temperature=1.0, **options) for i in range(2)]
+    failing = broken(model, 1, **options)
+    for lane in (others[0], failing, others[1]):
+        batch.add(lane, 20)
+    _, failed, _ = batch.advance(5)
+    assert failed.generation is failing
+    assert (failed.tokens, failed.text, failed.ending) == (0, "", None)
+    assert "NaN" in str(failed.error)
+    assert failing.drawn == 0
+    assert list(batch) == others
+    texts = dict.fromkeys(others, "")
+    batch.remove(others[0])
+    batch.add(others[0], 20 - (0 if resample else 5))
+    while batch:
+        for chunk in batch.advance():
+            assert chunk.error is None
+            texts[chunk.generation] += chunk.text
+    assert all(texts.values())
+
+
+def test_a_chunk_that_fails_has_the_tokens_before(tiny: Model) -> None:
+    """A chunk of several calls of the engine returns what the earlier calls have drawn."""
+    batch, generation = Batch(tiny), start(tiny, 0)
+    generation.reseed(3, 0, 2**63 - 1 - MAX_STEPS - 1)
+    expected = generation.copy().take(MAX_STEPS)
+    batch.add(generation, 2**20)
+    (chunk,) = batch.advance(MAX_STEPS + 5)
+    assert (chunk.text, chunk.tokens) == (expected, MAX_STEPS)
+    assert "exhausted" in str(chunk.error)
+    assert not batch
+    assert generation.drawn == 2**63 - 2
+    single = start(tiny, 0)
+    single.reseed(3, 0, 2**63 - 1 - 100)
+    whole = single.copy().take(100)
+    parts: list[str] = []
+    with pytest.raises(textgen.SamplingError, match=r"^the random stream is exhausted"):
+        parts += single.stream(101)
+    assert whole.startswith("".join(parts))
+    assert single.drawn == 2**63 - 1 - 100 + len("".join(parts))
+
+
+def test_a_constraint_that_became_too_long_fails_alone(tiny: Model) -> None:
+    batch, lanes = Batch(tiny), [start(tiny, number) for number in range(2)]
+    for lane in lanes:
+        batch.add(lane, 10)
+    batch.advance(4)
+    lanes[0].sampling = Sampling(match="a{7}")
+    failed, _ = batch.advance(4)
+    assert "needs a text of at least 7 tokens, but the length is 6" in str(failed.error)
+    assert list(batch) == lanes[1:]
+
+
+def test_complete_raises_the_error_of_the_text_that_fails(tiny: Model) -> None:
+    batch, lanes = Batch(tiny), [start(tiny, 0), broken(tiny, 1)]
+    for lane in lanes:
+        batch.add(lane, 9)
+    with pytest.raises(textgen.SamplingError, match=r"^text 2 of 2: the logits contain NaN"):
+        batch.complete()
+    assert list(batch) == lanes
+    assert lanes[0].take(9) == start(tiny, 0).take(9)
+    with pytest.raises(textgen.SamplingError, match=r"^the logits contain NaN"):
+        lanes[1].take(9)
+
+
+def test_the_drawn_tokens_have_those_of_rejected_texts(tiny: Model) -> None:
+    batch = Batch(tiny)
+    batch.add(tiny.start("abc", seed=3, temperature=1.0, match="h{9}", resample=4), 9)
+    chunks = [batch.advance(3)[0] for _ in range(4)]
+    assert sum(chunk.tokens for chunk in chunks) == 0
+    assert batch.drawn > 0
+    plain = Batch(tiny)
+    plain.add(start(tiny, 0), 9)
+    plain.complete()
+    assert plain.drawn == 9

@@ -114,5 +114,12 @@ def test_a_text_that_cannot_continue_says_why(model: Model) -> None:
     everything = model.with_novel(
         "".join(a + b for a in model.tokenizer.symbols for b in model.tokenizer.symbols)
     )
-    with pytest.raises(SamplingError, match="max_copy or the constraint forbids every token"):
-        everything.generate(PROMPT, max_copy=1, length=2)
+    generation = everything.start(PROMPT, max_copy=1)
+    with pytest.raises(
+        SamplingError, match=r"^max_copy leaves no token to draw: use a greater value$"
+    ) as caught:
+        generation.take(2)
+    assert caught.value.parameter == "max_copy"
+    # The generation can continue with other parameters.
+    generation.sampling = generation.sampling.replace(max_copy=0)
+    assert len(generation.take(2)) == 2

@@ -4,7 +4,7 @@ from array import array
 
 import pytest
 import textgen_runtime as textgen
-from textgen_runtime.sampling.automata import Spans
+from textgen_runtime.sampling.tables import Spans
 from textgen_runtime.scoring.copies import COPIED_SPAN, copied_shares
 
 from tests.helpers.paths import TINY

@@ -79,6 +79,22 @@ async def test_the_end_of_a_record_has_a_log_probability(stream: bool) -> None:
 
 
 @asynchronous
+async def test_the_end_of_a_record_is_scored_after_the_mask_too() -> None:
+    """None of the texts without the mask fits, so the ending is not that of a record."""
+    fields = {"match": "b{1,2}", "resample": 1, "n": 20, "seed": 1}
+    async with served(record_model(end_bias=4.0)) as server:
+        answer = await server.complete(prompt="cab", max_tokens=9, logprobs=0, **fields)
+    scored = {
+        choice["ending"]: choice["logprobs"]["tokens"]
+        for choice in answer.json["choices"]
+        if choice["logprobs"]["tokens"][-1] == ""
+    }
+    assert "masked" in scored
+    tokens = sum(len(choice["logprobs"]["tokens"]) for choice in answer.json["choices"])
+    assert tokens == answer.json["usage"]["completion_tokens"]
+
+
+@asynchronous
 async def test_the_end_of_a_record_is_an_alternative_only_to_drawn_tokens() -> None:
     """The model expects the end at each position, but a prompt cannot have it."""
     metadata = Metadata(CharacterTokenizer([*"abc", "", ""], SpecialTokens(begin=3, end=4)), records="lines")

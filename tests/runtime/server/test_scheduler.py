@@ -31,26 +31,41 @@ def break_texts(monkeypatch: pytest.MonkeyPatch, length: int) -> None:
     monkeypatch.setattr(Text, "start", start_broken)
 
 
+@pytest.mark.parametrize("control", [{}, {"match": "[^q]+", "resample": 2}], ids=["plain", "resampled"])
 @asynchronous
 async def test_a_text_that_fails_does_not_stop_the_others(
-    tiny: textgen.Model, monkeypatch: pytest.MonkeyPatch
+    tiny: textgen.Model, monkeypatch: pytest.MonkeyPatch, control: dict[str, Any]
 ) -> None:
     break_texts(monkeypatch, 77)
     together = threading.Event()
     async with served(tiny) as server:
         # The worker waits, so that the texts are lanes at the same time.
         server.scheduler.worker.order(threading.Event.wait, together)
-        requests = [{"prompt": "dad ", "max_tokens": length, "seed": 2} for length in (500, 77, 600)]
+        requests = [{"prompt": "dad ", "max_tokens": n, "seed": 2, **control} for n in (500, 77, 600)]
         tasks = [asyncio.create_task(server.complete(**fields)) for fields in requests]
         await until(lambda: server.scheduler.texts == 3)
         together.set()
         answers = await asyncio.gather(*tasks)
     assert [answer.status for answer in answers] == [200, 500, 200]
-    assert answers[0].texts == [tiny.generate("dad ", length=500, seed=2, temperature=1.0)]
-    assert answers[2].texts == [tiny.generate("dad ", length=600, seed=2, temperature=1.0)]
+    assert answers[0].texts == [tiny.generate("dad ", length=500, seed=2, temperature=1.0, **control)]
+    assert answers[2].texts == [tiny.generate("dad ", length=600, seed=2, temperature=1.0, **control)]
     error = answers[1].json["error"]
     assert error["type"] == "server_error"
     assert "NaN" in error["message"]
+
+
+@asynchronous
+async def test_a_parameter_that_leaves_no_token_is_the_error_of_the_client(tiny: textgen.Model) -> None:
+    symbols = tiny.tokenizer.symbols
+    everything = tiny.with_novel("".join(a + b for a in symbols for b in symbols))
+    async with served(everything) as server:
+        answer = await server.complete(prompt="dad ", max_tokens=5, max_copy=1)
+    assert answer.status == 400
+    error = answer.json["error"]
+    assert (error["param"], error["message"]) == (
+        "max_copy",
+        "max_copy leaves no token to draw: use a greater value",
+    )
 
 
 @asynchronous
@@ -174,6 +189,26 @@ def test_the_first_chunks_are_short_and_grow_gradually() -> None:
     pace.record(FIRST_STEPS, 1e-9)
     assert pace.steps(1, 1.0) == MAX_GROWTH * FIRST_STEPS
     assert pace.steps(1, 1.0) == MAX_GROWTH**2 * FIRST_STEPS
+
+
+def test_the_pace_counts_the_tokens_of_rejected_texts(
+    tiny: textgen.Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Otherwise chunks of one token would follow."""
+    recorded: list[int] = []
+    monkeypatch.setattr(Pace, "record", lambda _self, tokens, _seconds: recorded.append(tokens))
+    fields = {"prompt": "a", "max_tokens": 9, "seed": 4, "match": "h{9}", "resample": 20}
+    texts = prepare(tiny, parse_request(json.dumps(fields).encode(), Settings("tiny")), lambda _: None)[0]
+
+    def stop(updates: Sequence[Update]) -> None:
+        if updates[-1].last:
+            worker.order(worker.stop, RuntimeError())
+
+    worker = Worker(tiny, 1, stop)
+    worker.add(texts)
+    worker.run()
+    assert len(recorded) > 20
+    assert sum(count > 0 for count in recorded) > 10
 
 
 def test_a_chunk_without_tokens_does_not_change_the_pace() -> None:

@@ -57,9 +57,7 @@ cdef int add_texts(textgen_stop_state *states, tuple texts) except -1:
 
 @cython.final
 cdef class Stops:
-    """Stop texts: finds, after each token, whether a text ends with one of them.
-
-    A text starts in state 0. ``step`` returns the state after a token.
+    """Stop texts: the core finds, after each token, whether a text ends with one of them.
 
     Args:
         texts: 1 or more stop texts, each a sequence of 1 or more tokens.
@@ -94,29 +92,9 @@ cdef class Stops:
         self.core.vocabulary = vocabulary
         add_texts(<textgen_stop_state *>self.core.states, self.texts)
 
-    cdef int64_t checked_state(self, object state) except -1:
-        return checked_index("a state of the stop texts", state, self.states)
-
     @property
     def vocabulary_size(self):
         return self.core.vocabulary
-
-    def step(self, state, token):
-        """Return the state after a token."""
-        return textgen_stops_next(
-            &self.core, self.checked_state(state), checked_index("a token", token, self.core.vocabulary)
-        )
-
-    def matched(self, state):
-        """Return the length in tokens of the longest stop text that the text ends with, or 0."""
-        return self.core.states[self.checked_state(state)].matched
-
-    def depth(self, state):
-        """Return how many of the last tokens may be the beginning of a stop text that is not yet complete.
-
-        This is the length of the longest proper prefix of a stop text that the text ends with.
-        """
-        return self.core.states[self.checked_state(state)].pending
 
     def __eq__(self, other):
         if not isinstance(other, Stops):
@@ -128,9 +106,6 @@ cdef class Stops:
 
     def __repr__(self):
         return f"Stops({quote(self.texts)}, {self.vocabulary_size})"
-
-    def __reduce__(self):
-        return Stops, (self.texts, self.vocabulary_size)
 
 
 cdef tuple checked_text(object text, Py_ssize_t vocabulary):
@@ -254,13 +229,6 @@ cdef class Constraint:
         """Return whether the text matches, and no token can follow."""
         return textgen_constraint_complete(&self.core, self.checked_state(state))
 
-    def distance(self, state):
-        """Return the number of tokens to the nearest accepting state; 0 if the state is accepting.
-
-        It is 2**31 - 1 for a state from which no text can match. No text reaches such a state.
-        """
-        return max(0, self.core.distance[self.checked_state(state)])
-
     def __eq__(self, other):
         if not isinstance(other, Constraint):
             return NotImplemented
@@ -276,9 +244,6 @@ cdef class Constraint:
 
     def __repr__(self):
         return f"<Constraint of {self.states} states and {self.vocabulary_size} tokens>"
-
-    def __reduce__(self):
-        return restore_constraint, (bytes(self.next_memory), accepting_bytes(self))
 
 
 cdef int link_table(textgen_constraint *constraint, list accepting) except -1:
@@ -306,16 +271,6 @@ cdef str digest_of(const textgen_constraint *constraint):
     with nogil:
         textgen_constraint_digest(constraint, value)
     return value[:TEXTGEN_SHA256_SIZE].hex()
-
-
-cdef bytes accepting_bytes(Constraint constraint):
-    """Return a byte for each state: 1 if it is accepting, otherwise 0."""
-    return bytes([constraint.core.distance[state] <= 0 for state in range(constraint.states)])
-
-
-def restore_constraint(transitions, accepting):
-    """Return a constraint from the bytes of its table and flags. Unpickling calls this function."""
-    return Constraint(memoryview(transitions).cast("h"), accepting)
 
 
 cdef int64_t checked_remaining(object remaining) except -1:

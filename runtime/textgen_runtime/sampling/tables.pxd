@@ -1,4 +1,4 @@
-"""Automata over tokens: stop texts and constraints, for Cython modules that link the C core."""
+"""The tables that texts follow, for Cython modules that link the C core."""
 
 from libc.stdint cimport int16_t, int32_t, int64_t, uint16_t, uint64_t
 
@@ -14,7 +14,6 @@ cdef extern from "stops.h" nogil:
         textgen_stop_state *states, size_t count, const int64_t *tokens, size_t length
     )
     void textgen_stops_link(textgen_stop_state *states)
-    int64_t textgen_stops_next(const textgen_stops *stops, int64_t state, int64_t token)
 
 
 cdef extern from "text.h" nogil:
@@ -83,7 +82,6 @@ cdef class Stops:
     cdef readonly tuple texts
     cdef readonly Py_ssize_t states
     cdef bytearray memory
-    cdef int64_t checked_state(self, object state) except -1
 
 
 cdef class Constraint:
