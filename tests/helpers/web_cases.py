@@ -78,7 +78,7 @@ SAVED: list[tuple[str, str, int, dict[str, Any]]] = [
     ("character_int8", "ab", 400, {"min_length": 5}),
     ("accented_int8", "abc", 23, {"stop": "c€ca"}),
     ("tiny_int8", "abc", 30, {"max_copy": 3}),
-    ("accented_int8", "abc", 30, {"max_copy": 2, "match": "[a-e]{40,}"}),
+    ("accented_int8", "abc", 30, {"max_copy": 2, "allowed": "abcde"}),
 ]
 
 

@@ -16,6 +16,13 @@ from .options import TRUNCATIONS, SamplingFields, SamplingOptions
 # The parameters that constrain the complete text. At most one of them may be given.
 CONSTRAINTS = ("match", "choices", "json_schema")
 
+# The parameters that contradict any constraint, and why.
+_NEVER_WITH_CONSTRAINT = {
+    "stop": "a stop text could end the text before it meets the constraint",
+    "min_length": "the constraint ends the text, so let it allow no short text",
+    "max_copy": "the constraint could leave only tokens that complete a copy",
+}
+
 
 class Sampling(SamplingFields):
     """The sampling parameters of a text. Immutable.
@@ -64,22 +71,9 @@ class Sampling(SamplingFields):
         constraints = [Name(name) for name in CONSTRAINTS if getattr(self, name) is not None]
         if len(constraints) > 1:
             raise SamplingError("use only one of ", *_joined(constraints, " and "))
-        if constraints and self.stop:
-            raise SamplingError(
-                "use ",
-                constraints[0],
-                " or ",
-                Name("stop"),
-                ", not both: a stop text could end the text before it meets the constraint",
-            )
-        if constraints and self.min_length:
-            raise SamplingError(
-                "use ",
-                constraints[0],
-                " or ",
-                Name("min_length"),
-                ", not both: the constraint ends the text, so let it allow no short text",
-            )
+        for name, reason in _NEVER_WITH_CONSTRAINT.items():
+            if constraints and getattr(self, name) != _DEFAULTS[name]:
+                raise SamplingError("use ", constraints[0], " or ", Name(name), f", not both: {reason}")
         if self.resample and not constraints:
             raise SamplingError(Name("resample"), " needs a constraint: ", *_joined(CONSTRAINTS, " or "))
 

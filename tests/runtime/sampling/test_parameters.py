@@ -118,6 +118,7 @@ def test_texts_and_mappings_are_accepted_in_several_forms() -> None:
         ),
         ({"match": "a", "stop": "b"}, "use match or stop, not both"),
         ({"match": "[ab]{2,6}", "min_length": 5}, "use match or min_length, not both"),
+        ({"choices": ["a"], "max_copy": 5}, "use choices or max_copy, not both"),
         ({"resample": 3}, "resample needs a constraint: match, choices or json_schema"),
         *[
             (
