@@ -79,7 +79,9 @@ def test_words_that_begin_with_each_other_are_found_as_by_python(core_reader: Pa
         network, weights = random_network(len(tokenizer))
         path.write_bytes(build_model(network, weights, Metadata(tokenizer)).SerializeToString())
         text = "".join(rng.choice((common, common[: rng.randint(1, 60)], word(9), " ")) for _ in range(60))
-        assert tokens(core_reader, path, text.encode()) == tokenizer.encode(text).tolist()
+        read = tokens(core_reader, path, text.encode())
+        assert read == tokenizer.encode(text).tolist()
+        assert [token or -1 for token in read] == tokenizer.encode_known(text).tolist()
 
 
 def test_bytes_are_fed_as_they_are(core_reader: Path, tmp_path: Path) -> None:

@@ -231,7 +231,7 @@ def saved_cases(contents: dict[str, bytes], folder: Path) -> list[dict[str, Any]
         file = folder / str(number)
         textgen.save(generation, file)
         table = None
-        if constraint := compile_controls(generation.sampling, model.metadata, model.novel).constraint:
+        if constraint := model.compile_controls(generation.sampling).constraint:
             table = describe_table(constraint, model.tokenizer.symbols)
         case = {
             "model": name,

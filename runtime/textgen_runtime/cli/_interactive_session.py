@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from textgen_runtime.engines.base import TextEnding
 from textgen_runtime.errors import TextgenError
-from textgen_runtime.generation.controls import compile_controls, impossible_stop_message, impossible_stops
+from textgen_runtime.generation.controls import impossible_stop_message, impossible_stops
 from textgen_runtime.generation.generation import Generation
 from textgen_runtime.generation.model import Model
 from textgen_runtime.generation.stop_warnings import checked_stops
@@ -105,7 +105,7 @@ class Session:
         for text in impossible_stops(value, self.model.metadata):
             raise LineError(impossible_stop_message(text))
         if self.position.generation is None:
-            compile_controls(value, self.model.metadata, self.model.novel)
+            self.model.compile_controls(value)
         else:
             self.position.generation.sampling = value
         self._sampling = value

@@ -85,8 +85,8 @@ TEXT_OPTIONS = (
     "--stats",
 )
 
-# Options for several texts, or for texts that others know.
-SELECTING_OPTIONS = ("--prompts", "--count", "--unique", "--novel")
+# Options for several texts.
+SEVERAL_OPTIONS = ("--prompts", "--count", "--unique")
 
 EXAMPLES = """\
 examples:
@@ -114,10 +114,8 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
             command.error("--explain and --plot show one prompt: use --prompt in place of --prompts")
         for option in given_options(command, arguments, TEXT_OPTIONS):
             command.error(f"{option} has no effect with --explain and --plot: omit it")
-    if arguments.max_copy and arguments.novel is None:
-        command.error("--max-copy needs the corpus that texts must not copy: pass it with --novel")
     if arguments.raw:
-        for option in given_options(command, arguments, SELECTING_OPTIONS):
+        for option in given_options(command, arguments, SEVERAL_OPTIONS):
             command.error(f"--raw writes one text, as the content of a file: omit {option}")
         if len(arguments.temperature or ()) > 1:
             command.error("--raw writes one text, as the content of a file: use one temperature")

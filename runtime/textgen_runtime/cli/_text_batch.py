@@ -11,7 +11,7 @@ from textgen_runtime.errors import SamplingError
 from textgen_runtime.generation.batch import Batch
 from textgen_runtime.generation.generation import STREAM_CHUNK, Generation
 from textgen_runtime.generation.model import Model
-from textgen_runtime.model_file.metadata import Metadata
+from textgen_runtime.generation.raw_text import is_raw
 from textgen_runtime.system.interrupts import DeferredInterrupts
 from textgen_runtime.text.records import RecordKind, split_records
 
@@ -44,12 +44,15 @@ def make_selection(model: Model, *, unique: bool) -> "Selection | None":
     """
     if model.novel is None:
         return Selection(unique=True, corpus=None) if unique else None
+    # With --raw, texts keep the bytes that are not UTF-8.
+    novel = model.novel if is_raw(model) else _as_generated(model.novel)
     if model.metadata.records is not None:
-        return Selection(unique=unique, corpus=corpus_records(model.novel, model.metadata.records))
+        corpus = frozenset(split_records(novel, model.metadata.records))
+        return Selection(unique=unique, corpus=corpus)
     # Imported on use: most runs need no corpus.
     from textgen_runtime.corpora.corpus import CorpusLookup
 
-    return Selection(unique=unique, corpus=CorpusLookup(_as_generated(model.novel)))
+    return Selection(unique=unique, corpus=CorpusLookup(novel))
 
 
 def with_novel(model: Model, source: str | None, *, lowercase: bool = False) -> Model:
@@ -61,19 +64,15 @@ def with_novel(model: Model, source: str | None, *, lowercase: bool = False) -> 
     """
     if source is None:
         return model
-    return model.with_novel(read_known(model.metadata, source, lowercase=lowercase))
-
-
-def read_known(metadata: Metadata, source: str, *, lowercase: bool = False) -> str:
-    """Return the normalized text of the corpus of ``--novel``. Raises the errors of ``with_novel``."""
+    # Imported on use: most runs need no corpus.
     from textgen_runtime.corpora.corpus import corpus_for
 
-    text = corpus_for(metadata, source).text
-    return metadata.normalize(text.lower() if lowercase else text)
+    text = corpus_for(model.metadata, source).text
+    return model.with_novel(text.lower() if lowercase else text)
 
 
 def corpus_records(text: str, records: RecordKind) -> frozenset[str]:
-    """Return the records of a corpus that ``read_known`` returned."""
+    """Return the records of a corpus, which is normalized."""
     return frozenset(split_records(_as_generated(text), records))
 
 

@@ -18,7 +18,7 @@ from textgen_runtime.web.known_records import KnownRecords, add_known_records, k
 from textgen_runtime.web.page import MAX_EMBEDDED, PAGE_FILE, one_file, page_files, separate_files
 
 from ._output_files import output_folder
-from ._text_batch import corpus_records, read_known
+from ._text_batch import corpus_records
 from .command import run_command
 from .parser import CommandParser, add_model, escaped_text
 
@@ -103,7 +103,11 @@ def write_site(arguments: argparse.Namespace) -> int:
     files = write(content, title=name if arguments.title is None else arguments.title, prompt=prompt)
     known = None
     if arguments.novel is not None and metadata.records is not None:
-        records = corpus_records(read_known(metadata, arguments.novel), metadata.records)
+        # Imported on use: most pages know no corpus.
+        from textgen_runtime.corpora.corpus import corpus_for
+
+        corpus = metadata.normalize(corpus_for(metadata, arguments.novel).text)
+        records = corpus_records(corpus, metadata.records)
         known = known_records(records, sum(map(len, files.values())))
         files = add_known_records(files, known)
     write_files(folder, files, Path(find_model_file(arguments.model)), overwrite=arguments.overwrite)

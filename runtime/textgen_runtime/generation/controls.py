@@ -1,6 +1,5 @@
 """Converts the characters and texts of a ``Sampling`` to the tokens of a model."""
 
-import re
 import sys
 import warnings
 from collections.abc import Set as AbstractSet
@@ -12,9 +11,9 @@ from textgen_runtime.model_file.metadata import Metadata
 from textgen_runtime.sampling.parameters import CONSTRAINTS, Sampling
 from textgen_runtime.text.tokenizer import BYTE, Tokenizer
 
-if TYPE_CHECKING:
-    from array import array
+from .novel import Novel
 
+if TYPE_CHECKING:
     from textgen_runtime.sampling.tables import Constraint, Spans, Stops
 else:
     # Imported on use: most texts need no tables. See engines/base.py.
@@ -38,8 +37,10 @@ class Controls(NamedTuple):
     spans: Spans | None
 
 
-def compile_controls(sampling: Sampling, metadata: Metadata, novel: str | None = None) -> Controls:
+def compile_controls(sampling: Sampling, metadata: Metadata, novel: Novel | None = None) -> Controls:
     """Convert the parameters to tokens of the model with this metadata, and the corpus of ``Model.novel``.
+
+    ``Model.compile_controls`` calls this function.
 
     Raises:
         SamplingError: If a character of ``logit_bias`` is not in the vocabulary, if no character is left, if
@@ -56,42 +57,16 @@ def compile_controls(sampling: Sampling, metadata: Metadata, novel: str | None =
         tuple(sorted(item for item in biases.items() if item[1])),
         stops,
         _compile_constraint(sampling, metadata, banned),
-        _spans(sampling, tokenizer, novel) if sampling.max_copy else None,
+        _spans(sampling, novel) if sampling.max_copy else None,
     )
 
 
-def _spans(sampling: Sampling, tokenizer: Tokenizer, novel: str | None) -> Spans:
+def _spans(sampling: Sampling, novel: Novel | None) -> Spans:
     if novel is None:
         raise SamplingError(
             Name("max_copy"), " needs a corpus that texts must not copy: load the model with ", Name("novel")
         )
-    return _compile_spans(novel, tokenizer, sampling.max_copy)
-
-
-@lru_cache(maxsize=4)
-def _compile_spans(novel: str, tokenizer: Tokenizer, max_copy: int) -> Spans:
-    from textgen_runtime.sampling.tables import Spans
-
-    return Spans(corpus_tokens(novel, tokenizer), max_copy, len(tokenizer))
-
-
-def corpus_tokens(text: str, tokenizer: Tokenizer) -> "array[int]":
-    """Encode a corpus that may have characters outside the vocabulary, as ``Spans`` needs it.
-
-    Args:
-        text: The corpus, normalized.
-        tokenizer: The tokenizer of the model.
-
-    Returns:
-        The tokens, with -1 for one or more characters that are not in the vocabulary.
-    """
-    unknown = "".join(tokenizer.count_unknown(text))
-    pieces = re.split(f"[{re.escape(unknown)}]+", text) if unknown else [text]
-    tokens = tokenizer.encode(pieces[0])
-    for piece in pieces[1:]:
-        tokens.append(-1)
-        tokens += tokenizer.encode(piece)
-    return tokens
+    return novel.spans(sampling.max_copy)
 
 
 def _stops(sampling: Sampling, metadata: Metadata) -> Stops | None:

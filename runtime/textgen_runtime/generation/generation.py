@@ -9,7 +9,6 @@ from textgen_runtime.sampling.parameters import Sampling, check_type
 from textgen_runtime.text.tokenizer import UnknownPolicy
 
 from .batch import Batch
-from .controls import compile_controls
 from .feeding import feed_in_chunks
 
 if TYPE_CHECKING:
@@ -67,7 +66,7 @@ class Generation:
         """Continue a position, whose parameters are set from ``sampling``."""
         self.model, self.position, self.prompt = model, position, prompt
         self._sampling = sampling
-        position.configure(sampling, *compile_controls(sampling, model.metadata, model.novel))
+        position.configure(sampling, *model.compile_controls(sampling))
 
     @property
     def seed(self) -> int:
@@ -155,7 +154,7 @@ class Generation:
     def sampling(self, value: Sampling) -> None:
         check_type(value)
         position = self.position.copy()
-        position.configure(value, *compile_controls(value, self.model.metadata, self.model.novel))
+        position.configure(value, *self.model.compile_controls(value))
         self.position, self._sampling = position, value
 
     @property

@@ -48,7 +48,6 @@ class Model(ModelIdentity):
     Attributes:
         engine: The engine that runs the model.
         metadata: The tokenizer, the normalization, the prompts and the provenance.
-        novel: As above, or None.
     """
 
     __slots__ = ()

@@ -5,7 +5,11 @@ from typing import Any, Self, TypeAlias
 
 from textgen_runtime.engines.base import Engine
 from textgen_runtime.model_file.metadata import Metadata
+from textgen_runtime.sampling.parameters import Sampling
 from textgen_runtime.text.tokenizer import Tokenizer
+
+from .controls import Controls, compile_controls
+from .novel import Novel
 
 # A function that recreates the model, and its arguments: the value of ``__reduce__``.
 Reconstructor: TypeAlias = tuple[Callable[..., Any], tuple[Any, ...]]
@@ -17,12 +21,12 @@ class ModelIdentity:
     Arguments and attributes are those of ``Model``.
     """
 
-    __slots__ = ("__weakref__", "_content", "_reconstructor", "_sha256", "engine", "metadata", "novel")
+    __slots__ = ("__weakref__", "_content", "_novel", "_reconstructor", "_sha256", "engine", "metadata")
 
     engine: Engine
     metadata: Metadata
-    novel: str | None
     _content: bytes
+    _novel: Novel | None
     _reconstructor: Reconstructor | None
     _sha256: str
 
@@ -37,8 +41,8 @@ class ModelIdentity:
         attributes = {
             "engine": engine,
             "metadata": metadata,
-            "novel": novel,
             "_content": content,
+            "_novel": None if novel is None else Novel(novel, metadata.tokenizer),
             "_reconstructor": reconstructor,
         }
         for name, value in attributes.items():
@@ -65,21 +69,36 @@ class ModelIdentity:
             object.__setattr__(self, "_sha256", hashlib.sha256(self._content).hexdigest())
             return self._sha256
 
-    def with_metadata(self, metadata: Metadata) -> Self:
-        """Return a model with the same network and other metadata. The new model cannot be pickled."""
-        return type(self)(self.engine, metadata, self._content, novel=self.novel)
-
     def with_novel(self, corpus: str) -> Self:
         """Return a model with the same network, whose texts can be kept from copying a corpus.
 
         The parameter ``max_copy`` then limits how many successive tokens of the corpus a text has. It needs
-        up to 20 bytes of memory for each token of the corpus, which all texts share.
+        up to 20 bytes of memory for each token of the corpus, which all texts share. Another value of it
+        makes another table.
 
         Args:
             corpus: The text, for example that which the model was trained on. It is normalized like prompts.
         """
         novel = self.metadata.normalize(corpus)
-        return type(self)(self.engine, self.metadata, self._content, (_restore_novel, (self, corpus)), novel)
+        return type(self)(self.engine, self.metadata, self._content, self._reconstructor, novel)
+
+    @property
+    def novel(self) -> str | None:
+        """The normalized corpus of ``with_novel``, or None."""
+        return None if self._novel is None else self._novel.text
+
+    @property
+    def novel_digest(self) -> str:
+        """A hash of ``novel`` of 16 hexadecimal digits; empty if there is none. Saved generations have it."""
+        return "" if self._novel is None else self._novel.digest
+
+    def compile_controls(self, sampling: Sampling) -> Controls:
+        """Convert the parameters that are characters and texts to tokens of the model.
+
+        Raises:
+            SamplingError: If they do not fit the model.
+        """
+        return compile_controls(sampling, self.metadata, self._novel)
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, ModelIdentity):
@@ -104,10 +123,10 @@ class ModelIdentity:
 
     def __reduce__(self) -> Reconstructor:
         if self._reconstructor is None:
-            raise TypeError(
-                "cannot pickle a model from Model() or with_metadata(): pickle the result of load()"
-            )
-        return self._reconstructor
+            raise TypeError("cannot pickle a model from Model(): pickle the result of load()")
+        if self._novel is None:
+            return self._reconstructor
+        return _restore_novel, (self._reconstructor, self._novel.text)
 
     @property
     def tokenizer(self) -> Tokenizer:
@@ -128,5 +147,7 @@ class ModelIdentity:
         return self.metadata.training
 
 
-def _restore_novel(model: ModelIdentity, corpus: str) -> ModelIdentity:
-    return model.with_novel(corpus)
+def _restore_novel(reconstructor: Reconstructor, novel: str) -> ModelIdentity:
+    function, arguments = reconstructor
+    model: ModelIdentity = function(*arguments)
+    return model.with_novel(novel)

@@ -12,4 +12,10 @@ def keep_bytes(model: Model) -> Model:
     a text: without that, the bytes of an incomplete character at its end are missing.
     """
     tokenizer = RawByteTokenizer(model.tokenizer.symbols, model.tokenizer.special)
-    return Model(model.engine, model.metadata._replace(tokenizer=tokenizer), model._content)  # noqa: SLF001 (private to the folder)
+    metadata = model.metadata._replace(tokenizer=tokenizer)
+    return Model(model.engine, metadata, model._content, novel=model.novel)  # noqa: SLF001 (private to the folder)
+
+
+def is_raw(model: Model) -> bool:
+    """Return whether a model is a result of ``keep_bytes``."""
+    return isinstance(model.tokenizer, RawByteTokenizer)

@@ -11,6 +11,7 @@ from typing import Any
 
 from textgen_runtime.engines.core import read_saved
 from textgen_runtime.errors import (
+    Name,
     OutputError,
     SamplingError,
     SavedGenerationError,
@@ -33,8 +34,9 @@ from textgen_runtime.system.json_text import from_json, to_json
 from .generation import Generation
 from .model import Model
 
-# The parts of the description. The last one is optional: it is for a person who goes on with the text.
-PROMPT, SAMPLING, END_OF_TEXT = "prompt", "sampling", "end_of_text"
+# The parts of the description. The last two are optional: the end of the text, for a person who goes on with
+# it, and the hash of the corpus that the text must not copy.
+PROMPT, SAMPLING, END_OF_TEXT, NOVEL = "prompt", "sampling", "end_of_text", "novel"
 
 # The first bytes of a file.
 MARK = b"textgen\0"
@@ -68,6 +70,8 @@ def save_with_end(generation: Generation, end: str, file: str | os.PathLike[str]
     description: dict[str, Any] = {PROMPT: generation.prompt, SAMPLING: generation.sampling.changed()}
     if end:
         description[END_OF_TEXT] = end
+    if generation.sampling.max_copy:
+        description[NOVEL] = generation.model.novel_digest
     model = bytes.fromhex(generation.model.sha256)
     content = generation.position.save(model, to_json(description).encode())
     if isinstance(file, str | os.PathLike):
@@ -92,7 +96,8 @@ def resume(model: Model, file: str | os.PathLike[str] | BinaryReader) -> Generat
         A generation at the position of the saved one.
 
     Raises:
-        SavedGenerationError: If the file cannot be read, is damaged, or was saved from another model.
+        SavedGenerationError: If the file cannot be read, is damaged, or was saved from another model or with
+            another ``novel``.
         TypeError: If ``file`` is not a path or a binary file object.
     """
     return resume_with_end(model, file)[0]
@@ -133,6 +138,11 @@ def _restore(model: Model, content: bytes) -> tuple[Generation, str]:
         generation = Generation(model, model.engine.new_stream(), sampling, description[PROMPT])
     except (SamplingError, TypeError) as error:
         raise SavedGenerationError("the sampling parameters cannot be used: ", *error.args) from None
+    # C and JavaScript store no hash of the corpus.
+    if sampling.max_copy and description.get(NOVEL, model.novel_digest) != model.novel_digest:
+        raise SavedGenerationError(
+            "the text must not copy another corpus: load the model with the same ", Name("novel")
+        )
     generation.position.resume(content)
     # The file comes from anywhere: the description states the parameters, whatever the text has.
     generation.sampling = sampling
@@ -143,6 +153,10 @@ def _description_in_core(model: Model, content: bytes) -> dict[str, Any]:
     """Return the description of a text that was saved in C. It has only what the core knows."""
     stream = model.engine.new_stream()
     stream.resume(content)
+    if stream.has_spans:
+        raise SavedGenerationError(
+            "the text must not copy a corpus that its description lacks: continue it in C, where it was saved"
+        )
     if stream.has_logit_bias:
         raise SavedGenerationError(
             "the text has a logit bias by tokens: continue it in C, where it was saved"

@@ -98,6 +98,7 @@ class CompletionRequest:
             self.texts <= QUICK_TEXTS
             and self.characters <= QUICK_CHARACTERS
             and sum(map(len, self.sampling.stop)) <= QUICK_STOP_CHARACTERS
+            and not self.sampling.max_copy
             and all(getattr(self.sampling, name) is None for name in CONSTRAINTS)
         )
 

@@ -5,7 +5,9 @@ from array import array
 from collections import Counter
 from collections.abc import Iterable
 
-from .tokenizer import BYTE, NO_SPECIAL_TOKENS, SpecialTokens, UnknownPolicy
+from textgen_runtime.errors import PromptError
+
+from .tokenizer import BYTE, NO_SPECIAL_TOKENS, OUTSIDE, SpecialTokens, UnknownPolicy
 from .vocabulary import Vocabulary, check_policy, unknown_characters_error
 
 # The vocabulary entry of byte n is U+00n. Special tokens follow.
@@ -54,6 +56,16 @@ class ByteTokenizer(Vocabulary):
             if unknown == "error":
                 raise unknown_characters_error(characters, ()) from None
         return self.encode("".join([character for character in text if character not in characters]))
+
+    def encode_known(self, text: str) -> "array[int]":
+        """Convert a text to tokens, with -1 for each half of a pair; see ``Tokenizer.encode_known``."""
+        try:
+            return self.encode(text)
+        except PromptError:
+            tokens = array("q")
+            for character in text:
+                tokens.extend([OUTSIDE] if _is_half_pair(character) else self.encode(character))
+            return tokens
 
     def count_unknown(self, text: str) -> Counter[str]:
         """Count the halves of surrogate pairs in a text, which are no bytes."""

@@ -27,6 +27,9 @@ LEVELS = (CHARACTER, BYTE, WORD)
 
 UnknownPolicy: TypeAlias = Literal["error", "skip"]
 
+# Stands for a character that no text of a model can have.
+OUTSIDE = -1
+
 # The text of a special token in lists.
 REPLACEMENT = "\ufffd"
 
@@ -132,6 +135,13 @@ class Tokenizer(Protocol):
             PromptError: If the text has symbols outside the vocabulary, ``unknown`` is ``"error"``, and there
                 is no unknown symbol. The message names them.
             ValueError: If ``unknown`` is neither ``"error"`` nor ``"skip"``.
+        """
+        ...
+
+    def encode_known(self, text: str) -> "array[int]":
+        """Convert a text to tokens, with ``OUTSIDE`` for each character that no generated text can have.
+
+        The C core has the same function, ``textgen_encode_known``.
         """
         ...
 

@@ -8,7 +8,7 @@ from typing import ClassVar
 from textgen_runtime.errors import Name, PromptError
 
 from .token_names import format_symbols
-from .tokenizer import CHARACTER, NO_SPECIAL_TOKENS, REPLACEMENT, SpecialTokens, UnknownPolicy
+from .tokenizer import CHARACTER, NO_SPECIAL_TOKENS, OUTSIDE, REPLACEMENT, SpecialTokens, UnknownPolicy
 
 
 class Vocabulary:
@@ -130,6 +130,10 @@ class CharacterTokenizer(Vocabulary):
         if unknown == "error" and None in tokens:
             raise unknown_characters_error(self.count_unknown(text), self._tokens)
         return array("q", [token for token in tokens if token is not None])
+
+    def encode_known(self, text: str) -> "array[int]":
+        """Convert a text to tokens, with -1 for each character outside; see ``Tokenizer.encode_known``."""
+        return array("q", [self._tokens.get(symbol, OUTSIDE) for symbol in text])
 
     def count_unknown(self, text: str) -> Counter[str]:
         """Count how often each character outside the vocabulary occurs in a normalized text."""

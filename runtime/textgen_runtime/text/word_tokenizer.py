@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from functools import cache, cached_property
 
-from .tokenizer import NO_SPECIAL_TOKENS, WORD, SpecialTokens, UnknownPolicy
+from .tokenizer import NO_SPECIAL_TOKENS, OUTSIDE, WORD, SpecialTokens, UnknownPolicy
 from .vocabulary import Vocabulary, check_policy, unknown_characters_error
 
 # The maximum number of characters of a symbol. Encoding takes time in proportion to it.
@@ -22,9 +22,6 @@ _CHUNK = re.compile(rf"{_WORD.pattern}|[^{_WORD_CHARACTERS}]")
 # The tokens of chunks are kept for the next occurrence. The limits bound the memory to about 50 MB.
 MAX_CACHED_CHUNKS = 2**18
 MAX_CACHED_LENGTH = 32
-
-# Stands for a character outside the vocabulary.
-_OUTSIDE = -1
 
 
 class WordTokenizer(Vocabulary):
@@ -58,32 +55,32 @@ class WordTokenizer(Vocabulary):
 
     def can_encode(self, text: str) -> bool:
         """Return whether a normalized text can be encoded without the unknown symbol."""
-        return _OUTSIDE not in self._encode_known(text)
+        return OUTSIDE not in self.encode_known(text)
 
     def encode(self, text: str, unknown: UnknownPolicy = "error") -> "array[int]":
         """Convert a text to tokens, each time the longest symbol that matches; see ``Tokenizer.encode``."""
         check_policy(unknown)
-        tokens = self._encode_known(text)
-        if _OUTSIDE not in tokens:
+        tokens = self.encode_known(text)
+        if OUTSIDE not in tokens:
             return tokens
         if unknown == "skip":
-            return array("q", [token for token in tokens if token != _OUTSIDE])
+            return array("q", [token for token in tokens if token != OUTSIDE])
         if self.unknown is None:
             raise unknown_characters_error(self.count_unknown(text), self._tokens)
-        return array("q", [self.unknown if token == _OUTSIDE else token for token in tokens])
+        return array("q", [self.unknown if token == OUTSIDE else token for token in tokens])
 
     def count_unknown(self, text: str) -> Counter[str]:
         """Count how often each character that cannot be encoded occurs in a normalized text."""
         counts: Counter[str] = Counter()
         position = 0
-        for token in self._encode_known(text):
-            if token == _OUTSIDE:
+        for token in self.encode_known(text):
+            if token == OUTSIDE:
                 counts[text[position]] += 1
-            position += 1 if token == _OUTSIDE else len(self.symbols[token])
+            position += 1 if token == OUTSIDE else len(self.symbols[token])
         return counts
 
-    def _encode_known(self, text: str) -> "array[int]":
-        """Return the tokens of a text, with -1 for each character that cannot be encoded."""
+    def encode_known(self, text: str) -> "array[int]":
+        """Convert a text to tokens, with -1 for each character outside; see ``Tokenizer.encode_known``."""
         tokens = array("q")
         tokens.frombytes(b"".join(map(self._chunks.__getitem__, _CHUNK.findall(text))))
         return tokens
@@ -101,7 +98,7 @@ class WordTokenizer(Vocabulary):
             rest = chunk[position : position + self._max_length]
             found = _prefix_lengths(symbols, lengths, bisect_right(symbols, rest), rest)
             length = max(1, found.bit_length() - 1)
-            tokens.append(self._tokens.get(rest[:length], _OUTSIDE))
+            tokens.append(self._tokens.get(rest[:length], OUTSIDE))
             position += length
         return tokens
 

@@ -12,6 +12,7 @@ from textgen_runtime.errors import PromptError, SavedGenerationError
 from textgen_runtime.text.normalization import Normalization
 from textgen_runtime.text.tokenizer import UnknownPolicy
 
+from tests.helpers.changed_models import with_metadata
 from tests.helpers.make_tiny_model import make_model
 
 WARM = Sampling(temperature=1.0)
@@ -218,7 +219,7 @@ def test_a_refused_line_changes_nothing(session: Session, unknown: UnknownPolicy
 def test_a_refused_line_says_what_helps() -> None:
     model = textgen.load(make_model("\n ab").SerializeToString())
     metadata = model.metadata._replace(normalization=Normalization(lowercase=False))
-    session = Session(model.with_metadata(metadata), WARM, 1)
+    session = Session(with_metadata(model, metadata), WARM, 1)
     with pytest.raises(LineError, match=r"'é' \(U\+00E9\); change the line, or use /unknown skip$"):
         session.add(Addition("aé"))
     with pytest.raises(
@@ -230,7 +231,7 @@ def test_a_refused_line_says_what_helps() -> None:
 
 
 def test_a_model_without_prompts_needs_a_line(tiny: Model) -> None:
-    session = Session(tiny.with_metadata(tiny.metadata._replace(prompts=())), WARM, 1)
+    session = Session(with_metadata(tiny, tiny.metadata._replace(prompts=())), WARM, 1)
     with pytest.raises(PromptError):
         session.add(Addition())
     assert session.position.generation is None

@@ -75,7 +75,6 @@ def test_raw_output_is_the_drawn_bytes(
     ("options", "message"),
     [
         (("--count", "2"), "--raw writes one text, as the content of a file: omit --count"),
-        (("--novel", "a.txt"), "--raw writes one text, as the content of a file: omit --novel"),
         (("--temp", "1", "2"), "--raw writes one text, as the content of a file: use one temperature"),
         (
             ("--prompt", "AB", "--lowercase"),
@@ -92,6 +91,38 @@ def test_raw_output_is_one_text(
     code, out, err = run_here(main, capsys, byte_path, "--raw", *options)
     assert (code, out) == (2, "")
     assert message in err
+
+
+def test_raw_output_can_differ_from_a_corpus(
+    capsysbinary: pytest.CaptureFixture[bytes], tmp_path: Path, byte_path: str
+) -> None:
+    """The corpus has bytes that are not UTF-8, as the texts do."""
+    options = (
+        byte_path,
+        "--raw",
+        "--seed",
+        "1",
+        "--prompt",
+        "a",
+        "--no-echo",
+        "--length",
+        "40",
+        "--temp",
+        "1",
+    )
+    corpus = tmp_path / "corpus.bin"
+
+    def written(*more: str) -> bytes:
+        assert main([*options, *more]) == 0
+        return capsysbinary.readouterr().out
+
+    free = written()
+    corpus.write_bytes(free)
+    new = written("--novel", str(corpus))
+    assert new != free
+    few = written("--novel", str(corpus), "--max-copy", "3")
+    assert few[:3] == free[:3]
+    assert few[3] != free[3]
 
 
 @pytest.mark.parametrize("level", ["character", "word"])

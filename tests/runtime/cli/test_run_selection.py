@@ -236,5 +236,6 @@ def test_max_copy_limits_the_parts_of_the_corpus(capsys: Captured, tmp_path: Pat
 
 def test_max_copy_needs_a_corpus(capsys: Captured) -> None:
     code, _, err = run(capsys, *SHORT, "--max-copy", "7")
-    assert code == 2
-    assert "error: --max-copy needs the corpus that texts must not copy: pass it with --novel" in err
+    assert code == 1
+    message = "--max-copy needs a corpus that texts must not copy: load the model with --novel"
+    assert err == f"textgen-run: error: {message}\n"

@@ -19,6 +19,7 @@ from textgen_runtime.generation.feeding import PROMPT_CHUNK
 from textgen_runtime.generation.generation import STREAM_CHUNK
 from textgen_runtime.text.tokenizer import UnknownPolicy
 
+from tests.helpers.changed_models import with_metadata
 from tests.helpers.paths import TINY
 from tests.helpers.record_models import ENGINES
 
@@ -97,7 +98,7 @@ def test_each_seed_and_substream_gives_a_different_text(tiny: Model) -> None:
 def test_the_default_prompt_depends_on_the_seed(tiny: Model) -> None:
     assert [tiny.start(seed=seed).prompt for seed in range(4)] == ["abc", "dad had", "é€ж𝄞", "abc"]
     assert tiny.start(seed=0, substream=1).prompt == "dad had"
-    without = tiny.with_metadata(tiny.metadata._replace(prompts=()))
+    without = with_metadata(tiny, tiny.metadata._replace(prompts=()))
     with pytest.raises(PromptError, match="no default prompt: pass one as prompt"):
         without.generate()
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import textgen_runtime as textgen
-from textgen_runtime import Model, SamplingError
+from textgen_runtime import Model, SamplingError, SavedGenerationError
 
 from tests.helpers.paths import TINY
 from tests.helpers.record_models import record_model
@@ -99,6 +99,39 @@ def test_tokens_are_counted_at_every_level(level: str) -> None:
     assert text[3] != tokens[3]
 
 
+def test_only_the_latest_table_of_a_corpus_is_kept(model: Model) -> None:
+    first, second = (model.start(PROMPT, max_copy=5).position.spans for _ in range(2))
+    assert first is not None
+    assert first is second
+    other = model.start(PROMPT, max_copy=6).position.spans
+    assert other is model.start(PROMPT, max_copy=6).position.spans
+    assert model.start(PROMPT, max_copy=5).position.spans is not first
+
+
+def test_a_saved_text_continues_with_the_same_corpus_only(model: Model) -> None:
+    def saved(**options: Any) -> io.BytesIO:
+        content = io.BytesIO()
+        textgen.save(model.start(PROMPT, seed=1, **options), content)
+        content.seek(0)
+        return content
+
+    other = model.with_novel("abc")
+    with pytest.raises(SavedGenerationError, match=r"load the model with the same novel$"):
+        textgen.resume(other, saved(max_copy=4))
+    assert model.novel is not None
+    textgen.resume(other.with_novel(model.novel), saved(max_copy=4))
+    # Without max_copy, the corpus has no effect.
+    textgen.resume(other, saved())
+
+
+def test_a_text_that_c_saved_without_its_corpus_is_refused(model: Model) -> None:
+    generation = model.start(PROMPT, seed=1, max_copy=4)
+    generation.take(3)
+    content = generation.position.save(bytes.fromhex(model.sha256), b"")
+    with pytest.raises(SavedGenerationError, match="must not copy a corpus that its description lacks"):
+        textgen.resume(model, io.BytesIO(content))
+
+
 def test_a_corpus_is_needed_and_belongs_to_the_model(model: Model) -> None:
     plain = Model(model.engine, model.metadata, TINY.read_bytes())
     with pytest.raises(
@@ -107,7 +140,6 @@ def test_a_corpus_is_needed_and_belongs_to_the_model(model: Model) -> None:
         plain.generate(PROMPT, max_copy=5)
     assert caught.value.parameter == "max_copy"
     assert plain != model == pickle.loads(pickle.dumps(model))  # noqa: S301 (written by this test)
-    assert model.with_metadata(model.metadata).novel == model.novel
 
 
 def test_a_text_that_cannot_continue_says_why(model: Model) -> None:

@@ -58,6 +58,7 @@ def test_without_fields_only_the_temperature_differs_from_that_of_python() -> No
         ({"match": "a"}, False),
         ({"choices": ["a"]}, False),
         ({"json_schema": {}}, False),
+        ({"max_copy": 5}, False),
     ],
 )
 def test_only_cheap_requests_are_prepared_by_the_event_loop(fields: dict[str, object], quick: bool) -> None:

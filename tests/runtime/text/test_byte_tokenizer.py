@@ -90,3 +90,8 @@ def test_halves_of_surrogate_pairs_are_outside_the_vocabulary() -> None:
 def test_other_vocabularies_are_rejected(symbols: tuple[str, ...], special: SpecialTokens) -> None:
     with pytest.raises(ValueError, match="a vocabulary of bytes"):
         ByteTokenizer(symbols, special)
+
+
+def test_halves_of_surrogate_pairs_are_outside() -> None:
+    assert ByteTokenizer().encode_known("aé\udcff").tolist() == [97, 0xC3, 0xA9, 0xFF]
+    assert ByteTokenizer().encode_known("a\ud800é").tolist() == [97, -1, 0xC3, 0xA9]

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from textgen_runtime import PromptError
+from textgen_runtime.text.tokenizer import SpecialTokens
 from textgen_runtime.text.vocabulary import CharacterTokenizer
 
 TOKENIZER = CharacterTokenizer("ab𝄞")
@@ -73,3 +74,11 @@ def test_tokenizers_with_the_same_vocabulary_are_equal() -> None:
 def test_invalid_policy_for_unknown_characters_is_rejected() -> None:
     with pytest.raises(ValueError, match="'error' or 'skip'"):
         TOKENIZER.encode("a", "ignore")  # type: ignore[arg-type]
+
+
+def test_characters_that_no_text_can_have_are_outside() -> None:
+    for tokenizer, expected in (
+        (CharacterTokenizer("ab"), [1, -1, 0]),
+        (CharacterTokenizer(["", "a", "b"], SpecialTokens(unknown=0)), [2, -1, 1]),
+    ):
+        assert tokenizer.encode_known("bxa").tolist() == expected

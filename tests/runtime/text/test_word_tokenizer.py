@@ -35,6 +35,25 @@ def test_text_is_encoded_as_the_longest_symbols_that_match(text: str) -> None:
     assert np.asarray(TOKENIZER.encode(text)).dtype == np.int64
 
 
+# Some of its characters are symbols only as parts of words.
+RARE = WordTokenizer([*" th", "the", " theЖ", "heЖt"])
+
+
+@pytest.mark.parametrize("tokenizer", [TOKENIZER, UNKNOWN, RARE], ids=["all", "unknown symbol", "rare"])
+@given(text=st.text(alphabet=CHARACTERS + "xЖ") | st.text(alphabet=" theЖ"))
+def test_characters_that_no_text_can_have_are_outside(tokenizer: WordTokenizer, text: str) -> None:
+    """A character outside the vocabulary ends a symbol, and no other text is cut there."""
+    expected: list[int] = []
+    position = 0
+    while position < len(text):
+        symbols = filter(None, tokenizer.symbols)
+        matching = [symbol for symbol in symbols if text.startswith(symbol, position)]
+        longest = max(matching, key=len, default=text[position])
+        expected.append(tokenizer.symbols.index(longest) if matching else -1)
+        position += len(longest)
+    assert tokenizer.encode_known(text).tolist() == expected
+
+
 @given(st.text(alphabet="abc"))
 def test_symbols_may_be_prefixes_of_each_other(text: str) -> None:
     tokenizer = WordTokenizer(["b", *("b" + "a" * length for length in range(1, 64, 3)), "a", "c", "aab"])

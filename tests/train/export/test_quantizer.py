@@ -21,6 +21,7 @@ from textgen_train.export.quantizer import (
     quantize_model,
 )
 
+from tests.helpers.changed_models import with_metadata
 from tests.helpers.damaged_models import set_values, tensor
 from tests.helpers.make_tiny_model import SYMBOLS, make_model
 from tests.helpers.record_models import record_content
@@ -66,7 +67,7 @@ def test_generating_ends_if_all_records_are_empty() -> None:
 
 def test_text_is_generated_without_prompts_too() -> None:
     model = open_model(content())
-    text = generate_text(model.with_metadata(model.metadata._replace(prompts=())))
+    text = generate_text(with_metadata(model, model.metadata._replace(prompts=())))
     assert len(text) >= GENERATED_CHARACTERS
     assert len(set(text)) == len(SYMBOLS)
 
