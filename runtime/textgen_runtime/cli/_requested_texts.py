@@ -58,9 +58,21 @@ class PendingText:
         ending: Why the text ended, or None while it continues.
         stop: The stop text that ended the text; empty if there is none.
         error: Why the text cannot continue, or None.
+        is_accepted: Whether the text was accepted before its end.
     """
 
-    __slots__ = ("_chunks", "ending", "error", "generation", "nats", "number", "series", "stop", "tokens")
+    __slots__ = (
+        "_chunks",
+        "ending",
+        "error",
+        "generation",
+        "is_accepted",
+        "nats",
+        "number",
+        "series",
+        "stop",
+        "tokens",
+    )
 
     def __init__(self, series: "Series", generation: Generation) -> None:
         self.series, self.generation = series, generation
@@ -70,6 +82,7 @@ class PendingText:
         self.ending: TextEnding | None = None
         self.stop = ""
         self.error: SamplingError | None = None
+        self.is_accepted = False
         self._chunks: list[str] = []
 
     def add(self, chunk: BatchChunk) -> None:

@@ -249,7 +249,8 @@ def _add_many_texts(command: argparse.ArgumentParser) -> None:
         metavar="CORPUS",
         help="print no text that stands in CORPUS: a UTF-8 file, a folder with .txt or .abc files, - for "
         "standard input, or the name of a corpus; a model of records compares complete records; draws "
-        "further texts like --unique; with --max-copy, texts have only short parts of CORPUS",
+        "further texts like --unique; with --max-copy, texts have only short parts of CORPUS; --interactive "
+        "only uses it with --max-copy",
     )
     form = command.add_mutually_exclusive_group()
     form.add_argument(

@@ -14,6 +14,7 @@ from textgen_runtime.generation.model import Model
 from textgen_runtime.generation.raw_text import is_raw
 from textgen_runtime.system.interrupts import DeferredInterrupts
 from textgen_runtime.text.records import RecordKind, split_records
+from textgen_runtime.text.tokenizer import WORD
 
 from ._requested_texts import PendingText, Series
 from ._written_texts import TextWriter
@@ -35,12 +36,13 @@ MAX_REJECTED_IN_A_ROW = 1000
 FINGERPRINT_SIZE = 16
 
 
-def make_selection(model: Model, *, unique: bool) -> "Selection | None":
+def make_selection(model: Model, *, unique: bool, max_copy: int = 0) -> "Selection | None":
     """Return a selection of texts, or None if all are accepted.
 
     Args:
         model: The model that generates them. No text that stands in its corpus ``novel`` is accepted.
         unique: Whether a text is accepted only once.
+        max_copy: That of the sampling.
     """
     if model.novel is None:
         return Selection(unique=True, corpus=None) if unique else None
@@ -52,7 +54,9 @@ def make_selection(model: Model, *, unique: bool) -> "Selection | None":
     # Imported on use: most runs need no corpus.
     from textgen_runtime.corpora.corpus import CorpusLookup
 
-    return Selection(unique=unique, corpus=CorpusLookup(novel))
+    # The tokens of a word can differ from those that the corpus has for it.
+    short = 0 if model.tokenizer.level == WORD else max_copy
+    return Selection(unique=unique, corpus=CorpusLookup(novel), max_copy=short)
 
 
 def with_novel(model: Model, source: str | None, *, lowercase: bool = False) -> Model:
@@ -88,6 +92,7 @@ class Selection:
         unique: Whether a text is accepted only once.
         corpus: The corpus in which no accepted text stands, or the records that no accepted text equals; or
             None.
+        max_copy: A number of characters: no longer part of a text stands in the corpus. 0 if it is not known.
 
     Attributes:
         drawn: The number of texts that were accepted or rejected.
@@ -95,14 +100,25 @@ class Selection:
         known: The number of texts that were rejected because they stand in the corpus.
     """
 
-    def __init__(self, *, unique: bool, corpus: "CorpusLookup | AbstractSet[str] | None") -> None:
+    def __init__(
+        self, *, unique: bool, corpus: "CorpusLookup | AbstractSet[str] | None", max_copy: int = 0
+    ) -> None:
         self._accepted: set[bytes] | None = set() if unique else None
+        self._max_copy = max_copy
         self._corpus = corpus
         self.drawn = self.repeated = self.known = 0
+
+    def accepts_beginning(self, text: PendingText) -> bool:
+        """Whether a text is accepted whatever follows, so that it can be written while it is drawn."""
+        if self._accepted is None and 0 < self._max_copy < len(text.text):
+            text.is_accepted = True
+        return text.is_accepted
 
     def accepts(self, text: PendingText) -> bool:
         """Whether a complete text is accepted."""
         self.drawn += 1
+        if self.accepts_beginning(text):
+            return True
         if self._corpus is not None and self._stands_in(self._corpus, text):
             self.known += 1
             return False
@@ -264,8 +280,7 @@ class TextBatch:
             series = self._series[0]
             while series.pending and not self._is_settled(series):
                 if series.pending[0].ending is None:
-                    if self._selection is None and self._writer.form.in_parts:
-                        self._writer.write_part(series.pending[0])
+                    self._write_part(series.pending[0])
                     series.pending[0].check()
                     return
                 self._decide(series)
@@ -273,6 +288,13 @@ class TextBatch:
                 return
             self._drop(series)
             self._series.popleft()
+
+    def _write_part(self, text: PendingText) -> None:
+        """Write what there is of a text, if it is accepted."""
+        if self._writer.form.in_parts and (
+            self._selection is None or self._selection.accepts_beginning(text)
+        ):
+            self._writer.write_part(text)
 
     def _decide(self, series: Series) -> None:
         """Accept or reject the first pending text of a series."""

@@ -101,7 +101,7 @@ def generate(arguments: argparse.Namespace, start: float) -> int:
         from ._explain import explain
 
         return explain(arguments, chosen[0], model, prompts.texts[0])
-    selection = make_selection(model, unique=arguments.unique)
+    selection = make_selection(model, unique=arguments.unique, max_copy=chosen[0].max_copy)
     # All samplings have the same stop texts, so one warning is enough.
     stop = with_checked_stops(PROG, model, chosen[0]).stop
     chosen = [sampling.replace(stop=stop) for sampling in chosen]

@@ -6,7 +6,11 @@ from pathlib import Path
 
 import pytest
 import textgen_runtime as textgen
+from textgen_runtime.cli import _text_batch as drawing
+from textgen_runtime.cli._requested_texts import PendingText
+from textgen_runtime.cli._written_texts import TextWriter
 from textgen_runtime.cli.run import main
+from textgen_runtime.corpora.corpus import CorpusLookup
 from textgen_runtime.model_file.metadata import NORMALIZATION_KEY
 
 from tests.helpers.commands import Captured, run_here
@@ -232,6 +236,33 @@ def test_max_copy_limits_the_parts_of_the_corpus(capsys: Captured, tmp_path: Pat
     assert (code, out, err) == (0, model.generate("abc", length=50, temperature=0, max_copy=7) + "\n", "")
     assert out[:7] == likely[:7]
     assert out[:8] != likely[:8]
+
+
+@pytest.mark.parametrize(("length", "is_written"), [(7, False), (40, True)])
+def test_only_a_text_that_may_be_a_copy_is_held_back_with_max_copy(
+    capsys: Captured, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, length: int, is_written: bool
+) -> None:
+    """A longer text has a part that the corpus lacks, so it is written while it is drawn."""
+    (tmp_path / "corpus.txt").write_text(textgen.load(TINY).generate("abc", length=7, temperature=0))
+    looked_up, parts = list[str](), list[str]()
+    has, write_part = CorpusLookup.has, TextWriter.write_part
+
+    def look_up(corpus: CorpusLookup, text: str) -> bool:
+        looked_up.append(text)
+        return has(corpus, text)
+
+    def write(writer: TextWriter, text: PendingText) -> None:
+        parts.append(text.text)
+        write_part(writer, text)
+
+    monkeypatch.setattr(CorpusLookup, "has", look_up)
+    monkeypatch.setattr(TextWriter, "write_part", write)
+    monkeypatch.setattr(drawing, "MAX_REJECTED_IN_A_ROW", 3)
+    monkeypatch.setattr(drawing, "STREAM_CHUNK", 1)
+    options = ("--prompt", "abc", "--no-echo", "--temp", "0", "--max-copy", "7", "--length", str(length))
+    code, out, _ = run(capsys, *options, "--novel", str(tmp_path / "corpus.txt"))
+    assert (code, len(looked_up), len(parts) > 25) == ((0, 0, True) if is_written else (1, 3, False))
+    assert len(out) == (length + 1 if is_written else 0)
 
 
 def test_max_copy_needs_a_corpus(capsys: Captured) -> None:
