@@ -1,4 +1,4 @@
-"""The commands of the runtime: ``textgen-run``, ``-eval``, ``-info``, ``-bench`` and ``-serve``.
+"""The commands of the runtime, such as ``textgen-run``: one module each, and those that they share.
 
 To add a command, write a module here with ``parser`` and ``main``, as in ``info.py``. Start it in
 ``textgen_launcher.py`` and in ``[project.scripts]`` of ``pyproject.toml``. Add it to ``docs/commands.md`` and

@@ -14,7 +14,7 @@ from textgen_runtime.errors import OutputError, TextgenError
 from textgen_runtime.generation.loading import load
 from textgen_runtime.generation.model import Model
 from textgen_runtime.scoring.baselines import COMPRESSORS, compressed_bits
-from textgen_runtime.scoring.copies import COPIED_SPAN, copied_shares
+from textgen_runtime.scoring.copies import COPIED_SPAN, copied_shares, draw_texts
 from textgen_runtime.scoring.prediction import Prediction, Score, format_share, predict, total_score
 from textgen_runtime.scoring.surprise_page import is_surprise_page, surprise_page
 from textgen_runtime.system.console import print_diagnostic
@@ -220,10 +220,12 @@ def evaluate(arguments: argparse.Namespace) -> int:
     if arguments.surprise:
         check_output("--surprise", arguments.surprise, "page", PROG, is_surprise_page)
     model = load(arguments.model, engine=arguments.engine)
+    # The same texts are compared with each TEXT.
+    drawn = draw_texts(model) if arguments.copied else {}
     results, code = [], 0
     for source in arguments.texts:
         try:
-            results.append(score_text(model, source, arguments))
+            results.append(score_text(model, source, arguments, drawn))
         except TextgenError as error:
             print_diagnostic(PROG, error.spelled(spell_option))
             code = EXIT_FAILED
@@ -243,8 +245,16 @@ def evaluate(arguments: argparse.Namespace) -> int:
     return code
 
 
-def score_text(model: Model, source: str, arguments: argparse.Namespace) -> EvalResult:
+def score_text(
+    model: Model, source: str, arguments: argparse.Namespace, drawn: Mapping[float, Sequence[str]]
+) -> EvalResult:
     """Read and score one text.
+
+    Args:
+        model: The model.
+        source: The text, as on the command line.
+        arguments: The arguments.
+        drawn: The texts that may be copied from it, by temperature; empty without ``--copied``.
 
     Raises:
         CorpusError: If the text is missing or empty, or a named corpus is not available.
@@ -272,7 +282,7 @@ def score_text(model: Model, source: str, arguments: argparse.Namespace) -> Eval
         arguments.last,
         prediction.unknown,
         prediction.ends,
-        copied_shares(model, model.metadata.normalize(text)) if arguments.copied else {},
+        copied_shares(drawn, model.metadata.normalize(text)) if drawn else {},
     )
 
 

@@ -15,6 +15,7 @@ from textgen_runtime.generation.model import Model, fresh_seed
 from textgen_runtime.sampling.parameters import Sampling
 from textgen_runtime.system.console import print_diagnostic, write_stderr
 from textgen_runtime.system.file_content import STANDARD_INPUT, read_bytes, read_text
+from textgen_runtime.text.normalization import BYTE_ORDER_MARK
 from textgen_runtime.text.token_names import format_symbols, unit_of
 from textgen_runtime.text.tokenizer import UnknownPolicy
 
@@ -26,8 +27,6 @@ from ._written_texts import TextWriter, make_form, prepare_output
 from .command import EXIT_FAILED, run_command
 
 __all__ = ["main", "parser"]
-
-BYTE_ORDER_MARK = "\ufeff"
 
 # Of the report of --stats.
 LABEL_WIDTH = 20

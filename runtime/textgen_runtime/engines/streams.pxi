@@ -436,8 +436,8 @@ cdef class Stream:
         """Return the probabilities of the next token, as float64 in a bytearray.
 
         Args:
-            of_draw: Whether they are those of the next draw: with the constraint, ``min_length``, the filters
-                and the temperature.
+            of_draw: Whether they are those of the next draw: with the constraint, ``min_length``,
+                ``max_copy``, the filters and the temperature.
 
         Raises:
             SamplingError: If the logits are invalid, or if no token is left to draw.

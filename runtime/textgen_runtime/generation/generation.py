@@ -31,7 +31,7 @@ class NextToken(NamedTuple):
         token: The token.
         probability: The probability that the model gives to the token.
         draw_probability: The probability that the next draw gives to the token, with the constraint,
-            ``min_length``, the filters and the temperature. 0 if they exclude it.
+            ``min_length``, ``max_copy``, the filters and the temperature. 0 if they exclude it.
     """
 
     text: str
@@ -293,7 +293,8 @@ class Generation:
     def probabilities(self) -> "tuple[NDArray[np.float64], NDArray[np.float64]]":
         """Return the probabilities of the next token: of the model, and of the next draw. Imports numpy.
 
-        Those of the next draw are with the constraint, ``min_length``, the filters and the temperature.
+        Those of the next draw are with the constraint, ``min_length``, ``max_copy``, the filters and the
+        temperature.
 
         Returns:
             Two float64 arrays of shape [vocabulary] with sum 1.

@@ -27,10 +27,11 @@ _NEVER_WITH_CONSTRAINT = {
 class Sampling(SamplingFields):
     """The sampling parameters of a text. Immutable.
 
-    A draw applies the parameters in this order: the mask of ``allowed``, ``banned`` and of the constraint,
-    ``logit_bias``, the penalties, the truncations, such as ``top_k``, in the order of ``textgen.PARAMETERS``,
-    ``temperature``, and then the draw. Each truncation uses the probabilities at temperature 1 of the
-    characters that are left, and leaves at least one.
+    A draw applies the parameters in this order: the mask of ``allowed``, ``banned``, ``min_length``,
+    ``max_copy`` and of the constraint, ``logit_bias``, the penalties, the truncations, such as ``top_k``, in
+    the order of ``textgen.PARAMETERS``, or ``mirostat_tau`` in their place, ``temperature``, and then the
+    draw. Each truncation uses the probabilities at temperature 1 of the characters that are left, and leaves
+    at least one.
 
     This is not a dataclass: importing ``dataclasses`` takes longer than the generation of a short text.
 

@@ -1,17 +1,18 @@
 """How much of what a model generates stands in a corpus."""
 
 from array import array
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
+from textgen_runtime.errors import Name, ScoringError
 from textgen_runtime.generation.batch import Batch
 from textgen_runtime.generation.model import Model
 from textgen_runtime.sampling.parameters import Sampling
 from textgen_runtime.sampling.tables import Spans
 
+from .temperatures import TEMPERATURES
+
 # Characters. Shorter spans are common phrases of a language.
 COPIED_SPAN = 30
-
-TEMPERATURES = (0.2, 0.5, 1.0, 1.2)
 
 # The texts of one temperature, and the maximum length of each in tokens.
 TEXTS = 32
@@ -20,24 +21,36 @@ LENGTH = 1000
 UNICODE_SIZE = 0x110000
 
 
-def copied_shares(
-    model: Model,
-    corpus: str,
-    temperatures: Sequence[float] = TEMPERATURES,
-    texts: int = TEXTS,
-    length: int = LENGTH,
-) -> dict[float, float]:
+def draw_texts(
+    model: Model, temperatures: Sequence[float] = TEMPERATURES, texts: int = TEXTS, length: int = LENGTH
+) -> dict[float, list[str]]:
+    """Return generated texts by temperature. The result is the same in each call.
+
+    Args:
+        model: The model. It continues its own prompts.
+        temperatures: The temperatures.
+        texts: The number of texts at each temperature.
+        length: The maximum length of each in tokens.
+
+    Returns:
+        The texts, without the prompts.
+
+    Raises:
+        ScoringError: If the model has no prompts.
+    """
+    if not model.prompts and model.metadata.records is None:
+        raise ScoringError("the model stores no prompts to start texts from: omit ", Name("copied"))
+    return {temperature: _generate(model, temperature, texts, length) for temperature in temperatures}
+
+
+def copied_shares(texts: Mapping[float, Sequence[str]], corpus: str) -> dict[float, float]:
     """Return which share of the characters of generated texts is copied from a corpus, by temperature.
 
     A character is copied if it is in a span of ``COPIED_SPAN`` or more characters that the corpus has, too.
-    The prompts are not counted. The result is the same in each call.
 
     Args:
-        model: The model.
+        texts: The texts by temperature, from ``draw_texts``.
         corpus: The corpus, normalized as the model's texts are.
-        temperatures: The temperatures.
-        texts: The number of texts that the model generates at each temperature.
-        length: The maximum length of each in tokens.
 
     Returns:
         The share, from 0 to 1, by temperature.
@@ -47,10 +60,9 @@ def copied_shares(
     """
     spans = Spans(_code_points(corpus), COPIED_SPAN - 1, UNICODE_SIZE)
     shares = {}
-    for temperature in temperatures:
-        generated = [_code_points(text) for text in _generate(model, temperature, texts, length)]
-        copied = sum(spans.count_copied(text) for text in generated)
-        shares[temperature] = copied / max(1, sum(map(len, generated)))
+    for temperature, drawn in texts.items():
+        copied = sum(spans.count_copied(_code_points(text)) for text in drawn)
+        shares[temperature] = copied / max(1, sum(map(len, drawn)))
     return shares
 
 

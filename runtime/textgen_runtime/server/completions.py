@@ -27,7 +27,7 @@ MAX_CHARACTERS = 2**24
 REQUESTS_PER_TURN = 8
 
 # Bytes of a response that are sent, or formatted, before other requests get their turn.
-PIECE = 2**18
+PIECE_BYTES = 2**18
 
 EVENT_HEADERS = [
     (b"content-type", b"text/event-stream; charset=utf-8"),
@@ -240,10 +240,12 @@ async def _send_response(writer: CompletionWriter, reply: Reply, send: Send) -> 
     headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
     await send({"type": "http.response.start", "status": 200, "headers": headers})
     start = 0
-    while len(body) - start > PIECE:
-        await send({"type": "http.response.body", "body": body[start : start + PIECE], "more_body": True})
+    while len(body) - start > PIECE_BYTES:
+        await send(
+            {"type": "http.response.body", "body": body[start : start + PIECE_BYTES], "more_body": True}
+        )
         await asyncio.sleep(0)
-        start += PIECE
+        start += PIECE_BYTES
     await send({"type": "http.response.body", "body": body[start:]})
 
 
@@ -256,7 +258,7 @@ async def _send_events(writer: CompletionWriter, reply: Reply, send: Send) -> No
         parts: list[bytes] = []
         size = 0
         for update in updates:
-            if size > PIECE:
+            if size > PIECE_BYTES:
                 await send({"type": "http.response.body", "body": b"".join(parts), "more_body": True})
                 await asyncio.sleep(0)
                 parts, size = [], 0

@@ -16,7 +16,7 @@ from textgen_runtime.text.tokenizer import UnknownPolicy
 
 # Tokens per call of the engine. Other texts wait for the end of the call, and the logits of all tokens that
 # are scored are in memory at the same time.
-PIECE = 256
+PIECE_TOKENS = 256
 
 
 class TokenScore(NamedTuple):
@@ -68,8 +68,8 @@ class TokenScorer:
     def score(self, tokens: Sequence[int]) -> list[TokenScore]:
         """Return the scores of the next tokens of the text."""
         scores: list[TokenScore] = []
-        for start in range(0, len(tokens), PIECE):
-            scores += self._score_piece(list(tokens[start : start + PIECE]))
+        for start in range(0, len(tokens), PIECE_TOKENS):
+            scores += self._score_piece(list(tokens[start : start + PIECE_TOKENS]))
         return scores
 
     def _score_piece(self, tokens: list[int]) -> list[TokenScore]:
@@ -134,7 +134,7 @@ class Prompt:
         self.position.begin(True)
         self.scores: list[TokenScore] = []
         self._engine = model.engine
-        self._size = min(PIECE, model.engine.chunk_length(1))
+        self._size = min(PIECE_TOKENS, model.engine.chunk_length(1))
         self._fed = 0
         self._scorer = None
         if alternatives is not None:

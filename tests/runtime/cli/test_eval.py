@@ -5,7 +5,7 @@ import math
 from pathlib import Path
 
 import pytest
-from textgen_runtime import load, predict
+from textgen_runtime import Model, load, predict
 from textgen_runtime.cli import eval as eval_module
 from textgen_runtime.cli.eval import EvalResult, combined, main
 from textgen_runtime.corpora.corpus import read_corpus
@@ -205,6 +205,23 @@ def test_a_lack_of_memory_is_a_one_line_error(capsys: Captured, monkeypatch: pyt
     assert run(capsys, "one.txt") == (1, "", message)
     monkeypatch.setattr(eval_module, "load", fail)
     assert run(capsys, "one.txt") == (1, "", "textgen-eval: error: not enough memory\n")
+
+
+def test_the_texts_that_may_be_copies_are_drawn_once(
+    capsys: Captured, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn: list[Model] = []
+
+    def draw(model: Model) -> dict[float, list[str]]:
+        drawn.append(model)
+        return {0.5: ["abcabc"]}
+
+    monkeypatch.setattr(eval_module, "draw_texts", draw)
+    for name in "ab":
+        (tmp_path / name).write_text("abc")
+    assert main([str(TINY), str(tmp_path / "a"), str(tmp_path / "b"), "--copied"]) == 0
+    assert capsys.readouterr().out.count("0.0% at 0.5") == 2
+    assert len(drawn) == 1
 
 
 def test_the_share_of_generated_text_that_is_copied_is_printed(capsys: Captured, tmp_path: Path) -> None:

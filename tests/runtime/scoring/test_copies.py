@@ -5,8 +5,9 @@ from array import array
 import pytest
 import textgen_runtime as textgen
 from textgen_runtime.sampling.tables import Spans
-from textgen_runtime.scoring.copies import COPIED_SPAN, copied_shares
+from textgen_runtime.scoring.copies import COPIED_SPAN, copied_shares, draw_texts
 
+from tests.helpers.changed_models import with_metadata
 from tests.helpers.paths import TINY
 
 
@@ -38,8 +39,14 @@ def test_a_span_of_a_corpus_ends_at_a_character_that_no_text_can_have() -> None:
 def test_the_shares_are_those_of_long_spans() -> None:
     model = textgen.load(TINY)
     likely = model.generate(length=3000, temperature=0)
-    shares = copied_shares(model, likely, [0.0, 2.0])
+    shares = copied_shares(draw_texts(model, [0.0, 2.0]), likely)
     assert shares[0.0] > 0.9
     assert shares[2.0] == 0
     parts = "X".join(likely[i : i + COPIED_SPAN - 1] for i in range(0, 3000, COPIED_SPAN - 1))
-    assert copied_shares(model, parts, [0.0]) == {0.0: 0.0}
+    assert copied_shares(draw_texts(model, [0.0]), parts) == {0.0: 0.0}
+
+
+def test_a_model_without_prompts_has_no_texts_to_compare(tiny: textgen.Model) -> None:
+    without = with_metadata(tiny, tiny.metadata._replace(prompts=()))
+    with pytest.raises(textgen.ScoringError, match="stores no prompts to start texts from: omit copied"):
+        draw_texts(without)

@@ -88,7 +88,7 @@ async def test_a_slow_reader_also_stops_its_texts_whose_prompts_are_still_fed(
 async def test_a_large_response_is_sent_in_pieces_so_that_others_get_their_turn(
     tiny: textgen.Model, monkeypatch: pytest.MonkeyPatch, stream: bool
 ) -> None:
-    monkeypatch.setattr(completions, "PIECE", 1000)
+    monkeypatch.setattr(completions, "PIECE_BYTES", 1000)
     async with served(tiny) as server:
         large = call(server, prompt="abcd" * 500, echo=True, n=6, max_tokens=5, seed=4, stream=stream)
         await large.task

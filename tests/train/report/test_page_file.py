@@ -8,7 +8,7 @@ import pytest
 import textgen_runtime as textgen
 from textgen_runtime.errors import OutputError
 from textgen_runtime.sampling.sampler import entropy
-from textgen_runtime.scoring.copies import copied_shares
+from textgen_runtime.scoring.copies import copied_shares, draw_texts
 from textgen_runtime.scoring.temperatures import compare_temperatures
 from textgen_train.export.onnx_graph import replace_metadata
 from textgen_train.loop.events import EvaluationHistory, Status, Update
@@ -135,7 +135,9 @@ def test_a_run_shows_its_model(tmp_path: Path) -> None:
         assert row in page.text
     assert "604 parameters were trained" in page.text
     text = "do re mi fa sol la si do\n" * 60
-    shares = copied_shares(textgen.load(tmp_path), text[: len(text) * 9 // 10], texts=8, length=1000)
+    shares = copied_shares(
+        draw_texts(textgen.load(tmp_path), texts=8, length=1000), text[: len(text) * 9 // 10]
+    )
     assert max(shares.values()) > 0.1
     shown = "".join(f"temperature {temperature:g}{share:.1%}" for temperature, share in shares.items())
     assert f"phrases of the language.{shown}" in page.text

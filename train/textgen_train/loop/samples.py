@@ -6,11 +6,11 @@ import random
 
 from textgen_runtime.generation.batch import Batch
 from textgen_runtime.generation.model import Model
+from textgen_runtime.scoring.temperatures import TEMPERATURES
 from textgen_runtime.text.records import SEPARATORS
 
 from textgen_train.data.dataset import Dataset
 
-TEMPERATURES = (0.2, 0.5, 1.0, 1.2)
 # Approximate number of characters of each sample.
 SAMPLE_LENGTH = 400
 

@@ -6,9 +6,9 @@ The last two are shown at several temperatures.
 import math
 from collections.abc import Mapping, Sequence
 
-from textgen_runtime.errors import PromptError
+from textgen_runtime.errors import ScoringError
 from textgen_runtime.generation.model import Model
-from textgen_runtime.scoring.copies import COPIED_SPAN, copied_shares
+from textgen_runtime.scoring.copies import COPIED_SPAN, copied_shares, draw_texts
 from textgen_runtime.scoring.temperatures import TemperatureComparison
 from textgen_runtime.text.token_names import symbol_name
 
@@ -92,8 +92,8 @@ def measure_copied_text(model: Model, dataset: Dataset) -> dict[float, float]:
     length = math.ceil(COPY_LENGTH / dataset.characters_per_token)
     try:
         corpus = text_of(dataset.training[-MAX_SEARCHED_TOKENS:], dataset.tokenizer)
-        return copied_shares(model, corpus, texts=COPY_TEXTS, length=length)
-    except (PromptError, MemoryError):
+        return copied_shares(draw_texts(model, texts=COPY_TEXTS, length=length), corpus)
+    except (ScoringError, MemoryError):
         # The rest of the report is still useful.
         return {}
 
