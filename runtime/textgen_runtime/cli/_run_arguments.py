@@ -12,7 +12,7 @@ from textgen_runtime.sampling.parameters import Sampling
 from textgen_runtime.system.file_content import STANDARD_INPUT
 
 from ._sampling_options import SWITCH, Option, add_sampling, samplings
-from ._text_batch import MAX_REJECTED_IN_A_ROW
+from ._text_selection import MAX_REJECTED_IN_A_ROW
 from .command import spell_option
 from .parser import (
     MAX_SEED,

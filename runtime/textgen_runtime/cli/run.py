@@ -22,7 +22,8 @@ from textgen_runtime.text.tokenizer import UnknownPolicy
 from ._requested_texts import Request, Series
 from ._run_arguments import PROG, parse, parser, read_samplings
 from ._sampling_options import sampling_heading, temperature_warnings, with_checked_stops
-from ._text_batch import TextBatch, make_selection, with_novel
+from ._text_batch import TextBatch
+from ._text_selection import make_selection, with_novel
 from ._written_texts import TextWriter, make_form, prepare_output
 from .command import EXIT_FAILED, run_command
 

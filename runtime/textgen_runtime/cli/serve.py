@@ -19,7 +19,7 @@ from textgen_runtime.system.console import print_diagnostic, write_stderr
 from textgen_runtime.system.file_content import read_text
 
 from ._serve_arguments import KEY_VARIABLE, PROG, parser
-from ._text_batch import with_novel
+from ._text_selection import with_novel
 from .command import EXIT_INTERRUPTED, run_command
 
 # The packages of the extra `serve` that the server imports.

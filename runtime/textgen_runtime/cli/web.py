@@ -18,7 +18,7 @@ from textgen_runtime.web.known_records import KnownRecords, add_known_records, k
 from textgen_runtime.web.page import MAX_EMBEDDED, PAGE_FILE, one_file, page_files, separate_files
 
 from ._output_files import output_folder
-from ._text_batch import corpus_records
+from ._text_selection import corpus_records
 from .command import run_command
 from .parser import CommandParser, add_model, escaped_text
 
