@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 import textgen_runtime as textgen
 from textgen_runtime import Generation, Model, Sampling, SamplingError
@@ -359,3 +360,12 @@ def test_a_text_that_is_stopped_before_it_is_accepted_leaves_nothing(session: Se
     assert is_same_state(running(session), tiny.start("abc"))
     assert session.position.tail == "abc"
     assert running(session).drawn == drawn
+
+
+def test_a_text_that_cannot_continue_is_an_error(session: Session) -> None:
+    session.add(Addition("abc"))
+    running(session).logits = running(session).logits * np.float32("nan")
+    with pytest.raises(SamplingError, match="the logits contain NaN"):
+        [*session.chunks()]
+    assert session.stop() == ""
+    assert session.position.tail == "abc"
