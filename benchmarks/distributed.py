@@ -20,7 +20,7 @@ import torch
 from textgen_runtime.bench.report import Section, times
 from textgen_train.cli._process import joined_ranks
 from textgen_train.loop.ranks import Ranks
-from textgen_train.loop.stateful_trainer import StatefulTrainer
+from textgen_train.loop.trainer import Trainer
 from textgen_train.presets import PRESETS
 from textgen_train.recipe import Budget
 
@@ -30,11 +30,11 @@ PROCESSES = 2
 THREADS, PROCESS = "one process, two threads", "two processes, one thread"
 
 
-def make_trainer(preset: str, threads: int, ranks: Ranks) -> StatefulTrainer:
+def make_trainer(preset: str, threads: int, ranks: Ranks) -> Trainer:
     """Return a trainer on a random text."""
     torch.set_num_threads(1)
     text = np.random.default_rng(0).integers(VOCABULARY, size=CHARACTERS)
-    return StatefulTrainer(
+    return Trainer(
         text, VOCABULARY, PRESETS[preset], Budget(epochs=10**6), seed=0, threads=threads, ranks=ranks
     )
 

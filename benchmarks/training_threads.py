@@ -20,7 +20,7 @@ import numpy as np
 import torch
 from textgen_runtime.bench.report import Section, times
 from textgen_runtime.system.processors import available_processors
-from textgen_train.loop.stateful_trainer import StatefulTrainer
+from textgen_train.loop.trainer import Trainer
 from textgen_train.presets import PRESETS
 from textgen_train.recipe import Budget, Recipe
 
@@ -41,7 +41,7 @@ SINGLE, INTRA_OP, REPLICAS = "one thread", "intra-op threads", "replicas"
 def create_candidate(recipe: Recipe, replicas: int, threads: int) -> Callable[[float], float]:
     """Return a function that trains for the given number of seconds and returns its characters/s."""
     text = np.random.default_rng(0).integers(VOCABULARY, size=CHARACTERS)
-    trainer = StatefulTrainer(text, VOCABULARY, recipe, Budget(epochs=1), seed=0, threads=replicas)
+    trainer = Trainer(text, VOCABULARY, recipe, Budget(epochs=1), seed=0, threads=replicas)
     batches = trainer._later_batches()
 
     def train(seconds: float) -> float:
@@ -50,7 +50,7 @@ def create_candidate(recipe: Recipe, replicas: int, threads: int) -> Callable[[f
         started = perf_counter()
         while perf_counter() - started < seconds:
             batch = next(batches)
-            trainer._update_weights(batch, 0.1)
+            trainer._learner.update(batch, 0.1)
             characters += batch.count
         return characters / (perf_counter() - started)
 

@@ -17,7 +17,7 @@ from textgen_runtime.bench.report import Section, times
 from textgen_runtime.corpora.corpus import read_corpus
 from textgen_runtime.text.normalization import Normalization
 from textgen_runtime.text.vocabulary import CharacterTokenizer
-from textgen_train.loop.classic_trainer import ClassicTrainer
+from textgen_train.loop.trainer import Trainer
 from textgen_train.models.device import has_bfloat16
 from textgen_train.recipe import Budget, ClassicRecipe
 
@@ -40,7 +40,7 @@ def keras_epoch(text: str) -> dict[str, float | int | str]:
 def textgen_epoch(text: str) -> dict[str, float | int | str]:
     """Train one epoch with the recipe "classic" and return the same figures as ``keras_epoch``."""
     tokenizer = CharacterTokenizer(sorted(set(text)))
-    trainer = ClassicTrainer(
+    trainer = Trainer(
         np.asarray(tokenizer.encode(text)), len(tokenizer), ClassicRecipe(), Budget(epochs=1), seed=0
     )
     start = perf_counter()

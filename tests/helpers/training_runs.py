@@ -11,10 +11,8 @@ from textgen_runtime.text.normalization import Normalization
 from textgen_train.cli._training_run import make_training_run
 from textgen_train.data.dataset_from_corpus import make_dataset
 from textgen_train.loop import eval_schedule
-from textgen_train.loop.classic_trainer import ClassicTrainer
 from textgen_train.loop.run import TrainingRun
 from textgen_train.loop.specification import RunSpecification
-from textgen_train.loop.stateful_trainer import StatefulTrainer
 from textgen_train.loop.trainer import Trainer
 from textgen_train.options import RunOptions
 from textgen_train.recipe import AnyRecipe, Budget, ClassicRecipe, Recipe
@@ -86,11 +84,7 @@ def timeless_results(folder: Path) -> dict[str, Any]:
     samples = (folder / "samples.txt").read_text().splitlines()
     return {
         "metrics": [
-            {
-                name: value
-                for name, value in entry.items()
-                if not name.startswith(("seconds", "characters_", "windows_"))
-            }
+            {name: value for name, value in entry.items() if not name.startswith(("seconds", "characters_"))}
             for entry in metrics
         ],
         "samples": [line for line in samples if not line.startswith("epoch ")],
@@ -107,10 +101,6 @@ def make_run(
     options = RunOptions("song", recipe=classic, seed=5, threads=1, no_samples=not samples)
     specification = RunSpecification(options, corpus, None, dataset, recipe)
     text, size, budget = dataset.training, len(dataset.tokenizer), Budget(epochs=epochs)
-    trainer: Trainer
-    if isinstance(recipe, ClassicRecipe):
-        trainer = ClassicTrainer(text, size, recipe, budget, 5, threads=1)
-    else:
-        trainer = StatefulTrainer(text, size, recipe, budget, 5, threads=1)
+    trainer = Trainer(text, size, recipe, budget, 5, threads=1)
     progress = RecordingDisplay()
     return make_training_run(trainer, specification, folder, progress), progress

@@ -10,9 +10,7 @@ import torch
 from textgen_runtime.text.tokenizer import NO_SPECIAL_TOKENS, SpecialTokens
 from textgen_train.data.tokens import Tokens
 from textgen_train.loop.checkpoint import TrainerState
-from textgen_train.loop.classic_trainer import ClassicTrainer
 from textgen_train.loop.events import Update
-from textgen_train.loop.stateful_trainer import StatefulTrainer
 from textgen_train.loop.trainer import Trainer
 from textgen_train.recipe import Budget, ClassicRecipe, Recipe
 from torch import Tensor
@@ -51,9 +49,7 @@ def make_trainer(  # noqa: PLR0913 (most have defaults)
     special: SpecialTokens = NO_SPECIAL_TOKENS,
 ) -> Trainer:
     budget, size = budget or Budget(epochs=EPOCHS), int(text.max()) + 1
-    if isinstance(recipe, ClassicRecipe):
-        return ClassicTrainer(text, size, recipe, budget, seed, threads=threads)
-    return StatefulTrainer(text, size, recipe, budget, seed, special=special, threads=threads)
+    return Trainer(text, size, recipe, budget, seed, special=special, threads=threads)
 
 
 def weights_of(trainer: Trainer) -> dict[str, Tensor]:

@@ -154,7 +154,7 @@ def test_the_imports_are_found() -> None:
         ("textgen_runtime.engines.native", "textgen_runtime.model_file.network.Network"),
         ("textgen_runtime.engines.core", "textgen_runtime.model_file.reader.ModelFile"),
         ("textgen_runtime.sampling.sampler", "textgen_runtime.sampling.c_sampler.textgen_rng_seek"),
-        ("textgen_train.loop.trainer", "torch.Tensor"),
+        ("textgen_train.loop.learner", "torch.Tensor"),
     ]:
         assert Import(by, name) in IMPORTS
 

@@ -30,7 +30,7 @@ def test_threads_do_not_change_a_step() -> None:
     def train(threads: int) -> list[torch.Tensor]:
         torch.manual_seed(0)
         model = CharLSTM(5, units=12, layers=3, embedding=4)
-        replicas = Replicas(model, 32, threads, seed=0)
+        replicas = Replicas(model, 32, threads)
         optimizer = Muon(model.layer_matrices, lr=0.1, weight_decay=0.1, for_each=replicas.for_each)
         for _ in range(3):
             for weight in model.layer_matrices:

@@ -23,10 +23,8 @@ if TYPE_CHECKING:
     from .export.exporter import Exported, export_onnx
     from .export.quantizer import Quantized, quantize_onnx
     from .loop.checkpoint import TrainerState
-    from .loop.classic_trainer import ClassicTrainer
     from .loop.events import Update
     from .loop.held_out_loss import held_out_loss
-    from .loop.stateful_trainer import StatefulTrainer
     from .loop.trainer import Trainer
     from .models.cells import CharConv, CharGRU, CharLSTM
     from .models.network import CharNetwork
@@ -42,7 +40,6 @@ _LAZY_MODULES = {
     "CharLSTM": "models.cells",
     "CharNetwork": "models.network",
     "ClassicRecipe": "recipe",
-    "ClassicTrainer": "loop.classic_trainer",
     "Corpus": "textgen_runtime.corpora.corpus",
     "CorpusError": "errors",
     "Dataset": "data.dataset",
@@ -53,7 +50,6 @@ _LAZY_MODULES = {
     "Quantized": "export.quantizer",
     "Recipe": "recipe",
     "RecipeError": "errors",
-    "StatefulTrainer": "loop.stateful_trainer",
     "Trainer": "loop.trainer",
     "TrainerState": "loop.checkpoint",
     "TrainingError": "errors",
@@ -74,7 +70,6 @@ __all__ = [
     "CharLSTM",
     "CharNetwork",
     "ClassicRecipe",
-    "ClassicTrainer",
     "Corpus",
     "CorpusError",
     "Dataset",
@@ -85,7 +80,6 @@ __all__ = [
     "Quantized",
     "Recipe",
     "RecipeError",
-    "StatefulTrainer",
     "Trainer",
     "TrainerState",
     "TrainingError",

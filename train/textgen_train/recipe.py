@@ -1,5 +1,6 @@
 """Recipes: the hyperparameters of a training run, and its budget."""
 
+import math
 from dataclasses import dataclass
 from typing import ClassVar, TypeAlias
 
@@ -76,9 +77,13 @@ class Recipe(Parameters):
 
 @dataclass(frozen=True)
 class ClassicRecipe(Parameters):
-    """Hyperparameters of the classic recipe, the textbook's experiment; see ``ClassicTrainer``."""
+    """Hyperparameters of the classic recipe, the textbook's experiment; see ``loop.classic_setup``."""
 
     name: ClassVar[str] = "classic"
+    # It has neither penalties nor a limit of the gradient.
+    activation_penalty: ClassVar[float] = 0.0
+    confidence_penalty: ClassVar[float] = 0.0
+    grad_clip: ClassVar[float] = math.inf
 
     units: int = number(128, "LSTM units", Range(1, 16_384))
     window: int = number(60, "window length in characters", Range(1, 65_536), group="classic recipe only")

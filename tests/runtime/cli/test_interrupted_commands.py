@@ -106,7 +106,7 @@ def test_an_interrupt_during_an_evaluation_waits_for_its_end(tmp_path: Path) -> 
     done = interrupted(tmp_path, "textgen_runtime.engines.onnxruntime", (*TRAIN[:-1], "1000"))
     assert done.returncode == 130
     *_, last = done.stderr.splitlines()
-    assert last.startswith("textgen-train: interrupted: book-model/model.onnx holds the best model so far")
+    assert last.startswith("textgen-train: interrupted: book-model/model.onnx holds the best model")
     assert "Traceback" not in done.stderr
     assert "Exception ignored" not in done.stderr
     assert (tmp_path / "book-model" / "loss.svg").exists()

@@ -105,20 +105,6 @@ def test_runs_with_the_same_folder_name_are_told_apart_by_their_paths(capsys: Ca
     assert err.endswith(": a/model, other; b/model\n")
 
 
-def test_the_speeds_of_windows_and_characters_are_told_apart(capsys: Captured) -> None:
-    make_folder("one", [2.0], model_with(TRAINING))
-    folder = make_folder("two", [2.0], model_with(TRAINING))
-    values = evaluation(100, 2.0).as_json()
-    values["windows_per_second"] = values.pop("characters_per_second")
-    (folder / "metrics.jsonl").write_text(json.dumps(values), encoding="utf-8")
-    both = compare(capsys, "one", "two")[1]
-    assert both.splitlines()[1].endswith("  speed")
-    assert [row[7] for row in cells(both).values()] == ["5,000 characters/s", "5,000 windows/s"]
-    for name in ("characters", "windows"):
-        out = compare(capsys, "one" if name == "characters" else "two")[1]
-        assert out.splitlines()[1].endswith(f"  {name}/s")
-
-
 @pytest.mark.parametrize(
     ("other", "values"),
     [

@@ -12,7 +12,7 @@ from textgen_train.cli._texts import Texts
 from textgen_train.cli.train import specify
 from textgen_train.loop.ranks import SINGLE
 from textgen_train.loop.specification import RunSpecification
-from textgen_train.loop.stateful_trainer import StatefulTrainer
+from textgen_train.loop.trainer import Trainer
 from textgen_train.presets import REGULARIZATION
 
 from tests.helpers.commands import Captured
@@ -81,7 +81,7 @@ def test_the_preset_depends_on_the_measured_speed(capsys: Captured, monkeypatch:
     """Faster machines train for more epochs in the same time, and overfit more."""
     first, *_, last = REGULARIZATION["small"]
     for speed, row in ((1e-3, first), (1e9, last)):
-        monkeypatch.setattr(StatefulTrainer, "measure_speed", lambda _, __, speed=speed: speed)
+        monkeypatch.setattr(Trainer, "measure_speed", lambda _, __, speed=speed: speed)
         specification = specified(TEXT, "--minutes", "0.01", "--threads", "1")
         assert {name: getattr(specification.recipe, name) for name in row.values} == row.values
         assert specification.expected_epochs == pytest.approx(0.6 * speed / 1764)

@@ -21,7 +21,10 @@ from tests.helpers.train_command import QUICK, run
     ("losses", "saved"),
     [
         ([math.nan], "; no model was saved to book-model"),
-        ([2.0, math.nan], "; book-model/model.onnx holds the best model so far (held-out loss 2.0000 nats)"),
+        (
+            [2.0, math.nan],
+            "; book-model/model.onnx holds the best model that was saved (held-out loss 2.0000 nats)",
+        ),
     ],
 )
 def test_a_failed_run_names_the_saved_model(

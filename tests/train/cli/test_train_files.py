@@ -102,7 +102,7 @@ def test_a_full_disk_leaves_no_partial_file(capsys: Captured, monkeypatch: pytes
 
 
 @pytest.mark.usefixtures("book")
-def test_a_disk_that_fills_up_leaves_a_model_that_is_not_called_the_best(
+def test_a_run_on_a_disk_that_fills_up_can_be_resumed_later(
     capsys: Captured, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     written: list[Path] = []
@@ -118,9 +118,9 @@ def test_a_disk_that_fills_up_leaves_a_model_that_is_not_called_the_best(
     assert code == 1
     loss = textgen.load("out").training["held_out_nats"]
     assert err.endswith(
-        "textgen-train: error: cannot write out/model.onnx: No space left on device; out/model.onnx holds an "
-        f"earlier model, not the best one (held-out loss {loss:.4f} nats); to resume the run: textgen-train "
-        "--resume out\n"
+        "textgen-train: error: cannot write out/model.onnx: No space left on device; out/model.onnx holds "
+        f"the best model that was saved (held-out loss {loss:.4f} nats); when the folder can be written "
+        "again, resume the run: textgen-train --resume out\n"
     )
 
 

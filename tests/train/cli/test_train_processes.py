@@ -117,6 +117,19 @@ def test_an_error_in_one_process_is_one_line_of_the_first(
     assert not (tmp_path / "0-model" / "model.onnx").exists()
 
 
+def test_different_options_are_one_line_of_the_first_process(
+    train: Callable[..., list[Result]], tmp_path: Path
+) -> None:
+    (code, _, err), followed = train("--seed", "{rank}")
+    assert code == 1
+    assert err == (
+        "textgen-train: error: process 1 has another --seed than this one: all processes need the same "
+        "corpus, options and versions\n"
+    )
+    assert followed == (1, "", "")
+    assert os.listdir(tmp_path) == ["book.txt"]
+
+
 def test_standard_input_is_an_error(train: Callable[..., list[Result]]) -> None:
     (code, _, err), followed = train(corpus="-")
     assert code == 1

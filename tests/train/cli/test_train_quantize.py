@@ -62,7 +62,9 @@ def test_a_run_whose_8_bit_model_cannot_be_written_is_resumed(
     assert err.splitlines()[-1].startswith(
         f"textgen-train: error: cannot write {SMALL}: No space left on device; "
     )
-    assert err.endswith("; to resume the run: textgen-train --resume out\n")
+    assert err.endswith(
+        "; when the folder can be written again, resume the run: textgen-train --resume out\n"
+    )
     assert MODEL.exists()
     code, out, err = run(capsys, "--resume", "out")
     assert code == 0, err

@@ -16,7 +16,7 @@ def test_every_lane_is_read_once_and_in_order(
     text = np.arange(characters)
     batches = TextBatches(text, lanes, sequence_length)
     lanes, length = batches.max_lanes, characters // batches.max_lanes
-    epoch = list(batches.epoch(random.Random(seed)))
+    epoch = list(batches.epoch(seed))
     assert len(epoch) == batches.updates_per_epoch
     assert [batch.is_start for batch in epoch] == [True, *[False] * (len(epoch) - 1)]
     inputs = torch.cat([batch.inputs for batch in epoch])
@@ -28,7 +28,7 @@ def test_every_lane_is_read_once_and_in_order(
     offset = random.Random(seed).randrange(characters)
     assert inputs[0].tolist() == [(offset + lane * length) % characters for lane in range(lanes)]
     assert all(len(batch.inputs) == sequence_length for batch in epoch[:-1])
-    later = batches.epoch(random.Random(seed), first=2)
+    later = batches.epoch(seed, first=2)
     assert all(torch.equal(a.inputs, b.inputs) for a, b in zip(epoch[2:], later, strict=True))
 
 

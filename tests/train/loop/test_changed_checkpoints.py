@@ -87,7 +87,7 @@ def test_a_field_that_differs_is_named(path: Path, keys: tuple[Any, ...], value:
 @pytest.mark.parametrize(
     ("tensor", "message"),
     [
-        ("/trainer/dropout_rngs/0", "the training state is from another network"),
+        ("/trainer/carried_state/hidden", "the training state is from another network"),
         ("/none", "is damaged, or is not"),
     ],
 )

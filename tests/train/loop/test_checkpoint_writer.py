@@ -5,13 +5,19 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
+import textgen_runtime as textgen
 from textgen_runtime.errors import OutputError
+from textgen_runtime.system.files import replace_file
 from textgen_train.cli._messages import describe_early_end
 from textgen_train.errors import TrainingError
-from textgen_train.loop import checkpoint_file
+from textgen_train.loop import checkpoint_file, evaluator, trainer
+from textgen_train.loop import run as run_module
 from textgen_train.loop.checkpoint_file import CheckpointWriter, read_checkpoint, write_checkpoint
+from textgen_train.loop.eval_schedule import EvalSchedule
+from textgen_train.loop.events import Status, Watcher
 from textgen_train.loop.run import TrainingRun
 from textgen_train.options import RunOptions
+from textgen_train.recipe import Budget
 
 from tests.helpers.training_runs import make_run
 
@@ -37,7 +43,7 @@ class Recorder:
         self.seconds = 0.0
         self.failing = False
         self.written: list[tuple[int, bool, float]] = []
-        update_weights = self.run.trainer._update_weights
+        update_weights = self.run.trainer._learner.update
 
         def slow_write(path: Path, *arguments: object, complete: bool) -> None:
             self.written.append((self.run.trainer.state().step, complete, self.now))
@@ -52,7 +58,7 @@ class Recorder:
 
         monkeypatch.setattr(checkpoint_file, "perf_counter", lambda: self.now)
         monkeypatch.setattr(checkpoint_file, "write_checkpoint", slow_write)
-        monkeypatch.setattr(self.run.trainer, "_update_weights", slow_update)
+        monkeypatch.setattr(self.run.trainer._learner, "update", slow_update)
 
     @property
     def steps(self) -> list[int]:
@@ -78,6 +84,32 @@ def test_slow_checkpoints_take_at_most_a_hundredth_of_the_time(recorder: Recorde
     assert recorder.steps == [0, 30, 60, 63, 63]
     times = [time for _, _, time in recorder.written[:3]]
     assert all(later - earlier >= 0.3 / checkpoint_file.MAX_FRACTION for earlier, later in pairwise(times))
+
+
+def test_a_time_that_ends_between_two_updates_has_a_checkpoint_before_its_last_evaluation(
+    recorder: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No update has used the whole budget."""
+
+    class Slow(Watcher):
+        def on_update(self, status: Status) -> None:
+            assert status.update.progress < 1.0
+            if status.update.step == 5:
+                recorder.now += 60.0
+
+    for module in (run_module, trainer):
+        monkeypatch.setattr(module, "perf_counter", lambda: recorder.now)
+    recorder.run.trainer.budget = Budget(minutes=1)
+    recorder.run.schedule = EvalSchedule(Budget(minutes=1), 21, 1350, 150)
+    recorder.run.schedule.state.evaluation_seconds = 20.0
+    recorder.run.add_watcher(Slow())
+    recorder.run.run()
+    assert [(step, complete) for step, complete, _ in recorder.written] == [
+        (0, False),
+        (5, False),
+        (5, False),
+        (5, True),
+    ]
 
 
 def test_a_failure_is_warned_about_once_and_tried_again(recorder: Recorder, tmp_path: Path) -> None:
@@ -132,32 +164,49 @@ def test_an_interrupt_before_the_start_writes_nothing(recorder: Recorder) -> Non
     assert recorder.written == []
 
 
-def test_a_model_that_cannot_be_written_leaves_the_checkpoint_before_its_evaluation(
-    recorder: Recorder, tmp_path: Path
+def test_a_run_that_cannot_write_its_best_model_is_resumed_without_a_loss(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A resumed run repeats the evaluation."""
-    (tmp_path / "model.onnx").mkdir()
-    with pytest.raises(OutputError, match=r"model\.onnx: Is a directory"):
-        recorder.run.run()
-    checkpoint = read_checkpoint(tmp_path / "checkpoint.safetensors")
-    assert not checkpoint.complete
-    assert len(checkpoint.state().evaluations) == 2
-    (tmp_path / "model.onnx").rmdir()
-    resumed, _ = make_run(tmp_path, samples=False)
-    resumed.restore(checkpoint.state())
-    resumed.run()
-    assert resumed.is_complete
-    assert resumed.evaluator.best is not None
-    assert resumed.evaluator.best.step == UPDATES
+    """Each evaluation gives a better model, and each one but the first finds a full disk."""
+    full_at, step = 0, 0
+
+    def held_out_loss(*_: object) -> float:
+        nonlocal step
+        step = run.trainer.step
+        return 3.0 - step / 21
+
+    def write(path: Path, content: bytes) -> None:
+        if step == full_at:
+            raise OutputError(f"cannot write {path}: the disk is full")
+        replace_file(path, content)
+
+    monkeypatch.setattr(evaluator, "held_out_loss", held_out_loss)
+    monkeypatch.setattr(evaluator, "replace_file", write)
+    for full_at in (42, UPDATES):
+        run = Recorder(tmp_path, monkeypatch).run
+        if full_at == UPDATES:
+            run.restore(read_checkpoint(tmp_path / "checkpoint.safetensors").state())
+        with pytest.raises(OutputError, match=r"model\.onnx: the disk is full"):
+            run.run()
+        checkpoint = read_checkpoint(tmp_path / "checkpoint.safetensors")
+        assert not checkpoint.complete
+        assert len(checkpoint.state().evaluations) == full_at // 21 - 1
+    full_at = 0
+    run, _ = make_run(tmp_path, samples=False)
+    run.restore(checkpoint.state())
+    run.run()
+    assert run.is_complete
+    assert [evaluation.step for evaluation in run.evaluator.evaluations] == [21, 42, UPDATES]
+    assert textgen.load(tmp_path).training["evaluation"]["step"] == UPDATES
 
 
 def test_a_loss_that_is_no_number_keeps_the_last_checkpoint(
     recorder: Recorder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    update = recorder.run.trainer._update_weights
+    update = recorder.run.trainer._learner.update
     monkeypatch.setattr(
-        recorder.run.trainer,
-        "_update_weights",
+        recorder.run.trainer._learner,
+        "update",
         lambda *arguments: math.nan if recorder.now > 1025 else update(*arguments),
     )
     with pytest.raises(TrainingError, match="the loss is nan"):

@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 import torch
+import torch.distributed as dist
 from textgen_train.cli._process import joined_ranks
 from textgen_train.errors import LostProcessError, TrainingError
 from textgen_train.loop import distributed
-from textgen_train.loop.classic_trainer import ClassicTrainer
+from textgen_train.loop.distributed import DistributedRanks
 from textgen_train.loop.ranks import DismissedError, Ranks
-from textgen_train.loop.stateful_trainer import StatefulTrainer
 from textgen_train.loop.trainer import Trainer
 from textgen_train.recipe import Budget, ClassicRecipe, Recipe
 
@@ -34,10 +34,7 @@ def make_part(
     ranks: Ranks, recipe: Recipe | ClassicRecipe, *, seed: int = 0, budget: Budget | None = None
 ) -> Trainer:
     """Return the trainer of one process, with one replica."""
-    budget = budget or Budget(epochs=EPOCHS)
-    if isinstance(recipe, ClassicRecipe):
-        return ClassicTrainer(TEXT, 4, recipe, budget, seed, threads=1, ranks=ranks)
-    return StatefulTrainer(TEXT, 4, recipe, budget, seed, threads=1, ranks=ranks)
+    return Trainer(TEXT, 4, recipe, budget or Budget(epochs=EPOCHS), seed, threads=1, ranks=ranks)
 
 
 @contextmanager
@@ -87,14 +84,14 @@ def end_at_step_three(rank: int) -> str:
     with started() as (trainer, _):
         try:
             if rank:
-                update_weights = trainer._update_weights
+                update_weights = trainer._learner.update
 
                 def ending(*arguments: Any) -> float:
                     if trainer._step == 2:
                         os._exit(1)
                     return update_weights(*arguments)
 
-                trainer._update_weights = ending  # type: ignore[method-assign, assignment]
+                trainer._learner.update = ending  # type: ignore[method-assign, assignment]
                 trainer.follow()
             else:
                 list(trainer.updates())
@@ -199,6 +196,38 @@ def test_different_corpora_are_an_error_of_the_first_process() -> None:
     first, second = run_processes(begin_differently, "corpus")
     assert first.startswith("TrainingError: process 1 has another corpus than this one")
     assert second == "DismissedError: "
+
+
+def wait_at_another_place(rank: int, other: int) -> str:
+    try:
+        with joined_ranks() as ranks:
+            if rank == other:
+                ranks.share_first(None)
+            ranks.compare({"corpus": ""})
+    except (TrainingError, DismissedError) as error:
+        return f"{type(error).__name__}: {error}"
+    return "no error"
+
+
+@pytest.mark.parametrize("other", [0, 1])
+def test_a_process_that_waits_at_another_place_is_an_error_of_the_first(other: int) -> None:
+    first, second = run_processes(wait_at_another_place, other)
+    assert first.startswith("TrainingError: process 1 has another corpus than this one")
+    assert second == "DismissedError: "
+
+
+def end_without_the_others(rank: int) -> bool:
+    def wait(_: DistributedRanks) -> None:
+        raise RuntimeError("timeout")
+
+    DistributedRanks._wait_for_all = wait  # type: ignore[assignment, method-assign]
+    with suppress(TrainingError, DismissedError), joined_ranks() as ranks:
+        ranks.compare({"corpus": str(rank)})
+    return dist.is_initialized()
+
+
+def test_a_process_that_does_not_wait_for_the_others_any_longer_closes_its_connections() -> None:
+    assert run_processes(end_without_the_others) == [False, False]
 
 
 @pytest.mark.parametrize(("difference", "update"), [("first weights", 0), ("later weights", 3)])

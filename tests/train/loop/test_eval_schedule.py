@@ -4,9 +4,8 @@ from dataclasses import replace
 from itertools import pairwise
 
 import pytest
-from textgen_train.loop import eval_schedule
-from textgen_train.loop.eval_schedule import EvalSchedule, UpdateTotals
-from textgen_train.loop.events import START, Update
+from textgen_train.loop.eval_schedule import EvalSchedule
+from textgen_train.loop.events import START, Status, Update
 from textgen_train.recipe import Budget
 
 HELD_OUT = 3000
@@ -144,18 +143,11 @@ def test_an_evaluation_of_the_start_does_not_delay_the_next_one(budget: Budget) 
     assert Budget(epochs=100) != budget or schedule.seconds_left(update_after(100, 32.0, 0.01)) >= 99 * 30.0
 
 
-def test_restored_totals_continue(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The time between the state and its restore does not count."""
-    now = 0.0
-    monkeypatch.setattr(eval_schedule, "perf_counter", lambda: now)
-    totals = UpdateTotals()
-    totals.add(update_after(1, 1.0, 0.1))
-    totals.add(replace(update_after(2, 2.0, 0.2, ends_epoch=True), nats=3.0))
-    now = 10.0
-    state = totals.state
-    now = 500.0
-    other = UpdateTotals(state)
-    now = 510.0
-    assert other.speed == pytest.approx(2090 / 20.0)
-    assert other.nats == totals.nats == pytest.approx((2000 + 3 * 90) / 2090)
-    assert other.state == replace(state, seconds=20.0)
+def test_the_mean_loss_weighs_updates_by_their_targets() -> None:
+    status = Status().after(update_after(1, 1.0, 0.1), 1.0, 9.0)
+    last = replace(update_after(2, 2.0, 0.2, ends_epoch=True), nats=3.0)
+    status = status.after(last, 20.0, 8.0)
+    assert status.update == last
+    assert status.updates == 2
+    assert status.nats == pytest.approx((2000 + 3 * 90) / 2090)
+    assert status.speed == pytest.approx(2090 / 20.0)

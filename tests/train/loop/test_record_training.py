@@ -7,7 +7,6 @@ import pytest
 import torch
 from textgen_train.errors import TrainingError
 from textgen_train.loop import replicas
-from textgen_train.loop.stateful_trainer import StatefulTrainer
 from textgen_train.loop.trainer import Trainer
 from textgen_train.recipe import Budget, Recipe
 from torch import nn
@@ -45,9 +44,9 @@ def test_the_loss_is_that_of_each_record_from_the_initial_state(
     monkeypatch.setattr(torch.cpu, "get_capabilities", dict)
     monkeypatch.setattr(replicas, "MIN_LANES", 2)
     text = np.concatenate([RECORDS, np.resize(np.arange(4), 50), [SPECIAL.end]])
-    trainer = StatefulTrainer(text, 6, STILL, Budget(epochs=2), 0, special=SPECIAL, threads=threads)
+    trainer = Trainer(text, 6, STILL, Budget(epochs=2), 0, special=SPECIAL, threads=threads)
     assert len(trainer.replicas) == threads
-    batches = list(trainer._batches.epoch(trainer._order_rng))
+    batches = list(trainer._batches.epoch(0))
     assert {batch.inputs.shape[1] for batch in batches} > {1}
     assert {batch.is_start for batch in batches} == {True, False}
     updates = list(trainer.updates())
@@ -63,12 +62,12 @@ def test_the_loss_is_that_of_each_record_from_the_initial_state(
 def test_padding_has_no_effect_on_the_gradient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cpu, "get_capabilities", dict)
     text = np.array([0, 1, 2, SPECIAL.end, 3, 2, 1, 0, 3, SPECIAL.end])
-    trainer = StatefulTrainer(text, 6, STILL, Budget(epochs=1), 0, special=SPECIAL, threads=1)
-    (batch,) = trainer._batches.epoch(trainer._order_rng)
+    trainer = Trainer(text, 6, STILL, Budget(epochs=1), 0, special=SPECIAL, threads=1)
+    (batch,) = trainer._batches.epoch(0)
     gradients = []
     for padding in (0, 3):
         filled = torch.where(batch.targets < 0, padding, batch.inputs)
-        trainer._update_weights(replace(batch, inputs=filled), 0.0)
+        trainer._learner.update(replace(batch, inputs=filled), 0.0)
         gradients.append([weight.grad for weight in trainer.model.parameters()])
     assert not torch.equal(batch.inputs, filled)
     assert all(torch.equal(a, b) for a, b in zip(*gradients, strict=True) if a is not None and b is not None)
@@ -79,14 +78,14 @@ def test_all_tokens_of_an_epoch_have_the_same_weight(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(torch.cpu, "get_capabilities", dict)
     recipe = replace(STILL, activation_penalty=0, confidence_penalty=0, grad_clip=1e9)
     text = np.concatenate([[*np.resize(np.arange(4), length), SPECIAL.end] for length in (35, 25, 47, 5, 6)])
-    trainer = StatefulTrainer(text, 6, recipe, Budget(epochs=1), 0, special=SPECIAL, threads=1)
+    trainer = Trainer(text, 6, recipe, Budget(epochs=1), 0, special=SPECIAL, threads=1)
     output = trainer.model.output
     for weight in output.parameters():
         nn.init.zeros_(weight)
     total = torch.zeros(6)
-    batches = list(trainer._batches.epoch(trainer._order_rng))
+    batches = list(trainer._batches.epoch(0))
     for batch in batches:
-        trainer._update_weights(batch, 0.0)
+        trainer._learner.update(batch, 0.0)
         assert output.bias.grad is not None
         total += output.bias.grad
     # Of uniform predictions.

@@ -1,4 +1,4 @@
-"""StatefulTrainer, compared with a definition of its updates in plain torch, in float64."""
+"""Trainer, compared with a definition of its updates in plain torch, in float64."""
 
 import math
 import random
@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 import torch
 from textgen_train.loop import replicas
-from textgen_train.loop.stateful_trainer import StatefulTrainer
+from textgen_train.loop.seeds import derive_seed
+from textgen_train.loop.trainer import Trainer
 from textgen_train.recipe import Budget, Recipe
 from torch import Tensor, nn
 
@@ -51,9 +52,11 @@ class Network(nn.Module):
 
 def epochs() -> Iterator[list[tuple[Tensor, Tensor]]]:
     """Yield the inputs and the targets of each epoch, whose first lane begins at a random token."""
-    rng, length = random.Random(SEED), len(TEXT) // RECIPE.batch
-    for _ in range(EPOCHS):
-        rotated = np.roll(TEXT, -rng.randrange(len(TEXT)))[: RECIPE.batch * length]
+    length = len(TEXT) // RECIPE.batch
+    for epoch in range(EPOCHS):
+        rotated = np.roll(TEXT, -random.Random(derive_seed(SEED, "order", epoch)).randrange(len(TEXT)))[
+            : RECIPE.batch * length
+        ]
         lanes = torch.from_numpy(rotated.reshape(RECIPE.batch, length).T.copy())
         yield [
             (lanes[start : min(start + 6, length - 1)], lanes[start + 1 : start + 7])
@@ -156,7 +159,7 @@ def test_the_updates_are_those_of_their_definition(
     monkeypatch.setattr(torch.cpu, "get_capabilities", dict)
     monkeypatch.setattr(replicas, "MIN_LANES", 2)
     recipe = replace(RECIPE, muon_lr=muon_lr)
-    trainer = StatefulTrainer(TEXT, SYMBOLS, recipe, Budget(epochs=EPOCHS), SEED, threads=threads)
+    trainer = Trainer(TEXT, SYMBOLS, recipe, Budget(epochs=EPOCHS), SEED, threads=threads)
     network = Network().double()
     network.load_state_dict(trainer.model.state_dict())
     counts = torch.from_numpy(0.5 + np.bincount(TEXT, minlength=SYMBOLS))

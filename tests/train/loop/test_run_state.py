@@ -1,6 +1,7 @@
 """The state of a training run, and the events that its watchers receive."""
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,10 @@ from textgen_runtime.corpora.corpus import Corpus
 from textgen_runtime.text.normalization import Normalization
 from textgen_train.cli._training_run import make_training_run
 from textgen_train.data.dataset_from_corpus import make_dataset
+from textgen_train.errors import ExportError
 from textgen_train.loop import eval_schedule, evaluator, samples
 from textgen_train.loop import run as run_module
+from textgen_train.loop import trainer as trainer_module
 from textgen_train.loop.checkpoint import TrainingState
 from textgen_train.loop.events import EvaluationHistory, Status, Watcher
 from textgen_train.loop.run import TrainingRun
@@ -88,7 +91,8 @@ def results(run: TrainingRun, trainer: Trainer, folder: Path) -> dict[str, Any]:
     return {
         **timeless_results(folder),
         "weights": weights_of(trainer),
-        "best": run.evaluator.best.step,
+        # The report marks it.
+        "best": run.evaluator.evaluations.index(run.evaluator.best),
         "files": run.files,
     }
 
@@ -109,38 +113,6 @@ def continued_results(state: TrainingState, model: Path, folder: Path) -> dict[s
     return results(run, trainer, folder)
 
 
-def test_a_repeated_model_that_is_in_the_file_need_not_be_written(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    first, second = tmp_path / "first", tmp_path / "second"
-    run, _, _ = make_run(first)
-    states = watched_states(run, first)
-    run.run()
-    assert run.evaluator.best is not None
-    state = next(state for event, state in reversed(states.kept) if event == "evaluation start")
-    assert state.trainer.step == run.evaluator.best.step
-
-    def fail(path: Path, _: bytes) -> None:
-        raise textgen.OutputError(f"cannot write {path}: No space left on device")
-
-    monkeypatch.setattr(evaluator, "replace_file", fail)
-    resumed, _, progress = make_run(second)
-    shutil.copy(first / MODEL, second / MODEL)
-    resumed.restore(state)
-    resumed.run()
-    assert resumed.is_complete
-    assert resumed.evaluator.best == run.evaluator.best
-    assert progress.warnings == []
-    # The repeated evaluation is that of the best model.
-    assert "best so far" not in "".join(progress.written)
-    # Without the file, the same model must be written.
-    (second / MODEL).unlink()
-    resumed, _, _ = make_run(second)
-    resumed.restore(state)
-    with pytest.raises(textgen.OutputError, match="No space left"):
-        resumed.run()
-
-
 def test_a_run_restored_from_any_state_has_the_same_results(tmp_path: Path) -> None:
     first = tmp_path / "first"
     run, trainer, _ = make_run(first)
@@ -152,13 +124,16 @@ def test_a_run_restored_from_any_state_has_the_same_results(tmp_path: Path) -> N
     events = [event for event, _ in states.kept]
     evaluations = [i for i, event in enumerate(events) if event == "evaluation"]
     second, last = evaluations[1], evaluations[-1]
-    for i in (0, second - 2, second, second + 1, last - 2):
+    for i in (0, second - 2, second, second + 1, last - 2, last - 1):
         state, model = states.kept[i][1], first / f"{i}.onnx"
         # A missing or damaged model is written again.
         if i == second:
             model.unlink()
         elif i == last - 2:
             model.write_bytes(b"damaged")
+        elif i == last - 1:
+            # The run was killed after this evaluation, which is repeated.
+            shutil.copy(first / MODEL, model)
         continued = continued_results(state, model, tmp_path / str(i))
         assert same(continued, expected), f"from {events[i]} {i}"
 
@@ -173,6 +148,29 @@ def test_a_run_restored_from_the_final_state_ends_at_once(tmp_path: Path) -> Non
     assert same(weights_of(other_trainer), expected)
     assert other.evaluator.best == best
     assert progress.written == progress.statuses == []
+
+
+def test_a_resumed_run_whose_model_file_is_gone_writes_the_model_of_the_last_evaluation(
+    tmp_path: Path,
+) -> None:
+    """No update and no evaluation follows, so the metrics stay the same."""
+    run, _, _ = make_run(tmp_path)
+    run.run()
+    state, content = run.state(), textgen.load(tmp_path / MODEL).training["evaluation"]
+    (tmp_path / MODEL).unlink()
+    resumed, _, _ = make_run(tmp_path)
+    resumed.restore(state)
+    resumed.run()
+    assert resumed.is_complete
+    assert textgen.load(tmp_path / MODEL).training["evaluation"] == content
+    assert resumed.state().evaluations == state.evaluations
+    # If that evaluation failed, the model of an earlier one cannot be written again.
+    (tmp_path / MODEL).unlink()
+    resumed, _, _ = make_run(tmp_path)
+    resumed.restore(replace(state, evaluations=state.evaluations[:-1], samples=state.samples[:-1]))
+    with pytest.raises(ExportError, match="the model of the run was removed"):
+        resumed.run()
+    assert not resumed.is_complete
 
 
 @pytest.mark.parametrize(("losses", "best_step"), [([2.0, 2.6, 2.5, 2.4], 4), ([2.0, 1.9, 2.5, 2.4], 5)])
@@ -239,6 +237,7 @@ def test_watchers_receive_events_in_order(tmp_path: Path) -> None:
         "end",
     ]
     assert [status.updates for status in states.statuses] == [1, 1, 2, 3, 4]
+    assert [status.seconds < status.update.seconds for status in states.statuses] == [False, *[True] * 4]
 
 
 def test_a_restored_timed_run_does_not_estimate_the_duration_of_an_evaluation(
@@ -253,6 +252,44 @@ def test_a_restored_timed_run_does_not_estimate_the_duration_of_an_evaluation(
     assert trainer.reserved_seconds == state.eval_schedule.evaluation_seconds
     monkeypatch.setattr(other.evaluator, "estimate_seconds", lambda: pytest.fail("estimated again"))
     other.run()
+
+
+@pytest.mark.parametrize("resumes", [False, True], ids=["from a model", "resumed"])
+def test_an_evaluation_before_the_first_update_is_part_of_the_budget(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, resumes: bool
+) -> None:
+    """Also in the state after it. The evaluation takes all of the time, and its watchers as long again."""
+    now, states = 0.0, list[TrainingState]()
+
+    def slow_loss(*_: object) -> float:
+        nonlocal now
+        now += 60.0
+        return 3.0
+
+    class Slow(Watcher):
+        def on_evaluation(self, history: EvaluationHistory) -> None:
+            del history
+            nonlocal now
+            states.append(run.state())
+            now += 60.0
+
+    for module in (run_module, trainer_module):
+        monkeypatch.setattr(module, "perf_counter", lambda: now)
+    monkeypatch.setattr(evaluator, "held_out_loss", slow_loss)
+    monkeypatch.setattr(evaluator.Evaluator, "estimate_seconds", lambda _: 10.0)
+    run, trainer, _ = make_run(tmp_path, budget=Budget(minutes=1))
+    if resumes:
+        other, _, _ = make_run(tmp_path, budget=Budget(epochs=1))
+        last = replace(next(other.trainer.updates()), progress=1.0)
+        state = replace(other.state(), status=Status().after(last, 1.0, 0.0))
+        run.restore(replace(state, eval_schedule=replace(state.eval_schedule, evaluation_seconds=10.0)))
+    else:
+        run._evaluates_start = True
+    run.add_watcher(Slow())
+    run.run()
+    assert states[0].trainer.seconds == 60.0
+    assert trainer.step == 1
+    assert trainer.state().seconds == (120.0 if resumes else 240.0)
 
 
 def test_the_time_of_watchers_is_part_of_the_evaluation(

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import textgen_runtime as textgen
+from textgen_runtime.errors import OutputError
 from textgen_train.errors import ExportError
 from textgen_train.export import exporter
 from textgen_train.loop import evaluator
@@ -127,21 +128,13 @@ def test_a_run_whose_exports_all_fail_ends_with_an_error(
     assert os.listdir(tmp_path) == []
 
 
-def test_a_model_that_could_not_be_written_is_written_at_the_next_evaluation(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The disk is full during the second evaluation, whose model is the best."""
-    losses = iter([3.0, 2.0, 2.5])
-    monkeypatch.setattr(evaluator, "held_out_loss", lambda *_: next(losses))
+def test_a_model_that_cannot_be_written_ends_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The disk is full during the second evaluation. The earlier model and its files stay."""
     run, progress = make_run(tmp_path)
-    fill_disk(monkeypatch, first=5, last=8)
-    run.run()
-    (warning,) = (warning for warning in progress.warnings if "model.onnx" in warning)
-    assert warning.endswith(
-        "model.onnx: No space left on device; training continues, and the next evaluation tries again"
-    )
-    assert run.is_complete
-    assert run.evaluator.best is not None
-    assert run.evaluator.best.epoch == 2.0
-    assert textgen.load(tmp_path / "model.onnx").training["evaluation"]["epoch"] == 2.0
-    assert "best so far 2.0000" in progress.written[-2]
+    fill_disk(monkeypatch, first=6, last=6)
+    with pytest.raises(OutputError, match=r"model\.onnx: No space left on device"):
+        run.run()
+    assert progress.closed
+    assert not run.is_complete
+    assert [evaluation.epoch for evaluation in run.evaluator.evaluations] == [1.0]
+    assert textgen.load(tmp_path / "model.onnx").training["evaluation"]["epoch"] == 1.0

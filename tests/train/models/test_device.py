@@ -14,7 +14,6 @@ import pytest
 import textgen_train
 import torch
 from textgen_train.errors import TrainingError
-from textgen_train.loop.checkpoint import torch_rng_from_state
 from textgen_train.models import network
 from textgen_train.models.cells import CharLSTM
 from textgen_train.models.device import choose_device, describe_device, has_bfloat16
@@ -138,8 +137,3 @@ def test_masks_of_32_bit_words_have_the_same_probability(monkeypatch: pytest.Mon
     kept = dropout(values, 0.3, torch.Generator().manual_seed(1))
     assert (kept == 0).float().mean().item() == pytest.approx(0.3, abs=0.008)
     assert kept.max().item() == pytest.approx(1 / 0.7, abs=1e-4)
-
-
-def test_the_state_of_a_generator_of_another_device_is_an_error() -> None:
-    with pytest.raises(TrainingError, match="choose the same device"):
-        torch_rng_from_state(torch.zeros(16, dtype=torch.uint8))

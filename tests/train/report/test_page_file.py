@@ -1,17 +1,18 @@
 """The file of the report, during a run and after it."""
 
 import shutil
-from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 import textgen_runtime as textgen
-from textgen_runtime.errors import OutputError
 from textgen_runtime.sampling.sampler import entropy
 from textgen_runtime.scoring.copies import copied_shares, draw_texts
 from textgen_runtime.scoring.temperatures import compare_temperatures
 from textgen_train.export.onnx_graph import replace_metadata
-from textgen_train.loop.events import EvaluationHistory, Status, Update
+from textgen_train.loop.events import EvaluationHistory
+from textgen_train.loop.run import TrainingRun
 from textgen_train.report import page
 from textgen_train.report.losses import References
 from textgen_train.report.page import ReportPage
@@ -24,9 +25,16 @@ FIRST = EvaluationHistory([evaluation(10, 2.5)], [""], evaluation(10, 2.5))
 SECOND = EvaluationHistory([evaluation(10, 2.5), evaluation(100, 1.5)], ["", ""], evaluation(100, 1.5))
 
 
-def status_at(progress: float) -> Status:
-    update = Update(10, 1.0, 10.0, progress, 0.01, 100, 2.0, ends_epoch=False)
-    return Status(update, 10, 2.0, 5000.0, "characters", 10.0)
+class FakeRun:
+    """What the report asks a run for."""
+
+    def __init__(self) -> None:
+        self.trainer, self.evaluator = SimpleNamespace(progress=0.0), SimpleNamespace(history=None)
+        self.is_complete = False
+
+    def evaluate(self, watcher: ReportPage, history: EvaluationHistory, progress: float = 0.5) -> None:
+        self.trainer.progress, self.evaluator.history = progress, history
+        watcher.on_evaluation(history)
 
 
 @pytest.fixture
@@ -35,20 +43,27 @@ def warnings() -> list[str]:
 
 
 @pytest.fixture
-def watcher(tmp_path: Path, warnings: list[str]) -> ReportPage:
-    return ReportPage(facts_of(DATASET, tmp_path), References(DATASET), warnings.append)
+def run() -> FakeRun:
+    return FakeRun()
+
+
+@pytest.fixture
+def watcher(run: FakeRun, tmp_path: Path, warnings: list[str]) -> ReportPage:
+    return ReportPage(
+        cast("TrainingRun", run), facts_of(DATASET, tmp_path), References(DATASET), warnings.append
+    )
 
 
 def test_the_report_is_written_at_each_evaluation_and_at_the_end(
-    watcher: ReportPage, tmp_path: Path, warnings: list[str]
+    run: FakeRun, watcher: ReportPage, tmp_path: Path, warnings: list[str]
 ) -> None:
     path = tmp_path / "report.html"
-    watcher.on_update(status_at(0.25))
-    watcher.on_evaluation(FIRST)
+    watcher.on_start()
+    run.evaluate(watcher, FIRST, 0.25)
     assert "The run is in progress: 25% of its budget is used." in Page(path.read_text("utf-8")).text
-    watcher.on_update(status_at(1.0))
-    watcher.on_evaluation(SECOND)
+    run.evaluate(watcher, SECOND, 1.0)
     assert "best held-out loss1.5000 nats" in Page(path.read_text("utf-8")).text
+    run.is_complete = True
     watcher.on_end()
     text = Page(path.read_text("utf-8")).text
     assert "The run is complete." in text
@@ -56,55 +71,53 @@ def test_the_report_is_written_at_each_evaluation_and_at_the_end(
     assert (watcher.files, warnings) == (["report.html"], [])
 
 
-def test_a_resumed_run_gives_the_same_report(
-    watcher: ReportPage, tmp_path: Path, warnings: list[str]
+def test_a_resumed_run_without_an_evaluation_gives_the_same_report(
+    run: FakeRun, watcher: ReportPage, tmp_path: Path
 ) -> None:
+    """The run before was killed after its last evaluation."""
+    run.is_complete = True
+    watcher.on_start()
     for history in (FIRST, SECOND):
-        watcher.on_update(status_at(1.0))
-        watcher.on_evaluation(history)
+        run.evaluate(watcher, history)
     watcher.on_end()
     expected = (tmp_path / "report.html").read_bytes()
-    resumed = ReportPage(facts_of(DATASET, tmp_path), References(DATASET), warnings.append)
-    resumed.on_update(status_at(1.0))
-    resumed.on_evaluation(SECOND)
+    resumed = ReportPage(cast("TrainingRun", run), facts_of(DATASET, tmp_path), References(DATASET), print)
+    resumed.on_start()
     resumed.on_end()
     assert (tmp_path / "report.html").read_bytes() == expected
 
 
-def test_an_early_end_is_stated(watcher: ReportPage, tmp_path: Path) -> None:
-    watcher.on_update(status_at(0.4))
-    watcher.on_evaluation(FIRST)
+@pytest.mark.parametrize("progress", [0.4, 1.0])
+def test_an_early_end_is_stated(run: FakeRun, watcher: ReportPage, tmp_path: Path, progress: float) -> None:
+    """An interrupt during the last evaluation is an early end, too."""
+    watcher.on_start()
+    run.evaluate(watcher, FIRST, progress)
     watcher.on_end()
     text = (tmp_path / "report.html").read_text("utf-8")
-    assert "The run ended early, after 40% of its budget." in text
+    assert f"The run ended early, after {progress:.0%} of its budget." in text
 
 
-def test_a_model_that_is_not_in_its_file_is_stated(tmp_path: Path, warnings: list[str]) -> None:
-    error = OutputError("cannot write model.onnx: the disk is full")
-    watcher = ReportPage(facts_of(DATASET, tmp_path), References(DATASET), warnings.append, lambda: error)
-    watcher.on_update(status_at(1.0))
-    watcher.on_evaluation(FIRST)
+def test_a_resumed_run_that_is_interrupted_before_its_start_keeps_the_report(
+    run: FakeRun, watcher: ReportPage, tmp_path: Path
+) -> None:
+    run.evaluator.history = FIRST
     watcher.on_end()
-    text = Page((tmp_path / "report.html").read_text("utf-8")).text
-    assert "The run is complete" not in text
-    assert (
-        "The budget is used, but the best model is not in the model file: cannot write model.onnx: the disk "
-        "is full." in text
-    )
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_run_without_evaluations_writes_no_report(watcher: ReportPage, tmp_path: Path) -> None:
-    watcher.on_update(status_at(0.4))
+    watcher.on_start()
     watcher.on_end()
     assert not list(tmp_path.iterdir())
 
 
 def test_slow_references_do_not_block_the_end(
-    watcher: ReportPage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    run: FakeRun, watcher: ReportPage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(page, "MAX_WAIT_SECONDS", 0.0)
-    # They are never started.
-    watcher.on_evaluation(FIRST)
+    monkeypatch.setattr(References, "start", lambda _: None)
+    watcher.on_start()
+    run.evaluate(watcher, FIRST)
     path = tmp_path / "report.html"
     assert "Some reference models are still being computed." in path.read_text("utf-8")
     watcher.on_end()
@@ -146,10 +159,9 @@ def test_a_run_shows_its_model(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("_evaluated_run")
-def test_a_missing_model_file_leaves_the_rest_of_the_report(tmp_path: Path, warnings: list[str]) -> None:
+def test_a_missing_model_file_leaves_the_rest_of_the_report(watcher: ReportPage, tmp_path: Path) -> None:
     (tmp_path / "model.onnx").unlink()
-    facts = replace(facts_of(DATASET, tmp_path))
-    ReportPage(facts, References(DATASET), warnings.append).on_evaluation(FIRST)
+    watcher.on_evaluation(FIRST)
     text = Page((tmp_path / "report.html").read_text("utf-8")).text
     assert "Recipe" in text
     assert "all layers" not in text
@@ -181,18 +193,3 @@ def test_the_temperatures_are_those_after_the_prompt_that_is_hardest_to_continue
         watcher.on_evaluation(FIRST if order is prompts else SECOND)
         text = Page((tmp_path / "report.html").read_text("utf-8")).text
         assert f"The probabilities of the next character after {prompts[-1]}." in text
-
-
-@pytest.mark.usefixtures("_evaluated_run")
-def test_a_model_that_was_written_late_replaces_the_shown_one(
-    tmp_path: Path, tiny_path: Path, warnings: list[str]
-) -> None:
-    """While it cannot be written, the file has an earlier model."""
-    errors = [OutputError("the disk is full")]
-    facts, references = facts_of(DATASET, tmp_path), References(DATASET)
-    watcher = ReportPage(facts, references, warnings.append, lambda: next(iter(errors), None))
-    watcher.on_evaluation(FIRST)
-    (tmp_path / "model.onnx").write_bytes(tiny_path.read_bytes())
-    errors.clear()
-    watcher.on_evaluation(FIRST)
-    assert "embedembedding48124" not in Page((tmp_path / "report.html").read_text("utf-8")).text

@@ -125,7 +125,7 @@ def test_divergence_is_a_loss_above_that_of_a_guess_after_some_updates(
     warnings: list[str] = []
     watcher = DivergenceWarning(7, warnings.append, characters_per_token)
     nats = nats_per_token / characters_per_token
-    watcher.on_evaluation_start(Status(START, updates, nats, 5000.0, "characters", 10.0))
+    watcher.on_evaluation_start(Status(START, updates, 1.0, nats))
     guess = math.log(7) / characters_per_token
     expected = f"the loss is {nats:.2f} nats, and a uniform guess has {guess:.2f} nats"
     assert [expected in warning for warning in warnings] == [True] * warned
@@ -135,5 +135,5 @@ def test_divergence_is_warned_about_again_only_after_a_recovery() -> None:
     warnings: list[str] = []
     watcher = DivergenceWarning(7, warnings.append)
     for nats, count in ((2.2, 1), (2.3, 1), (1.5, 1), (2.2, 2)):
-        watcher.on_evaluation_start(Status(START, 50, nats, 5000.0, "characters", 10.0))
+        watcher.on_evaluation_start(Status(START, 50, 1.0, nats))
         assert len(warnings) == count

@@ -13,7 +13,7 @@ from tests.helpers.report_pages import evaluation
 
 def status_at(step: int) -> Status:
     update = Update(step, 1.0, 10.0, 0.5, 0.01, 100, 2.0 / step, ends_epoch=False)
-    return Status(update, 10, 2.0, 5000.0, "characters", 10.0)
+    return Status(update, 10, 1000.0, 2000.0, 0.2, 10.0)
 
 
 def history(step: int) -> EvaluationHistory:

@@ -45,7 +45,7 @@ def test_samples_have_about_400_characters(
     # Each word and each space is a token, and each letter has two bytes.
     text = "дома дому " * 1000
     dataset = make_dataset(Corpus.from_text("house", text), Normalization(), 0.1, level=level)
-    length = samples.Samples(dataset, random.Random(0)).draw(tiny)
+    length = samples.Samples(dataset, 0).draw(tiny, 0)
     assert int(length) == pytest.approx(tokens, abs=1)
 
 

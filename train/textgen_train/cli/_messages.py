@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from textgen_runtime.corpora.corpus import Corpus
 from textgen_runtime.corpora.sources import CHECKPOINT_FILE
-from textgen_runtime.errors import ModelFileError, Name, TextgenError
+from textgen_runtime.errors import ModelFileError, Name, OutputError, TextgenError
 from textgen_runtime.generation.loading import load
 from textgen_runtime.model_file.network import describe_size
 from textgen_runtime.model_file.source import MODEL_FILE, unambiguous_path
@@ -127,8 +127,7 @@ def describe_early_end(
         saved = describe_no_model(folder)
     else:
         loss = f"held-out loss {evaluator.best.held_out_nats:.4f} nats"
-        held = "an earlier model, not the best one" if evaluator.model_error else "the best model so far"
-        saved = f"{folder / MODEL_FILE} holds {held} ({loss})"
+        saved = f"{folder / MODEL_FILE} holds the best model that was saved ({loss})"
     # A resumed run has a checkpoint, even if it could not write another one.
     if not (folder / CHECKPOINT_FILE).exists() or isinstance(error, LossError):
         return saved
@@ -137,7 +136,8 @@ def describe_early_end(
         f"{text_words(name, STANDARD_INPUT)} " for name in TEXTS if getattr(options, name) == STANDARD_INPUT
     )
     command = f"textgen-train {piped}--resume {shlex.quote(unambiguous_path(folder))}"
-    return f"{saved}; to resume the run: {command}{' < TEXT' * bool(piped)}"
+    when = "when the folder can be written again, " if isinstance(error, OutputError) else "to "
+    return f"{saved}; {when}resume the run: {command}{' < TEXT' * bool(piped)}"
 
 
 def describe_no_model(folder: Path) -> str:

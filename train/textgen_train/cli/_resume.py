@@ -59,11 +59,13 @@ def resume(command: Command, ranks: Ranks) -> int:
         from ._training_run import follow, make_ready_trainer, make_run, run_to_end
 
         specification = stored.specify(options, texts, dataset, ranks.size)
-        trainer = make_ready_trainer(specification, ranks)
-        if checkpoint is None:
+        state = checkpoint.state() if checkpoint else None
+        trainer_state = ranks.share_first(state and state.trainer)
+        trainer = make_ready_trainer(specification, ranks, lambda trainer: trainer.restore(trainer_state))
+        if state is None:
             return follow(trainer)
+        # It restores the trainer again.
         run = make_run(trainer, specification, folder)
-        state = checkpoint.state()
         run.restore(state)
         write_stderr(describe_resumption(state.trainer, stored.environment_changes()))
         return run_to_end(run, specification, folder)

@@ -23,18 +23,15 @@ from textgen_train.errors import (
 )
 from textgen_train.export.onnx_graph import MAX_PARAMETERS
 from textgen_train.loop.checkpoint_file import CheckpointWriter
-from textgen_train.loop.classic_trainer import ClassicTrainer
 from textgen_train.loop.evaluator import Evaluator
 from textgen_train.loop.ranks import SINGLE, Ranks
 from textgen_train.loop.run import TrainingRun
 from textgen_train.loop.samples import Samples
 from textgen_train.loop.specification import RunSpecification
-from textgen_train.loop.stateful_trainer import StatefulTrainer
 from textgen_train.loop.trainer import Trainer
 from textgen_train.models.device import choose_device
-from textgen_train.models.network import CharNetwork
 from textgen_train.options import PROG
-from textgen_train.recipe import Budget, ClassicRecipe
+from textgen_train.recipe import Budget
 from textgen_train.report.facts import RunFacts
 from textgen_train.report.files import QuantizedFile, ReportFiles, TensorBoard
 from textgen_train.report.losses import References
@@ -83,19 +80,20 @@ def make_trainer(specification: RunSpecification, budget: Budget, ranks: Ranks) 
         RecipeError: If its network does not fit into an ONNX file.
     """
     dataset, recipe, options = specification.dataset, specification.recipe, specification.options
-    text, size, seed, threads = dataset.training, len(dataset.tokenizer), options.seed, specification.threads
+    threads = specification.threads
     device = choose_device(options.device, ranks.local_rank)
-    trainer: Trainer
     with explaining_memory_errors():
-        if isinstance(recipe, ClassicRecipe):
-            trainer = ClassicTrainer(
-                text, size, recipe, budget, seed, threads=threads, device=device, ranks=ranks
-            )
-        else:
-            special = dataset.tokenizer.special
-            trainer = StatefulTrainer(
-                text, size, recipe, budget, seed, special=special, threads=threads, device=device, ranks=ranks
-            )
+        trainer = Trainer(
+            dataset.training,
+            len(dataset.tokenizer),
+            recipe,
+            budget,
+            options.seed,
+            special=dataset.tokenizer.special,
+            threads=threads,
+            device=device,
+            ranks=ranks,
+        )
     if trainer.model.parameter_count > MAX_PARAMETERS:
         raise RecipeError(
             f"the network has {trainer.model.parameter_count:,} parameters, and an ONNX file holds at most "
@@ -110,15 +108,15 @@ def make_trainer(specification: RunSpecification, budget: Budget, ranks: Ranks) 
 def make_ready_trainer(
     specification: RunSpecification,
     ranks: Ranks,
-    load_weights: Callable[[CharNetwork], None] = lambda _: None,
+    prepare: Callable[[Trainer], None] = lambda _: None,
 ) -> Trainer:
     """Return the trainer of a run. All processes of the run are ready when the function returns.
 
-    ``load_weights`` loads the weights from which the run starts into the network.
+    ``prepare`` loads the weights or the state from which the trainer starts, equally in all processes.
     """
     options, held_out = specification.options, specification.held_out
     trainer = make_trainer(specification, options.budget, ranks)
-    load_weights(trainer.model)
+    prepare(trainer)
     share = specification.dataset.held_out_share
     ranks.begin(
         {
@@ -159,7 +157,7 @@ def make_training_run(
     # A record needs no prompt. The bytes of a file that is not a text have no excerpts.
     count = DEFAULT_PROMPTS if dataset.records is None else 0
     prompts = tuple(filter(None, [dataset.draw_excerpt(rng) for _ in range(count)]))
-    sampler = None if options.no_samples else Samples(dataset, rng)
+    sampler = None if options.no_samples else Samples(dataset, options.seed)
     evaluator = Evaluator(trainer, specification, prompts, folder, warn, samples=sampler, threads=threads)
     # The unknown symbol does not replace rare symbols of the text that compressors get.
     original = partial(read_texts, specification.corpus, specification.held_out, dataset)
@@ -168,21 +166,17 @@ def make_training_run(
         QuantizedFile(specification, folder, progress.write, warn, threads) if options.quantize else None
     )
     title = f"{specification.corpus.name}, {trainer.model.parameter_count:,} parameters"
-    return TrainingRun(
-        trainer,
-        evaluator,
-        [
-            # Before the report, which shows its loss.
-            *([quantized] if quantized else []),
-            DivergenceWarning(len(dataset.tokenizer), warn, dataset.characters_per_token),
-            ReportFiles(folder, title, warn),
-            ReportPage(
-                RunFacts(specification, folder), references, warn, lambda: evaluator.model_error, quantized
-            ),
-            Display(progress),
-        ],
-        evaluates_start=specification.parent is not None,
-    )
+    run = TrainingRun(trainer, evaluator, evaluates_start=specification.parent is not None)
+    for watcher in (
+        # Before the report, which shows its loss.
+        *([quantized] if quantized else []),
+        DivergenceWarning(len(dataset.tokenizer), warn, dataset.characters_per_token),
+        ReportFiles(folder, title, warn),
+        ReportPage(run, RunFacts(specification, folder), references, warn, quantized),
+        Display(progress),
+    ):
+        run.add_watcher(watcher)
+    return run
 
 
 def follow(trainer: Trainer) -> int:

@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,10 +18,10 @@ from textgen_train.data.dataset import Dataset
 from textgen_train.errors import CorpusError, extended
 from textgen_train.loop.output_folder import check_folder, prepared_folder
 from textgen_train.loop.ranks import DismissedError, Ranks
-from textgen_train.options import PROG, RunOptions
+from textgen_train.options import PROG, TEXTS, RunOptions
 from textgen_train.recipe import ClassicRecipe
 
-from ._arguments import CallOptions, Command, parse
+from ._arguments import CallOptions, Command, option, parse
 from ._messages import describe_dataset, describe_list, describe_preset_changes
 from ._process import (
     check_device,
@@ -70,6 +70,7 @@ def run_in_processes(command: Command) -> int:
                 raise CorpusError(
                     "several processes cannot read standard input: pass a file that each of them can read"
                 )
+            ranks.compare(compared_options(command.run))
             # The report shows the words.
             command = replace(command, words=[*launcher(ranks), *command.words])
             if command.run is None:
@@ -77,6 +78,20 @@ def run_in_processes(command: Command) -> int:
             return train(command.run, command.call, command.words, ranks)
     except DismissedError:
         return EXIT_FAILED
+
+
+def compared_options(options: RunOptions | None) -> dict[str, str]:
+    """Return the options that must be the same in all processes; none for a resumed run.
+
+    Paths may differ. What they name is compared later.
+    """
+    if options is None:
+        return {}
+    values = asdict(options)
+    values |= values.pop("hyperparameters")
+    return {
+        option(Name(name)): str(value) for name, value in values.items() if name not in (*TEXTS, "parent")
+    }
 
 
 def launcher(ranks: Ranks) -> list[str]:
@@ -112,7 +127,9 @@ def train(options: RunOptions, call: CallOptions, words: Sequence[str], ranks: R
 
     specification = specify(options, texts, dataset, parent, words, ranks)
     trainer = make_ready_trainer(
-        specification, ranks, lambda model: parent.load_weights(model, dataset) if parent else None
+        specification,
+        ranks,
+        lambda trainer: parent.load_weights(trainer.model, dataset) if parent else None,
     )
     if not ranks.is_first:
         return follow(trainer)

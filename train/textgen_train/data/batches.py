@@ -8,7 +8,7 @@ import math
 import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -31,46 +31,37 @@ class Batch:
 
     Attributes:
         inputs: Tokens, shape [time, lanes], int64.
-        targets: The next token of each input, int64, of the same shape; ``PADDING`` where there is none. For
-            ``ClassicTrainer``, only the token after the last input, shape [lanes].
+        targets: The next token of each input, int64, of the same shape; ``PADDING`` where there is none.
         count: Number of targets without padding, at least 1.
         is_start: Whether each lane starts from the initial state. Otherwise it continues the previous batch,
             which has the same number of lanes.
+        divisor: The sum of the losses is divided by this number. It is the mean number of targets of a batch
+            if all targets of an epoch count the same, also those of a batch with few targets.
     """
 
     inputs: Tensor
     targets: Tensor
     count: int
     is_start: bool
+    divisor: float
 
 
 class Batches(Protocol):
     """The batches of a training text, epoch by epoch. Each epoch has the same number of batches."""
 
     max_lanes: int
+    has_equal_lanes: bool
     updates_per_epoch: int
     tokens_per_epoch: int
 
-    def epoch(self, rng: Any, first: int = 0) -> Iterator[Batch]:
+    def epoch(self, seed: int, first: int = 0) -> Iterator[Batch]:
         """Yield the batches of an epoch, on the processor.
 
         Args:
+            seed: Seed of the order of the text, in [0, 2**56).
             first: Index of the first batch to yield. It does not change the order.
         """
         ...
-
-
-class SequenceBatches(Batches, Protocol):
-    """The batches of ``StatefulTrainer``. Those of an epoch draw their order before the first one.
-
-    Attributes:
-        has_equal_lanes: Whether all batches have ``max_lanes`` lanes.
-        targets_per_update: Mean number of targets of a batch. The sum of the losses of each batch is divided
-            by it, so that all targets of an epoch count the same, also those of a batch with few targets.
-    """
-
-    has_equal_lanes: bool
-    targets_per_update: float
 
 
 class TextBatches:
@@ -94,15 +85,17 @@ class TextBatches:
         self._length = len(tokens) // self.max_lanes
         self.updates_per_epoch = math.ceil((self._length - 1) / sequence_length)
         self.tokens_per_epoch = len(tokens)
-        self.targets_per_update = self.max_lanes * (self._length - 1) / self.updates_per_epoch
+        self._targets_per_update = self.max_lanes * (self._length - 1) / self.updates_per_epoch
 
-    def epoch(self, rng: random.Random, first: int = 0) -> Iterator[Batch]:
+    def epoch(self, seed: int, first: int = 0) -> Iterator[Batch]:
         """Yield the batches of an epoch.
 
         The first lane starts at a random character, and the text wraps around at its end, so that the borders
         of the lanes move from epoch to epoch.
         """
-        lane_starts = rng.randrange(len(self._tokens)) + self._length * np.arange(self.max_lanes)
+        lane_starts = random.Random(seed).randrange(len(self._tokens)) + self._length * np.arange(
+            self.max_lanes
+        )
         for index in range(first, self.updates_per_epoch):
             start = index * self._sequence_length
             steps = np.arange(start, min(start + self._sequence_length + 1, self._length))
@@ -110,7 +103,10 @@ class TextBatches:
             if index % RELEASE_INTERVAL == 0:
                 release_pages(self._tokens)
             sequence = torch.from_numpy(columns)
-            yield Batch(sequence[:-1], sequence[1:], sequence[1:].numel(), is_start=index == 0)
+            inputs, targets = sequence[:-1], sequence[1:]
+            yield Batch(
+                inputs, targets, targets.numel(), is_start=index == 0, divisor=self._targets_per_update
+            )
 
 
 # Records are grouped with others up to this number of targets, then up to 1.5 times as many, and so on.
@@ -153,12 +149,11 @@ class RecordBatches:
             self.max_lanes = max(self.max_lanes, *(-(-len(part.order) // part.groups) for part in ranges))
             release_pages(tokens)
         self.updates_per_epoch, self.tokens_per_epoch = sum(self._part_updates), len(tokens)
-        self.targets_per_update = len(tokens) / self.updates_per_epoch
+        self._targets_per_update = len(tokens) / self.updates_per_epoch
 
-    def epoch(self, rng: random.Random, first: int = 0) -> Iterator[Batch]:
+    def epoch(self, seed: int, first: int = 0) -> Iterator[Batch]:
         """Yield the batches of an epoch, in which groups and their order are drawn anew."""
         # The order of each part has a generator of its own, so that parts before `first` are not read.
-        seed = rng.getrandbits(62)
         for part in torch.randperm(len(self._bounds), generator=_generator(seed)).tolist():
             updates = self._part_updates[part]
             if first < updates:
@@ -195,7 +190,11 @@ class RecordBatches:
         if not index:
             inputs[0] = self._begin
         return Batch(
-            torch.from_numpy(inputs), torch.from_numpy(targets), int(is_target.sum()), is_start=not index
+            torch.from_numpy(inputs),
+            torch.from_numpy(targets),
+            int(is_target.sum()),
+            is_start=not index,
+            divisor=self._targets_per_update,
         )
 
     def _read_part(self, bounds: tuple[int, int]) -> "_Part":

@@ -176,14 +176,19 @@ class CheckpointWriter(Watcher):
         self._write()
 
     def on_update(self, status: Status) -> None:
-        # The evaluation after the last update may take long, or fail to write the model.
-        if status.update.progress >= 1.0 or self._is_due(MIN_SECONDS_BETWEEN):
+        del status
+        if self._is_due(MIN_SECONDS_BETWEEN):
+            self._write()
+
+    def on_evaluation_start(self, status: Status) -> None:
+        del status
+        # The last evaluation may take long, or fail to write the model.
+        if self._is_active and self._run.trainer.progress >= 1.0:
             self._write()
 
     def on_evaluation(self, history: EvaluationHistory) -> None:
         del history
-        # If the model could not be written, a resumed run must repeat the evaluation.
-        if self._is_active and self._run.evaluator.model_error is None and self._is_due(0.0):
+        if self._is_active and self._is_due(0.0):
             self._write()
 
     def on_interrupt(self, status: Status | None) -> None:

@@ -31,8 +31,7 @@ from torch.distributed.rendezvous import rendezvous
 
 from textgen_train.errors import LostProcessError, TrainingError
 
-from .checkpoint import TrainerState
-from .ranks import DismissedError, Ranks, RankState, RestoredError
+from .ranks import DismissedError, Ranks
 
 # Time within which all processes must have started and read the corpus.
 START_TIMEOUT = timedelta(minutes=30)
@@ -58,8 +57,7 @@ class Command(IntEnum):
 
     UPDATE = 0
     GATHER = 1
-    RESTORE = 2
-    DISMISS = 3
+    DISMISS = 2
 
 
 class DistributedRanks(Ranks):
@@ -81,7 +79,7 @@ class DistributedRanks(Ranks):
         self._interrupted = self._is_lost = self._is_ended = False
         self._updates = 0
         self._parameters: list[nn.Parameter] = []
-        self._kept: RankState | None = None
+        self._kept: dict[str, Tensor] = {}
         self._group: dist.ProcessGroup | None = None
         if size == local_size:
             _use_loopback()
@@ -121,12 +119,17 @@ class DistributedRanks(Ranks):
 
     def begin(self, values: Mapping[str, str]) -> None:
         device = self._parameters[0].device
-        self._agree(None, {**values, "kind of device": device.type, "number of threads": str(self._columns)})
+        self.compare(
+            {**values, "kind of device": device.type, "number of threads": str(self._columns - LOSSES)}
+        )
         # gloo sends only from the memory of the processor, and nccl only from that of CUDA devices.
         self._wire = device if device.type == "cuda" else torch.device("cpu")
         backend = "nccl" if device.type == "cuda" else "gloo"
         with self._detecting_lost_processes():
             self._group = dist.new_group(backend=backend, timeout=UPDATE_TIMEOUT)
+
+    def compare(self, values: Mapping[str, str]) -> None:
+        self._agree(None, values)
 
     def share_first(self, value: Any) -> Any:
         return self._agree(None, {}, value)
@@ -155,16 +158,12 @@ class DistributedRanks(Ranks):
             gradient.copy_(total.view_as(gradient))
         return header[:, LOSSES:].flatten().tolist(), float(header[0, LR_FACTOR])
 
-    def keep_state(self, state: RankState) -> None:
+    def keep_state(self, state: dict[str, Tensor]) -> None:
         self._kept = state
 
-    def gather(self, state: RankState) -> list[RankState]:
+    def gather(self, state: dict[str, Tensor]) -> list[dict[str, Tensor]]:
         self._send_command(Command.GATHER)
         return self._share(state)
-
-    def send(self, state: TrainerState) -> None:
-        self._send_command(Command.RESTORE)
-        self._share(state)
 
     def report_interrupt(self) -> None:
         self._interrupted = True
@@ -179,9 +178,10 @@ class DistributedRanks(Ranks):
             if self.is_first and self._group is not None and not (self._is_ended or self._is_lost):
                 self._is_ended = True
                 self._send_command(Command.DISMISS)
-        with suppress(RuntimeError):
-            if self._is_ended and not self._is_lost:
+        if self._is_ended and not self._is_lost:
+            with suppress(RuntimeError):
                 self._wait_for_all()
+        with suppress(RuntimeError):
             dist.destroy_process_group()
 
     def _wait_for_all(self) -> None:
@@ -206,8 +206,9 @@ class DistributedRanks(Ranks):
         if failure is not None:
             raise self._error(*(error.args if error else failure)) from error
         for rank, (_, others, _) in enumerate(everywhere):
-            for name, value in values.items():
-                if others[name] != value:
+            # A process may wait at another place, with other values.
+            for name in {**values, **others}:
+                if others.get(name) != values.get(name):
                     raise self._error(
                         f"process {rank} has another {name} than this one: all processes need the same "
                         "corpus, options and versions"
@@ -219,9 +220,7 @@ class DistributedRanks(Ranks):
         if command == Command.DISMISS:
             self._is_ended = True
             raise DismissedError
-        state = self._share(self._kept if command == Command.GATHER else None)[0]
-        if command == Command.RESTORE:
-            raise RestoredError(state)
+        self._share(self._kept)
 
     def _send_command(self, command: Command) -> None:
         self._share_header([float(command), *[0.0] * (self._columns - 1)])

@@ -1,12 +1,10 @@
 """The schedule of evaluations in a training run, and the estimate of its remaining time."""
 
 import math
-from dataclasses import replace
-from time import perf_counter
 
 from textgen_train.recipe import Budget
 
-from .checkpoint import ScheduleState, TotalsState
+from .checkpoint import ScheduleState
 from .events import Update
 
 # The first evaluation is early, so that a user soon sees whether the loss falls. It begins after this
@@ -123,51 +121,3 @@ class EvalSchedule:
         if self._updates_per_epoch > MAX_UPDATES_BETWEEN:
             return max(self._min_updates, MAX_UPDATES_BETWEEN)
         return math.ceil(self._min_updates / self._updates_per_epoch) * self._updates_per_epoch
-
-
-class UpdateTotals:
-    """Totals over the updates since the last evaluation.
-
-    Args:
-        state: The totals of a restored run. The time between the run and this call does not count.
-    """
-
-    def __init__(self, state: TotalsState | None = None) -> None:
-        self._state = replace(state) if state else TotalsState()
-        self.start_clock()
-
-    def start_clock(self) -> None:
-        """Start to measure the time. The time before a restored state is added to it."""
-        self._started = perf_counter() - self._state.seconds
-
-    def add(self, update: Update) -> None:
-        """Add an update to the totals."""
-        self._state.updates += 1
-        self._state.targets += update.targets
-        self._state.total_nats += update.targets * update.nats
-        self._state.last = update
-
-    @property
-    def state(self) -> TotalsState:
-        """A copy of the totals, with the time since the last evaluation."""
-        return replace(self._state, seconds=perf_counter() - self._started)
-
-    @property
-    def last(self) -> Update | None:
-        """The last update; None if there was none."""
-        return self._state.last
-
-    @property
-    def updates(self) -> int:
-        """Number of updates."""
-        return self._state.updates
-
-    @property
-    def nats(self) -> float:
-        """Mean training loss per target, in nats."""
-        return self._state.total_nats / max(self._state.targets, 1)
-
-    @property
-    def speed(self) -> float:
-        """Targets per second: characters per second or windows per second."""
-        return self._state.targets / max(perf_counter() - self._started, 1e-9)

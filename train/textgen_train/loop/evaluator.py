@@ -6,7 +6,7 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-from textgen_runtime.errors import ModelFileError, OutputError
+from textgen_runtime.errors import ModelFileError
 from textgen_runtime.generation.loading import load
 from textgen_runtime.model_file.source import MODEL_FILE
 from textgen_runtime.scoring.prediction import BITS_PER_NAT
@@ -16,7 +16,7 @@ from textgen_train.errors import ExportError, LossError
 from textgen_train.export.exporter import Exported, build_checked
 from textgen_train.parameters import from_plain
 
-from .checkpoint import TrainingState, python_rng_from_state, python_rng_state
+from .checkpoint import TrainingState
 from .events import Evaluation, EvaluationHistory, Status
 from .held_out_loss import held_out_loss, training_loss, training_part_length
 from .samples import Samples
@@ -30,7 +30,7 @@ ESTIMATE_TOKENS = 1024
 class Evaluator:
     """Evaluates the model of a trainer and writes the best model to a file.
 
-    An evaluation does not change the weights or the random generators of the trainer.
+    An evaluation does not change the weights of the trainer.
 
     Args:
         trainer: The trainer of the model.
@@ -45,6 +45,7 @@ class Evaluator:
         best: The evaluation of the model in the model file; None if this run has written none. If the run was
             interrupted and resumed, it may be the evaluation at the interrupt.
         evaluations: All evaluations so far.
+        export_error: The error of the last export that failed; None without one.
     """
 
     def __init__(  # noqa: PLR0913 (all are needed; two have defaults)
@@ -64,10 +65,7 @@ class Evaluator:
         self.best: Evaluation | None = None
         self.evaluations: list[Evaluation] = []
         self._sample_texts: list[str] = []
-        self._export_error: ExportError | None = None
-        # The best model if it is not in the file: its evaluation and the content of its file, and the reason.
-        self._unsaved: tuple[Evaluation, bytes] | None = None
-        self._write_error: OutputError | None = None
+        self.export_error: ExportError | None = None
 
     @property
     def files(self) -> list[str]:
@@ -75,9 +73,11 @@ class Evaluator:
         return [MODEL_FILE] * (self.best is not None)
 
     @property
-    def model_error(self) -> OutputError | ExportError | None:
-        """The error that keeps the best model out of the model file; None if the best model is there."""
-        return self._write_error or (self._export_error if self.best is None else None)
+    def history(self) -> EvaluationHistory | None:
+        """All evaluations so far; None if there is none, or if the model file is missing."""
+        if self.best is None or not self.evaluations:
+            return None
+        return EvaluationHistory(tuple(self.evaluations), tuple(self._sample_texts), self.best)
 
     @property
     def characters_per_token(self) -> float:
@@ -108,14 +108,14 @@ class Evaluator:
         """Compute the held-out loss of the model, save the model if it is the best so far, and draw samples.
 
         Before the first update, there is no training loss since the last evaluation, and the loss of the part
-        of the training text replaces it. If the model file cannot be written, a warning is given. The next
-        evaluation tries again.
+        of the training text replaces it.
 
         Returns:
             All evaluations so far. If the export failed, a warning was given and the result is None.
 
         Raises:
             LossError: If the held-out loss is NaN or infinite.
+            OutputError: If the model is the best so far and cannot be written. The evaluation does not count.
         """
         exported = self._export()
         if exported is None:
@@ -123,7 +123,6 @@ class Evaluator:
         loss = held_out_loss(exported.model, self._specification.dataset)
         update = status.update
         training_eval_nats = training_loss(exported.model, self._specification.dataset)
-        speed = {f"{status.unit}_per_second": status.speed} if status.updates else {}
         evaluation = Evaluation(
             step=update.step,
             epoch=round(update.epochs, 3),
@@ -132,21 +131,34 @@ class Evaluator:
             held_out_nats=loss,
             bits_per_character=loss * BITS_PER_NAT,
             learning_rate=update.learning_rate,
+            characters_per_second=status.speed if status.updates else None,
             training_eval_nats=training_eval_nats,
-            **speed,
         )
-        best = self._keep_best(exported, evaluation)
-        samples = self._samples.draw(exported.model) if self._samples else ""
+        if not math.isfinite(loss):
+            raise LossError(f"the held-out loss is {loss} at update {update.step}: try lower learning rates")
+        if self.best is None or _is_better(evaluation, self.best):
+            self._write_model(exported, evaluation)
+        samples = self._samples.draw(exported.model, len(self.evaluations)) if self._samples else ""
         self.evaluations.append(evaluation)
         self._sample_texts.append(samples)
-        return EvaluationHistory(tuple(self.evaluations), tuple(self._sample_texts), best)
+        return self.history
+
+    def keep_last(self, step: int) -> None:
+        """Write the model again if its file is gone and its evaluation after this step was the last one.
+
+        Raises:
+            OutputError: If the file cannot be written.
+        """
+        if self.best is None and self.evaluations and self.evaluations[-1].step == step:
+            exported = self._export()
+            if exported:
+                self._write_model(exported, self.evaluations[-1])
 
     def state(self) -> dict[str, Any]:
         """Return the fields of ``TrainingState`` that belong to the evaluator."""
         return {
             "evaluations": list(self.evaluations),
             "samples": list(self._sample_texts),
-            "samples_rng": python_rng_state(self._samples.rng) if self._samples else [],
         }
 
     def restore(self, state: TrainingState) -> None:
@@ -155,8 +167,6 @@ class Evaluator:
         Only a better model replaces the model file of the run in the folder. If this file is missing or
         damaged, the next evaluation writes its model.
         """
-        if self._samples and state.samples_rng:
-            self._samples.rng = python_rng_from_state(state.samples_rng)
         self.evaluations, self._sample_texts = list(state.evaluations), list(state.samples)
         self.best = self._read_best()
 
@@ -167,7 +177,7 @@ class Evaluator:
         except ExportError as error:
             # The best model so far is not affected, and the next export may succeed.
             self._warn(f"{error}; training continues")
-            self._export_error = error
+            self.export_error = error
             return None
 
     def _read_best(self) -> Evaluation | None:
@@ -179,35 +189,11 @@ class Evaluator:
         except (ModelFileError, ValueError):
             return None
 
-    def _keep_best(self, exported: Exported, evaluation: Evaluation) -> Evaluation:
-        """Write the model if it is the best so far. Return the evaluation of the best model."""
-        if not math.isfinite(evaluation.held_out_nats):
-            raise LossError(
-                f"the held-out loss is {evaluation.held_out_nats} at update {evaluation.step}: try lower "
-                "learning rates"
-            )
-        best = self._unsaved[0] if self._unsaved else self.best
-        if best is None or _is_better(evaluation, best):
-            training = self._specification.training_metadata(evaluation, self._trainer)
-            self._unsaved = (evaluation, exported.content_with(self._metadata._replace(training=training)))
-            best = evaluation
-        if self._unsaved:
-            self._write_model(*self._unsaved)
-        return best
-
-    def _write_model(self, evaluation: Evaluation, content: bytes) -> None:
-        try:
-            replace_file(self._folder / MODEL_FILE, content)
-        except OutputError as error:
-            if self.best is not None and _is_repeated(evaluation, self.best):
-                # The file already has this model.
-                self._unsaved = None
-                return
-            if self._write_error is None:
-                self._warn(f"{error}; training continues, and the next evaluation tries again")
-            self._write_error = error
-        else:
-            self.best, self._unsaved, self._write_error = evaluation, None, None
+    def _write_model(self, exported: Exported, evaluation: Evaluation) -> None:
+        training = self._specification.training_metadata(evaluation, self._trainer)
+        content = exported.content_with(self._metadata._replace(training=training))
+        replace_file(self._folder / MODEL_FILE, content)
+        self.best = evaluation
 
 
 def _is_better(evaluation: Evaluation, best: Evaluation) -> bool:
@@ -215,9 +201,5 @@ def _is_better(evaluation: Evaluation, best: Evaluation) -> bool:
 
     A resumed run may repeat the evaluation of the best model.
     """
-    return evaluation.held_out_nats < best.held_out_nats or _is_repeated(evaluation, best)
-
-
-def _is_repeated(evaluation: Evaluation, best: Evaluation) -> bool:
-    """Whether an evaluation repeats that of the best model, so that both are of the same model."""
-    return evaluation.held_out_nats == best.held_out_nats and evaluation.step == best.step
+    is_repeated = evaluation.held_out_nats == best.held_out_nats and evaluation.step == best.step
+    return evaluation.held_out_nats < best.held_out_nats or is_repeated

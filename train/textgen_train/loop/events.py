@@ -15,8 +15,7 @@ class Update:
         seconds: Time since the first update began.
         progress: Fraction of the budget used, in [0, 1].
         learning_rate: Learning rate of this update. With Muon, this is the learning rate of AdamW.
-        targets: Number of predicted tokens, or of their characters after ``per_character``. For
-            ``ClassicTrainer``, this is the number of windows.
+        targets: Number of predicted tokens, or of their characters after ``per_character``.
         nats: Mean loss per target, in nats, before the update.
         ends_epoch: Whether this is the last update of an epoch.
     """
@@ -56,11 +55,10 @@ class Evaluation:
         held_out_nats: Mean loss per character of the held-out text.
         bits_per_character: ``held_out_nats`` in bits.
         learning_rate: Learning rate of the last update. With Muon, this is the learning rate of AdamW.
+        characters_per_second: Number of predicted characters per second since the previous evaluation; None
+            before the first update. Each window of the classic recipe has one.
         training_eval_nats: Mean loss per character of a part of the training text, computed like
             ``held_out_nats``: by the evaluated model, without dropout.
-        characters_per_second: Training speed since the previous evaluation; None for ``ClassicTrainer``, and
-            before the first update.
-        windows_per_second: Training speed of ``ClassicTrainer``, in windows with one target each; else None.
     """
 
     step: int
@@ -72,7 +70,6 @@ class Evaluation:
     learning_rate: float
     training_eval_nats: float
     characters_per_second: float | None = None
-    windows_per_second: float | None = None
 
     def as_json(self) -> dict[str, float]:
         """Return all fields except those that are None."""
@@ -90,23 +87,44 @@ def describe(evaluation: Evaluation) -> str:
 
 @dataclass(frozen=True)
 class Status:
-    """The progress of training after an update.
+    """The progress of training after an update. The totals are those since the last evaluation.
 
     Attributes:
         update: The last update.
-        updates: Number of updates since the last evaluation.
-        nats: Mean loss per target in these updates, in nats.
-        speed: Training speed since the last evaluation, in units per second.
-        unit: The unit of the speed, "characters" or "windows".
+        updates: Number of updates.
+        targets: Number of targets in these updates.
+        total_nats: Sum of the losses of these targets, in nats.
+        seconds: Time from the evaluation to the last update.
         seconds_left: Estimated time until the end of the run, in seconds.
     """
 
-    update: Update
-    updates: int
-    nats: float
-    speed: float
-    unit: str
-    seconds_left: float
+    update: Update = START
+    updates: int = 0
+    targets: float = 0.0
+    total_nats: float = 0.0
+    seconds: float = 0.0
+    seconds_left: float = 0.0
+
+    @property
+    def nats(self) -> float:
+        """Mean training loss per target, in nats."""
+        return self.total_nats / max(self.targets, 1)
+
+    @property
+    def speed(self) -> float:
+        """Targets per second."""
+        return self.targets / max(self.seconds, 1e-9)
+
+    def after(self, update: Update, seconds: float, seconds_left: float) -> "Status":
+        """Return the status after another update. The last two arguments are fields of it."""
+        return Status(
+            update=update,
+            updates=self.updates + 1,
+            targets=self.targets + update.targets,
+            total_nats=self.total_nats + update.targets * update.nats,
+            seconds=seconds,
+            seconds_left=seconds_left,
+        )
 
 
 @dataclass(frozen=True)
@@ -116,7 +134,7 @@ class EvaluationHistory:
     Attributes:
         evaluations: All evaluations in order. The last one is new.
         samples: The samples of each evaluation; "" if none were drawn.
-        best: The best evaluation so far. Its model is in the model file, unless that could not be written.
+        best: The best evaluation so far. Its model is in the model file.
     """
 
     evaluations: Sequence[Evaluation]
@@ -127,10 +145,10 @@ class EvaluationHistory:
 class Watcher:
     """Base class of watchers. A training run calls the methods, which do nothing in this class.
 
-    A watcher must not use the trainer's random generators or change its weights. It should warn instead of
-    raising, because an exception ends the run. All methods may call ``TrainingRun.state``, but ``on_end``
-    only if ``TrainingRun.is_complete``. A run that is restored from the result continues exactly as the
-    observed run does.
+    A watcher must not change the weights of the trainer. It should warn instead of raising, because an
+    exception ends the run. All methods may call ``TrainingRun.state``, but ``on_end`` only if
+    ``TrainingRun.is_complete``. A run that is restored from the result continues exactly as the observed run
+    does.
 
     Attributes:
         files: Names of the files in the output folder that this watcher has written and keeps up to date.
@@ -148,10 +166,7 @@ class Watcher:
         """Handle the start of an evaluation."""
 
     def on_evaluation(self, history: EvaluationHistory) -> None:
-        """Handle the end of an evaluation. The model file already contains the best model.
-
-        If the model file could not be written, a warning was given.
-        """
+        """Handle the end of an evaluation. The model file already contains the best model."""
 
     def on_interrupt(self, status: Status | None) -> None:
         """Handle an interrupt. If it occurred during an update, no state is available.
@@ -162,7 +177,7 @@ class Watcher:
         """
 
     def on_complete(self) -> None:
-        """Handle the end of the budget, if the model file contains the best model. ``on_end`` follows.
+        """Handle the end of the budget. The model file contains the best model. ``on_end`` follows.
 
         This method may raise ``OutputError``. The run is then not complete, and a resumed run calls it again.
         """

@@ -4,7 +4,6 @@ This module does not import torch, so that a single process can check its input 
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from textgen_runtime.errors import TextgenError
@@ -12,36 +11,9 @@ from textgen_runtime.errors import TextgenError
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    from .checkpoint import TrainerState
-
 
 class DismissedError(Exception):
     """The first process has ended the run in this process, and reports why."""
-
-
-class RestoredError(Exception):
-    """The first process has restored a state, from which this process must continue.
-
-    Attributes:
-        state: The state.
-    """
-
-    def __init__(self, state: "TrainerState") -> None:
-        super().__init__("a state was restored")
-        self.state = state
-
-
-@dataclass(frozen=True)
-class RankState:
-    """The part of the state of a trainer that each process has for its own lanes.
-
-    Attributes:
-        carried_state: State of these lanes, as in ``TrainerState``.
-        dropout_rngs: States of the generators of the replicas of this process; uint8.
-    """
-
-    carried_state: "dict[str, Tensor]"
-    dropout_rngs: "list[Tensor]"
 
 
 class Ranks:
@@ -68,11 +40,8 @@ class Ranks:
     def bind(self, parameters: "Sequence[nn.Parameter]", replicas: int) -> None:
         """Set the parameters whose gradients are added, and the number of replicas of this process."""
 
-    def begin(self, values: Mapping[str, str]) -> None:
-        """Wait until all processes are ready for the first update.
-
-        Args:
-            values: What must be the same in all processes, by name.
+    def compare(self, values: Mapping[str, str]) -> None:
+        """Check that these values, by name, are the same in all processes. Call it before ``begin``.
 
         Raises:
             TrainingError: If this process is the first, and a value differs or another process has failed.
@@ -80,15 +49,21 @@ class Ranks:
             LostProcessError: If another process has ended.
         """
 
+    def begin(self, values: Mapping[str, str]) -> None:
+        """Wait until all processes are ready for the first update, and compare values.
+
+        The exceptions are those of ``compare``.
+        """
+
     def share_first(self, value: Any) -> Any:
         """Return the value of the first process. Call it before ``begin``, in all processes.
 
-        The exceptions are those of ``begin``.
+        The exceptions are those of ``compare``.
         """
         return value
 
     def fail(self, error: TextgenError) -> None:
-        """Report an error of this process to the others, if they wait for it in ``share_first`` or ``begin``.
+        """Report an error of this process to the others, if they wait in a method above.
 
         Raises:
             DismissedError: If this process is not the first, which reports the error.
@@ -111,20 +86,16 @@ class Ranks:
             LostProcessError: If another process has ended.
             TrainingError: If this process is the first, and the weights of the processes differ.
             DismissedError: If the first process has ended the run.
-            RestoredError: If the first process has restored a state.
         """
         del gradients
         return list(losses), lr_factor
 
-    def keep_state(self, state: RankState) -> None:
-        """Keep the state after the last update, for a request of the first process."""
+    def keep_state(self, state: "dict[str, Tensor]") -> None:
+        """Keep the state of the lanes after the last update, for a request of the first process."""
 
-    def gather(self, state: RankState) -> list[RankState]:
-        """Return the states of all processes in order. Only the first process may call this method."""
+    def gather(self, state: "dict[str, Tensor]") -> "list[dict[str, Tensor]]":
+        """Return the states of the lanes of all processes in order. Only the first process may call it."""
         return [state]
-
-    def send(self, state: "TrainerState") -> None:
-        """Restore a state in all other processes. Only the first process may call this method."""
 
     def report_interrupt(self) -> None:
         """Tell the first process with the next gradients that this process was interrupted."""

@@ -25,15 +25,11 @@ from textgen_train.errors import TrainingError
 from textgen_train.models.network import CharNetwork
 from textgen_train.options import MAX_THREADS
 
-from .checkpoint import torch_rng_from_state
 from .ranks import SINGLE, Ranks
+from .seeds import derive_seed
 
 # Minimum number of lanes per replica. A matrix product with fewer rows takes about the same time.
 MIN_LANES = 8
-
-# Distance between the seeds of replicas. With consecutive seeds, replica 1 of a run would have the same masks
-# as replica 0 of the run with the next seed.
-SEED_STRIDE = 0x9E3779B97F4A7C15
 
 T = TypeVar("T")
 
@@ -50,7 +46,6 @@ class Replicas:
         lanes: Largest number of lanes of a batch.
         threads: Maximum number of replicas in this process. If there are several replicas, each has at least
             ``MIN_LANES`` lanes of such a batch.
-        seed: Seed of the dropout masks.
         ranks: The processes of the run. Each has the same number of replicas.
 
     Raises:
@@ -62,9 +57,7 @@ class Replicas:
         total: Number of replicas of all processes.
     """
 
-    def __init__(
-        self, model: CharNetwork, lanes: int, threads: int, seed: int, ranks: Ranks = SINGLE
-    ) -> None:
+    def __init__(self, model: CharNetwork, lanes: int, threads: int, ranks: Ranks = SINGLE) -> None:
         if 1 < ranks.size > lanes // MIN_LANES:
             raise TrainingError(
                 f"{ranks.size} processes need batches of at least {ranks.size * MIN_LANES} sequences, and "
@@ -79,12 +72,9 @@ class Replicas:
         self._numbers = range(ranks.rank * count, (ranks.rank + 1) * count)
         # Separate modules, because `functional_call` modifies a module while it runs.
         self._models = [model, *(model.clone(share_parameters=True) for _ in range(count - 1))]
-        self.restore_rngs(
-            [
-                torch.Generator(model.device).manual_seed((seed + i * SEED_STRIDE) % 2**64)
-                for i in self._numbers
-            ]
-        )
+        self._rngs = [torch.Generator(model.device) for _ in self._models]
+        for replica, rng in zip(self._models, self._rngs, strict=True):
+            replica.generator = rng
         self._parameters = [weight for weight in model.parameters() if weight.requires_grad]
         ranks.bind(self._parameters, count)
         # The first replica runs on the caller's thread.
@@ -98,38 +88,25 @@ class Replicas:
     def __len__(self) -> int:
         return len(self._models)
 
-    def rng_states(self) -> list[Tensor]:
-        """Return the state of each replica's generator of dropout masks; uint8."""
-        return [rng.get_state() for rng in self._rngs]
+    def seed_dropout(self, seed: int, step: int) -> None:
+        """Seed the dropout masks of each replica for an update, counted from 0."""
+        for number, rng in zip(self._numbers, self._rngs, strict=True):
+            rng.manual_seed(derive_seed(seed, "dropout", step, number))
 
-    def own_rngs(self, states: Sequence[Tensor]) -> list[torch.Generator]:
-        """Return the generators of the replicas of this process, given the states for all replicas.
-
-        Raises:
-            TrainingError: If there is another number of states, or if one is not that of a generator.
-        """
-        if not states:
-            raise TrainingError("the training state is damaged: it has no replicas")
-        if len(states) != self.total:
-            is_gpu = self.model.device.type != "cpu"
-            divisions = " or ".join(
-                f"{count} process{'es' * (count > 1)} of {len(states) // count} thread"
-                f"{'s' * (count < len(states))}"
-                for count in range(1, len(states) + 1)
-                if len(states) % count == 0 and (count == len(states) or not is_gpu)
-            )
-            raise TrainingError(
-                f"the training state has {len(states)} replicas, but this trainer has {self.total}: train "
-                f"with {divisions}"
-            )
-        own = states[self._numbers.start : self._numbers.stop]
-        return [torch_rng_from_state(state, self.model.device) for state in own]
-
-    def restore_rngs(self, rngs: Sequence[torch.Generator]) -> None:
-        """Set the generator of dropout masks of each replica of this process, in order."""
-        self._rngs = list(rngs)
-        for replica, rng in zip(self._models, rngs, strict=True):
-            replica.generator = rng
+    def check_total(self, total: int) -> None:
+        """Raise TrainingError if a training state has another number of replicas."""
+        if total == self.total:
+            return
+        is_gpu = self.model.device.type != "cpu"
+        divisions = " or ".join(
+            f"{count} process{'es' * (count > 1)} of {total // count} thread{'s' * (count < total)}"
+            for count in range(1, total + 1)
+            if total % count == 0 and (count == total or not is_gpu)
+        )
+        raise TrainingError(
+            f"the training state has {total} replicas, but this trainer has {self.total}: train with "
+            f"{divisions}"
+        )
 
     def lane_slices(self, lanes: int) -> list[slice]:
         """Return the lanes of each replica of this process. In a batch of few lanes, some have none."""

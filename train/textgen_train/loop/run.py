@@ -1,13 +1,15 @@
 """A training run: updates and evaluations until the budget is used up, with notification of watchers."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import replace
 from time import perf_counter
 
+from textgen_train.errors import ExportError
+
 from .checkpoint import TrainingState
-from .eval_schedule import EvalSchedule, UpdateTotals
+from .eval_schedule import EvalSchedule
 from .evaluator import Evaluator
-from .events import START, Status, Update, Watcher
+from .events import Status, Watcher
 from .trainer import Trainer
 
 
@@ -17,32 +19,25 @@ class TrainingRun:
     Args:
         trainer: Makes the updates.
         evaluator: Evaluates the model and writes the best one.
-        watchers: Notified of each event, in this order.
         evaluates_start: Whether to evaluate the model before the first update, because it is already trained.
 
     Attributes:
         trainer: The trainer.
         evaluator: The evaluator. Its attributes state the evaluations and the best model.
         schedule: The schedule of evaluations. Its state has their duration.
-        is_complete: Whether the budget is used up and the model file holds the best model.
+        is_complete: Whether the budget is used up and the files of the result are written.
     """
 
-    def __init__(
-        self,
-        trainer: Trainer,
-        evaluator: Evaluator,
-        watchers: Iterable[Watcher] = (),
-        *,
-        evaluates_start: bool = False,
-    ) -> None:
-        self.trainer, self.evaluator, self._watchers = trainer, evaluator, list(watchers)
+    def __init__(self, trainer: Trainer, evaluator: Evaluator, *, evaluates_start: bool = False) -> None:
+        self.trainer, self.evaluator = trainer, evaluator
+        self._watchers: list[Watcher] = []
         self.schedule = EvalSchedule(
             trainer.budget,
             trainer.updates_per_epoch,
             trainer.tokens_per_epoch,
             evaluator.scored_tokens,
         )
-        self._totals = UpdateTotals()
+        self._status = Status()
         self._evaluates_start = evaluates_start
         self.is_complete = False
 
@@ -52,7 +47,7 @@ class TrainingRun:
         return [*self.evaluator.files, *(name for watcher in self._watchers for name in watcher.files)]
 
     def add_watcher(self, watcher: Watcher) -> None:
-        """Add a watcher after the others."""
+        """Add a watcher, which is notified of each event after the others."""
         self._watchers.append(watcher)
 
     def run(self, check_interrupt: Callable[[], None] = lambda: None) -> None:
@@ -66,9 +61,10 @@ class TrainingRun:
             KeyboardInterrupt: If interrupted. The current model is evaluated first, and the model file
                 contains the best model.
             LossError: If a loss is NaN or infinite. The model file contains the best earlier model.
-            OutputError: If the best model could not be written. A warning was given first, and each later
-                evaluation tried again. Or if a file of a watcher could not be written at the end.
-            ExportError: If all exports of the run failed. Each failure is reported as a warning first.
+            OutputError: If the model file, or at the end a file of a watcher, cannot be written. A run that
+                is restored from the last state before tries again.
+            ExportError: If there is no model, because all exports failed. Each failure is reported as a
+                warning first.
         """
         try:
             if self.trainer.budget.minutes is not None and not self.schedule.state.evaluation_seconds:
@@ -77,30 +73,26 @@ class TrainingRun:
             check_interrupt()
             for watcher in self._watchers:
                 watcher.on_start()
-            if self._evaluates_start:
-                # The time is part of the budget.
-                started = perf_counter()
-                self._evaluate_after(START)
-                self.trainer.count_seconds(perf_counter() - started)
-                self._evaluates_start = False
-                check_interrupt()
-            self._totals.start_clock()
-            self._train(check_interrupt)
-            if self.evaluator.model_error is None:
-                for watcher in self._watchers:
-                    watcher.on_complete()
-                self.is_complete = True
-        except KeyboardInterrupt:
-            status = None if self._totals.last is None else self._status(self._totals.last)
+            # Evaluations before the first update are part of the budget.
+            with self.trainer.counting_seconds():
+                if self._evaluates_start:
+                    self._evaluate_now()
+                    self._evaluates_start = False
+                    check_interrupt()
+                self._train(check_interrupt)
+            if self.evaluator.best is None:
+                raise self.evaluator.export_error or ExportError("the model of the run was removed")
             for watcher in self._watchers:
-                watcher.on_interrupt(status)
+                watcher.on_complete()
+            self.is_complete = True
+        except KeyboardInterrupt:
+            for watcher in self._watchers:
+                watcher.on_interrupt(self._status if self._status.updates else None)
             self._evaluate()
             raise
         finally:
             for watcher in self._watchers:
                 watcher.on_end()
-        if self.evaluator.model_error is not None:
-            raise self.evaluator.model_error
 
     def state(self) -> TrainingState:
         """Return a copy of the complete state of the run, which a checkpoint file contains.
@@ -111,7 +103,7 @@ class TrainingRun:
         return TrainingState(
             trainer=self.trainer.state(),
             eval_schedule=replace(self.schedule.state),
-            since_evaluation=self._totals.state,
+            status=self._status,
             **self.evaluator.state(),
         )
 
@@ -128,57 +120,48 @@ class TrainingRun:
         self.trainer.restore(state.trainer)
         self.schedule.state = replace(state.eval_schedule)
         self.trainer.reserved_seconds = self.schedule.state.evaluation_seconds
-        self._totals = UpdateTotals(state.since_evaluation)
+        self._status = state.status
         self.evaluator.restore(state)
         if state.trainer.step or state.evaluations:
             self._evaluates_start = False
 
     def _train(self, check_interrupt: Callable[[], None]) -> None:
         # A restored state may have been taken after an update and before its evaluation.
-        if self._totals.last is not None and self.schedule.is_due(self._totals.last):
+        if self._status.updates and self.schedule.is_due(self._status.update):
             self._evaluate()
         for update_of_tokens in self.trainer.updates():
             update = update_of_tokens.per_character(self.evaluator.characters_per_token)
-            self._totals.add(update)
-            status = self._status(update)
+            self._status = self._status.after(
+                update, update.seconds - self.schedule.state.last_seconds, self.schedule.seconds_left(update)
+            )
             for watcher in self._watchers:
-                watcher.on_update(status)
+                watcher.on_update(self._status)
             if self.schedule.is_due(update):
                 self._evaluate()
             check_interrupt()
         # If the time ran out before an evaluation was due, evaluate the final model.
         self._evaluate()
 
-    def _status(self, update: Update) -> Status:
-        return Status(
-            update=update,
-            updates=self._totals.updates,
-            nats=self._totals.nats,
-            speed=self._totals.speed,
-            unit=self.trainer.unit,
-            seconds_left=self.schedule.seconds_left(update),
-        )
-
     def _evaluate(self) -> None:
-        """Evaluate the model if there was an update since the last evaluation."""
-        if self._totals.last is not None:
-            self._evaluate_after(self._totals.last)
+        """Evaluate the model if there was an update since the last evaluation, so that its file is there."""
+        if self._status.updates:
+            self._evaluate_now()
+        else:
+            self.evaluator.keep_last(self.trainer.step)
 
-    def _evaluate_after(self, update: Update) -> None:
+    def _evaluate_now(self) -> None:
         """Evaluate the model and notify the watchers."""
-        started = perf_counter()
-        status = self._status(update)
+        started, update = perf_counter(), self._status.update
         for watcher in self._watchers:
-            watcher.on_evaluation_start(status)
-        history = self.evaluator.evaluate(status)
+            watcher.on_evaluation_start(self._status)
+        history = self.evaluator.evaluate(self._status)
         # Reset the totals before the watchers are notified. If a watcher requests the state, it must describe
         # the run after the evaluation.
         evaluation_end = perf_counter()
-        self._totals = UpdateTotals()
+        self._status = Status(update)
         self.schedule.record_evaluation(update, evaluation_end - started)
         if history:
             for watcher in self._watchers:
                 watcher.on_evaluation(history)
         self.schedule.extend_evaluation(perf_counter() - evaluation_end)
         self.trainer.reserved_seconds = self.schedule.state.evaluation_seconds
-        self._totals.start_clock()

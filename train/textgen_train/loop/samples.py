@@ -11,6 +11,8 @@ from textgen_runtime.text.records import SEPARATORS
 
 from textgen_train.data.dataset import Dataset
 
+from .seeds import derive_seed
+
 # Approximate number of characters of each sample.
 SAMPLE_LENGTH = 400
 
@@ -78,20 +80,23 @@ def _heading(temperature: float) -> str:
 class Samples:
     """Draws samples from a model: continuations of new excerpts of the training text, or new records.
 
-    Attributes:
-        rng: Generator of excerpts and seeds.
+    Args:
+        dataset: Provides the excerpts.
+        seed: Seed of the excerpts and of the texts.
     """
 
-    def __init__(self, dataset: Dataset, rng: random.Random) -> None:
-        self._dataset, self.rng = dataset, rng
+    def __init__(self, dataset: Dataset, seed: int) -> None:
+        self._dataset, self._seed = dataset, seed
 
-    def draw(self, model: Model) -> str:
-        """Return one sample per temperature, from the next excerpt, or some new records per temperature.
+    def draw(self, model: Model, evaluation: int) -> str:
+        """Return one sample per temperature, from a new excerpt, or some new records per temperature.
 
-        The bytes of a file that is not a text have no excerpts, so the result is "".
+        The excerpt and the random numbers are those of the evaluation of this number. The bytes of a file
+        that is not a text have no excerpts, so the result is "".
         """
+        rng = random.Random(derive_seed(self._seed, "samples", evaluation))
         if self._dataset.records is not None:
-            return sample_records(model, self.rng)
-        prompt = self._dataset.draw_excerpt(self.rng)
+            return sample_records(model, rng)
+        prompt = self._dataset.draw_excerpt(rng)
         length = math.ceil(SAMPLE_LENGTH / self._dataset.characters_per_token)
-        return sample_text(model, prompt, self.rng.getrandbits(32), length) if prompt else ""
+        return sample_text(model, prompt, rng.getrandbits(32), length) if prompt else ""

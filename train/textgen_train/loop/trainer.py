@@ -1,44 +1,63 @@
-"""The base class of both trainers. It makes updates until the budget is used up.
+"""The trainer. It makes updates until the budget is used up.
 
-A trainer provides its batches, the generator of their order and its optimizers, and defines its update. If it
-carries a state from batch to batch, or has a schedule of the learning rate, it defines these too.
+The recipes differ in their batches, networks, optimizers and learning rates: see ``default_setup.py`` and
+``classic_setup.py``.
 """
 
 import contextlib
 import math
-from abc import ABC, abstractmethod
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator
 from time import perf_counter
-from typing import Literal
 
 import torch
-from torch import Tensor
+from textgen_runtime.text.tokenizer import NO_SPECIAL_TOKENS, SpecialTokens
 
-from textgen_train.data.batches import Batch, Batches
+from textgen_train.data.batches import Batch
+from textgen_train.data.tokens import Tokens
 from textgen_train.errors import LossError, TrainingError
+from textgen_train.models.device import CPU
 from textgen_train.models.network import are_alike, concatenate_lanes
 from textgen_train.optim import is_compatible, optimizer_state, restore_optimizer_state
-from textgen_train.recipe import Budget
+from textgen_train.recipe import AnyRecipe, Budget, ClassicRecipe
 
-from .checkpoint import OrderRng, TrainerState, order_rng_state, restored_order_rng
+from .checkpoint import TrainerState
+from .classic_setup import classic_setup
+from .default_setup import default_setup
 from .events import Update
-from .ranks import DismissedError, RankState, RestoredError
-from .replicas import Replicas, single_threaded_operations
+from .learner import Learner
+from .ranks import SINGLE, DismissedError, Ranks
+from .replicas import Replicas, resolve_thread_count, single_threaded_operations
+from .seeds import derive_seed
 
 
-class Trainer(ABC):
+class Trainer:
     """Trains a new model on a text.
 
+    The text is cut into contiguous lanes, which form the batch. Each update uses the next sequence of each
+    lane and starts from the state at the end of the previous sequence: truncated backpropagation through
+    time. Records are lanes of their own, which start from the initial state, and so are the windows of the
+    classic recipe.
+
     Args:
-        replicas: Replicas of the network, with its initial weights.
-        batches: The batches of the text.
-        order_rng: The generator of the order of the text.
-        optimizers: The optimizers. Updates state the learning rate of the first one.
+        text: Shape [tokens], of any integer type; at least two tokens, and for the classic recipe more than a
+            window. With records, each is followed by the token ``end``.
+        vocabulary_size: Number of tokens.
+        recipe: Hyperparameters.
         budget: Duration of the training.
+        seed: Seed of the initial weights, the order of the text, and dropout. With a budget of epochs, the
+            same machine and the same number of threads, a seed reproduces the model. With a budget of
+            minutes, the model depends on the speed of the machine.
+        special: The special tokens. The text has records if there are ``begin`` and ``end``.
+        threads: Maximum number of replicas that train in parallel in this process; None for one per available
+            processor.
+        device: Device of the network.
+        ranks: The processes of the run.
+
+    Raises:
+        ValueError: If the text is too short, or ``threads`` is below 1.
+        TrainingError: If there are too many processes for the lanes.
 
     Attributes:
-        unit: The unit in which training speed is counted: characters, or windows for ``ClassicTrainer``. Each
-            character or window has one target, the character to predict.
         replicas: Replicas of the network.
         model: The network.
         budget: Duration of the training.
@@ -47,28 +66,64 @@ class Trainer(ABC):
         tokens_per_epoch: Number of input tokens per epoch.
     """
 
-    unit: Literal["characters", "windows"] = "characters"
-
-    def __init__(
+    def __init__(  # noqa: PLR0913 (five are needed; four have defaults)
         self,
-        replicas: Replicas,
-        batches: Batches,
-        order_rng: OrderRng,
-        optimizers: Sequence[torch.optim.Optimizer],
+        text: Tokens,
+        vocabulary_size: int,
+        recipe: AnyRecipe,
         budget: Budget,
+        seed: int,
+        *,
+        special: SpecialTokens = NO_SPECIAL_TOKENS,
+        threads: int | None = None,
+        device: torch.device = CPU,
+        ranks: Ranks = SINGLE,
     ) -> None:
-        self.replicas, self.model, self.budget = replicas, replicas.model, budget
-        self.reserved_seconds = 0.0
+        # The initial weights are drawn on the processor, so that they do not depend on the device.
+        torch.manual_seed(derive_seed(seed, "weights"))
+        batches, self.model, make_optimizers, self._lr_factor = (
+            classic_setup(text, vocabulary_size, recipe)
+            if isinstance(recipe, ClassicRecipe)
+            else default_setup(text, vocabulary_size, recipe, special)
+        )
+        self.model.to(device)
+        threads = resolve_thread_count(threads, ranks)
+        self.replicas = Replicas(self.model, batches.max_lanes, threads, ranks)
+        self.budget, self.reserved_seconds = budget, 0.0
         self.updates_per_epoch, self.tokens_per_epoch = batches.updates_per_epoch, batches.tokens_per_epoch
-        self._batches, self._order_rng, self._optimizers = batches, order_rng, optimizers
+        self._seed, self._batches = seed, batches
+        self._optimizers = make_optimizers(self.replicas.for_each)
+        self._learner = Learner(self.replicas, self._optimizers, recipe, batches.max_lanes)
         self._step = 0
         self._is_updating = False
-        # State of the generator of the text order at the start of the epoch of the next update.
-        self._epoch_order_rng_state = order_rng_state(order_rng)
-        # Total duration of earlier calls of `updates`.
+        # The time that was counted before.
         self._seconds_before = 0.0
-        # Start of the current call, moved back by the duration of earlier calls; None between calls.
+        # Start of the current time, moved back by the time before; None while no time is counted.
         self._started: float | None = None
+
+    @property
+    def step(self) -> int:
+        """Number of updates so far."""
+        return self._step
+
+    @property
+    def progress(self) -> float:
+        """Fraction of the budget that is used, in [0, 1]."""
+        return self.budget.progress(
+            self._seconds(), self._step / self.updates_per_epoch, self.reserved_seconds
+        )
+
+    @contextlib.contextmanager
+    def counting_seconds(self) -> Iterator[None]:
+        """Count the time within this context towards a budget of minutes, as during ``updates``."""
+        if self._started is not None:
+            yield
+            return
+        self._started = perf_counter() - self._seconds_before
+        try:
+            yield
+        finally:
+            self._seconds_before, self._started = self._seconds(), None
 
     def updates(self) -> Generator[Update, None, None]:
         """Train until the budget is used up, and yield after each update.
@@ -80,19 +135,15 @@ class Trainer(ABC):
         Raises:
             LossError: If the loss is NaN or infinite.
         """
-        self._started = perf_counter() - self._seconds_before
-        try:
-            with single_threaded_operations():
-                # Make at least one update, even if the time is too short for it.
-                if self._step and self._progress() >= 1.0:
+        with self.counting_seconds(), single_threaded_operations():
+            # Make at least one update, even if the time is too short for it.
+            if self._step and self.progress >= 1.0:
+                return
+            for batch in self._later_batches():
+                update = self._update(batch)
+                yield update
+                if update.progress >= 1.0 or self.progress >= 1.0:
                     return
-                for batch in self._later_batches():
-                    update = self._update(batch)
-                    yield update
-                    if update.progress >= 1.0 or self._progress() >= 1.0:
-                        return
-        finally:
-            self._seconds_before, self._started = self._seconds(), None
 
     def measure_speed(self, seconds: float) -> float:
         """Train for this number of seconds after the first update, and return the targets per second.
@@ -120,11 +171,7 @@ class Trainer(ABC):
             LostProcessError: If another process has ended.
         """
         with single_threaded_operations(), contextlib.suppress(DismissedError):
-            while True:
-                try:
-                    self._follow_updates(check_interrupt)
-                except RestoredError as restored:
-                    self._copy_state(restored.state)
+            self._follow_updates(check_interrupt)
 
     def state(self) -> TrainerState:
         """Return a copy of the complete state of the trainer. Later updates do not change it.
@@ -139,23 +186,19 @@ class Trainer(ABC):
             raise TrainingError(
                 "no training state: the last update did not complete; restore an earlier state"
             )
-        parts = self.replicas.ranks.gather(self._rank_state())
+        parts = self.replicas.ranks.gather(self._learner.carried_state)
         return TrainerState(
             step=self._step,
+            seed=self._seed,
+            replicas=self.replicas.total,
             seconds=self._seconds(),
             weights={
                 name: weight.detach().to("cpu", copy=True)
                 for name, weight in self._trained_parameters().items()
             },
             optimizers=optimizer_state(self._optimizers, self.model),
-            carried_state=concatenate_lanes([part.carried_state for part in parts]),
-            dropout_rngs=[rng for part in parts for rng in part.dropout_rngs],
-            order_rng=self._epoch_order_rng_state,
+            carried_state=concatenate_lanes(parts),
         )
-
-    def count_seconds(self, seconds: float) -> None:
-        """Count time before the first update towards a budget of minutes."""
-        self._seconds_before += seconds
 
     def restore(self, state: TrainerState) -> None:
         """Copy a state into this trainer. The next call of ``updates`` continues from it.
@@ -163,11 +206,10 @@ class Trainer(ABC):
         With a budget of epochs, on the same machine and with the same versions, the final weights are
         identical to the bit to those of an uninterrupted run.
 
-        If the run has several processes, the first one calls this method, and the others follow it.
+        If the run has several processes, all of them restore the same state before ``Ranks.begin``.
 
         Args:
-            state: State of a trainer of the same class, with the same text, recipe and number of replicas in
-                all processes.
+            state: State of a trainer with the same text, recipe and number of replicas in all processes.
 
         Raises:
             TrainingError: If the state does not fit this trainer, which stays unchanged.
@@ -175,22 +217,15 @@ class Trainer(ABC):
         """
         if self._started is not None:
             raise RuntimeError("cannot restore a trainer during updates(): restore it before or after")
-        self._copy_state(state)
-        self.replicas.ranks.send(state)
-
-    def _copy_state(self, state: TrainerState) -> None:
         weights = self._trained_parameters()
         self._check_compatible(state, weights)
-        rngs = self.replicas.own_rngs(state.dropout_rngs)
-        self._order_rng = restored_order_rng(self._order_rng, state.order_rng)
-        self.replicas.restore_rngs(rngs)
         with torch.no_grad():
             for name, weight in weights.items():
                 weight.copy_(state.weights[name])
         restore_optimizer_state(self._optimizers, self.model, state.optimizers)
-        self._restore_carried_state(state.carried_state)
-        self._step, self._epoch_order_rng_state = state.step, order_rng_state(self._order_rng)
-        self._seconds_before, self._is_updating = state.seconds, False
+        self._learner.restore_carried_state(state.carried_state)
+        self._step, self._seed, self._seconds_before = state.step, state.seed, state.seconds
+        self._is_updating = False
 
     def _check_compatible(self, state: TrainerState, weights: dict[str, torch.nn.Parameter]) -> None:
         if not are_alike(state.weights, weights):
@@ -198,7 +233,7 @@ class Trainer(ABC):
                 "the training state is from another network, because its weights differ in name or shape: "
                 "use the same text and recipe"
             )
-        if not self._can_carry(state.carried_state):
+        if not self._learner.can_carry(state.carried_state, has_equal_lanes=self._batches.has_equal_lanes):
             raise TrainingError(
                 "the training state has another number of lanes: use the same text and recipe"
             )
@@ -207,25 +242,21 @@ class Trainer(ABC):
             self._optimizers, self.model, optimizers
         ):
             raise TrainingError("the training state is from another optimizer: use the same recipe")
+        self.replicas.check_total(state.replicas)
 
     def _trained_parameters(self) -> dict[str, torch.nn.Parameter]:
         return {name: weight for name, weight in self.model.named_parameters() if weight.requires_grad}
 
-    def _rank_state(self) -> RankState:
-        """Return a copy of the state that belongs to the lanes of this process, on the processor."""
-        carried = {name: part.cpu() for name, part in self._carried_state().items()}
-        return RankState(carried, self.replicas.rng_states())
-
     def _follow_updates(self, check_interrupt: Callable[[], None]) -> None:
         ranks = self.replicas.ranks
-        ranks.keep_state(self._rank_state())
+        ranks.keep_state(self._learner.carried_state)
         for batch in self._later_batches():
             try:
                 self._update(batch)
             except LossError as error:
                 # The first process has the same error and reports it.
                 raise DismissedError from error
-            ranks.keep_state(self._rank_state())
+            ranks.keep_state(self._learner.carried_state)
             try:
                 check_interrupt()
             except KeyboardInterrupt:
@@ -235,61 +266,30 @@ class Trainer(ABC):
         """Yield the batches after the last update, epoch by epoch, without end."""
         while True:
             # An earlier call may have begun this epoch. Continue it in the same order.
-            self._order_rng = restored_order_rng(self._order_rng, self._epoch_order_rng_state)
-            yield from self._batches.epoch(self._order_rng, self._step % self.updates_per_epoch)
+            epoch, first = divmod(self._step, self.updates_per_epoch)
+            yield from self._batches.epoch(derive_seed(self._seed, "order", epoch), first)
 
     def _seconds(self) -> float:
         """Return the time since the first update began."""
         return self._seconds_before if self._started is None else perf_counter() - self._started
 
-    def _progress(self) -> float:
-        """Return the fraction of the budget that is used."""
-        return self.budget.progress(
-            self._seconds(), self._step / self.updates_per_epoch, self.reserved_seconds
-        )
-
     def _update(self, batch: Batch) -> Update:
         # The time that the caller spent since the last update counts towards a budget of minutes.
-        lr_factor = self._lr_factor(self._step, self._progress())
+        lr_factor = self._lr_factor(self._step, self.progress)
         self._is_updating = True
-        nats = self._update_weights(batch, lr_factor)
+        self.replicas.seed_dropout(self._seed, self._step)
+        nats = self._learner.update(batch, lr_factor)
         if not math.isfinite(nats):
             raise LossError(f"the loss is {nats} at update {self._step + 1}: try lower learning rates")
         self._step += 1
-        if self._step % self.updates_per_epoch == 0:
-            self._epoch_order_rng_state = order_rng_state(self._order_rng)
         self._is_updating = False
         return Update(
             step=self._step,
             epochs=self._step / self.updates_per_epoch,
             seconds=self._seconds(),
-            progress=self._progress(),
+            progress=self.progress,
             learning_rate=lr_factor * self._optimizers[0].defaults["lr"],
             targets=batch.count,
             nats=nats,
             ends_epoch=self._step % self.updates_per_epoch == 0,
         )
-
-    @abstractmethod
-    def _update_weights(self, batch: Batch, lr_factor: float) -> float:
-        """Make one update of the weights with a batch and a result of ``_lr_factor``.
-
-        Returns:
-            Mean loss per target in nats, before the update.
-        """
-
-    def _carried_state(self) -> dict[str, Tensor]:
-        """Return a copy of the state of the lanes of this process after the last update, if it is carried."""
-        return {}
-
-    def _can_carry(self, state: dict[str, Tensor]) -> bool:
-        """Return whether this can be the state of all lanes of a batch, by its names and shapes."""
-        return not state
-
-    def _restore_carried_state(self, state: dict[str, Tensor]) -> None:  # noqa: B027 (a default)
-        """Continue from a copy of this state of all lanes, for which ``_can_carry`` is true."""
-
-    def _lr_factor(self, step: int, progress: float) -> float:
-        """Return the factor of the learning rate at an update, counted from 0, and at this progress."""
-        del step, progress
-        return 1.0

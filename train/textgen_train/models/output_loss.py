@@ -3,7 +3,7 @@
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from .device import matrix_dtype
@@ -59,6 +59,26 @@ def output_loss(
     loss: Tensor = _OutputLoss.apply(  # type: ignore[no-untyped-call]
         outputs, weight, bias, targets, confidence_penalty
     )
+    return loss
+
+
+def penalized_loss(
+    outputs: Tensor, output: nn.Linear, targets: Tensor, activation_weight: float, confidence_penalty: float
+) -> Tensor:
+    """Return the loss in nats, summed over the targets. Its gradients include those of the penalties.
+
+    Args:
+        outputs: Outputs of the last layer, shape [targets, units].
+        output: The output layer.
+        targets: Shape [targets], int64.
+        activation_weight: Weight of ``activation_penalty``; 0 for none.
+        confidence_penalty: As for ``output_loss``.
+    """
+    loss = output_loss(outputs, output.weight, output.bias, targets, confidence_penalty)
+    if activation_weight:
+        penalty = activation_weight * activation_penalty(outputs)
+        # This adds only the gradient of the penalty. The value stays that of the loss.
+        loss = loss + (penalty - penalty.detach())
     return loss
 
 

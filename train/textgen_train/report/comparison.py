@@ -15,10 +15,8 @@ from .html import fill_page, html, section, table
 # The beginning of the title of the page.
 TITLE = "Comparison of "
 
-COLUMNS = ("parameters", "time", "epochs", "updates", "best nats", "bits", "last nats")
+COLUMNS = ("parameters", "time", "epochs", "updates", "best nats", "bits", "last nats", "characters/s")
 DIFFERENT_VALUES, SEPARATOR = "different values", ", "
-# The columns of the speed of runs of one kind, and of both kinds.
-CHARACTERS, WINDOWS, SPEED = "characters/s", "windows/s", "speed"
 # Colors of the style sheet. More runs use them again.
 STYLES = 8
 MAX_NAME = 14
@@ -30,13 +28,10 @@ def comparison_table(runs: Sequence[ComparedRun]) -> tuple[list[str], list[tuple
     Returns:
         The headings of all columns but the first, and the name of each run with the cells of its row.
     """
-    units = {_speed(run)[1] for run in runs} - {""}
-    column = units.pop() if len(units) == 1 else SPEED
     rows = []
     for run in runs:
         best, last = run.best, run.last
-        parameters = run.training.get("parameters")
-        speed, unit = _speed(run)
+        parameters, speed = run.training.get("parameters"), last.characters_per_second
         cells = [
             f"{parameters:,}" if isinstance(parameters, int) else "?",
             format_duration(last.seconds) + " so far" * run.is_running,
@@ -45,10 +40,10 @@ def comparison_table(runs: Sequence[ComparedRun]) -> tuple[list[str], list[tuple
             f"{best.held_out_nats:.4f}",
             f"{best.bits_per_character:.3f}",
             f"{last.held_out_nats:.4f}",
-            f"{speed}{f' {unit}' * (column == SPEED)}" if speed else "?",
+            f"{speed:,.0f}" if speed else "?",
         ]
         rows.append((run.name, cells))
-    return [*COLUMNS, column], rows
+    return list(COLUMNS), rows
 
 
 def described_values(runs: Sequence[ComparedRun]) -> list[list[str]]:
@@ -146,14 +141,6 @@ def _chart(unit: str, runs: Sequence[ComparedRun], positions: Sequence[Sequence[
         curves=curves,
         marks=[(_short(run.name), run.last.held_out_nats, style(number)) for number, run in enumerate(runs)],
     )
-
-
-def _speed(run: ComparedRun) -> tuple[str, str]:
-    """Return the speed at the last evaluation, and its unit; two empty strings if it is not known."""
-    last = run.last
-    speed = last.characters_per_second or last.windows_per_second
-    unit = CHARACTERS if last.characters_per_second else WINDOWS
-    return (f"{speed:,.0f}", unit) if speed else ("", "")
 
 
 def _shown(value: object) -> str:

@@ -156,7 +156,7 @@ class TensorBoard(Watcher):
             {
                 "loss/with dropout": update.nats,
                 "learning rate": update.learning_rate,
-                f"{status.unit} per second": status.speed,
+                "characters per second": status.speed,
             },
         )
 

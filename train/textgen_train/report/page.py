@@ -7,9 +7,10 @@ evaluation.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from textgen_runtime.corpora.sources import REPORT_FILE
-from textgen_runtime.errors import ModelFileError, OutputError, TextgenError
+from textgen_runtime.errors import ModelFileError, OutputError
 from textgen_runtime.generation.loading import load
 from textgen_runtime.generation.model import Model
 from textgen_runtime.model_file.metadata import Metadata, Quantization
@@ -19,7 +20,7 @@ from textgen_runtime.sampling.sampler import entropy
 from textgen_runtime.scoring.temperatures import TemperatureComparison, compare_temperatures
 from textgen_runtime.system.files import replace_file
 
-from textgen_train.loop.events import Evaluation, EvaluationHistory, Status, Watcher
+from textgen_train.loop.events import Evaluation, EvaluationHistory, Watcher
 
 from .chart import format_duration
 from .facts import RunFacts, corpus_facts, network_table, recipe_table, run_facts, usage
@@ -27,6 +28,9 @@ from .files import QuantizedFile
 from .html import definitions, fill_page, html, section
 from .losses import Reference, References, loss_section
 from .texts import copied_text, measure_copied_text, sample_moments, temperature_section
+
+if TYPE_CHECKING:
+    from textgen_train.loop.run import TrainingRun
 
 # Sections that take the full width of a wide screen. The others share it.
 WIDE_SECTIONS = ("Loss", "Samples", "Temperature")
@@ -119,58 +123,53 @@ class ReportPage(Watcher):
     """Rewrites the report at each evaluation and at the end of the run.
 
     Args:
-        references: Measured in the background from the first update on.
+        run: The run.
+        facts: The facts of the run.
+        references: Measured in the background from the start of the run on.
         warn: Called with one line if the report cannot be written.
-        model_error: Returns the error that keeps the best model out of the model file; None without one.
+        quantized: Writes the 8-bit model before the end of the run; None if there is none.
     """
 
     def __init__(
         self,
+        run: "TrainingRun",
         facts: RunFacts,
         references: References,
         warn: Callable[[str], None],
-        model_error: Callable[[], TextgenError | None] = lambda: None,
         quantized: QuantizedFile | None = None,
     ) -> None:
-        self._facts, self._references, self._warn = facts, references, warn
-        self._model_error, self._quantized = model_error, quantized
+        self._run, self._facts, self._references, self._warn = run, facts, references, warn
+        self._quantized = quantized
         self._is_started = self._is_ended = False
-        self._progress = 0.0
-        self._history: EvaluationHistory | None = None
         self._model: tuple[Evaluation, BestModel | None] | None = None
         self.files: list[str] = []
 
-    def on_update(self, status: Status) -> None:
-        self._progress = status.update.progress
-        if not self._is_started:
-            self._is_started = True
-            self._references.start()
+    def on_start(self) -> None:
+        self._is_started = True
+        self._references.start()
 
     def on_evaluation(self, history: EvaluationHistory) -> None:
-        self._history = history
         self._write(
-            f"The run is in progress: {self._progress:.0%} of its budget is used.",
+            history,
+            f"The run is in progress: {self._run.trainer.progress:.0%} of its budget is used.",
             "Some reference models are still being computed.",
         )
 
     def on_end(self) -> None:
-        if self._history is None:
+        # A resumed run has the history of the run before, even if no evaluation follows.
+        history = self._run.evaluator.history
+        if history is None or not self._is_started:
             return
         self._references.wait(MAX_WAIT_SECONDS)
         self._is_ended = True
-        self._write(self._describe_end(), "The run ended before all reference models were computed.")
+        progress = f"The run ended early, after {self._run.trainer.progress:.0%} of its budget."
+        self._write(
+            history,
+            "The run is complete." if self._run.is_complete else progress,
+            "The run ended before all reference models were computed.",
+        )
 
-    def _describe_end(self) -> str:
-        if self._progress < 1.0:
-            return f"The run ended early, after {self._progress:.0%} of its budget."
-        if error := self._model_error():
-            return f"The budget is used, but the best model is not in the model file: {error}."
-        return "The run is complete."
-
-    def _write(self, status: str, if_incomplete: str) -> None:
-        history = self._history
-        if history is None:
-            return
+    def _write(self, history: EvaluationHistory, status: str, if_incomplete: str) -> None:
         is_complete = self._references.wait(0)
         page = report_page(
             self._facts,
@@ -202,11 +201,7 @@ class ReportPage(Watcher):
                 # Another program has removed it. The rest of the report is still useful.
                 return None
             copied = measure_copied_text(model, self._facts.dataset) if self._is_ended else {}
-            shown = BestModel(model.engine.network, model.metadata, _most_open(model), copied)
-            if self._model_error() is not None:
-                # The file has an earlier model, which the next evaluation tries to replace.
-                return shown
-            self._model = best, shown
+            self._model = best, BestModel(model.engine.network, model.metadata, _most_open(model), copied)
         return self._model[1]
 
 

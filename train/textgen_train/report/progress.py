@@ -131,7 +131,7 @@ class Display(Watcher):
         # A share of the time, not of the updates: an evaluation follows the last update.
         self._progress.show(
             seconds / max(seconds + left, 1e-9),
-            f"{status.nats:.3f} nats  {status.speed:,.0f} {status.unit}/s  {format_duration(left)} left",
+            f"{status.nats:.3f} nats  {status.speed:,.0f} characters/s  {format_duration(left)} left",
         )
 
     def on_evaluation(self, history: EvaluationHistory) -> None:

@@ -1,4 +1,4 @@
-"""StatefulTrainer: progress, budgets, short texts, and the schedule of the learning rate."""
+"""Trainer: progress, budgets, short texts, and the schedule of the learning rate."""
 
 import math
 from typing import Any
@@ -8,7 +8,8 @@ import pytest
 import torch
 from numpy.typing import NDArray
 from textgen_train.loop import trainer as trainer_module
-from textgen_train.loop.stateful_trainer import StatefulTrainer, lr_factor
+from textgen_train.loop.default_setup import lr_factor
+from textgen_train.loop.trainer import Trainer
 from textgen_train.models.device import CPU, autocast
 from textgen_train.recipe import Budget, Recipe
 
@@ -22,7 +23,7 @@ def periodic_text(length: int) -> NDArray[np.int64]:
 
 def test_updates_describe_the_progress_of_training() -> None:
     text = periodic_text(1000)
-    updates = list(StatefulTrainer(text, 4, SMALL, Budget(epochs=3), seed=0).updates())
+    updates = list(Trainer(text, 4, SMALL, Budget(epochs=3), seed=0).updates())
     # 4 lanes of 250 characters have 249 targets each, in sequences of 16.
     updates_per_epoch = 16
     assert len(updates) == 3 * updates_per_epoch
@@ -35,15 +36,20 @@ def test_updates_describe_the_progress_of_training() -> None:
     assert [update.seconds for update in updates] == sorted(update.seconds for update in updates)
 
 
-def test_a_time_that_is_over_allows_for_one_update() -> None:
-    trainer = StatefulTrainer(periodic_text(1000), 4, SMALL, Budget(minutes=1), seed=0)
-    trainer.count_seconds(60.0)
-    assert [update.progress for update in trainer.updates()] == [1.0]
+def test_a_time_that_is_over_allows_for_one_update(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The time of an evaluation before the first update counts."""
+    now = 0.0
+    monkeypatch.setattr(trainer_module, "perf_counter", lambda: now)
+    trainer = Trainer(periodic_text(1000), 4, SMALL, Budget(minutes=1), seed=0)
+    with trainer.counting_seconds():
+        now = 60.0
+        assert trainer.progress == 1.0
+        assert [update.progress for update in trainer.updates()] == [1.0]
 
 
 def test_the_speed_is_measured_after_the_first_update(monkeypatch: pytest.MonkeyPatch) -> None:
-    trainer = StatefulTrainer(periodic_text(1000), 4, SMALL, Budget(epochs=1000), seed=0)
-    now, durations, update_weights = 0.0, iter([60.0, *[0.5] * 10]), trainer._update_weights
+    trainer = Trainer(periodic_text(1000), 4, SMALL, Budget(epochs=1000), seed=0)
+    now, durations, update_weights = 0.0, iter([60.0, *[0.5] * 10]), trainer._learner.update
 
     def slow_update(*arguments: Any) -> float:
         nonlocal now
@@ -51,7 +57,7 @@ def test_the_speed_is_measured_after_the_first_update(monkeypatch: pytest.Monkey
         return update_weights(*arguments)
 
     monkeypatch.setattr(trainer_module, "perf_counter", lambda: now)
-    monkeypatch.setattr(trainer, "_update_weights", slow_update)
+    monkeypatch.setattr(trainer._learner, "update", slow_update)
     # 4 lanes of sequences of 16.
     assert trainer.measure_speed(1.4) == 4 * 16 / 0.5
     assert now == 60.0 + 3 * 0.5
@@ -59,8 +65,8 @@ def test_the_speed_is_measured_after_the_first_update(monkeypatch: pytest.Monkey
 
 def test_a_text_without_a_target_is_an_error() -> None:
     with pytest.raises(ValueError, match="the text has 1 tokens, but training needs at least 2"):
-        StatefulTrainer(periodic_text(1), 4, SMALL, Budget(epochs=1), seed=0)
-    (update,) = StatefulTrainer(periodic_text(2), 4, SMALL, Budget(epochs=1), seed=0).updates()
+        Trainer(periodic_text(1), 4, SMALL, Budget(epochs=1), seed=0)
+    (update,) = Trainer(periodic_text(2), 4, SMALL, Budget(epochs=1), seed=0).updates()
     assert update.targets == 1
 
 

@@ -1,4 +1,4 @@
-"""ClassicTrainer: the textbook's experiment."""
+"""Trainer: the textbook's experiment."""
 
 import math
 
@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
-from textgen_train.loop.classic_trainer import ClassicTrainer, classic_network
+from textgen_train.loop.classic_setup import classic_network
+from textgen_train.loop.trainer import Trainer
 from textgen_train.recipe import Budget, ClassicRecipe
 from torch import Tensor, nn
 
@@ -42,7 +43,7 @@ def test_the_initial_weights_are_those_of_keras() -> None:
 
 def test_the_one_hot_matrix_and_the_second_bias_are_not_trained(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cpu, "get_capabilities", dict)
-    trainer = ClassicTrainer(song(200), 4, SMALL, Budget(epochs=1), seed=0)
+    trainer = Trainer(song(200), 4, SMALL, Budget(epochs=1), seed=0)
     before = {name: weight.detach().clone() for name, weight in trainer.model.named_parameters()}
     list(trainer.updates())
     changed = {
@@ -55,19 +56,19 @@ def test_the_one_hot_matrix_and_the_second_bias_are_not_trained(monkeypatch: pyt
 
 def test_each_epoch_has_every_window_once_in_a_new_order() -> None:
     text = np.random.default_rng(0).integers(9, size=100)
-    trainer = ClassicTrainer(text, 9, SMALL, Budget(epochs=1), seed=0)
+    trainer = Trainer(text, 9, SMALL, Budget(epochs=1), seed=0)
     expected = [(*text[i : i + 12], text[i + 12]) for i in range(0, 100 - 12, 3)]
 
-    def epoch() -> list[tuple[int, ...]]:
-        batches = list(trainer._batches.epoch(trainer._order_rng))
+    def epoch(seed: int) -> list[tuple[int, ...]]:
+        batches = list(trainer._batches.epoch(seed))
         assert [batch.count for batch in batches] == [16, 14]
         return [
             (*window, target)
             for batch in batches
-            for window, target in zip(batch.inputs.t().tolist(), batch.targets.tolist(), strict=True)
+            for window, target in zip(batch.inputs.t().tolist(), batch.targets[-1].tolist(), strict=True)
         ]
 
-    first, second = epoch(), epoch()
+    first, second = epoch(0), epoch(1)
     assert sorted(first) == sorted(second) == sorted(expected)
     assert first != second
     assert expected not in (first, second)
@@ -78,15 +79,15 @@ def test_an_update_is_a_step_of_rmsprop_on_the_mean_loss(
 ) -> None:
     """Compare with torch's LSTM on one-hot vectors and an explicit update."""
     monkeypatch.setattr(torch.cpu, "get_capabilities", dict)
-    trainer = ClassicTrainer(song(60), 4, SMALL, Budget(epochs=1), seed=0)
+    trainer = Trainer(song(60), 4, SMALL, Budget(epochs=1), seed=0)
     lstm, output = nn.LSTM(4, 16), nn.Linear(16, 4)
     for clone, model in ((lstm, trainer.model.layers[0]), (output, trainer.model.output)):
         clone.load_state_dict(dict(model.named_parameters()))
-    batch = next(iter(trainer._batches.epoch(trainer._order_rng)))
+    batch = next(iter(trainer._batches.epoch(0)))
     hidden, _ = lstm(nn.functional.one_hot(batch.inputs, 4).float())
-    loss = nn.functional.cross_entropy(output(hidden[-1]), batch.targets)
+    loss = nn.functional.cross_entropy(output(hidden[-1]), batch.targets[-1])
     loss.backward()  # type: ignore[no-untyped-call]
-    assert trainer._update_weights(batch, 1.0) == pytest.approx(loss.item(), abs=1e-5)
+    assert trainer._learner.update(batch, 1.0) == pytest.approx(loss.item(), abs=1e-5)
 
     def expected_weight(weight: Tensor) -> Tensor:
         assert weight.grad is not None
@@ -99,7 +100,7 @@ def test_an_update_is_a_step_of_rmsprop_on_the_mean_loss(
 
 
 def test_the_loss_falls_at_a_constant_learning_rate() -> None:
-    trainer = ClassicTrainer(song(1200), 4, SMALL, Budget(epochs=4), seed=0)
+    trainer = Trainer(song(1200), 4, SMALL, Budget(epochs=4), seed=0)
     updates = list(trainer.updates())
     assert {update.learning_rate for update in updates} == {0.01}
     assert [update.step for update in updates if update.ends_epoch] == [25, 50, 75, 100]
@@ -109,5 +110,5 @@ def test_the_loss_falls_at_a_constant_learning_rate() -> None:
 
 def test_a_text_that_is_too_short_for_a_window_is_an_error() -> None:
     with pytest.raises(ValueError, match="the text has 12 characters, but a window and its target need 13"):
-        ClassicTrainer(song(12), 4, SMALL, Budget(epochs=1), seed=0)
-    ClassicTrainer(song(13), 4, SMALL, Budget(epochs=1), seed=0)
+        Trainer(song(12), 4, SMALL, Budget(epochs=1), seed=0)
+    Trainer(song(13), 4, SMALL, Budget(epochs=1), seed=0)
