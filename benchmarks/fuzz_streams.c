@@ -16,11 +16,20 @@ enum {
     HEADER_BYTES = 104  /* of a saved stream: see saved.c */
 };
 
-/* The parameters of a stream. The caller destroys the constraint. */
+/* The parameters of a stream. The caller releases them. */
 typedef struct {
     textgen_sampling sampling;
     textgen_constraint *constraint;
+    textgen_spans *spans;
 } control;
+
+static void release(control *chosen) {
+    textgen_constraint_destroy(chosen->constraint);
+    textgen_spans_destroy(chosen->spans);
+}
+
+/* Whether drawing may fail: the logits are wrong, or the parameters forbid every token. */
+static bool is_draw_error(int32_t code) { return code == TEXTGEN_INVALID_LOGITS || code == TEXTGEN_NO_TOKEN; }
 
 bool is_line(const char *line) {
     const size_t length = strlen(line);
@@ -87,6 +96,15 @@ static bool choose_constraint(const textgen_model *model, const textgen_model_in
     return code == TEXTGEN_OK || (code == TEXTGEN_INVALID_ARGUMENT && is_line(error));
 }
 
+/* Create the spans of a corpus. Return false if they are not as textgen.h describes. */
+static bool choose_spans(const textgen_model *model, textgen_spans **spans, char *error) {
+    static const char *const corpora[] = {"", "abab\r\nbabb", "aaaaaaa aab", "\xC3\xA9xa\xFF", "a b a b ba"};
+    const char *corpus = corpora[below(5)];
+    const int32_t code =
+        textgen_spans_create(model, corpus, strlen(corpus), 1 + below(4), NULL, 0, spans, error, ERROR_SIZE);
+    return code == TEXTGEN_OK || (code == TEXTGEN_INVALID_UTF8 && is_line(error));
+}
+
 /* Turn random filters on. */
 static void choose_filters(textgen_sampling *sampling) {
     const double probabilities[] = {0.0, 1e-300, 0.5, 0.9, 1.0};
@@ -106,12 +124,13 @@ static void choose_filters(textgen_sampling *sampling) {
     sampling->min_p = probabilities[below(5)];
 }
 
-/* Choose parameters, with a constraint, or with stop texts that may be outside the vocabulary. */
+/* Choose parameters, with a constraint, or with spans and with stop texts that may be outside the vocabulary.
+ */
 static bool choose_control(const textgen_model *model, const textgen_model_info *info, control *chosen,
                            char *error) {
     static const char *const stop[] = {"a",     "ab",        "\xC3\xA9", "\xFF",
                                        "b\r\n", " \xC4\x80", "aaaaab",   "babababa"};
-    *chosen = (control){TEXTGEN_SAMPLING_DEFAULT, NULL};
+    *chosen = (control){TEXTGEN_SAMPLING_DEFAULT, NULL, NULL};
     chosen->sampling.seed = random_bits();
     choose_filters(&chosen->sampling);
     if (below(3) == 0) {
@@ -123,6 +142,11 @@ static bool choose_control(const textgen_model *model, const textgen_model_info 
     chosen->sampling.stop = stop + below(7);
     chosen->sampling.keep_stop = below(2);
     chosen->sampling.min_length = info->records == NULL ? 0 : below(3);
+    if (below(2) == 0) {
+        const bool right = choose_spans(model, &chosen->spans, error);
+        chosen->sampling.spans = chosen->spans;
+        return right;
+    }
     return true;
 }
 
@@ -167,7 +191,7 @@ static int32_t generate(textgen_stream *stream, content *text, char *error) {
     return code;
 }
 
-/* Generate, through the end of a record. Only the logits can be wrong. */
+/* Generate, through the end of a record. Only draws can fail. */
 static bool generate_records(textgen_stream *stream, bool fed, const textgen_model_info *info, char *error) {
     content text = {NULL, 0, 0};
     int32_t code = generate(stream, &text, error);
@@ -179,8 +203,7 @@ static bool generate_records(textgen_stream *stream, bool fed, const textgen_mod
         code = generate(stream, &text, error);
     }
     free(text.data);
-    const bool fails =
-        code == TEXTGEN_INVALID_LOGITS || (code == TEXTGEN_NO_PROMPT && !fed && info->records == NULL);
+    const bool fails = is_draw_error(code) || (code == TEXTGEN_NO_PROMPT && !fed && info->records == NULL);
     return code == TEXTGEN_OK || (fails && is_line(error));
 }
 
@@ -190,8 +213,8 @@ static bool go_on(textgen_stream *stream, textgen_stream *resumed, bool is_damag
     bool right = true;
     for (int i = 0; right && i < 3; i++) {
         const int32_t code = generate(resumed, &same, error);
-        const bool fails = code == TEXTGEN_INVALID_LOGITS || code == TEXTGEN_NO_PROMPT ||
-                           (is_damaged && code == TEXTGEN_RNG_EXHAUSTED);
+        const bool fails =
+            is_draw_error(code) || code == TEXTGEN_NO_PROMPT || (is_damaged && code == TEXTGEN_RNG_EXHAUSTED);
         right = (code == TEXTGEN_OK || (fails && is_line(error))) &&
                 (is_damaged || code == generate(stream, &text, error));
     }
@@ -199,6 +222,20 @@ static bool go_on(textgen_stream *stream, textgen_stream *resumed, bool is_damag
                                      (text.size == 0 || memcmp(text.data, same.data, text.size) == 0)));
     free(text.data);
     free(same.data);
+    return right;
+}
+
+/* Whether a stream can be used, whose memory another one could not be resumed into. */
+static bool go_on_alone(textgen_stream *stream, char *error) {
+    content text = {NULL, 0, 0};
+    bool right = true;
+    for (int i = 0; right && i < 2; i++) {
+        const int32_t code = generate(stream, &text, error);
+        right = code == TEXTGEN_OK || ((is_draw_error(code) || code == TEXTGEN_NO_PROMPT) && is_line(error));
+        const int32_t fed = textgen_stream_feed(stream, "a", 1, error, ERROR_SIZE);
+        right = right && (fed == TEXTGEN_OK || fed == TEXTGEN_UNKNOWN_CHARACTER);
+    }
+    free(text.data);
     return right;
 }
 
@@ -213,17 +250,17 @@ static void damage(content *saved) {
     }
 }
 
-/* Save a stream, damage the data, and go on with what can be resumed, with its parameters or with others. A
- * stream whose logits are wrong is not saved. */
+/* Save a stream, damage the data, and go on with what can be resumed, with its parameters or with others, in
+ * the memory of a copy. If it is refused, go on with the copy. A stream whose logits are wrong is not saved. */
 static bool resume(textgen_stream *stream, const control *own, const textgen_model *model,
                    const textgen_model_info *info, char *error) {
-    control other = {TEXTGEN_SAMPLING_DEFAULT, NULL};
+    control other = {TEXTGEN_SAMPLING_DEFAULT, NULL, NULL};
     content saved = {NULL, 0, 0};
     const size_t size = textgen_stream_saved_size(stream), needed = textgen_stream_size(model);
     const size_t changes = below(MAX_CHANGES);
     const bool is_own = below(4) > 0;
     void *data = malloc(size), *memory = malloc(needed);
-    textgen_stream *resumed = NULL;
+    textgen_stream *resumed = NULL, *copy;
     int32_t code = data == NULL || memory == NULL ? TEXTGEN_OUT_OF_MEMORY
                                                   : textgen_stream_save(stream, data, size, error, ERROR_SIZE);
     bool right =
@@ -236,14 +273,16 @@ static bool resume(textgen_stream *stream, const control *own, const textgen_mod
         for (size_t i = 0; i < changes; i++) {
             damage(&saved);
         }
+        right = textgen_stream_copy(stream, memory, needed, &copy, error, ERROR_SIZE) == TEXTGEN_OK;
         code = textgen_stream_resume(memory, needed, model, is_own ? &own->sampling : &other.sampling,
                                      saved.data, saved.size, &resumed, error, ERROR_SIZE);
         const bool is_refused =
             (code == TEXTGEN_DAMAGED_SAVED || code == TEXTGEN_NEWER_FORMAT) && is_line(error);
-        right = code == TEXTGEN_OK ? go_on(stream, resumed, changes > 0 || !is_own, error)
-                                   : is_refused && (changes > 0 || !is_own);
+        right =
+            right && (code == TEXTGEN_OK ? go_on(stream, resumed, changes > 0 || !is_own, error)
+                                         : is_refused && (changes > 0 || !is_own) && go_on_alone(copy, error));
     }
-    textgen_constraint_destroy(other.constraint);
+    release(&other);
     free(saved.data);
     free(data);
     free(memory);
@@ -254,7 +293,7 @@ bool run_streams(const textgen_model *model, const textgen_model_info *info, cha
     const size_t needed = textgen_stream_size(model);
     void *memory = malloc(needed);
     textgen_stream *stream = NULL;
-    control chosen = {TEXTGEN_SAMPLING_DEFAULT, NULL};
+    control chosen = {TEXTGEN_SAMPLING_DEFAULT, NULL, NULL};
     bool fed = false;
     bool right = memory != NULL && choose_control(model, info, &chosen, error) &&
                  start(memory, needed, model, &chosen, &stream, error) && feed(stream, &fed, error) &&
@@ -262,7 +301,7 @@ bool run_streams(const textgen_model *model, const textgen_model_info *info, cha
     for (int i = 0; right && i < RESUMED; i++) {
         right = resume(stream, &chosen, model, info, error);
     }
-    textgen_constraint_destroy(chosen.constraint);
+    release(&chosen);
     free(memory);
     return right;
 }

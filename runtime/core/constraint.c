@@ -140,8 +140,8 @@ static int32_t read_row(const textgen_json *next, size_t state, const textgen_vo
 static int32_t read_state(const textgen_json *entry, size_t state, const textgen_vocabulary *vocabulary,
                           textgen_constraint *constraint, const textgen_error *error) {
     static const char *const names[] = {"accepting", "next"};
-    int16_t *row = (int16_t *)constraint->next + state * constraint->vocabulary;
-    int32_t *distance = (int32_t *)constraint->distance + state;
+    int16_t *row = constraint->next + state * constraint->vocabulary;
+    int32_t *distance = constraint->distance + state;
     textgen_json values[2];
     textgen_json_members(entry, names, 2, values);
     const bool accepting = values[0].kind == TEXTGEN_JSON_TRUE;
@@ -160,8 +160,8 @@ static int32_t link_table(textgen_constraint *constraint, const textgen_error *e
     if (!work) {
         return out_of_memory(error);
     }
-    textgen_constraint_link((int16_t *)constraint->next, (int32_t *)constraint->distance, constraint->states,
-                            constraint->vocabulary, work);
+    textgen_constraint_link(constraint->next, constraint->distance, constraint->states, constraint->vocabulary,
+                            work);
     textgen_release(work);
     return constraint->distance[0] == INT32_MAX
                ? textgen_report(error, TEXTGEN_INVALID_ARGUMENT,
@@ -196,13 +196,18 @@ int32_t textgen_constraint_read(textgen_view content, const textgen_vocabulary *
     if (!constraint->next || !constraint->distance) {
         return out_of_memory(error);
     }
-    memset((void *)constraint->next, 0xFF, constraint->states * constraint->vocabulary * sizeof(int16_t));
+    memset(constraint->next, 0xFF, constraint->states * constraint->vocabulary * sizeof(int16_t));
     textgen_view rest = list.text;
     textgen_json entry;
     for (size_t state = 0; textgen_json_item(&rest, &entry); state++) {
         TEXTGEN_TRY(read_state(&entry, state, vocabulary, constraint, error));
     }
     return link_table(constraint, error);
+}
+
+void textgen_constraint_release(textgen_constraint *constraint) {
+    textgen_release(constraint->distance);
+    textgen_release(constraint->next);
 }
 
 int32_t textgen_constraint_create(const textgen_model *model, const void *data, size_t size, void *memory,
@@ -231,8 +236,7 @@ int32_t textgen_constraint_create(const textgen_model *model, const void *data, 
 
 void textgen_constraint_destroy(textgen_constraint *constraint) {
     if (constraint) {
-        textgen_release((void *)constraint->distance);
-        textgen_release((void *)constraint->next);
+        textgen_constraint_release(constraint);
         if (!constraint->arena.memory) {
             textgen_release(constraint);
         }

@@ -10,10 +10,9 @@
 enum { TEXTGEN_MAX_STATES = 1 << 15, TEXTGEN_MAX_ENTRIES = 1 << 27 };
 
 struct textgen_constraint {
-    const int16_t *next; /* [states][vocabulary]: the state after a token, or -1 if the token is not allowed */
-    const int32_t
-        *distance; /* [states]: tokens to the nearest accepting state; 0 if the state is accepting;
-                      -1 if it is accepting and no token can follow; INT32_MAX if no text reaches it */
+    int16_t *next;     /* [states][vocabulary]: the state after a token, or -1 if the token is not allowed */
+    int32_t *distance; /* [states]: tokens to the nearest accepting state; 0 if the state is accepting;
+                          -1 if it is accepting and no token can follow; INT32_MAX if no text reaches it */
     size_t states, vocabulary;
     textgen_arena arena; /* of a constraint that textgen_constraint_read made */
 };
@@ -49,8 +48,10 @@ size_t textgen_constraint_work(const int16_t *next, size_t states, size_t vocabu
  * can match become forbidden. work: temporary, of textgen_constraint_work elements. */
 void textgen_constraint_link(int16_t *next, int32_t *distance, size_t states, size_t vocabulary, int32_t *work);
 
-/* Read a table as JSON, as textgen-info writes it. constraint: zeros but for `arena`. */
+/* Read a table as JSON, as textgen-info writes it. constraint: zeros but for `arena`. The caller releases the
+ * table, also after an error. */
 int32_t textgen_constraint_read(textgen_view content, const textgen_vocabulary *vocabulary,
                                 textgen_constraint *constraint, const textgen_error *error);
+void textgen_constraint_release(textgen_constraint *constraint);
 
 #endif

@@ -24,6 +24,9 @@ typedef struct {
     size_t size;
 } textgen_error;
 
+/* All messages are shorter. */
+enum { TEXTGEN_MESSAGE_SIZE = 1024 };
+
 /* Write an error message, cut to the size of the buffer, and return `code`. */
 int32_t textgen_report(const textgen_error *error, int32_t code, const char *format, ...) TEXTGEN_PRINTF(3, 4);
 

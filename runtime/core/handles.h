@@ -36,17 +36,31 @@ struct textgen_stream {
     const textgen_model *model;
     const textgen_constraint *constraint; /* or NULL */
     const textgen_spans *spans;           /* or NULL */
-    textgen_stops stops;                  /* `states` is set in each call, because it points into the stream */
     textgen_stream_stops stop_texts;
     bool keep_stop;
-    bool claimed;          /* whether the current call has a lane for it */
-    int64_t sampler_error; /* a textgen_sampler_error of the latest call, or 0 */
+    bool claimed; /* whether the current call has a lane for it */
 };
 
 /* Return the block of a stream, its tables, and the workspace, of textgen_workspace_size(model, 1) bytes. */
 textgen_text *textgen_stream_text(const textgen_stream *stream);
-textgen_guide textgen_stream_guide(textgen_stream *stream);
+textgen_guide textgen_stream_guide(const textgen_stream *stream);
 void *textgen_stream_workspace(textgen_stream *stream);
+
+/* What a caller's sampling stands for. */
+typedef struct {
+    textgen_sampling sampling;
+    textgen_parameters parameters;
+    textgen_stream_stops stops;
+} textgen_stream_sampling;
+
+/* Check what a stream is created of, without a change. */
+int32_t textgen_stream_check(const void *memory, size_t size, const textgen_model *model,
+                             const textgen_sampling *sampling, textgen_stream_sampling *read,
+                             const textgen_error *error);
+
+/* Write a stream that has not been fed to memory that was checked, and return it. */
+textgen_stream *textgen_stream_place(void *memory, const textgen_model *model,
+                                     const textgen_stream_sampling *read);
 
 /* Run the network over tokens. */
 void textgen_stream_forward(textgen_stream *stream, const int64_t *tokens, size_t count);
@@ -59,13 +73,6 @@ void textgen_stream_begin_text(textgen_stream *stream);
 int64_t textgen_stream_check_text(const textgen_stream *stream, const char *text, size_t size,
                                   const textgen_error *error);
 
-/* What a caller's sampling stands for. */
-typedef struct {
-    textgen_sampling sampling;
-    textgen_parameters parameters;
-    textgen_stream_stops stops;
-} textgen_stream_sampling;
-
 /* Copy and check a sampling; the defaults if `given` is NULL. */
 int32_t textgen_sampling_read(const textgen_sampling *given, const textgen_model *model,
                               textgen_stream_sampling *read, const textgen_error *error);
@@ -75,12 +82,8 @@ int32_t textgen_sampling_read(const textgen_sampling *given, const textgen_model
 void textgen_sampling_apply(textgen_stream *stream, const textgen_stream_sampling *read, bool restart);
 
 /* Pointers to the parts of the workspace that the caller provides. Each lane has room for a chunk of tokens,
- * and for those that were held back: the beginning of a stop text, and three bytes of a character before it. */
-enum {
-    TEXTGEN_CHUNK = 64,
-    TEXTGEN_STREAM_HELD = TEXTGEN_MAX_STOP_TOKENS + 3,
-    TEXTGEN_LANE_TOKENS = TEXTGEN_STREAM_HELD + TEXTGEN_CHUNK
-};
+ * and for those that were held back: a text of Python can hold back more than the stop texts of a stream. */
+enum { TEXTGEN_CHUNK = 64, TEXTGEN_LANE_TOKENS = TEXTGEN_MAX_HELD + TEXTGEN_CHUNK };
 typedef struct {
     textgen_lane_call *lanes; /* [lanes] */
     int64_t *tokens;          /* [lanes][TEXTGEN_LANE_TOKENS] */

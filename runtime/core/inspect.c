@@ -1,8 +1,6 @@
 /* What a program can learn of a model and of a stream: tokens, scores and the next tokens. */
 #include "handles.h"
 
-#include <math.h>
-
 int64_t textgen_model_get_token(const textgen_model *model, const char *symbol, size_t size) {
     const textgen_view view = {(const unsigned char *)symbol, size};
     return model && symbol && size ? textgen_symbols_find(&model->vocabulary->symbols, view) : -1;
@@ -23,15 +21,13 @@ static textgen_slots slots_of(textgen_stream *stream) {
 /* Feed tokens one by one, and write their log-probabilities. */
 static void score_text(textgen_stream *stream, textgen_encoder *encoder, double *logprobs) {
     const textgen_model *model = stream->model;
-    const size_t vocabulary = model->shape.vocabulary;
     const float *logits = textgen_text_find(&model->shape, textgen_stream_text(stream)).logits;
     const textgen_slots slots = slots_of(stream);
     const textgen_error none = {NULL, 0};
     int64_t token;
     while (textgen_encode_next(model->vocabulary, encoder, &token, &none) > 0) {
-        const bool is_valid = textgen_argmax_float(logits, vocabulary) >= 0;
-        const double sum = textgen_log_sum_exp_float(logits, vocabulary, slots.sampling, model->shape.exp64);
-        *logprobs++ = is_valid ? (double)logits[token] - sum : NAN;
+        *logprobs++ = (double)logits[token] - textgen_log_sum_exp_float(logits, model->shape.vocabulary,
+                                                                        slots.sampling, model->shape.exp64);
         textgen_stream_forward(stream, &token, 1);
     }
 }
@@ -127,7 +123,7 @@ int32_t textgen_stream_next(textgen_stream *stream, textgen_next_token *tokens, 
                                             slots.masked, slots.sampling);
     }
     if (result < 0) {
-        return textgen_fail(&message, TEXTGEN_INVALID_LOGITS, "%s", textgen_sampler_error_text(result));
+        return textgen_fail(&message, textgen_sampler_code(result), "%s", textgen_sampler_error_text(result));
     }
     count = count < shape->vocabulary ? count : shape->vocabulary;
     if (count) {

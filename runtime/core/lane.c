@@ -2,6 +2,15 @@
 
 #include <string.h>
 
+/* Follow the stop texts over a token. */
+static void find_stop(textgen_lane_call *lane, int64_t token) {
+    const textgen_stop_state *stops = lane->guide.stops;
+    if (stops) {
+        lane->stop_state = textgen_stops_next(stops, lane->stop_state, token);
+        lane->stop_length = stops[lane->stop_state].matched;
+    }
+}
+
 void textgen_lane_begin(const textgen_shape *shape, textgen_lane_call *lane) {
     textgen_text *text = lane->text;
     const textgen_text_parts parts = textgen_text_find(shape, text);
@@ -16,13 +25,14 @@ void textgen_lane_begin(const textgen_shape *shape, textgen_lane_call *lane) {
     } else {
         text->recent = 0;
     }
-    lane->stop_state = textgen_text_stop_state(shape, text, lane->guide.stops);
-    lane->held = text->held;
-    for (int64_t i = 0; i < lane->held; i++) {
-        lane->tokens[i] = parts.held[i];
+    lane->held = lane->generated = lane->stop_length = lane->stop_state = 0;
+    /* The stop texts may be others than those with which these tokens were drawn. */
+    while (lane->held < text->held && !lane->stop_length) {
+        lane->tokens[lane->held] = parts.held[lane->held];
+        find_stop(lane, lane->tokens[lane->held++]);
     }
-    lane->generated = lane->stop_length = 0;
-    lane->ending = textgen_text_is_complete(text) ? text->ending
+    lane->ending = lane->stop_length                ? TEXTGEN_REACHED_STOP
+                   : textgen_text_is_complete(text) ? text->ending
                    : constraint && textgen_constraint_complete(constraint, text->constraint_state)
                        ? TEXTGEN_CONSTRAINT_END
                        : TEXTGEN_CONTINUES;
@@ -33,27 +43,17 @@ static int64_t remaining(const textgen_lane_call *lane) {
     return lane->must_end ? lane->length - lane->generated : INT64_MAX;
 }
 
-/* Return the logits to draw from: those of the network, or a copy with the mask of the constraint and of
- * min_length. */
+/* Return the logits to draw from. */
 static const float *allowed_logits(const textgen_shape *shape, const textgen_lane_call *lane,
                                    const float *logits, float *masked) {
-    const textgen_text *text = lane->text;
-    const textgen_constraint *constraint = lane->guide.constraint;
-    const bool constrained =
-        constraint && lane->masked && !textgen_constraint_accepting(constraint, text->constraint_state);
-    const bool endless =
-        shape->special.end >= 0 && text->drawn + lane->generated < (int64_t)text->parameters.min_length;
-    if (!constrained && !endless) {
+    textgen_guide guide = lane->guide;
+    /* Most texts have no mask, and a call of the function takes time. */
+    if (!guide.constraint && !guide.spans && !lane->text->parameters.min_length) {
         return logits;
     }
-    memcpy(masked, logits, shape->vocabulary * sizeof *masked);
-    if (constrained) {
-        textgen_constraint_mask(constraint, text->constraint_state, remaining(lane), masked);
-    }
-    if (endless) {
-        masked[shape->special.end] = -INFINITY;
-    }
-    return masked;
+    guide.constraint = lane->masked ? guide.constraint : NULL;
+    return textgen_text_mask(shape, lane->text, guide, lane->generated, remaining(lane), lane->span_hash,
+                             logits, masked);
 }
 
 /* Move the constraint to the state after a token. Return the ending if it forbids the token. */
@@ -75,7 +75,7 @@ static int64_t constrain(textgen_lane_call *lane, int64_t token, int64_t end) {
 static void keep_recent(textgen_lane_call *lane, int64_t token) {
     int64_t *count = &lane->text->recent;
     lane->span_hash = textgen_spans_next(lane->guide.spans, lane->recent, *count, lane->span_hash, token);
-    if (*count == TEXTGEN_MAX_RECENT) {
+    if (*count >= TEXTGEN_MAX_RECENT) {
         *count = TEXTGEN_MAX_COPY;
         memcpy(lane->recent, lane->recent + TEXTGEN_MAX_COPY, TEXTGEN_MAX_COPY * sizeof *lane->recent);
     }
@@ -85,7 +85,6 @@ static void keep_recent(textgen_lane_call *lane, int64_t token) {
 /* Append a drawn token. */
 static void append(const textgen_shape *shape, textgen_lane_call *lane, const float *logits, int64_t token,
                    double *scratch) {
-    const textgen_stops *stops = lane->guide.stops;
     /* The end is no part of a text, so the penalties do not count it. */
     if (token != shape->special.end) {
         textgen_sampler_accept(&lane->sampler, token);
@@ -95,49 +94,23 @@ static void append(const textgen_shape *shape, textgen_lane_call *lane, const fl
             (double)logits[token] - textgen_log_sum_exp_float(logits, shape->vocabulary, scratch, shape->exp64);
     }
     lane->tokens[lane->held + lane->generated++] = token;
-    if (stops) {
-        const int64_t state = textgen_stops_next(stops, lane->stop_state, token);
-        lane->stop_length = stops->states[state].matched;
-        lane->stop_state = lane->stop_length > 0 ? 0 : state;
-    }
+    find_stop(lane, token);
     if (lane->guide.spans) {
         keep_recent(lane, token);
     }
 }
 
-/* Draw a token that completes no span. Each one that does is masked and another one is drawn, so that the
- * others keep their ratios. */
-static int64_t draw_no_copy(const textgen_shape *shape, textgen_lane_call *lane, const float *logits,
-                            float *masked, double *scratch) {
-    const textgen_spans *spans = lane->guide.spans;
-    int64_t token = textgen_sampler_draw_float(&lane->sampler, logits, shape->vocabulary, scratch);
-    while (token >= 0 && textgen_spans_has(spans, lane->recent, lane->text->recent, lane->span_hash, token)) {
-        if (logits != masked) {
-            memcpy(masked, logits, shape->vocabulary * sizeof *masked);
-            logits = masked;
-        }
-        masked[token] = -INFINITY;
-        token = textgen_sampler_draw_float(&lane->sampler, masked, shape->vocabulary, scratch);
-    }
-    return token == TEXTGEN_SAMPLER_NO_TOKEN && logits == masked ? TEXTGEN_SAMPLER_FORBIDDEN : token;
-}
-
 int64_t textgen_lane_draw(const textgen_shape *shape, textgen_lane_call *lane, const float *logits,
                           float *masked, double *scratch) {
     const float *allowed = allowed_logits(shape, lane, logits, masked);
-    const int64_t token = lane->guide.spans
-                              ? draw_no_copy(shape, lane, allowed, masked, scratch)
-                              : textgen_sampler_draw_float(&lane->sampler, allowed, shape->vocabulary, scratch);
-    int64_t ending = token < 0 ? token : constrain(lane, token, shape->special.end);
-    if (ending == TEXTGEN_CONTINUES) {
-        append(shape, lane, logits, token, scratch);
-        return token;
+    const int64_t token = textgen_sampler_draw_float(&lane->sampler, allowed, shape->vocabulary, scratch);
+    lane->ending =
+        token < 0 ? textgen_text_draw_error(shape, logits, token) : constrain(lane, token, shape->special.end);
+    if (lane->ending != TEXTGEN_CONTINUES) {
+        return -1;
     }
-    if (ending == TEXTGEN_SAMPLER_NO_TOKEN && allowed == masked) {
-        ending = TEXTGEN_SAMPLER_FORBIDDEN;
-    }
-    lane->ending = ending;
-    return -1;
+    append(shape, lane, logits, token, scratch);
+    return token;
 }
 
 int64_t textgen_lane_ending(const textgen_shape *shape, const textgen_lane_call *lane) {
@@ -177,8 +150,8 @@ int64_t textgen_incomplete_bytes(const int64_t *tokens, int64_t count) {
 
 /* Return how many of the last tokens must be held back. */
 static int64_t undecided(const textgen_shape *shape, const textgen_lane_call *lane, int64_t count) {
-    const textgen_stops *stops = lane->guide.stops;
-    const int64_t pending = stops ? stops->states[lane->stop_state].pending : 0;
+    const textgen_stop_state *stops = lane->guide.stops;
+    const int64_t pending = stops ? stops[lane->stop_state].pending : 0;
     if (textgen_text_is_complete(lane->text)) {
         return 0;
     }
@@ -191,7 +164,7 @@ void textgen_lane_finish(const textgen_shape *shape, textgen_lane_call *lane) {
     int32_t *held = textgen_text_find(shape, text).held;
     const int64_t count = lane->held + lane->generated;
     text->rng = lane->sampler.rng;
-    text->drawn += lane->generated;
+    text->since_feed += lane->generated;
     text->ending = lane->ending > 0 && lane->ending != TEXTGEN_MISMATCH ? lane->ending : TEXTGEN_CONTINUES;
     text->at_end = text->at_end || lane->ending == TEXTGEN_REACHED_END;
     if (lane->ending == TEXTGEN_REACHED_STOP) {

@@ -1,4 +1,5 @@
-/* One lane of a call that generates: a text that draws tokens until it ends.
+/* One lane of a call that generates: the block of a text that draws tokens until it ends. lanes.c runs the
+ * lanes of handles, which have texts instead of tokens.
  *
  * Whoever runs a network calls textgen_lane_begin; then for each token textgen_lane_draw, the network, and
  * textgen_lane_ending; and in the end textgen_lane_finish. generate.c does this for the networks of the core.
@@ -19,23 +20,24 @@ typedef struct {
     int64_t *tokens;  /* output, [TEXTGEN_MAX_HELD + min(length, steps)]: those held back, and the drawn ones */
     double *logprobs; /* output, [min(length, steps)]: the natural logarithm of the model's probability of each
                          drawn token, at temperature 1, before the constraint and the filters; or NULL */
-    int64_t held;     /* output: how many of `tokens` were held back before the call */
+    int64_t held; /* output: how many of `tokens` were held back before the call; those after a stop text among
+                     them are dropped */
     int64_t generated; /* output: how many were drawn */
     int64_t decided;   /* output: how many of `tokens` are decided, from the first on. The others are held back,
                           or are a stop text that is no part of the text. */
-    int64_t stop_length; /* output: tokens of the stop text that ended the lane, the last drawn ones; or 0 */
-    int64_t ending;      /* output: a reason of textgen.h or text.h, or a textgen_sampler_error */
+    int64_t stop_length;     /* output: tokens of the stop text that ended the lane, the last ones; or 0 */
+    int64_t ending;          /* output: a reason of textgen.h or text.h, or a textgen_sampler_error */
     textgen_sampler sampler; /* of the text, during the call */
-    int64_t stop_state;      /* of the stop texts; 0 after one */
+    int64_t stop_state;      /* of the stop texts */
     int32_t *recent;         /* of the text */
     uint64_t span_hash;      /* of the latest tokens, as textgen_spans_hash returns it */
 } textgen_lane_call;
 
-/* Prepare a call. Set `ending` if the text is complete, or if its constraint is. */
+/* Prepare a call. Set `ending` if the text is complete, if its constraint is, or if a stop text is among the
+ * tokens that are held back. */
 void textgen_lane_begin(const textgen_shape *shape, textgen_lane_call *lane);
 
-/* Draw a token from logits, [vocabulary], and return it. A token that completes a span of the corpus is drawn
- * again without it: it costs another random number. If the sampler fails, or if the constraint forbids the
+/* Draw a token from logits, [vocabulary], and return it. If the sampler fails, or if the constraint forbids the
  * token, set `ending` and return -1: the token used a random number, but neither the filters nor the network
  * see it. Tokens that are never drawn have logits of -infinity. masked: temporary, [vocabulary]. scratch:
  * temporary, see textgen_sampler_scratch. */

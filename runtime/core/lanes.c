@@ -1,12 +1,11 @@
-/* textgen_generate: lanes are checked, their texts are continued in chunks, and the tokens decoded. */
+/* textgen_generate: lanes of handles are checked, their texts are continued in chunks, and the tokens decoded.
+ */
 #include "handles.h"
 
 #include <string.h>
 
 /* The largest size of an object. */
 #define MAX_BYTES ((size_t)PTRDIFF_MAX)
-
-#define MESSAGE_SIZE 256
 
 textgen_workspace_parts textgen_workspace_find(void *workspace, size_t lanes) {
     textgen_workspace_parts parts;
@@ -62,15 +61,11 @@ static int32_t check_lane(const textgen_lane *lane, const textgen_error *error) 
                             needed);
     }
     TEXTGEN_TRY(textgen_check_fed(stream, error));
-    const textgen_text *text = textgen_stream_text(stream);
-    const textgen_constraint *constraint = stream->constraint;
-    if (lane->finish && constraint && !textgen_text_is_complete(text) &&
-        constraint->distance[text->constraint_state] > (int64_t)lane->length) {
-        return textgen_fail(error, TEXTGEN_INVALID_ARGUMENT,
-                            "the constraint needs %ld or more tokens, but length is %zu",
-                            (long)constraint->distance[text->constraint_state], lane->length);
-    }
-    return TEXTGEN_OK;
+    const size_t least = (size_t)textgen_text_needed(textgen_stream_text(stream), stream->constraint);
+    return lane->finish && least > lane->length
+               ? textgen_fail(error, TEXTGEN_INVALID_ARGUMENT,
+                              "the constraint needs %zu or more tokens, but length is %zu", least, lane->length)
+               : TEXTGEN_OK;
 }
 
 /* Check a lane against the first one, and mark its stream as in use by this call. */
@@ -96,7 +91,7 @@ static int32_t claim_lane(textgen_lane *lane, const textgen_lane *first, const t
 
 /* Claim all lanes, or none. */
 static int32_t claim_lanes(textgen_lane *lanes, size_t count, const textgen_error *error) {
-    char text[MESSAGE_SIZE];
+    char text[TEXTGEN_MESSAGE_SIZE];
     const textgen_error message = {text, sizeof text};
     for (size_t i = 0; i < count; i++) {
         const int32_t result = claim_lane(lane_at(lanes, i), lanes, &message);
@@ -154,8 +149,15 @@ static void write_held(textgen_lane *lane) {
     text->held = 0;
 }
 
+/* The first lane that failed, and its textgen_sampler_error. */
+typedef struct {
+    size_t lane;
+    int64_t error;
+} failure;
+
 /* Decode the decided tokens, and end the lanes that are complete or failed. */
-static void end_chunk(textgen_lane *lanes, size_t count, const textgen_workspace_parts *workspace) {
+static void end_chunk(textgen_lane *lanes, size_t count, const textgen_workspace_parts *workspace,
+                      failure *failed) {
     const textgen_lane_call *call = workspace->lanes;
     for (size_t i = 0; i < count; i++) {
         textgen_lane *lane = lane_at(lanes, i);
@@ -165,9 +167,8 @@ static void end_chunk(textgen_lane *lanes, size_t count, const textgen_workspace
         write_tokens(lane, call->tokens, call->decided);
         lane->drawn += (size_t)call->generated;
         if (call->ending < 0) {
-            lane->stream->sampler_error = call->ending;
-            lane->result =
-                call->ending == TEXTGEN_SAMPLER_EXHAUSTED ? TEXTGEN_RNG_EXHAUSTED : TEXTGEN_INVALID_LOGITS;
+            lane->result = textgen_sampler_code(call->ending);
+            *failed = i < failed->lane ? (failure){i, call->ending} : *failed;
         } else {
             lane->ending = textgen_public_ending(call->text, call->ending);
         }
@@ -178,7 +179,8 @@ static void end_chunk(textgen_lane *lanes, size_t count, const textgen_workspace
     }
 }
 
-static void run_lanes(textgen_lane *lanes, size_t count, void *workspace) {
+/* Run the lanes. `error` of the result is 0 if none failed. */
+static failure run_lanes(textgen_lane *lanes, size_t count, void *workspace) {
     const textgen_model *model = lanes->stream->model;
     const textgen_workspace_parts parts = textgen_workspace_find(workspace, count);
     for (size_t i = 0; i < count; i++) {
@@ -187,15 +189,16 @@ static void run_lanes(textgen_lane *lanes, size_t count, void *workspace) {
         lane->text[0] = '\0';
         lane->result = TEXTGEN_OK;
         lane->ending = TEXTGEN_CONTINUES;
-        lane->stream->sampler_error = 0;
     }
+    failure failed = {count, 0};
     size_t active;
     while ((active = begin_chunk(lanes, count, &parts)) > 0) {
         textgen_generate_tokens(model->network, &model->shape, parts.lanes, active, TEXTGEN_CHUNK, parts.slots,
                                 NULL);
-        end_chunk(lanes, count, &parts);
+        end_chunk(lanes, count, &parts, &failed);
     }
     release_lanes(lanes, count);
+    return failed;
 }
 
 int32_t textgen_generate(textgen_lane *lanes, size_t count, void *workspace, size_t workspace_size, char *error,
@@ -212,16 +215,11 @@ int32_t textgen_generate(textgen_lane *lanes, size_t count, void *workspace, siz
         release_lanes(lanes, count);
         return result;
     }
-    run_lanes(lanes, count, workspace);
-    for (size_t i = 0; i < count; i++) {
-        const textgen_lane *lane = lane_at(lanes, i);
-        if (lane->result < 0) {
-            const char *reason = textgen_sampler_error_text(lane->stream->sampler_error);
-            return count == 1 ? textgen_fail(&message, TEXTGEN_LANE_FAILED, "%s", reason)
-                              : textgen_fail(&message, TEXTGEN_LANE_FAILED, "lane %zu: %s", i, reason);
-        }
-    }
-    return TEXTGEN_OK;
+    const failure failed = run_lanes(lanes, count, workspace);
+    const char *reason = textgen_sampler_error_text(failed.error);
+    return !failed.error ? TEXTGEN_OK
+           : count == 1  ? textgen_fail(&message, TEXTGEN_LANE_FAILED, "%s", reason)
+                         : textgen_fail(&message, TEXTGEN_LANE_FAILED, "lane %zu: %s", failed.lane, reason);
 }
 
 int32_t textgen_stream_generate(textgen_stream *stream, size_t length, char *text, size_t size, size_t *written,
@@ -233,14 +231,12 @@ int32_t textgen_stream_generate(textgen_stream *stream, size_t length, char *tex
     lane.text = text;
     lane.size = size;
     TEXTGEN_TRY(check_lane(&lane, &message));
-    run_lanes(&lane, 1, textgen_stream_workspace(stream));
+    const failure failed = run_lanes(&lane, 1, textgen_stream_workspace(stream));
     if (written) {
         *written = lane.written;
     }
-    if (lane.result < 0) {
-        return textgen_fail(&message, lane.result, "%s", textgen_sampler_error_text(stream->sampler_error));
-    }
-    return TEXTGEN_OK;
+    return lane.result < 0 ? textgen_fail(&message, lane.result, "%s", textgen_sampler_error_text(failed.error))
+                           : TEXTGEN_OK;
 }
 
 int32_t textgen_stream_finish(textgen_stream *stream, char *text, size_t size, size_t *written, char *error,

@@ -1,5 +1,7 @@
 #include "parameters.h"
 
+#include "spans.h"
+
 #include <float.h>
 #include <math.h>
 #include <stdio.h>
@@ -27,10 +29,12 @@ void textgen_parameters_get(const textgen_parameters *parameters, double values[
 enum {
 #define TEXTGEN_PARAMETER(name, kind, initial, off, low, limit, high, ...)                                     \
     HIGHEST_##name = HIGHEST_##kind(high),
+#define TEXTGEN_TEXT_PARAMETER(name, kind, initial, off, low, limit, high, ...) HIGHEST_##name = high,
 #include "parameters.def"
 };
 _Static_assert((int)HIGHEST_penalty_window == TEXTGEN_MAX_PENALTY_WINDOW,
                "the filters, whose size is part of the format of saved texts, have room for penalty_window");
+_Static_assert((int)HIGHEST_max_copy == TEXTGEN_MAX_COPY, "texts keep as many tokens as max_copy needs");
 
 #define NONE NAN
 #define CLOSED 0

@@ -28,6 +28,12 @@ void textgen_sampler_init(textgen_sampler *sampler, const textgen_parameters *pa
     sampler->filters = NULL;
 }
 
+int32_t textgen_sampler_code(int64_t error) {
+    return error == TEXTGEN_SAMPLER_EXHAUSTED   ? TEXTGEN_RNG_EXHAUSTED
+           : error == TEXTGEN_SAMPLER_FORBIDDEN ? TEXTGEN_NO_TOKEN
+                                                : TEXTGEN_INVALID_LOGITS;
+}
+
 const char *textgen_sampler_error_text(int64_t error) {
     switch (error) {
     case TEXTGEN_SAMPLER_NAN:
@@ -39,8 +45,7 @@ const char *textgen_sampler_error_text(int64_t error) {
     case TEXTGEN_SAMPLER_EXHAUSTED:
         return "the random stream is exhausted at position 2**63 - 1: use another seed or substream";
     case TEXTGEN_SAMPLER_FORBIDDEN:
-        return "the logit bias, min_length, max_copy or the constraint forbids every token: no token can be "
-               "drawn";
+        return "no token is allowed here: the parameters of the text forbid all of them";
     default:
         return "no error";
     }

@@ -1,4 +1,5 @@
-/* The sampler: applies filters and a temperature to next-token logits, and draws a token.
+/* The sampler of a block: applies filters and a temperature to next-token logits, and draws a token. sampling.c
+ * checks and sets what a caller of the C library passes for a handle.
  *
  * A distribution p at temperature T is p ** (1 / T), normalized. If p is the softmax of the logits, that is the
  * softmax of logits / T. textgen_reweight applies the temperature; the code is in sampler_body.h, which
@@ -19,7 +20,7 @@ typedef enum {
     TEXTGEN_SAMPLER_INFINITY = -102,  /* a logit is +infinity */
     TEXTGEN_SAMPLER_NO_TOKEN = -103,  /* every logit is -infinity */
     TEXTGEN_SAMPLER_EXHAUSTED = -104, /* the random numbers have ended */
-    TEXTGEN_SAMPLER_FORBIDDEN = -105  /* the logit bias or a rule of lane.h forbids every token */
+    TEXTGEN_SAMPLER_FORBIDDEN = -105  /* the logit bias or textgen_text_mask forbids every token */
 } textgen_sampler_error;
 
 /* The sampler of one lane. A plain value, except for its filters. */
@@ -58,8 +59,8 @@ double textgen_entropy(const double *logits, size_t count, double temperature, d
 double textgen_entropy_float(const float *logits, size_t count, double temperature, double *exp_logits,
                              textgen_exp64 exp64);
 
-/* Return the natural logarithm of the sum of exp(logit), or 0 if the logits are invalid. exp_logits: temporary,
- * [count]. logit - log_sum_exp is the log-probability of a token at temperature 1. */
+/* Return the natural logarithm of the sum of exp(logit), or NaN if the logits are invalid. exp_logits:
+ * temporary, [count]. logit - log_sum_exp is the log-probability of a token at temperature 1. */
 double textgen_log_sum_exp(const double *logits, size_t count, double *exp_logits, textgen_exp64 exp64);
 double textgen_log_sum_exp_float(const float *logits, size_t count, double *exp_logits, textgen_exp64 exp64);
 
@@ -95,7 +96,8 @@ static inline void textgen_sampler_accept(textgen_sampler *sampler, int64_t toke
     }
 }
 
-/* Return the message of a textgen_sampler_error. */
+/* Return the code in textgen.h of a textgen_sampler_error, and its message. */
+int32_t textgen_sampler_code(int64_t error);
 const char *textgen_sampler_error_text(int64_t error);
 
 #endif

@@ -130,7 +130,7 @@ double NAME(textgen_entropy)(const LOGIT *logits, size_t count, double temperatu
 double NAME(textgen_log_sum_exp)(const LOGIT *logits, size_t count, double *exp_logits, textgen_exp64 exp64) {
     double sum = 0.0;
     if (NAME(textgen_reweight)(logits, count, 1.0, exp_logits, &sum, exp64) < 0) {
-        return 0.0;
+        return NAN;
     }
     return (double)logits[NAME(textgen_argmax)(logits, count)] + textgen_log64(sum);
 }

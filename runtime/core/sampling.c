@@ -1,4 +1,5 @@
-/* The sampling parameters of a stream: checked, and turned into a sampler and its filters. */
+/* The sampling parameters of a handle: checked, and written to the block of its text, which sampler.h draws
+ * with. */
 #include "handles.h"
 
 #include <math.h>
@@ -31,6 +32,10 @@ static int32_t check_tables(const textgen_stream_sampling *read, const textgen_m
             error, TEXTGEN_INVALID_ARGUMENT,
             "use constraint or min_length, not both: the constraint ends the text, so let it allow "
             "no short text");
+    }
+    if (constraint && read->sampling.spans) {
+        return textgen_fail(error, TEXTGEN_INVALID_ARGUMENT,
+                            "use constraint or spans, not both: all texts that match may be copies");
     }
     return TEXTGEN_OK;
 }
@@ -87,12 +92,10 @@ int32_t textgen_sampling_read(const textgen_sampling *given, const textgen_model
 
 /* Set the stop texts, the constraint and the spans. */
 static void set_tables(textgen_stream *stream, const textgen_stream_sampling *read) {
-    textgen_text *text = textgen_stream_text(stream);
     stream->stop_texts = read->stops;
     if (stream->constraint != read->sampling.constraint) {
         stream->constraint = read->sampling.constraint;
-        text->constraint_state = 0;
-        text->ending = text->at_end ? text->ending : TEXTGEN_CONTINUES;
+        textgen_text_begin_constraint(textgen_stream_text(stream));
     }
     stream->spans = read->sampling.spans;
     stream->keep_stop = read->sampling.keep_stop != 0;

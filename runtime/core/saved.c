@@ -16,8 +16,6 @@ _Static_assert(sizeof(textgen_text) == TEXTGEN_PARAMETER_COUNT * PARAMETER_BYTES
 _Static_assert(sizeof(textgen_filters) == 5 * 8 + 1024 * 4 && TEXTGEN_MAX_HELD == 1024, "FORMAT");
 _Static_assert(TEXTGEN_MAX_RECENT == 2000, "FORMAT");
 
-static size_t padded(size_t size) { return (size + 7) / 8 * 8; }
-
 static bool is_big_endian(void) {
     const uint16_t one = 1;
     unsigned char first;
@@ -89,7 +87,7 @@ void textgen_constraint_digest(const textgen_constraint *constraint,
 }
 
 size_t textgen_saved_size(const textgen_shape *shape, const textgen_text *text, size_t description) {
-    return HEADER + padded(description) + textgen_text_used(shape, text);
+    return HEADER + textgen_aligned(description) + textgen_text_used(shape, text);
 }
 
 /* Write zeros to what does not count, so that equal texts are equal bytes. used: the bytes of the block. */
@@ -118,8 +116,8 @@ void textgen_saved_write(const textgen_shape *shape, const textgen_text *text, c
                          void *data) {
     const size_t used = textgen_text_used(shape, text), description = saved->description.size;
     unsigned char *bytes = data;
-    textgen_text *block = (void *)(bytes + HEADER + padded(description));
-    memset(bytes, 0, HEADER + padded(description));
+    textgen_text *block = (void *)(bytes + HEADER + textgen_aligned(description));
+    memset(bytes, 0, HEADER + textgen_aligned(description));
     memcpy(bytes, MARK, sizeof MARK);
     write_number(bytes + MARK_SIZE, FORMAT);
     memcpy(bytes + MARK_SIZE + 8, saved->model, TEXTGEN_SHA256_SIZE);
@@ -136,9 +134,7 @@ void textgen_saved_write(const textgen_shape *shape, const textgen_text *text, c
     convert_head(block);
 }
 
-static int32_t damaged(const textgen_error *error) {
-    return textgen_report(error, TEXTGEN_DAMAGED_SAVED, "the saved text is damaged");
-}
+static const char damaged[] = "the saved text is damaged";
 
 int32_t textgen_saved_open(textgen_view data, textgen_saved *saved, const textgen_error *error) {
     if (data.size < HEADER || memcmp(data.data, MARK, sizeof MARK)) {
@@ -160,15 +156,16 @@ int32_t textgen_saved_open(textgen_view data, textgen_saved *saved, const textge
     const uint64_t description = read_number(data.data + HEADER - 16);
     const uint64_t block = read_number(data.data + HEADER - 8);
     /* With the first condition, no padding overflows. */
-    if (format < 1 || description > data.size - HEADER || padded((size_t)description) > data.size - HEADER ||
-        block != data.size - HEADER - padded((size_t)description)) {
-        return damaged(error);
+    if (format < 1 || description > data.size - HEADER ||
+        textgen_aligned((size_t)description) > data.size - HEADER ||
+        block != data.size - HEADER - textgen_aligned((size_t)description)) {
+        return textgen_report(error, TEXTGEN_DAMAGED_SAVED, damaged);
     }
     memcpy(saved->model, data.data + MARK_SIZE + 8, TEXTGEN_SHA256_SIZE);
     memcpy(saved->constraint, data.data + MARK_SIZE + 8 + TEXTGEN_SHA256_SIZE, TEXTGEN_SHA256_SIZE);
     saved->description.data = data.data + HEADER;
     saved->description.size = (size_t)description;
-    saved->block.data = data.data + HEADER + padded((size_t)description);
+    saved->block.data = data.data + HEADER + textgen_aligned((size_t)description);
     saved->block.size = (size_t)block;
     saved->parameters = (size_t)parameters;
     return TEXTGEN_OK;
@@ -183,14 +180,14 @@ static bool is_valid_ending(const textgen_shape *shape, const textgen_text *text
            (!text->at_end || ends_record || text->ending == TEXTGEN_MASKED_END);
 }
 
-static bool is_valid_head(const textgen_shape *shape, const textgen_constraint *constraint, int64_t most_held,
+static bool is_valid_head(const textgen_shape *shape, const textgen_constraint *constraint,
                           const textgen_text *text) {
     const int64_t states = constraint ? (int64_t)constraint->states : 1;
     /* No text has so many tokens that one more overflows. */
     return textgen_parameters_valid(&text->parameters) && is_valid_ending(shape, text) &&
            is_between(text->filtered, textgen_filters_active(&text->parameters), 1) &&
-           is_between(text->is_fed, 0, 1) && is_between(text->drawn, 0, INT64_MAX / 2) &&
-           is_between(text->constraint_state, 0, states - 1) && is_between(text->held, 0, most_held) &&
+           is_between(text->is_fed, 0, 1) && is_between(text->since_feed, 0, INT64_MAX / 2) &&
+           is_between(text->constraint_state, 0, states - 1) && is_between(text->held, 0, TEXTGEN_MAX_HELD) &&
            is_between(text->recent, 0, TEXTGEN_MAX_RECENT) && is_between(text->rng.position, 0, INT64_MAX) &&
            text->rng.substream <= UINT32_MAX;
 }
@@ -248,37 +245,45 @@ static bool read_filters(const textgen_shape *shape, textgen_text *text) {
 }
 
 /* Read the head of a block. */
-static bool read_head(const textgen_saved *saved, textgen_text *text) {
+static bool read_head(const textgen_saved *saved, textgen_text *head) {
     const size_t bytes = saved->parameters * PARAMETER_BYTES;
     if (saved->block.size < bytes + HEAD_BYTES) {
         return false;
     }
-    memcpy(text, saved->block.data, bytes);
-    memcpy(&text->rng, saved->block.data + bytes, HEAD_BYTES);
-    convert(text, bytes / 8, 8);
-    convert(&text->rng, HEAD_BYTES / 8, 8);
+    head->parameters = textgen_parameters_default;
+    memcpy(head, saved->block.data, bytes);
+    memcpy(&head->rng, saved->block.data + bytes, HEAD_BYTES);
+    convert(head, bytes / 8, 8);
+    convert(&head->rng, HEAD_BYTES / 8, 8);
     return true;
 }
 
-int32_t textgen_saved_read(const textgen_shape *shape, const textgen_saved *saved,
-                           const textgen_constraint *constraint, int64_t most_held, textgen_text *text,
-                           const textgen_error *error) {
+/* Read a block, of which the head must be right before anything else is found in it. */
+static bool read_block(const textgen_shape *shape, const textgen_saved *saved,
+                       const textgen_constraint *constraint, textgen_text *text) {
     const textgen_text_parts parts = textgen_text_find(shape, text);
-    const textgen_uint128 zero = {0, 0};
     const size_t missing = (TEXTGEN_PARAMETER_COUNT - saved->parameters) * PARAMETER_BYTES;
-    textgen_text_init(shape, text, zero, 0);
-    if (!read_head(saved, text) || !is_valid_head(shape, constraint, most_held, text) ||
-        saved->block.size + missing != textgen_text_used(shape, text)) {
-        return damaged(error);
+    textgen_text head;
+    if (!read_head(saved, &head) || !is_valid_head(shape, constraint, &head) ||
+        saved->block.size + missing != textgen_text_used(shape, &head)) {
+        return false;
     }
-    const textgen_rng rng = text->rng;
-    memcpy(text + 1, saved->block.data + sizeof *text - missing, saved->block.size + missing - sizeof *text);
+    *text = head;
+    memcpy(text + 1, saved->block.data + sizeof head - missing, saved->block.size + missing - sizeof head);
     convert_parts(shape, text);
-    if (!textgen_saved_is_possible(shape, text) || !are_valid_tokens(shape, parts.held, text->held) ||
-        !are_valid_tokens(shape, parts.recent, text->recent) ||
-        (text->filtered && !read_filters(shape, text))) {
-        return damaged(error);
+    textgen_text_seed(text, head.rng.seed, (uint32_t)head.rng.substream, head.rng.position);
+    return textgen_saved_is_possible(shape, text) && are_valid_tokens(shape, parts.held, text->held) &&
+           are_valid_tokens(shape, parts.recent, text->recent) &&
+           (!text->filtered || read_filters(shape, text));
+}
+
+int32_t textgen_saved_read(const textgen_shape *shape, const textgen_saved *saved,
+                           const textgen_constraint *constraint, textgen_text *text,
+                           const textgen_error *error) {
+    const textgen_uint128 unseeded = {0, 0};
+    if (!read_block(shape, saved, constraint, text)) {
+        textgen_text_init(shape, text, unseeded, 0);
+        return textgen_report(error, TEXTGEN_DAMAGED_SAVED, damaged);
     }
-    textgen_text_seed(text, rng.seed, (uint32_t)rng.substream, rng.position);
     return TEXTGEN_OK;
 }

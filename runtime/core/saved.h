@@ -1,5 +1,6 @@
-/* Saved texts: the same bytes in C, Python and JavaScript. A header, a description as JSON, and the block of
- * the text, all little-endian. The text comes from anywhere. So the sizes must fit, each number must be in its
+/* Saved texts, which are blocks behind a header; stream_saved.c saves and resumes the handle around a block.
+ * They are the same bytes in C, Python and JavaScript: a header, a description as JSON, and the block of the
+ * text, all little-endian. The text comes from anywhere. So the sizes must fit, each number must be in its
  * range, and the state and the logits must be numbers. There is no checksum: other numbers that a text can have
  * are another text. */
 #ifndef TEXTGEN_SAVED_H
@@ -28,7 +29,7 @@ size_t textgen_saved_size(const textgen_shape *shape, const textgen_text *text, 
  */
 bool textgen_saved_is_possible(const textgen_shape *shape, textgen_text *text);
 
-/* Write a text to `data`, of this size. Texts that continue equally have equal bytes. */
+/* Write a text to `data`, of this size. Equal texts have equal bytes. */
 void textgen_saved_write(const textgen_shape *shape, const textgen_text *text, const textgen_saved *saved,
                          void *data);
 
@@ -36,9 +37,9 @@ void textgen_saved_write(const textgen_shape *shape, const textgen_text *text, c
 int32_t textgen_saved_open(textgen_view data, textgen_saved *saved, const textgen_error *error);
 
 /* Read the block to the memory of a text, of textgen_text_size(shape) bytes. The caller has compared the
- * hashes. most_held: how many tokens may be held back. */
+ * hashes. After an error, the memory is a text that has not been fed, with the default parameters. */
 int32_t textgen_saved_read(const textgen_shape *shape, const textgen_saved *saved,
-                           const textgen_constraint *constraint, int64_t most_held, textgen_text *text,
+                           const textgen_constraint *constraint, textgen_text *text,
                            const textgen_error *error);
 
 #endif

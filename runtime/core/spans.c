@@ -27,19 +27,30 @@ uint64_t textgen_spans_hash(const textgen_spans *spans, const int32_t *recent, i
     return hash;
 }
 
-/* Return the place of the span of some tokens, and one token after them: the place where it is, or the empty
- * one where it would be. */
-static uint32_t *find(const textgen_spans *spans, const int32_t *tokens, uint64_t hash, int64_t token) {
-    const size_t mask = ((size_t)1 << (64 - spans->shift)) - 1;
-    const size_t length = (size_t)spans->max_copy;
-    size_t place = (size_t)((append(hash, token) * MIX) >> spans->shift);
-    for (;; place = (place + 1) & mask) {
+/* Return whether the span at a place begins with a context. */
+static bool begins(const textgen_spans *spans, const int32_t *span, const int32_t *context) {
+    return memcmp(span, context, (size_t)spans->max_copy * sizeof *span) == 0;
+}
+
+/* The spans of a context are in successive places. Return the first one, where to look for them. */
+static size_t first_place(const textgen_spans *spans, uint64_t hash) {
+    return (size_t)((hash * MIX) >> spans->shift);
+}
+
+static size_t next_place(const textgen_spans *spans, size_t place) {
+    return (place + 1) & (((size_t)1 << (64 - spans->shift)) - 1);
+}
+
+/* Return the place of the span of a context and the token after it, or the empty place where it would be. */
+static uint32_t *find(const textgen_spans *spans, const int32_t *context, uint64_t hash, int64_t token) {
+    size_t place = first_place(spans, hash);
+    for (; spans->places[place] != 0; place = next_place(spans, place)) {
         const int32_t *span = spans->tokens + spans->places[place] - 1;
-        if (spans->places[place] == 0 ||
-            (span[length] == token && memcmp(span, tokens, length * sizeof *span) == 0)) {
-            return &spans->places[place];
+        if (span[spans->max_copy] == token && begins(spans, span, context)) {
+            break;
         }
     }
+    return &spans->places[place];
 }
 
 bool textgen_spans_has(const textgen_spans *spans, const int32_t *recent, int64_t count, uint64_t hash,
@@ -47,13 +58,23 @@ bool textgen_spans_has(const textgen_spans *spans, const int32_t *recent, int64_
     return count >= spans->max_copy && *find(spans, recent + count - spans->max_copy, hash, token) != 0;
 }
 
-void textgen_spans_mask(const textgen_spans *spans, const int32_t *recent, int64_t count, float *logits) {
-    const uint64_t hash = textgen_spans_hash(spans, recent, count);
-    for (size_t token = 0; token < spans->vocabulary; token++) {
-        if (logits[token] > -INFINITY && textgen_spans_has(spans, recent, count, hash, (int64_t)token)) {
-            logits[token] = -INFINITY;
+const float *textgen_spans_mask(const textgen_spans *spans, const int32_t *recent, int64_t count, uint64_t hash,
+                                const float *logits, float *masked) {
+    if (count < spans->max_copy) {
+        return logits;
+    }
+    const int32_t *context = recent + count - spans->max_copy;
+    for (size_t place = first_place(spans, hash); spans->places[place] != 0; place = next_place(spans, place)) {
+        const int32_t *span = spans->tokens + spans->places[place] - 1;
+        if (begins(spans, span, context)) {
+            if (logits != masked) {
+                memcpy(masked, logits, spans->vocabulary * sizeof *masked);
+                logits = masked;
+            }
+            masked[span[spans->max_copy]] = -INFINITY;
         }
     }
+    return logits;
 }
 
 /* Enter all spans. A span contains no character that no text can have. */

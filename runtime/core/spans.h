@@ -1,8 +1,9 @@
 /* The spans of a corpus that no text copies: its successive tokens that are one more than max_copy.
  *
- * They are in a hash table, whose hash is updated for each token (Karp and Rabin, "Efficient randomized
- * pattern-matching algorithms", 1987). Whatever has the hash of a span is compared with the corpus, so that
- * the answers are exact. A token costs one look-up, whatever max_copy is. */
+ * They are in a hash table by their context, which is all of a span but its last token. The hash of a context
+ * is updated for each token (Karp and Rabin, "Efficient randomized pattern-matching algorithms", 1987).
+ * Whatever has the hash of a context is compared with the corpus, so that the answers are exact. One look-up
+ * for each token finds all that may not follow, whatever max_copy is: most contexts are not in the corpus. */
 #ifndef TEXTGEN_SPANS_H
 #define TEXTGEN_SPANS_H
 
@@ -45,7 +46,9 @@ uint64_t textgen_spans_next(const textgen_spans *spans, const int32_t *recent, i
 bool textgen_spans_has(const textgen_spans *spans, const int32_t *recent, int64_t count, uint64_t hash,
                        int64_t token);
 
-/* Set the logits of the tokens that would complete a span, [vocabulary], to -infinity. */
-void textgen_spans_mask(const textgen_spans *spans, const int32_t *recent, int64_t count, float *logits);
+/* Return the logits, [vocabulary], if no token would complete a span after these tokens. Otherwise, return
+ * `masked`: a copy in which those that would are -infinity. It may be the logits themselves. */
+const float *textgen_spans_mask(const textgen_spans *spans, const int32_t *recent, int64_t count, uint64_t hash,
+                                const float *logits, float *masked);
 
 #endif

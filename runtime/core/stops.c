@@ -9,7 +9,7 @@ static int16_t find_child(const textgen_stop_state *states, int64_t state, int64
     return child;
 }
 
-static int64_t next_state(const textgen_stop_state *states, int64_t state, int64_t token) {
+int64_t textgen_stops_next(const textgen_stop_state *states, int64_t state, int64_t token) {
     int16_t child = find_child(states, state, token);
     while (!child && state) {
         state = states[state].failure;
@@ -47,14 +47,10 @@ void textgen_stops_link(textgen_stop_state *states) {
         linked->pending = linked->child ? linked->length : failure->pending;
         for (int16_t child = linked->child; child; child = states[child].sibling) {
             states[child].failure =
-                state ? (int16_t)next_state(states, linked->failure, states[child].token) : 0;
+                state ? (int16_t)textgen_stops_next(states, linked->failure, states[child].token) : 0;
             states[last].queue = child;
             last = child;
         }
         state = linked->queue;
     } while (state);
-}
-
-int64_t textgen_stops_next(const textgen_stops *stops, int64_t state, int64_t token) {
-    return next_state(stops->states, state, token);
 }

@@ -1,4 +1,5 @@
-/* Stop texts: an automaton that finds, after each token, whether the text ends with one of them.
+/* Stop texts as an automaton, which finds, after each token, whether a text ends with one of them;
+ * stream_stops.h has those of a handle.
  *
  * Source: A. Aho and M. Corasick, Efficient string matching, 1975. A state is a prefix of a stop text: the
  * longest one that the generated text ends with. A text starts in state 0, the empty prefix. */
@@ -20,11 +21,6 @@ typedef struct {
     uint16_t unused;  /* instead of padding, so that the bytes of equal states are equal */
 } textgen_stop_state;
 
-typedef struct {
-    const textgen_stop_state *states;
-    size_t vocabulary;
-} textgen_stops;
-
 /* Add a stop text of `length` tokens, 1 or more, to `count` states, of which the first is all zeros. Return the
  * new number of states, at most count + length. */
 size_t textgen_stops_add(textgen_stop_state *states, size_t count, const int64_t *tokens, size_t length);
@@ -33,6 +29,6 @@ size_t textgen_stops_add(textgen_stop_state *states, size_t count, const int64_t
 void textgen_stops_link(textgen_stop_state *states);
 
 /* Return the state after a token. */
-int64_t textgen_stops_next(const textgen_stops *stops, int64_t state, int64_t token);
+int64_t textgen_stops_next(const textgen_stop_state *states, int64_t state, int64_t token);
 
 #endif

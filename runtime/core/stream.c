@@ -1,27 +1,23 @@
-/* textgen_stream_*: streams are created, copied, fed and inspected. */
+/* textgen_stream_*: handles of texts are created, copied, changed and fed. Their blocks: see text.h. */
 #include "handles.h"
 
 #include <string.h>
 
-static size_t aligned(size_t size) { return (size + 7) / 8 * 8; }
-
 textgen_text *textgen_stream_text(const textgen_stream *stream) {
-    return (void *)((char *)stream + aligned(sizeof *stream));
+    return (void *)((char *)stream + textgen_aligned(sizeof *stream));
 }
 
 /* The bytes before the workspace, where nothing is kept between calls. No sum overflows: the weights of the
  * model are larger, and textgen_network_create limits the state. */
 static size_t kept_bytes(const textgen_model *model) {
-    return aligned(sizeof(textgen_stream)) + aligned(textgen_text_size(&model->shape));
+    return textgen_aligned(sizeof(textgen_stream)) + textgen_aligned(textgen_text_size(&model->shape));
 }
 
 void *textgen_stream_workspace(textgen_stream *stream) { return (char *)stream + kept_bytes(stream->model); }
 
-textgen_guide textgen_stream_guide(textgen_stream *stream) {
-    textgen_guide guide = {NULL, stream->constraint, stream->spans};
-    stream->stops.states = stream->stop_texts.states;
-    guide.stops = stream->stop_texts.count > 1 ? &stream->stops : NULL;
-    return guide;
+textgen_guide textgen_stream_guide(const textgen_stream *stream) {
+    return (textgen_guide){stream->stop_texts.count > 1 ? stream->stop_texts.states : NULL, stream->constraint,
+                           stream->spans};
 }
 
 size_t textgen_stream_size(const textgen_model *model) {
@@ -55,33 +51,36 @@ void textgen_stream_begin_text(textgen_stream *stream) {
     }
 }
 
-/* Prepare the memory of a stream. */
-static int32_t create(void *memory, size_t size, const textgen_model *model, const textgen_sampling *sampling,
-                      textgen_stream_sampling *read, const textgen_error *error) {
-    textgen_stream *created = memory;
+int32_t textgen_stream_check(const void *memory, size_t size, const textgen_model *model,
+                             const textgen_sampling *sampling, textgen_stream_sampling *read,
+                             const textgen_error *error) {
     TEXTGEN_TRY(textgen_check_memory(memory, size, textgen_stream_size(model), "memory", error));
-    TEXTGEN_TRY(textgen_sampling_read(sampling, model, read, error));
+    return textgen_sampling_read(sampling, model, read, error);
+}
+
+textgen_stream *textgen_stream_place(void *memory, const textgen_model *model,
+                                     const textgen_stream_sampling *read) {
+    const textgen_uint128 unseeded = {0, 0};
+    textgen_stream *created = memory;
     memset(memory, 0, kept_bytes(model));
     created->model = model;
-    return TEXTGEN_OK;
+    textgen_text_init(&model->shape, textgen_stream_text(created), unseeded, 0);
+    textgen_sampling_apply(created, read, true);
+    return created;
 }
 
 int32_t textgen_stream_init(void *memory, size_t size, const textgen_model *model,
                             const textgen_sampling *sampling, textgen_stream **stream, char *error,
                             size_t error_size) {
     const textgen_error message = {error, error_size};
-    const textgen_uint128 unseeded = {0, 0};
-    textgen_stream *created = memory;
     TEXTGEN_TRY(textgen_check_pointer(model, "model", &message));
     TEXTGEN_TRY(textgen_check_pointer(stream, "stream", &message));
     textgen_stream_sampling read;
-    TEXTGEN_TRY(create(memory, size, model, sampling, &read, &message));
-    textgen_text_init(&model->shape, textgen_stream_text(created), unseeded, 0);
-    textgen_sampling_apply(created, &read, true);
+    TEXTGEN_TRY(textgen_stream_check(memory, size, model, sampling, &read, &message));
+    *stream = textgen_stream_place(memory, model, &read);
     if (model->shape.special.begin >= 0) {
-        start_record(created);
+        start_record(*stream);
     }
-    *stream = created;
     return TEXTGEN_OK;
 }
 

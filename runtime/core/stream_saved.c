@@ -1,5 +1,5 @@
-/* textgen_stream_save and textgen_stream_resume: a stream as bytes, which name its model and its constraint by
- * their hashes. */
+/* textgen_stream_save and textgen_stream_resume: a handle as a saved text, which names its model and its
+ * constraint by their hashes. */
 #include "handles.h"
 #include "saved.h"
 
@@ -41,21 +41,22 @@ int32_t textgen_stream_resume(void *memory, size_t size, const textgen_model *mo
                               textgen_stream **stream, char *error, size_t error_size) {
     const textgen_error message = {error, error_size};
     textgen_saved saved, expected;
-    textgen_stream *created;
+    textgen_stream_sampling read;
     TEXTGEN_TRY(textgen_check_pointer(model, "model", &message));
     TEXTGEN_TRY(textgen_check_data(data, data_size, "data", "data_size", &message));
     TEXTGEN_TRY(textgen_check_pointer(stream, "stream", &message));
     TEXTGEN_TRY(textgen_saved_open((textgen_view){data, data_size}, &saved, &message));
-    TEXTGEN_TRY(textgen_stream_init(memory, size, model, sampling, &created, error, error_size));
-    hash(model, created->constraint, &expected);
+    TEXTGEN_TRY(textgen_stream_check(memory, size, model, sampling, &read, &message));
+    hash(model, read.sampling.constraint, &expected);
     if (memcmp(saved.model, expected.model, sizeof saved.model) ||
         memcmp(saved.constraint, expected.constraint, sizeof saved.constraint)) {
         return textgen_report(&message, TEXTGEN_DAMAGED_SAVED,
                               "the stream was saved from another model, or with "
                               "another constraint: pass those of the stream");
     }
-    TEXTGEN_TRY(textgen_saved_read(&model->shape, &saved, created->constraint, TEXTGEN_STREAM_HELD,
-                                   textgen_stream_text(created), &message));
+    textgen_stream *created = textgen_stream_place(memory, model, &read);
+    TEXTGEN_TRY(
+        textgen_saved_read(&model->shape, &saved, created->constraint, textgen_stream_text(created), &message));
     *stream = created;
     return TEXTGEN_OK;
 }

@@ -5,8 +5,6 @@
 
 #include <string.h>
 
-enum { STOP_MESSAGE_SIZE = 256 };
-
 /* Encode a text. Return the number of tokens, at most one more than the limit, or a negative code. */
 static int64_t encode(const char *text, const textgen_vocabulary *vocabulary,
                       int64_t tokens[TEXTGEN_MAX_STOP_TOKENS + 1], const textgen_error *error) {
@@ -46,7 +44,7 @@ static int32_t add(textgen_stream_stops *stops, const char *text, const textgen_
 
 int32_t textgen_stream_stops_read(const char *const *texts, size_t count, const textgen_vocabulary *vocabulary,
                                   textgen_stream_stops *stops, const textgen_error *error) {
-    char text[STOP_MESSAGE_SIZE];
+    char text[TEXTGEN_MESSAGE_SIZE];
     const textgen_error message = {text, sizeof text};
     memset(stops, 0, sizeof *stops);
     stops->count = 1;

@@ -1,11 +1,12 @@
-/* The stop texts of a stream, in the memory of the stream. */
+/* The stop texts that a caller of the C library passes, encoded and checked, and kept in the memory of a
+ * stream: the automaton is that of stops.h. */
 #ifndef TEXTGEN_STREAM_STOPS_H
 #define TEXTGEN_STREAM_STOPS_H
 
 #include "stops.h"
 #include "vocabulary.h"
 
-/* The limit for all stop texts together. With the longest symbols, their bytes fit in 16 bits. */
+/* The limit for all stop texts together, which have room in each stream. */
 enum { TEXTGEN_MAX_STOP_TOKENS = 250 };
 
 typedef struct {

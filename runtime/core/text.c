@@ -7,11 +7,8 @@ _Static_assert(sizeof(textgen_rng) == 10 * 8, "padding");
 _Static_assert(sizeof(textgen_text) == (TEXTGEN_PARAMETER_COUNT + 10 + 8) * 8, "padding");
 _Static_assert(sizeof(textgen_filters) == 5 * 8 + TEXTGEN_MAX_PENALTY_WINDOW * 4, "padding");
 
-/* Parts are aligned to 8 bytes. */
-static size_t aligned(size_t size) { return (size + 7) / 8 * 8; }
-
 static size_t end_of_logits(const textgen_shape *shape) {
-    return aligned(sizeof(textgen_text) + (shape->state_values + shape->vocabulary) * sizeof(float));
+    return textgen_aligned(sizeof(textgen_text) + (shape->state_values + shape->vocabulary) * sizeof(float));
 }
 
 static size_t end_of_held(const textgen_shape *shape) {
@@ -68,14 +65,14 @@ void textgen_text_configure(const textgen_shape *shape, textgen_text *text,
         textgen_filters_init(filters, parameters, shape->vocabulary);
     }
     if (text->parameters.min_length != parameters->min_length) {
-        text->drawn = 0;
+        text->since_feed = 0;
     }
     text->filtered = filtered;
     text->parameters = *parameters;
 }
 
 void textgen_text_feed(const textgen_shape *shape, textgen_text *text, bool restart) {
-    text->ending = text->at_end = text->drawn = text->constraint_state = 0;
+    text->ending = text->at_end = text->since_feed = text->constraint_state = 0;
     text->held = text->recent = 0;
     text->is_fed = 1;
     if (restart) {
@@ -83,20 +80,47 @@ void textgen_text_feed(const textgen_shape *shape, textgen_text *text, bool rest
     }
 }
 
-int64_t textgen_text_stop_state(const textgen_shape *shape, textgen_text *text, const textgen_stops *stops) {
-    const int32_t *held = textgen_text_find(shape, text).held;
-    int64_t state = 0, i;
-    for (i = 0; stops && i < text->held; i++) {
-        state = textgen_stops_next(stops, state, held[i]);
-        /* These tokens were drawn with other stop texts. */
-        state = stops->states[state].matched ? 0 : state;
-    }
-    return state;
+void textgen_text_begin_constraint(textgen_text *text) {
+    text->constraint_state = 0;
+    text->ending = text->at_end ? text->ending : TEXTGEN_CONTINUES;
 }
 
 bool textgen_text_is_complete(const textgen_text *text) {
     return text->ending == TEXTGEN_CONSTRAINT_END || text->ending == TEXTGEN_REACHED_END ||
            text->ending == TEXTGEN_MASKED_END;
+}
+
+int64_t textgen_text_needed(const textgen_text *text, const textgen_constraint *constraint) {
+    const bool is_open = constraint && !textgen_text_is_complete(text) &&
+                         !textgen_constraint_accepting(constraint, text->constraint_state);
+    return is_open ? constraint->distance[text->constraint_state] : 0;
+}
+
+const float *textgen_text_mask(const textgen_shape *shape, textgen_text *text, textgen_guide guide,
+                               int64_t drawn, int64_t remaining, uint64_t span_hash, const float *logits,
+                               float *masked) {
+    const bool constrained =
+        guide.constraint && !textgen_constraint_accepting(guide.constraint, text->constraint_state);
+    const bool endless =
+        shape->special.end >= 0 && text->since_feed + drawn < (int64_t)text->parameters.min_length;
+    if ((constrained || endless) && logits != masked) {
+        logits = memcpy(masked, logits, shape->vocabulary * sizeof *masked);
+    }
+    if (constrained) {
+        textgen_constraint_mask(guide.constraint, text->constraint_state, remaining, masked);
+    }
+    if (endless) {
+        masked[shape->special.end] = -INFINITY;
+    }
+    return guide.spans ? textgen_spans_mask(guide.spans, textgen_text_find(shape, text).recent, text->recent,
+                                            span_hash, logits, masked)
+                       : logits;
+}
+
+int64_t textgen_text_draw_error(const textgen_shape *shape, const float *logits, int64_t error) {
+    return error == TEXTGEN_SAMPLER_NO_TOKEN && textgen_argmax_float(logits, shape->vocabulary) >= 0
+               ? TEXTGEN_SAMPLER_FORBIDDEN
+               : error;
 }
 
 int64_t textgen_text_probabilities(const textgen_shape *shape, textgen_text *text, textgen_guide guide,
@@ -105,22 +129,17 @@ int64_t textgen_text_probabilities(const textgen_shape *shape, textgen_text *tex
     const textgen_sampler sampler = {text->parameters, text->rng, shape->exp64,
                                      text->filtered ? parts.filters : NULL};
     double sum = 1.0;
+    int64_t result;
     memcpy(masked, parts.logits, shape->vocabulary * sizeof *masked);
     textgen_special_mask(&shape->special, masked);
-    int64_t result;
-    if (!of_draw) {
-        result = textgen_reweight_float(masked, shape->vocabulary, 1.0, scratch, &sum, shape->exp64);
+    if (of_draw) {
+        const uint64_t hash = guide.spans ? textgen_spans_hash(guide.spans, parts.recent, text->recent) : 0;
+        (void)textgen_text_mask(shape, text, guide, 0, INT64_MAX, hash, masked, masked);
+        result = textgen_text_draw_error(
+            shape, parts.logits,
+            textgen_sampler_reweight_float(&sampler, masked, shape->vocabulary, scratch, &sum));
     } else {
-        if (guide.constraint) {
-            textgen_constraint_mask(guide.constraint, text->constraint_state, INT64_MAX, masked);
-        }
-        if (guide.spans) {
-            textgen_spans_mask(guide.spans, parts.recent, text->recent, masked);
-        }
-        if (shape->special.end >= 0 && text->drawn < (int64_t)text->parameters.min_length) {
-            masked[shape->special.end] = -INFINITY;
-        }
-        result = textgen_sampler_reweight_float(&sampler, masked, shape->vocabulary, scratch, &sum);
+        result = textgen_reweight_float(masked, shape->vocabulary, 1.0, scratch, &sum, shape->exp64);
     }
     for (size_t i = 0; i < shape->vocabulary && result == 0; i++) {
         probabilities[i] = scratch[i] / sum;

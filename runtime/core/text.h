@@ -1,6 +1,7 @@
-/* One running text: everything that changes while it grows, in one block of memory without pointers. So a copy
- * of the bytes is a copy of the text, and a saved text is the bytes behind a header: see saved.h. All numbers
- * have fixed widths, so that the block is the same in every language.
+/* One running text as a block: everything that changes while it grows, in memory without pointers. The handle
+ * of the C library, a textgen_stream, is a block with what it refers to: see handles.h. A copy of the bytes is
+ * a copy of the text, and a saved text is the bytes behind a header: see saved.h. All numbers have fixed
+ * widths, so that the block is the same in every language.
  *
  * The block is a textgen_text, then the recurrent state, the logits of the next token, the tokens that are held
  * back, the filters, and the tokens that may begin a span of a corpus. A text does not contain its stop texts,
@@ -18,7 +19,7 @@
 /* Why a text ended, besides the public reasons. */
 enum {
     TEXTGEN_MISMATCH = 4,  /* the text would not match the constraint; only without its mask */
-    TEXTGEN_MASKED_END = 6 /* it matches the constraint, with the mask, after texts without it did not */
+    TEXTGEN_MASKED_END = 6 /* the text matches with the mask, after others without it did not */
 };
 
 /* How many tokens can be held back: those that may become a stop text, or the bytes of a character. */
@@ -35,7 +36,7 @@ typedef struct {
 
 /* The tables of a text. Each may be NULL. */
 typedef struct {
-    const textgen_stops *stops;
+    const textgen_stop_state *stops;
     const textgen_constraint *constraint;
     const textgen_spans *spans;
 } textgen_guide;
@@ -43,15 +44,18 @@ typedef struct {
 typedef struct {
     textgen_parameters parameters;
     textgen_rng rng;
-    int64_t filtered; /* whether any filter is on */
-    int64_t is_fed;   /* whether there are logits to draw from */
-    int64_t ending;   /* why the latest text ended, 0 while it continues */
-    int64_t at_end;   /* whether the last token is the end of a record */
-    int64_t drawn;    /* tokens since the latest feed, or since min_length changed */
+    int64_t filtered;   /* whether any filter is on */
+    int64_t is_fed;     /* whether there are logits to draw from */
+    int64_t ending;     /* why the latest text ended, 0 while it continues */
+    int64_t at_end;     /* whether the last token is the end of a record */
+    int64_t since_feed; /* tokens since the latest feed, or since min_length changed */
     int64_t constraint_state;
-    int64_t held;   /* how many tokens are held back: the state of the stop texts follows from them */
-    int64_t recent; /* how many of the latest tokens are kept; 0 without spans */
+    int64_t held;   /* how many tokens are held back; with them, a call begins to look for stop texts */
+    int64_t recent; /* how many of the latest tokens are kept for the spans */
 } textgen_text;
+
+/* Return a size that is a multiple of 8 bytes, to which all parts of a text are aligned. */
+static inline size_t textgen_aligned(size_t size) { return (size + 7) / 8 * 8; }
 
 /* Return the size of a block in bytes, and how many of them are in use, which a copy needs. */
 size_t textgen_text_size(const textgen_shape *shape);
@@ -83,12 +87,24 @@ void textgen_text_configure(const textgen_shape *shape, textgen_text *text,
  * initial state. Nothing is held back any more. */
 void textgen_text_feed(const textgen_shape *shape, textgen_text *text, bool restart);
 
-/* Return the state of stop texts after the tokens that are held back, from which it follows. stops: may be
- * NULL. */
-int64_t textgen_text_stop_state(const textgen_shape *shape, textgen_text *text, const textgen_stops *stops);
+/* Let the next token begin another text of the constraint. */
+void textgen_text_begin_constraint(textgen_text *text);
 
 /* Whether no token may follow until something is fed. */
 bool textgen_text_is_complete(const textgen_text *text);
+
+/* Return how many tokens the text needs to match its constraint, which may be NULL. */
+int64_t textgen_text_needed(const textgen_text *text, const textgen_constraint *constraint);
+
+/* Return the logits to draw from, [vocabulary]: those of the network, or `masked`, a copy in which the tokens
+ * are -infinity that the constraint, min_length or the spans forbid. It may be the logits themselves. drawn:
+ * tokens since the text was as it is. remaining: see constraint.h. span_hash: see textgen_spans_hash. */
+const float *textgen_text_mask(const textgen_shape *shape, textgen_text *text, textgen_guide guide,
+                               int64_t drawn, int64_t remaining, uint64_t span_hash, const float *logits,
+                               float *masked);
+
+/* Return the error of a draw from masked logits. logits: those of the network. */
+int64_t textgen_text_draw_error(const textgen_shape *shape, const float *logits, int64_t error);
 
 /* Write the probabilities of the next token, [vocabulary]: those of the model, or those of the next draw, with
  * the tables, min_length, the filters and the temperature. masked: temporary, [vocabulary]. scratch:

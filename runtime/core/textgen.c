@@ -3,9 +3,6 @@
 #include <stdio.h>
 #include <string.h>
 
-/* All messages about a file are shorter. */
-#define MESSAGE_SIZE 1024
-
 int32_t textgen_version(void) { return TEXTGEN_VERSION; }
 
 const char *textgen_code_text(int32_t code) {
@@ -25,6 +22,7 @@ const char *textgen_code_text(int32_t code) {
         [-TEXTGEN_TOO_LARGE] = "the model exceeds this library's limits",
         [-TEXTGEN_NEWER_FORMAT] = "the model file or the saved stream needs a newer version of this library",
         [-TEXTGEN_DAMAGED_SAVED] = "the saved stream is damaged, or is of another model or constraint",
+        [-TEXTGEN_NO_TOKEN] = "no token is allowed",
     };
     const int32_t count = sizeof texts / sizeof *texts;
     return code <= 0 && code > -count ? texts[-code] : "unknown code";
@@ -103,7 +101,7 @@ int32_t textgen_model_read(textgen_model *model, textgen_view content, const tex
 /* Messages about a file do not name it, because the Python runtime adds the path. Here they get a prefix. */
 static int32_t read_file(textgen_model *model, textgen_view content, const textgen_kernels *kernels,
                          const textgen_error *error) {
-    char text[MESSAGE_SIZE];
+    char text[TEXTGEN_MESSAGE_SIZE];
     const textgen_error message = {text, sizeof text};
     const int32_t result = textgen_model_read(model, content, kernels, &message);
     if (result == TEXTGEN_OUT_OF_MEMORY && model->arena.memory) {

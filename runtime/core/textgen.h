@@ -43,7 +43,8 @@ enum {
     TEXTGEN_LANE_FAILED = -11,   /* a lane stopped before its length; its `result` is the reason */
     TEXTGEN_TOO_LARGE = -12,     /* the model exceeds this library's limits; onnxruntime may support it */
     TEXTGEN_NEWER_FORMAT = -13,  /* the model file or the saved stream needs a newer version of this library */
-    TEXTGEN_DAMAGED_SAVED = -14  /* the saved stream is damaged, or is of another model or constraint */
+    TEXTGEN_DAMAGED_SAVED = -14, /* the saved stream is damaged, or is of another model or constraint */
+    TEXTGEN_NO_TOKEN = -15       /* the logit bias, min_length, the constraint or the spans allow no token */
 };
 TEXTGEN_API const char *textgen_code_text(int32_t code); /* describe a code; never NULL */
 typedef struct textgen_model textgen_model;
@@ -52,7 +53,7 @@ typedef struct textgen_spans textgen_spans;
 typedef struct textgen_stream textgen_stream;
 enum { /* why the text of a stream ended; if there are several reasons, the stop text, the record, the
           constraint */
-       TEXTGEN_CONTINUES = 0, /* nothing was generated since the latest feed */
+       TEXTGEN_CONTINUES = 0, /* it has not ended */
        TEXTGEN_REACHED_LENGTH = 1,
        TEXTGEN_REACHED_STOP = 2,   /* the next call continues after the stop text */
        TEXTGEN_CONSTRAINT_END = 3, /* the text matches its constraint; a feed begins another one */
@@ -168,7 +169,7 @@ typedef struct {
 typedef struct {
     int64_t token;
     double probability;      /* of the model */
-    double draw_probability; /* of the next draw: with the constraint, the filters and the temperature */
+    double draw_probability; /* of the next draw: with everything in the sampling */
 } textgen_next_token;
 /* Create a model from the content of its file. Weights are copied, metadata is not: `data` must not change or
  * be freed before textgen_model_destroy. `options` may be NULL. */
@@ -209,8 +210,10 @@ TEXTGEN_API int32_t textgen_stream_init(void *memory, size_t size, const textgen
                                         size_t error_size);
 TEXTGEN_API int32_t textgen_stream_copy(const textgen_stream *stream, void *memory, size_t size,
                                         textgen_stream **copy, char *error, size_t error_size);
-/* Change the sampling parameters. A different seed or substream restarts the random numbers. Other stop texts
- * begin with the text that is held back, another constraint with the next token. */
+/* Change the sampling parameters. A different seed or substream restarts the random numbers. Another
+ * constraint, also an equal one, begins with the next token, other stop texts with the text that is held back:
+ * if one is in it, the next call ends the text there, draws nothing, and drops the rest of what was held back.
+ */
 TEXTGEN_API int32_t textgen_stream_set_sampling(textgen_stream *stream, const textgen_sampling *sampling,
                                                 char *error, size_t error_size);
 /* Append a text of `size` bytes to the stream, which begins another text for stop texts and constraints.
@@ -241,13 +244,15 @@ TEXTGEN_API int32_t textgen_stream_finish(textgen_stream *stream, char *text, si
                                           char *error, size_t error_size);
 TEXTGEN_API int32_t textgen_stream_ending(const textgen_stream *stream); /* TEXTGEN_CONTINUES, ... */
 /* Save a stream: its place in the text, its random numbers and its parameters. It continues exactly in any
- * later version, and in Python and JavaScript. The model, the stop texts and the constraint are not in the
- * data. */
+ * later version, and in Python and JavaScript. The model, the stop texts, the constraint and the spans are not
+ * in the data. */
 TEXTGEN_API size_t textgen_stream_saved_size(const textgen_stream *stream); /* bytes; 0 for NULL */
 TEXTGEN_API int32_t textgen_stream_save(const textgen_stream *stream, void *data, size_t size, char *error,
                                         size_t error_size);
-/* Create a stream from saved data, which may come from anywhere. sampling: its stop texts, keep_stop and
- * constraint are used; all else is in the data. With another model or constraint, resuming fails. */
+/* Create a stream from saved data, which may come from anywhere. sampling: its stop texts, keep_stop,
+ * constraint and spans are used; all else is in the data. With another model or constraint, resuming fails;
+ * other spans are not noticed. If the data is damaged, `memory` holds a stream without a text, which may be
+ * fed. */
 TEXTGEN_API int32_t textgen_stream_resume(void *memory, size_t size, const textgen_model *model,
                                           const textgen_sampling *sampling, const void *data, size_t data_size,
                                           textgen_stream **stream, char *error, size_t error_size);

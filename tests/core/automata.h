@@ -62,7 +62,6 @@ typedef struct {
     int64_t prefixes[MOST_STATES][STOP_LENGTH];
     size_t depths[MOST_STATES];
     textgen_stop_state built[MOST_STATES];
-    textgen_stops core;
 } stop_texts;
 
 static inline bool ends_with(const int64_t *text, size_t length, const int64_t *end, size_t end_length) {
@@ -116,7 +115,7 @@ static inline void check_stops(const stop_texts *made, size_t vocabulary) {
         CHECK(built->pending == find_pending(made, text, made->depths[s]));
         for (size_t t = 0; t < vocabulary; t++) {
             text[made->depths[s]] = (int64_t)t;
-            CHECK(textgen_stops_next(&made->core, (int64_t)s, (int64_t)t) ==
+            CHECK(textgen_stops_next(made->built, (int64_t)s, (int64_t)t) ==
                   (int64_t)find_state(made, text, made->depths[s] + 1));
         }
     }
@@ -143,7 +142,6 @@ static inline void make_random_stops(stop_texts *made, size_t vocabulary, uint64
     }
     CHECK(built == made->states);
     textgen_stops_link(made->built);
-    made->core = (textgen_stops){made->built, vocabulary};
     check_stops(made, vocabulary);
 }
 

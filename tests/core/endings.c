@@ -155,7 +155,7 @@ static void check_lane(const test_lane *lane, const reference_lane *reference, c
     const int64_t decided = count_decided(reference, chosen);
     const bool stopped = reference->ending == TEXTGEN_REACHED_STOP;
     CHECK(lane->ending == reference->ending && lane->stop_length == reference->stop_length);
-    CHECK(lane->generated == reference->generated && text->drawn == reference->generated);
+    CHECK(lane->generated == reference->generated && text->since_feed == reference->generated);
     CHECK(!memcmp(lane->tokens, reference->tokens, (size_t)reference->generated * sizeof(int64_t)));
     CHECK(lane->shown == decided);
     CHECK(!memcmp(lane->decided, reference->tokens, (size_t)decided * sizeof(int64_t)));
@@ -169,7 +169,11 @@ static void check_lane(const test_lane *lane, const reference_lane *reference, c
             stopped || textgen_text_is_complete(text)
                 ? 0
                 : (int64_t)find_state(chosen->stops, reference->tokens, (size_t)reference->generated);
-        CHECK(textgen_text_stop_state(&shape, lane->text, &chosen->stops->core) == expected);
+        static int64_t held[TEXTGEN_MAX_HELD];
+        textgen_lane_call next = {.text = lane->text, .tokens = held};
+        next.guide.stops = chosen->stops->built;
+        textgen_lane_begin(&shape, &next);
+        CHECK(next.stop_state == expected);
     }
     CHECK(text->at_end == (reference->ending == TEXTGEN_REACHED_END));
     CHECK(text->ending == (reference->ending < 0 || reference->ending == TEXTGEN_MISMATCH ? TEXTGEN_CONTINUES
@@ -200,7 +204,7 @@ static void run_lanes(test_lane *lanes, const choice *chosen, const textgen_netw
             if (lanes[i].ending == TEXTGEN_CONTINUES) {
                 const textgen_lane_call call = {
                     .text = lanes[i].text,
-                    .guide = {.stops = chosen[i].stops ? &chosen[i].stops->core : NULL,
+                    .guide = {.stops = chosen[i].stops ? chosen[i].stops->built : NULL,
                               .constraint = chosen[i].constraint},
                     .length = chosen[i].length - lanes[i].generated,
                     .must_end = chosen[i].must_end,

@@ -54,7 +54,7 @@ static textgen_text *new_text(void) {
 }
 
 /* Draw bytes, and append those that are decided to `decided`. Return how many. */
-static size_t draw(textgen_text *text, const textgen_stops *stops, const unsigned char *bytes, size_t size,
+static size_t draw(textgen_text *text, const textgen_stop_state *stops, const unsigned char *bytes, size_t size,
                    unsigned char *decided) {
     static int64_t tokens[TEXTGEN_MAX_HELD + MOST_LENGTH];
     static double scratch[16 * BYTES];
@@ -98,8 +98,8 @@ static void check_limits(void) {
 
 /* Draw a text in chunks that end at the set bits. pending: how many of the first bytes, at each length, are the
  * beginning of a stop text. */
-static void check_chunks(const unsigned char *bytes, size_t size, uint64_t ends, const textgen_stops *stops,
-                         const size_t *pending) {
+static void check_chunks(const unsigned char *bytes, size_t size, uint64_t ends,
+                         const textgen_stop_state *stops, const size_t *pending) {
     unsigned char decided[MOST_LENGTH];
     textgen_text *text = new_text();
     size_t shown = 0, first = 0, i;
@@ -121,7 +121,7 @@ static void check_chunks(const unsigned char *bytes, size_t size, uint64_t ends,
 /* A text that its constraint ends within a character holds nothing back, because nothing may follow. */
 static void check_complete(void) {
     static int16_t next[2 * BYTES];
-    static const int32_t distance[] = {1, -1};
+    static int32_t distance[] = {1, -1};
     const textgen_constraint constraint = {next, distance, 2, BYTES, {0}};
     int64_t tokens[TEXTGEN_MAX_HELD + 1];
     textgen_lane_call lane = {.guide = {.constraint = &constraint}, .tokens = tokens, .length = 9};
@@ -146,7 +146,6 @@ int main(void) {
     const size_t size = sizeof bytes - 1;
     size_t pending[MOST_LENGTH] = {0}, none[MOST_LENGTH] = {0}, count = 1;
     textgen_stop_state states[8] = {{0}};
-    const textgen_stops stops = {states, BYTES};
     uint64_t state = 1;
     for (size_t i = 0; i < 2; i++) {
         count = textgen_stops_add(states, count, stop[i], 3);
@@ -167,11 +166,11 @@ int main(void) {
         for (size_t second = first; second < size; second++) {
             const uint64_t ends = (uint64_t)1 << first | (uint64_t)1 << second;
             check_chunks(bytes, size, ends, NULL, none);
-            check_chunks(bytes, size, ends, &stops, pending);
+            check_chunks(bytes, size, ends, states, pending);
         }
     }
     for (size_t i = 0; i < 1000; i++) {
-        check_chunks(bytes, size, next_random(&state), &stops, pending);
+        check_chunks(bytes, size, next_random(&state), states, pending);
     }
     return 0;
 }

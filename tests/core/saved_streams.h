@@ -38,18 +38,35 @@ static inline saved_stream save(const textgen_model *model, const textgen_stream
     return saved;
 }
 
-/* Resume a stream in memory of garbage, of exactly its size. Return the code. `*stream` is NULL after an error.
- */
+/* After an error, a stream that the memory held goes on; or it has no text, if the data is damaged. */
+static inline void check_stream_after(textgen_stream *before) {
+    char text[TEXT_SIZE], message[sizeof error];
+    memcpy(message, error, sizeof error);
+    const size_t size = textgen_stream_text_size(before, 1);
+    CHECK(size < TEXT_SIZE);
+    const int32_t code = textgen_stream_generate(before, 1, text, size, NULL, ERROR);
+    CHECK(code == TEXTGEN_OK || (code == TEXTGEN_NO_PROMPT && strstr(message, "is damaged")));
+    CHECK_OK(textgen_stream_feed(before, "ab", 2, ERROR));
+    CHECK_OK(textgen_stream_generate(before, 1, text, TEXT_SIZE, NULL, ERROR));
+    memcpy(error, message, sizeof error);
+}
+
+/* Resume a stream in memory of exactly its size, which holds another one. Return the code. `*stream` is NULL
+ * after an error. */
 static inline int32_t resume(const saved_stream *saved, textgen_stream **stream) {
     const size_t size = textgen_stream_size(saved->model);
     void *memory = allocate(size);
+    textgen_stream *before;
     *stream = NULL;
+    CHECK_OK(textgen_stream_init(memory, size, saved->model, NULL, &before, ERROR));
+    CHECK_OK(textgen_stream_feed(before, "abc", 3, ERROR));
     memset(error, 0, sizeof error);
     const int32_t code = textgen_stream_resume(memory, size, saved->model, &saved->sampling, saved->data,
                                                saved->size, stream, ERROR);
     CHECK((code == TEXTGEN_OK) == (*stream != NULL));
     if (code < 0) {
         CHECK(*error);
+        check_stream_after(before);
         free(memory);
     }
     return code;

@@ -6,7 +6,7 @@
 
 #include <math.h>
 
-enum { TOKENS = 4, CORPUS = 300, TEXT = 400, ROUNDS = 300, LONG = 5000 };
+enum { TOKENS = 4, CORPUS = 300, TEXT = 400, ROUNDS = 300, LONG = 5000, MOST_TOKENS = 64 };
 
 static textgen_shape shape = {.vocabulary = TOKENS, .special = {-1, -1, -1}};
 
@@ -213,6 +213,28 @@ static void check_streams(const textgen_model *model) {
     textgen_spans_destroy(spans);
 }
 
+/* Where each pair of tokens is in the corpus, no token may follow the first one. */
+static void check_nothing_left(const textgen_model *model) {
+    char *corpus = allocate(9 * MOST_TOKENS * MOST_TOKENS), *end = corpus, text[2 * 4 + 1];
+    for (int64_t pair = 0; pair < (int64_t)MOST_TOKENS * MOST_TOKENS; pair++) {
+        end += textgen_model_get_symbol(model, pair / MOST_TOKENS, end);
+        end += textgen_model_get_symbol(model, pair % MOST_TOKENS, end);
+        *end++ = 'x';
+    }
+    *end = '\0';
+    textgen_spans *spans = spans_of(model, corpus, 1);
+    textgen_stream *stream = start_without(model, spans);
+    textgen_next_token next;
+    size_t written;
+    CHECK_OK(textgen_stream_generate(stream, 1, text, sizeof text, NULL, ERROR));
+    CHECK_FAILS(textgen_stream_next(stream, &next, 1, &written, ERROR), TEXTGEN_NO_TOKEN,
+                "no token is allowed");
+    CHECK_FAILS(textgen_stream_generate(stream, 1, text, sizeof text, NULL, ERROR), TEXTGEN_NO_TOKEN,
+                "no token is allowed");
+    free(corpus), free(stream);
+    textgen_spans_destroy(spans);
+}
+
 /* In memory of each size, from none to the first that is enough, and with wrong arguments. */
 static void check_creation(const textgen_model *model, const textgen_model *other) {
     textgen_spans *made = NULL;
@@ -253,6 +275,7 @@ int main(int argc, char **argv) {
     check_long_texts();
     check_ratios();
     check_streams(file.model);
+    check_nothing_left(file.model);
     check_creation(file.model, other.model);
     unload(&file), unload(&other);
     return 0;

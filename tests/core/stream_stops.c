@@ -233,6 +233,32 @@ static void check_changes(const textgen_model *model) {
     free(stream);
 }
 
+/* A text ends before a new stop text in the text that is held back. What was drawn after it is dropped. */
+static void check_stop_within_held(const textgen_model *model) {
+    static const char *const longer[] = {"abc"}, *const first[] = {"a"}, *const last[] = {"b"};
+    static const struct {
+        const char *const *stop;
+        size_t keep_stop;
+        const char *text;
+    } cases[] = {{first, 0, ""}, {first, 1, "a"}, {last, 0, "a"}, {last, 1, "ab"}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        textgen_sampling sampling;
+        textgen_stream *stream = start_holding(model, &sampling);
+        char text[3 * 4 + 1];
+        sampling.stop = longer;
+        forbid_others(stream, &sampling, B);
+        CHECK_OK(textgen_stream_generate(stream, 1, text, sizeof text, NULL, ERROR));
+        check_held(model, stream, "ab");
+        sampling.stop = cases[i].stop;
+        sampling.keep_stop = cases[i].keep_stop;
+        CHECK_OK(textgen_stream_set_sampling(stream, &sampling, ERROR));
+        CHECK_OK(textgen_stream_generate(stream, 1, text, sizeof text, NULL, ERROR));
+        CHECK(!strcmp(text, cases[i].text) && textgen_stream_ending(stream) == TEXTGEN_REACHED_STOP);
+        check_held(model, stream, "");
+        free(stream);
+    }
+}
+
 static void check_finish(const textgen_model *model) {
     textgen_sampling sampling;
     textgen_stream *stream = start_holding(model, &sampling);
@@ -263,6 +289,7 @@ int main(int count, char **arguments) {
     }
     check_wrong_stops(file.model);
     check_changes(file.model);
+    check_stop_within_held(file.model);
     check_finish(file.model);
     unload(&file);
     return 0;

@@ -234,6 +234,7 @@ static void check_wrong_samplings(const textgen_model *model, const textgen_mode
     textgen_sampling sampling = TEXTGEN_SAMPLING_DEFAULT;
     textgen_constraint *constraint = table_of(model, table), *other = table_of(records, table);
     textgen_stream *stream = start(model, 1.0, 1, 0, "a"), *record = start(records, 1.0, 1, 0, "a");
+    textgen_spans *spans;
     sampling.constraint = other;
     CHECK_INVALID(textgen_stream_set_sampling(stream, &sampling, ERROR), "constraint is of another model");
     sampling.min_length = 2;
@@ -244,6 +245,11 @@ static void check_wrong_samplings(const textgen_model *model, const textgen_mode
     sampling.stop = stop;
     sampling.stop_count = 1;
     CHECK_INVALID(textgen_stream_set_sampling(stream, &sampling, ERROR), "use constraint or stop, not both");
+    sampling.stop_count = 0;
+    CHECK_OK(textgen_spans_create(model, "a", 1, 1, NULL, 0, &spans, ERROR));
+    sampling.spans = spans;
+    CHECK_INVALID(textgen_stream_set_sampling(stream, &sampling, ERROR), "use constraint or spans, not both");
+    textgen_spans_destroy(spans);
     free(stream), free(record);
     textgen_constraint_destroy(constraint);
     textgen_constraint_destroy(other);

@@ -83,11 +83,14 @@ def test_records_equal_those_of_textgen_run(
     assert run(command, *arguments, "cab") == (code, text, "")
 
 
-def test_bytes_are_written_as_by_textgen_run(command: Path, capsys: Captured, tmp_path: Path) -> None:
-    """Random bytes are rarely UTF-8: each part that is not becomes U+FFFD."""
+@pytest.mark.parametrize("options", [(), ("--stop", "A")], ids=" ".join)
+def test_bytes_are_written_as_by_textgen_run(
+    command: Path, capsys: Captured, tmp_path: Path, options: tuple[str, ...]
+) -> None:
+    """Random bytes are rarely UTF-8: each part that is not becomes U+FFFD. A stop text is found as it is."""
     path = tmp_path / "model.onnx"
     path.write_bytes(record_content("byte", end_bias=-1e4))
-    arguments = (str(path), "--seed", "3", "--temp", "1000", "--length", "30000")
+    arguments = (str(path), "--seed", "3", "--temp", "1000", "--length", "30000", *options)
     code, text, _ = run_here(textgen_run, capsys, *arguments)
     assert "\ufffd" in text
     assert run(command, *arguments)[:2] == (code, text)

@@ -51,6 +51,7 @@ test("an error about an option says which one, and what to change", () => {
     [{ match: { states: [{ accepting: true, next: null }] } }, /^match: state 0 of the table must have/],
     [{ match: { states: [{ accepting: true, next: {} }] }, stop: "a" }, /^use match or stop, not both/],
     [{ match: { states: [{ accepting: true, next: {} }] }, minLength: 1 }, /^use match or minLength, not both/],
+    [{ match: { states: [{ accepting: true, next: {} }] }, maxCopy: 1 }, /^use match or maxCopy, not both/],
   ];
   for (const [options, message] of cases) {
     const [name] = Object.keys(options);
@@ -86,7 +87,9 @@ test("a text that can only copy is an error", async () => {
   const model = await load(content("tiny"), { novel: "aaa" });
   const generation = model.start("abc", { allowed: "a", maxCopy: 2 });
   assert.equal(generation.take(2), "aa");
-  assert.throws(() => generation.take(1), error("INVALID_LOGITS", /forbids every token/));
+  const isForbidden = error("NO_TOKEN", /^no token is allowed here: .*: allowed, maxCopy$/, "allowed");
+  assert.throws(() => generation.take(1), isForbidden);
+  assert.throws(() => generation.next(), isForbidden);
 });
 
 test("the codes of errors are those of textgen.h", () => {

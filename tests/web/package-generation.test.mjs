@@ -165,6 +165,15 @@ test("a text has a surprisal for each character, and none for one that the model
   assert.deepEqual(others, [first, first]);
 });
 
+test("invalid logits have no surprisal", async () => {
+  const generation = accented.start("abc");
+  const { core } = accented;
+  for (const [broken, isNumber] of [[NaN, false], [Infinity, false], [0, true]]) {
+    core.float32(core.call.logits(generation.pointer), accented.info.vocabulary.length)[0] = broken;
+    assert.deepEqual(generation.surprise("aa").map(Number.isFinite), [isNumber, true]);
+  }
+});
+
 test("allowed and banned characters also concern bytes that are not ASCII, and words", async () => {
   assert.match(accented.generate("abc", { allowed: "ab", seed: 1 }), /^[ab]{400}$/);
   const words = await load(content("word"));

@@ -20,9 +20,9 @@ extern const uint64_t model_data[];
 extern const size_t model_size;
 #endif
 
-enum { CHUNK = 64, MESSAGE_SIZE = 512, DEFAULT_LENGTH = 400, DEFAULT_RECORD_LENGTH = 10000 };
+enum { CHUNK = 64, DEFAULT_LENGTH = 400, DEFAULT_RECORD_LENGTH = 10000 };
 
-/* Bytes that must be freed, except for those of an argument. `data` may be NULL. */
+/* Bytes that must be freed. `data` may be NULL. */
 typedef struct {
     char *data;
     size_t size;
@@ -64,7 +64,7 @@ static content read_content(const char *path) {
 }
 
 static textgen_model *load(const char *path) {
-    char error[MESSAGE_SIZE];
+    char error[TEXTGEN_MESSAGE_SIZE];
     textgen_model *model;
 #ifdef TEXTGEN_EMBEDDED
     const int32_t result = textgen_model_create(model_data, model_size, NULL, &model, error, sizeof error);
@@ -158,7 +158,7 @@ static bool is_line(const textgen_sampling *sampling) {
 /* Return the text before the generated one. `*is_shown`: a prompt of the model is not printed before a line,
  * for which only its complete lines are used. */
 static content find_prompt(const textgen_model *model, const textgen_model_info *info,
-                           const command_options *options, bool *is_shown) {
+                           const command_options *options, bool lower, bool *is_shown) {
     content prompt = {NULL, 0};
     *is_shown = true;
     if (!options->prompt && info->records) {
@@ -186,7 +186,7 @@ static content find_prompt(const textgen_model *model, const textgen_model_info 
     if (!prompt.size) {
         fail(EXIT_FAILED, "the prompt is empty: omit it to start from a prompt in the model");
     }
-    if (info->lowercase && strcmp(info->level, "byte")) {
+    if (lower) {
         make_lowercase(prompt.data, prompt.size);
     }
     return prompt;
@@ -213,7 +213,7 @@ static void check(int32_t result, const char *error) {
 
 static void generate(textgen_stream *stream, size_t length) {
     const size_t size = textgen_stream_text_size(stream, TEXTGEN_LANE_TOKENS);
-    char error[MESSAGE_SIZE], *text = allocate(size);
+    char error[TEXTGEN_MESSAGE_SIZE], *text = allocate(size);
     size_t written;
     bool is_end;
     do {
@@ -243,7 +243,7 @@ static uint32_t fresh_seed(void) {
 }
 
 int main(int count, char **arguments) {
-    char error[MESSAGE_SIZE];
+    char error[TEXTGEN_MESSAGE_SIZE];
     command_options options;
     textgen_model_info info = TEXTGEN_MODEL_INFO_DEFAULT;
     textgen_stream *stream;
@@ -257,7 +257,8 @@ int main(int count, char **arguments) {
     if (!options.has_seed) {
         options.sampling.seed = fresh_seed();
     }
-    for (size_t i = 0; info.lowercase && i < options.sampling.stop_count; i++) {
+    const bool lower = info.lowercase && strcmp(info.level, "byte");
+    for (size_t i = 0; lower && i < options.sampling.stop_count; i++) {
         make_lowercase(options.stops[i], strlen(options.stops[i]));
     }
     options.sampling.stop = (const char *const *)options.stops;
@@ -269,7 +270,7 @@ int main(int count, char **arguments) {
         fail(EXIT_USAGE, "%s (see textgen --help)", error);
     }
     check(result, error);
-    content prompt = find_prompt(model, &info, &options, &is_shown);
+    content prompt = find_prompt(model, &info, &options, lower, &is_shown);
     if (prompt.data) {
         check(textgen_stream_feed(stream, prompt.data, prompt.size, error, sizeof error), error);
         if (is_shown) {

@@ -144,9 +144,11 @@ static char *unescape(char *text) {
 }
 
 static void add_stop(char *text, command_options *options) {
-    if (!*text || options->sampling.stop_count == MAX_STOPS) {
-        fail(EXIT_USAGE, "argument --stop: %s" SEE_HELP,
-             *text ? "there are more than 64 stop texts" : "must not be empty");
+    if (!*text) {
+        fail(EXIT_USAGE, "argument --stop: must not be empty" SEE_HELP);
+    }
+    if (options->sampling.stop_count == MAX_STOPS) {
+        fail(EXIT_USAGE, "argument --stop: there are more than %d stop texts" SEE_HELP, (int)MAX_STOPS);
     }
     options->stops[options->sampling.stop_count++] = unescape(text);
 }

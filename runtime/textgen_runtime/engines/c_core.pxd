@@ -3,7 +3,7 @@
 from libc.stdint cimport int32_t, int64_t, uint32_t
 
 from textgen_runtime.model_file.reader cimport textgen_description, textgen_error, textgen_view
-from textgen_runtime.sampling.tables cimport textgen_constraint, textgen_spans, textgen_stops
+from textgen_runtime.sampling.tables cimport textgen_constraint, textgen_spans, textgen_stop_state
 from textgen_runtime.sampling.c_sampler cimport (
     textgen_exp64,
     textgen_filters,
@@ -68,7 +68,7 @@ cdef extern from "text.h" nogil:
         bint is_bytes
         textgen_exp64 exp64
     ctypedef struct textgen_guide:
-        const textgen_stops *stops
+        const textgen_stop_state *stops
         const textgen_constraint *constraint
         const textgen_spans *spans
     ctypedef struct textgen_text:
@@ -98,7 +98,9 @@ cdef extern from "text.h" nogil:
         const textgen_shape *shape, textgen_text *text, const textgen_parameters *parameters, bint biased
     )
     void textgen_text_feed(const textgen_shape *shape, textgen_text *text, bint restart)
+    void textgen_text_begin_constraint(textgen_text *text)
     bint textgen_text_is_complete(const textgen_text *text)
+    int64_t textgen_text_needed(const textgen_text *text, const textgen_constraint *constraint)
     int64_t textgen_text_probabilities(
         const textgen_shape *shape,
         textgen_text *text,
@@ -126,7 +128,6 @@ cdef extern from "saved.h" nogil:
         const textgen_shape *shape,
         const textgen_saved *saved,
         const textgen_constraint *constraint,
-        int64_t most_held,
         textgen_text *text,
         const textgen_error *error,
     )

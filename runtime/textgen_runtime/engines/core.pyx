@@ -1,4 +1,4 @@
-# cython: language_level=3, freethreading_compatible=True
+# cython: language_level=3
 """Run networks with the C core (runtime/core), without numpy.
 
 The C core checks no arguments, so this module checks them all. The C code runs without the GIL. An array

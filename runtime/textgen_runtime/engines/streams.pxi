@@ -27,11 +27,13 @@ from .c_core cimport (
     textgen_saved_write,
     textgen_shape,
     textgen_text,
+    textgen_text_begin_constraint,
     textgen_text_configure,
     textgen_text_feed,
     textgen_text_find,
     textgen_text_init,
     textgen_text_is_complete,
+    textgen_text_needed,
     textgen_text_parts,
     textgen_text_probabilities,
     textgen_text_seed,
@@ -210,7 +212,7 @@ cdef class Stream:
 
     cdef textgen_guide guide(self) noexcept:
         cdef textgen_guide guide
-        guide.stops = NULL if self.stops is None else &self.stops.core
+        guide.stops = NULL if self.stops is None else self.stops.core
         guide.constraint = NULL if self.constraint is None else &self.constraint.core
         guide.spans = NULL if self.spans is None else &self.spans.core
         return guide
@@ -252,8 +254,9 @@ cdef class Stream:
     def configure(self, sampling, logit_bias=(), stops=None, constraint=None, spans=None):
         """Change the parameters. The filters keep their state.
 
-        Other stop texts begin with the text that is held back, another constraint and another ``min_length``
-        with the next token. After an error, the parameters are as they were.
+        Other stop texts begin with the text that is held back: if one is in it, the text ends there, and the
+        tokens after it are dropped. Another constraint and another ``min_length`` begin with the next token.
+        After an error, the parameters are as they were.
 
         Args:
             sampling: A ``Sampling``, whose numbers and ``keep_stop`` are used.
@@ -278,7 +281,7 @@ cdef class Stream:
         cdef Py_ssize_t i
         check_type(sampling)
         read_parameters(sampling, &parameters)
-        if new_stops is not None and new_stops.core.vocabulary != vocabulary:
+        if new_stops is not None and <size_t>new_stops.vocabulary_size != vocabulary:
             raise ValueError(f"the stop texts must be of {vocabulary} tokens, not {stops.vocabulary_size}")
         if new_constraint is not None and new_constraint.core.vocabulary != vocabulary:
             size = constraint.vocabulary_size
@@ -318,9 +321,7 @@ cdef class Stream:
     def begin_constraint(self):
         """Let the next token begin another text of the constraint."""
         self.enter()
-        self.text.constraint_state = 0
-        if not self.text.at_end:
-            self.text.ending = TEXTGEN_CONTINUES
+        textgen_text_begin_constraint(self.text)
 
     def begin(self, bint restart):
         """Note that text is fed, which ends what was held back. restart: whether from the initial state."""
@@ -357,9 +358,7 @@ cdef class Stream:
     @property
     def tokens_to_match(self):
         """The number of tokens that the text needs to match its constraint; 0 without a constraint."""
-        if self.constraint is None or self.is_complete:
-            return 0
-        return max(0, self.constraint.core.distance[self.text.constraint_state])
+        return textgen_text_needed(self.text, self.guide().constraint)
 
     def mark_masked(self):
         """Note that the text that has ended met its constraint only with the mask."""
@@ -518,7 +517,7 @@ cdef class Stream:
             )
         error.text, error.size = message, ERROR_SIZE
         if textgen_saved_read(
-            &self.shape.core, &saved, self.guide().constraint, TEXTGEN_MAX_HELD, read.text, &error
+            &self.shape.core, &saved, self.guide().constraint, read.text, &error
         ) != TEXTGEN_OK:
             raise SavedGenerationError(message.decode())
         self.enter()

@@ -1,4 +1,4 @@
-# cython: language_level=3, freethreading_compatible=True
+# cython: language_level=3
 """Apply filters and a temperature to logits and draw tokens from them.
 
 ``Sampler`` owns a random generator, the state of its filters and scratch memory. ``reweighting.pxi`` has the

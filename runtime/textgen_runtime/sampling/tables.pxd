@@ -7,9 +7,6 @@ cdef extern from "stops.h" nogil:
     ctypedef struct textgen_stop_state:
         uint16_t matched
         uint16_t pending
-    ctypedef struct textgen_stops:
-        const textgen_stop_state *states
-        size_t vocabulary
     size_t textgen_stops_add(
         textgen_stop_state *states, size_t count, const int64_t *tokens, size_t length
     )
@@ -26,8 +23,8 @@ cdef extern from "constraint.h" nogil:
         TEXTGEN_MAX_STATES
         TEXTGEN_MAX_ENTRIES
     ctypedef struct textgen_constraint:
-        const int16_t *next
-        const int32_t *distance
+        int16_t *next
+        int32_t *distance
         size_t states
         size_t vocabulary
     size_t textgen_constraint_work(const int16_t *next, size_t states, size_t vocabulary)
@@ -78,8 +75,9 @@ cdef extern from "saved.h" nogil:
 
 cdef class Stops:
     # Points to the memory below.
-    cdef textgen_stops core
+    cdef textgen_stop_state *core
     cdef readonly tuple texts
+    cdef readonly Py_ssize_t vocabulary_size
     cdef readonly Py_ssize_t states
     cdef bytearray memory
 

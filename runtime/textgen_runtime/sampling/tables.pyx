@@ -88,13 +88,9 @@ cdef class Stops:
                 parameter="stop",
             )
         self.memory = new_memory(self.states * sizeof(textgen_stop_state))
-        self.core.states = <textgen_stop_state *>PyByteArray_AS_STRING(self.memory)
-        self.core.vocabulary = vocabulary
-        add_texts(<textgen_stop_state *>self.core.states, self.texts)
-
-    @property
-    def vocabulary_size(self):
-        return self.core.vocabulary
+        self.core = <textgen_stop_state *>PyByteArray_AS_STRING(self.memory)
+        self.vocabulary_size = vocabulary
+        add_texts(self.core, self.texts)
 
     def __eq__(self, other):
         if not isinstance(other, Stops):

@@ -15,6 +15,7 @@ const CODES = [
   "TOO_LARGE",
   "NEWER_FORMAT",
   "DAMAGED_SAVED",
+  "NO_TOKEN",
 ];
 
 /**

@@ -1,5 +1,5 @@
-import { TextgenError, invalid } from "./errors.js";
-import { checkNumber, checkOptions, withParameters } from "./sampling.js";
+import { TextgenError, codeName, invalid } from "./errors.js";
+import { checkNumber, checkOptions, namesThatForbid, withParameters } from "./sampling.js";
 import { saveGeneration } from "./saving.js";
 import { SLICE, eventLoop } from "./scheduling.js";
 import { characterSums } from "./surprise.js";
@@ -273,10 +273,19 @@ export class Generation {
     const pointers = [tables.stops.pointer, tables.constraint.pointer, tables.spans.pointer];
     const flags = [Number(target.finish), Number(sampling.keepStop)];
     const decided = this.#core.call.generate(this.pointer, ...pointers, steps, target.left, ...flags);
-    this.#core.check(decided);
+    this.#check(decided);
     target.left -= this.#inspect();
     target.done = this.ending !== null;
     return this.#read(decided);
+  }
+
+  /** Throw the error of a negative result. The core does not know which parameters forbid tokens. @param {number} result */
+  #check(result) {
+    const names = codeName(result) === "NO_TOKEN" ? namesThatForbid(this.parts.sampling) : [];
+    if (names.length) {
+      throw new TextgenError("NO_TOKEN", `${this.#core.message()}: ${names.join(", ")}`, names[0]);
+    }
+    this.#core.check(result);
   }
 
   /** Return the text of tokens of the latest call. @param {number} count */
@@ -335,7 +344,7 @@ export class Generation {
     const { pointer } = this;
     const { constraint, spans } = this.parts.tables;
     return this.#core.withMemory(8 * count, (memory) => {
-      this.#core.check(this.#core.call.probabilities(pointer, constraint.pointer, spans.pointer, temperature, memory));
+      this.#check(this.#core.call.probabilities(pointer, constraint.pointer, spans.pointer, temperature, memory));
       return this.#core.float64(memory, count).slice();
     });
   }

@@ -13,9 +13,6 @@ const DEFAULT_LENGTH = 400;
 /** The maximum length of a record, which ends by itself. */
 const DEFAULT_RECORD_LENGTH = 10_000;
 
-/** How many tables of spans are kept. */
-const KEPT_SPANS = 4;
-
 /** A loaded model. */
 export class Model {
   #isDisposed = false;
@@ -41,7 +38,7 @@ export class Model {
     this.vocabulary = new Vocabulary(info.vocabulary, info.level, end);
     const corpus = novel === null ? null : normalize(novel, info);
     this.#constraints = new LatestTables(1, (match) => readConstraint(core, match));
-    this.#spans = new LatestTables(KEPT_SPANS, (maxCopy) => readSpans(core, corpus, maxCopy));
+    this.#spans = new LatestTables(1, (maxCopy) => readSpans(core, corpus, maxCopy));
   }
 
   /** The SHA-256 of the file, as hexadecimal digits. */

@@ -67,6 +67,9 @@ export function checkSampling(options) {
   if (sampling.minLength && sampling.match) {
     throw invalid("use match or minLength, not both: match ends the text, so let it allow no short text", "match");
   }
+  if (sampling.maxCopy && sampling.match) {
+    throw invalid("use match or maxCopy, not both: all texts that match may be copies", "match");
+  }
   return sampling;
 }
 
@@ -108,6 +111,10 @@ function checkBias(bias) {
   }
   return { ...bias };
 }
+
+/** Return the names of the parameters that can forbid tokens. @param {Record<string, any>} sampling */
+export const namesThatForbid = ({ allowed, banned, minLength, maxCopy, match }) =>
+  Object.entries({ allowed, banned: banned.length, minLength, maxCopy, match }).flatMap(([name, value]) => (value ? [name] : []));
 
 /**
  * Return a seed as a bigint; a random one of 32 bits if there is none.

@@ -147,8 +147,7 @@ size_t EXPORT(add_stop)(textgen_stop_state *states, size_t count, const int64_t 
 void EXPORT(link_stops)(textgen_stop_state *states) { textgen_stops_link(states); }
 
 void EXPORT(release_constraint)(textgen_constraint *constraint) {
-    textgen_release((void *)constraint->next);
-    textgen_release((void *)constraint->distance);
+    textgen_constraint_release(constraint);
     free(constraint);
 }
 
@@ -193,10 +192,7 @@ const void *EXPORT(inspect)(const textgen_text *text, const textgen_constraint *
     position.is_complete = textgen_text_is_complete(text);
     position.at_end = (int32_t)text->at_end;
     position.held = (int32_t)text->held;
-    position.needed = 0;
-    if (constraint && !position.is_complete && constraint->distance[text->constraint_state] > 0) {
-        position.needed = constraint->distance[text->constraint_state];
-    }
+    position.needed = (int32_t)textgen_text_needed(text, constraint);
     return &position;
 }
 
@@ -205,29 +201,25 @@ const textgen_uint128 *EXPORT(seed)(const textgen_text *text) { return &text->rn
 /* Write `count` of `lane_tokens` to `tokens`, without the end of a record. is_last: whether no others follow,
  * so that an incomplete character at the end has no text. Return how many have a text. */
 static int32_t write_tokens(int64_t count, bool is_last) {
-    int64_t i;
     count -= count > 0 && lane_tokens[count - 1] == shape->special.end;
     count -= is_last && shape->is_bytes ? textgen_incomplete_bytes(lane_tokens, count) : 0;
-    for (i = 0; i < count; i++) {
+    for (int64_t i = 0; i < count; i++) {
         tokens[i] = (int32_t)lane_tokens[i];
     }
     return (int32_t)count;
 }
 
 static int32_t fail_sampler(int64_t failed) {
-    return textgen_report(&web_error,
-                          failed == TEXTGEN_SAMPLER_EXHAUSTED ? TEXTGEN_RNG_EXHAUSTED : TEXTGEN_INVALID_LOGITS,
-                          "%s", textgen_sampler_error_text(failed));
+    return textgen_report(&web_error, textgen_sampler_code(failed), "%s", textgen_sampler_error_text(failed));
 }
 
 /* Draw up to `steps` tokens, at most CHUNK. length: how many the text may still have. Return how many of
  * `tokens` have a text that is decided now. */
-int32_t EXPORT(generate)(textgen_text *text, const textgen_stop_state *stop_states,
+int32_t EXPORT(generate)(textgen_text *text, const textgen_stop_state *stops,
                          const textgen_constraint *constraint, const textgen_spans *spans, int32_t steps,
                          double length, int32_t must_end, int32_t keep_stop) {
-    const textgen_stops stops = {stop_states, shape->vocabulary};
     textgen_lane_call lane = {.text = text,
-                              .guide = {stop_states ? &stops : NULL, constraint, spans},
+                              .guide = {stops, constraint, spans},
                               .length = (int64_t)length,
                               .must_end = must_end,
                               .masked = 1,
@@ -241,12 +233,11 @@ int32_t EXPORT(generate)(textgen_text *text, const textgen_stop_state *stop_stat
 /* Decide what is held back: write it to `tokens`, but for an incomplete character, which stays. Return how many
  * tokens have a text. */
 int32_t EXPORT(finish)(textgen_text *text) {
-    int32_t *held = textgen_text_find(shape, text).held, count;
-    int64_t i;
-    for (i = 0; i < text->held; i++) {
+    int32_t *held = textgen_text_find(shape, text).held;
+    for (int64_t i = 0; i < text->held; i++) {
         lane_tokens[i] = held[i];
     }
-    count = write_tokens(text->held, true);
+    const int32_t count = write_tokens(text->held, true);
     text->held -= count;
     memmove(held, held + count, (size_t)text->held * sizeof *held);
     return count;
@@ -261,18 +252,15 @@ int32_t EXPORT(probabilities)(textgen_text *text, const textgen_constraint *cons
                               const textgen_spans *spans, double temperature, double *probabilities) {
     const textgen_slots slots = textgen_slots_find(model.network, workspace, 1, 1);
     textgen_guide guide = {NULL, constraint, spans};
-    int64_t result;
     copy_text(text, copy);
     if (temperature >= 0.0) {
-        const textgen_parameters *parameters = &textgen_parameters_default;
+        guide = (textgen_guide){NULL, NULL, NULL};
         copy->filtered = 0;
-        copy->drawn = INT64_MAX;
-        copy->parameters = *parameters;
+        copy->parameters = textgen_parameters_default;
         copy->parameters.temperature = temperature;
-        guide.constraint = NULL;
-        guide.spans = NULL;
     }
-    result = textgen_text_probabilities(shape, copy, guide, true, probabilities, slots.masked, slots.sampling);
+    const int64_t result =
+        textgen_text_probabilities(shape, copy, guide, true, probabilities, slots.masked, slots.sampling);
     return result < 0 ? fail_sampler(result) : TEXTGEN_OK;
 }
 
@@ -281,9 +269,8 @@ int32_t EXPORT(probabilities)(textgen_text *text, const textgen_constraint *cons
 void EXPORT(surprise)(const textgen_text *text, const int64_t *fed, size_t count, double *nats) {
     double *scratch = textgen_slots_find(model.network, workspace, 1, 1).sampling;
     const float *current = logits(copy);
-    size_t i;
     copy_text(text, copy);
-    for (i = 0; i < count; i++) {
+    for (size_t i = 0; i < count; i++) {
         const double logit = (double)current[fed[i]];
         nats[i] = logit > -INFINITY
                       ? textgen_log_sum_exp_float(current, shape->vocabulary, scratch, shape->exp64) - logit
@@ -317,5 +304,5 @@ const textgen_view *EXPORT(open_saved)(const void *data, size_t size) {
 
 /* Continue the opened text in memory of `text_bytes`. */
 int32_t EXPORT(resume)(textgen_text *text, const textgen_constraint *constraint) {
-    return textgen_saved_read(shape, &saved, constraint, TEXTGEN_MAX_HELD, text, &web_error);
+    return textgen_saved_read(shape, &saved, constraint, text, &web_error);
 }

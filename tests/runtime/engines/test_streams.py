@@ -186,8 +186,16 @@ def test_a_text_continues_another_one_with_its_own_parameters() -> None:
     assert content_of_text(text) == content_of_text(expected)
 
 
+def test_a_text_ends_before_a_stop_text_in_the_tokens_that_are_held_back() -> None:
+    text = started(engine_of("native"), stops_of([2, 3, 4]))
+    text.hold(range(12))
+    (result,) = engine_of("native").generate([Lane(text, 5)], 5)
+    assert (result.generated, [*result.tokens], result.ending, result.stop) == (0, [0, 1], "stop", [2, 3, 4])
+    assert text.held == []
+
+
 def test_tokens_that_are_held_back_can_be_taken_and_given() -> None:
-    text = started(engine_of("native"), stops_of([1, 2, 3]))
+    text = started(engine_of("native"), stops_of([3, 2, 1]))
     text.hold(range(12))
     assert text.copy().finish() == list(range(12))
     (result,) = engine_of("native").generate([Lane(text, 1)], 1)
