@@ -55,8 +55,10 @@
 
 #if defined(__GNUC__) || defined(__clang__)
 #define TEXTGEN_INLINE static inline __attribute__((always_inline))
+#define TEXTGEN_PREFETCH(address) __builtin_prefetch((const void *)(address))
 #else
 #define TEXTGEN_INLINE static inline
+#define TEXTGEN_PREFETCH(address) ((void)0)
 #endif
 
 /* A function that others in its file call several times. TEXTGEN_SMALL makes the program smaller, and slightly

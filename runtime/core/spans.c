@@ -1,3 +1,4 @@
+#include "exact.h"
 #include "handles.h"
 
 #include <math.h>
@@ -11,12 +12,24 @@
 /* Append a token to a hash. No token counts as 0, so that spans of token 0 differ in length. */
 static uint64_t append(uint64_t hash, int64_t token) { return hash * BASE + (uint64_t)token + 1; }
 
+/* The spans of a context are in successive places. Return the first one, where to look for them. */
+static size_t first_place(const textgen_spans *spans, uint64_t hash) {
+    return (size_t)((hash * MIX) >> spans->shift);
+}
+
+static size_t next_place(const textgen_spans *spans, size_t place) {
+    return (place + 1) & (((size_t)1 << (64 - spans->shift)) - 1);
+}
+
 uint64_t textgen_spans_next(const textgen_spans *spans, const int32_t *recent, int64_t count, uint64_t hash,
                             int64_t token) {
     if (count >= spans->max_copy) {
         hash -= ((uint64_t)recent[count - spans->max_copy] + 1) * spans->oldest;
     }
-    return append(hash, token);
+    hash = append(hash, token);
+    /* It is not in the cache, and the network runs before it is read. */
+    TEXTGEN_PREFETCH(&spans->places[first_place(spans, hash)]);
+    return hash;
 }
 
 uint64_t textgen_spans_hash(const textgen_spans *spans, const int32_t *recent, int64_t count) {
@@ -30,15 +43,6 @@ uint64_t textgen_spans_hash(const textgen_spans *spans, const int32_t *recent, i
 /* Return whether the span at a place begins with a context. */
 static bool begins(const textgen_spans *spans, const int32_t *span, const int32_t *context) {
     return memcmp(span, context, (size_t)spans->max_copy * sizeof *span) == 0;
-}
-
-/* The spans of a context are in successive places. Return the first one, where to look for them. */
-static size_t first_place(const textgen_spans *spans, uint64_t hash) {
-    return (size_t)((hash * MIX) >> spans->shift);
-}
-
-static size_t next_place(const textgen_spans *spans, size_t place) {
-    return (place + 1) & (((size_t)1 << (64 - spans->shift)) - 1);
 }
 
 /* Return the place of the span of a context and the token after it, or the empty place where it would be. */

@@ -23,7 +23,7 @@ TARGET INLINE void NAME(dot_vectors)(uint32_t *sums, const int32_t *offsets, con
             UNROLL for (int v = 0; v < vectors; v++) { weight[v] = LOAD_WEIGHTS(row + 4 * v * WIDTH); }
             if (lanes == 1 && AHEAD > 0) {
                 UNROLL for (int v = 0; v < vectors; v += 16 / WIDTH) {
-                    PREFETCH((uintptr_t)row + (uintptr_t)(4 * v * WIDTH + AHEAD));
+                    TEXTGEN_PREFETCH((uintptr_t)row + (uintptr_t)(4 * v * WIDTH + AHEAD));
                 }
             }
             UNROLL for (int lane = 0; lane < lanes; lane++) {

@@ -9,10 +9,8 @@
 #define SHARED TEXTGEN_SHARED
 #if defined(__GNUC__) || defined(__clang__)
 #define NOINLINE static __attribute__((noinline))
-#define PREFETCH(address) __builtin_prefetch((const void *)(address))
 #else
 #define NOINLINE static
-#define PREFETCH(address) ((void)0)
 #endif
 
 /* A small build does not contain the function. It is still mentioned, so that compilers do not report it. */
