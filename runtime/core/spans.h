@@ -3,7 +3,9 @@
  * They are in a hash table by their context, which is all of a span but its last token. The hash of a context
  * is updated for each token (Karp and Rabin, "Efficient randomized pattern-matching algorithms", 1987).
  * Whatever has the hash of a context is compared with the corpus, so that the answers are exact. One look-up
- * for each token finds all that may not follow, whatever max_copy is: most contexts are not in the corpus. */
+ * for each token finds all that may not follow, whatever max_copy is: most contexts are not in the corpus. The
+ * spans of one context are in a row, so the table takes longer to build where many tokens follow a context:
+ * seconds for 2,000,000 words with max_copy 1, and milliseconds with 10. */
 #ifndef TEXTGEN_SPANS_H
 #define TEXTGEN_SPANS_H
 

@@ -212,8 +212,8 @@ TEXTGEN_API int32_t textgen_stream_copy(const textgen_stream *stream, void *memo
                                         textgen_stream **copy, char *error, size_t error_size);
 /* Change the sampling parameters. A different seed or substream restarts the random numbers. Another
  * constraint, also an equal one, begins with the next token, other stop texts with the text that is held back:
- * if one is in it, the next call ends the text there, draws nothing, and drops the rest of what was held back.
- */
+ * if one is in it, the next call that generates ends the text there, draws nothing, and drops the rest of what
+ * was held back. */
 TEXTGEN_API int32_t textgen_stream_set_sampling(textgen_stream *stream, const textgen_sampling *sampling,
                                                 char *error, size_t error_size);
 /* Append a text of `size` bytes to the stream, which begins another text for stop texts and constraints.

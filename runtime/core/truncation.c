@@ -177,7 +177,7 @@ static bool needs_ranking(const textgen_parameters *parameters) {
 }
 
 bool textgen_truncation_active(const textgen_parameters *parameters) {
-    return needs_ranking(parameters) || parameters->min_p > 0.0 || parameters->mirostat_tau > 0.0;
+    return textgen_parameters_truncation(parameters) || parameters->mirostat_tau > 0.0;
 }
 
 double textgen_truncate(const textgen_parameters *parameters, double mirostat_mu, textgen_exp64 exp64,

@@ -170,7 +170,8 @@ class TextBatch:
             for text in list(series.pending):
                 if text.ending is None:
                     series.pending.remove(text)
-                    if self._selection is not None:
+                    # A part of the text, or the error, may have its number.
+                    if self._selection is not None and not text.is_accepted and text.error is None:
                         series.number_pending_texts_lower()
                 elif not self._is_settled(series):
                     self._decide(series)

@@ -115,7 +115,7 @@ class EvalResult:
             f"{name} {bits / score.characters:.3f}" for name, bits in self.compressed.items()
         )
         shares = "  ".join(f"{share:.1%} at {temperature:g}" for temperature, share in self.copied.items())
-        copied = f"  generated text copied from it, by temperature: {shares}"
+        copied = f"  generated text copied from the whole text, by temperature: {shares}"
         return [
             f"{self.name}: {self.format_counts()}, {self.characters_per_second:,.0f} characters/s",
             f"  {format_score(score)}",

@@ -129,8 +129,8 @@ class Generated(NamedTuple):
             ask for it. The probability is that of the model: at temperature 1, before the constraint and the
             filters.
         stop: The tokens of the stop text that ended the lane. They can begin in an earlier call.
-        error: Why no token could be drawn, or None. The lane has then no tokens, and its text is of no use:
-            the caller continues with a copy from before.
+        error: Why no further token could be drawn, or None. The text is at its end. The draw that failed
+            used a random number.
     """
 
     generated: int

@@ -254,8 +254,8 @@ cdef class Stream:
     def configure(self, sampling, logit_bias=(), stops=None, constraint=None, spans=None):
         """Change the parameters. The filters keep their state.
 
-        Other stop texts begin with the text that is held back: if one is in it, the text ends there, and the
-        tokens after it are dropped. Another constraint and another ``min_length`` begin with the next token.
+        Other stop texts begin with the text that is held back: if one is in it, the next call that
+        generates ends the text there, and the tokens after it are dropped. Another constraint and another ``min_length`` begin with the next token.
         After an error, the parameters are as they were.
 
         Args:
@@ -655,15 +655,14 @@ cdef class Lanes:
 
     cdef object result(self, const textgen_lane_call *item):
         cdef int64_t count = item.held + item.generated, i
-        if item.ending < 0:
-            error = draw_error(item.ending, &item.guide)
-            return new_tuple(Generated, (0, (), None, None, (), error))
+        error = draw_error(item.ending, &item.guide) if item.ending < 0 else None
+        ending = None if item.ending < 0 else ENDINGS[item.ending]
         tokens = [item.tokens[i] for i in range(item.decided)]
         stop = [item.tokens[i] for i in range(count - item.stop_length, count)]
         logprobs = None
         if item.logprobs != NULL:
             logprobs = [item.logprobs[i] for i in range(item.generated)]
-        return new_tuple(Generated, (item.generated, tokens, ENDINGS[item.ending], logprobs, stop, None))
+        return new_tuple(Generated, (item.generated, tokens, ending, logprobs, stop, error))
 
 
 cdef object draw_error(int64_t code, const textgen_guide *guide):

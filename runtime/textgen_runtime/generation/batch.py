@@ -260,11 +260,11 @@ class Batch:
         chunks = []
         for generation, _, position in before:
             result = results.get(generation)
-            if result is not None and result.error is not None:
+            chunk, self._lanes[generation] = self._accept(generation, self._lanes[generation], result)
+            if chunk.error is not None and self._lanes[generation].trial is not None:
+                # Nothing of a trial is returned.
                 generation.position = position
-                chunk = BatchChunk(generation, 0, "", None, error=result.error)
-            else:
-                chunk, self._lanes[generation] = self._accept(generation, self._lanes[generation], result)
+                chunk = BatchChunk(generation, 0, "", None, error=chunk.error)
             chunks.append(chunk)
             if chunk.ending is not None or chunk.error is not None:
                 del self._lanes[generation]
@@ -310,7 +310,7 @@ class Batch:
         target = target._replace(tokens=target.tokens - result.generated)
         if trial is None:
             return chunk, target
-        if chunk.ending is None:
+        if chunk.ending is None and chunk.error is None:
             return undecided, target._replace(trials=trial.continued(generation, chunk))
         return _joined((*trial.chunks, chunk)), target
 
@@ -321,7 +321,7 @@ class Batch:
         if ending is not None:
             text += self._rest(generation, target)
         stop = self.model.tokenizer.decode(result.stop)
-        return BatchChunk(generation, result.generated, text, ending, result.logprobs, stop)
+        return BatchChunk(generation, result.generated, text, ending, result.logprobs, stop, result.error)
 
     @staticmethod
     def _rest(generation: "Generation", target: _Target) -> str:

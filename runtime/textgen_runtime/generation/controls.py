@@ -64,7 +64,7 @@ def compile_controls(sampling: Sampling, metadata: Metadata, novel: Novel | None
 def _spans(sampling: Sampling, novel: Novel | None) -> Spans:
     if novel is None:
         raise SamplingError(
-            Name("max_copy"), " needs a corpus that texts must not copy: load the model with ", Name("novel")
+            Name("max_copy"), " needs a corpus that texts must not copy: pass it as ", Name("novel")
         )
     return novel.spans(sampling.max_copy)
 

@@ -247,8 +247,9 @@ class Generation:
     def stream(self, length: int, *, finish: bool = False) -> Iterator[str]:
         """Yield the text of ``take`` in chunks of at most ``STREAM_CHUNK`` tokens, as it is generated.
 
-        Changes between chunks, for example to ``sampling``, apply from the next chunk. An error or an
-        interrupt leaves the generation at the end of the last chunk that was yielded.
+        Changes between chunks, for example to ``sampling``, apply from the next chunk. The text before an
+        error is yielded first. An interrupt leaves the generation at the end of the last chunk that was
+        yielded.
 
         Raises:
             ValueError: If ``length`` is negative.

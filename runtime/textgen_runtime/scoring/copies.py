@@ -54,9 +54,6 @@ def copied_shares(texts: Mapping[float, Sequence[str]], corpus: str) -> dict[flo
 
     Returns:
         The share, from 0 to 1, by temperature.
-
-    Raises:
-        PromptError: If the model needs a prompt.
     """
     spans = Spans(_code_points(corpus), COPIED_SPAN - 1, UNICODE_SIZE)
     shares = {}

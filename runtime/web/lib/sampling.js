@@ -113,8 +113,8 @@ function checkBias(bias) {
 }
 
 /** Return the names of the parameters that can forbid tokens. @param {Record<string, any>} sampling */
-export const namesThatForbid = ({ allowed, banned, minLength, maxCopy, match }) =>
-  Object.entries({ allowed, banned: banned.length, minLength, maxCopy, match }).flatMap(([name, value]) => (value ? [name] : []));
+export const namesThatForbid = ({ maxCopy, allowed, banned, minLength, match }) =>
+  Object.entries({ maxCopy, allowed, banned: banned.length, minLength, match }).flatMap(([name, value]) => (value ? [name] : []));
 
 /**
  * Return a seed as a bigint; a random one of 32 bits if there is none.

@@ -23,7 +23,7 @@ from textgen_runtime.generation.generation import Generation
 from textgen_runtime.model_file.metadata import PROMPTS_KEY
 
 from tests.helpers.commands import Captured, run_here
-from tests.helpers.paths import TINY
+from tests.helpers.paths import TINY, TINY_INT8_TEXT
 from tests.helpers.run_command import lines, run, tiny_with
 
 LINES = ("--until-newline", "--temp", "1", "--seed", "5", "--separator", "|", "--no-echo")
@@ -286,9 +286,26 @@ def test_an_interrupt_does_not_change_the_numbers_of_texts(
 @pytest.mark.parametrize(
     ("calls", "count", "options"),
     [
-        (8, 40, ("--until-newline", "--seed", "0")),
+        (8, 40, ("--until-newline", "--seed", "0", "--unique")),
         # More texts are complete than are missing.
-        (34, 20, ("--match", "[abcdeh]{1,2}|h{1,9}", "--seed", "0")),
+        (34, 20, ("--match", "[abcdeh]{1,2}|h{1,9}", "--seed", "0", "--unique")),
+        # The texts are written while they are drawn.
+        (
+            8,
+            4,
+            (
+                "--length",
+                "60",
+                "--stop",
+                "b",
+                "--novel",
+                str(TINY_INT8_TEXT),
+                "--max-copy",
+                "3",
+                "--seed",
+                "5",
+            ),
+        ),
     ],
 )
 def test_after_an_interrupt_selected_texts_are_numbered_up_to_their_count(
@@ -301,7 +318,7 @@ def test_after_an_interrupt_selected_texts_are_numbered_up_to_their_count(
             interrupt(chunks)
 
     watch(monkeypatch, 2, after=end)
-    code, out, _ = run(capsys, "--temp", "1", "--prompt", "a\n", "--unique", "--count", str(count), *options)
+    code, out, _ = run(capsys, "--temp", "1", "--prompt", "a\n", "--count", str(count), *options)
     assert code == 130
     numbers = [int(number) for number in re.findall(r"^------ text (\d+) of", out, re.MULTILINE)]
     assert numbers == [*range(1, len(numbers) + 1)]

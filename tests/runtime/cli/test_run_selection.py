@@ -268,5 +268,5 @@ def test_only_a_text_that_may_be_a_copy_is_held_back_with_max_copy(
 def test_max_copy_needs_a_corpus(capsys: Captured) -> None:
     code, _, err = run(capsys, *SHORT, "--max-copy", "7")
     assert code == 1
-    message = "--max-copy needs a corpus that texts must not copy: load the model with --novel"
+    message = "--max-copy needs a corpus that texts must not copy: pass it as --novel"
     assert err == f"textgen-run: error: {message}\n"

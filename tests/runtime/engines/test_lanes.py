@@ -164,15 +164,15 @@ def test_a_draw_that_fails_is_the_error_of_its_lane(engine: str, threads: int) -
     table = Table([{3: 1}, {4: 2}, {}], {2})
     exhausted = started(loaded)
     exhausted.reseed(1, 0, 2**63 - 3)
-    for text, message in (
-        (started(loaded, constraint=table.constraint(), logit_bias={4: -np.inf}), "no token is allowed"),
-        (text_of(loaded, logits=np.full(12, np.nan, np.float32)), "NaN"),
-        (exhausted, "the random stream is exhausted"),
+    for text, message, drawn in (
+        (started(loaded, constraint=table.constraint(), logit_bias={4: -np.inf}), "no token is allowed", 1),
+        (text_of(loaded, logits=np.full(12, np.nan, np.float32)), "NaN", 0),
+        (exhausted, "the random stream is exhausted", 2),
     ):
         others = [started(loaded), started(loaded, seed=2)]
         first, failed, last = loaded.generate([Lane(others[0], 5), Lane(text, 5), Lane(others[1], 5)], 5)
         assert message in str(failed.error)
-        assert (failed.generated, failed.tokens, failed.ending) == (0, (), None)
+        assert (failed.generated, len(failed.tokens), failed.ending) == (drawn, drawn, None)
         expected = [loaded.generate([Lane(started(loaded, seed=seed), 5)], 5)[0] for seed in (1, 2)]
         assert [first, last] == expected
         # The text is free again.

@@ -152,9 +152,7 @@ def test_a_text_that_c_saved_without_its_corpus_is_refused(model: Model) -> None
 
 def test_a_corpus_is_needed_and_belongs_to_the_model(model: Model) -> None:
     plain = Model(model.engine, model.metadata, TINY.read_bytes())
-    with pytest.raises(
-        SamplingError, match=r"^max_copy needs a corpus .*: load the model with novel$"
-    ) as caught:
+    with pytest.raises(SamplingError, match=r"^max_copy needs a corpus .*: pass it as novel$") as caught:
         plain.generate(PROMPT, max_copy=5)
     assert caught.value.parameter == "max_copy"
     assert plain != model == pickle.loads(pickle.dumps(model))  # noqa: S301 (written by this test)

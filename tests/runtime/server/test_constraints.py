@@ -109,4 +109,4 @@ async def test_max_copy_needs_a_server_with_a_corpus(tiny_path: object) -> None:
         answer = await server.complete(**fields)
     assert answer.status == 400
     assert answer.json["error"]["param"] == "max_copy"
-    assert answer.json["error"]["message"].endswith("load the model with --novel of textgen-serve")
+    assert answer.json["error"]["message"].endswith("pass it as --novel of textgen-serve")
