@@ -14,6 +14,7 @@ from textgen_train.loop.output_folder import LOCK_FILE
 
 from tests.helpers.commands import Captured
 from tests.helpers.train_command import QUICK, TEXT, run
+from tests.helpers.training_runs import InterruptAt
 
 
 @pytest.mark.usefixtures("book")
@@ -33,6 +34,34 @@ def test_a_run_that_cannot_start_keeps_the_files_that_it_would_replace(
         assert code == 1
         assert error in err
         assert {path.name: path.read_bytes() for path in Path("out").iterdir()} == before
+
+
+@pytest.mark.parametrize("budget", ["--epochs", "--minutes"])
+@pytest.mark.usefixtures("book")
+def test_a_run_that_is_interrupted_before_its_first_checkpoint_keeps_the_files_of_an_earlier_run(
+    capsys: Captured, monkeypatch: pytest.MonkeyPatch, budget: str
+) -> None:
+    """It does not offer to resume the earlier run. Later, the files are the new run's."""
+    assert run(capsys, "book.txt", *QUICK, "--quantize", "-o", "out")[0] == 0
+    before = {path.name: path.read_bytes() for path in Path("out").iterdir()}
+    arguments = ("book.txt", *QUICK[:-2], budget, "9", "--no-samples", "-o", "out", "--overwrite")
+    for checks, files in (
+        (1, set(before)),
+        (3, set(before) - {"model.int8.onnx", "samples.txt"}),
+    ):
+        monkeypatch.setattr(_training_run, "deferred_interrupts", lambda: InterruptAt(checks))  # noqa: B023
+        code, _, err = run(capsys, *arguments)
+        assert code == 130
+        assert set(os.listdir("out")) == files
+        after = {path.name: path.read_bytes() for path in Path("out").iterdir()}
+        assert (after == before) is (checks == 1)
+        assert ("--resume out" in err) is (checks != 1)
+    # A resumed run has a checkpoint of its own, even before it starts.
+    monkeypatch.setattr(_training_run, "deferred_interrupts", lambda: InterruptAt(1))
+    code, _, err = run(capsys, "--resume", "out")
+    assert code == 130
+    assert "--resume out" in err
+    assert set(os.listdir("out")) == files
 
 
 @pytest.mark.usefixtures("book")

@@ -12,7 +12,13 @@ from textgen_runtime import OutputError
 from textgen_runtime.corpora.sources import CHECKPOINT_FILE, RUN_FILES
 from textgen_runtime.system.files import TEMPORARY_PREFIX, TEMPORARY_SUFFIX
 from textgen_train.loop import output_folder
-from textgen_train.loop.output_folder import LOCK_FILE, check_overwrites, locked_folder, prepared_folder
+from textgen_train.loop.output_folder import (
+    LOCK_FILE,
+    EarlierFiles,
+    check_overwrites,
+    locked_folder,
+    prepared_folder,
+)
 
 
 def test_a_second_run_is_rejected_until_the_first_one_ends(tmp_path: Path) -> None:
@@ -50,6 +56,7 @@ def test_a_new_run_removes_the_files_of_an_earlier_one_except_the_model(tmp_path
     for name in (*RUN_FILES[:-1], "notes.txt", "tensorboard/events.out.tfevents.1", "tensorboard/notes.txt"):
         (tmp_path / name).touch()
     with prepared_folder(tmp_path, [], 1, overwrite=True):
+        EarlierFiles(tmp_path).on_start()
         assert sorted(os.listdir(tmp_path)) == [LOCK_FILE, "model.onnx", "notes.txt", "tensorboard"]
         assert os.listdir(tmp_path / "tensorboard") == ["notes.txt"]
 

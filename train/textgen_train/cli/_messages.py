@@ -128,8 +128,10 @@ def describe_early_end(
     else:
         loss = f"held-out loss {evaluator.best.held_out_nats:.4f} nats"
         saved = f"{folder / MODEL_FILE} holds the best model that was saved ({loss})"
-    # A resumed run has a checkpoint, even if it could not write another one.
-    if not (folder / CHECKPOINT_FILE).exists() or isinstance(error, LossError):
+    # A resumed run has a checkpoint, even if it could not write another one. Before the start of a new run,
+    # the folder may have that of an earlier one.
+    has_checkpoint = run.is_started and (folder / CHECKPOINT_FILE).exists()
+    if not has_checkpoint or isinstance(error, LossError):
         return saved
     # Standard input must be passed again.
     piped = "".join(

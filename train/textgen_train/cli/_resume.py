@@ -65,7 +65,7 @@ def resume(command: Command, ranks: Ranks) -> int:
         if state is None:
             return follow(trainer)
         # It restores the trainer again.
-        run = make_run(trainer, specification, folder)
+        run = make_run(trainer, specification, folder, is_new=False)
         run.restore(state)
         write_stderr(describe_resumption(state.trainer, stored.environment_changes()))
         return run_to_end(run, specification, folder)

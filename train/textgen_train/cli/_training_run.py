@@ -24,6 +24,7 @@ from textgen_train.errors import (
 from textgen_train.export.onnx_graph import MAX_PARAMETERS
 from textgen_train.loop.checkpoint_file import CheckpointWriter
 from textgen_train.loop.evaluator import Evaluator
+from textgen_train.loop.output_folder import EarlierFiles
 from textgen_train.loop.ranks import SINGLE, Ranks
 from textgen_train.loop.run import TrainingRun
 from textgen_train.loop.samples import Samples
@@ -132,12 +133,17 @@ def make_ready_trainer(
     return trainer
 
 
-def make_run(trainer: Trainer, specification: RunSpecification, folder: Path) -> TrainingRun:
-    """Return a run that also writes checkpoints, and print its network and hardware."""
+def make_run(trainer: Trainer, specification: RunSpecification, folder: Path, *, is_new: bool) -> TrainingRun:
+    """Return a run that also writes checkpoints, and print its network and hardware.
+
+    A new run removes the files of an earlier one when it starts.
+    """
     write_stderr(describe_network(trainer))
     progress = make_progress()
     run = make_training_run(trainer, specification, folder, progress)
     description = describe_run(specification, trainer.model.device.type, trainer.replicas.ranks.size)
+    if is_new:
+        run.add_watcher(EarlierFiles(folder))
     run.add_watcher(CheckpointWriter(run, asdict(description), folder, progress.warn))
     if specification.options.tensorboard:
         run.add_watcher(TensorBoard(folder, progress.warn))

@@ -134,7 +134,7 @@ def train(options: RunOptions, call: CallOptions, words: Sequence[str], ranks: R
     if not ranks.is_first:
         return follow(trainer)
     with prepared_folder(folder, inputs, trainer.model.parameter_count, overwrite=call.overwrite):
-        run = make_run(trainer, specification, folder)
+        run = make_run(trainer, specification, folder, is_new=True)
         return run_to_end(run, specification, folder)
 
 

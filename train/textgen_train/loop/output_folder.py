@@ -11,6 +11,8 @@ from textgen_runtime.errors import Name, OutputError, shorten
 from textgen_runtime.model_file.source import MODEL_FILE
 from textgen_runtime.system.files import make_folder, remove_abandoned
 
+from .events import Watcher
+
 # The model has 4 bytes per parameter, and the checkpoint 12. Twice the checkpoint, because the old file stays
 # until the new one is complete.
 BYTES_PER_PARAMETER = 4 + 2 * 12
@@ -43,11 +45,9 @@ def check_folder(folder: Path, inputs: Sequence[Path], *, overwrite: bool) -> No
 def prepared_folder(
     folder: Path, inputs: Sequence[Path], parameters: int, *, overwrite: bool
 ) -> Iterator[None]:
-    """Create and lock the output folder of a new run that is ready for its first update.
+    """Create and lock the output folder of a new run. The lock is held within the context.
 
-    The lock is held within the context. The files of an earlier run are removed, so that a run that is killed
-    early leaves no mixture of two runs, and the earlier run is not resumed by mistake. Only its model stays,
-    until the first evaluation replaces it. A run that cannot start keeps all files.
+    The files of an earlier run stay until ``EarlierFiles`` removes them.
 
     Args:
         folder: The output folder.
@@ -64,10 +64,34 @@ def prepared_folder(
     with locked_folder(folder):
         # Another run may have written files since the command checked the folder.
         check_overwrites(folder, inputs, overwrite=overwrite)
-        with _explaining_errors(folder):
-            for path in _replaced(folder):
-                path.unlink()
         yield
+
+
+class EarlierFiles(Watcher):
+    """Removes the files of an earlier run from the output folder when a new run starts.
+
+    A run that is killed early then leaves no mixture of two runs, and the earlier run is not resumed by
+    mistake. Only its model stays, until the first evaluation replaces it. A run that cannot start, or is
+    interrupted before its start, keeps all files.
+
+    Add it just before the ``CheckpointWriter``, so that the new run can be resumed as soon as they are gone.
+
+    Args:
+        folder: The output folder, locked by ``prepared_folder``.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def on_start(self) -> None:
+        """Remove the files.
+
+        Raises:
+            OutputError: If one cannot be removed.
+        """
+        with _explaining_errors(self._folder):
+            for path in _replaced(self._folder):
+                path.unlink()
 
 
 def check_room(folder: Path, parameters: int) -> None:

@@ -25,6 +25,8 @@ class TrainingRun:
         trainer: The trainer.
         evaluator: The evaluator. Its attributes state the evaluations and the best model.
         schedule: The schedule of evaluations. Its state has their duration.
+        is_started: Whether the run has started, here or before its state was restored. The checkpoint in its
+            folder, if there is one, is then its own.
         is_complete: Whether the budget is used up and the files of the result are written.
     """
 
@@ -39,7 +41,7 @@ class TrainingRun:
         )
         self._status = Status()
         self._evaluates_start = evaluates_start
-        self.is_complete = False
+        self.is_started = self.is_complete = False
 
     @property
     def files(self) -> list[str]:
@@ -73,6 +75,7 @@ class TrainingRun:
             check_interrupt()
             for watcher in self._watchers:
                 watcher.on_start()
+            self.is_started = True
             # Evaluations before the first update are part of the budget.
             with self.trainer.counting_seconds():
                 if self._evaluates_start:
@@ -122,6 +125,7 @@ class TrainingRun:
         self.trainer.reserved_seconds = self.schedule.state.evaluation_seconds
         self._status = state.status
         self.evaluator.restore(state)
+        self.is_started = True
         if state.trainer.step or state.evaluations:
             self._evaluates_start = False
 
