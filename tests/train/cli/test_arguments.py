@@ -97,3 +97,5 @@ def test_help_states_the_default_values() -> None:
     assert "sequences per batch; a short text has fewer (default: 32; classic: 128)" in text
     assert "weight decay of AdamW (default: 0.05/0.05/0.1)" in text
     assert "window length in characters (default: 60)" in text
+    # The classic recipe has no such option.
+    assert "maximum norm of the gradient (default: 1)" in text

@@ -198,11 +198,13 @@ def convert(kind: Callable[[str], Any], word: str) -> Any:
 
 def default_values(name: str) -> str:
     """Return the default values of a hyperparameter in the presets and in the classic recipe."""
+    # The classic recipe has constants of the same names, which are no options.
+    is_classic = any(parameter.name == name for parameter in fields(ClassicRecipe))
     values = [format_value(getattr(recipe, name)) for recipe in PRESETS.values() if hasattr(recipe, name)]
     parts = []
     if values:
         parts.append(f"default: {values[0] if len(set(values)) == 1 else '/'.join(values)}")
-    if hasattr(ClassicRecipe, name):
+    if is_classic:
         parts.append(f"{'classic' if values else 'default'}: {format_value(getattr(ClassicRecipe, name))}")
     return "; ".join(parts)
 
