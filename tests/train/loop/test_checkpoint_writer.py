@@ -138,6 +138,15 @@ def test_a_resumed_run_that_cannot_write_a_checkpoint_still_has_one(
     assert describe_early_end(tmp_path, resumed.run, RunOptions("song")).endswith(f"--resume {tmp_path}")
 
 
+def test_a_checkpoint_whose_last_writes_failed_is_not_among_the_files(recorder: Recorder) -> None:
+    def check_interrupt() -> None:
+        recorder.failing = recorder.run.trainer.state().step > 30
+
+    recorder.run.run(check_interrupt)
+    assert recorder.run.is_complete
+    assert "checkpoint.safetensors" not in recorder.run.files
+
+
 def interrupt_at(run: TrainingRun, step: int) -> None:
     def check_interrupt() -> None:
         if run.trainer.state().step == step:

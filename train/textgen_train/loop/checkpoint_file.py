@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     from .checkpoint import TrainingState
     from .run import TrainingRun
 
-# Raise it when the content of the file changes. Files of other formats are refused.
+# Raise it when the structure of the file changes, from the first release on. Files of other formats are
+# refused. ``Checkpoint.state`` refuses a state with other fields.
 FORMAT = 1
 
 CONTENT_KEY = "textgen.checkpoint"
@@ -213,7 +214,7 @@ class CheckpointWriter(Watcher):
         except (OutputError, TrainingError) as error:
             if not self._failed:
                 self._warn(f"{error}; the last state is not saved")
-            self._failed = True
+            self._failed, self.files = True, []
         else:
             self._failed, self.files = False, [CHECKPOINT_FILE]
         self._last_end = perf_counter()
