@@ -87,14 +87,22 @@ def test_a_resumed_run_without_an_evaluation_gives_the_same_report(
     assert (tmp_path / "report.html").read_bytes() == expected
 
 
-@pytest.mark.parametrize("progress", [0.4, 1.0])
-def test_an_early_end_is_stated(run: FakeRun, watcher: ReportPage, tmp_path: Path, progress: float) -> None:
-    """An interrupt during the last evaluation is an early end, too."""
+@pytest.mark.parametrize(
+    ("progress", "status"),
+    [
+        (0.4, "The run ended early, after 40% of its budget."),
+        # The 8-bit model could not be written, or the last evaluation was interrupted.
+        (1.0, "The budget is used, but the run is not complete: resume it."),
+    ],
+)
+def test_an_early_end_is_stated(
+    run: FakeRun, watcher: ReportPage, tmp_path: Path, progress: float, status: str
+) -> None:
     watcher.on_start()
     run.evaluate(watcher, FIRST, progress)
     watcher.on_end()
     text = (tmp_path / "report.html").read_text("utf-8")
-    assert f"The run ended early, after {progress:.0%} of its budget." in text
+    assert status in text
 
 
 def test_a_resumed_run_that_is_interrupted_before_its_start_keeps_the_report(
@@ -156,6 +164,21 @@ def test_a_run_shows_its_model(tmp_path: Path) -> None:
     assert f"phrases of the language.{shown}" in page.text
     assert len(page.find("section", "moment")) == 3
     assert len(page.find("svg")) == 8
+
+
+@pytest.mark.usefixtures("_evaluated_run")
+def test_copies_are_measured_when_the_run_is_complete(
+    run: FakeRun, watcher: ReportPage, tmp_path: Path
+) -> None:
+    """It takes seconds, which a run that is interrupted does not have."""
+    watcher.on_start()
+    run.evaluate(watcher, FIRST)
+    for is_complete in (False, True):
+        run.is_complete = is_complete
+        watcher.on_end()
+        text = Page((tmp_path / "report.html").read_text("utf-8")).text
+        assert "604 parameters were trained" in text
+        assert ("phrases of the language." in text) is is_complete
 
 
 @pytest.mark.usefixtures("_evaluated_run")

@@ -41,8 +41,8 @@ class BestModel:
     """What the report shows of the model file.
 
     Attributes:
-        copied: The share of its texts that is copied from the training text, by temperature; empty before the
-            end of the run, and if it generates no text without a prompt.
+        copied: The share of its texts that is copied from the training text, by temperature; empty until
+            the run is complete, and if it generates no text without a prompt.
     """
 
     network: Network
@@ -140,7 +140,7 @@ class ReportPage(Watcher):
     ) -> None:
         self._run, self._facts, self._references, self._warn = run, facts, references, warn
         self._quantized = quantized
-        self._is_started = self._is_ended = False
+        self._is_started = False
         self._model: tuple[Evaluation, BestModel | None] | None = None
         self.files: list[str] = []
 
@@ -161,13 +161,15 @@ class ReportPage(Watcher):
         if history is None or not self._is_started:
             return
         self._references.wait(MAX_WAIT_SECONDS)
-        self._is_ended = True
-        progress = f"The run ended early, after {self._run.trainer.progress:.0%} of its budget."
-        self._write(
-            history,
-            "The run is complete." if self._run.is_complete else progress,
-            "The run ended before all reference models were computed.",
-        )
+        self._write(history, self._end_status(), "The run ended before all reference models were computed.")
+
+    def _end_status(self) -> str:
+        if self._run.is_complete:
+            return "The run is complete."
+        progress = self._run.trainer.progress
+        if progress >= 1:
+            return "The budget is used, but the run is not complete: resume it."
+        return f"The run ended early, after {progress:.0%} of its budget."
 
     def _write(self, history: EvaluationHistory, status: str, if_incomplete: str) -> None:
         is_complete = self._references.wait(0)
@@ -192,15 +194,16 @@ class ReportPage(Watcher):
     def _best_model(self, best: Evaluation) -> BestModel | None:
         """Return what the report shows of the model file.
 
-        It is read again only if it has changed, and at the end of the run.
+        It is read again only if it has changed, and when the run is complete.
         """
-        if self._model is None or self._model[0] != best or self._is_ended:
+        is_complete = self._run.is_complete
+        if self._model is None or self._model[0] != best or is_complete:
             try:
                 model = load(self._facts.folder / MODEL_FILE)
             except ModelFileError:
                 # Another program has removed it. The rest of the report is still useful.
                 return None
-            copied = measure_copied_text(model, self._facts.dataset) if self._is_ended else {}
+            copied = measure_copied_text(model, self._facts.dataset) if is_complete else {}
             self._model = best, BestModel(model.engine.network, model.metadata, _most_open(model), copied)
         return self._model[1]
 

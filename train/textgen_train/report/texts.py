@@ -79,7 +79,7 @@ def _moment(evaluation: Evaluation, samples: str, *, is_saved: bool) -> str:
 
 
 # The texts that the saved model generates at each temperature, and the characters of each. With the search in
-# the end of a longer training text, they take about a second.
+# the end of a longer training text, they take about a second with the preset small, and some with large.
 COPY_TEXTS, COPY_LENGTH = 8, 1000
 MAX_SEARCHED_TOKENS = 1_500_000
 
