@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from textgen_runtime.errors import OutputError
 from textgen_train.cli import _process
+from textgen_train.errors import ExportError
 from textgen_train.loop import eval_schedule, evaluator
 from textgen_train.loop.run import TrainingRun
 
@@ -38,6 +39,22 @@ def test_a_failed_run_names_the_saved_model(
     assert err.splitlines()[-1].startswith("textgen-train: error: the held-out loss is nan at update ")
     assert err.endswith(f": try lower learning rates{saved}\n")
     assert not any("NaN" in path.read_text() for path in Path().glob("*/metrics.jsonl"))
+
+
+@pytest.mark.usefixtures("book")
+def test_a_run_whose_exports_all_fail_can_be_resumed(
+    capsys: Captured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise ExportError("not written")
+
+    monkeypatch.setattr(evaluator, "build_checked", fail)
+    code, _, err = run(capsys, "book.txt", *QUICK)
+    assert code == 1
+    assert err.endswith(
+        "textgen-train: error: not written; no model was saved to book-model; to resume the run: "
+        "textgen-train --resume book-model\n"
+    )
 
 
 @pytest.mark.parametrize(

@@ -168,7 +168,7 @@ def test_a_resumed_run_whose_model_file_is_gone_writes_the_model_of_the_last_eva
     (tmp_path / MODEL).unlink()
     resumed, _, _ = make_run(tmp_path)
     resumed.restore(replace(state, evaluations=state.evaluations[:-1], samples=state.samples[:-1]))
-    with pytest.raises(ExportError, match="the model of the run was removed"):
+    with pytest.raises(ExportError, match="no model could be exported"):
         resumed.run()
     assert not resumed.is_complete
 

@@ -124,7 +124,7 @@ def describe_early_end(
     """Return what a run has saved that ended early, by an error or an interrupt, and how to resume it."""
     evaluator = run.evaluator
     if evaluator.best is None:
-        saved = describe_no_model(folder)
+        saved = f"no model was saved to {folder}"
     else:
         loss = f"held-out loss {evaluator.best.held_out_nats:.4f} nats"
         saved = f"{folder / MODEL_FILE} holds the best model that was saved ({loss})"
@@ -140,11 +140,6 @@ def describe_early_end(
     command = f"textgen-train {piped}--resume {shlex.quote(unambiguous_path(folder))}"
     when = "when the folder can be written again, " if isinstance(error, OutputError) else "to "
     return f"{saved}; {when}resume the run: {command}{' < TEXT' * bool(piped)}"
-
-
-def describe_no_model(folder: Path) -> str:
-    """Return the end of a message about a run that has no model."""
-    return f"no model was saved to {folder}"
 
 
 def describe_resumption(state: "TrainerState", changes: Sequence[str]) -> str:

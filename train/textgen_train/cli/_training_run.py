@@ -15,6 +15,7 @@ from textgen_runtime.system.console import print_diagnostic, write_stderr
 
 from textgen_train.data.dataset_from_corpus import read_texts
 from textgen_train.errors import (
+    ExportError,
     LossError,
     RecipeError,
     TrainingError,
@@ -211,7 +212,7 @@ def run_to_end(run: TrainingRun, specification: RunSpecification, folder: Path) 
             print_diagnostic(PROG, describe_early_end(folder, run, options), "interrupted")
             return EXIT_INTERRUPTED
         code = EXIT_INTERRUPTED
-    except (TrainingError, OutputError) as error:
+    except (TrainingError, OutputError, ExportError) as error:
         raise extended(error, f"; {describe_early_end(folder, run, options, error)}") from error
     sys.stdout.write(describe_result(folder, run, options.corpus))
     return code

@@ -84,7 +84,7 @@ class TrainingRun:
                     check_interrupt()
                 self._train(check_interrupt)
             if self.evaluator.best is None:
-                raise self.evaluator.export_error or ExportError("the model of the run was removed")
+                raise self.evaluator.export_error or ExportError("no model could be exported")
             for watcher in self._watchers:
                 watcher.on_complete()
             self.is_complete = True
