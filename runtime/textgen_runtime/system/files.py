@@ -60,6 +60,11 @@ def make_folder(folder: Path) -> list[Path]:
     return missing
 
 
+def existing_folder(folder: Path) -> Path:
+    """Return a folder if it exists, else the nearest folder above it that exists."""
+    return next(path for path in (folder, *folder.absolute().parents) if path.exists())
+
+
 def check_writable(path: Path) -> None:
     """Check that a file can be written, without changing it or leaving a file behind.
 

@@ -18,6 +18,7 @@ from textgen_runtime.system.files import (
     TEMPORARY_PREFIX,
     TEMPORARY_SUFFIX,
     check_writable,
+    existing_folder,
     make_folder,
     remove_abandoned,
     replace_file,
@@ -264,3 +265,16 @@ def test_folder_without_write_permission_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(OutputError, match="Permission denied"):
         check_writable(tmp_path / "new")
     tmp_path.chmod(0o700)
+
+
+@pytest.mark.parametrize(
+    ("path", "existing"), [("a", "a"), ("a/b/c", "a"), ("file", "file"), ("new", "."), (".", ".")]
+)
+def test_the_nearest_folder_that_exists_is_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, path: str, existing: str
+) -> None:
+    """A file stays, so that its use as a folder is an error."""
+    monkeypatch.chdir(tmp_path)
+    Path("a").mkdir()
+    Path("file").touch()
+    assert existing_folder(Path(path)).absolute() == Path(existing).absolute()

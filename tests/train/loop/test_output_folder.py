@@ -25,18 +25,18 @@ def test_a_second_run_is_rejected_until_the_first_one_ends(tmp_path: Path) -> No
     link = tmp_path / "link"
     link.symlink_to(tmp_path)
     for _ in range(2):
-        with prepared_folder(tmp_path, [], 1, overwrite=True):
+        with prepared_folder(tmp_path, [], 1, overwrite=True, quantize=False):
             for folder in (tmp_path, link):
                 with (
                     pytest.raises(OutputError, match="another textgen-train run is writing to the folder"),
-                    prepared_folder(folder, [], 1, overwrite=True),
+                    prepared_folder(folder, [], 1, overwrite=True, quantize=False),
                 ):
                     pass
 
 
 def test_temporary_files_of_killed_runs_are_removed(tmp_path: Path) -> None:
     (tmp_path / f"{TEMPORARY_PREFIX}0123456789abcdef{TEMPORARY_SUFFIX}").touch()
-    with prepared_folder(tmp_path, [], 1, overwrite=False):
+    with prepared_folder(tmp_path, [], 1, overwrite=False, quantize=False):
         assert os.listdir(tmp_path) == [LOCK_FILE]
 
 
@@ -55,28 +55,30 @@ def test_a_new_run_removes_the_files_of_an_earlier_one_except_the_model(tmp_path
     (tmp_path / "tensorboard").mkdir()
     for name in (*RUN_FILES[:-1], "notes.txt", "tensorboard/events.out.tfevents.1", "tensorboard/notes.txt"):
         (tmp_path / name).touch()
-    with prepared_folder(tmp_path, [], 1, overwrite=True):
+    with prepared_folder(tmp_path, [], 1, overwrite=True, quantize=False):
         EarlierFiles(tmp_path).on_start()
         assert sorted(os.listdir(tmp_path)) == [LOCK_FILE, "model.onnx", "notes.txt", "tensorboard"]
         assert os.listdir(tmp_path / "tensorboard") == ["notes.txt"]
 
 
-@pytest.mark.parametrize("overwrite", [False, True])
+@pytest.mark.parametrize(
+    ("parameters", "overwrite", "quantize"), [(3, False, False), (3, True, False), (2, True, True)]
+)
 def test_a_run_without_room_removes_nothing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, overwrite: bool
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, parameters: int, overwrite: bool, quantize: bool
 ) -> None:
-    """The files that it would remove make room."""
-    (tmp_path / CHECKPOINT_FILE).write_bytes(b"x" * 40)
+    """The files that it would remove make room. Two parameters need 56 bytes, and 2 with 8-bit weights."""
+    (tmp_path / CHECKPOINT_FILE).write_bytes(b"x" * 36)
     folder = tmp_path if overwrite else tmp_path / "new"
     monkeypatch.setattr(output_folder, "REPORT_BYTES", 0)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=20))
     with (
         pytest.raises(OutputError, match=r"MB left, but the run needs about 0\.0 MB: remove some files"),
-        prepared_folder(folder, [], 3, overwrite=overwrite),
+        prepared_folder(folder, [], parameters, overwrite=overwrite, quantize=quantize),
     ):
         pass
     assert os.listdir(tmp_path) == [CHECKPOINT_FILE]
-    with prepared_folder(tmp_path, [], 2, overwrite=True):
+    with prepared_folder(tmp_path, [], 2, overwrite=True, quantize=False):
         pass
 
 
@@ -107,6 +109,6 @@ def test_files_written_by_another_run_before_the_lock_are_not_overwritten(
     monkeypatch.setattr(FileLock, "acquire", acquire_late)
     with (
         pytest.raises(OutputError, match=r"metrics\.jsonl exists"),
-        prepared_folder(tmp_path, [], 1, overwrite=False),
+        prepared_folder(tmp_path, [], 1, overwrite=False, quantize=False),
     ):
         pass

@@ -133,7 +133,13 @@ def train(options: RunOptions, call: CallOptions, words: Sequence[str], ranks: R
     )
     if not ranks.is_first:
         return follow(trainer)
-    with prepared_folder(folder, inputs, trainer.model.parameter_count, overwrite=call.overwrite):
+    with prepared_folder(
+        folder,
+        inputs,
+        trainer.model.parameter_count,
+        overwrite=call.overwrite,
+        quantize=options.quantize,
+    ):
         run = make_run(trainer, specification, folder, is_new=True)
         return run_to_end(run, specification, folder)
 

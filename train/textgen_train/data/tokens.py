@@ -14,6 +14,7 @@ from typing import Any, BinaryIO, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 from textgen_runtime.errors import OutputError, shorten
+from textgen_runtime.system.files import existing_folder
 from textgen_runtime.text.byte_tokenizer import BYTES_TO_TEXT
 from textgen_runtime.text.tokenizer import BYTE, CHARACTER, Tokenizer
 
@@ -34,12 +35,12 @@ class TokenWriter:
 
     Args:
         folder: Folder of the file; None for the system's folder of temporary files. If it does not exist, the
-            file is in the next folder above it that exists.
+            file is in the nearest folder above it that exists.
     """
 
     def __init__(self, vocabulary_size: int, folder: Path | None = None) -> None:
         self.dtype = np.min_scalar_type(max(vocabulary_size - 1, 0))
-        self._folder = folder and next(path for path in (folder, *folder.absolute().parents) if path.is_dir())
+        self._folder = folder and existing_folder(folder)
         self._parts: list[NDArray[Any]] = []
         self._bytes = 0
         self._file: BinaryIO | None = None

@@ -9,13 +9,14 @@ from pathlib import Path
 from textgen_runtime.corpora.sources import CHECKPOINT_FILE, RUN_FILES, TENSORBOARD_FOLDER
 from textgen_runtime.errors import Name, OutputError, shorten
 from textgen_runtime.model_file.source import MODEL_FILE
-from textgen_runtime.system.files import make_folder, remove_abandoned
+from textgen_runtime.system.files import existing_folder, make_folder, remove_abandoned
 
 from .events import Watcher
 
 # The model has 4 bytes per parameter, and the checkpoint 12. Twice the checkpoint, because the old file stays
 # until the new one is complete.
 BYTES_PER_PARAMETER = 4 + 2 * 12
+QUANTIZED_BYTES_PER_PARAMETER = 1
 REPORT_BYTES = 1_000_000
 
 # The start of the name of a file in the folder for TensorBoard, where users may have other files.
@@ -36,14 +37,14 @@ def check_folder(folder: Path, inputs: Sequence[Path], *, overwrite: bool) -> No
     Raises:
         OutputError: If the folder is not writable, or if a file would be overwritten without permission.
     """
-    with _explaining_errors(folder), tempfile.TemporaryFile(dir=_existing(folder)):
+    with _explaining_errors(folder), tempfile.TemporaryFile(dir=existing_folder(folder)):
         pass
     check_overwrites(folder, inputs, overwrite=overwrite)
 
 
 @contextlib.contextmanager
 def prepared_folder(
-    folder: Path, inputs: Sequence[Path], parameters: int, *, overwrite: bool
+    folder: Path, inputs: Sequence[Path], parameters: int, *, overwrite: bool, quantize: bool
 ) -> Iterator[None]:
     """Create and lock the output folder of a new run. The lock is held within the context.
 
@@ -54,12 +55,13 @@ def prepared_folder(
         inputs: As for ``check_folder``.
         parameters: Number of parameters of the model.
         overwrite: As for ``check_folder``.
+        quantize: Whether the run also writes an 8-bit model.
 
     Raises:
         OutputError: If the folder is not writable, if its disk has no room for the run, if another run holds
             the lock, or if a file would be overwritten without permission.
     """
-    check_room(folder, parameters)
+    check_room(folder, parameters, quantize=quantize)
     make_folder(folder)
     with locked_folder(folder):
         # Another run may have written files since the command checked the folder.
@@ -94,8 +96,8 @@ class EarlierFiles(Watcher):
                 path.unlink()
 
 
-def check_room(folder: Path, parameters: int) -> None:
-    """Check that a disk has room for the model and the checkpoint of a new run.
+def check_room(folder: Path, parameters: int, *, quantize: bool) -> None:
+    """Check that a disk has room for the models and the checkpoint of a new run.
 
     Otherwise, the checkpoint of the start could take the room of the model. The files of an earlier run that
     are removed make room.
@@ -103,9 +105,10 @@ def check_room(folder: Path, parameters: int) -> None:
     Raises:
         OutputError: If it has not.
     """
-    needed = BYTES_PER_PARAMETER * parameters + REPORT_BYTES
+    bytes_per_parameter = BYTES_PER_PARAMETER + QUANTIZED_BYTES_PER_PARAMETER * quantize
+    needed = bytes_per_parameter * parameters + REPORT_BYTES
     with _explaining_errors(folder):
-        free = shutil.disk_usage(_existing(folder)).free
+        free = shutil.disk_usage(existing_folder(folder)).free
         free += sum(path.stat().st_size for path in _replaced(folder))
     if free < needed:
         raise OutputError(
@@ -113,11 +116,6 @@ def check_room(folder: Path, parameters: int) -> None:
             f"about {needed / 1e6:,.1f} MB: remove some files, or choose another folder with ",
             Name("output"),
         )
-
-
-def _existing(folder: Path) -> Path:
-    """Return a folder if it exists, else the next path above it that exists."""
-    return next(path for path in (folder, *folder.absolute().parents) if path.exists())
 
 
 def _replaced(folder: Path) -> list[Path]:
