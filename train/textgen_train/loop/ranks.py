@@ -1,4 +1,4 @@
-"""The processes of a training run, as the trainers and the command see them.
+"""The processes of a training run, as the trainer and the command see them.
 
 This module does not import torch, so that a single process can check its input before that import.
 """
