@@ -63,8 +63,9 @@ class TrainingRun:
             KeyboardInterrupt: If interrupted. The current model is evaluated first, and the model file
                 contains the best model.
             LossError: If a loss is NaN or infinite. The model file contains the best earlier model.
-            OutputError: If the model file, or at the end a file of a watcher, cannot be written. A run that
-                is restored from the last state before tries again.
+            OutputError: If the model file, or at the end a file of a watcher, cannot be written, or if a file
+                of an earlier run cannot be removed. A run that is restored from the last state before tries
+                again.
             ExportError: If there is no model, because all exports failed. Each failure is reported as a
                 warning first.
         """
