@@ -89,6 +89,8 @@ class DistributedRanks(Ranks):
             dist.init_process_group(
                 "gloo", store=self._store, rank=rank, world_size=size, timeout=START_TIMEOUT
             )
+            # A process that ends before another one is connected to it would be an error of that one.
+            dist.barrier()
         except (RuntimeError, ValueError) as error:
             raise TrainingError(
                 f"process {rank} of {size} cannot reach the others: start the run with torchrun"
