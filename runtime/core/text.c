@@ -99,14 +99,12 @@ int64_t textgen_text_needed(const textgen_text *text, const textgen_constraint *
 const float *textgen_text_mask(const textgen_shape *shape, textgen_text *text, textgen_guide guide,
                                int64_t drawn, int64_t remaining, uint64_t span_hash, const float *logits,
                                float *masked) {
-    const bool constrained =
-        guide.constraint && !textgen_constraint_accepting(guide.constraint, text->constraint_state);
     const bool endless =
         shape->special.end >= 0 && text->since_feed + drawn < (int64_t)text->parameters.min_length;
-    if ((constrained || endless) && logits != masked) {
+    if ((guide.constraint || endless) && logits != masked) {
         logits = memcpy(masked, logits, shape->vocabulary * sizeof *masked);
     }
-    if (constrained) {
+    if (guide.constraint) {
         textgen_constraint_mask(guide.constraint, text->constraint_state, remaining, masked);
     }
     if (endless) {
