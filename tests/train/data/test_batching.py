@@ -28,7 +28,8 @@ def test_every_lane_is_read_once_and_in_order(
     offset = random.Random(seed).randrange(characters)
     assert inputs[0].tolist() == [(offset + lane * length) % characters for lane in range(lanes)]
     assert all(len(batch.inputs) == sequence_length for batch in epoch[:-1])
-    later = batches.epoch(seed, first=2)
+    later = list(batches.epoch(seed, first=2))
+    assert not any(batch.is_start for batch in later)
     assert all(torch.equal(a.inputs, b.inputs) for a, b in zip(epoch[2:], later, strict=True))
 
 

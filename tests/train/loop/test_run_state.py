@@ -23,6 +23,7 @@ from textgen_train.loop.trainer import Trainer
 from textgen_train.options import RunOptions
 from textgen_train.recipe import Budget
 
+from tests.helpers.report_pages import evaluation
 from tests.helpers.training_runs import RecordingDisplay, timeless_results
 from tests.helpers.training_states import RECIPE, make_trainer, same, weights_of
 
@@ -136,6 +137,15 @@ def test_a_run_restored_from_any_state_has_the_same_results(tmp_path: Path) -> N
             shutil.copy(first / MODEL, model)
         continued = continued_results(state, model, tmp_path / str(i))
         assert same(continued, expected), f"from {events[i]} {i}"
+
+
+def test_a_repeated_evaluation_of_the_best_model_replaces_it() -> None:
+    """It has other times, and the report marks it."""
+    best = evaluation(10, 2.0)
+    repeated = replace(best, seconds=best.seconds + 1)
+    assert evaluator.is_better(repeated, best)
+    assert not evaluator.is_better(replace(repeated, step=11), best)
+    assert not evaluator.is_better(replace(repeated, held_out_nats=2.1), best)
 
 
 def test_a_run_restored_from_the_final_state_ends_at_once(tmp_path: Path) -> None:

@@ -136,7 +136,7 @@ class Evaluator:
         )
         if not math.isfinite(loss):
             raise LossError(f"the held-out loss is {loss} at update {update.step}: try lower learning rates")
-        if self.best is None or _is_better(evaluation, self.best):
+        if self.best is None or is_better(evaluation, self.best):
             self._write_model(exported, evaluation)
         samples = self._samples.draw(exported.model, len(self.evaluations)) if self._samples else ""
         self.evaluations.append(evaluation)
@@ -196,7 +196,7 @@ class Evaluator:
         self.best = evaluation
 
 
-def _is_better(evaluation: Evaluation, best: Evaluation) -> bool:
+def is_better(evaluation: Evaluation, best: Evaluation) -> bool:
     """Whether the model of an evaluation replaces the best model.
 
     A resumed run may repeat the evaluation of the best model.
