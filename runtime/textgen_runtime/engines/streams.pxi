@@ -254,9 +254,9 @@ cdef class Stream:
     def configure(self, sampling, logit_bias=(), stops=None, constraint=None, spans=None):
         """Change the parameters. The filters keep their state.
 
-        Other stop texts begin with the text that is held back: if one is in it, the next call that
-        generates ends the text there, and the tokens after it are dropped. Another constraint and another ``min_length`` begin with the next token.
-        After an error, the parameters are as they were.
+        Other stop texts begin with the text that is held back: if one is in it, the next call that generates
+        ends the text there, and the tokens after it are dropped. Another constraint and another
+        ``min_length`` begin with the next token. After an error, the parameters are as they were.
 
         Args:
             sampling: A ``Sampling``, whose numbers and ``keep_stop`` are used.
