@@ -66,17 +66,18 @@ class _Trials(NamedTuple):
     chunks: tuple[BatchChunk, ...] = ()
 
     def rejected(self, generation: Generation) -> "_Trials":
-        """Return the trials after the current one has failed. The generation stands at its end."""
+        """Return the trials after the current one has failed, and move the generation to the start."""
         start = self._return_to_start(generation)
         return _Trials(self.left - 1, start, start)
 
     def continued(self, generation: Generation, chunk: BatchChunk) -> "_Trials":
-        """Return the trials after a chunk of the current one. The generation stands at its end."""
+        """Return the trials after a chunk of the current one, and move the generation to the start."""
         current = generation.position
         start = self._return_to_start(generation)
         return _Trials(self.left, start, current, (*self.chunks, chunk))
 
     def _return_to_start(self, generation: Generation) -> Stream:
+        """Move the generation from the end of the trial to the start of the text, and return the start."""
         latest, generation.position = generation.position, self.start
         generation.reseed(latest.seed, latest.substream, latest.drawn)
         return generation.position
@@ -106,8 +107,8 @@ class _Target(NamedTuple):
         return cls(length, length, finish, trials)
 
     @property
-    def trial(self) -> _Trials | None:
-        """The trials if there is a current one, or None if the lane draws with its mask."""
+    def running_trials(self) -> _Trials | None:
+        """The trials if one is running, or None if the lane draws with its mask."""
         return self.trials if self.trials is not None and self.trials.left else None
 
 
@@ -251,17 +252,17 @@ class Batch:
         """Continue every lane by 1 to ``MAX_STEPS`` tokens. After an exception, the caller restores them."""
         before = self._positions()
         for generation, target, position in before:
-            trial = target.trial
-            if trial is not None and position is not trial.start:
+            trials = target.running_trials
+            if trials is not None and position is not trials.start:
                 self._lanes[generation] = _Target.of(generation, target.length, target.finish)
-                trial = None
-            generation.position = (trial.current if trial else position).copy()
+                trials = None
+            generation.position = (trials.current if trials else position).copy()
         results = self._generate(steps)
         chunks = []
         for generation, _, position in before:
             result = results.get(generation)
             chunk, self._lanes[generation] = self._accept(generation, self._lanes[generation], result)
-            if chunk.error is not None and self._lanes[generation].trial is not None:
+            if chunk.error is not None and self._lanes[generation].running_trials is not None:
                 # Nothing of a trial is returned.
                 generation.position = position
                 chunk = BatchChunk(generation, 0, "", None, error=chunk.error)
@@ -284,7 +285,7 @@ class Batch:
                 # The constraint has changed since the lane was added.
                 results[generation] = Generated(0, (), None, error=error)
                 continue
-            is_masked, keeps = target.trial is None, generation.keep_logprobs
+            is_masked, keeps = target.running_trials is None, generation.keep_logprobs
             lanes[generation] = Lane(generation.position, target.tokens, target.finish, is_masked, keeps)
         if lanes:
             generated = self.model.engine.generate(list(lanes.values()), steps, self.measurements)
@@ -301,18 +302,18 @@ class Batch:
             ending = generation.ending if generation.is_complete else "length"
             return BatchChunk(generation, 0, self._rest(generation, target), ending), target
         undecided = BatchChunk(generation, 0, "", None)
-        trial = target.trial
-        if trial is not None and result.ending == "mismatch":
-            return undecided, target._replace(tokens=target.length, trials=trial.rejected(generation))
-        if target.trials is not None and trial is None and result.ending is not None:
+        trials = target.running_trials
+        if trials is not None and result.ending == "mismatch":
+            return undecided, target._replace(tokens=target.length, trials=trials.rejected(generation))
+        if target.trials is not None and trials is None and result.ending is not None:
             generation.position.mark_masked()
         chunk = self._chunk(generation, target, result)
         target = target._replace(tokens=target.tokens - result.generated)
-        if trial is None:
+        if trials is None:
             return chunk, target
         if chunk.ending is None and chunk.error is None:
-            return undecided, target._replace(trials=trial.continued(generation, chunk))
-        return _joined((*trial.chunks, chunk)), target
+            return undecided, target._replace(trials=trials.continued(generation, chunk))
+        return _joined((*trials.chunks, chunk)), target
 
     def _chunk(self, generation: "Generation", target: _Target, result: Generated) -> BatchChunk:
         """Return a result as a chunk, with the text that is held back if the lane has ended."""
