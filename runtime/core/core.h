@@ -30,8 +30,9 @@ enum { TEXTGEN_MESSAGE_SIZE = 1024 };
 /* Write an error message, cut to the size of the buffer, and return `code`. */
 int32_t textgen_report(const textgen_error *error, int32_t code, const char *format, ...) TEXTGEN_PRINTF(3, 4);
 
-/* The same, for all but the errors of a text. A program that defines TEXTGEN_FAIL_ENDS defines both functions,
- * and this one does not return. The compiler then leaves out what follows an error. */
+/* The same, for errors of model files and arguments, which no text, constraint, corpus or saved text causes.
+ * A program that defines TEXTGEN_FAIL_ENDS defines both functions, and this one does not return. The compiler
+ * then leaves out what follows an error. */
 #ifdef TEXTGEN_FAIL_ENDS
 _Noreturn int32_t textgen_fail(const textgen_error *error, int32_t code, const char *format, ...)
     TEXTGEN_PRINTF(3, 4);

@@ -46,7 +46,7 @@ textgen_text *textgen_stream_text(const textgen_stream *stream);
 textgen_guide textgen_stream_guide(const textgen_stream *stream);
 void *textgen_stream_workspace(textgen_stream *stream);
 
-/* What a caller's sampling stands for. */
+/* A caller's sampling, copied and checked, with the parameters and the stop texts that the core has of it. */
 typedef struct {
     textgen_sampling sampling;
     textgen_parameters parameters;

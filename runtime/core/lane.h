@@ -1,9 +1,8 @@
-/* One lane of a call that generates: the block of a text that draws tokens until it ends. lanes.c runs the
- * lanes of handles, which have texts instead of tokens.
+/* One lane of a call that generates: the block of a text that draws tokens until it ends.
  *
  * Whoever runs a network calls textgen_lane_begin; then for each token textgen_lane_draw, the network, and
  * textgen_lane_ending; and in the end textgen_lane_finish. generate.c does this for the networks of the core.
- */
+ * lanes.c calls it for the public handles, and decodes the tokens to characters. */
 #ifndef TEXTGEN_LANE_H
 #define TEXTGEN_LANE_H
 

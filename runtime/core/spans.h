@@ -40,7 +40,7 @@ int32_t textgen_spans_read(textgen_spans *spans, const textgen_vocabulary *vocab
 /* Return the hash of the last max_copy of `count` tokens, or of all if there are fewer. */
 uint64_t textgen_spans_hash(const textgen_spans *spans, const int32_t *recent, int64_t count);
 
-/* Return this hash for the tokens after which another one follows. */
+/* Return the hash after one more token, given the hash of the tokens before it. */
 uint64_t textgen_spans_next(const textgen_spans *spans, const int32_t *recent, int64_t count, uint64_t hash,
                             int64_t token);
 

@@ -17,7 +17,7 @@ typedef struct {
     int16_t queue;    /* the next state in the order of length; only for textgen_stops_link */
     uint16_t length;  /* tokens of the prefix */
     uint16_t matched; /* tokens of the longest stop text that the prefix ends with, or 0 */
-    uint16_t pending; /* tokens of the longest prefix, not a complete stop text, that it ends with */
+    uint16_t pending; /* how many of the last tokens may still become a stop text */
     uint16_t unused;  /* instead of padding, so that the bytes of equal states are equal */
 } textgen_stop_state;
 

@@ -50,7 +50,7 @@ typedef struct {
     int64_t at_end;     /* whether the last token is the end of a record */
     int64_t since_feed; /* tokens since the latest feed, or since min_length changed */
     int64_t constraint_state;
-    int64_t held;   /* how many tokens are held back; with them, a call begins to look for stop texts */
+    int64_t held;   /* how many tokens are held back; the next call looks for stop texts in these first */
     int64_t recent; /* how many of the latest tokens are kept for the spans */
 } textgen_text;
 
@@ -98,7 +98,8 @@ int64_t textgen_text_needed(const textgen_text *text, const textgen_constraint *
 
 /* Return the logits to draw from, [vocabulary]: those of the network, or `masked`, a copy in which the tokens
  * are -infinity that the constraint, min_length or the spans forbid. It may be the logits themselves. drawn:
- * tokens since the text was as it is. remaining: see constraint.h. span_hash: see textgen_spans_hash. */
+ * tokens of this call, which `since_feed` does not count yet. remaining: see constraint.h. span_hash: see
+ * textgen_spans_hash. */
 const float *textgen_text_mask(const textgen_shape *shape, textgen_text *text, textgen_guide guide,
                                int64_t drawn, int64_t remaining, uint64_t span_hash, const float *logits,
                                float *masked);

@@ -148,9 +148,9 @@ def read_checkpoint(path: Path) -> Checkpoint:
 class CheckpointWriter(Watcher):
     """Writes the state of a run to a file, so that another process can resume the run.
 
-    It writes before the first update, every few seconds, after an evaluation, at an interrupt, before the
-    last evaluation, and at the end. A state after an interrupt is not written: it would include an evaluation
-    that the uninterrupted run does not have.
+    It writes before the first update, every few seconds, after an evaluation, before the last evaluation, and
+    at the end. It writes at an interrupt, and nothing after that: the evaluation that follows is not one of
+    the uninterrupted run.
 
     If the file cannot be written, the run continues, and the next checkpoint is tried as usual. Only the
     first of several successive failures is warned about.

@@ -35,8 +35,8 @@ from .ranks import DismissedError, Ranks
 
 # Time within which all processes must have started and read the corpus.
 START_TIMEOUT = timedelta(minutes=30)
-# Maximum time between two updates, which must exceed the time of an evaluation. It limits only the wait for a
-# machine that is no longer in the network. If a process ends, the others know at once.
+# How long a process waits for the next update; it must be longer than any evaluation. It matters only if a
+# machine has left the network. If a process ends, the others know at once.
 UPDATE_TIMEOUT = timedelta(hours=6)
 
 # Maximum time that a process waits at the end until all others have received its last message.

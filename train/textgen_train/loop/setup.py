@@ -16,8 +16,9 @@ class Setup(NamedTuple):
     Attributes:
         batches: The batches of the text.
         model: The network, with its initial weights, on the processor.
-        make_optimizers: Returns the optimizers of the network, which is on its device by then. Updates state
-            the learning rate of the first one. The argument calls a function for each of some matrices.
+        make_optimizers: Returns the optimizers of the network, which is on its device by then.
+            ``Update.learning_rate`` is that of the first one. The argument calls a function for each of some
+            matrices.
         lr_factor: Returns the factor of the learning rates at an update, from its index and the used fraction
             of the budget.
     """
