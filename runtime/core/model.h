@@ -6,11 +6,14 @@
  *
  * To add a kind of layer, such as a simpler recurrent cell, change these places. In the core:
  *   model.h, model.c           textgen_layer_kind and its name; the comments on `tensors` and states
- *   match.c                    call a function that matches its nodes, as in match_recurrent.c
+ *   match.c, match.h           call a function that matches its nodes, as in match_recurrent.c
+ *   match_weights.c            how many of its tensors are weights, and which of them may have 8 bits
  *   shapes.c                   check the shapes of its weights, and describe its state arrays
  *   pack_plan.c                the sizes of its packed weights, which limit the memory
- *   pack_layers.c, pack_int8.c reorder its weights for the kernel
- *   kernels/kernel_body.h      its kernel, in `textgen_kernels` of kernels/kernels.h, too
+ *   pack_layers.c, pack_int8.c reorder its weights for the kernel; declared in pack_layers.h
+ *   pack.c                     call this in pack_all; fill_state; textgen_network_step_bytes
+ *   kernels/kernel_body.h      its kernel, in `textgen_kernels` of kernels/kernels.h, too;
+ *                              `KERNELS` in kernels/kernels.c
  *   kernels/int8_body.h        its kernel for 8-bit weights, in kernels/int8_kernels.h, too
  *   forward.c                  call the kernel
  *   textgen.h                  the comments on the kinds of layers
@@ -26,7 +29,8 @@
  *   export/model_weights.py    a function in `_READERS` that reads its weights from a file
  *   textgen_train/options.py   without 8-bit weights: refuse `quantize`, also in export/quantizer.py
  *   export/quantized_graph.py  with 8-bit weights: which of its matrices have them
- * In the documentation: docs/model-file.md and docs/training.md. */
+ *   cli/_fine_tuning.py        `nearest_preset`, which compares the numbers of weights
+ * In the documentation: docs/model-file.md, docs/training.md, docs/quantization.md and docs/api.md. */
 #ifndef TEXTGEN_MODEL_H
 #define TEXTGEN_MODEL_H
 

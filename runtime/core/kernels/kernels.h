@@ -1,13 +1,16 @@
 /* The arithmetic of the layers, for several lanes at once, in several instruction sets.
  *
  * To add an instruction set: define the macros listed in kernel_body.h in kernels.c and include kernel_body.h
- * once more; detect the set in processor.c; list it in textgen_available_kernels, best first.
+ * once more; do the same for 8-bit weights, see int8_kernels.h; detect the set in processor.c; list it in
+ * textgen_available_kernels, best first, and raise TEXTGEN_MAX_KERNELS, which x86-64 fills; choose its exp in
+ * exp64.c, by the name of the set; add the name to textgen.h, and the set to docs/how-it-works.md.
  *
  * There are two types of weights: float32, here, and 8 bits, in int8_kernels.h. A network has one of them.
  *
- * To add another weight type, follow int8 through the core: its kernels in files of their own; the packing in
- * pack_int8.c, and its memory in pack_plan.c; the layers in forward.c; the initializers in onnx_messages.c
- * and tensors.c; the nodes of its weights in match_weights.c, and their shapes in shapes.c. In Python, its
+ * To add another weight type, follow int8 through the core: its kernels in files of their own, and in
+ * `KERNELS` in kernels.c; the packing in pack.c and pack_int8.c, its memory in pack_plan.c and slots.c; the
+ * layers in forward.c; the initializers in onnx_messages.c and tensors.c; the nodes of its weights in
+ * match_weights.c, and their shapes in shapes.c; `bits` in match.h, model.h and textgen.h. In Python, its
  * description in `Quantization` of `model_file/metadata.py`; the writer of the file, as in
  * export/quantized_graph.py, and its comparison by loss instead of by logits, as in export/quantizer.py. Such
  * files need a new format number (metadata.c).

@@ -9,7 +9,8 @@ To add a tokenizer:
    ``Tokenizer``. ``Vocabulary`` in ``vocabulary.py`` has most of them.
 2. Add its level below, and the class to ``make_tokenizer`` in ``model_file/metadata.py``.
 3. Add the level to ``symbols.h``, ``symbols.c``, ``vocabulary.c`` and ``metadata.c`` in ``runtime/core``,
-   which checks every model file. Model files of this level can then be loaded, run and scored.
+   which checks every model file. Model files of this level can then be loaded, run and scored. Name it in
+   the comment on ``level`` in ``runtime/core/textgen.h`` and in its type in ``runtime/web/index.d.ts``.
 4. To train such models, build the vocabulary from a corpus in ``data/vocabularies.py``, which
    ``data/dataset_from_corpus.py`` calls. Add an encoder of large texts to ``make_encoder`` in
    ``data/parts.py``, and count the characters of tokens in ``data/tokens.py``.
