@@ -168,11 +168,15 @@ class TextBatch:
         self._writer.break_off()
         for series in self._series:
             for text in list(series.pending):
-                if text.ending is None:
-                    series.pending.remove(text)
-                    # A part of the text, or the error, may have its number.
-                    if self._selection is not None and not text.is_accepted and text.error is None:
-                        series.number_pending_texts_lower()
-                elif not self._is_settled(series):
+                if self._is_settled(series) or text.number > series.request.wanted:
+                    break
+                if text.ending is not None:
                     self._decide(series)
+                    continue
+                series.pending.remove(text)
+                # The number is taken if the user sees it: in the heading above the part that was written, or
+                # in the message of the error.
+                is_seen = text.is_accepted or text.error is not None
+                if self._selection is not None and not is_seen:
+                    series.number_pending_texts_lower()
         self._writer.finish()

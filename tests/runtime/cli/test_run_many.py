@@ -26,6 +26,7 @@ from tests.helpers.commands import Captured, run_here
 from tests.helpers.paths import TINY, TINY_INT8_TEXT
 from tests.helpers.run_command import lines, run, tiny_with
 
+NOVEL = ("--length", "60", "--stop", "b", "--novel", str(TINY_INT8_TEXT), "--max-copy", "3")
 LINES = ("--until-newline", "--temp", "1", "--seed", "5", "--separator", "|", "--no-echo")
 
 
@@ -290,22 +291,9 @@ def test_an_interrupt_does_not_change_the_numbers_of_texts(
         # More texts are complete than are missing.
         (34, 20, ("--match", "[abcdeh]{1,2}|h{1,9}", "--seed", "0", "--unique")),
         # The texts are written while they are drawn.
-        (
-            8,
-            4,
-            (
-                "--length",
-                "60",
-                "--stop",
-                "b",
-                "--novel",
-                str(TINY_INT8_TEXT),
-                "--max-copy",
-                "3",
-                "--seed",
-                "5",
-            ),
-        ),
+        (8, 4, (*NOVEL, "--seed", "5")),
+        # As many texts are complete after one that was written in part.
+        (15, 4, (*NOVEL, "--seed", "1")),
     ],
 )
 def test_after_an_interrupt_selected_texts_are_numbered_up_to_their_count(
