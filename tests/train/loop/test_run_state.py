@@ -174,13 +174,34 @@ def test_a_resumed_run_whose_model_file_is_gone_writes_the_model_of_the_last_eva
     assert resumed.is_complete
     assert textgen.load(tmp_path / MODEL).training["evaluation"] == content
     assert resumed.state().evaluations == state.evaluations
-    # If that evaluation failed, the model of an earlier one cannot be written again.
-    (tmp_path / MODEL).unlink()
+
+
+def test_a_run_that_was_interrupted_after_its_exports_had_failed_exports_the_final_model_when_resumed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(*_: object) -> None:
+        raise ExportError("not written")
+
+    def check_interrupt() -> None:
+        if trainer.progress >= 1:
+            raise KeyboardInterrupt
+
+    run, trainer, _ = make_run(tmp_path)
+    states = watched_states(run, tmp_path)
+    with monkeypatch.context() as patch:
+        patch.setattr(evaluator, "build_checked", failing)
+        with pytest.raises(KeyboardInterrupt):
+            run.run(check_interrupt)
+        # As long as the exports fail, the cause is named.
+        resumed, _, _ = make_run(tmp_path)
+        resumed.restore(dict(states.kept)["interrupt"])
+        with pytest.raises(ExportError, match="not written"):
+            resumed.run()
     resumed, _, _ = make_run(tmp_path)
-    resumed.restore(replace(state, evaluations=state.evaluations[:-1], samples=state.samples[:-1]))
-    with pytest.raises(ExportError, match="no model could be exported"):
-        resumed.run()
-    assert not resumed.is_complete
+    resumed.restore(dict(states.kept)["interrupt"])
+    resumed.run()
+    assert resumed.is_complete
+    assert textgen.load(tmp_path / MODEL).training["evaluation"]["step"] == 15
 
 
 @pytest.mark.parametrize(("losses", "best_step"), [([2.0, 2.6, 2.5, 2.4], 4), ([2.0, 1.9, 2.5, 2.4], 5)])

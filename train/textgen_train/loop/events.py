@@ -50,13 +50,13 @@ class Evaluation:
         epoch: Number of epochs so far, which may be fractional.
         seconds: Time since training began, including the evaluations before this one.
         training_nats: Mean training loss per character since the previous evaluation. With dropout it can be
-            higher than the held-out loss, which is computed without dropout. Before the first update,
+            higher than the held-out loss, which is computed without dropout. Without an update since then,
             ``training_eval_nats``.
         held_out_nats: Mean loss per character of the held-out text.
         bits_per_character: ``held_out_nats`` in bits.
         learning_rate: Learning rate of the last update. With Muon, this is the learning rate of AdamW.
         characters_per_second: Number of predicted characters per second since the previous evaluation; None
-            before the first update. Each window of the classic recipe has one.
+            without an update since then. Each window of the classic recipe has one.
         training_eval_nats: Mean loss per character of a part of the training text, computed like
             ``held_out_nats``: by the evaluated model, without dropout.
     """
@@ -157,7 +157,10 @@ class Watcher:
     files: Sequence[str] = ()
 
     def on_start(self) -> None:
-        """Handle the start of a new or resumed run, before its first update."""
+        """Handle the start of a new or resumed run, before its first update.
+
+        This method may raise ``OutputError``. The run then ends without an update.
+        """
 
     def on_update(self, status: Status) -> None:
         """Handle an update of the weights. An evaluation may follow."""

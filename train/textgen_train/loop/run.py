@@ -4,8 +4,6 @@ from collections.abc import Callable
 from dataclasses import replace
 from time import perf_counter
 
-from textgen_train.errors import ExportError
-
 from .checkpoint import TrainingState
 from .eval_schedule import EvalSchedule
 from .evaluator import Evaluator
@@ -64,8 +62,7 @@ class TrainingRun:
                 contains the best model.
             LossError: If a loss is NaN or infinite. The model file contains the best earlier model.
             OutputError: If the model file, or at the end a file of a watcher, cannot be written, or if a file
-                of an earlier run cannot be removed. A run that is restored from the last state before tries
-                again.
+                of an earlier run cannot be removed.
             ExportError: If there is no model, because all exports failed. Each failure is reported as a
                 warning first.
         """
@@ -84,8 +81,8 @@ class TrainingRun:
                     self._evaluates_start = False
                     check_interrupt()
                 self._train(check_interrupt)
-            if self.evaluator.best is None:
-                raise self.evaluator.export_error or ExportError("no model could be exported")
+            if self.evaluator.best is None and self.evaluator.export_error:
+                raise self.evaluator.export_error
             for watcher in self._watchers:
                 watcher.on_complete()
             self.is_complete = True
@@ -146,6 +143,9 @@ class TrainingRun:
             check_interrupt()
         # If the time ran out before an evaluation was due, evaluate the final model.
         self._evaluate()
+        if self.evaluator.best is None and self.evaluator.export_error is None:
+            # The run was interrupted after the export of the final model had failed.
+            self._evaluate_now()
 
     def _evaluate(self) -> None:
         """Evaluate the model if there was an update since the last evaluation, so that its file is there."""
