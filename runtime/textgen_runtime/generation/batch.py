@@ -316,10 +316,10 @@ class Batch:
         return _joined((*trials.chunks, chunk)), target
 
     def _chunk(self, generation: "Generation", target: _Target, result: Generated) -> BatchChunk:
-        """Return a result as a chunk, with the text that is held back if the lane has ended."""
+        """Return a result as a chunk, with the text that is held back if the lane has ended or failed."""
         ending = None if result.ending is None else generation.ending
         text = generation.text_of(result)
-        if ending is not None:
+        if ending is not None or result.error is not None:
             text += self._rest(generation, target)
         stop = self.model.tokenizer.decode(result.stop)
         return BatchChunk(generation, result.generated, text, ending, result.logprobs, stop, result.error)

@@ -234,13 +234,20 @@ def test_a_chunk_that_fails_has_the_tokens_before(tiny: Model) -> None:
     assert "exhausted" in str(chunk.error)
     assert not batch
     assert generation.drawn == 2**63 - 1
-    single = start(tiny, 0)
-    single.reseed(3, 0, 2**63 - 1 - 100)
-    whole = single.copy().take(100)
+
+
+@pytest.mark.parametrize("finish", [False, True])
+def test_a_stream_yields_the_text_before_an_error(tiny: Model, finish: bool) -> None:
+    """At its end stands the beginning of a stop text, which only a complete text includes."""
+    generation = start(tiny, 0)
+    generation.reseed(3, 0, 2**63 - 1 - 100)
+    whole = generation.copy().take(100)
+    generation.sampling = generation.sampling.replace(stop=(whole[-4:] + "a",))
     parts: list[str] = []
     with pytest.raises(textgen.SamplingError, match=r"^the random stream is exhausted"):
-        parts += single.stream(101)
-    assert "".join(parts) == whole
+        parts += generation.stream(101, finish=finish)
+    assert "".join(parts) == (whole if finish else whole[:-4])
+    assert generation.finish() == ("" if finish else whole[-4:])
 
 
 def test_a_constraint_that_became_too_long_fails_alone(tiny: Model) -> None:
