@@ -91,8 +91,9 @@ def test_a_resumed_run_without_an_evaluation_gives_the_same_report(
     ("progress", "status"),
     [
         (0.4, "The run ended early, after 40% of its budget."),
+        (0.996, "The run ended early, after 99% of its budget."),
         # The 8-bit model could not be written, or the last evaluation was interrupted.
-        (1.0, "The budget is used, but the run is not complete: resume it."),
+        (1.0, "The budget is used, but the run is not complete."),
     ],
 )
 def test_an_early_end_is_stated(
@@ -101,8 +102,8 @@ def test_an_early_end_is_stated(
     watcher.on_start()
     run.evaluate(watcher, FIRST, progress)
     watcher.on_end()
-    text = (tmp_path / "report.html").read_text("utf-8")
-    assert status in text
+    # In a paragraph of its own.
+    assert f">{status}<" in (tmp_path / "report.html").read_text("utf-8")
 
 
 def test_a_resumed_run_that_is_interrupted_before_its_start_keeps_the_report(

@@ -5,6 +5,7 @@ therefore gives the same page as one that was never interrupted. ``report.html``
 evaluation.
 """
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -151,12 +152,13 @@ class ReportPage(Watcher):
     def on_evaluation(self, history: EvaluationHistory) -> None:
         self._write(
             history,
-            f"The run is in progress: {self._run.trainer.progress:.0%} of its budget is used.",
+            f"The run is in progress: {self._percentage} of its budget is used.",
             "Some reference models are still being computed.",
         )
 
     def on_end(self) -> None:
-        # A resumed run has the history of the run before, even if no evaluation follows.
+        # A resumed run has the history of the run before, even if no evaluation follows. If it is interrupted
+        # before its start, nothing has changed, and the report of the run before stays.
         history = self._run.evaluator.history
         if history is None or not self._is_started:
             return
@@ -166,10 +168,14 @@ class ReportPage(Watcher):
     def _end_status(self) -> str:
         if self._run.is_complete:
             return "The run is complete."
-        progress = self._run.trainer.progress
-        if progress >= 1:
-            return "The budget is used, but the run is not complete: resume it."
-        return f"The run ended early, after {progress:.0%} of its budget."
+        if self._run.trainer.progress >= 1:
+            return "The budget is used, but the run is not complete."
+        return f"The run ended early, after {self._percentage} of its budget."
+
+    @property
+    def _percentage(self) -> str:
+        # Rounded down, because 100% would be the end.
+        return f"{math.floor(100 * self._run.trainer.progress)}%"
 
     def _write(self, history: EvaluationHistory, status: str, if_incomplete: str) -> None:
         is_complete = self._references.wait(0)
