@@ -1,5 +1,6 @@
 """The output folder: its lock, its checks, and the removal of temporary files."""
 
+import errno
 import os
 import shutil
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Any
 import pytest
 from filelock import FileLock
 from textgen_runtime import OutputError
-from textgen_runtime.corpora.sources import CHECKPOINT_FILE, RUN_FILES
+from textgen_runtime.corpora.sources import CHECKPOINT_FILE, CURVES_FILE, RUN_FILES
 from textgen_runtime.system.files import TEMPORARY_PREFIX, TEMPORARY_SUFFIX
 from textgen_train.loop import output_folder
 from textgen_train.loop.output_folder import (
@@ -59,6 +60,25 @@ def test_a_new_run_removes_the_files_of_an_earlier_one_except_the_model(tmp_path
         EarlierFiles(tmp_path).on_start()
         assert sorted(os.listdir(tmp_path)) == [LOCK_FILE, "model.onnx", "notes.txt", "tensorboard"]
         assert os.listdir(tmp_path / "tensorboard") == ["notes.txt"]
+
+
+def test_an_earlier_run_that_has_lost_files_cannot_be_resumed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The removal of its files ends with an error at the loss curves."""
+    unlink = Path.unlink
+
+    def failing(path: Path, **options: Any) -> None:
+        if path.name == CURVES_FILE:
+            raise PermissionError(errno.EACCES, "Permission denied")
+        unlink(path, **options)
+
+    for name in RUN_FILES[:-1]:
+        (tmp_path / name).touch()
+    monkeypatch.setattr(Path, "unlink", failing)
+    with pytest.raises(OutputError, match=r"cannot write to the folder .*: Permission denied"):
+        EarlierFiles(tmp_path).on_start()
+    assert sorted(os.listdir(tmp_path)) == [CURVES_FILE, "model.onnx", "report.html"]
 
 
 @pytest.mark.parametrize(

@@ -77,6 +77,7 @@ class EarlierFiles(Watcher):
     interrupted before its start, keeps all files.
 
     Add it just before the ``CheckpointWriter``, so that the new run can be resumed as soon as they are gone.
+    While that cannot write its first checkpoint, neither run can be resumed.
 
     Args:
         folder: The output folder, locked by ``prepared_folder``.
@@ -89,9 +90,12 @@ class EarlierFiles(Watcher):
         """Remove the files.
 
         Raises:
-            OutputError: If one cannot be removed.
+            OutputError: If one cannot be removed. The others may be gone, so the earlier run can no longer be
+                resumed.
         """
         with _explaining_errors(self._folder):
+            # First, because a run that has lost other files must not be resumed.
+            (self._folder / CHECKPOINT_FILE).unlink(missing_ok=True)
             for path in _replaced(self._folder):
                 path.unlink()
 
