@@ -41,7 +41,11 @@ def test_a_run_that_cannot_start_keeps_the_files_that_it_would_replace(
 def test_a_run_that_is_interrupted_before_its_first_checkpoint_keeps_the_files_of_an_earlier_run(
     capsys: Captured, monkeypatch: pytest.MonkeyPatch, budget: str
 ) -> None:
-    """It does not offer to resume the earlier run. Later, the files are the new run's."""
+    """It does not offer to resume the earlier run. Later, the files are the new run's.
+
+    A run checks for interrupts once before its first checkpoint, and then after each update. So the first
+    check comes before the checkpoint, and the third one after the second update.
+    """
     assert run(capsys, "book.txt", *QUICK, "--quantize", "-o", "out")[0] == 0
     before = {path.name: path.read_bytes() for path in Path("out").iterdir()}
     arguments = ("book.txt", *QUICK[:-2], budget, "9", "--no-samples", "-o", "out", "--overwrite")
@@ -55,8 +59,12 @@ def test_a_run_that_is_interrupted_before_its_first_checkpoint_keeps_the_files_o
         assert set(os.listdir("out")) == files
         after = {path.name: path.read_bytes() for path in Path("out").iterdir()}
         assert (after == before) is (checks == 1)
-        assert ("--resume out" in err) is (checks != 1)
-    # A resumed run has a checkpoint of its own, even before it starts.
+        assert err.endswith(
+            "; without a checkpoint, the run cannot be resumed: start it again\n"
+            if checks == 1
+            else "; to resume the run: textgen-train --resume out\n"
+        )
+    # A resumed run has a checkpoint of its own, even at the first check.
     monkeypatch.setattr(_training_run, "deferred_interrupts", lambda: InterruptAt(1))
     code, _, err = run(capsys, "--resume", "out")
     assert code == 130
@@ -125,7 +133,7 @@ def test_a_full_disk_leaves_no_partial_file(capsys: Captured, monkeypatch: pytes
     )
     assert err.endswith(
         "textgen-train: error: cannot write book-model/model.onnx: No space left on device; no model was "
-        "saved to book-model\n"
+        "saved to book-model; without a checkpoint, the run cannot be resumed: start it again\n"
     )
     assert os.listdir("book-model") == [LOCK_FILE]
 

@@ -121,18 +121,20 @@ def describe_network(trainer: "Trainer") -> str:
 def describe_early_end(
     folder: Path, run: "TrainingRun", options: RunOptions, error: TextgenError | None = None
 ) -> str:
-    """Return what a run has saved that ended early, by an error or an interrupt, and how to resume it."""
+    """Return what a run has saved that ended early, by an error or an interrupt, and how to go on."""
     evaluator = run.evaluator
     if evaluator.best is None:
         saved = f"no model was saved to {folder}"
     else:
         loss = f"held-out loss {evaluator.best.held_out_nats:.4f} nats"
         saved = f"{folder / MODEL_FILE} holds the best model that was saved ({loss})"
-    # A resumed run has a checkpoint, even if it could not write another one. Before the start of a new run,
-    # the folder may have that of an earlier one.
-    has_checkpoint = run.is_started and (folder / CHECKPOINT_FILE).exists()
-    if not has_checkpoint or isinstance(error, LossError):
+    if isinstance(error, LossError):
+        # A resumed run would have the same loss.
         return saved
+    # A new run removes the checkpoint of an earlier run when it starts, and a resumed run has started before.
+    # So from the start on, a checkpoint in the folder is that of this run.
+    if not (run.is_started and (folder / CHECKPOINT_FILE).exists()):
+        return f"{saved}; without a checkpoint, the run cannot be resumed: start it again"
     # Standard input must be passed again.
     piped = "".join(
         f"{text_words(name, STANDARD_INPUT)} " for name in TEXTS if getattr(options, name) == STANDARD_INPUT
