@@ -106,6 +106,21 @@ def test_a_lost_process_ends_the_others() -> None:
     assert results[1] is None
 
 
+def end_before_the_others_are_connected(rank: int) -> str:
+    if not rank:
+        dist.init_process_group = lambda *_, **__: os._exit(1)
+    try:
+        with joined_ranks():
+            return "joined"
+    except TrainingError as error:
+        return str(error)
+
+
+def test_a_process_that_is_lost_while_the_others_connect_is_no_wrong_start_of_the_run() -> None:
+    _, second = run_processes(end_before_the_others_are_connected)
+    assert second.startswith("another process of the run has ended or cannot be reached (process 1 on")
+
+
 def interrupt_second(rank: int) -> int:
     with started(budget=Budget(epochs=10**6)) as (trainer, ranks):
         if rank:

@@ -70,7 +70,8 @@ class DistributedRanks(Ranks):
         local_size: Number of processes on this machine.
 
     Raises:
-        TrainingError: If the other processes cannot be reached.
+        TrainingError: If the processes do not find each other.
+        LostProcessError: If another process ends before all are connected, or cannot be reached.
     """
 
     def __init__(self, rank: int, size: int, local_rank: int, local_size: int) -> None:
@@ -85,23 +86,23 @@ class DistributedRanks(Ranks):
             _use_loopback()
         try:
             self._store, _, _ = next(rendezvous("env://", rank, size, timeout=START_TIMEOUT))
-            # For messages that are in the memory of the processor. `begin` creates the group for gradients.
-            dist.init_process_group(
-                "gloo", store=self._store, rank=rank, world_size=size, timeout=START_TIMEOUT
-            )
-            # A process that ends before another one is connected to it would be an error of that one.
-            dist.barrier()
         except (RuntimeError, ValueError) as error:
             raise TrainingError(
                 f"process {rank} of {size} cannot reach the others: start the run with torchrun"
             ) from error
+        # All processes have started. Now they connect to each other.
+        with self._detecting_lost_processes():
+            # For messages that are in the memory of the processor. `begin` creates the group for gradients.
+            dist.init_process_group(
+                "gloo", store=self._store, rank=rank, world_size=size, timeout=START_TIMEOUT
+            )
 
     @classmethod
     def from_environment(cls, variables: Mapping[str, str]) -> "DistributedRanks":
         """Join the processes that torchrun has started.
 
         Raises:
-            TrainingError: If a variable is invalid, or if the other processes cannot be reached.
+            TrainingError: If a variable is invalid, or as for the class.
         """
         try:
             rank, size = int(variables["RANK"]), int(variables["WORLD_SIZE"])
