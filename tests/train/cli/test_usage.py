@@ -1,6 +1,9 @@
-"""Wrong usage of ``textgen-train`` is one line and exit status 2, before a text or a folder is looked for."""
+"""Wrong usage of ``textgen-train`` is one line and exit status 2, before a text is looked for."""
+
+from pathlib import Path
 
 import pytest
+from textgen_runtime.corpora.sources import CHECKPOINT_FILE
 
 from tests.helpers.commands import Captured
 from tests.helpers.train_command import run
@@ -41,11 +44,24 @@ CORPUS, RESUME, FROM, BYTES = (
             (*RESUME, "-o", "other"),
             "-o cannot be combined with --resume, which continues in the folder of the run",
         ),
+        (
+            ("--resume", "none", "--minutes", "9"),
+            f"nothing to resume: none has no {CHECKPOINT_FILE}; start a run",
+        ),
         (("-", "--held-out-file", "-"), "standard input (-) can be read only once"),
         (("-", *RESUME, "--held-out-file", "-"), "standard input (-) can be read only once"),
     ],
 )
-def test_wrong_usage_is_one_line(capsys: Captured, words: tuple[str, ...], message: str) -> None:
+def test_wrong_usage_is_one_line(
+    capsys: Captured,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    words: tuple[str, ...],
+    message: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("out").mkdir()
+    Path("out", CHECKPOINT_FILE).touch()
     code, out, err = run(capsys, *words)
     assert (code, out, err.count("\n")) == (2, "", 1)
     assert message in err

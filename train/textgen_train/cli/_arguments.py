@@ -9,10 +9,11 @@ from typing import Any
 
 from textgen_runtime.cli.command import spell_option
 from textgen_runtime.cli.parser import CommandParser
-from textgen_runtime.errors import Name
+from textgen_runtime.corpora.sources import CHECKPOINT_FILE
+from textgen_runtime.errors import Name, shorten
 from textgen_runtime.text.tokenizer import BYTE
 
-from textgen_train.errors import RecipeError
+from textgen_train.errors import RecipeError, TrainingError
 from textgen_train.options import PROG, TEXTS, RunOptions, check_standard_input
 from textgen_train.parameters import Parameters, flag, format_value, kind_of, option_name, path
 from textgen_train.presets import LARGE_VOCABULARY, PRESETS
@@ -131,7 +132,7 @@ def parse(words: Sequence[str] | None) -> Command:
             options = {name: given[name] for name in given if hasattr(RunOptions, name)}
             hyperparameters = {name: given[name] for name in given if name in HYPERPARAMETERS}
             run = RunOptions(**options, hyperparameters=hyperparameters)
-    except RecipeError as error:
+    except (RecipeError, TrainingError) as error:
         command.error(error.spelled(option))
     texts = {name: given[name] for name in TEXTS if name in given}
     return Command(call, run, texts, sys.argv[1:] if words is None else list(words))
@@ -209,22 +210,37 @@ def default_values(name: str) -> str:
     return "; ".join(parts)
 
 
+def check_resumable(folder: Path) -> None:
+    """Raise TrainingError if a folder has no checkpoint."""
+    if not (folder / CHECKPOINT_FILE).exists():
+        raise TrainingError(
+            f"nothing to resume: {shorten(str(folder))} has no {CHECKPOINT_FILE}; start a run with "
+            "textgen-train CORPUS"
+        )
+
+
+def check_resume_usage(given: Mapping[str, Any]) -> None:
+    """Check which arguments accompany ``--resume``."""
+    others = [name for name in given if name not in ("resume", *TEXTS)]
+    if others:
+        # Otherwise the error would be about an option of a run that does not exist.
+        check_resumable(given["resume"])
+    for name in others:
+        if name in ("output", "overwrite"):
+            raise RecipeError(
+                Name(name),
+                " cannot be combined with ",
+                Name("resume"),
+                ", which continues in the folder of the run",
+            )
+        raise RecipeError(Name(name), " cannot be changed: ", Name("resume"), " uses the options of the run")
+    check_standard_input(*map(given.get, TEXTS))
+
+
 def check_usage(given: Mapping[str, Any]) -> None:
     """Check which arguments may be combined, also if they have their default values."""
     if "resume" in given:
-        for name in given:
-            if name in ("output", "overwrite"):
-                raise RecipeError(
-                    Name(name),
-                    " cannot be combined with ",
-                    Name("resume"),
-                    ", which continues in the folder of the run",
-                )
-            if name not in ("resume", *TEXTS):
-                raise RecipeError(
-                    Name(name), " cannot be changed: ", Name("resume"), " uses the options of the run"
-                )
-        check_standard_input(*map(given.get, TEXTS))
+        check_resume_usage(given)
         return
     if "corpus" not in given:
         raise RecipeError("a ", Name("corpus"), " is required, or ", Name("resume"), " FOLDER")

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from textgen_runtime.corpora.sources import CHECKPOINT_FILE
-from textgen_runtime.errors import TextgenError, shorten
+from textgen_runtime.errors import TextgenError
 from textgen_runtime.system.console import escape_unencodable, write_stderr
 
 from textgen_train.errors import TrainingError
@@ -15,7 +15,7 @@ from textgen_train.loop.output_folder import check_inputs, locked_folder
 from textgen_train.loop.ranks import Ranks
 from textgen_train.options import PROG
 
-from ._arguments import Command
+from ._arguments import Command, check_resumable
 from ._messages import describe_complete_run, describe_dataset, describe_resumption
 from ._process import check_device, check_tensorboard
 from ._stored_run import StoredRun, moved_hint
@@ -74,11 +74,7 @@ def resume(command: Command, ranks: Ranks) -> int:
 @contextlib.contextmanager
 def open_checkpoint(folder: Path) -> Iterator[Checkpoint]:
     """Return a context with the checkpoint of a folder, in which the folder is locked."""
-    if not (folder / CHECKPOINT_FILE).exists():
-        raise TrainingError(
-            f"nothing to resume: {shorten(str(folder))} has no {CHECKPOINT_FILE}; start a run with "
-            "textgen-train CORPUS"
-        )
+    check_resumable(folder)
     with locked_folder(folder):
         yield read_checkpoint(folder / CHECKPOINT_FILE)
 
