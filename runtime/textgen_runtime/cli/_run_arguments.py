@@ -3,6 +3,7 @@
 import argparse
 import os
 from collections.abc import Sequence
+from typing import Any
 
 from textgen_runtime.errors import SamplingError, quote
 from textgen_runtime.generation.loading import load
@@ -198,6 +199,15 @@ def parser() -> CommandParser:
     return command
 
 
+class OnlyPrompt(argparse.Action):
+    """An option with one value, which cannot be given twice. argparse would keep only the last prompt."""
+
+    def __call__(self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, *values: Any) -> None:
+        if getattr(namespace, self.dest) is not None:
+            parser.error("--prompt can be given only once: for several prompts, use --prompts with a file")
+        setattr(namespace, self.dest, values[0])
+
+
 def plot_path(text: str) -> str:
     """Check the suffix of the path of a figure; an argument type."""
     if not text.lower().endswith(PLOT_SUFFIXES):
@@ -211,6 +221,7 @@ def _add_prompts(command: argparse.ArgumentParser) -> None:
     prompt.add_argument(
         "--prompt",
         metavar="TEXT",
+        action=OnlyPrompt,
         help="text to continue (default: a prompt stored in the model; a model of records starts a new one)",
     )
     prompt.add_argument(

@@ -143,6 +143,10 @@ def test_user_errors_are_one_line(capsys: Captured, arguments: list[str], messag
         (["--unknown", "keep"], "--unknown: invalid choice"),
         (["--prompt", "a", "--prompt-file", "b"], "not allowed with"),
         (["--prompts", "a", "--prompt", "b"], "not allowed with"),
+        (
+            ["--prompt", "a", "--prompt", "b"],
+            "--prompt can be given only once: for several prompts, use --prompts",
+        ),
         (["--json", "--separator", "x"], "not allowed with"),
         (["--warmth", "1"], "unrecognized arguments: --warmth 1 (see"),
         (["--tmp", "1"], "unrecognized arguments: --tmp 1; did you mean --temp? (see"),
