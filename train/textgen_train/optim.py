@@ -8,15 +8,12 @@ takes longer than the rest of the update.
 """
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from functools import partial
-from typing import Any, TypeAlias
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
-
-from .models.device import matrix_dtype
 
 MOMENTUM = 0.95
 # Jordan and others make five. In the preset small, three train equally well: docs/experiments.md.
@@ -30,16 +27,6 @@ ADAMW_RMS = 0.2
 EPSILON = 1e-7
 
 
-# Calls a function for each of some matrices. The order does not matter.
-ForEach: TypeAlias = Callable[[Callable[[Tensor], None], Iterable[Tensor]], None]
-
-
-def one_after_another(call: Callable[[Tensor], None], matrices: Iterable[Tensor]) -> None:
-    """Call a function for each matrix, on the caller's thread."""
-    for matrix in matrices:
-        call(matrix)
-
-
 class Muon(Optimizer):
     """Optimizer for weight matrices.
 
@@ -48,30 +35,26 @@ class Muon(Optimizer):
         lr: Learning rate. The caller may change it between steps in ``param_groups``, as for the optimizers
             of torch.
         weight_decay: Decoupled weight decay: each step multiplies the weights by ``1 - lr * weight_decay``.
-        for_each: Calls the update of each matrix, possibly several on different threads at once. The result
-            is the same to the bit.
     """
 
-    def __init__(
-        self, params: Iterable[Tensor], lr: float, weight_decay: float, for_each: ForEach = one_after_another
-    ) -> None:
+    def __init__(self, params: Iterable[Tensor], lr: float, weight_decay: float) -> None:
         super().__init__(params, {"lr": lr, "weight_decay": weight_decay})
-        self._for_each = for_each
 
+    # The setting is local to each thread.
+    @torch.no_grad()
     def step(self, closure: None = None) -> None:  # type: ignore[override]
         """Update the weights from their gradients."""
         del closure
         for group in self.param_groups:
             for weight in group["params"]:
-                if not self.state[weight]:
-                    self.state[weight]["momentum"] = torch.zeros_like(weight)
-            self._for_each(partial(self._update, group["lr"], group["weight_decay"]), group["params"])
+                self._update(weight, group["lr"], group["weight_decay"])
 
-    # The setting is local to each thread.
-    @torch.no_grad()
-    def _update(self, lr: float, weight_decay: float, weight: Tensor) -> None:
+    def _update(self, weight: Tensor, lr: float, weight_decay: float) -> None:
         gradient: Any = weight.grad
-        momentum = self.state[weight]["momentum"].lerp_(gradient, 1.0 - MOMENTUM)
+        state = self.state[weight]
+        if not state:
+            state["momentum"] = torch.zeros_like(weight)
+        momentum = state["momentum"].lerp_(gradient, 1.0 - MOMENTUM)
         # Nesterov momentum.
         update = orthogonalize(gradient.lerp(momentum, MOMENTUM))
         scale = ADAMW_RMS * math.sqrt(max(weight.shape))
@@ -85,22 +68,29 @@ def orthogonalize(matrix: Tensor) -> Tensor:
     Singular values of at least 1/50 of the matrix's Frobenius norm become values between 0.68 and 1.21.
     Smaller ones become at most 41 times their share of that norm.
 
+    Each step of the iteration multiplies the matrix by a polynomial of its Gram matrix. Therefore the steps
+    only need the Gram matrix, which has the size of the smaller side, and the product of the polynomials:
+    J. Zhang, N. Amsel, B. Chen and T. Dao, Gram Newton-Schulz, 2026. The steps amplify rounding errors, so
+    they are in float32 on every device.
+
     Args:
-        matrix: Shape [rows, columns].
+        matrix: Shape [rows, columns], float32.
 
     Returns:
         A float32 tensor of the same shape.
     """
-    # Transpose tall matrices, so that the products have the size of the smaller side.
     tall = matrix.shape[0] > matrix.shape[1]
-    x = (matrix.mT if tall else matrix).to(matrix_dtype(matrix.device), memory_format=torch.contiguous_format)
-    x = x / (x.norm() + EPSILON)
+    x = matrix / (matrix.norm() + EPSILON)
+    gram = x.mT @ x if tall else x @ x.mT
     linear, cubic, quintic = NEWTON_SCHULZ_COEFFICIENTS
-    for _ in range(NEWTON_SCHULZ_STEPS):
-        gram = x @ x.mT
+    product: Tensor | None = None
+    for i in range(NEWTON_SCHULZ_STEPS):
         polynomial = torch.addmm(gram, gram, gram, beta=cubic, alpha=quintic)
-        x = torch.addmm(x, polynomial, x, beta=linear)
-    result: Tensor = (x.mT if tall else x).float()
+        polynomial.diagonal().add_(linear)
+        product = polynomial if product is None else product @ polynomial
+        if i < NEWTON_SCHULZ_STEPS - 1:
+            gram = polynomial @ gram @ polynomial
+    result: Tensor = x @ product if tall else product @ x
     return result
 
 

@@ -22,7 +22,6 @@ from torch import nn
 from textgen_train.data.batches import PADDING, Batch
 from textgen_train.data.tokens import Tokens, release_pages
 from textgen_train.models.cells import CharLSTM
-from textgen_train.optim import ForEach
 from textgen_train.recipe import ClassicRecipe
 
 from .setup import Setup
@@ -47,7 +46,7 @@ def classic_setup(text: Tokens, vocabulary_size: int, recipe: ClassicRecipe) -> 
         )
     model = classic_network(vocabulary_size, recipe.units)
 
-    def make_optimizers(_: ForEach) -> list[torch.optim.Optimizer]:
+    def make_optimizers() -> list[torch.optim.Optimizer]:
         trained = [weight for weight in model.parameters() if weight.requires_grad]
         return [torch.optim.RMSprop(trained, recipe.learning_rate, alpha=RMSPROP_DECAY, eps=RMSPROP_EPSILON)]
 

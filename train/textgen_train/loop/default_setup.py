@@ -6,12 +6,13 @@ from functools import partial
 import numpy as np
 import torch
 from textgen_runtime.text.tokenizer import SpecialTokens
+from torch import nn
 
 from textgen_train.data.batches import RecordBatches, TextBatches
 from textgen_train.data.tokens import Tokens, count_tokens
 from textgen_train.models.cells import CELLS
 from textgen_train.models.network import CharNetwork
-from textgen_train.optim import ForEach, Muon
+from textgen_train.optim import Muon
 from textgen_train.recipe import Recipe
 
 from .setup import Setup
@@ -55,19 +56,26 @@ def default_setup(text: Tokens, vocabulary_size: int, recipe: Recipe, special: S
     return Setup(batches, model, partial(_make_optimizers, model, recipe), partial(lr_factor, recipe))
 
 
-def _make_optimizers(model: CharNetwork, recipe: Recipe, for_each: ForEach) -> list[torch.optim.Optimizer]:
-    """Return Muon for the matrices of the layers if its rate is above 0, and AdamW for all other weights."""
-    matrices = model.layer_matrices if recipe.muon_lr else []
+def _make_optimizers(model: CharNetwork, recipe: Recipe) -> list[torch.optim.Optimizer]:
+    """Return AdamW for the weights that are not matrices of layers, and an optimizer for each of these.
+
+    It is Muon if its rate is above 0, and else AdamW. Most of the weights are in these matrices, so several
+    threads can share the work.
+    """
+
+    def adamw(weights: list[nn.Parameter]) -> torch.optim.Optimizer:
+        decay = recipe.weight_decay
+        return torch.optim.AdamW(weights, recipe.learning_rate, ADAMW_BETAS, weight_decay=decay, fused=True)
+
+    def muon(weights: list[nn.Parameter]) -> torch.optim.Optimizer:
+        return Muon(weights, recipe.muon_lr, recipe.muon_weight_decay)
+
+    optimizer_of_matrix = muon if recipe.muon_lr else adamw
+    # The largest first, so that no thread is left with one of them at the end.
+    matrices = sorted(model.layer_matrices, key=torch.numel, reverse=True)
     matrix_ids = {id(matrix) for matrix in matrices}
     other_weights = [weight for weight in model.parameters() if id(weight) not in matrix_ids]
-    optimizers: list[torch.optim.Optimizer] = [
-        torch.optim.AdamW(
-            other_weights, recipe.learning_rate, ADAMW_BETAS, weight_decay=recipe.weight_decay, fused=True
-        )
-    ]
-    if matrices:
-        optimizers.append(Muon(matrices, recipe.muon_lr, recipe.muon_weight_decay, for_each))
-    return optimizers
+    return [adamw(other_weights), *(optimizer_of_matrix([matrix]) for matrix in matrices)]
 
 
 @torch.no_grad()

@@ -88,8 +88,7 @@ class Learner:
             for group in optimizer.param_groups:
                 group["lr"] = optimizer.defaults["lr"] * lr_factor
         nn.utils.clip_grad_norm_(self._replicas.model.parameters(), self._recipe.grad_clip)
-        for optimizer in self._optimizers:
-            optimizer.step()
+        self._replicas.for_each(lambda optimizer: optimizer.step(), self._optimizers)
         return value * batch.divisor / batch.count
 
     def _split_lanes(self, state: NetworkState) -> list[NetworkState]:

@@ -7,7 +7,6 @@ from torch.optim import Optimizer
 
 from textgen_train.data.batches import Batches
 from textgen_train.models.network import CharNetwork
-from textgen_train.optim import ForEach
 
 
 class Setup(NamedTuple):
@@ -17,13 +16,13 @@ class Setup(NamedTuple):
         batches: The batches of the text.
         model: The network, with its initial weights, on the processor.
         make_optimizers: Returns the optimizers of the network, which is on its device by then.
-            ``Update.learning_rate`` is that of the first one. The argument calls a function for each of some
-            matrices.
+            ``Update.learning_rate`` is that of the first one. Their steps may run at the same time on several
+            threads.
         lr_factor: Returns the factor of the learning rates at an update, from its index and the used fraction
             of the budget.
     """
 
     batches: Batches
     model: CharNetwork
-    make_optimizers: Callable[[ForEach], list[Optimizer]]
+    make_optimizers: Callable[[], list[Optimizer]]
     lr_factor: Callable[[int, float], float]

@@ -92,7 +92,7 @@ class Trainer:
         self.budget, self.reserved_seconds = budget, 0.0
         self.updates_per_epoch, self.tokens_per_epoch = batches.updates_per_epoch, batches.tokens_per_epoch
         self._seed, self._batches = seed, batches
-        self._optimizers = make_optimizers(self.replicas.for_each)
+        self._optimizers = make_optimizers()
         self._learner = Learner(self.replicas, self._optimizers, recipe, batches.max_lanes)
         self._step = 0
         self._is_updating = False
