@@ -1,6 +1,7 @@
 """``textgen-train`` in another process: interrupts and closed pipes."""
 
 import contextlib
+import platform
 import signal
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from textgen_train.cli._process import deferred_interrupts
 from textgen_train.cli.train import main
 
 from tests.helpers.processes import ForkedCommand
+from tests.helpers.programs import run_python
 
 TEXT = "Do re mi fa sol la si do,\n" * 80
 
@@ -59,3 +61,24 @@ def test_signals_interrupt_training_unless_ignored(number: signal.Signals) -> No
             assert signal.getsignal(number) is handler
         finally:
             signal.signal(number, before)
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="other C libraries have other allocators")
+@pytest.mark.parametrize("mebibytes", [1, 64])
+def test_a_run_uses_freed_memory_again(mebibytes: int) -> None:
+    """The system counts a fault for the first use of each page."""
+    program = f"""
+import resource
+from textgen_train.cli import train
+
+def allocate():
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    bytearray(b"x") * ({mebibytes} << 20)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+
+train.joined_ranks = lambda: exit(print(allocate(), allocate()))
+train.main(["nietzsche"])
+"""
+    first, second = map(int, run_python(program).split())
+    assert first >= mebibytes * 2**20 // 2**16
+    assert second < first / 4
