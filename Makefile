@@ -13,8 +13,8 @@
 # make docs        build the documentation site in build/docs
 #
 # TIER=push or TIER=release add the tests of later tiers to those of TIER=commit. make nietzsche, quality, budgets,
-# corpus, threads, distributed, bench, peers, peers-web, fuzz, interrupts, kills, sanitize, images, notebook: see
-# CONTRIBUTING.md.
+# corpus, threads, training-roofline, distributed, bench, peers, peers-web, fuzz, interrupts, kills, sanitize, images,
+# notebook: see CONTRIBUTING.md.
 #
 # Each target creates the environment that it needs in .venv.
 
@@ -35,7 +35,7 @@ SANITIZED := build/sanitized
 CHECKS := -fsanitize=address,undefined -fno-sanitize-recover=all -g
 
 .PHONY: demo test test-all test-core test-arm web test-web mutants core install sizes lint format nietzsche quality \
-	budgets threads distributed bench peers peers-web fuzz interrupts kills sanitize images notebook corpus clean
+	budgets threads training-roofline distributed bench peers peers-web fuzz interrupts kills sanitize images notebook corpus clean
 
 demo: $(VENV)/train.installed
 	$(BIN)/textgen-train python-docs --minutes 1 --no-samples --output $(DEMO) --overwrite
@@ -174,6 +174,9 @@ budgets: $(DEV)
 
 threads: $(DEV)
 	$(BIN)/python benchmarks/training_threads.py
+
+training-roofline: $(DEV)
+	$(BIN)/python benchmarks/training_roofline.py
 
 distributed: $(DEV)
 	$(BIN)/python benchmarks/distributed.py

@@ -20,6 +20,7 @@ import numpy as np
 import torch
 from textgen_runtime.bench.report import Section, times
 from textgen_runtime.system.processors import available_processors
+from textgen_train.cli._process import keep_freed_memory
 from textgen_train.loop.trainer import Trainer
 from textgen_train.presets import PRESETS
 from textgen_train.recipe import Budget, Recipe
@@ -98,6 +99,7 @@ def main() -> None:
         "--networks", nargs="+", choices=NETWORKS, default=list(NETWORKS), help="default: all"
     )
     arguments = command.parse_args()
+    keep_freed_memory()
     threads = f"{arguments.threads} thread{'s' * (arguments.threads > 1)}"
     print(f"torch {torch.__version__}, {torch.backends.cpu.get_cpu_capability()}, {threads}")
     for title, spinners in (("idle machine", 0), (f"with {SPINNERS} spinning processes", SPINNERS)):
