@@ -95,15 +95,24 @@ def surprisal_chunks(
             # At most one chunk is pending, so that memory stays bounded.
             if pending:
                 yield pending.result()
-            pending = executor.submit(_score, logits, targets)
+            pending = executor.submit(score_logits, logits, targets)
         if pending:
             yield pending.result()
 
 
-def _score(
+def score_logits(
     float32_logits: NDArray[np.float32], targets: NDArray[np.int64]
 ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """Return the surprisal of each target and the most likely token, given logits [time, batch, tokens]."""
+    """Return the surprisals of targets, and the most likely tokens.
+
+    Args:
+        float32_logits: Shape [time, sequences, tokens].
+        targets: Shape [time, sequences], int64.
+
+    Returns:
+        The surprisals in nats, float64, and the most likely tokens, int64, of the shape of the targets. If a
+        logit is not finite, the surprisal is not finite.
+    """
     with np.errstate(invalid="ignore"):
         logits = float32_logits.astype(np.float64)
         logits -= logits.max(axis=2, keepdims=True)

@@ -43,26 +43,26 @@ def update_after(step: int, seconds: float, progress: float, *, ends_epoch: bool
 
 
 @pytest.mark.parametrize("minutes", [0.5, 1.0, 10.0, 600.0])
-@pytest.mark.parametrize("fraction", [0.001, 0.01, 0.045])
-def test_evaluations_take_a_small_part_of_the_run_and_the_first_ends_within_a_tenth(
-    minutes: float, fraction: float
+@pytest.mark.parametrize(("fraction", "least"), [(0.0001, 4), (0.001, 4), (0.01, 2), (0.014, 2)])
+def test_evaluations_take_a_small_part_of_the_run_and_the_first_is_early(
+    minutes: float, fraction: float, least: int
 ) -> None:
     total = 60 * minutes
     evaluation_seconds = fraction * total
     starts = timed_run(minutes, evaluation_seconds)
-    assert starts[0] + evaluation_seconds <= 0.1 * total + 0.5
-    assert starts[0] <= 60.5
-    assert evaluation_seconds <= 0.05 * total
-    assert len(starts) <= 21
-    # The last evaluation is not counted: every run ends with one.
-    assert evaluation_seconds * (len(starts) - 1) <= 0.15 * total
-    assert min(later - earlier for earlier, later in pairwise(starts[1:])) >= 4
+    assert starts[0] <= min(0.05 * total, 60.0) + 0.5
+    assert least <= len(starts) <= 22
+    assert evaluation_seconds * len(starts) <= 0.03 * total
+    assert min(later - earlier for earlier, later in pairwise(starts)) >= 4
     assert starts[-1] == pytest.approx(total - evaluation_seconds, abs=1.0)
 
 
 @pytest.mark.parametrize(
     ("evaluation_seconds", "expected"),
-    [(0.0, [3.0, 11.0, 19.0, 27.0, 35.0, 43.0, 51.0, 60.0]), (1.5, [3.0, 14.5, 26.0, 37.5, 49.0, 58.5])],
+    [
+        (0.0, [3.0, 11.0, 19.0, 27.0, 35.0, 43.0, 51.0, 60.0]),
+        (0.25, [3.0, 13.25, 23.5, 33.75, 44.0, 54.25, 60.0]),
+    ],
 )
 def test_a_run_of_one_minute_has_at_least_six_evaluations(
     evaluation_seconds: float, expected: list[float]
@@ -70,16 +70,8 @@ def test_a_run_of_one_minute_has_at_least_six_evaluations(
     assert timed_run(1.0, evaluation_seconds) == expected
 
 
-@pytest.mark.parametrize("evaluation_seconds", [3.2, 5.0])
-def test_a_first_evaluation_that_would_end_after_a_tenth_of_the_run_is_postponed(
-    evaluation_seconds: float,
-) -> None:
-    starts = timed_run(1.0, evaluation_seconds)
-    assert starts[0] >= evaluation_seconds / 0.15
-
-
-@pytest.mark.parametrize("evaluation_seconds", [7.0, 20.0, 50.0])
-def test_if_an_evaluation_takes_more_than_a_tenth_of_the_run_there_is_only_the_last_one(
+@pytest.mark.parametrize("evaluation_seconds", [1.0, 20.0, 50.0])
+def test_if_two_evaluations_would_take_more_than_their_share_there_is_only_the_last_one(
     evaluation_seconds: float,
 ) -> None:
     assert len(timed_run(1.0, evaluation_seconds)) == 1
@@ -105,8 +97,8 @@ def evaluated_steps(epochs: int, updates_per_epoch: int, held_out: int = HELD_OU
         (20, 30, HELD_OUT, [30, 240, 450, 600]),
         # A long epoch has several evaluations.
         (1, 5000, HELD_OUT, [250, 2250, 4250, 5000]),
-        # If an evaluation takes as long as 375 updates, it follows after 2,500.
-        (20, 1000, 2_250_000, [1000, 3500, 6000, 8500, 11000, 13500, 16000, 18500, 20000]),
+        # If an evaluation takes as long as 75 updates, it follows after 2,500.
+        (20, 1000, 375_000, [1000, 3500, 6000, 8500, 11000, 13500, 16000, 18500, 20000]),
     ],
 )
 def test_evaluations_with_a_budget_of_epochs(

@@ -1,20 +1,22 @@
 """The held-out loss of an exported model."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 from textgen_runtime import CharacterTokenizer, Normalization
-from textgen_runtime.engines.base import Engine
+from textgen_runtime.engines.base import Engine, State
 from textgen_runtime.generation.loading import open_model
 from textgen_runtime.model_file.metadata import Metadata
-from textgen_runtime.scoring import surprisals
 from textgen_runtime.scoring.surprisals import RecordScore, score_records
-from textgen_runtime.text.tokenizer import SpecialTokens
+from textgen_runtime.text.tokenizer import NO_SPECIAL_TOKENS, SpecialTokens
 from textgen_train.data.dataset import Dataset
 from textgen_train.export.exporter import build_checked
 from textgen_train.loop import held_out_loss as losses
 from textgen_train.loop.held_out_loss import held_out_loss, training_loss
-from textgen_train.models.cells import CharLSTM
+from textgen_train.models.cells import CELLS, CharLSTM
 from textgen_train.models.network import CharNetwork
 from torch import nn
 
@@ -33,6 +35,19 @@ def step_by_step(model: CharNetwork, before: int, text: list[int]) -> float:
     return total / len(text)
 
 
+class Calls:
+    """Counts the tokens that an engine reads. Each takes half a second on the clock of the losses."""
+
+    def __init__(self, engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.tokens, self._forward = 0, engine.forward
+        monkeypatch.setattr(engine, "forward", self.forward)
+        monkeypatch.setattr(losses, "perf_counter", lambda: 0.5 * self.tokens)
+
+    def forward(self, tokens: NDArray[np.int64], state: State, **options: bool) -> Any:
+        self.tokens += tokens.size
+        return self._forward(tokens, state, **options)
+
+
 @pytest.mark.parametrize("engine", ["native", "onnxruntime"])
 def test_the_loss_equals_that_of_single_steps_in_torch(monkeypatch: pytest.MonkeyPatch, engine: str) -> None:
     torch.manual_seed(0)
@@ -43,8 +58,58 @@ def test_the_loss_equals_that_of_single_steps_in_torch(monkeypatch: pytest.Monke
     model = open_model(content, engine)  # type: ignore[arg-type]
     expected = step_by_step(network, 3, text.tolist())
     assert held_out_loss(model, dataset) == pytest.approx(expected, abs=1e-5)
-    monkeypatch.setattr(surprisals, "CHUNK", 7)
+    monkeypatch.setattr(losses, "CHUNK", 7)
     assert held_out_loss(model, dataset) == pytest.approx(expected, abs=1e-5)
+
+
+@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize(("length", "threads"), [(8, 1), (61, 1), (61, 3), (100, 2)])
+def test_the_loss_of_a_text_in_parts_is_that_of_a_single_pass(
+    monkeypatch: pytest.MonkeyPatch, cell: str, length: int, threads: int
+) -> None:
+    """The context of a part is far too short for this network."""
+    for name, value in {"MAX_PARTS": 6, "MIN_PART": 10, "CONTEXT": 3, "CHUNK": 4}.items():
+        monkeypatch.setattr(losses, name, value)
+    torch.manual_seed(0)
+    network = CELLS[cell](7, units=10, layers=3, embedding=4)
+    with torch.no_grad():
+        for weight in network.parameters():
+            weight.mul_(3.0)
+    text = np.random.default_rng(0).integers(7, size=length).astype(np.uint8)
+    dataset = Dataset(TOKENIZER, Normalization(), text, text, before_held_out=3)
+    model = build_checked(network, Metadata(TOKENIZER)).model
+    expected = step_by_step(network, 3, text.tolist())
+    assert held_out_loss(model, dataset, threads) == pytest.approx(expected, abs=1e-5)
+    assert held_out_loss(model, dataset, threads) == held_out_loss(model, dataset)
+
+
+def test_a_part_is_scored_once_if_its_context_is_sufficient(monkeypatch: pytest.MonkeyPatch) -> None:
+    torch.manual_seed(0)
+    text = np.random.default_rng(0).integers(7, size=5000)
+    dataset = Dataset(TOKENIZER, Normalization(), text, text, before_held_out=3)
+    model = build_checked(CharLSTM(7, units=10, embedding=4), Metadata(TOKENIZER)).model
+    calls = Calls(model.engine, monkeypatch)
+    held_out_loss(model, dataset)
+    # Four contexts, and five parts of 1024 tokens.
+    assert calls.tokens == 4 * 256 + 5 * 1024
+
+
+@pytest.mark.parametrize("is_list", [False, True])
+def test_the_duration_of_an_evaluation_is_estimated_from_a_few_tokens(
+    monkeypatch: pytest.MonkeyPatch, *, is_list: bool
+) -> None:
+    text = np.tile(np.array([0, 1, 2, 3, 9]), 20_000)
+    special = SpecialTokens(None, 8, 9) if is_list else NO_SPECIAL_TOKENS
+    tokenizer = CharacterTokenizer([*"abcdefgh", *(["", ""] if is_list else "ij")], special)
+    dataset = Dataset(
+        tokenizer, Normalization(), text, text, before_held_out=8, records="lines" if is_list else None
+    )
+    metadata = Metadata(tokenizer, records=dataset.records)
+    model = build_checked(CharLSTM(10, units=10, embedding=4), metadata).model
+    calls = Calls(model.engine, monkeypatch)
+    seconds = losses.seconds_per_token(model, dataset)
+    assert 1000 <= calls.tokens <= 2000
+    assert seconds == pytest.approx(0.5, rel=0.3)
 
 
 @pytest.mark.parametrize(("held_out", "maximum", "scored"), [(30, 1000, 30), (30, 20, 20), (200, 1000, 99)])

@@ -7,16 +7,14 @@ from textgen_train.recipe import Budget
 from .checkpoint import ScheduleState
 from .events import Update
 
+# All evaluations together take at most this fraction of a run. If there is no time for two of them, only the
+# last one takes place.
+MAX_EVALUATION_FRACTION = 0.03
+
 # The first evaluation is early, so that a user soon sees whether the loss falls. It begins after this
-# fraction of the run or after a minute, whichever is earlier. If it would end after more than a tenth of the
-# run, it begins later: after the shortest time between two evaluations.
+# fraction of the run or after a minute, whichever is earlier.
 FIRST_EVALUATION_FRACTION = 0.05
 MAX_SECONDS_TO_FIRST = 60.0
-MAX_FRACTION_TO_FIRST = 0.1
-
-# All evaluations except the last one take at most this fraction of the training time. It allows for six
-# evaluations in a run of a minute on a busy machine.
-MAX_EVALUATION_FRACTION = 0.15
 
 # With a budget of minutes: the maximum number of evaluations after the first one, and the minimum time
 # between two evaluations.
@@ -30,7 +28,7 @@ MIN_SECONDS_BETWEEN = 8.0
 MIN_UPDATES_BETWEEN = 200
 MAX_UPDATES_BETWEEN = 2000
 # Approximate ratio of the time to train on a character to the time to evaluate it.
-TRAINING_COST_RATIO = 3.0
+TRAINING_COST_RATIO = 2.5
 
 
 class EvalSchedule:
@@ -93,19 +91,17 @@ class EvalSchedule:
     def _is_due_by_time(self, update: Update) -> bool:
         duration = self.state.evaluation_seconds
         total = self._budget.training_seconds(duration)
-        # At this interval, evaluations take MAX_EVALUATION_FRACTION of the training time.
-        min_interval = duration / MAX_EVALUATION_FRACTION
+        evaluations = MAX_EVALUATION_FRACTION * total // duration if duration else math.inf
+        if evaluations < 2:  # noqa: PLR2004 (this one and the last one)
+            return False
         if self.state.evaluations:
-            interval = max(total / MAX_TIMED_EVALUATIONS, MIN_SECONDS_BETWEEN, min_interval)
+            between = min(evaluations - 1, MAX_TIMED_EVALUATIONS)
+            interval = max(total / between, MIN_SECONDS_BETWEEN)
         else:
             interval = min(FIRST_EVALUATION_FRACTION * total, MAX_SECONDS_TO_FIRST)
-            if interval + duration > MAX_FRACTION_TO_FIRST * total:
-                interval = min_interval
         # An evaluation is not due shortly before the end, because there is always one after the last update.
-        # It is also not due if it would take a third or more of the remaining time.
         seconds_left = total * (1.0 - update.progress)
-        seconds_since = update.seconds - self.state.last_seconds
-        return seconds_since >= interval and seconds_left > max(interval / 2, 3 * duration)
+        return update.seconds - self.state.last_seconds >= interval and seconds_left > interval / 2
 
     def _is_due_by_updates(self, update: Update) -> bool:
         if not self.state.evaluations:

@@ -18,13 +18,10 @@ from textgen_train.parameters import from_plain
 
 from .checkpoint import TrainingState
 from .events import Evaluation, EvaluationHistory, Status
-from .held_out_loss import held_out_loss, training_loss, training_part_length
+from .held_out_loss import held_out_loss, seconds_per_token, training_loss, training_part_length
 from .samples import Samples
 from .specification import RunSpecification
 from .trainer import Trainer
-
-# Number of held-out tokens from which the duration of an evaluation is estimated.
-ESTIMATE_TOKENS = 1024
 
 
 class Evaluator:
@@ -91,18 +88,16 @@ class Evaluator:
         return len(dataset.held_out) + training_part_length(dataset)
 
     def estimate_seconds(self) -> float:
-        """Estimate the duration of an evaluation by scoring the first tokens of the held-out text."""
-        dataset = self._specification.dataset
-        part = dataset.first_held_out(ESTIMATE_TOKENS)
+        """Estimate the duration of an evaluation by exporting the model and scoring a few tokens."""
         # The first export also imports and initializes libraries, which takes several times as long.
         self._export()
         started = perf_counter()
         exported = self._export()
-        export_end = perf_counter()
+        seconds = perf_counter() - started
         if exported:
-            held_out_loss(exported.model, part)
-        scoring_seconds = (perf_counter() - export_end) * self.scored_tokens / len(part.held_out)
-        return export_end - started + scoring_seconds
+            dataset = self._specification.dataset
+            seconds += self.scored_tokens * seconds_per_token(exported.model, dataset, self._threads)
+        return seconds
 
     def evaluate(self, status: Status) -> EvaluationHistory | None:
         """Compute the held-out loss of the model, save the model if it is the best so far, and draw samples.
@@ -120,9 +115,9 @@ class Evaluator:
         exported = self._export()
         if exported is None:
             return None
-        loss = held_out_loss(exported.model, self._specification.dataset)
-        update = status.update
-        training_eval_nats = training_loss(exported.model, self._specification.dataset)
+        dataset, update = self._specification.dataset, status.update
+        loss = held_out_loss(exported.model, dataset, self._threads)
+        training_eval_nats = training_loss(exported.model, dataset, self._threads)
         evaluation = Evaluation(
             step=update.step,
             epoch=round(update.epochs, 3),

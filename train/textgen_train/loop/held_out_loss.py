@@ -1,12 +1,22 @@
-"""The losses of an exported model on the held-out text and on a part of the training text."""
+"""The losses of an exported model on the held-out text and on a part of the training text.
+
+The parts of a text are scored at the same time, because one pass over the weights serves all of them. Each
+part starts from the state after the last tokens before it. Earlier tokens hardly matter to this state. Where
+they do, the part is scored again.
+"""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from time import perf_counter
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 from textgen_runtime.engines.base import Engine
+from textgen_runtime.engines.results import State
 from textgen_runtime.generation.model import Model
-from textgen_runtime.scoring.surprisals import score_records, surprisal_chunks
+from textgen_runtime.scoring.surprisals import MAX_LOGITS, score_logits, score_records
 
 from textgen_train.data.dataset import Dataset
 from textgen_train.data.tokens import Tokens, count_characters_after, record_ends, record_parts, release_pages
@@ -20,22 +30,41 @@ MAX_TRAINING_TOKENS = 20_000
 # Of records, they are taken from this number of positions.
 TRAINING_PARTS = 20
 
+# Maximum number of parts of a text. More are not faster.
+MAX_PARTS = 32
+# Number of tokens before a part from which its first state is computed. In trained models, 128 are sufficient
+# for the state of a single pass, apart from rounding errors.
+CONTEXT = 256
+# Minimum number of tokens of a part, so that the contexts take at most a fifth of the time.
+MIN_PART = 1024
+# Maximum difference of a value of these states.
+MAX_STATE_DIFFERENCE = 1e-3
 
-def held_out_loss(model: Model, dataset: Dataset) -> float:
+# Maximum number of steps of a forward call.
+CHUNK = 256
+
+# Number of tokens from which the duration of an evaluation is estimated.
+ESTIMATE_TOKENS = 1024
+
+# The arrays of a state by name. The second dimension of each is the part.
+Arrays: TypeAlias = dict[str, NDArray[np.float32]]
+
+
+def held_out_loss(model: Model, dataset: Dataset, threads: int = 1) -> float:
     """Return the mean negative log-likelihood of the held-out text, in nats per character.
 
     It is the sum over all tokens, divided by the number of their characters, so that levels can be compared.
-    The end of a record counts as one character. A text is one lane: each token is predicted once, and the
-    state is carried from the first to the last. Each record starts from the initial state. The loss is
-    computed by the engine of the exported model, so it is the loss that users of the file get. For a single
-    lane the native engine is several times faster than torch.
+    The end of a record counts as one character. Each token is predicted once, from all tokens before it: a
+    text is a single sequence, and each record starts from the initial state. The loss is computed by the
+    engine of the exported model, so it is the loss that users of the file get.
 
-    The vocabulary of the model must be that of the dataset.
+    The vocabulary of the model must be that of the dataset. The loss of a text does not depend on the number
+    of threads. That of records depends on it only by the rounding of the sum.
     """
-    return _loss(model, dataset.before_held_out, dataset.held_out)
+    return _loss(model, dataset.before_held_out, dataset.held_out, threads)
 
 
-def training_loss(model: Model, dataset: Dataset) -> float:
+def training_loss(model: Model, dataset: Dataset, threads: int = 1) -> float:
     """Return the mean negative log-likelihood of a part of the training text, in nats per character.
 
     It is computed like ``held_out_loss``. The part is the end of the training text. It is as long as the
@@ -44,9 +73,9 @@ def training_loss(model: Model, dataset: Dataset) -> float:
     model is overfitted.
     """
     if dataset.records is not None:
-        return _loss(model, dataset.before_held_out, _spread_records(dataset))
+        return _loss(model, dataset.before_held_out, _spread_records(dataset), threads)
     start = len(dataset.training) - training_part_length(dataset)
-    return _loss(model, int(dataset.training[start - 1]), dataset.training[start:])
+    return _loss(model, int(dataset.training[start - 1]), dataset.training[start:], threads)
 
 
 def training_part_length(dataset: Dataset) -> int:
@@ -71,28 +100,158 @@ def _spread_records(dataset: Dataset) -> Tokens:
     return spread if len(spread) else tokens[: next(record_parts(tokens, end or 0, size))[1]]
 
 
-def _loss(model: Model, before: int, tokens: Tokens) -> float:
+def seconds_per_token(model: Model, dataset: Dataset, threads: int = 1) -> float:
+    """Estimate how long the scoring of a token of the held-out text takes, from the first tokens."""
+    tokens, end = dataset.held_out, dataset.tokenizer.special.end
+    started = perf_counter()
+    if end is None:
+        parts = _Parts.of(model.engine, dataset.before_held_out, tokens, threads)
+        steps = min(parts.size, -(-ESTIMATE_TOKENS // len(parts.starts)))
+        parts._replace(size=steps).score(parts.starts, parts.initial_state(len(parts.starts)))
+        count = steps * len(parts.starts)
+    else:
+        part = dataset.first_held_out(ESTIMATE_TOKENS)
+        held_out_loss(model, part, threads)
+        count = len(part.held_out)
+    return (perf_counter() - started) / count
+
+
+def _loss(model: Model, before: int, tokens: Tokens, threads: int) -> float:
     """Return the surprisal of tokens of a dataset per character; ``before`` is the token before a text."""
     end = model.tokenizer.special.end
-    totals = _text_nats(model.engine, before, tokens) if end is None else _record_nats(model, tokens, end)
+    totals = (
+        _Parts.of(model.engine, before, tokens, threads).nats()
+        if end is None
+        else _record_nats(model, tokens, end, threads)
+    )
     return math.fsum(totals) / count_characters_after(before, tokens, model.tokenizer)
 
 
-def _text_nats(engine: Engine, before: int, tokens: Tokens) -> Iterator[float]:
-    """Yield the sums of the surprisals of the parts of a text."""
-    for surprisals, _ in surprisal_chunks(engine, np.array([before]), tokens[:, np.newaxis]):
-        yield math.fsum(surprisals[:, 0])
-    release_pages(tokens)
+class _Parts(NamedTuple):
+    """The parts of a text.
+
+    Attributes:
+        engine: The engine of the model.
+        before: The token before the text.
+        tokens: The tokens of the text, each of which is scored.
+        starts: The positions of the first token of each part, int64.
+        size: Number of tokens of a part. The last one may be shorter.
+        threads: Maximum number of threads. Each scores some of the parts.
+    """
+
+    engine: Engine
+    before: int
+    tokens: Tokens
+    starts: NDArray[np.int64]
+    size: int
+    threads: int
+
+    @classmethod
+    def of(cls, engine: Engine, before: int, tokens: Tokens, threads: int) -> "_Parts":
+        """Divide a text of at least one token."""
+        size = max(MIN_PART, -(-len(tokens) // MAX_PARTS))
+        return cls(engine, before, tokens, np.arange(0, len(tokens), size), size, threads)
+
+    def nats(self) -> list[float]:
+        """Return the sum of the surprisals of each part."""
+        states = self.initial_state(1)
+        if len(self.starts) > 1:
+            context = self._tokens_at(self.starts[1:] - CONTEXT - 1, CONTEXT)
+            zeros = self.engine.initial_state(len(self.starts) - 1)
+            states = _joined([states, _arrays(self.engine.forward(context, zeros, last_only=True)[1])])
+        nats, ends = self.score(self.starts, states)
+        # The first part starts from the right state, and so does a part in whose state its predecessor ends.
+        while (again := 1 + _differing(ends, states)).size:
+            new_states = _selected(ends, again - 1)
+            new_nats, new_ends = self.score(self.starts[again], new_states)
+            for name in states:
+                states[name][:, again], ends[name][:, again] = new_states[name], new_ends[name]
+            for part, value in zip(again.tolist(), new_nats, strict=True):
+                nats[part] = value
+        release_pages(self.tokens)
+        return nats
+
+    def initial_state(self, parts: int) -> Arrays:
+        """Return the state before a text, for this number of parts."""
+        return _arrays(self.engine.initial_state(parts))
+
+    def score(self, starts: NDArray[np.int64], states: Arrays) -> tuple[list[float], Arrays]:
+        """Score the parts that start at some positions from some states, on several threads.
+
+        Returns:
+            The sum of the surprisals of each part, and their states at the end.
+        """
+        # The logits of all threads together are limited.
+        steps = max(1, min(CHUNK, MAX_LOGITS // (len(starts) * self.engine.vocabulary_size)))
+        shares = np.array_split(np.arange(len(starts)), min(self.threads, len(starts)))
+        with ThreadPoolExecutor(len(shares), "textgen-scoring") as pool:
+            scores = list(
+                pool.map(
+                    lambda share: self._score_share(starts[share], _selected(states, share), steps), shares
+                )
+            )
+        return [nats for sums, _ in scores for nats in sums], _joined([ends for _, ends in scores])
+
+    def _score_share(
+        self, starts: NDArray[np.int64], states: Arrays, steps: int
+    ) -> tuple[list[float], Arrays]:
+        """Score parts on this thread, in calls of at most ``steps`` steps."""
+        sums: list[list[float]] = [[] for _ in starts]
+        state = State(states)
+        for offset in range(0, self.size, steps):
+            count = min(steps, self.size - offset)
+            logits, state = self.engine.forward(self._tokens_at(starts + offset - 1, count), state)
+            surprisals, _ = score_logits(logits, self._tokens_at(starts + offset, count))
+            for start, part_sums, column in zip(starts + offset, sums, surprisals.T, strict=True):
+                # The last part may be shorter.
+                part_sums.append(math.fsum(column[: max(0, len(self.tokens) - start)]))
+        return [math.fsum(part_sums) for part_sums in sums], _arrays(state)
+
+    def _tokens_at(self, positions: NDArray[np.int64], count: int) -> NDArray[np.int64]:
+        """Return the tokens from some positions on, shape [count, positions]. -1 is that before the text.
+
+        After the end of the text, the last token is repeated.
+        """
+        rows = positions + np.arange(count)[:, np.newaxis]
+        found: NDArray[np.int64] = self.tokens[rows.clip(0, len(self.tokens) - 1)].astype(np.int64)
+        found[rows < 0] = self.before
+        return found
 
 
-def _record_nats(model: Model, tokens: Tokens, end: int) -> Iterator[float]:
+def _arrays(state: State) -> Arrays:
+    return {name: np.array(buffer, np.float32) for name, buffer in state.buffers.items()}
+
+
+def _selected(states: Arrays, parts: NDArray[np.int64]) -> Arrays:
+    """Return a copy of the states of some parts."""
+    return {name: array[:, parts] for name, array in states.items()}
+
+
+def _joined(states: Sequence[Arrays]) -> Arrays:
+    return {name: np.concatenate([state[name] for state in states], axis=1) for name in states[0]}
+
+
+def _differing(ends: Arrays, states: Arrays) -> NDArray[np.int64]:
+    """Return the numbers of the parts that end in another state than that at the start of the next part."""
+    count = next(iter(ends.values())).shape[1]
+    differs = np.zeros(count - 1, bool)
+    for name, array in ends.items():
+        difference = np.abs(array[:, :-1] - states[name][:, 1:])
+        differs |= (difference > MAX_STATE_DIFFERENCE).any(axis=(0, 2))
+    return np.flatnonzero(differs)
+
+
+def _record_nats(model: Model, tokens: Tokens, end: int, threads: int) -> Iterator[float]:
     """Yield the sums of the surprisals of some records each."""
     special = model.tokenizer.special
     for start, stop in record_parts(tokens, end, MAX_RECORD_TOKENS):
         part = tokens[start:stop]
         if len(part) > MAX_RECORD_TOKENS:
-            yield from _text_nats(model.engine, special.begin or 0, part)
+            yield from _Parts.of(model.engine, special.begin or 0, part, threads).nats()
             continue
         records = [record[:-1].tolist() for record in np.split(part, record_ends(part, end)[:-1])]
-        yield score_records(model.engine, records, special).total_nats
+        with ThreadPoolExecutor(threads, "textgen-scoring") as pool:
+            shares = [records[i::threads] for i in range(threads)]
+            scores = pool.map(lambda share: score_records(model.engine, share, special), shares)
+            yield from (score.total_nats for score in scores)
         release_pages(tokens)

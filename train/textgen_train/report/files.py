@@ -110,7 +110,7 @@ class QuantizedFile(Watcher):
         text = specification.held_out or specification.corpus
         try:
             models = quantize_model(read_model(self._folder / MODEL_FILE), self._threads)
-            loss = held_out_loss(models.model, dataset)
+            loss = held_out_loss(models.model, dataset, self._threads)
             quantized = models.compared(
                 loss,
                 models.float32.training["held_out_nats"],
