@@ -18,7 +18,7 @@ from time import perf_counter
 import numpy as np
 import torch
 from textgen_runtime.bench.report import Section, times
-from textgen_train.cli._process import joined_ranks
+from textgen_train.cli._process import joined_ranks, keep_freed_memory
 from textgen_train.loop.ranks import Ranks
 from textgen_train.loop.trainer import Trainer
 from textgen_train.presets import PRESETS
@@ -32,6 +32,7 @@ THREADS, PROCESS = "one process, two threads", "two processes, one thread"
 
 def make_trainer(preset: str, threads: int, ranks: Ranks) -> Trainer:
     """Return a trainer on a random text."""
+    keep_freed_memory()
     torch.set_num_threads(1)
     text = np.random.default_rng(0).integers(VOCABULARY, size=CHARACTERS)
     return Trainer(

@@ -9,6 +9,7 @@ process, because the memory that a process has used affects the next measurement
 """
 
 import argparse
+import contextlib
 import json
 import os
 import resource
@@ -19,7 +20,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from time import perf_counter
-from typing import Any
+from typing import Any, NamedTuple
 from unittest.mock import patch
 
 import numpy as np
@@ -36,6 +37,7 @@ from textgen_train.recipe import Budget, Recipe
 VOCABULARY = 57
 CHARACTERS = 500_000
 UPDATES_PER_ROUND = 4
+SPEED_ROUNDS = 5
 
 FLOAT32, BFLOAT16 = "float32", "bfloat16"
 
@@ -49,34 +51,36 @@ PARTS = (FORWARD, BACKWARD, OUTPUT, MASKS, OPTIMIZERS, BETWEEN)
 
 
 class Stopwatch:
-    """Adds up the time of the parts of an update. The time of a part within another one counts once."""
+    """Adds up the time of the parts of an update. Of a part within another one, only the inner one counts."""
 
     def __init__(self) -> None:
         self.seconds: dict[str, float] = dict.fromkeys(PARTS, 0.0)
         self._running = [BETWEEN]
         self._since = perf_counter()
 
-    def _change(self, change: Callable[[], object]) -> None:
+    def _count(self) -> None:
+        """Count the time since the last call for the part that is running."""
         now = perf_counter()
         self.seconds[self._running[-1]] += now - self._since
         self._since = now
-        change()
 
     def timed(self, part: str, call: Callable[..., Any]) -> Callable[..., Any]:
         """Return the function, whose time counts towards a part."""
 
         def call_timed(*arguments: Any, **options: Any) -> Any:
-            self._change(lambda: self._running.append(part))
+            self._count()
+            self._running.append(part)
             try:
                 return call(*arguments, **options)
             finally:
-                self._change(self._running.pop)
+                self._count()
+                self._running.pop()
 
         return call_timed
 
     def lap(self) -> dict[str, float]:
         """Return the seconds of each part since the last call."""
-        self._change(lambda: None)
+        self._count()
         seconds, self.seconds = self.seconds, dict.fromkeys(PARTS, 0.0)
         return seconds
 
@@ -100,40 +104,50 @@ def timing(trained: trainer.Trainer) -> Iterator[Stopwatch]:
         yield watch
 
 
-def products(recipe: Recipe, dtype: torch.dtype) -> dict[str, list[tuple[int, Callable[[], object]]]]:
-    """Return the matrix products of an update by part, each as a count and a function that makes one."""
-    rows, units = recipe.batch * recipe.sequence_length, recipe.units
+class Product(NamedTuple):
+    """A matrix product of an update.
 
-    def product(count: int, inner: int, columns: int) -> Callable[[], object]:
-        first, second = torch.randn(count, inner).to(dtype), torch.randn(columns, inner).to(dtype).t()
-        result = torch.empty(count, columns, dtype=dtype)
-        return lambda: torch.mm(first, second, out=result)
+    Attributes:
+        part: The part of the update that it belongs to.
+        repeats: How often an update makes it.
+        operations: Floating-point operations of one product.
+        call: Makes one product.
+    """
 
-    parts: dict[str, list[tuple[int, Callable[[], object]]]] = {FORWARD: [], BACKWARD: [], OUTPUT: []}
+    part: str
+    repeats: int
+    operations: int
+    call: Callable[[], object]
+
+
+def products(recipe: Recipe, dtype: torch.dtype) -> list[Product]:
+    """Return the matrix products of an update, with the layouts that torch's layers use."""
+    steps, batch, units = recipe.sequence_length, recipe.batch, recipe.units
+    rows = steps * batch
+    made: list[Product] = []
+
+    def add(part: str, shape: tuple[int, int, int], transposed: int | None = None, repeats: int = 1) -> None:
+        """Add the product of two matrices, one of which may be stored transposed."""
+        sizes = [shape[:2], shape[1:]]
+        first, second = (
+            torch.randn(size[::-1]).to(dtype).t() if i == transposed else torch.randn(size).to(dtype)
+            for i, size in enumerate(sizes)
+        )
+        call = partial(torch.mm, first, second, out=torch.empty(shape[0], shape[2], dtype=dtype))
+        made.append(Product(part, repeats, 2 * shape[0] * shape[1] * shape[2], call))
+
     for layer in range(recipe.layers):
         inputs, gates = units if layer else recipe.embedding, 4 * units
-        parts[FORWARD] += [
-            (1, product(rows, inputs, gates)),
-            (recipe.sequence_length, product(recipe.batch, units, gates)),
-        ]
-        parts[BACKWARD] += [
-            (1, product(rows, gates, inputs)),
-            (1, product(gates, rows, inputs)),
-            (recipe.sequence_length, product(recipe.batch, gates, units)),
-            (1, product(gates, rows, units)),
-        ]
-    parts[OUTPUT] += [
-        (1, product(rows, units, VOCABULARY)),
-        (1, product(rows, VOCABULARY, units)),
-        (1, product(VOCABULARY, rows, units)),
-    ]
-    return parts
-
-
-def layer_operations(recipe: Recipe) -> int:
-    """Return the operations of the layers in a forward pass. A backward pass has twice as many."""
-    inputs = recipe.embedding + recipe.units * (2 * recipe.layers - 1)
-    return 2 * 4 * recipe.units * inputs * recipe.batch * recipe.sequence_length
+        add(FORWARD, (rows, inputs, gates), transposed=1)
+        add(FORWARD, (batch, units, gates), transposed=1, repeats=steps)
+        add(BACKWARD, (rows, gates, inputs))
+        add(BACKWARD, (gates, rows, inputs), transposed=0)
+        add(BACKWARD, (batch, gates, units), repeats=steps)
+        add(BACKWARD, (gates, rows, units), transposed=0)
+    add(OUTPUT, (rows, units, VOCABULARY), transposed=1)
+    add(OUTPUT, (rows, VOCABULARY, units))
+    add(OUTPUT, (VOCABULARY, rows, units), transposed=0)
+    return made
 
 
 def create_trainer(recipe: Recipe, threads: int) -> trainer.Trainer:
@@ -146,103 +160,111 @@ def repeat(call: Callable[[], object], count: int) -> None:
         call()
 
 
+class Update(NamedTuple):
+    """What an update took.
+
+    Attributes:
+        parts: Seconds of each part.
+        system: Seconds of the operating system.
+        faults: Number of page faults.
+    """
+
+    parts: dict[str, float]
+    system: float
+    faults: int
+
+
 def measure(name: str, precision: str, threads: int, seconds: float) -> dict[str, Any]:
     """Measure a preset, and return the figures of its row. Times are in seconds per update."""
     recipe = PRESETS[name]
-    dtype = torch.bfloat16 if precision == BFLOAT16 else torch.float32
-    laps: list[dict[str, float]] = []
+    made = products(recipe, torch.bfloat16 if precision == BFLOAT16 else torch.float32)
     trained = create_trainer(recipe, 1)
-    updates = trained.updates()
-    next(updates)
+    made_updates: list[Update] = []
 
     def update(count: int) -> None:
         for _ in range(count):
+            before = resource.getrusage(resource.RUSAGE_SELF)
             watch.lap()
             next(updates)
-            laps.append(watch.lap())
+            parts, after = watch.lap(), resource.getrusage(resource.RUSAGE_SELF)
+            faults = after.ru_minflt - before.ru_minflt
+            made_updates.append(Update(parts, after.ru_stime - before.ru_stime, faults))
 
-    with timing(trained) as watch:
-        candidates = {"update": Candidate(lambda: update(UPDATES_PER_ROUND), UPDATES_PER_ROUND)}
-        made = products(recipe, dtype)
-        for part, calls in made.items():
-            for i, (_, call) in enumerate(calls):
-                candidates[f"{part} {i}"] = calibrate(partial(repeat, call))
-        laps.clear()
-        before = resource.getrusage(resource.RUSAGE_SELF)
+    with timing(trained) as watch, contextlib.closing(trained.updates()) as updates:
+        update(UPDATES_PER_ROUND)
+        made_updates.clear()
+        candidates = {"update": Candidate(partial(update, UPDATES_PER_ROUND), UPDATES_PER_ROUND)}
+        candidates |= {str(i): calibrate(partial(repeat, product.call)) for i, product in enumerate(made)}
         measured = medians(interleave(candidates, seconds))
-        after = resource.getrusage(resource.RUSAGE_SELF)
     single, several = create_trainer(recipe, 1), create_trainer(recipe, threads)
     rates: dict[str, list[float]] = {"one": [], "all": []}
-    for _ in range(5):
+    for _ in range(SPEED_ROUNDS):
         for key, rated in (("one", single), ("all", several)):
-            rates[key].append(rated.measure_speed(seconds / 10))
+            rates[key].append(rated.measure_speed(seconds / SPEED_ROUNDS / 2))
     return {
-        "parts": {part: statistics.median(lap[part] for lap in laps) for part in PARTS},
         "update": measured["update"],
+        "parts": {part: statistics.median(made.parts[part] for made in made_updates) for part in PARTS},
+        "system": statistics.fmean(made.system for made in made_updates),
+        "faults": statistics.fmean(made.faults for made in made_updates),
         "products": {
-            part: sum(count * measured[f"{part} {i}"] for i, (count, _) in enumerate(calls))
-            for part, calls in made.items()
+            part: sum(
+                product.repeats * measured[str(i)] for i, product in enumerate(made) if product.part == part
+            )
+            for part in (FORWARD, BACKWARD, OUTPUT)
         },
-        "system": (after.ru_stime - before.ru_stime) / len(laps),
-        "faults": (after.ru_minflt - before.ru_minflt) / len(laps),
-        "operations": layer_operations(recipe),
-        "one": statistics.median(rates["one"]),
-        "all": statistics.median(rates["all"]),
+        "operations": {
+            part: sum(product.repeats * product.operations for product in made if product.part == part)
+            for part in (FORWARD, BACKWARD, OUTPUT)
+        },
+        "peak": max(product.operations / measured[str(i)] for i, product in enumerate(made)),
+        **{key: statistics.median(values) for key, values in rates.items()},
     }
 
 
 def print_tables(rows: dict[str, dict[str, Any]], threads: int) -> None:
-    """Print the shares of the limit, the parts of an update, and the speed."""
+    """Print the rates of the layers, the parts of an update, and the speed."""
 
     def milliseconds(seconds: float) -> str:
         return f"{1e3 * seconds:.2f} ms"
 
-    shares, parts, speeds = [], [], []
+    layers, parts, speeds = [], [], []
     for name, row in rows.items():
         compared = []
-        for part, factor in ((FORWARD, 1), (BACKWARD, 2)):
-            spent, limit = row["parts"][part], row["products"][part]
-            rate = factor * row["operations"] / 1e9
-            compared += [f"{rate / spent:.0f}", f"{rate / limit:.0f}", f"{limit / spent:.2f}"]
+        for part in (FORWARD, BACKWARD):
+            spent, alone = row["parts"][part], row["products"][part]
+            rate = row["operations"][part] / 1e9
+            compared += [f"{rate / spent:.0f}", f"{rate / alone:.0f}", f"{alone / spent:.2f}"]
         spent = row["parts"][FORWARD] + row["parts"][BACKWARD]
-        limit = row["products"][FORWARD] + row["products"][BACKWARD]
-        possible = row["update"] / (row["update"] - spent + limit)
-        shares.append((name, [*compared, times(possible)]))
-        parts.append(
-            (
-                name,
-                [
-                    *(milliseconds(row["parts"][part]) for part in PARTS),
-                    milliseconds(row["update"]),
-                    milliseconds(row["system"]),
-                    f"{row['faults']:,.0f}",
-                ],
-            )
-        )
+        least = (row["operations"][FORWARD] + row["operations"][BACKWARD]) / row["peak"]
+        at_most = row["update"] / (row["update"] - spent + least)
+        layers.append((name, [*compared, f"{row['peak'] / 1e9:.0f}", times(at_most)]))
+        cells = [milliseconds(row["parts"][part]) for part in PARTS]
+        cells += [milliseconds(row["update"]), milliseconds(row["system"]), f"{row['faults']:,.0f}"]
+        parts.append((name, cells))
         share = sum(row["products"].values()) / row["update"]
-        speeds.append(
-            (
-                name,
-                [f"{row['one']:,.0f}", f"{row['all']:,.0f}", times(row["all"] / row["one"]), f"{share:.2f}"],
-            )
-        )
+        gain = times(row["all"] / row["one"])
+        speeds.append((name, [f"{row['one']:,.0f}", f"{row['all']:,.0f}", gain, f"{share:.2f}"]))
     print(
         Section(
             "layers, one thread, GFLOP/s",
-            ["forward", "torch.mm", "share", "backward", "torch.mm", "share", "update, at most"],
-            shares,
-            legend=["update, at most: how much faster an update would be with layers as fast as torch.mm"],
+            ["forward", "torch.mm", "share", "backward", "torch.mm", "share", "peak", "update"],
+            layers,
+            legend=[
+                "peak: the rate of the fastest product",
+                "update: how much faster an update would be with layers at this rate",
+            ],
         ),
         Section(
             "parts of an update, one thread",
             [*PARTS, "update", "system", "page faults"],
             parts,
-            legend=["system: time of the operating system in this update, mostly for page faults"],
+            legend=["system: time of the operating system, mostly for page faults"],
         ),
         Section(
             "training, characters/s",
             ["one thread", f"{threads} threads", "gain", "products / update"],
             speeds,
+            legend=["products / update: time of all products with torch.mm, as a share of an update"],
         ),
         sep="\n\n",
     )
@@ -258,6 +280,11 @@ def parse_arguments() -> argparse.Namespace:
     )
     command.add_argument("--threads", type=int, default=2, help="default: 2")
     command.add_argument("--seconds", type=float, default=10.0, help="duration of a row (default: 10.0)")
+    command.add_argument(
+        "--default-allocator",
+        action="store_true",
+        help="return freed memory to the system, unlike textgen-train",
+    )
     command.add_argument("--row", nargs=2, metavar=("PRESET", "PRECISION"), help=argparse.SUPPRESS)
     return command.parse_args()
 
@@ -267,7 +294,9 @@ def main() -> None:
     arguments = parse_arguments()
     if arguments.row:
         name, precision = arguments.row
-        keep_freed_memory()
+        if not arguments.default_allocator:
+            keep_freed_memory()
+        # Without these, a run chooses float32.
         capabilities = torch.cpu.get_capabilities() if precision == BFLOAT16 else {}
         with patch("torch.cpu.get_capabilities", return_value=capabilities):
             print(json.dumps(measure(name, precision, arguments.threads, arguments.seconds)))
@@ -280,6 +309,7 @@ def main() -> None:
             for precision in precisions:
                 command = [sys.executable, __file__, "--row", name, precision]
                 command += ["--threads", str(arguments.threads), "--seconds", str(arguments.seconds)]
+                command += ["--default-allocator"] * arguments.default_allocator
                 environment = {**os.environ, **INSTRUCTIONS[instructions]}
                 output = subprocess.run(command, env=environment, stdout=subprocess.PIPE, check=True).stdout
                 rows[f"{name}, {precision}, {instructions}"] = json.loads(output)

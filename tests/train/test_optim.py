@@ -1,5 +1,8 @@
 """Muon: orthogonalization and threads. ``test_reference_updates.py`` has the other parts of an update."""
 
+from collections.abc import Callable
+from functools import partial
+
 import pytest
 import torch
 from textgen_train.loop.replicas import Replicas
@@ -23,12 +26,13 @@ def test_orthogonalization_moves_all_singular_values_close_to_one(
     assert (product - torch.diag(torch.diag(product))).abs().max() < 0.05
 
 
-def test_threads_do_not_change_a_step() -> None:
+@pytest.mark.parametrize("optimizer_class", [Muon, partial(torch.optim.AdamW, fused=True)])
+def test_threads_do_not_change_a_step(optimizer_class: Callable[..., torch.optim.Optimizer]) -> None:
     def train(threads: int) -> list[torch.Tensor]:
         torch.manual_seed(0)
         model = CharLSTM(5, units=12, layers=3, embedding=4)
         replicas = Replicas(model, 32, threads)
-        optimizers = [Muon([matrix], lr=0.1, weight_decay=0.1) for matrix in model.layer_matrices]
+        optimizers = [optimizer_class([matrix], lr=0.1, weight_decay=0.1) for matrix in model.layer_matrices]
         for _ in range(3):
             for weight in model.layer_matrices:
                 weight.grad = torch.randn(weight.shape)

@@ -40,7 +40,7 @@ class Muon(Optimizer):
     def __init__(self, params: Iterable[Tensor], lr: float, weight_decay: float) -> None:
         super().__init__(params, {"lr": lr, "weight_decay": weight_decay})
 
-    # The setting is local to each thread.
+    # Whether torch computes gradients is a setting of each thread, and a step may run on any of them.
     @torch.no_grad()
     def step(self, closure: None = None) -> None:  # type: ignore[override]
         """Update the weights from their gradients."""
@@ -84,6 +84,7 @@ def orthogonalize(matrix: Tensor) -> Tensor:
     gram = x.mT @ x if tall else x @ x.mT
     linear, cubic, quintic = NEWTON_SCHULZ_COEFFICIENTS
     product: Tensor | None = None
+    # All of them are polynomials of the same matrix, so their order in a product does not matter.
     for i in range(NEWTON_SCHULZ_STEPS):
         polynomial = torch.addmm(gram, gram, gram, beta=cubic, alpha=quintic)
         polynomial.diagonal().add_(linear)

@@ -11,19 +11,30 @@ from textgen_train.recipe import Budget
 HELD_OUT = 3000
 
 
-def timed_run(minutes: float, evaluation_seconds: float, tick: float = 0.5) -> list[float]:
-    """Return the start times of the evaluations of a run, in seconds."""
+def timed_run(
+    minutes: float, evaluation_seconds: float, tick: float = 0.5, *, estimate: float = 0.0, slow: int = -1
+) -> list[float]:
+    """Return the start times of the evaluations of a run, in seconds.
+
+    Args:
+        minutes: Budget of the run.
+        evaluation_seconds: Duration of an evaluation.
+        tick: Duration of an update.
+        estimate: Duration of an evaluation that is expected before the first one, if it is wrong.
+        slow: The number of an evaluation that takes a minute.
+    """
     budget = Budget(minutes=minutes)
     schedule = EvalSchedule(budget, 100, 200_000, HELD_OUT)
-    schedule.state.evaluation_seconds = evaluation_seconds
+    schedule.state.evaluation_seconds = estimate or evaluation_seconds
     now, starts, step = 0.0, list[float](), 0
     while True:
         now, step = now + tick, step + 1
-        update = update_after(step, now, budget.progress(now, 0.0, evaluation_seconds))
+        update = update_after(step, now, budget.progress(now, 0.0, schedule.state.evaluation_seconds))
         if schedule.is_due(update):
+            seconds = 60.0 if slow == len(starts) else evaluation_seconds
             starts.append(now)
-            schedule.record_evaluation(update, evaluation_seconds)
-            now += evaluation_seconds
+            schedule.record_evaluation(update, seconds)
+            now += seconds
         if update.progress >= 1.0:
             return starts
 
@@ -61,7 +72,7 @@ def test_evaluations_take_a_small_part_of_the_run_and_the_first_is_early(
     ("evaluation_seconds", "expected"),
     [
         (0.0, [3.0, 11.0, 19.0, 27.0, 35.0, 43.0, 51.0, 60.0]),
-        (0.25, [3.0, 13.25, 23.5, 33.75, 44.0, 54.25, 60.0]),
+        (0.25, [3.0, 15.25, 27.5, 39.75, 52.0, 59.75]),
     ],
 )
 def test_a_run_of_one_minute_has_at_least_six_evaluations(
@@ -70,11 +81,21 @@ def test_a_run_of_one_minute_has_at_least_six_evaluations(
     assert timed_run(1.0, evaluation_seconds) == expected
 
 
-@pytest.mark.parametrize("evaluation_seconds", [1.0, 20.0, 50.0])
+@pytest.mark.parametrize("evaluation_seconds", [1.5, 20.0, 50.0])
 def test_if_two_evaluations_would_take_more_than_their_share_there_is_only_the_last_one(
     evaluation_seconds: float,
 ) -> None:
     assert len(timed_run(1.0, evaluation_seconds)) == 1
+
+
+def test_after_a_slow_evaluation_others_follow() -> None:
+    assert timed_run(60.0, 1.0, slow=2)[:5] == [60.0, 241.0, 422.0, 2482.0, 2663.0]
+
+
+def test_after_an_estimate_that_was_too_long_the_evaluations_are_as_frequent_as_they_can_be() -> None:
+    starts = timed_run(5.0, 0.5, estimate=5.0)
+    assert starts[0] == pytest.approx(5.0 / 0.03, abs=1.0)
+    assert len(starts) > 7
 
 
 def evaluated_steps(epochs: int, updates_per_epoch: int, held_out: int = HELD_OUT) -> list[int]:
@@ -97,8 +118,11 @@ def evaluated_steps(epochs: int, updates_per_epoch: int, held_out: int = HELD_OU
         (20, 30, HELD_OUT, [30, 240, 450, 600]),
         # A long epoch has several evaluations.
         (1, 5000, HELD_OUT, [250, 2250, 4250, 5000]),
-        # If an evaluation takes as long as 75 updates, it follows after 2,500.
-        (20, 1000, 375_000, [1000, 3500, 6000, 8500, 11000, 13500, 16000, 18500, 20000]),
+        # If an evaluation takes as long as 40 updates, it follows each epoch or every second one.
+        (20, 1000, 200_000, [*range(1000, 21_000, 1000)]),
+        (100, 1000, 200_000, [*range(1000, 100_000, 2000), 100_000]),
+        # One as long as 2,000 updates.
+        (1, 50_000, 10_000_000, [2500, 15_834, 29_168, 42_502, 50_000]),
     ],
 )
 def test_evaluations_with_a_budget_of_epochs(

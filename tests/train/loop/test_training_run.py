@@ -87,7 +87,7 @@ def test_the_model_file_contains_the_provenance(finished_run: FinishedRun) -> No
     assert all(len(prompt) == 60 for prompt in model.prompts)
 
 
-@pytest.mark.parametrize(("evaluation_seconds", "evaluations"), [(0.25, 7), (8.0, 1), (90.0, 1)])
+@pytest.mark.parametrize(("evaluation_seconds", "evaluations"), [(0.25, 6), (8.0, 1), (90.0, 1)])
 def test_slow_evaluations_leave_time_for_training(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, evaluation_seconds: float, evaluations: int
 ) -> None:

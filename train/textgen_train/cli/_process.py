@@ -21,8 +21,8 @@ from ._arguments import option
 # The packages of the train extra, by their import names.
 TRAIN_EXTRA = ("torch", "onnx", "safetensors", "pooch", "filelock", "tqdm")
 
-# Parameters of glibc's function mallopt, and their values.
-MALLOC_OPTIONS = {"M_MMAP_MAX": (-4, 0), "M_TRIM_THRESHOLD": (-1, -1), "M_ARENA_MAX": (-8, 1)}
+# Parameters of mallopt, from malloc.h of glibc.
+M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4
 
 # Windows does not have SIGHUP.
 ENDING_SIGNALS = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
@@ -43,17 +43,18 @@ def run_training_command(command: Callable[[], int]) -> int:
 def keep_freed_memory() -> None:
     """Let this process keep the memory that it frees, for its next allocations. Only glibc needs this.
 
-    Each update frees tensors of many megabytes, and the next one allocates them again. By default, glibc
-    returns such memory to the system, which clears each page when it is used again. That takes a tenth to a
-    third of an update. With these values glibc takes all memory from one heap and never returns its end: see
-    "Malloc Tunable Parameters" in its manual.
+    Each update frees tensors of many megabytes, and the next one allocates them again. By default, glibc may
+    return such memory to the system, which clears each page when it is used again: see docs/results.md. With
+    these values, glibc takes memory only from its heaps and never returns the end of one: see "Malloc Tunable
+    Parameters" in its manual. If it refuses a value, the run is only slower.
     """
     if not sys.platform.startswith("linux"):
         return
     libc = ctypes.CDLL(None)
     if hasattr(libc, "gnu_get_libc_version"):
-        for parameter, value in MALLOC_OPTIONS.values():
-            libc.mallopt(parameter, value)
+        libc.mallopt(M_MMAP_MAX, 0)
+        # Never.
+        libc.mallopt(M_TRIM_THRESHOLD, -1)
 
 
 def check_packages(subject: str | Name, names: tuple[str, ...] = TRAIN_EXTRA, extra: str = "train") -> None:

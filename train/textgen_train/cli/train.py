@@ -28,7 +28,6 @@ from ._process import (
     check_packages,
     check_tensorboard,
     joined_ranks,
-    keep_freed_memory,
     run_training_command,
 )
 from ._resume import resume
@@ -63,7 +62,6 @@ def main(argv: Sequence[str] | None = None) -> int:
 def run_in_processes(command: Command) -> int:
     """Train in this process and the others that torchrun has started; return the exit code."""
     check_packages("training")
-    keep_freed_memory()
     if command.run:
         check_tensorboard(command.run)
     try:

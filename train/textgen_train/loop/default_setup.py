@@ -57,9 +57,9 @@ def default_setup(text: Tokens, vocabulary_size: int, recipe: Recipe, special: S
 
 
 def _make_optimizers(model: CharNetwork, recipe: Recipe) -> list[torch.optim.Optimizer]:
-    """Return AdamW for the weights that are not matrices of layers, and an optimizer for each of these.
+    """Return an optimizer for each matrix of the layers, after AdamW for all other weights.
 
-    It is Muon if its rate is above 0, and else AdamW. Most of the weights are in these matrices, so several
+    The matrices have Muon if its rate is above 0, and else AdamW. Most of the weights are in them, so several
     threads can share the work.
     """
 

@@ -24,6 +24,9 @@ from textgen_train.data.tokens import Tokens, count_characters_after, record_end
 # Maximum number of tokens of the records that are scored together. A longer record is scored in chunks.
 MAX_RECORD_TOKENS = 2**20
 
+# Maximum number of threads for them, because each one needs its own memory for logits.
+MAX_RECORD_THREADS = 4
+
 # The maximum number of training tokens that an evaluation scores. They show the overfitting of the
 # model, so fewer are sufficient than for the held-out loss.
 MAX_TRAINING_TOKENS = 20_000
@@ -56,10 +59,11 @@ def held_out_loss(model: Model, dataset: Dataset, threads: int = 1) -> float:
     It is the sum over all tokens, divided by the number of their characters, so that levels can be compared.
     The end of a record counts as one character. Each token is predicted once, from all tokens before it: a
     text is a single sequence, and each record starts from the initial state. The loss is computed by the
-    engine of the exported model, so it is the loss that users of the file get.
+    engine of the exported model, so it is the loss that users of the file get. It is that of a single pass
+    within ``MAX_STATE_DIFFERENCE`` of the states at the parts of a text, and much less in trained models.
 
     The vocabulary of the model must be that of the dataset. The loss of a text does not depend on the number
-    of threads. That of records depends on it only by the rounding of the sum.
+    of threads with the native engine. That of records depends on it only by the rounding of the sum.
     """
     return _loss(model, dataset.before_held_out, dataset.held_out, threads)
 
@@ -101,19 +105,23 @@ def _spread_records(dataset: Dataset) -> Tokens:
 
 
 def seconds_per_token(model: Model, dataset: Dataset, threads: int = 1) -> float:
-    """Estimate how long the scoring of a token of the held-out text takes, from the first tokens."""
-    tokens, end = dataset.held_out, dataset.tokenizer.special.end
-    started = perf_counter()
-    if end is None:
-        parts = _Parts.of(model.engine, dataset.before_held_out, tokens, threads)
-        steps = min(parts.size, -(-ESTIMATE_TOKENS // len(parts.starts)))
-        parts._replace(size=steps).score(parts.starts, parts.initial_state(len(parts.starts)))
-        count = steps * len(parts.starts)
-    else:
-        part = dataset.first_held_out(ESTIMATE_TOKENS)
-        held_out_loss(model, part, threads)
-        count = len(part.held_out)
-    return (perf_counter() - started) / count
+    """Estimate how long the scoring of a token of the held-out text takes, from a few of its tokens."""
+    part = dataset.first_held_out(ESTIMATE_TOKENS)
+    parts = _Parts.of(model.engine, dataset.before_held_out, dataset.held_out, threads)
+    steps = min(parts.size, -(-ESTIMATE_TOKENS // len(parts.starts)))
+
+    def seconds() -> float:
+        started = perf_counter()
+        if dataset.records is not None:
+            held_out_loss(model, part, threads)
+            count = len(part.held_out)
+        else:
+            parts.score(steps, context=0)
+            count = steps * len(parts.starts)
+        return (perf_counter() - started) / count
+
+    # The first call also starts threads and imports modules.
+    return min(seconds(), seconds())
 
 
 def _loss(model: Model, before: int, tokens: Tokens, threads: int) -> float:
@@ -127,8 +135,22 @@ def _loss(model: Model, before: int, tokens: Tokens, threads: int) -> float:
     return math.fsum(totals) / count_characters_after(before, tokens, model.tokenizer)
 
 
+class _Scores(NamedTuple):
+    """The scores of some parts.
+
+    Attributes:
+        nats: The sum of the surprisals of each part.
+        begins: The states from which the parts started.
+        ends: The states after the parts.
+    """
+
+    nats: list[float]
+    begins: Arrays
+    ends: Arrays
+
+
 class _Parts(NamedTuple):
-    """The parts of a text.
+    """A text in parts of about equal length.
 
     Attributes:
         engine: The engine of the model.
@@ -149,68 +171,76 @@ class _Parts(NamedTuple):
     @classmethod
     def of(cls, engine: Engine, before: int, tokens: Tokens, threads: int) -> "_Parts":
         """Divide a text of at least one token."""
-        size = max(MIN_PART, -(-len(tokens) // MAX_PARTS))
+        count = min(MAX_PARTS, -(-len(tokens) // MIN_PART))
+        size = -(-len(tokens) // count)
         return cls(engine, before, tokens, np.arange(0, len(tokens), size), size, threads)
 
     def nats(self) -> list[float]:
-        """Return the sum of the surprisals of each part."""
-        states = self.initial_state(1)
-        if len(self.starts) > 1:
-            context = self._tokens_at(self.starts[1:] - CONTEXT - 1, CONTEXT)
-            zeros = self.engine.initial_state(len(self.starts) - 1)
-            states = _joined([states, _arrays(self.engine.forward(context, zeros, last_only=True)[1])])
-        nats, ends = self.score(self.starts, states)
-        # The first part starts from the right state, and so does a part in whose state its predecessor ends.
-        while (again := 1 + _differing(ends, states)).size:
-            new_states = _selected(ends, again - 1)
-            new_nats, new_ends = self.score(self.starts[again], new_states)
-            for name in states:
-                states[name][:, again], ends[name][:, again] = new_states[name], new_ends[name]
-            for part, value in zip(again.tolist(), new_nats, strict=True):
-                nats[part] = value
+        """Return the sum of the surprisals of each part, given all tokens before it."""
+        nats, begins, ends = self.score(self.size)
+        # The first part starts from the right state. In order, each part that started from another state than
+        # that in which the part before it ends is scored again, at most once.
+        for part in range(1, len(self.starts)):
+            previous, started = _selected(ends, [part - 1]), _selected(begins, [part])
+            if any(np.abs(previous[name] - started[name]).max() > MAX_STATE_DIFFERENCE for name in ends):
+                again = self._score_from(self.starts[[part]], previous, self.size)
+                nats[part] = again.nats[0]
+                for name, array in ends.items():
+                    array[:, [part]] = again.ends[name]
         release_pages(self.tokens)
         return nats
 
-    def initial_state(self, parts: int) -> Arrays:
-        """Return the state before a text, for this number of parts."""
-        return _arrays(self.engine.initial_state(parts))
+    def score(self, size: int, context: int = CONTEXT) -> _Scores:
+        """Score the first tokens of all parts on several threads.
 
-    def score(self, starts: NDArray[np.int64], states: Arrays) -> tuple[list[float], Arrays]:
-        """Score the parts that start at some positions from some states, on several threads.
-
-        Returns:
-            The sum of the surprisals of each part, and their states at the end.
+        Args:
+            size: Number of tokens of each part.
+            context: Number of tokens before a part that are fed to a new state first.
         """
-        # The logits of all threads together are limited.
-        steps = max(1, min(CHUNK, MAX_LOGITS // (len(starts) * self.engine.vocabulary_size)))
-        shares = np.array_split(np.arange(len(starts)), min(self.threads, len(starts)))
+        shares = np.array_split(self.starts, min(self.threads, len(self.starts)))
         with ThreadPoolExecutor(len(shares), "textgen-scoring") as pool:
             scores = list(
                 pool.map(
-                    lambda share: self._score_share(starts[share], _selected(states, share), steps), shares
+                    lambda starts: self._score_from(starts, self._states_before(starts, context), size),
+                    shares,
                 )
             )
-        return [nats for sums, _ in scores for nats in sums], _joined([ends for _, ends in scores])
+        return _Scores(
+            [nats for score in scores for nats in score.nats],
+            _joined([score.begins for score in scores]),
+            _joined([score.ends for score in scores]),
+        )
 
-    def _score_share(
-        self, starts: NDArray[np.int64], states: Arrays, steps: int
-    ) -> tuple[list[float], Arrays]:
-        """Score parts on this thread, in calls of at most ``steps`` steps."""
+    def _states_before(self, starts: NDArray[np.int64], context: int) -> Arrays:
+        """Return the states after the contexts of some parts. Before the text, it is the initial state."""
+        state = self.engine.initial_state(len(starts))
+        if context:
+            tokens = self._tokens_at(starts - context - 1, context)
+            state = self.engine.forward(tokens, state, last_only=True)[1]
+        states = _arrays(state)
+        for array in states.values():
+            array[:, starts == 0] = 0
+        return states
+
+    def _score_from(self, starts: NDArray[np.int64], begins: Arrays, size: int) -> _Scores:
+        """Score the first ``size`` tokens of some parts from some states, on this thread."""
         sums: list[list[float]] = [[] for _ in starts]
-        state = State(states)
-        for offset in range(0, self.size, steps):
-            count = min(steps, self.size - offset)
+        state = State(begins)
+        # The logits of all threads together are limited.
+        steps = max(1, min(CHUNK, MAX_LOGITS // (len(self.starts) * self.engine.vocabulary_size)))
+        for offset in range(0, size, steps):
+            count = min(steps, size - offset)
             logits, state = self.engine.forward(self._tokens_at(starts + offset - 1, count), state)
             surprisals, _ = score_logits(logits, self._tokens_at(starts + offset, count))
             for start, part_sums, column in zip(starts + offset, sums, surprisals.T, strict=True):
                 # The last part may be shorter.
                 part_sums.append(math.fsum(column[: max(0, len(self.tokens) - start)]))
-        return [math.fsum(part_sums) for part_sums in sums], _arrays(state)
+        return _Scores([math.fsum(part_sums) for part_sums in sums], begins, _arrays(state))
 
     def _tokens_at(self, positions: NDArray[np.int64], count: int) -> NDArray[np.int64]:
-        """Return the tokens from some positions on, shape [count, positions]. -1 is that before the text.
+        """Return the tokens from some positions on, shape [count, positions].
 
-        After the end of the text, the last token is repeated.
+        Before the text, it is the token before it, and after its end, it is the last token.
         """
         rows = positions + np.arange(count)[:, np.newaxis]
         found: NDArray[np.int64] = self.tokens[rows.clip(0, len(self.tokens) - 1)].astype(np.int64)
@@ -219,26 +249,18 @@ class _Parts(NamedTuple):
 
 
 def _arrays(state: State) -> Arrays:
+    """Return a copy of the arrays of a state, which an engine may have as other buffers."""
     return {name: np.array(buffer, np.float32) for name, buffer in state.buffers.items()}
 
 
-def _selected(states: Arrays, parts: NDArray[np.int64]) -> Arrays:
-    """Return a copy of the states of some parts."""
-    return {name: array[:, parts] for name, array in states.items()}
+def _selected(states: Arrays, parts: list[int]) -> Arrays:
+    """Return a contiguous copy of the states of some parts."""
+    return {name: np.ascontiguousarray(array[:, parts]) for name, array in states.items()}
 
 
 def _joined(states: Sequence[Arrays]) -> Arrays:
+    """Return the states of several groups of parts as one."""
     return {name: np.concatenate([state[name] for state in states], axis=1) for name in states[0]}
-
-
-def _differing(ends: Arrays, states: Arrays) -> NDArray[np.int64]:
-    """Return the numbers of the parts that end in another state than that at the start of the next part."""
-    count = next(iter(ends.values())).shape[1]
-    differs = np.zeros(count - 1, bool)
-    for name, array in ends.items():
-        difference = np.abs(array[:, :-1] - states[name][:, 1:])
-        differs |= (difference > MAX_STATE_DIFFERENCE).any(axis=(0, 2))
-    return np.flatnonzero(differs)
 
 
 def _record_nats(model: Model, tokens: Tokens, end: int, threads: int) -> Iterator[float]:
@@ -250,8 +272,9 @@ def _record_nats(model: Model, tokens: Tokens, end: int, threads: int) -> Iterat
             yield from _Parts.of(model.engine, special.begin or 0, part, threads).nats()
             continue
         records = [record[:-1].tolist() for record in np.split(part, record_ends(part, end)[:-1])]
-        with ThreadPoolExecutor(threads, "textgen-scoring") as pool:
-            shares = [records[i::threads] for i in range(threads)]
+        count = min(threads, MAX_RECORD_THREADS)
+        with ThreadPoolExecutor(count, "textgen-scoring") as pool:
+            shares = [records[i::count] for i in range(count)]
             scores = pool.map(lambda share: score_records(model.engine, share, special), shares)
             yield from (score.total_nats for score in scores)
         release_pages(tokens)
