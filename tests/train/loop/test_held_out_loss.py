@@ -15,6 +15,7 @@ from textgen_runtime.text.tokenizer import NO_SPECIAL_TOKENS, SpecialTokens
 from textgen_train.data.dataset import Dataset
 from textgen_train.export.exporter import build_checked
 from textgen_train.loop import held_out_loss as losses
+from textgen_train.loop import text_parts
 from textgen_train.loop.held_out_loss import held_out_loss, training_loss
 from textgen_train.models.cells import CELLS, CharLSTM
 from textgen_train.models.network import CharNetwork
@@ -58,7 +59,7 @@ def test_the_loss_equals_that_of_single_steps_in_torch(monkeypatch: pytest.Monke
     model = open_model(content, engine)  # type: ignore[arg-type]
     expected = step_by_step(network, 3, text.tolist())
     assert held_out_loss(model, dataset) == pytest.approx(expected, abs=1e-5)
-    monkeypatch.setattr(losses, "CHUNK", 7)
+    monkeypatch.setattr(text_parts, "CHUNK", 7)
     assert held_out_loss(model, dataset) == pytest.approx(expected, abs=1e-5)
 
 
@@ -69,7 +70,7 @@ def test_the_loss_of_a_text_in_parts_is_that_of_a_single_pass(
 ) -> None:
     """The context of a part is far too short for this network."""
     for name, value in {"MAX_PARTS": 6, "MIN_PART": 10, "CONTEXT": 3, "CHUNK": 4}.items():
-        monkeypatch.setattr(losses, name, value)
+        monkeypatch.setattr(text_parts, name, value)
     torch.manual_seed(0)
     network = CELLS[cell](7, units=10, layers=3, embedding=4)
     with torch.no_grad():

@@ -1,25 +1,19 @@
-"""The losses of an exported model on the held-out text and on a part of the training text.
-
-The parts of a text are scored at the same time, because one pass over the weights serves all of them. Each
-part starts from the state after the last tokens before it. Earlier tokens hardly matter to this state. Where
-they do, the part is scored again.
-"""
+"""The losses of an exported model on the held-out text and on a part of the training text."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from time import perf_counter
-from typing import NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
-from textgen_runtime.engines.base import Engine
-from textgen_runtime.engines.results import State
 from textgen_runtime.generation.model import Model
-from textgen_runtime.scoring.surprisals import MAX_LOGITS, score_logits, score_records
+from textgen_runtime.scoring.surprisals import score_logits, score_records
 
 from textgen_train.data.dataset import Dataset
 from textgen_train.data.tokens import Tokens, count_characters_after, record_ends, record_parts, release_pages
+
+from .text_parts import TextParts
 
 # Maximum number of tokens of the records that are scored together. A longer record is scored in chunks.
 MAX_RECORD_TOKENS = 2**20
@@ -33,24 +27,8 @@ MAX_TRAINING_TOKENS = 20_000
 # Of records, they are taken from this number of positions.
 TRAINING_PARTS = 20
 
-# Maximum number of parts of a text. More are not faster.
-MAX_PARTS = 32
-# Number of tokens before a part from which its first state is computed. In trained models, 128 are sufficient
-# for the state of a single pass, apart from rounding errors.
-CONTEXT = 256
-# Minimum number of tokens of a part, so that the contexts take at most a fifth of the time.
-MIN_PART = 1024
-# Maximum difference of a value of these states.
-MAX_STATE_DIFFERENCE = 1e-3
-
-# Maximum number of steps of a forward call.
-CHUNK = 256
-
 # Number of tokens from which the duration of an evaluation is estimated.
 ESTIMATE_TOKENS = 1024
-
-# The arrays of a state by name. The second dimension of each is the part.
-Arrays: TypeAlias = dict[str, NDArray[np.float32]]
 
 
 def held_out_loss(model: Model, dataset: Dataset, threads: int = 1) -> float:
@@ -107,8 +85,9 @@ def _spread_records(dataset: Dataset) -> Tokens:
 def seconds_per_token(model: Model, dataset: Dataset, threads: int = 1) -> float:
     """Estimate how long the scoring of a token of the held-out text takes, from a few of its tokens."""
     part = dataset.first_held_out(ESTIMATE_TOKENS)
-    parts = _Parts.of(model.engine, dataset.before_held_out, dataset.held_out, threads)
-    steps = min(parts.size, -(-ESTIMATE_TOKENS // len(parts.starts)))
+    parts = TextParts.of(model.engine, dataset.before_held_out, dataset.held_out, threads)
+    numbers = np.arange(len(parts.starts))
+    firsts = parts._replace(counts=np.minimum(parts.counts, -(-ESTIMATE_TOKENS // len(numbers))))
 
     def seconds() -> float:
         started = perf_counter()
@@ -116,8 +95,8 @@ def seconds_per_token(model: Model, dataset: Dataset, threads: int = 1) -> float
             held_out_loss(model, part, threads)
             count = len(part.held_out)
         else:
-            parts.score(steps, context=0)
-            count = steps * len(parts.starts)
+            firsts.run_from(parts.initial_states(len(numbers)), _Nats(dataset.held_out).add, numbers)
+            count = int(firsts.counts.sum())
         return (perf_counter() - started) / count
 
     # The first call also starts threads and imports modules.
@@ -127,140 +106,44 @@ def seconds_per_token(model: Model, dataset: Dataset, threads: int = 1) -> float
 def _loss(model: Model, before: int, tokens: Tokens, threads: int) -> float:
     """Return the surprisal of tokens of a dataset per character; ``before`` is the token before a text."""
     end = model.tokenizer.special.end
-    totals = (
-        _Parts.of(model.engine, before, tokens, threads).nats()
+    total = (
+        _text_nats(model, before, tokens, threads)
         if end is None
-        else _record_nats(model, tokens, end, threads)
+        else math.fsum(_record_nats(model, tokens, end, threads))
     )
-    return math.fsum(totals) / count_characters_after(before, tokens, model.tokenizer)
+    return total / count_characters_after(before, tokens, model.tokenizer)
 
 
-class _Scores(NamedTuple):
-    """The scores of some parts.
+class _Nats:
+    """Adds up the surprisals of the tokens of a text."""
 
-    Attributes:
-        nats: The sum of the surprisals of each part.
-        begins: The states from which the parts started.
-        ends: The states after the parts.
-    """
+    def __init__(self, tokens: Tokens) -> None:
+        self._tokens = tokens
+        # By the position of the first token. A part that runs again replaces its sums.
+        self._sums: dict[int, float] = {}
 
-    nats: list[float]
-    begins: Arrays
-    ends: Arrays
+    def add(
+        self, positions: NDArray[np.int64], counts: NDArray[np.int64], logits: NDArray[np.float32]
+    ) -> None:
+        """Add the surprisals of tokens, of which the logits are given; see ``text_parts.Sink``."""
+        places = positions + np.arange(len(logits))[:, np.newaxis]
+        targets = self._tokens[places.clip(max=len(self._tokens) - 1)].astype(np.int64)
+        surprisals, _ = score_logits(logits, targets)
+        for position, count, column in zip(positions.tolist(), counts.tolist(), surprisals.T, strict=True):
+            # The last part may be shorter.
+            self._sums[position] = math.fsum(column[: max(0, count)])
 
-
-class _Parts(NamedTuple):
-    """A text in parts of about equal length.
-
-    Attributes:
-        engine: The engine of the model.
-        before: The token before the text.
-        tokens: The tokens of the text, each of which is scored.
-        starts: The positions of the first token of each part, int64.
-        size: Number of tokens of a part. The last one may be shorter.
-        threads: Maximum number of threads. Each scores some of the parts.
-    """
-
-    engine: Engine
-    before: int
-    tokens: Tokens
-    starts: NDArray[np.int64]
-    size: int
-    threads: int
-
-    @classmethod
-    def of(cls, engine: Engine, before: int, tokens: Tokens, threads: int) -> "_Parts":
-        """Divide a text of at least one token."""
-        count = min(MAX_PARTS, -(-len(tokens) // MIN_PART))
-        size = -(-len(tokens) // count)
-        return cls(engine, before, tokens, np.arange(0, len(tokens), size), size, threads)
-
-    def nats(self) -> list[float]:
-        """Return the sum of the surprisals of each part, given all tokens before it."""
-        nats, begins, ends = self.score(self.size)
-        # The first part starts from the right state. In order, each part that started from another state than
-        # that in which the part before it ends is scored again, at most once.
-        for part in range(1, len(self.starts)):
-            previous, started = _selected(ends, [part - 1]), _selected(begins, [part])
-            if any(np.abs(previous[name] - started[name]).max() > MAX_STATE_DIFFERENCE for name in ends):
-                again = self._score_from(self.starts[[part]], previous, self.size)
-                nats[part] = again.nats[0]
-                for name, array in ends.items():
-                    array[:, [part]] = again.ends[name]
-        release_pages(self.tokens)
-        return nats
-
-    def score(self, size: int, context: int = CONTEXT) -> _Scores:
-        """Score the first tokens of all parts on several threads.
-
-        Args:
-            size: Number of tokens of each part.
-            context: Number of tokens before a part that are fed to a new state first.
-        """
-        shares = np.array_split(self.starts, min(self.threads, len(self.starts)))
-        with ThreadPoolExecutor(len(shares), "textgen-scoring") as pool:
-            scores = list(
-                pool.map(
-                    lambda starts: self._score_from(starts, self._states_before(starts, context), size),
-                    shares,
-                )
-            )
-        return _Scores(
-            [nats for score in scores for nats in score.nats],
-            _joined([score.begins for score in scores]),
-            _joined([score.ends for score in scores]),
-        )
-
-    def _states_before(self, starts: NDArray[np.int64], context: int) -> Arrays:
-        """Return the states after the contexts of some parts. Before the text, it is the initial state."""
-        state = self.engine.initial_state(len(starts))
-        if context:
-            tokens = self._tokens_at(starts - context - 1, context)
-            state = self.engine.forward(tokens, state, last_only=True)[1]
-        states = _arrays(state)
-        for array in states.values():
-            array[:, starts == 0] = 0
-        return states
-
-    def _score_from(self, starts: NDArray[np.int64], begins: Arrays, size: int) -> _Scores:
-        """Score the first ``size`` tokens of some parts from some states, on this thread."""
-        sums: list[list[float]] = [[] for _ in starts]
-        state = State(begins)
-        # The logits of all threads together are limited.
-        steps = max(1, min(CHUNK, MAX_LOGITS // (len(self.starts) * self.engine.vocabulary_size)))
-        for offset in range(0, size, steps):
-            count = min(steps, size - offset)
-            logits, state = self.engine.forward(self._tokens_at(starts + offset - 1, count), state)
-            surprisals, _ = score_logits(logits, self._tokens_at(starts + offset, count))
-            for start, part_sums, column in zip(starts + offset, sums, surprisals.T, strict=True):
-                # The last part may be shorter.
-                part_sums.append(math.fsum(column[: max(0, len(self.tokens) - start)]))
-        return _Scores([math.fsum(part_sums) for part_sums in sums], begins, _arrays(state))
-
-    def _tokens_at(self, positions: NDArray[np.int64], count: int) -> NDArray[np.int64]:
-        """Return the tokens from some positions on, shape [count, positions].
-
-        Before the text, it is the token before it, and after its end, it is the last token.
-        """
-        rows = positions + np.arange(count)[:, np.newaxis]
-        found: NDArray[np.int64] = self.tokens[rows.clip(0, len(self.tokens) - 1)].astype(np.int64)
-        found[rows < 0] = self.before
-        return found
+    @property
+    def total(self) -> float:
+        """The sum of all surprisals."""
+        return math.fsum(self._sums.values())
 
 
-def _arrays(state: State) -> Arrays:
-    """Return a copy of the arrays of a state, which an engine may have as other buffers."""
-    return {name: np.array(buffer, np.float32) for name, buffer in state.buffers.items()}
-
-
-def _selected(states: Arrays, parts: list[int]) -> Arrays:
-    """Return a contiguous copy of the states of some parts."""
-    return {name: np.ascontiguousarray(array[:, parts]) for name, array in states.items()}
-
-
-def _joined(states: Sequence[Arrays]) -> Arrays:
-    """Return the states of several groups of parts as one."""
-    return {name: np.concatenate([state[name] for state in states], axis=1) for name in states[0]}
+def _text_nats(model: Model, before: int, tokens: Tokens, threads: int) -> float:
+    """Return the sum of the surprisals of a continuous text."""
+    nats = _Nats(tokens)
+    TextParts.of(model.engine, before, tokens, threads).run(nats.add)
+    return nats.total
 
 
 def _record_nats(model: Model, tokens: Tokens, end: int, threads: int) -> Iterator[float]:
@@ -269,7 +152,7 @@ def _record_nats(model: Model, tokens: Tokens, end: int, threads: int) -> Iterat
     for start, stop in record_parts(tokens, end, MAX_RECORD_TOKENS):
         part = tokens[start:stop]
         if len(part) > MAX_RECORD_TOKENS:
-            yield from _Parts.of(model.engine, special.begin or 0, part, threads).nats()
+            yield _text_nats(model, special.begin or 0, part, threads)
             continue
         records = [record[:-1].tolist() for record in np.split(part, record_ends(part, end)[:-1])]
         count = min(threads, MAX_RECORD_THREADS)
