@@ -16,7 +16,7 @@ from textgen_runtime.text.records import RECORD_KINDS, RecordKind
 from textgen_runtime.text.tokenizer import CHARACTER, LEVELS, WORD
 
 from .errors import RecipeError
-from .parameters import Parameters, Range, choice, flag, number, text
+from .parameters import Parameters, Range, choice, flag, number, text, texts
 from .presets import PRESETS, SCALE, preset
 from .recipe import CONV, AnyRecipe, Budget, ClassicRecipe, Recipe
 
@@ -33,6 +33,8 @@ DEFAULT_PRESET = "small"
 CLASSIC_EPOCHS = 60
 
 VOCABULARY_SIZE = 4096
+
+TEACHER_WEIGHT = 0.9
 
 # The share of a text that is held out by default, and the maximum number of characters of that part. More
 # characters would make evaluations slower, but the loss hardly more precise.
@@ -129,6 +131,21 @@ class RunOptions(Parameters):
     extend: bool = flag(
         "add the symbols of the corpus that the model does not know to its vocabulary", group="fine-tuning"
     )
+    teachers: list[str] | None = texts(  # noqa: RUF009 (a field)
+        "also learn from the predictions of trained models, each a model file, a folder with model.onnx, or "
+        "the name of a bundled model: a small network then gets a lower loss than from the text alone; they "
+        "must have the vocabulary of the corpus",
+        option="teacher",
+        metavar="MODEL",
+        group="distillation",
+    )
+    teacher_weight: float | None = number(
+        None,
+        f"share of the predictions in what the network learns; the text has the rest (default: "
+        f"{TEACHER_WEIGHT:g})",
+        Range(0, 1, above=True),
+        group="distillation",
+    )
     minutes: float | None = number(
         None,
         f"duration of the run in minutes, including evaluations (default: {DEFAULT_MINUTES:g})",
@@ -204,6 +221,8 @@ class RunOptions(Parameters):
             raise RecipeError(Name("vocabulary_size"), " requires ", Name("level", WORD))
         if self.extend and self.parent is None:
             raise RecipeError(Name("extend"), " requires ", Name("parent"), " MODEL")
+        if self.teacher_weight is not None and self.teachers is None:
+            raise RecipeError(Name("teacher_weight"), " requires ", Name("teachers"), " MODEL")
         self._check_recipe()
 
     @property
@@ -214,6 +233,11 @@ class RunOptions(Parameters):
         if self.epochs is not None:
             return Budget(epochs=self.epochs)
         return Budget(epochs=CLASSIC_EPOCHS) if self.recipe else Budget(minutes=DEFAULT_MINUTES)
+
+    @property
+    def weight_of_teachers(self) -> float:
+        """The share of the predictions of ``teachers`` in what the network learns."""
+        return TEACHER_WEIGHT if self.teacher_weight is None else self.teacher_weight
 
     @property
     def normalization(self) -> Normalization:
@@ -238,6 +262,7 @@ class RunOptions(Parameters):
             cell=self.hyperparameters.get("cell", Recipe.cell),
             epochs=epochs,
             training_tokens=training_tokens,
+            has_teacher=self.teachers is not None,
         )
 
     def choose_recipe(
@@ -268,14 +293,7 @@ class RunOptions(Parameters):
         for name in self.hyperparameters:
             if name not in known:
                 raise RecipeError(Name(name), f" is not an option of the {base.name} recipe")
-        if self.recipe and self.records is not None:
-            raise RecipeError(
-                Name("records"), " is not an option of the classic recipe, which trains on one text"
-            )
-        if self.recipe and self.level != CHARACTER:
-            raise RecipeError(
-                Name("level"), " is not an option of the classic recipe, which trains on characters"
-            )
+        self._check_classic()
         if "cell" in self.hyperparameters:
             # There is no preset for an unknown cell.
             Recipe(cell=self.hyperparameters["cell"])
@@ -293,6 +311,21 @@ class RunOptions(Parameters):
             )
         if self.quantize and recipe.cell == CONV:
             raise RecipeError(Name("quantize"), " is only for the cells lstm and gru, not for conv")
+
+    def _check_classic(self) -> None:
+        """Check that no option is given that the classic recipe lacks."""
+        if self.recipe and self.records is not None:
+            raise RecipeError(
+                Name("records"), " is not an option of the classic recipe, which trains on one text"
+            )
+        if self.recipe and self.level != CHARACTER:
+            raise RecipeError(
+                Name("level"), " is not an option of the classic recipe, which trains on characters"
+            )
+        if self.recipe and self.teachers is not None:
+            raise RecipeError(
+                Name("teachers"), " is not an option of the classic recipe, which learns from the text alone"
+            )
 
 
 def check_standard_input(corpus: str | None, held_out_file: str | None) -> None:

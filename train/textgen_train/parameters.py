@@ -78,6 +78,11 @@ def text(default: str | None, help_text: str, **presentation: str) -> Any:
     return _declare(default, help=help_text, **presentation)
 
 
+def texts(help_text: str, **presentation: str) -> Any:
+    """Return a dataclass field for one or more texts, None by default; see ``number``."""
+    return _declare(None, help=help_text, **presentation)
+
+
 def path(help_text: str, **presentation: str) -> Any:
     """Return a dataclass field for a path, None by default; see ``number``."""
     return _declare(None, help=help_text, **presentation)
@@ -100,10 +105,10 @@ class Parameters:
 
 
 def kind_of(parameter: Field[Any]) -> type:
-    """Return the type of a parameter: int, float, bool, str or Path."""
+    """Return the type of a parameter: int, float, bool, str, list or Path."""
     kinds: tuple[Any, ...] = get_args(parameter.type) or (parameter.type,)
     kind: type = next(kind for kind in kinds if kind is not type(None))
-    return kind
+    return get_origin(kind) or kind
 
 
 def option_name(name: str) -> str:
@@ -128,8 +133,10 @@ def _check(parameter: Field[Any], value: object) -> None:
     elif choices is not None:
         is_valid, expected = value in choices, f"one of {', '.join(choices)}"
     else:
-        expected = {bool: "true or false", str: "a text", Path: "a path"}[kind]
+        expected = {bool: "true or false", str: "a text", list: "one or more texts", Path: "a path"}[kind]
         is_valid = isinstance(value, kind)
+        if kind is list and isinstance(value, list):
+            is_valid = bool(value) and all(isinstance(part, str) for part in value)
     if not is_valid:
         raise RecipeError(Name(parameter.name), f" must be {expected}, not {quote(value)}")
 

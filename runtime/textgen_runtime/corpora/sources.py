@@ -34,6 +34,8 @@ RUN_FILES = (
     CURVES_FILE := "loss.svg",
     CHECKPOINT_FILE := "checkpoint.safetensors",
     REPORT_FILE := "report.html",
+    # What the models of --teacher predict, until the run is complete.
+    PREDICTIONS_FILE := "predictions.safetensors",
     TENSORBOARD_FOLDER := "tensorboard",
 )
 

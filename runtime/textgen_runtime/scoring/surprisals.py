@@ -177,7 +177,7 @@ def record_surprisals(
     if special.begin is None or special.end is None:
         raise ValueError("only a model with the tokens begin and end can score records")
     lanes = max(1, min(MAX_LANES, MAX_LOGITS // engine.vocabulary_size))
-    for group in _similar_lengths([len(record) for record in records], lanes):
+    for group in similar_lengths([len(record) for record in records], lanes):
         lengths = [len(records[i]) for i in group]
         # Tokens after the end of a record have no effect on those before it.
         tokens = np.full((max(lengths) + 2, len(group)), special.end, np.int64)
@@ -189,7 +189,7 @@ def record_surprisals(
             yield RecordSurprisals(i, surprisals[: length + 1, lane], choices[: length + 1, lane])
 
 
-def _similar_lengths(lengths: Sequence[int], lanes: int) -> Iterator[list[int]]:
+def similar_lengths(lengths: Sequence[int], lanes: int) -> Iterator[list[int]]:
     """Yield the indices of records in groups of up to ``lanes`` similar lengths, the longest first."""
     order = sorted(range(len(lengths)), key=lambda i: -lengths[i])
     start = 0

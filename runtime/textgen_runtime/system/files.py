@@ -35,8 +35,25 @@ def replace_file(path: str | os.PathLike[str], data: bytes) -> None:
         if _is_special(path):
             Path(path).write_bytes(data)
         else:
-            _replace(Path(os.path.realpath(path)), data)
+            with _replacement(Path(os.path.realpath(path))) as file:
+                file.write(data)
     except (OSError, ValueError) as error:
+        raise OutputError(f"cannot write {shorten(str(path))}: {path_failure(error)}") from error
+
+
+@contextlib.contextmanager
+def replacing_file(path: Path) -> Iterator[BinaryIO]:
+    """Return a context with a new file, which replaces a regular file atomically as ``replace_file`` does.
+
+    It can also be read. If the context ends with an exception, the new file disappears.
+
+    Raises:
+        OutputError: If the file cannot be written. An existing file keeps its content.
+    """
+    try:
+        with _replacement(Path(os.path.realpath(path))) as file:
+            yield file
+    except OSError as error:
         raise OutputError(f"cannot write {shorten(str(path))}: {path_failure(error)}") from error
 
 
@@ -119,14 +136,16 @@ def remove_abandoned(folder: Path) -> None:
             path.unlink()
 
 
-def _replace(target: Path, data: bytes) -> None:
+@contextlib.contextmanager
+def _replacement(target: Path) -> Iterator[BinaryIO]:
+    """Return a context with a new file, which takes the place of another one at the end."""
     try:
         old_mode = stat.S_IMODE(target.stat().st_mode)
     except FileNotFoundError:
         old_mode = None
     # The old file may be private, so the new content stays private until it has the same permissions.
     with _temporary(target.parent, 0o666 if old_mode is None else 0o600) as (path, file):
-        file.write(data)
+        yield file
         file.flush()
         os.fsync(file.fileno())
         if old_mode is not None:
@@ -144,7 +163,7 @@ def _temporary(folder: Path, mode: int) -> Iterator[tuple[Path, BinaryIO]]:
         # The name is unique among processes and threads. It does not include the target's name, which may
         # already have the maximum length.
         path = folder / f"{TEMPORARY_PREFIX}{os.urandom(8).hex()}{TEMPORARY_SUFFIX}"
-        file = open(path, "xb", opener=lambda name, flags: os.open(name, flags, mode))  # noqa: SIM115 (closed below)
+        file = open(path, "x+b", opener=lambda name, flags: os.open(name, flags, mode))  # noqa: SIM115 (closed below)
         try:
             with file:
                 if _lock(file):

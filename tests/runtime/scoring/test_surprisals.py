@@ -69,7 +69,7 @@ def test_the_score_does_not_depend_on_the_groups(
 
 @given(st.lists(st.integers(0, 5000), max_size=200))
 def test_groups_have_all_records_and_little_padding(lengths: list[int]) -> None:
-    groups = list(surprisals_module._similar_lengths(lengths, 64))
+    groups = list(surprisals_module.similar_lengths(lengths, 64))
     assert sorted(i for group in groups for i in group) == list(range(len(lengths)))
     for group in groups:
         assert 1 <= len(group) <= 64

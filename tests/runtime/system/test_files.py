@@ -22,6 +22,7 @@ from textgen_runtime.system.files import (
     make_folder,
     remove_abandoned,
     replace_file,
+    replacing_file,
 )
 
 
@@ -30,6 +31,23 @@ def test_file_is_written_and_replaced(tmp_path: Path) -> None:
     replace_file(path, b"one")
     replace_file(path, b"two")
     assert path.read_bytes() == b"two"
+    assert os.listdir(tmp_path) == ["file"]
+
+
+def test_a_file_that_is_written_in_parts_can_be_read_and_appears_at_its_end(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"old")
+    with replacing_file(path) as file:
+        file.write(b"abc")
+        file.seek(1)
+        assert file.read() == b"bc"
+        assert path.read_bytes() == b"old"
+    assert path.read_bytes() == b"abc"
+    with pytest.raises(OutputError, match=r"cannot write .*file: No space left"), replacing_file(path):
+        raise OSError(errno.ENOSPC, "No space left on device")
+    with pytest.raises(KeyboardInterrupt), replacing_file(path):
+        raise KeyboardInterrupt
+    assert path.read_bytes() == b"abc"
     assert os.listdir(tmp_path) == ["file"]
 
 
@@ -168,7 +186,7 @@ def test_temporary_file_removed_before_it_is_locked_is_created_again(
     removed: list[str] = []
 
     def remove_then_lock(file: BinaryIO, operation: int) -> None:
-        if file.mode == "xb" and not removed:
+        if file.mode == "xb+" and not removed:
             removed.append(file.name)
             remove_abandoned(tmp_path)
         lock(file, operation)

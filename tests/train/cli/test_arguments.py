@@ -71,6 +71,12 @@ def test_classic_recipe() -> None:
         ({"hyperparameters": {"dropout": "much"}}, "dropout must be a number from 0 to 0.99, not 'much'"),
         ({"recipe": "classic", "records": "lines"}, "records is not an option of the classic recipe"),
         ({"recipe": "classic", "level": "word"}, "level is not an option of the classic recipe"),
+        ({"recipe": "classic", "teachers": ["a"]}, "teachers is not an option of the classic recipe"),
+        ({"teachers": []}, "teachers must be one or more texts, not []"),
+        ({"teachers": "a"}, "teachers must be one or more texts, not 'a'"),
+        ({"held_out_file": ["a"]}, "held_out_file must be a text, not ['a']"),
+        ({"teacher_weight": 0.5}, "teacher_weight requires teachers MODEL"),
+        ({"teachers": ["a"], "teacher_weight": 0.0}, "teacher_weight must be a number above 0 and at most 1"),
         ({"minutes": 1.0, "epochs": 2}, "epochs is not allowed with minutes"),
         ({"held_out": 1.0}, "held_out must be a number above 0 and below 1, not 1.0"),
         ({"seed": 2**70}, "seed must be an integer of 0 or more and below 2^63, not 1180591620717411303424"),
@@ -86,7 +92,8 @@ def test_invalid_options_are_named_as_parameters_and_as_options(
     error = caught.value
     assert str(error).startswith(message)
     assert error.parameter == message.partition(" ")[0]
-    assert error.spelled(option).startswith(f"--{error.parameter.replace('_', '-')} ")
+    name = {"teachers": "teacher"}.get(error.parameter, error.parameter)
+    assert error.spelled(option).startswith(f"--{name.replace('_', '-')} ")
 
 
 def test_help_states_the_default_values() -> None:

@@ -25,6 +25,7 @@ def test_every_lane_is_read_once_and_in_order(
     # The text is 0, 1, 2, ..., so each target is its input plus 1.
     assert torch.equal(targets, (inputs + 1) % characters)
     assert torch.equal(inputs[1:], targets[:-1])
+    assert torch.equal(torch.cat([batch.positions for batch in epoch]), targets)
     offset = random.Random(seed).randrange(characters)
     assert inputs[0].tolist() == [(offset + lane * length) % characters for lane in range(lanes)]
     assert all(len(batch.inputs) == sequence_length for batch in epoch[:-1])

@@ -69,6 +69,10 @@ def test_each_epoch_has_every_record_once(
         assert sum(part.count for part in epoch) == len(tokens)
         assert all(len(part.inputs) <= sequence_length for part in epoch)
         assert max(part.inputs.shape[1] for part in epoch) <= batches.max_lanes
+        places = torch.cat([part.positions[part.targets != PADDING] for part in epoch])
+        assert sorted(places.tolist()) == [*range(len(tokens))]
+        targets = torch.cat([part.targets[part.targets != PADDING] for part in epoch])
+        assert tokens[places.numpy()].tolist() == targets.tolist()
 
 
 @given(LENGTHS, st.integers(0, 100))

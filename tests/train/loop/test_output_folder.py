@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from filelock import FileLock
 from textgen_runtime import OutputError
-from textgen_runtime.corpora.sources import CHECKPOINT_FILE, CURVES_FILE, RUN_FILES
+from textgen_runtime.corpora.sources import CHECKPOINT_FILE, CURVES_FILE, PREDICTIONS_FILE, RUN_FILES
 from textgen_runtime.system.files import TEMPORARY_PREFIX, TEMPORARY_SUFFIX
 from textgen_train.loop import output_folder
 from textgen_train.loop.output_folder import (
@@ -78,7 +78,7 @@ def test_an_earlier_run_that_has_lost_files_cannot_be_resumed(
     monkeypatch.setattr(Path, "unlink", failing)
     with pytest.raises(OutputError, match=r"cannot write to the folder .*: Permission denied"):
         EarlierFiles(tmp_path).on_start()
-    assert sorted(os.listdir(tmp_path)) == [CURVES_FILE, "model.onnx", "report.html"]
+    assert sorted(os.listdir(tmp_path)) == [CURVES_FILE, "model.onnx", PREDICTIONS_FILE, "report.html"]
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 import pytest
 import torch
 from textgen_train.models import output_loss as module
-from textgen_train.models.output_loss import activation_penalty, output_loss
+from textgen_train.models.output_loss import SoftTargets, activation_penalty, output_loss
 from torch import nn
 
 
@@ -32,6 +32,42 @@ def test_loss_and_gradients_equal_those_of_torch_and_the_confidence_penalty_is_o
         strict=True,
     ):
         torch.testing.assert_close(gradient, expected, atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize("penalty", [0.0, 0.3])
+@pytest.mark.parametrize("likeliest", [None, 4], ids=["all tokens", "some tokens"])
+def test_soft_targets_are_only_in_the_gradients(
+    monkeypatch: pytest.MonkeyPatch, penalty: float, likeliest: int | None
+) -> None:
+    """The target has what the shares leave. Two of the rows have no shares."""
+    monkeypatch.setattr(torch.cpu, "get_capabilities", dict)
+    monkeypatch.setattr(module, "MAX_CHUNK_LOGITS", 3 * 9)
+    monkeypatch.setattr(module, "MIN_ROWS", 1)
+    torch.manual_seed(0)
+    values = [torch.randn(shape, dtype=torch.float64) for shape in ((10, 6), (9, 6), (9,))]
+    targets = torch.randint(9, (10,))
+    probabilities = torch.randn(10, 9, dtype=torch.float64).softmax(1)
+    probabilities[3:5] = 0.0
+    tokens = None
+    if likeliest:
+        shares, tokens = (0.7 * probabilities).topk(likeliest)
+        soft = torch.zeros_like(probabilities).scatter_(1, tokens, shares)
+    else:
+        soft = shares = 0.7 * probabilities
+    rest = 1.0 - soft.sum(1, keepdim=True)
+    distribution = soft.scatter_add(1, targets.unsqueeze(1), rest)
+    exact = [value.clone().requires_grad_() for value in values]
+    log_probabilities = nn.functional.linear(*exact).log_softmax(1)
+    entropy = -(log_probabilities.exp() * log_probabilities).sum()
+    definition = -(distribution * log_probabilities).sum() - penalty * entropy
+    rounded = outputs, weight, bias = [value.float().requires_grad_() for value in values]
+    loss = output_loss(outputs, weight, bias, targets, penalty, SoftTargets(shares.float(), tokens))
+    nats = nn.functional.nll_loss(log_probabilities, targets, reduction="sum")
+    torch.testing.assert_close(loss.double(), nats, atol=1e-4, rtol=1e-5)
+    for gradient, expected in zip(
+        torch.autograd.grad(3 * loss, rounded), torch.autograd.grad(3 * definition, exact), strict=True
+    ):
+        torch.testing.assert_close(gradient.double(), expected, atol=2e-5, rtol=1e-5)
 
 
 def test_bfloat16_is_close_to_float32(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -27,6 +27,7 @@ examples:
   textgen-train nietzsche --lowercase --cell gru
   textgen-train nietzsche --recipe classic --epochs 10
   textgen-train my-novel.txt --from nietzsche --extend -o tuned
+  textgen-train my-novel.txt --teacher large/model.onnx -o small
   textgen-train my-novel.txt --level word --vocabulary-size 8000 -o words
   textgen-train tunes/ --records blank -o tunes-model
   textgen-train --resume my-novel-model
@@ -36,6 +37,7 @@ examples:
 GROUPS = {
     "corpus": None,
     "fine-tuning": None,
+    "distillation": None,
     "budget": None,
     "hardware": "torchrun -m textgen_train CORPUS [OPTIONS] trains in several processes.",
     "recipe": "A preset or the classic recipe sets the default values of the options below.\n"
@@ -179,6 +181,8 @@ def add_argument(container: argparse._ActionsContainer, parameter: Field[Any]) -
         return
     if kind is bool:
         settings["action"] = argparse.BooleanOptionalAction if is_hyperparameter else "store_true"
+    elif kind is list:
+        settings["nargs"], settings["metavar"] = "+", metadata["metavar"]
     elif "choices" in metadata:
         settings["metavar"] = metadata.get("metavar", f"{{{','.join(metadata['choices'])}}}")
     else:

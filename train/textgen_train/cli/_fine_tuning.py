@@ -24,8 +24,6 @@ from textgen_train.options import RunOptions
 from textgen_train.presets import PRESETS, preset
 from textgen_train.recipe import LSTM
 
-from ._texts import Texts
-
 if TYPE_CHECKING:
     from textgen_train.models.network import CharNetwork
 
@@ -79,24 +77,6 @@ class ParentModel:
         if size > len(self.tokenizer):
             weights = add_symbols(weights, count_tokens(dataset.training, size))
         load_weights(model, weights)
-
-    def trained_share(self, texts: Texts, dataset: Dataset) -> float:
-        """Return the share of the held-out text that the model was trained on, in [0, 1].
-
-        The share is 0 if the model file does not state that it was trained on this text. The normalization of
-        the dataset is that of the model.
-        """
-        training = self.metadata.training
-        split = training.get("split")
-        text = texts.corpus if texts.held_out is None else texts.held_out
-        if training.get("sha256") != text.sha256 or not isinstance(split, dict):
-            return 0.0
-        # The model holds out the same end of the corpus, or the same records, except if its held-out text is
-        # separate.
-        unseen = 0 if isinstance(split.get("held_out"), dict) else split.get("held_out_characters")
-        if not isinstance(unseen, int):
-            return 0.0
-        return max(0.0, 1.0 - unseen / dataset.held_out_characters)
 
     def describe(self, dataset: Dataset, recipe_name: str) -> str:
         """Return the lines that a run prints about the model."""

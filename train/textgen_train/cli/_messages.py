@@ -2,7 +2,7 @@
 
 import shlex
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -90,8 +90,9 @@ def describe_list(dataset: Dataset) -> str:
 
 
 def describe_preset_changes(specification: "RunSpecification") -> str:
-    """Return a line with the values that the corpus and the length of the run change in the preset, or ""."""
-    recipe, usual = specification.recipe, specification.options.choose_recipe()
+    """Return a line with the values of the preset that the text, the length and --teacher change, or ""."""
+    options = replace(specification.options, teachers=None, teacher_weight=None)
+    recipe, usual = specification.recipe, options.choose_recipe()
     # It is an estimate if it is no integer.
     epochs = specification.expected_epochs
     changes = [
@@ -100,8 +101,10 @@ def describe_preset_changes(specification: "RunSpecification") -> str:
         if value != getattr(usual, name)
     ]
     about = "" if isinstance(epochs, int) else "about "
-    length = f" and {about}{epochs:,.0f} epoch{'s' * (round(epochs) > 1)}" if epochs and epochs >= 1 else ""
-    return f"preset values for this corpus{length}: {', '.join(changes)}\n" if changes else ""
+    reasons = ["this corpus", *(["--teacher"] if specification.teachers else [])]
+    if epochs and epochs >= 1:
+        reasons.append(f"{about}{epochs:,.0f} epoch{'s' * (round(epochs) > 1)}")
+    return f"preset values for {' and '.join(reasons)}: {', '.join(changes)}\n" if changes else ""
 
 
 def describe_network(trainer: "Trainer") -> str:

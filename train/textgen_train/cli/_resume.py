@@ -19,6 +19,7 @@ from ._arguments import Command, check_resumable
 from ._messages import describe_complete_run, describe_dataset, describe_resumption
 from ._process import check_device, check_tensorboard
 from ._stored_run import StoredRun, moved_hint
+from ._teachers import check_processes, describe_teachers, reread_teachers, teach
 from ._texts import open_texts
 
 
@@ -40,6 +41,7 @@ def resume(command: Command, ranks: Ranks) -> int:
             return 0
         stored = StoredRun.from_dict(description)
         options = stored.read_options(command.texts)
+        check_processes(options, ranks)
         check_tensorboard(options)
         check_device(options.device, ranks)
         texts = open_texts(options, folder, moved_hint)
@@ -54,7 +56,9 @@ def resume(command: Command, ranks: Ranks) -> int:
         stored.check_vocabulary(dataset.tokenizer)
         if ranks.is_first:
             escape_unencodable(PROG, sys.stdout, dataset.tokenizer.symbols)
-            write_stderr(describe_dataset(texts.corpus, dataset))
+            write_stderr(
+                describe_dataset(texts.corpus, dataset) + describe_teachers(options, stored.teachers, dataset)
+            )
         # It imports torch, which takes seconds. It comes after all checks of the input.
         from ._training_run import follow, make_ready_trainer, make_run, run_to_end
 
@@ -64,6 +68,7 @@ def resume(command: Command, ranks: Ranks) -> int:
         trainer = make_ready_trainer(specification, ranks, lambda trainer: trainer.restore(trainer_state))
         if state is None:
             return follow(trainer)
+        teach(trainer, specification, folder, lambda: reread_teachers(options, stored.teachers))
         # It restores the trainer again.
         run = make_run(trainer, specification, folder, is_new=False)
         run.restore(state)

@@ -2,14 +2,15 @@
 
 import hashlib
 import os
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from textgen_runtime import __version__
 from textgen_runtime.corpora.corpus import CORPUS_NAMES
 from textgen_runtime.errors import CorpusError, ModelFileError, TextgenError, first_line, quote
 from textgen_runtime.model_file.metadata import Metadata
+from textgen_runtime.model_file.source import bundled_models
 from textgen_runtime.system.file_content import STANDARD_INPUT
 from textgen_runtime.system.json_text import to_json
 from textgen_runtime.text.tokenizer import Tokenizer
@@ -59,6 +60,7 @@ class StoredRun:
         texts: The text of each option of ``TEXTS`` that was given.
         vocabulary: SHA-256 of the vocabulary.
         environment: Versions and properties of the processor on which rounding depends.
+        teachers: What the model file of the run states of each model of the option ``teachers``.
     """
 
     name: str
@@ -71,6 +73,7 @@ class StoredRun:
     environment: dict[str, str]
     parent: StoredParent | None = None
     expected_epochs: float | None = None
+    teachers: list[dict[str, Any]] = field(default_factory=list)
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> "StoredRun":
@@ -93,9 +96,11 @@ class StoredRun:
         return run
 
     def check_options(self) -> None:
-        """Raise ValueError if the texts are not those of the options."""
+        """Raise ValueError if the texts or the models are not those of the options."""
         if any((getattr(self.options, name) is None) == (name in self.texts) for name in TEXTS):
             raise ValueError("'texts' does not fit the options")
+        if len(self.teachers) != len(self.options.teachers or ()):
+            raise ValueError("'teachers' does not fit the options")
 
     def read_recipe(self) -> AnyRecipe:
         """Return the recipe of the run."""
@@ -145,6 +150,7 @@ class StoredRun:
             self.parent.origin if self.parent else None,
             # The processes have the threads of the run together.
             max(1, self.threads // processes),
+            self.teachers,
         )
 
     def check_texts(self, texts: Texts) -> None:
@@ -180,8 +186,12 @@ def describe_run(specification: "RunSpecification", device: str, processes: int)
     """Return the description of a run, given the type of its device and the number of its processes."""
     options, recipe, parent = specification.options, specification.recipe, specification.parent
     sources: dict[str, Any] = {
-        name: absolute_source(source) for name in TEXTS if (source := getattr(options, name)) is not None
+        name: absolute_source(source, (*CORPUS_NAMES, STANDARD_INPUT))
+        for name in TEXTS
+        if (source := getattr(options, name)) is not None
     }
+    if options.teachers:
+        sources["teachers"] = [absolute_source(source, bundled_models()) for source in options.teachers]
     texts = zip(TEXTS, (specification.corpus, specification.held_out), strict=True)
     return StoredRun(
         name=specification.run,
@@ -194,6 +204,7 @@ def describe_run(specification: "RunSpecification", device: str, processes: int)
         environment=describe_environment(),
         parent=None if parent is None else StoredParent(dict(parent), specification.metadata.to_props()),
         expected_epochs=specification.expected_epochs,
+        teachers=[dict(teacher) for teacher in specification.teachers],
     )
 
 
@@ -203,9 +214,9 @@ def moved_hint(name: str) -> str:
     return f"; if the text has moved, pass it with {words} --resume FOLDER"
 
 
-def absolute_source(source: str) -> str:
-    """Return the source of a corpus such that it is valid in any working directory."""
-    return source if source in (*CORPUS_NAMES, STANDARD_INPUT) else os.path.abspath(source)  # noqa: PTH100 (keeps links)
+def absolute_source(source: str, names: Sequence[str]) -> str:
+    """Return a path such that it is valid in any working directory; one of the names is no path."""
+    return source if source in names else os.path.abspath(source)  # noqa: PTH100 (keeps links)
 
 
 def vocabulary_hash(tokenizer: Tokenizer) -> str:

@@ -1,9 +1,10 @@
 """The texts of a training run, their dataset, and the progress of reading them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
+from typing import Any
 
 from textgen_runtime.corpora.corpus import Corpus, read_corpus
 from textgen_runtime.system.console import write_stderr
@@ -79,6 +80,28 @@ def open_texts(options: RunOptions, folder: Path, hint: Callable[[str], str] = l
 
     corpus, held_out = find("corpus", options.corpus), options.held_out_file
     return Texts(corpus, None if held_out is None else find("held_out_file", held_out))
+
+
+def trained_share(training: Mapping[str, Any], texts: Texts, dataset: Dataset) -> float:
+    """Return the share of the held-out text that a model was trained on, in [0, 1].
+
+    The share is 0 if the model file does not state that it was trained on this text.
+
+    Args:
+        training: The metadata ``textgen.training`` of the model.
+        texts: The texts of the run.
+        dataset: Their dataset, whose normalization is that of the model.
+    """
+    split = training.get("split")
+    text = texts.corpus if texts.held_out is None else texts.held_out
+    if training.get("sha256") != text.sha256 or not isinstance(split, dict):
+        return 0.0
+    # The model holds out the same end of the corpus, or the same records, except if its held-out text is
+    # separate.
+    unseen = 0 if isinstance(split.get("held_out"), dict) else split.get("held_out_characters")
+    if not isinstance(unseen, int):
+        return 0.0
+    return max(0.0, 1.0 - unseen / dataset.held_out_characters)
 
 
 class ReadingProgress:

@@ -25,7 +25,7 @@ from textgen_train.errors import (
 from textgen_train.export.onnx_graph import MAX_PARAMETERS
 from textgen_train.loop.checkpoint_file import CheckpointWriter
 from textgen_train.loop.evaluator import Evaluator
-from textgen_train.loop.output_folder import EarlierFiles
+from textgen_train.loop.output_folder import EarlierFiles, PredictionsFile
 from textgen_train.loop.ranks import SINGLE, Ranks
 from textgen_train.loop.run import TrainingRun
 from textgen_train.loop.samples import Samples
@@ -145,8 +145,10 @@ def make_run(trainer: Trainer, specification: RunSpecification, folder: Path, *,
     run = make_training_run(trainer, specification, folder, progress)
     description = describe_run(specification, trainer.model.device.type, trainer.replicas.ranks.size)
     if is_new:
-        run.add_watcher(EarlierFiles(folder))
+        run.add_watcher(EarlierFiles(folder, keeps_predictions=bool(specification.teachers)))
     run.add_watcher(CheckpointWriter(run, asdict(description), folder, progress.warn))
+    if specification.teachers:
+        run.add_watcher(PredictionsFile(run, folder))
     if specification.options.tensorboard:
         run.add_watcher(TensorBoard(folder, progress.warn))
     return run

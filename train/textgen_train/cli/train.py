@@ -31,7 +31,8 @@ from ._process import (
     run_training_command,
 )
 from ._resume import resume
-from ._texts import Texts, open_texts
+from ._teachers import Teacher, check_processes, describe_teachers, form_of, read_teachers, teach
+from ._texts import Texts, open_texts, trained_share
 
 if TYPE_CHECKING:
     from textgen_train.loop.specification import RunSpecification
@@ -44,7 +45,7 @@ EQUAL_TEXTS = (
 )
 
 TRAINED_TEXT = (
-    "the model of --from was trained on {:.0%} of the held-out text, so the held-out loss is too low: hold "
+    "the model of {} was trained on {:.0%} of the held-out text, so the held-out loss is too low: hold "
     "out as much as that model, or pass another text with --held-out-file"
 )
 
@@ -112,20 +113,26 @@ def train(options: RunOptions, call: CallOptions, words: Sequence[str], ranks: R
 
         parent = read_parent(options.parent)
         options = with_parent(options, parent)
+    check_processes(options, ranks)
+    teachers = read_teachers(options)
+    for teacher in teachers:
+        teacher.check(options)
     check_device(options.device, ranks)
     texts = open_texts(options, Path.cwd())
     folder = call.output or default_folder(options.corpus, texts.corpus)
-    inputs = [*texts.files, *([parent.path] if parent else [])]
+    inputs = [*texts.files, *([parent.path] if parent else []), *(teacher.path for teacher in teachers)]
     if ranks.is_first:
         # Reading a large corpus takes long. The check comes before it.
         check_folder(folder, inputs, overwrite=call.overwrite)
     dataset = read_dataset(texts, options, folder if ranks.is_first else None, parent)
+    for teacher in teachers:
+        teacher.check_vocabulary(dataset)
     if ranks.is_first:
-        print_start(texts, dataset, options, parent)
+        print_start(texts, dataset, options, parent, teachers)
     # It imports torch, which takes seconds.
     from ._training_run import follow, make_ready_trainer, make_run, run_to_end
 
-    specification = specify(options, texts, dataset, parent, words, ranks)
+    specification = specify(options, texts, dataset, parent, words, ranks, teachers)
     trainer = make_ready_trainer(
         specification,
         ranks,
@@ -139,7 +146,9 @@ def train(options: RunOptions, call: CallOptions, words: Sequence[str], ranks: R
         trainer.model.parameter_count,
         overwrite=call.overwrite,
         quantize=options.quantize,
+        predictions=form_of(dataset).total_bytes if teachers else 0,
     ):
+        teach(trainer, specification, folder, lambda: teachers)
         run = make_run(trainer, specification, folder, is_new=True)
         return run_to_end(run, specification, folder)
 
@@ -167,7 +176,13 @@ def read_dataset(
     return dataset
 
 
-def print_start(texts: Texts, dataset: Dataset, options: RunOptions, parent: "ParentModel | None") -> None:
+def print_start(
+    texts: Texts,
+    dataset: Dataset,
+    options: RunOptions,
+    parent: "ParentModel | None",
+    teachers: Sequence[Teacher] = (),
+) -> None:
     """Print the first lines of a run."""
     escape_unencodable(PROG, sys.stdout, dataset.tokenizer.symbols)
     if parent:
@@ -175,11 +190,16 @@ def print_start(texts: Texts, dataset: Dataset, options: RunOptions, parent: "Pa
     else:
         # The classic recipe has no records.
         more = "" if options.recipe else describe_list(dataset)
+    more += describe_teachers(options, [teacher.origin for teacher in teachers], dataset)
     write_stderr(describe_dataset(texts.corpus, dataset) + more)
     if texts.held_out and texts.held_out.sha256 == texts.corpus.sha256:
         print_diagnostic(PROG, EQUAL_TEXTS, "warning")
-    elif parent and round(share := parent.trained_share(texts, dataset), 2):
-        print_diagnostic(PROG, TRAINED_TEXT.format(share), "warning")
+        return
+    models = [("--from", parent.metadata.training)] if parent else []
+    models += [("--teacher", teacher.model.training) for teacher in teachers]
+    for name, training in models:
+        if round(share := trained_share(training, texts, dataset), 2):
+            print_diagnostic(PROG, TRAINED_TEXT.format(name, share), "warning")
 
 
 def specify(  # noqa: PLR0913, PLR0917 (all are parts of the specification, or needed for it)
@@ -189,6 +209,7 @@ def specify(  # noqa: PLR0913, PLR0917 (all are parts of the specification, or n
     parent: "ParentModel | None",
     words: Sequence[str],
     ranks: Ranks,
+    teachers: Sequence[Teacher] = (),
 ) -> "RunSpecification":
     """Return the specification of a new run, whose recipe is for the number of epochs that it will have."""
     from textgen_train.loop.replicas import resolve_thread_count
@@ -207,6 +228,7 @@ def specify(  # noqa: PLR0913, PLR0917 (all are parts of the specification, or n
         words,
         parent=parent.origin if parent else None,
         threads=resolve_thread_count(options.threads, ranks),
+        teachers=[teacher.origin for teacher in teachers],
     )
     if minutes is not None and options.depends_on_epochs(*dataset.sizes):
         estimate = estimate_epochs(specification, minutes, ranks)

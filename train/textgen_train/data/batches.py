@@ -37,6 +37,7 @@ class Batch:
             which has the same number of lanes.
         divisor: The sum of the losses is divided by this number. It is the mean number of targets of a batch
             if all targets of an epoch count the same, also those of a batch with few targets.
+        positions: Where in the text each target is, int64, of the same shape; any place where there is none.
     """
 
     inputs: Tensor
@@ -44,6 +45,7 @@ class Batch:
     count: int
     is_start: bool
     divisor: float
+    positions: Tensor
 
 
 class Batches(Protocol):
@@ -99,13 +101,19 @@ class TextBatches:
         for index in range(first, self.updates_per_epoch):
             start = index * self._sequence_length
             steps = np.arange(start, min(start + self._sequence_length + 1, self._length))
-            columns = np.take(self._tokens, steps[:, np.newaxis] + lane_starts, mode="wrap").astype(np.int64)
+            places = (steps[:, np.newaxis] + lane_starts) % len(self._tokens)
+            columns = self._tokens[places].astype(np.int64)
             if index % RELEASE_INTERVAL == 0:
                 release_pages(self._tokens)
             sequence = torch.from_numpy(columns)
             inputs, targets = sequence[:-1], sequence[1:]
             yield Batch(
-                inputs, targets, targets.numel(), is_start=index == 0, divisor=self._targets_per_update
+                inputs,
+                targets,
+                targets.numel(),
+                is_start=index == 0,
+                divisor=self._targets_per_update,
+                positions=torch.from_numpy(places[1:]),
             )
 
 
@@ -195,6 +203,7 @@ class RecordBatches:
             int(is_target.sum()),
             is_start=not index,
             divisor=self._targets_per_update,
+            positions=torch.from_numpy(positions),
         )
 
     def _read_part(self, bounds: tuple[int, int]) -> "_Part":

@@ -7,7 +7,8 @@
 - ``replicas.py`` computes gradients in threads. ``ranks.py`` and ``distributed.py`` add those of other
   processes.
 - ``eval_schedule.py`` decides when to evaluate; ``evaluator.py`` evaluates, with ``held_out_loss.py`` and
-  ``samples.py``. ``text_parts.py`` runs a model over a text.
+  ``samples.py``. ``teachers.py`` predicts the training text with other models. Both run a model over a text
+  with ``text_parts.py``.
 - ``checkpoint.py`` defines the complete state of a run; ``checkpoint_file.py`` reads and writes it.
 - ``seeds.py`` derives the seed of each draw.
 - ``events.py`` defines updates, evaluations and watchers; ``specification.py`` what a run trains on.

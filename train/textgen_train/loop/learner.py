@@ -2,10 +2,12 @@
 
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from textgen_train.data.batches import PADDING, Batch
+from textgen_train.data.predictions import Predictions
 from textgen_train.errors import TrainingError
 from textgen_train.models.device import autocast
 from textgen_train.models.network import (
@@ -17,10 +19,13 @@ from textgen_train.models.network import (
     detach,
     lanes_of,
 )
-from textgen_train.models.output_loss import penalized_loss
+from textgen_train.models.output_loss import SoftTargets, penalized_loss
 from textgen_train.recipe import AnyRecipe
 
 from .replicas import Replicas
+
+# The types of the probabilities and of their tokens in a loss.
+KINDS = (np.float32, np.int64)
 
 
 class Learner:
@@ -38,6 +43,12 @@ class Learner:
     ) -> None:
         self._replicas, self._optimizers, self._recipe, self._lanes = replicas, optimizers, recipe, lanes
         self._lane_states = self._split_lanes(replicas.model.initial_state(lanes))
+        self._predictions: Predictions | None = None
+        self._teacher_weight = 0.0
+
+    def learn_from(self, predictions: Predictions, weight: float) -> None:
+        """Give a share of the distribution of each target, in [0, 1], to predictions for the text."""
+        self._predictions, self._teacher_weight = predictions, weight
 
     @property
     def carried_state(self) -> NetworkState:
@@ -77,19 +88,35 @@ class Learner:
             # Truncated backpropagation: no gradient flows into the previous sequence.
             self._lane_states[replica] = detach(state)
             outputs = outputs.flatten(0, 1)
+            soft_targets = self._soft_targets(batch, lanes)
             if batch.count < batch.targets.numel():
                 is_target = targets != PADDING
                 outputs, targets = outputs[is_target], targets[is_target]
             penalties = self._recipe.activation_penalty, self._recipe.confidence_penalty
-            return penalized_loss(outputs, model.output, targets, *penalties) / batch.divisor
+            return penalized_loss(outputs, model.output, targets, *penalties, soft_targets) / batch.divisor
 
         value, lr_factor = self._replicas.backward(loss, lane_count, lr_factor)
+        if self._predictions:
+            self._predictions.release()
         for optimizer in self._optimizers:
             for group in optimizer.param_groups:
                 group["lr"] = optimizer.defaults["lr"] * lr_factor
         nn.utils.clip_grad_norm_(self._replicas.model.parameters(), self._recipe.grad_clip)
         self._replicas.for_each(lambda optimizer: optimizer.step(), self._optimizers)
         return value * batch.divisor / batch.count
+
+    def _soft_targets(self, batch: Batch, lanes: slice) -> SoftTargets | None:
+        """Return the predictions for the targets of some lanes, without padding; None without predictions."""
+        if self._predictions is None:
+            return None
+        is_target = batch.targets[:, lanes] != PADDING
+        rows = self._predictions.rows(batch.positions[:, lanes][is_target].numpy())
+        device = self._replicas.model.device
+        # Torch's functions take only some of the integer types.
+        shares, *tokens = (
+            torch.from_numpy(row.astype(kind)).to(device) for row, kind in zip(rows, KINDS, strict=False)
+        )
+        return SoftTargets(shares.mul_(self._teacher_weight), *tokens)
 
     def _split_lanes(self, state: NetworkState) -> list[NetworkState]:
         """Return a copy of the state of the lanes of each replica."""

@@ -5,19 +5,25 @@ import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from textgen_runtime.corpora.sources import CHECKPOINT_FILE, RUN_FILES, TENSORBOARD_FOLDER
+from textgen_runtime.corpora.sources import CHECKPOINT_FILE, PREDICTIONS_FILE, RUN_FILES, TENSORBOARD_FOLDER
 from textgen_runtime.errors import Name, OutputError, shorten
 from textgen_runtime.model_file.source import MODEL_FILE
 from textgen_runtime.system.files import existing_folder, make_folder, remove_abandoned
 
 from .events import Watcher
 
+if TYPE_CHECKING:
+    from .run import TrainingRun
+
 # The model has 4 bytes per parameter, and the checkpoint 12. Twice the checkpoint, because the old file stays
 # until the new one is complete.
 BYTES_PER_PARAMETER = 4 + 2 * 12
 QUANTIZED_BYTES_PER_PARAMETER = 1
 REPORT_BYTES = 1_000_000
+
+PREDICTIONS_NEED = "the predictions of the models of --teacher need"
 
 # The start of the name of a file in the folder for TensorBoard, where users may have other files.
 EVENTS_PREFIX = "events.out.tfevents."
@@ -43,8 +49,14 @@ def check_folder(folder: Path, inputs: Sequence[Path], *, overwrite: bool) -> No
 
 
 @contextlib.contextmanager
-def prepared_folder(
-    folder: Path, inputs: Sequence[Path], parameters: int, *, overwrite: bool, quantize: bool
+def prepared_folder(  # noqa: PLR0913 (keywords)
+    folder: Path,
+    inputs: Sequence[Path],
+    parameters: int,
+    *,
+    overwrite: bool,
+    quantize: bool,
+    predictions: int = 0,
 ) -> Iterator[None]:
     """Create and lock the output folder of a new run. The lock is held within the context.
 
@@ -56,17 +68,30 @@ def prepared_folder(
         parameters: Number of parameters of the model.
         overwrite: As for ``check_folder``.
         quantize: Whether the run also writes an 8-bit model.
+        predictions: The size of the predictions of the models of ``--teacher``, in bytes.
 
     Raises:
         OutputError: If the folder is not writable, if its disk has no room for the run, if another run holds
             the lock, or if a file would be overwritten without permission.
     """
-    check_room(folder, parameters, quantize=quantize)
-    make_folder(folder)
+    check_room(folder, parameters, quantize=quantize, predictions=predictions)
+    made = make_folder(folder)
     with locked_folder(folder):
-        # Another run may have written files since the command checked the folder.
-        check_overwrites(folder, inputs, overwrite=overwrite)
-        yield
+        try:
+            # Another run may have written files since the command checked the folder.
+            check_overwrites(folder, inputs, overwrite=overwrite)
+            yield
+        finally:
+            _remove_empty(made)
+
+
+def _remove_empty(folders: Sequence[Path]) -> None:
+    """Remove folders that hold nothing but the lock, the innermost first."""
+    with contextlib.suppress(OSError):
+        for folder in folders:
+            if [path.name for path in folder.iterdir()] == [LOCK_FILE]:
+                (folder / LOCK_FILE).unlink()
+            folder.rmdir()
 
 
 class EarlierFiles(Watcher):
@@ -81,10 +106,12 @@ class EarlierFiles(Watcher):
 
     Args:
         folder: The output folder, locked by ``prepared_folder``.
+        keeps_predictions: Whether the new run uses the predictions in the folder.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, keeps_predictions: bool = False) -> None:
         self._folder = folder
+        self._kept = folder / PREDICTIONS_FILE if keeps_predictions else None
 
     def on_start(self) -> None:
         """Remove the files.
@@ -97,11 +124,29 @@ class EarlierFiles(Watcher):
             # First, because a run that has lost other files must not be resumed.
             (self._folder / CHECKPOINT_FILE).unlink(missing_ok=True)
             for path in _replaced(self._folder):
-                path.unlink()
+                if path != self._kept:
+                    path.unlink()
 
 
-def check_room(folder: Path, parameters: int, *, quantize: bool) -> None:
-    """Check that a disk has room for the models and the checkpoint of a new run.
+class PredictionsFile(Watcher):
+    """Removes the predictions of the models of ``--teacher`` when a run is complete.
+
+    Until then, a resumed run reads them. Add it after the ``CheckpointWriter``: only a run whose checkpoint
+    says that it is complete does not need them.
+    """
+
+    def __init__(self, run: "TrainingRun", folder: Path) -> None:
+        self._run, self._path = run, folder / PREDICTIONS_FILE
+
+    def on_end(self) -> None:
+        if self._run.is_complete:
+            # Windows does not remove a file that is mapped to memory.
+            with contextlib.suppress(OSError):
+                self._path.unlink(missing_ok=True)
+
+
+def check_room(folder: Path, parameters: int, *, quantize: bool, predictions: int = 0) -> None:
+    """Check that a disk has room for the models, the checkpoint and the predictions of a new run.
 
     Otherwise, the checkpoint of the start could take the room of the model. The files of an earlier run that
     are removed make room.
@@ -110,15 +155,36 @@ def check_room(folder: Path, parameters: int, *, quantize: bool) -> None:
         OutputError: If it has not.
     """
     bytes_per_parameter = BYTES_PER_PARAMETER + QUANTIZED_BYTES_PER_PARAMETER * quantize
-    needed = bytes_per_parameter * parameters + REPORT_BYTES
     with _explaining_errors(folder):
-        free = shutil.disk_usage(existing_folder(folder)).free
-        free += sum(path.stat().st_size for path in _replaced(folder))
+        replaced = sum(path.stat().st_size for path in _replaced(folder))
+    needed = bytes_per_parameter * parameters + REPORT_BYTES + predictions
+    choose = ", or choose another folder with ", Name("output")
+    _check_free(folder, replaced, needed, "the run needs", *choose)
+    # The predictions are written before the files of an earlier run are removed.
+    _check_free(folder, 0, predictions, PREDICTIONS_NEED, *choose)
+
+
+def check_room_for_predictions(folder: Path, size: int) -> None:
+    """Check that a disk has room for predictions of this number of bytes.
+
+    Raises:
+        OutputError: If it has not.
+    """
+    _check_free(folder, 0, size, PREDICTIONS_NEED)
+
+
+def _check_free(folder: Path, replaced: int, needed: int, subject: str, *choose: str) -> None:
+    """Check that a disk has room for this number of bytes, given those of the files that are removed.
+
+    ``choose`` is the end of the message, for a run that can have another folder.
+    """
+    with _explaining_errors(folder):
+        free = shutil.disk_usage(existing_folder(folder)).free + replaced
     if free < needed:
         raise OutputError(
-            f"the disk of the folder {shorten(str(folder))} has {free / 1e6:,.1f} MB left, but the run needs "
-            f"about {needed / 1e6:,.1f} MB: remove some files, or choose another folder with ",
-            Name("output"),
+            f"the disk of the folder {shorten(str(folder))} has {free / 1e6:,.1f} MB left, but {subject} "
+            f"about {needed / 1e6:,.1f} MB: remove some files",
+            *choose,
         )
 
 

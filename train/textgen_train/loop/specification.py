@@ -47,6 +47,7 @@ class RunSpecification:
         run: Random name of the run, by which a resumed run recognizes its model file.
         parent: What is known of the model file whose weights the run started from; None for random weights.
         threads: Maximum number of threads of this process, for training and evaluation.
+        teachers: What is known of each model from whose predictions the run learns.
     """
 
     options: RunOptions
@@ -59,6 +60,7 @@ class RunSpecification:
     run: str = field(default_factory=lambda: secrets.token_hex(8))
     parent: Mapping[str, Any] | None = None
     threads: int = 1
+    teachers: Sequence[Mapping[str, Any]] = ()
 
     @property
     def metadata(self) -> Metadata:
@@ -73,6 +75,7 @@ class RunSpecification:
             "characters": self.corpus.characters,
             "split": self._describe_split(),
             **({} if self.parent is None else {"parent": dict(self.parent)}),
+            **self._describe_teachers(),
             "parameters": trainer.model.parameter_count,
             "run": self.run,
             "held_out_nats": evaluation.held_out_nats,
@@ -94,6 +97,12 @@ class RunSpecification:
             },
             "date": datetime.now(UTC).date().isoformat(),
         }
+
+    def _describe_teachers(self) -> dict[str, Any]:
+        if not self.teachers:
+            return {}
+        teachers = [dict(teacher) for teacher in self.teachers]
+        return {"teachers": teachers, "teacher_weight": self.options.weight_of_teachers}
 
     def _describe_split(self) -> dict[str, Any]:
         dataset, share = self.dataset, 100 * (self.dataset.held_out_share or 0.0)

@@ -13,6 +13,7 @@ import torch
 from textgen_runtime.text.tokenizer import NO_SPECIAL_TOKENS, SpecialTokens
 
 from textgen_train.data.batches import Batch
+from textgen_train.data.predictions import Predictions
 from textgen_train.data.tokens import Tokens
 from textgen_train.errors import LossError, TrainingError
 from textgen_train.models.device import CPU
@@ -100,6 +101,17 @@ class Trainer:
         self._seconds_before = 0.0
         # Start of the current time, moved back by the time before; None while no time is counted.
         self._started: float | None = None
+
+    def learn_from(self, predictions: Predictions, weight: float) -> None:
+        """Also learn from the predictions of other models, beside the text. Call it before ``updates``.
+
+        They are no part of the state of the trainer.
+
+        Args:
+            predictions: The predictions for the text.
+            weight: Share of the predictions in the distribution that each target has, in [0, 1].
+        """
+        self._learner.learn_from(predictions, weight)
 
     @property
     def step(self) -> int:

@@ -1,12 +1,32 @@
 """The output layer and the loss in one function that never stores all logits of a batch; penalties."""
 
-from typing import Any
+from collections.abc import Iterator
+from itertools import repeat
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from .device import matrix_dtype
+
+
+class SoftTargets(NamedTuple):
+    """A share of the distribution that each target has; the target itself has the rest.
+
+    Attributes:
+        shares: Shape [targets, n], float32, at least 0; each row has a sum of at most 1.
+        tokens: The tokens of the shares, shape [targets, n], int64; None if n is the size of the vocabulary.
+    """
+
+    shares: Tensor
+    tokens: Tensor | None = None
+
+    def split(self, rows: int) -> Iterator["SoftTargets"]:
+        """Yield the parts of this number of rows."""
+        shares = torch.split(self.shares, rows)
+        tokens = repeat(None) if self.tokens is None else torch.split(self.tokens, rows)
+        return map(SoftTargets, shares, tokens)
 
 
 def activation_penalty(outputs: Tensor) -> Tensor:
@@ -32,8 +52,13 @@ MAX_CHUNK_LOGITS = 2**18
 MIN_ROWS = 16
 
 
-def output_loss(
-    outputs: Tensor, weight: Tensor, bias: Tensor, targets: Tensor, confidence_penalty: float = 0.0
+def output_loss(  # noqa: PLR0913, PLR0917 (four are needed)
+    outputs: Tensor,
+    weight: Tensor,
+    bias: Tensor,
+    targets: Tensor,
+    confidence_penalty: float = 0.0,
+    soft_targets: SoftTargets | None = None,
 ) -> Tensor:
     """Return the softmax cross-entropy of a linear layer, summed over the targets.
 
@@ -46,24 +71,34 @@ def output_loss(
     Output Distributions, arXiv:1701.06548). A network that overfits predicts with too high a confidence. The
     returned loss has no penalty, so that it can be compared with a held-out loss.
 
+    With soft targets, the gradients are those of the cross-entropy between their distributions and the
+    predictions (G. Hinton, O. Vinyals and J. Dean, Distilling the Knowledge in a Neural Network,
+    arXiv:1503.02531, at temperature 1). The returned loss is still that of the targets.
+
     Args:
         outputs: Inputs of the linear layer, shape [tokens, units].
         weight: Shape [vocabulary, units], float32.
         bias: Shape [vocabulary], float32.
         targets: Shape [tokens], int64.
         confidence_penalty: Weight of the entropy, per target; 0 for no penalty.
+        soft_targets: The distributions of the targets; None if each is certain.
 
     Returns:
         A float32 scalar, in nats.
     """
     loss: Tensor = _OutputLoss.apply(  # type: ignore[no-untyped-call]
-        outputs, weight, bias, targets, confidence_penalty
+        outputs, weight, bias, targets, confidence_penalty, soft_targets
     )
     return loss
 
 
-def penalized_loss(
-    outputs: Tensor, output: nn.Linear, targets: Tensor, activation_weight: float, confidence_penalty: float
+def penalized_loss(  # noqa: PLR0913, PLR0917 (all but one are needed)
+    outputs: Tensor,
+    output: nn.Linear,
+    targets: Tensor,
+    activation_weight: float,
+    confidence_penalty: float,
+    soft_targets: SoftTargets | None = None,
 ) -> Tensor:
     """Return the loss in nats, summed over the targets. Its gradients include those of the penalties.
 
@@ -72,9 +107,9 @@ def penalized_loss(
         output: The output layer.
         targets: Shape [targets], int64.
         activation_weight: Weight of ``activation_penalty``; 0 for none.
-        confidence_penalty: As for ``output_loss``.
+        confidence_penalty: As for ``output_loss``, and so is ``soft_targets``.
     """
-    loss = output_loss(outputs, output.weight, output.bias, targets, confidence_penalty)
+    loss = output_loss(outputs, output.weight, output.bias, targets, confidence_penalty, soft_targets)
     if activation_weight:
         penalty = activation_weight * activation_penalty(outputs)
         # This adds only the gradient of the penalty. The value stays that of the loss.
@@ -87,7 +122,13 @@ class _OutputLoss(torch.autograd.Function):
 
     @staticmethod
     def forward(  # noqa: PLR0913, PLR0917 (torch passes them by position)
-        ctx: Any, outputs: Tensor, weight: Tensor, bias: Tensor, targets: Tensor, confidence_penalty: float
+        ctx: Any,
+        outputs: Tensor,
+        weight: Tensor,
+        bias: Tensor,
+        targets: Tensor,
+        confidence_penalty: float,
+        soft_targets: SoftTargets | None,
     ) -> Tensor:
         dtype = matrix_dtype(weight.device)
         inputs, matrix = outputs.to(dtype), weight.to(dtype)
@@ -95,11 +136,13 @@ class _OutputLoss(torch.autograd.Function):
         grad_weight, grad_bias = torch.zeros_like(weight), torch.zeros_like(bias)
         loss = torch.zeros((), device=weight.device)
         rows = max(MIN_ROWS, MAX_CHUNK_LOGITS // len(weight))
-        for chunk, chunk_targets, grad_chunk in zip(
+        soft_parts = repeat(None) if soft_targets is None else soft_targets.split(rows)
+        for chunk, chunk_targets, grad_chunk, soft in zip(
             torch.split(inputs, rows),
             torch.split(targets.unsqueeze(1), rows),
             torch.split(grad_outputs, rows),
-            strict=True,
+            soft_parts,
+            strict=False,
         ):
             # The buffer holds first the logits, then their exponentials, then the probabilities, then the
             # gradient of the logits.
@@ -114,8 +157,11 @@ class _OutputLoss(torch.autograd.Function):
             if shifted_logits is not None:
                 log_probabilities = shifted_logits.sub_(log_sums)
                 _add_entropy_gradient(buffer, log_probabilities, confidence_penalty)
-            # The gradient of the cross-entropy is the softmax minus one at the target.
-            buffer.scatter_add_(1, chunk_targets, torch.full_like(sums, -1.0))
+            # The gradient of the cross-entropy is the softmax minus the distribution of the target.
+            rest = torch.ones_like(sums)
+            if soft is not None:
+                rest -= _subtract_shares(buffer, soft)
+            buffer.scatter_add_(1, chunk_targets, rest.neg_())
             grad_bias += buffer.sum(0)
             grad_logits = buffer.to(dtype)
             torch.mm(grad_logits, matrix, out=grad_chunk)
@@ -125,9 +171,18 @@ class _OutputLoss(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, scale: Tensor) -> tuple[Tensor, Tensor, Tensor, None, None]:
+    def backward(ctx: Any, scale: Tensor) -> tuple[Tensor, Tensor, Tensor, None, None, None]:
         grad_outputs, grad_weight, grad_bias = ctx.saved_tensors
-        return grad_outputs * scale, grad_weight * scale, grad_bias * scale, None, None
+        return grad_outputs * scale, grad_weight * scale, grad_bias * scale, None, None, None
+
+
+def _subtract_shares(probabilities: Tensor, soft: SoftTargets) -> Tensor:
+    """Subtract the shares from probabilities, shape [tokens, vocabulary], in place; return their sums."""
+    if soft.tokens is None:
+        probabilities.sub_(soft.shares)
+    else:
+        probabilities.scatter_add_(1, soft.tokens, -soft.shares)
+    return soft.shares.sum(1, keepdim=True)
 
 
 def _add_entropy_gradient(

@@ -75,6 +75,8 @@ class ComparedRun:
             "records": self.metadata.records or "none",
             "min_count": self._min_count(),
             "from": self._describe_parent(),
+            "teacher": self._describe_teachers(),
+            "teacher_weight": self.training.get("teacher_weight", 0.0),
         }
 
     @property
@@ -103,6 +105,14 @@ class ComparedRun:
             return "random weights"
         corpus, sha256 = parent.get("corpus"), str(parent.get("sha256"))[:8]
         return f"a model of {corpus} ({sha256})" if corpus else f"the model {sha256}"
+
+    def _describe_teachers(self) -> str:
+        """Return the models from whose predictions the run learned."""
+        teachers = self.training.get("teachers")
+        if not isinstance(teachers, list):
+            return "none"
+        hashes = [str(teacher.get("sha256"))[:8] for teacher in teachers if isinstance(teacher, dict)]
+        return f"the model {' and '.join(hashes)}"
 
 
 def run_names(folders: Sequence[Path]) -> list[str]:

@@ -179,10 +179,14 @@ def run_facts(facts: RunFacts, training: Mapping[str, Any]) -> str:
         if value is not None
     ]
     replicas = training.get("replicas", 1)
+    teachers = [("teacher", html(describe_teacher(teacher))) for teacher in training.get("teachers", ())]
+    if teachers:
+        teachers.append(("weight of the teacher", html(f"{training.get('teacher_weight'):g}")))
     versions = ", ".join(f"{name} {version}" for name, version in training.get("versions", {}).items())
     return definitions(
         [
             ("budget", html(", ".join(length))),
+            *teachers,
             ("seed", html(recipe.get("seed", ""))),
             ("training threads", html(replicas)),
             ("matrix products", "bfloat16" if recipe.get("bfloat16") else "float32"),
@@ -193,6 +197,13 @@ def run_facts(facts: RunFacts, training: Mapping[str, Any]) -> str:
             ("date", html(training.get("date", ""))),
         ]
     )
+
+
+def describe_teacher(teacher: Mapping[str, Any]) -> str:
+    """Return the file of a model from which a run learned, the start of its SHA-256, and its loss."""
+    loss = teacher.get("held_out_nats")
+    described = f", held-out loss {loss:.4f} nats" if isinstance(loss, float) else ""
+    return f"{teacher.get('file')} ({str(teacher.get('sha256'))[:8]}){described}"
 
 
 def usage(facts: RunFacts, metadata: Metadata | None) -> str:
