@@ -129,8 +129,18 @@ def test_runs_with_the_same_folder_name_are_told_apart_by_their_paths(capsys: Ca
             model_with({**with_cell("lstm"), "parent": {"sha256": "0123456789", "corpus": None}}),
             ("from random weights", "from the model 01234567"),
         ),
+        (
+            model_with(
+                {
+                    **with_cell("lstm"),
+                    "teachers": [{"sha256": "0123456789"}, {"sha256": "abcdef0123"}],
+                    "teacher_weight": 0.5,
+                }
+            ),
+            ("teacher none", "teacher 01234567 and abcdef01, weight 0.5"),
+        ),
     ],
-    ids=["cell", "level", "records", "from", "from without a corpus"],
+    ids=["cell", "level", "records", "from", "from without a corpus", "teacher"],
 )
 def test_the_table_shows_choices_that_are_no_hyperparameters(
     capsys: Captured, other: bytes, values: tuple[str, str]

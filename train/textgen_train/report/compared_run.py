@@ -76,7 +76,6 @@ class ComparedRun:
             "min_count": self._min_count(),
             "from": self._describe_parent(),
             "teacher": self._describe_teachers(),
-            "teacher_weight": self.training.get("teacher_weight", 0.0),
         }
 
     @property
@@ -107,12 +106,12 @@ class ComparedRun:
         return f"a model of {corpus} ({sha256})" if corpus else f"the model {sha256}"
 
     def _describe_teachers(self) -> str:
-        """Return the models from whose predictions the run learned."""
+        """Return the models from whose predictions the run learned, and their weight."""
         teachers = self.training.get("teachers")
         if not isinstance(teachers, list):
             return "none"
         hashes = [str(teacher.get("sha256"))[:8] for teacher in teachers if isinstance(teacher, dict)]
-        return f"the model {' and '.join(hashes)}"
+        return f"{' and '.join(hashes)}, weight {self.training.get('teacher_weight')}"
 
 
 def run_names(folders: Sequence[Path]) -> list[str]:
