@@ -265,6 +265,19 @@ def test_predictions_without_room_are_refused(capsys: Captured, monkeypatch: pyt
     assert not Path("out").exists()
 
 
+def test_a_resumed_run_without_room_for_its_predictions_keeps_its_files(
+    capsys: Captured, interrupted: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    interrupted(*TAUGHT)
+    PREDICTIONS.unlink()
+    before = {path: path.read_bytes() for path in Path("out").iterdir()}
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=10_000))
+    code, out, err = run(capsys, "--resume", "out")
+    assert (code, out) == (1, "")
+    assert "has 0.0 MB left, but the predictions of --teacher need about 0.1 MB: remove some files\n" in err
+    assert {path: path.read_bytes() for path in Path("out").iterdir()} == before
+
+
 def test_a_teacher_that_was_trained_on_the_held_out_text_is_warned_about(capsys: Captured) -> None:
     assert (
         run(capsys, "book.txt", *QUICK, "--held-out", "0.05", "--no-samples", "-o", "large", "--overwrite")[0]

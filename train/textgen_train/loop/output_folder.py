@@ -23,8 +23,6 @@ BYTES_PER_PARAMETER = 4 + 2 * 12
 QUANTIZED_BYTES_PER_PARAMETER = 1
 REPORT_BYTES = 1_000_000
 
-PREDICTIONS_NEED = "the predictions of the models of --teacher need"
-
 # The start of the name of a file in the folder for TensorBoard, where users may have other files.
 EVENTS_PREFIX = "events.out.tfevents."
 
@@ -160,17 +158,17 @@ def check_room(folder: Path, parameters: int, *, quantize: bool, predictions: in
     needed = bytes_per_parameter * parameters + REPORT_BYTES + predictions
     choose = ", or choose another folder with ", Name("output")
     _check_free(folder, replaced, needed, "the run needs", *choose)
-    # The predictions are written before the files of an earlier run are removed.
-    _check_free(folder, 0, predictions, PREDICTIONS_NEED, *choose)
 
 
 def check_room_for_predictions(folder: Path, size: int) -> None:
     """Check that a disk has room for predictions of this number of bytes.
 
+    They are written before the files of an earlier run are removed.
+
     Raises:
         OutputError: If it has not.
     """
-    _check_free(folder, 0, size, PREDICTIONS_NEED)
+    _check_free(folder, 0, size, "the predictions of --teacher need")
 
 
 def _check_free(folder: Path, replaced: int, needed: int, subject: str, *choose: str) -> None:
