@@ -147,6 +147,12 @@ def test_convolutions_have_the_same_dropout_in_all_runs(name: str) -> None:
     assert recipes == {preset(name, 57, cell=CONV)}
 
 
+def test_a_preset_is_regularized_unless_most_is_learned_from_a_teacher() -> None:
+    text, teacher = (preset("large", 57, teacher_weight=weight) for weight in (0.79, 0.8))
+    assert text == PRESETS["large"]
+    assert (teacher.dropout, teacher.weight_dropout, teacher.confidence_penalty) == (0.0, 0.0, 0.0)
+
+
 def test_only_an_lstm_with_a_small_vocabulary_has_the_higher_learning_rate_and_penalties() -> None:
     recipes = [preset("large", 57), preset("large", LARGE_VOCABULARY)]
     recipes += [preset("large", 57, cell=cell) for cell in (GRU, CONV)]

@@ -262,7 +262,7 @@ class RunOptions(Parameters):
             cell=self.hyperparameters.get("cell", Recipe.cell),
             epochs=epochs,
             training_tokens=training_tokens,
-            has_teacher=self.teachers is not None,
+            teacher_weight=self.weight_of_teachers if self.teachers else 0.0,
         )
 
     def choose_recipe(
