@@ -20,6 +20,7 @@ from textgen_train.cli._teachers import check_processes
 from textgen_train.data.predictions import Form
 from textgen_train.errors import RecipeError
 from textgen_train.export.exporter import build_checked
+from textgen_train.loop import output_folder
 from textgen_train.loop.ranks import Ranks
 from textgen_train.models.cells import CharGRU, CharLSTM
 from textgen_train.options import RunOptions
@@ -173,6 +174,10 @@ def test_a_run_that_starts_again_uses_the_predictions_of_the_interrupted_one(
 ) -> None:
     interrupted(*TAUGHT)
     monkeypatch.setattr(_teachers, "_compute", lambda *_: pytest.fail("computed again"))
+    # There is room for nothing but the predictions, which are there.
+    for name in ("BYTES_PER_PARAMETER", "REPORT_BYTES"):
+        monkeypatch.setattr(output_folder, name, 0)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=0))
     assert run(capsys, *TAUGHT, "--overwrite")[0] == 0
     assert not PREDICTIONS.exists()
 

@@ -41,6 +41,16 @@ def test_temporary_files_of_killed_runs_are_removed(tmp_path: Path) -> None:
         assert os.listdir(tmp_path) == [LOCK_FILE]
 
 
+def test_temporary_files_of_killed_runs_take_no_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    abandoned = tmp_path / f"{TEMPORARY_PREFIX}0123456789abcdef{TEMPORARY_SUFFIX}"
+    abandoned.touch()
+    monkeypatch.setattr(
+        shutil, "disk_usage", lambda _: SimpleNamespace(free=0 if abandoned.exists() else 10**9)
+    )
+    with prepared_folder(tmp_path, [], 1, overwrite=False, quantize=False):
+        pass
+
+
 @pytest.mark.parametrize("name", RUN_FILES)
 def test_a_file_of_another_run_is_replaced_only_with_permission(tmp_path: Path, name: str) -> None:
     (tmp_path / name).touch()
@@ -97,7 +107,7 @@ def test_a_run_without_room_removes_nothing(
         prepared_folder(folder, [], parameters, overwrite=overwrite, quantize=quantize),
     ):
         pass
-    assert os.listdir(tmp_path) == [CHECKPOINT_FILE]
+    assert sorted({*os.listdir(tmp_path), LOCK_FILE}) == [LOCK_FILE, CHECKPOINT_FILE]
     with prepared_folder(tmp_path, [], 2, overwrite=True, quantize=False):
         pass
 

@@ -72,12 +72,13 @@ def prepared_folder(  # noqa: PLR0913 (keywords)
         OutputError: If the folder is not writable, if its disk has no room for the run, if another run holds
             the lock, or if a file would be overwritten without permission.
     """
-    check_room(folder, parameters, quantize=quantize, predictions=predictions)
     made = make_folder(folder)
     with locked_folder(folder):
         try:
             # Another run may have written files since the command checked the folder.
             check_overwrites(folder, inputs, overwrite=overwrite)
+            # The lock has removed what killed runs have left.
+            check_room(folder, parameters, quantize=quantize, predictions=predictions)
             yield
         finally:
             _remove_empty(made)
