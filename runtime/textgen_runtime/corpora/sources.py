@@ -34,10 +34,11 @@ RUN_FILES = (
     CURVES_FILE := "loss.svg",
     CHECKPOINT_FILE := "checkpoint.safetensors",
     REPORT_FILE := "report.html",
-    # What the models of --teacher predict, until the run is complete.
-    PREDICTIONS_FILE := "predictions.safetensors",
     TENSORBOARD_FOLDER := "tensorboard",
 )
+
+# What the models of --teacher predict, until the run is complete. Other predictions have another name.
+PREDICTIONS_FILES = "predictions-*.bin"
 
 # Plain text and music in ABC notation.
 TEXT_FILES = tuple(f"{kind}{packed}" for kind in (".txt", ".abc") for packed in ("", *COMPRESSED))
@@ -188,7 +189,7 @@ def _is_output(path: Path, folder: Path) -> bool:
     """Return whether a training run has written a file: it, or a folder with it, is beside a model."""
     depth = len(path.relative_to(folder).parts)
     return any(
-        part.name in RUN_FILES
+        (part.name in RUN_FILES or part.match(PREDICTIONS_FILES))
         and any((part.parent / mark).exists() for mark in (MODEL_FILE, CHECKPOINT_FILE))
         for part in (path, *path.parents)[:depth]
     )

@@ -11,7 +11,7 @@ from types import SimpleNamespace
 import pytest
 import textgen_runtime as textgen
 import torch
-from textgen_runtime.corpora.sources import PREDICTIONS_FILE
+from textgen_runtime.corpora.sources import PREDICTIONS_FILES
 from textgen_runtime.model_file.metadata import Metadata
 from textgen_runtime.text.normalization import Normalization
 from textgen_runtime.text.vocabulary import CharacterTokenizer
@@ -30,7 +30,6 @@ from tests.helpers.commands import Captured
 from tests.helpers.train_command import QUICK, TEXT, run
 from tests.helpers.training_runs import InterruptAt, timeless_results
 
-PREDICTIONS = Path("out", PREDICTIONS_FILE)
 BUDGET = ("--epochs", "3", "--threads", "1", "--batch", "16", "--sequence-length", "16")
 TAUGHT = ("book.txt", "--teacher", "large", *QUICK[:-2], *BUDGET, "-o", "out")
 
@@ -43,6 +42,10 @@ def teacher(*, gru: bool = False, symbols: str = TEXT, lowercase: bool = False) 
     network = (CharGRU if gru else CharLSTM)(len(tokenizer), units=9, embedding=5)
     training = {"corpus": "book.txt", "run": "0123456789abcdef", "held_out_nats": 1.25}
     return build_checked(network, Metadata(tokenizer, Normalization(lowercase), training=training)).content
+
+
+def predictions() -> list[Path]:
+    return list(Path("out").glob(PREDICTIONS_FILES))
 
 
 @pytest.fixture(autouse=True)
@@ -63,7 +66,7 @@ def interrupted(capsys: Captured, monkeypatch: pytest.MonkeyPatch) -> Callable[.
             patch.setattr(_training_run, "deferred_interrupts", lambda: InterruptAt(3))
             code, _, err = run(capsys, *arguments)
         assert code == 130, err
-        assert PREDICTIONS.exists()
+        assert predictions()
 
     return interrupted_run
 
@@ -80,8 +83,8 @@ def test_a_run_names_its_teachers_and_removes_their_predictions_at_its_end(capsy
     )
     assert third.startswith("preset values for this corpus and --teacher and 3 epochs: ")
     assert "--weight-dropout 0" in third
-    assert not PREDICTIONS.exists()
-    assert PREDICTIONS_FILE not in out
+    assert not predictions()
+    assert "predictions" not in out
     training = textgen.load("out").training
     assert training["teacher_weight"] == 0.8
     assert training["teachers"] == [
@@ -122,22 +125,23 @@ def test_a_teacher_turns_off_what_acts_against_overfitting(name: str, cell: str)
     assert plain == preset(name, 60, cell=cell, epochs=100)
 
 
-@pytest.mark.parametrize("predictions", ["as they were", "missing", "damaged", "of another model"])
+@pytest.mark.parametrize("state", ["as they were", "missing", "damaged", "of another model"])
 def test_an_interrupted_run_ends_as_one_that_was_not(
-    capsys: Captured, interrupted: Callable[..., None], predictions: str
+    capsys: Captured, interrupted: Callable[..., None], state: str
 ) -> None:
     """The models are needed only if their predictions are not there."""
     assert run(capsys, *TAUGHT[:-1], "unbroken")[0] == 0
     interrupted(*TAUGHT)
-    content = PREDICTIONS.read_bytes()
-    if predictions == "as they were":
+    (file,) = predictions()
+    content = file.read_bytes()
+    if state == "as they were":
         shutil.rmtree("large")
-    elif predictions == "missing":
-        PREDICTIONS.unlink()
-    elif predictions == "damaged":
-        PREDICTIONS.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    elif state == "missing":
+        file.unlink()
+    elif state == "damaged":
+        file.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
     else:
-        PREDICTIONS.write_bytes(content.replace(hashlib.sha256(teacher()).hexdigest().encode(), b"0" * 64))
+        file.write_bytes(b"0" * 64 + content[64:])
     folder = Path.cwd()
     (folder / "elsewhere").mkdir()
     os.chdir("elsewhere")
@@ -147,14 +151,14 @@ def test_an_interrupted_run_ends_as_one_that_was_not(
     assert err.splitlines()[1].startswith(f"learning from {folder / 'large'} (held-out loss 1.2500 nats)")
     assert timeless_results(Path("out")) == timeless_results(Path("unbroken"))
     assert textgen.load("out").training["teachers"] == textgen.load("unbroken").training["teachers"]
-    assert not PREDICTIONS.exists()
+    assert not predictions()
 
 
 def test_a_run_cannot_be_resumed_without_its_teacher_and_its_predictions(
     capsys: Captured, interrupted: Callable[..., None]
 ) -> None:
     interrupted(*TAUGHT)
-    PREDICTIONS.unlink()
+    predictions()[0].unlink()
     Path("large/model.onnx").write_bytes(teacher(gru=True))
     before = {path.name: path.read_bytes() for path in Path("out").iterdir()}
     code, out, err = run(capsys, "--resume", "out")
@@ -179,7 +183,28 @@ def test_a_run_that_starts_again_uses_the_predictions_of_the_interrupted_one(
         monkeypatch.setattr(output_folder, name, 0)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=0))
     assert run(capsys, *TAUGHT, "--overwrite")[0] == 0
-    assert not PREDICTIONS.exists()
+    assert not predictions()
+
+
+def test_an_earlier_run_keeps_its_predictions_until_the_first_checkpoint_of_a_new_one(
+    capsys: Captured, interrupted: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The new run has another teacher. It first ends before its first checkpoint."""
+    interrupted(*TAUGHT)
+    shutil.rmtree("large")
+    before = {path: path.read_bytes() for path in Path("out").iterdir()}
+    other = ("book.txt", "--teacher", "other.onnx", *TAUGHT[3:], "--overwrite")
+    with monkeypatch.context() as patch:
+        patch.setattr(_training_run, "make_run", lambda *_, **__: InterruptAt(1).check())
+        assert run(capsys, *other)[0] == 130
+    assert len(predictions()) == 2
+    assert {path: path.read_bytes() for path in before} == before
+    shutil.copytree("out", "copy")
+    interrupted(*other)
+    assert len(predictions()) == 1
+    assert not before.keys() & set(predictions())
+    assert run(capsys, "--resume", "copy")[0] == 0
+    assert not list(Path("copy").glob(PREDICTIONS_FILES))
 
 
 def test_predictions_of_an_earlier_run_do_not_stay_in_one_without_a_teacher(
@@ -188,7 +213,7 @@ def test_predictions_of_an_earlier_run_do_not_stay_in_one_without_a_teacher(
     interrupted(*TAUGHT)
     monkeypatch.setattr(_training_run, "deferred_interrupts", lambda: InterruptAt(3))
     assert run(capsys, *TAUGHT[:1], *TAUGHT[3:], "--overwrite")[0] == 130
-    assert not PREDICTIONS.exists()
+    assert not predictions()
 
 
 @pytest.mark.parametrize("is_new", [True, False])
@@ -274,7 +299,7 @@ def test_a_resumed_run_without_room_for_its_predictions_keeps_its_files(
     capsys: Captured, interrupted: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     interrupted(*TAUGHT)
-    PREDICTIONS.unlink()
+    predictions()[0].unlink()
     before = {path: path.read_bytes() for path in Path("out").iterdir()}
     monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=10_000))
     code, out, err = run(capsys, "--resume", "out")

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from filelock import FileLock
 from textgen_runtime import OutputError
-from textgen_runtime.corpora.sources import CHECKPOINT_FILE, CURVES_FILE, PREDICTIONS_FILE, RUN_FILES
+from textgen_runtime.corpora.sources import CHECKPOINT_FILE, CURVES_FILE, RUN_FILES
 from textgen_runtime.system.files import TEMPORARY_PREFIX, TEMPORARY_SUFFIX
 from textgen_train.loop import output_folder
 from textgen_train.loop.output_folder import (
@@ -51,7 +51,10 @@ def test_temporary_files_of_killed_runs_take_no_room(tmp_path: Path, monkeypatch
         pass
 
 
-@pytest.mark.parametrize("name", RUN_FILES)
+PREDICTIONS = "predictions-0123456789abcdef.bin"
+
+
+@pytest.mark.parametrize("name", [*RUN_FILES, PREDICTIONS])
 def test_a_file_of_another_run_is_replaced_only_with_permission(tmp_path: Path, name: str) -> None:
     (tmp_path / name).touch()
     resume = ", resume its run with resume" * (name == CHECKPOINT_FILE)
@@ -64,7 +67,13 @@ def test_a_file_of_another_run_is_replaced_only_with_permission(tmp_path: Path, 
 def test_a_new_run_removes_the_files_of_an_earlier_one_except_the_model(tmp_path: Path) -> None:
     """A run that is killed before its first evaluation must not leave a mixture of two runs."""
     (tmp_path / "tensorboard").mkdir()
-    for name in (*RUN_FILES[:-1], "notes.txt", "tensorboard/events.out.tfevents.1", "tensorboard/notes.txt"):
+    for name in (
+        *RUN_FILES[:-1],
+        PREDICTIONS,
+        "notes.txt",
+        "tensorboard/events.out.tfevents.1",
+        "tensorboard/notes.txt",
+    ):
         (tmp_path / name).touch()
     with prepared_folder(tmp_path, [], 1, overwrite=True, quantize=False):
         EarlierFiles(tmp_path).on_start()
@@ -83,12 +92,12 @@ def test_an_earlier_run_that_has_lost_files_cannot_be_resumed(
             raise PermissionError(errno.EACCES, "Permission denied")
         unlink(path, **options)
 
-    for name in RUN_FILES[:-1]:
+    for name in (*RUN_FILES[:-1], PREDICTIONS):
         (tmp_path / name).touch()
     monkeypatch.setattr(Path, "unlink", failing)
     with pytest.raises(OutputError, match=r"cannot write to the folder .*: Permission denied"):
         EarlierFiles(tmp_path).on_start()
-    assert sorted(os.listdir(tmp_path)) == [CURVES_FILE, "model.onnx", PREDICTIONS_FILE, "report.html"]
+    assert sorted(os.listdir(tmp_path)) == [CURVES_FILE, "model.onnx", PREDICTIONS, "report.html"]
 
 
 @pytest.mark.parametrize(

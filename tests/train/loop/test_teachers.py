@@ -71,11 +71,11 @@ def predicted(
     form = Form(len(text), len(tokenizer))
     counts: list[int] = []
     with replacing_file(folder / "file") as file:
-        writer = PredictionWriter(file, form, [], "")
+        writer = PredictionWriter(file, form, "")
         predict(Teachers([model.engine for model in models]), dataset, writer, threads, counts.append)
         writer.finish()
     assert sum(counts) >= len(text) - 1
-    predictions = read_predictions(folder / "file", form, [], "")
+    predictions = read_predictions(folder / "file", form, "")
     assert predictions
     return predictions.rows(np.arange(len(text)))[0].astype(np.float32)
 

@@ -8,8 +8,8 @@ from threading import Lock
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
-from textgen_runtime.corpora.sources import PREDICTIONS_FILE
-from textgen_runtime.errors import ModelFileError, Name, OutputError, shorten
+from textgen_runtime.corpora.sources import PREDICTIONS_FILES
+from textgen_runtime.errors import ModelFileError, Name, shorten
 from textgen_runtime.generation.loading import open_model
 from textgen_runtime.generation.model import Model
 from textgen_runtime.model_file.source import find_model_file, read_model
@@ -19,7 +19,7 @@ from textgen_runtime.text.token_names import format_symbols
 from textgen_runtime.text.tokenizer import BYTE
 
 from textgen_train.data.dataset import Dataset
-from textgen_train.data.predictions import Form, PredictionWriter, hash_tokens, read_predictions
+from textgen_train.data.predictions import Form, PredictionWriter, identify, map_predictions, read_predictions
 from textgen_train.errors import RecipeError, TrainingError
 from textgen_train.loop.output_folder import check_room_for_predictions
 from textgen_train.loop.ranks import Ranks
@@ -175,11 +175,14 @@ def teach(
     specification: "RunSpecification",
     folder: Path,
     read: Callable[[], Sequence[Teacher]],
-) -> None:
+) -> Path | None:
     """Let a trainer learn from the predictions of the models of ``--teacher``, if there are any.
 
     Predictions in the output folder are used again if they are of the same models and of the same text.
-    Otherwise ``read`` returns the models, and they are computed.
+    Otherwise ``read`` returns the models, and they are computed. Those of other runs stay.
+
+    Returns:
+        The file of the predictions; None without models.
 
     Raises:
         KeyboardInterrupt: If interrupted; no file has then changed.
@@ -187,28 +190,29 @@ def teach(
         TrainingError: If a model predicts something else than numbers, or as for ``read``.
     """
     if not specification.teachers:
-        return
-    dataset, path = specification.dataset, folder / PREDICTIONS_FILE
-    hashes, text = [origin["sha256"] for origin in specification.teachers], hash_tokens(dataset.training)
-    predictions = read_predictions(path, form_of(dataset), hashes, text)
+        return None
+    dataset = specification.dataset
+    form = form_of(dataset)
+    identity = identify(form, [origin["sha256"] for origin in specification.teachers], dataset.training)
+    path = folder / PREDICTIONS_FILES.replace("*", identity[:16])
+    predictions = read_predictions(path, form, identity)
     if predictions is None:
-        check_room_for_predictions(folder, form_of(dataset).total_bytes)
-        _compute(path, dataset, read(), text, specification.threads)
-        predictions = read_predictions(path, form_of(dataset), hashes, text)
-    if predictions is None:
-        raise OutputError(f"{shorten(str(path))} has changed since it was written: start the run again")
+        check_room_for_predictions(folder, form.total_bytes)
+        _compute(path, dataset, read(), identity, specification.threads)
+        predictions = map_predictions(path, form)
     trainer.learn_from(predictions, specification.options.weight_of_teachers)
+    return path
 
 
-def _compute(path: Path, dataset: Dataset, teachers: Sequence[Teacher], text: str, threads: int) -> None:
+def _compute(path: Path, dataset: Dataset, teachers: Sequence[Teacher], identity: str, threads: int) -> None:
     """Write the predictions of models to a file."""
     from textgen_train.loop.teachers import Teachers, predict
 
-    form, hashes = form_of(dataset), [teacher.sha256 for teacher in teachers]
+    form = form_of(dataset)
     try:
         with deferred_interrupts() as interrupts, replacing_file(path) as file:
             progress = PredictionProgress(form.length, interrupts.check)
-            writer = PredictionWriter(file, form, hashes, text)
+            writer = PredictionWriter(file, form, identity)
             predict(
                 Teachers([teacher.model.engine for teacher in teachers]),
                 dataset,

@@ -135,17 +135,24 @@ def make_ready_trainer(
     return trainer
 
 
-def make_run(trainer: Trainer, specification: RunSpecification, folder: Path, *, is_new: bool) -> TrainingRun:
+def make_run(
+    trainer: Trainer,
+    specification: RunSpecification,
+    folder: Path,
+    predictions: Path | None = None,
+    *,
+    is_new: bool,
+) -> TrainingRun:
     """Return a run that also writes checkpoints, and print its network and hardware.
 
-    A new run removes the files of an earlier one when it starts.
+    A new run removes the files of an earlier one when it starts, but not its own predictions.
     """
     write_stderr(describe_network(trainer))
     progress = make_progress()
     run = make_training_run(trainer, specification, folder, progress)
     description = describe_run(specification, trainer.model.device.type, trainer.replicas.ranks.size)
     if is_new:
-        run.add_watcher(EarlierFiles(folder, keeps_predictions=bool(specification.teachers)))
+        run.add_watcher(EarlierFiles(folder, predictions))
     run.add_watcher(CheckpointWriter(run, asdict(description), folder, progress.warn))
     if specification.teachers:
         run.add_watcher(PredictionsFile(run, folder))

@@ -148,8 +148,8 @@ def train(options: RunOptions, call: CallOptions, words: Sequence[str], ranks: R
         quantize=options.quantize,
         predictions=form_of(dataset).total_bytes if teachers else 0,
     ):
-        teach(trainer, specification, folder, lambda: teachers)
-        run = make_run(trainer, specification, folder, is_new=True)
+        predictions = teach(trainer, specification, folder, lambda: teachers)
+        run = make_run(trainer, specification, folder, predictions, is_new=True)
         return run_to_end(run, specification, folder)
 
 

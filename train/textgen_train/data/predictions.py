@@ -1,8 +1,9 @@
 """What trained models predict for each token of a training text: a file that is mapped to memory.
 
-The file is in the safetensors format. Row i of each array is for token i. It states the probabilities of the
-tokens given all tokens before it. If the vocabulary is small, each row has the probabilities of all tokens.
-Otherwise it has the most likely tokens. A row of zeros states nothing.
+The file is a line, then the arrays. The line has a hash of what they depend on, and their CRC-32. Row i of
+each array is for token i. It states the probabilities of the tokens given all tokens before it. If the
+vocabulary is small, each row has the probabilities of all tokens. Otherwise it has the most likely tokens. A
+row of zeros states nothing.
 """
 
 import hashlib
@@ -15,21 +16,12 @@ from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from textgen_runtime.system.json_text import to_json
 
 from .tokens import Tokens, release_pages, token_blocks
 
 # The largest vocabulary of which all probabilities are stored, and how many are stored of a larger one.
 MAX_COMPLETE_SYMBOLS = 256
 LIKELIEST = 64
-
-# In the metadata of the file: the SHA-256 of the model files and of the text, and the CRC-32 of the arrays.
-TEACHERS_KEY = "textgen.teachers"
-TEXT_KEY = "textgen.text"
-CHECKSUM_KEY = "textgen.crc32"
-
-# The header begins with its length in eight bytes, and has a multiple of this number of bytes.
-LENGTH_BYTES = 8
 
 # Bytes that are read at once.
 BLOCK = 2**20
@@ -72,22 +64,6 @@ class Form(NamedTuple):
         """The size of all arrays."""
         return sum(self.array_bytes)
 
-    def header(self, teachers: Sequence[str], text: str, checksum: int) -> bytes:
-        """Return the beginning of the file, before the arrays.
-
-        Its length does not depend on the checksum. The other arguments are those of ``PredictionWriter``.
-        """
-        kinds = {"probabilities": "F16", "tokens": f"U{8 * self.token_type.itemsize}"}
-        metadata = {TEACHERS_KEY: " ".join(teachers), TEXT_KEY: text, CHECKSUM_KEY: f"{checksum:010}"}
-        content: dict[str, object] = {"__metadata__": metadata}
-        start = 0
-        for (name, kind), size in zip(kinds.items(), self.array_bytes, strict=False):
-            offsets = [start, start := start + size]
-            content[name] = {"dtype": kind, "shape": [self.length, self.columns], "data_offsets": offsets}
-        text_bytes = to_json(content, compact=True).encode()
-        padded = text_bytes.ljust(-(-len(text_bytes) // LENGTH_BYTES) * LENGTH_BYTES)
-        return len(padded).to_bytes(LENGTH_BYTES, "little") + padded
-
 
 class Predictions:
     """The predictions for a text.
@@ -116,13 +92,12 @@ class PredictionWriter:
     Args:
         file: An empty file, to write and to read.
         form: How the predictions are stored.
-        teachers: The SHA-256 of each model file.
-        text: The SHA-256 of the tokens of the text; see ``hash_tokens``.
+        identity: What the predictions depend on; see ``identify``.
     """
 
-    def __init__(self, file: BinaryIO, form: Form, teachers: Sequence[str], text: str) -> None:
-        self._file, self._form, self._identity = file, form, (teachers, text)
-        self._start = len(form.header(teachers, text, 0))
+    def __init__(self, file: BinaryIO, form: Form, identity: str) -> None:
+        self._file, self._form, self._identity = file, form, identity
+        self._start = len(_first_line(identity, 0))
         self._lock = Lock()
         # The rows that nothing is written to are zeros.
         file.truncate(self._start + form.total_bytes)
@@ -144,49 +119,64 @@ class PredictionWriter:
             start += size
 
     def finish(self) -> None:
-        """Write the header, when all predictions are written."""
+        """Write the first line, when all predictions are written."""
         self._file.seek(self._start)
         checksum = 0
         while block := self._file.read(BLOCK):
             checksum = zlib.crc32(block, checksum)
         self._file.seek(0)
-        self._file.write(self._form.header(*self._identity, checksum))
+        self._file.write(_first_line(self._identity, checksum))
 
 
-def read_predictions(path: Path, form: Form, teachers: Sequence[str], text: str) -> Predictions | None:
-    """Return the predictions of a file, which may be removed then.
+def read_predictions(path: Path, form: Form, identity: str) -> Predictions | None:
+    """Return the predictions of a file; None if it is missing, damaged, or of another identity.
 
     Arguments are those of ``PredictionWriter``.
-
-    Returns:
-        The predictions; None if the file is missing, damaged, or of other models or of another text.
     """
-    start = len(form.header(teachers, text, 0))
     try:
-        with path.open("rb") as file:
-            # The mapping stays valid when the file is closed.
-            mapping = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        content = _mapped(path)
     except (OSError, ValueError):
         # An empty file cannot be mapped.
         return None
-    if len(mapping) != start + form.total_bytes:
+    start = len(_first_line(identity, 0))
+    if len(content) != start + form.total_bytes:
         return None
-    content, checksum = np.frombuffer(mapping, np.uint8), 0
-    for begin in range(start, len(mapping), BLOCK):
+    checksum = 0
+    for begin in range(start, len(content), BLOCK):
         checksum = zlib.crc32(content[begin : begin + BLOCK].data, checksum)
         release_pages(content)
-    if mapping[:start] != form.header(teachers, text, checksum):
-        return None
-    arrays = []
+    return map_predictions(path, form) if bytes(content[:start]) == _first_line(identity, checksum) else None
+
+
+def map_predictions(path: Path, form: Form) -> Predictions:
+    """Return the predictions of a file that is complete. Other than on Windows, it may be removed then.
+
+    Raises:
+        OSError: If it cannot be read.
+    """
+    content = _mapped(path)
+    start, arrays = len(content) - form.total_bytes, []
     for kind, size in zip((np.dtype(np.float16), form.token_type), form.array_bytes, strict=False):
-        arrays.append(np.frombuffer(mapping, kind, size // kind.itemsize, start).reshape(form.length, -1))
+        arrays.append(content[start : start + size].view(kind).reshape(form.length, -1))
         start += size
     return Predictions(*arrays)
 
 
-def hash_tokens(tokens: Tokens) -> str:
-    """Return the SHA-256 of the tokens of a text."""
-    found = hashlib.sha256()
+def _mapped(path: Path) -> NDArray[np.uint8]:
+    """Return the bytes of a file."""
+    with path.open("rb") as file:
+        # The mapping stays valid when the file is closed.
+        return np.frombuffer(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ), np.uint8)
+
+
+def identify(form: Form, teachers: Sequence[str], tokens: Tokens) -> str:
+    """Return a hash of what predictions depend on: their form, the SHA-256 of the models, and the text."""
+    found = hashlib.sha256(" ".join(map(str, (*form, *teachers, ""))).encode())
     for block in token_blocks(tokens):
         found.update(np.ascontiguousarray(block).data)
     return found.hexdigest()
+
+
+def _first_line(identity: str, checksum: int) -> bytes:
+    """Return the first line of a file. Its length does not depend on the checksum."""
+    return f"{identity} {checksum:010}\n".encode()

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from textgen_runtime.corpora.sources import CHECKPOINT_FILE, PREDICTIONS_FILE, RUN_FILES, TENSORBOARD_FOLDER
+from textgen_runtime.corpora.sources import CHECKPOINT_FILE, PREDICTIONS_FILES, RUN_FILES, TENSORBOARD_FOLDER
 from textgen_runtime.errors import Name, OutputError, shorten
 from textgen_runtime.model_file.source import MODEL_FILE
 from textgen_runtime.system.files import existing_folder, make_folder, remove_abandoned
@@ -105,12 +105,11 @@ class EarlierFiles(Watcher):
 
     Args:
         folder: The output folder, locked by ``prepared_folder``.
-        keeps_predictions: Whether the new run uses the predictions in the folder.
+        predictions: The file of the predictions that the new run uses.
     """
 
-    def __init__(self, folder: Path, *, keeps_predictions: bool = False) -> None:
-        self._folder = folder
-        self._kept = folder / PREDICTIONS_FILE if keeps_predictions else None
+    def __init__(self, folder: Path, predictions: Path | None = None) -> None:
+        self._folder, self._kept = folder, predictions
 
     def on_start(self) -> None:
         """Remove the files.
@@ -135,13 +134,19 @@ class PredictionsFile(Watcher):
     """
 
     def __init__(self, run: "TrainingRun", folder: Path) -> None:
-        self._run, self._path = run, folder / PREDICTIONS_FILE
+        self._run, self._folder = run, folder
 
     def on_end(self) -> None:
         if self._run.is_complete:
-            # Windows does not remove a file that is mapped to memory.
-            with contextlib.suppress(OSError):
-                self._path.unlink(missing_ok=True)
+            remove_predictions(self._folder)
+
+
+def remove_predictions(folder: Path) -> None:
+    """Remove all predictions from the folder of a complete run."""
+    # Windows does not remove a file that is mapped to memory.
+    with contextlib.suppress(OSError):
+        for path in folder.glob(PREDICTIONS_FILES):
+            path.unlink()
 
 
 def check_room(folder: Path, parameters: int, *, quantize: bool, predictions: int = 0) -> None:
@@ -189,9 +194,14 @@ def _check_free(folder: Path, replaced: int, needed: int, subject: str, *choose:
 
 def _replaced(folder: Path) -> list[Path]:
     """Return the files of an earlier run that a new one removes."""
-    files = [folder / name for name in RUN_FILES if name != MODEL_FILE]
     events = (folder / TENSORBOARD_FOLDER).glob(f"{EVENTS_PREFIX}*")
-    return [path for path in (*files, *events) if path.is_file()]
+    return [path for path in (*_outputs(folder), *events) if path.is_file() and path.name != MODEL_FILE]
+
+
+def _outputs(folder: Path) -> list[Path]:
+    """Return the files and folders that runs have written to a folder."""
+    files = (*(folder / name for name in RUN_FILES), *folder.glob(PREDICTIONS_FILES))
+    return [path for path in files if path.exists()]
 
 
 @contextlib.contextmanager
@@ -228,7 +238,7 @@ def check_inputs(folder: Path, inputs: Sequence[Path]) -> None:
     Raises:
         OutputError: If a file would be overwritten.
     """
-    outputs = [folder / name for name in RUN_FILES if (folder / name).exists()]
+    outputs = _outputs(folder)
     for path in inputs:
         if path.exists() and any(map(path.samefile, outputs)):
             raise OutputError(
@@ -243,12 +253,12 @@ def check_overwrites(folder: Path, inputs: Sequence[Path], *, overwrite: bool) -
         OutputError: If a file would be overwritten.
     """
     check_inputs(folder, inputs)
-    for name in RUN_FILES:
-        if (folder / name).exists() and not overwrite:
+    if not overwrite:
+        for path in _outputs(folder):
             can_resume = (folder / CHECKPOINT_FILE).exists()
             resume = (", resume its run with ", Name("resume")) if can_resume else ()
             raise OutputError(
-                f"{folder / name} exists: choose another folder with ",
+                f"{path} exists: choose another folder with ",
                 Name("output"),
                 *resume,
                 ", or pass ",
