@@ -7,10 +7,12 @@ from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import textgen_runtime as textgen
 import torch
+from textgen_runtime import OutputError
 from textgen_runtime.corpora.sources import PREDICTIONS_FILES
 from textgen_runtime.model_file.metadata import Metadata
 from textgen_runtime.text.normalization import Normalization
@@ -20,7 +22,7 @@ from textgen_train.cli._teachers import check_processes
 from textgen_train.data.predictions import Form
 from textgen_train.errors import RecipeError
 from textgen_train.export.exporter import build_checked
-from textgen_train.loop import output_folder
+from textgen_train.loop import checkpoint_file, output_folder
 from textgen_train.loop.ranks import Ranks
 from textgen_train.models.cells import CharGRU, CharLSTM
 from textgen_train.options import RunOptions
@@ -213,6 +215,29 @@ def test_predictions_of_an_earlier_run_do_not_stay_in_one_without_a_teacher(
     interrupted(*TAUGHT)
     monkeypatch.setattr(_training_run, "deferred_interrupts", lambda: InterruptAt(3))
     assert run(capsys, *TAUGHT[:1], *TAUGHT[3:], "--overwrite")[0] == 130
+    assert not predictions()
+
+
+def test_predictions_stay_until_the_checkpoint_says_that_the_run_is_complete(
+    capsys: Captured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write = checkpoint_file.write_checkpoint
+
+    def fail_at_end(*arguments: Any, complete: bool) -> None:
+        if complete:
+            raise OutputError("the disk is full")
+        write(*arguments, complete=complete)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(checkpoint_file, "write_checkpoint", fail_at_end)
+        assert run(capsys, *TAUGHT)[0] == 0
+    (file,) = predictions()
+    shutil.rmtree("large")
+    assert run(capsys, "--resume", "out")[0] == 0
+    assert not predictions()
+    # A system that cannot remove an open file leaves it behind.
+    file.touch()
+    assert "complete" in run(capsys, "--resume", "out")[1]
     assert not predictions()
 
 

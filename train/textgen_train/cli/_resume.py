@@ -11,7 +11,7 @@ from textgen_runtime.system.console import escape_unencodable, write_stderr
 
 from textgen_train.errors import TrainingError
 from textgen_train.loop.checkpoint_file import Checkpoint, read_checkpoint
-from textgen_train.loop.output_folder import check_inputs, locked_folder
+from textgen_train.loop.output_folder import check_inputs, locked_folder, remove_predictions
 from textgen_train.loop.ranks import Ranks
 from textgen_train.options import PROG
 
@@ -38,6 +38,9 @@ def resume(command: Command, ranks: Ranks) -> int:
             # The folder may have a name that the output's encoding lacks.
             escape_unencodable(PROG, sys.stdout, ())
             sys.stdout.write(complete)
+            if complete:
+                # Windows could not remove them when the run ended.
+                remove_predictions(folder)
             return 0
         stored = StoredRun.from_dict(description)
         options = stored.read_options(command.texts)

@@ -130,14 +130,14 @@ class PredictionsFile(Watcher):
     """Removes the predictions of the models of ``--teacher`` when a run is complete.
 
     Until then, a resumed run reads them. Add it after the ``CheckpointWriter``: only a run whose checkpoint
-    says that it is complete does not need them.
+    says that it is complete does not need them. They stay if that could not be written.
     """
 
     def __init__(self, run: "TrainingRun", folder: Path) -> None:
         self._run, self._folder = run, folder
 
     def on_end(self) -> None:
-        if self._run.is_complete:
+        if self._run.is_complete and CHECKPOINT_FILE in self._run.files:
             remove_predictions(self._folder)
 
 
