@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from textgen_runtime.system.files import replacing_file
+from textgen_train.data import predictions as module
 from textgen_train.data.predictions import (
     LIKELIEST,
     Form,
@@ -67,6 +68,17 @@ def test_a_large_vocabulary_has_the_likeliest_tokens(tmp_path: Path, symbols: in
         np.take_along_axis(rows, order, axis=1),
         np.take_along_axis(values, expected, axis=1).astype(np.float16),
     )
+
+
+def test_the_memory_of_a_file_is_released_while_it_is_checked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    form = write(tmp_path / "file", probabilities(6, 5))
+    released: list[object] = []
+    monkeypatch.setattr(module, "BLOCK", 20)
+    monkeypatch.setattr(module, "release_pages", released.append)
+    read(tmp_path / "file", form)
+    assert len(released) == -(-form.total_bytes // 20)
 
 
 @pytest.mark.parametrize("change", ["missing", "empty", "a byte", "truncated", "identity"])

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -95,6 +96,26 @@ def test_the_predictions_of_a_text_in_parts_are_those_of_a_single_pass(
     np.testing.assert_allclose(rows[1:], step_by_step(network, text[:-1].tolist()), atol=1e-3)
 
 
+def test_the_memory_of_a_text_is_released_while_it_is_predicted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in {"MIN_PART": 64, "CHUNK": 4, "RELEASE_INTERVAL": 3}.items():
+        monkeypatch.setattr(text_parts, name, value)
+    model, events = model_of(network_of(), PLAIN), list[str]()
+    forward = model.engine.forward
+
+    def spy(*inputs: Any, **options: Any) -> Any:
+        events.append("forward")
+        return forward(*inputs, **options)
+
+    monkeypatch.setattr(model.engine, "forward", spy)
+    monkeypatch.setattr(text_parts, "release_pages", lambda _: events.append("release"))
+    predicted(tmp_path, PLAIN, np.zeros(31, np.uint8), [model])
+    # The first call computes a state. The last release is after the text.
+    calls = ["release", *["forward"] * 3]
+    assert events == ["forward", *calls, *calls, *calls[:3], "release"]
+
+
 @pytest.mark.parametrize("threads", [1, 3])
 @pytest.mark.parametrize("maximum", [2**20, 40], ids=["one part", "several parts"])
 def test_each_record_is_predicted_from_the_initial_state(
@@ -164,6 +185,14 @@ def random_predictions(columns: int) -> list[NDArray[np.generic]]:
     rows = rng.dirichlet(np.ones(4), size=len(TEXT)).astype(np.float16)
     tokens = rng.permuted(np.tile(np.arange(4, dtype=np.uint8), (len(TEXT), 1)), axis=1)
     return [rows] if columns == 4 else [rows[:, :columns], tokens[:, :columns]]
+
+
+def test_the_memory_of_predictions_is_released_after_each_update(monkeypatch: pytest.MonkeyPatch) -> None:
+    released: list[Predictions] = []
+    monkeypatch.setattr(Predictions, "release", lambda self: released.append(self))
+    trainer = make_trainer(RECIPE, 1, 0, Budget(epochs=1))
+    trainer.learn_from(certain(TEXT), 0.5)
+    assert len(list(trainer.updates())) == len(released) > 0
 
 
 def test_predictions_without_weight_have_no_effect() -> None:

@@ -16,10 +16,7 @@ from numpy.typing import NDArray
 from textgen_runtime.text.tokenizer import SpecialTokens
 from torch import Tensor
 
-from .tokens import Tokens, record_ends, record_parts, release_pages
-
-# Number of batches after which the memory that is mapped to a large text is released.
-RELEASE_INTERVAL = 1024
+from .tokens import RELEASE_INTERVAL, Tokens, record_ends, record_parts, release_pages
 
 # A target that is no token: the record of this lane has ended.
 PADDING = -1

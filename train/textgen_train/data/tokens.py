@@ -27,6 +27,9 @@ MAX_BYTES_IN_MEMORY = 2**26
 # Number of tokens that are processed at once.
 BLOCK = 2**20
 
+# Number of batches after which the memory that is mapped to a large text is released.
+RELEASE_INTERVAL = 1024
+
 
 class TokenWriter:
     """Collects the tokens of a text. A large text is written to an anonymous temporary file.

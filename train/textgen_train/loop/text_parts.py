@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from textgen_runtime.engines.results import State
 from textgen_runtime.scoring.surprisals import MAX_LOGITS
 
-from textgen_train.data.tokens import Tokens, release_pages
+from textgen_train.data.tokens import RELEASE_INTERVAL, Tokens, release_pages
 
 # Maximum number of parts of a text. More are not faster.
 MAX_PARTS = 32
@@ -138,7 +138,9 @@ class TextParts(NamedTuple):
         """Run over parts on this thread, in calls of at most ``steps`` steps."""
         starts, counts, state = self.starts[parts], self.counts[parts], State(states)
         size = int(counts.max())
-        for offset in range(0, size, steps):
+        for index, offset in enumerate(range(0, size, steps)):
+            if index % RELEASE_INTERVAL == 0:
+                release_pages(self.tokens)
             count = min(steps, size - offset)
             rows, state = self.predictor.forward(self._tokens_at(starts + offset - 1, count), state)
             sink(starts + offset, np.minimum(count, counts - offset), rows)
