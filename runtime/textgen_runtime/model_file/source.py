@@ -89,7 +89,9 @@ def _read_path(path: str | os.PathLike[str]) -> bytes:
         name = os.path.basename(file)
         if missing and file != os.fspath(path):
             raise ModelFileError(f"the folder {shorten(str(path))} has no {name}") from None
-        hint = _bundled_hint(name) if missing and not os.path.splitext(name)[1] else ""
+        # Nobody types such a path for a name.
+        is_path = os.path.isabs(file) or os.path.splitext(name)[1]
+        hint = _bundled_hint(name) if missing and not is_path else ""
         raise ModelFileError(
             f"cannot read the model file {shorten(file)}: {path_failure(error)}{hint}"
         ) from None

@@ -23,6 +23,8 @@ from textgen_train.data.predictions import Form
 from textgen_train.errors import RecipeError
 from textgen_train.export.exporter import build_checked
 from textgen_train.loop import checkpoint_file, output_folder
+from textgen_train.loop.evaluator import Evaluator
+from textgen_train.loop.events import Status
 from textgen_train.loop.ranks import Ranks
 from textgen_train.models.cells import CharGRU, CharLSTM
 from textgen_train.options import RunOptions
@@ -151,6 +153,8 @@ def test_an_interrupted_run_ends_as_one_that_was_not(
     os.chdir(folder)
     assert code == 0, err
     assert err.splitlines()[1].startswith(f"learning from {folder / 'large'} (held-out loss 1.2500 nats)")
+    again = "the predictions of the run are missing or damaged: computing them again\n"
+    assert err.count(again) == (state != "as they were")
     assert timeless_results(Path("out")) == timeless_results(Path("unbroken"))
     assert textgen.load("out").training["teachers"] == textgen.load("unbroken").training["teachers"]
     assert not predictions()
@@ -166,12 +170,21 @@ def test_a_run_cannot_be_resumed_without_its_teacher_and_its_predictions(
     code, out, err = run(capsys, "--resume", "out")
     assert (code, out) == (1, "")
     *_, error = err.splitlines()
-    assert "large of --teacher has changed since the run began: its SHA-256 is " in error
+    assert "error: the predictions of the run are missing or damaged, and the model " in error
+    assert "large of --teacher has changed: its SHA-256 is " in error
     assert error.endswith("; restore it, or start the run again with --overwrite")
     Path("large/model.onnx").unlink()
     code, _, err = run(capsys, "--resume", "out")
     assert code == 1
     assert err.splitlines()[-1].endswith("large has no model.onnx")
+    Path("large").rmdir()
+    code, _, err = run(capsys, "--resume", "out")
+    assert code == 1
+    needs = "the predictions of the run are missing or damaged, so it needs the models of --teacher: "
+    path = Path("large").absolute()
+    assert err.splitlines()[-1].endswith(
+        f"{needs}cannot read the model file {path}: No such file or directory"
+    )
     assert {path.name: path.read_bytes() for path in Path("out").iterdir()} == before
 
 
@@ -239,6 +252,26 @@ def test_predictions_stay_until_the_checkpoint_says_that_the_run_is_complete(
     file.touch()
     assert "complete" in run(capsys, "--resume", "out")[1]
     assert not predictions()
+
+
+def test_a_run_with_no_update_left_needs_neither_predictions_nor_teachers(
+    capsys: Captured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The last evaluation cannot write the model."""
+    evaluate = Evaluator.evaluate
+
+    def fail_at_end(evaluator: Evaluator, status: Status) -> Any:
+        if status.update.progress == 1.0:
+            raise OutputError("the disk is full")
+        return evaluate(evaluator, status)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Evaluator, "evaluate", fail_at_end)
+        assert run(capsys, *TAUGHT)[0] == 1
+    predictions()[0].unlink()
+    shutil.rmtree("large")
+    code, _, err = run(capsys, "--resume", "out")
+    assert code == 0, err
 
 
 @pytest.mark.parametrize("is_new", [True, False])

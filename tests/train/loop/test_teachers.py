@@ -189,7 +189,11 @@ def random_predictions(columns: int) -> list[NDArray[np.generic]]:
 
 def test_the_memory_of_predictions_is_released_after_each_update(monkeypatch: pytest.MonkeyPatch) -> None:
     released: list[Predictions] = []
-    monkeypatch.setattr(Predictions, "release", lambda self: released.append(self))
+
+    def release(predictions: Predictions) -> None:
+        released.append(predictions)
+
+    monkeypatch.setattr(Predictions, "release", release)
     trainer = make_trainer(RECIPE, 1, 0, Budget(epochs=1))
     trainer.learn_from(certain(TEXT), 0.5)
     assert len(list(trainer.updates())) == len(released) > 0

@@ -71,7 +71,8 @@ def resume(command: Command, ranks: Ranks) -> int:
         trainer = make_ready_trainer(specification, ranks, lambda trainer: trainer.restore(trainer_state))
         if state is None:
             return follow(trainer)
-        teach(trainer, specification, folder, lambda: reread_teachers(options, stored.teachers))
+        if trainer.progress < 1.0:
+            teach(trainer, specification, folder, lambda: reread_teachers(options, stored.teachers))
         # It restores the trainer again.
         run = make_run(trainer, specification, folder, is_new=False)
         run.restore(state)

@@ -127,15 +127,20 @@ def reread_teachers(options: RunOptions, origins: Sequence[Mapping[str, Any]]) -
         TrainingError: If a file is not the one of the run.
         ModelFileError: As for ``read_teachers``.
     """
-    teachers = read_teachers(options)
+    missing = "the predictions of the run are missing or damaged"
+    try:
+        teachers = read_teachers(options)
+    except ModelFileError as error:
+        raise ModelFileError(f"{missing}, so it needs the models of --teacher: ", *error.args) from None
     for teacher, origin in zip(teachers, origins, strict=True):
         if teacher.sha256 != origin["sha256"]:
             raise TrainingError(
-                f"the model {shorten(teacher.source)} of --teacher has changed since the run began: its "
+                f"{missing}, and the model {shorten(teacher.source)} of --teacher has changed: its "
                 f"SHA-256 is {teacher.sha256[:12]}..., not {origin['sha256'][:12]}...; restore it, or start "
                 "the run again with ",
                 Name("overwrite"),
             )
+    write_stderr(f"{missing}: computing them again\n")
     return teachers
 
 
