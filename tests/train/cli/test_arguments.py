@@ -44,6 +44,13 @@ def test_residual_connections_can_be_turned_on_and_off() -> None:
     assert conv == replace(preset("small", 0, cell="conv"), residual=False)
 
 
+@pytest.mark.parametrize("words", [["--teacher", "a", "b", "c"], ["--teacher", "a", "--teacher", "b", "c"]])
+def test_a_run_can_have_several_teachers(words: list[str]) -> None:
+    run = parse(["text.txt", *words]).run
+    assert run
+    assert run.teachers == ["a", "b", "c"]
+
+
 def test_classic_recipe() -> None:
     assert parsed("--recipe", "classic") == (ClassicRecipe(), Budget(epochs=CLASSIC_EPOCHS))
     recipe, budget = parsed("--recipe", "classic", "--window", "40", "--batch", "64", "--minutes", "2")

@@ -19,7 +19,12 @@ CORPUS, RESUME, FROM, BYTES = (
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ((), "a CORPUS is required, or --resume FOLDER"),
+        ((), "a CORPUS is required, or --resume FOLDER (see"),
+        (("--teacher", "large"), "a CORPUS is required, or --resume FOLDER (see"),
+        (
+            ("--teacher", "large", "b"),
+            "a CORPUS is required, or --resume FOLDER; CORPUS goes before --teacher",
+        ),
         ((*CORPUS, "--minutes", "0"), "--minutes must be a number above 0"),
         ((*CORPUS, "--held-out", "x"), "--held-out must be a number above 0 and below 1, not 'x'"),
         ((*CORPUS, "--units", "0"), "--units must be an integer from 1 to 16384, not 0"),

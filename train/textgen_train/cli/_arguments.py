@@ -182,7 +182,7 @@ def add_argument(container: argparse._ActionsContainer, parameter: Field[Any]) -
     if kind is bool:
         settings["action"] = argparse.BooleanOptionalAction if is_hyperparameter else "store_true"
     elif kind is list:
-        settings["nargs"], settings["metavar"] = "+", metadata["metavar"]
+        settings |= {"action": "extend", "nargs": "+", "metavar": metadata["metavar"]}
     elif "choices" in metadata:
         settings["metavar"] = metadata.get("metavar", f"{{{','.join(metadata['choices'])}}}")
     else:
@@ -247,7 +247,10 @@ def check_usage(given: Mapping[str, Any]) -> None:
         check_resume_usage(given)
         return
     if "corpus" not in given:
-        raise RecipeError("a ", Name("corpus"), " is required, or ", Name("resume"), " FOLDER")
+        # The option takes all words after it.
+        takes_all = len(given.get("teachers", ())) > 1
+        order = ("; ", Name("corpus"), " goes before ", Name("teachers")) if takes_all else ()
+        raise RecipeError("a ", Name("corpus"), " is required, or ", Name("resume"), " FOLDER", *order)
     refused: dict[str, tuple[str, ...]] = {}
     if given.get("level") == BYTE:
         reason = (" cannot be combined with ", Name("level", BYTE), ": bytes stay unchanged")
