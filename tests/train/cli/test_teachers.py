@@ -93,14 +93,15 @@ def test_a_run_names_its_teachers_and_removes_their_predictions_at_its_end(capsy
     assert training["teacher_weight"] == 0.8
     assert training["teachers"] == [
         {
-            "file": name,
+            "source": name,
             "sha256": hashlib.sha256(teacher(gru=gru)).hexdigest(),
             "run": "0123456789abcdef",
             "held_out_nats": 1.25,
         }
-        for name, gru in (("model.onnx", False), ("other.onnx", True))
+        for name, gru in (("large", False), ("other.onnx", True))
     ]
     report = Path("out/report.html").read_text(encoding="utf-8")
+    assert f"large ({training['teachers'][0]['sha256'][:8]}), held-out loss 1.2500 nats" in report
     assert f"other.onnx ({training['teachers'][1]['sha256'][:8]}), held-out loss 1.2500 nats" in report
 
 
@@ -373,7 +374,7 @@ def test_a_teacher_that_was_trained_on_the_held_out_text_is_warned_about(capsys:
     )
     code, _, err = run(capsys, *TAUGHT)
     assert code == 0
-    assert "warning: the model of --teacher was trained on 50% of the held-out text" in err
+    assert "warning: the model of --teacher large was trained on 50% of the held-out text" in err
 
 
 @pytest.mark.parametrize("start", ["random weights", "a model"])

@@ -73,7 +73,9 @@ def predicted(
     counts: list[int] = []
     with replacing_file(folder / "file") as file:
         writer = PredictionWriter(file, form, "")
-        predict(Teachers([model.engine for model in models]), dataset, writer, threads, counts.append)
+        predict(
+            Teachers([(model.engine, "large") for model in models]), dataset, writer, threads, counts.append
+        )
         writer.finish()
     assert sum(counts) >= len(text) - 1
     predictions = read_predictions(folder / "file", form, "")
@@ -146,7 +148,7 @@ def test_a_model_that_predicts_no_numbers_is_refused(tmp_path: Path, monkeypatch
     monkeypatch.setattr(
         model.engine, "forward", lambda *inputs, **_: (forward(*inputs)[0] * np.nan, forward(*inputs)[1])
     )
-    with pytest.raises(TrainingError, match="a model of --teacher predicts no finite numbers"):
+    with pytest.raises(TrainingError, match="the model large of --teacher predicts no finite numbers"):
         predicted(tmp_path, PLAIN, np.zeros(9, np.uint8), [model])
 
 

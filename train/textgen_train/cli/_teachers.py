@@ -55,7 +55,7 @@ class Teacher:
         """What a model file states of a model from which it learned."""
         training = self.model.training
         known = {name: training.get(name) for name in ("run", "held_out_nats")}
-        return {"file": self.path.name, "sha256": self.sha256, **known}
+        return {"source": self.source, "sha256": self.sha256, **known}
 
     def check(self, options: RunOptions) -> None:
         """Raise TrainingError if this model reads other texts than the run."""
@@ -219,7 +219,7 @@ def _compute(path: Path, dataset: Dataset, teachers: Sequence[Teacher], identity
             progress = PredictionProgress(form.length, interrupts.check)
             writer = PredictionWriter(file, form, identity)
             predict(
-                Teachers([teacher.model.engine for teacher in teachers]),
+                Teachers([(teacher.model.engine, teacher.source) for teacher in teachers]),
                 dataset,
                 writer,
                 threads,

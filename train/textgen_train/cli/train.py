@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from textgen_runtime.cli.command import EXIT_FAILED
 from textgen_runtime.corpora.corpus import Corpus
 from textgen_runtime.corpora.sources import COMPRESSED
-from textgen_runtime.errors import EncodingError, Name
+from textgen_runtime.errors import EncodingError, Name, shorten
 from textgen_runtime.system.console import escape_unencodable, print_diagnostic, write_stderr
 from textgen_runtime.system.file_content import STANDARD_INPUT
 from textgen_runtime.text.tokenizer import BYTE
@@ -196,7 +196,7 @@ def print_start(
         print_diagnostic(PROG, EQUAL_TEXTS, "warning")
         return
     models = [("--from", parent.metadata.training)] if parent else []
-    models += [("--teacher", teacher.model.training) for teacher in teachers]
+    models += [(f"--teacher {shorten(teacher.source)}", teacher.model.training) for teacher in teachers]
     for name, training in models:
         if round(share := trained_share(training, texts, dataset), 2):
             print_diagnostic(PROG, TRAINED_TEXT.format(name, share), "warning")

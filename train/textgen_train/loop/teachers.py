@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from textgen_runtime.engines.base import Engine
 from textgen_runtime.engines.results import State
+from textgen_runtime.errors import shorten
 from textgen_runtime.scoring.surprisals import MAX_LANES, MAX_LOGITS, similar_lengths
 
 from textgen_train.data.dataset import Dataset
@@ -24,16 +25,16 @@ class Teachers:
     """Several models as one: the mean of their probabilities.
 
     Args:
-        engines: The engines of at least one model. All models have the same vocabulary.
+        engines: The engine of each model, and its name in messages. All models have the same vocabulary.
     """
 
-    def __init__(self, engines: Sequence[Engine]) -> None:
+    def __init__(self, engines: Sequence[tuple[Engine, str]]) -> None:
         self._engines = engines
-        self.vocabulary_size = engines[0].vocabulary_size
+        self.vocabulary_size = engines[0][0].vocabulary_size
 
     def initial_state(self, batch: int = 1) -> State:
         """Return the state of all models before the first token. Each name begins with a number."""
-        return _together([engine.initial_state(batch) for engine in self._engines])
+        return _together([engine.initial_state(batch) for engine, _ in self._engines])
 
     def forward(
         self, tokens: NDArray[np.int64], state: State, *, last_only: bool = False
@@ -44,10 +45,11 @@ class Teachers:
             TrainingError: If a model predicts something else than numbers.
         """
         mean, states = np.zeros((), np.float32), []
-        for number, engine in enumerate(self._engines):
-            own = {name: state.buffers[f"{number} {name}"] for name in engine.initial_state().buffers}
+        for number, (engine, name) in enumerate(self._engines):
+            start = f"{number} "
+            own = {key.removeprefix(start): state.buffers[key] for key in state if key.startswith(start)}
             logits, after = engine.forward(tokens, State(own), last_only=last_only)
-            mean = mean + _softmax(logits) / np.float32(len(self._engines))
+            mean = mean + _softmax(logits, name) / np.float32(len(self._engines))
             states.append(after)
         return mean, _together(states)
 
@@ -119,12 +121,14 @@ def _together(states: Sequence[State]) -> State:
     )
 
 
-def _softmax(logits: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return the probabilities of logits, shape [time, batch, vocabulary]."""
+def _softmax(logits: NDArray[np.float32], name: str) -> NDArray[np.float32]:
+    """Return the probabilities of logits of the model of this name, shape [time, batch, vocabulary]."""
     with np.errstate(invalid="ignore"):
         probabilities: NDArray[np.float32] = np.exp(logits - logits.max(axis=2, keepdims=True))
         sums = probabilities.sum(axis=2, keepdims=True)
     if not np.isfinite(sums).all():
-        raise TrainingError("a model of --teacher predicts no finite numbers: train it again")
+        raise TrainingError(
+            f"the model {shorten(name)} of --teacher predicts no finite numbers: train it again"
+        )
     probabilities /= sums
     return probabilities

@@ -200,10 +200,10 @@ def run_facts(facts: RunFacts, training: Mapping[str, Any]) -> str:
 
 
 def describe_teacher(teacher: Mapping[str, Any]) -> str:
-    """Return the file of a model from which a run learned, the start of its SHA-256, and its loss."""
+    """Return the source of a model from which a run learned, the start of its SHA-256, and its loss."""
     loss = teacher.get("held_out_nats")
     described = f", held-out loss {loss:.4f} nats" if isinstance(loss, float) else ""
-    return f"{teacher.get('file')} ({str(teacher.get('sha256'))[:8]}){described}"
+    return f"{teacher.get('source')} ({str(teacher.get('sha256'))[:8]}){described}"
 
 
 def usage(facts: RunFacts, metadata: Metadata | None) -> str:
