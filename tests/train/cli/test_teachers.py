@@ -4,6 +4,7 @@ import hashlib
 import os
 import shutil
 from collections.abc import Callable
+from contextlib import nullcontext
 from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
@@ -18,9 +19,7 @@ from textgen_runtime.model_file.metadata import Metadata
 from textgen_runtime.text.normalization import Normalization
 from textgen_runtime.text.vocabulary import CharacterTokenizer
 from textgen_train.cli import _teachers, _training_run
-from textgen_train.cli._teachers import check_processes
 from textgen_train.data.predictions import Form
-from textgen_train.errors import RecipeError
 from textgen_train.export.exporter import build_checked
 from textgen_train.loop import checkpoint_file, output_folder
 from textgen_train.loop.evaluator import Evaluator
@@ -337,12 +336,20 @@ def test_a_model_that_cannot_teach_is_refused(
     assert not Path("out").exists()
 
 
-def test_several_processes_are_refused() -> None:
+@pytest.mark.parametrize("is_new", [True, False])
+def test_several_processes_are_refused(
+    capsys: Captured, interrupted: Callable[..., None], monkeypatch: pytest.MonkeyPatch, *, is_new: bool
+) -> None:
+    if not is_new:
+        interrupted(*TAUGHT)
     ranks = Ranks()
     ranks.size = 2
-    check_processes(RunOptions("book.txt"), ranks)
-    with pytest.raises(RecipeError, match="teachers is only for a run in one process"):
-        check_processes(RunOptions("book.txt", teachers=["large"]), ranks)
+    monkeypatch.setattr("textgen_train.cli.train.joined_ranks", lambda: nullcontext(ranks))
+    code, out, err = run(capsys, *(TAUGHT if is_new else ("--resume", "out")))
+    assert (code, out) == (1, "")
+    assert err == (
+        "textgen-train: error: --teacher is only for a run in one process: start it without torchrun\n"
+    )
 
 
 def test_predictions_without_room_are_refused(capsys: Captured, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -62,8 +62,6 @@ def test_each_epoch_has_every_window_once_in_a_new_order() -> None:
     def epoch(seed: int) -> list[tuple[int, ...]]:
         batches = list(trainer._batches.epoch(seed))
         assert [batch.count for batch in batches] == [16, 14]
-        for batch in batches:
-            assert text[batch.positions[-1].numpy()].tolist() == batch.targets[-1].tolist()
         return [
             (*window, target)
             for batch in batches

@@ -21,6 +21,8 @@ from .tokens import RELEASE_INTERVAL, Tokens, record_ends, record_parts, release
 # A target that is no token: the record of this lane has ended.
 PADDING = -1
 
+WITHOUT_POSITIONS = torch.empty(0, dtype=torch.int64)
+
 
 @dataclass(frozen=True)
 class Batch:
@@ -35,6 +37,7 @@ class Batch:
         divisor: The sum of the losses is divided by this number. It is the mean number of targets of a batch
             if all targets of an epoch count the same, also those of a batch with few targets.
         positions: Where in the text each target is, int64, of the same shape; any place where there is none.
+            The batches of the classic recipe, which has no teachers, are without positions.
     """
 
     inputs: Tensor
@@ -42,7 +45,7 @@ class Batch:
     count: int
     is_start: bool
     divisor: float
-    positions: Tensor
+    positions: Tensor = WITHOUT_POSITIONS
 
 
 class Batches(Protocol):

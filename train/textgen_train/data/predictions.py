@@ -49,15 +49,14 @@ class Form(NamedTuple):
         return self.symbols if self.is_complete else LIKELIEST
 
     @property
-    def token_type(self) -> np.dtype[np.unsignedinteger]:
-        """The type of the stored tokens."""
-        return np.min_scalar_type(self.symbols - 1)
+    def kinds(self) -> "list[np.dtype[Any]]":
+        """The types of the arrays: that of the probabilities, and of the tokens unless all are stored."""
+        return [np.dtype(np.float16), *([] if self.is_complete else [np.min_scalar_type(self.symbols - 1)])]
 
     @property
     def array_bytes(self) -> list[int]:
-        """The sizes of the arrays: the probabilities in float16, and the tokens unless all are stored."""
-        values = self.length * self.columns
-        return [2 * values, *([] if self.is_complete else [self.token_type.itemsize * values])]
+        """The sizes of the arrays."""
+        return [kind.itemsize * self.length * self.columns for kind in self.kinds]
 
     @property
     def total_bytes(self) -> int:
@@ -106,16 +105,15 @@ class PredictionWriter:
         """Write the predictions for tokens from a position on; shape [tokens, vocabulary]."""
         form = self._form
         if form.is_complete:
-            arrays: list[NDArray[Any]] = [probabilities.astype(np.float16)]
+            arrays: list[NDArray[Any]] = [probabilities]
         else:
             likeliest = np.argpartition(probabilities, -LIKELIEST, axis=1)[:, -LIKELIEST:]
-            chosen = np.take_along_axis(probabilities, likeliest, axis=1)
-            arrays = [chosen.astype(np.float16), likeliest.astype(form.token_type)]
+            arrays = [np.take_along_axis(probabilities, likeliest, axis=1), likeliest]
         start = self._start
-        for array, size in zip(arrays, form.array_bytes, strict=True):
+        for array, kind, size in zip(arrays, form.kinds, form.array_bytes, strict=True):
             with self._lock:
                 self._file.seek(start + position * (size // form.length))
-                self._file.write(np.ascontiguousarray(array).data)
+                self._file.write(array.astype(kind, order="C").data)
             start += size
 
     def finish(self) -> None:
@@ -156,7 +154,7 @@ def map_predictions(path: Path, form: Form) -> Predictions:
     """
     content = _mapped(path)
     start, arrays = len(content) - form.total_bytes, []
-    for kind, size in zip((np.dtype(np.float16), form.token_type), form.array_bytes, strict=False):
+    for kind, size in zip(form.kinds, form.array_bytes, strict=True):
         arrays.append(content[start : start + size].view(kind).reshape(form.length, -1))
         start += size
     return Predictions(*arrays)

@@ -104,8 +104,7 @@ class WindowBatches:
             targets = torch.full_like(inputs, PADDING)
             last = self._text[starts + self._recipe.window].astype(np.int64)
             targets[-1] = torch.from_numpy(last)
-            positions = torch.from_numpy(starts + window + 1)
-            yield Batch(inputs, targets, len(order), is_start=True, divisor=len(order), positions=positions)
+            yield Batch(inputs, targets, len(order), is_start=True, divisor=len(order))
 
     def _shuffled(self, rng: torch.Generator) -> Iterator[NDArray[np.int64]]:
         """Yield the indices of the windows of each batch."""

@@ -24,9 +24,6 @@ from textgen_train.recipe import AnyRecipe
 
 from .replicas import Replicas
 
-# The types of the probabilities and of their tokens in a loss.
-KINDS = (np.float32, np.int64)
-
 
 class Learner:
     """Updates the weights of a network, and carries the state of the lanes from batch to batch.
@@ -110,13 +107,13 @@ class Learner:
         if self._predictions is None:
             return None
         is_target = batch.targets[:, lanes] != PADDING
-        rows = self._predictions.rows(batch.positions[:, lanes][is_target].numpy())
+        shares, *tokens = self._predictions.rows(batch.positions[:, lanes][is_target].numpy())
         device = self._replicas.model.device
         # Torch's functions take only some of the integer types.
-        shares, *tokens = (
-            torch.from_numpy(row.astype(kind)).to(device) for row, kind in zip(rows, KINDS, strict=False)
+        return SoftTargets(
+            torch.from_numpy(shares.astype(np.float32)).to(device).mul_(self._teacher_weight),
+            *(torch.from_numpy(row.astype(np.int64)).to(device) for row in tokens),
         )
-        return SoftTargets(shares.mul_(self._teacher_weight), *tokens)
 
     def _split_lanes(self, state: NetworkState) -> list[NetworkState]:
         """Return a copy of the state of the lanes of each replica."""
