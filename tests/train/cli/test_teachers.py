@@ -254,20 +254,22 @@ def test_predictions_stay_until_the_checkpoint_says_that_the_run_is_complete(
     assert not predictions()
 
 
+@pytest.mark.parametrize("budget", [("--epochs", "3"), ("--minutes", "0.02")], ids=["epochs", "minutes"])
 def test_a_run_with_no_update_left_needs_neither_predictions_nor_teachers(
-    capsys: Captured, monkeypatch: pytest.MonkeyPatch
+    capsys: Captured, monkeypatch: pytest.MonkeyPatch, budget: tuple[str, str]
 ) -> None:
-    """The last evaluation cannot write the model."""
+    """The last evaluation cannot write the model. Its time is a part of a budget of minutes."""
+    taught = " ".join(TAUGHT).replace(" ".join(BUDGET[:2]), " ".join(budget)).split()
     evaluate = Evaluator.evaluate
 
     def fail_at_end(evaluator: Evaluator, status: Status) -> Any:
-        if status.update.progress == 1.0:
+        if evaluator._trainer.is_finished:
             raise OutputError("the disk is full")
         return evaluate(evaluator, status)
 
     with monkeypatch.context() as patch:
         patch.setattr(Evaluator, "evaluate", fail_at_end)
-        assert run(capsys, *TAUGHT)[0] == 1
+        assert run(capsys, *taught)[0] == 1
     predictions()[0].unlink()
     shutil.rmtree("large")
     code, _, err = run(capsys, "--resume", "out")

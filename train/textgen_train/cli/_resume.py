@@ -71,11 +71,11 @@ def resume(command: Command, ranks: Ranks) -> int:
         trainer = make_ready_trainer(specification, ranks, lambda trainer: trainer.restore(trainer_state))
         if state is None:
             return follow(trainer)
-        if trainer.progress < 1.0:
-            teach(trainer, specification, folder, lambda: reread_teachers(options, stored.teachers))
-        # It restores the trainer again.
+        # It restores the trainer again, and the time that a budget of minutes has left for updates.
         run = make_run(trainer, specification, folder, is_new=False)
         run.restore(state)
+        if not trainer.is_finished:
+            teach(trainer, specification, folder, lambda: reread_teachers(options, stored.teachers))
         write_stderr(describe_resumption(state.trainer, stored.environment_changes()))
         return run_to_end(run, specification, folder)
 

@@ -125,6 +125,11 @@ class Trainer:
             self._seconds(), self._step / self.updates_per_epoch, self.reserved_seconds
         )
 
+    @property
+    def is_finished(self) -> bool:
+        """Whether no update is left. At least one is made, even if the time is too short for it."""
+        return self._step > 0 and self.progress >= 1.0
+
     @contextlib.contextmanager
     def counting_seconds(self) -> Iterator[None]:
         """Count the time within this context towards a budget of minutes, as during ``updates``."""
@@ -148,8 +153,7 @@ class Trainer:
             LossError: If the loss is NaN or infinite.
         """
         with self.counting_seconds(), single_threaded_operations():
-            # Make at least one update, even if the time is too short for it.
-            if self._step and self.progress >= 1.0:
+            if self.is_finished:
                 return
             for batch in self._later_batches():
                 update = self._update(batch)
