@@ -75,14 +75,15 @@ def interrupted(capsys: Captured, monkeypatch: pytest.MonkeyPatch) -> Callable[.
 
 
 def test_a_run_names_its_teachers_and_removes_their_predictions_at_its_end(capsys: Captured) -> None:
-    code, out, err = run(capsys, *TAUGHT[:3], "other.onnx", *TAUGHT[3:], "--teacher-weight", "0.8")
+    code, out, err = run(capsys, *TAUGHT[:3], "./other.onnx", *TAUGHT[3:], "--teacher-weight", "0.8")
     assert code == 0, err
     first, second, third, *_ = err.splitlines()
     assert first.startswith("book.txt: ")
     symbols, tokens = len(set(TEXT)), len(TEXT) * 9 // 10
     assert second == (
-        "learning from large (held-out loss 1.2500 nats) and other.onnx (held-out loss 1.2500 nats), weight "
-        f"0.8; predictions of {2 * symbols * tokens / 1e6:.1f} MB, {2 * symbols} bytes per training token"
+        "learning from large (held-out loss 1.2500 nats) and ./other.onnx (held-out loss 1.2500 nats), "
+        f"weight 0.8; predictions of {2 * symbols * tokens / 1e6:.1f} MB, {2 * symbols} bytes per training "
+        "token"
     )
     assert third.startswith("preset values for this corpus and --teacher and 3 epochs: ")
     assert "--weight-dropout 0" in third

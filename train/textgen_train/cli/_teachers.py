@@ -12,7 +12,7 @@ from textgen_runtime.corpora.sources import PREDICTIONS_FILES
 from textgen_runtime.errors import ModelFileError, Name, shorten
 from textgen_runtime.generation.loading import open_model
 from textgen_runtime.generation.model import Model
-from textgen_runtime.model_file.source import find_model_file, read_model
+from textgen_runtime.model_file.source import MODEL_FILE, find_model_file, read_model
 from textgen_runtime.system.console import print_diagnostic, write_stderr
 from textgen_runtime.system.files import replacing_file
 from textgen_runtime.text.token_names import format_symbols
@@ -52,10 +52,11 @@ class Teacher:
 
     @property
     def origin(self) -> dict[str, Any]:
-        """What a model file states of a model from which it learned."""
-        training = self.model.training
-        known = {name: training.get(name) for name in ("run", "held_out_nats")}
-        return {"source": self.source, "sha256": self.sha256, **known}
+        """What a model file states of a model from which it learned: its name, without other folders."""
+        path, training = Path(self.source), self.model.training
+        name = "/".join(path.parts[-2:]) if path.name == MODEL_FILE else path.name
+        known = {key: training.get(key) for key in ("run", "held_out_nats")}
+        return {"source": name, "sha256": self.sha256, **known}
 
     def check(self, options: RunOptions) -> None:
         """Raise TrainingError if this model reads other texts than the run."""
