@@ -28,7 +28,7 @@ MAX_TRAINING_TOKENS = 20_000
 TRAINING_PARTS = 20
 
 # Number of tokens from which the duration of an evaluation is estimated.
-ESTIMATE_TOKENS = 1024
+ESTIMATE_TOKENS = 4096
 
 
 def held_out_loss(model: Model, dataset: Dataset, threads: int = 1) -> float:
