@@ -37,17 +37,19 @@ BEST = Evaluation(
     held_out_nats=1.75,
     bits_per_character=2.5,
     learning_rate=0.01,
-    training_eval_nats=1.5,
+    training_eval_nats=1.4375,
 )
 LAST = replace(BEST, step=360, epoch=90.0, seconds=359.0, held_out_nats=1.7685)
 
 
 def test_a_run_whose_loss_has_risen_says_when_the_best_model_was_there() -> None:
     assert describe_overfitting(BEST, LAST, Budget(minutes=6)) == (
-        "the best model is from 1:21 of 5:59: more text or a shorter run helps, more minutes do not\n"
+        "the run has overfitted, because its best model is from 1:21 of 5:59: more text or a smaller preset "
+        "would help, more minutes would not\n"
     )
     assert describe_overfitting(BEST, LAST, Budget(epochs=90)) == (
-        "the best model is from epoch 20.0 of 90.0: more text or a shorter run helps, more epochs do not\n"
+        "the run has overfitted, because its best model is from epoch 20.0 of 90.0: more text or a smaller "
+        "preset would help, more epochs would not\n"
     )
 
 
@@ -85,11 +87,14 @@ def result(tmp_path: Path, budget: Budget, schedule: ScheduleState) -> list[str]
 def test_the_advice_stands_before_the_next_command(tmp_path: Path) -> None:
     slow = ScheduleState(paused_seconds=30.0, last_seconds=60.0)
     for budget, advice in (
-        (Budget(epochs=90), ["the best model is from epoch 20.0"]),
-        (Budget(minutes=6), ["the best model is from 1:21", "evaluations took 30 s"]),
+        (Budget(epochs=90), ["the run has overfitted"]),
+        (Budget(minutes=6), ["the run has overfitted", "evaluations took 30 s"]),
     ):
         first, *lines, last = result(tmp_path, budget, slow)
-        assert first == f"held-out loss 1.7500 nats; wrote model.onnx, loss.svg to {tmp_path}"
+        assert (
+            first
+            == f"held-out loss 1.7500 nats, training loss 1.4375; wrote model.onnx, loss.svg to {tmp_path}"
+        )
         assert [line.startswith(start) for line, start in zip(lines, advice, strict=True)] == [True] * len(
             lines
         )

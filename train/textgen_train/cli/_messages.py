@@ -180,7 +180,11 @@ def describe_result(folder: Path, run: "TrainingRun", source: str | None) -> str
     ``source`` is where its corpus was read from; None if it is not known.
     """
     best, evaluations = run.evaluator.best, run.evaluator.evaluations
-    loss = f"held-out loss {best.held_out_nats:.4f} nats; " if best else ""
+    loss = (
+        f"held-out loss {best.held_out_nats:.4f} nats, training loss {best.training_eval_nats:.4f}; "
+        if best
+        else ""
+    )
     line = f"{loss}wrote {', '.join(run.files)} to {folder}\n"
     if best and not best.step:
         line += (
@@ -203,7 +207,10 @@ def describe_overfitting(best: Evaluation, last: Evaluation, budget: Budget) -> 
         unit, place = "minutes", f"{format_duration(best.seconds)} of {format_duration(last.seconds)}"
     else:
         unit, place = "epochs", f"epoch {best.epoch:,.1f} of {last.epoch:,.1f}"
-    return f"the best model is from {place}: more text or a shorter run helps, more {unit} do not\n"
+    return (
+        f"the run has overfitted, because its best model is from {place}: more text or a smaller preset "
+        f"would help, more {unit} would not\n"
+    )
 
 
 def describe_evaluation_share(schedule: "ScheduleState") -> str:
