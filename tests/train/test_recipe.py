@@ -8,8 +8,10 @@ import pytest
 from textgen_train.errors import RecipeError
 from textgen_train.models.cells import CELLS as NETWORKS
 from textgen_train.models.cells import CharLSTM
-from textgen_train.presets import LARGE_VOCABULARY, PRESETS, REGULARIZATION, preset
+from textgen_train.presets import CHOICES, LARGE_VOCABULARY, PRESETS, Choice, preset
 from textgen_train.recipe import CELLS, CONV, GRU, Budget, Recipe
+
+from tests.helpers.paths import ROOT
 
 
 @pytest.mark.parametrize(
@@ -104,7 +106,7 @@ def test_presets_are_ordered_by_size() -> None:
 
 
 @pytest.mark.parametrize("name", PRESETS)
-def test_presets_depend_on_the_vocabulary_size(name: str) -> None:
+def test_presets_depend_on_the_number_of_common_symbols(name: str) -> None:
     assert preset(name, 0) == preset(name, LARGE_VOCABULARY - 1) == PRESETS[name]
     large = preset(name, LARGE_VOCABULARY)
     assert large.embedding > PRESETS[name].embedding
@@ -168,16 +170,17 @@ def test_in_a_run_of_unknown_length_a_preset_has_its_default_values(name: str) -
     assert preset(name, 57) == preset(name, 57, training_tokens=1000) == PRESETS[name]
 
 
+@pytest.mark.parametrize("is_large_vocabulary", [False, True])
 @pytest.mark.parametrize("name", PRESETS)
-def test_more_epochs_have_more_dropout(name: str) -> None:
-    rows = REGULARIZATION[name]
+def test_more_epochs_have_more_dropout(name: str, is_large_vocabulary: bool) -> None:
+    rows = [row for row in CHOICES if (row.preset, row.is_large_vocabulary) == (name, is_large_vocabulary)]
     epochs = [row.max_epochs for row in rows]
     assert epochs == sorted(set(epochs))
     assert math.isinf(epochs[-1])
-    recipes = [replace(PRESETS[name], **row.values) for row in rows]  # type: ignore[arg-type]
-    dropped = [(recipe.dropout, recipe.weight_dropout) for recipe in recipes]
+    dropped = [(row.recipe.dropout, row.recipe.weight_dropout) for row in rows]
     assert dropped == sorted(set(dropped))
-    assert PRESETS[name] in recipes
+    values = {"dropout": 0.0, "input_dropout": 0.0, "weight_dropout": 0.0}
+    assert len({replace(row.recipe, **values) for row in rows}) == 1  # type: ignore[arg-type]
 
 
 def test_a_short_run_of_another_cell_keeps_its_size() -> None:
@@ -185,10 +188,25 @@ def test_a_short_run_of_another_cell_keeps_its_size() -> None:
     assert gru == replace(PRESETS["small"], cell="gru", units=168, layers=1, weight_dropout=0.05)
 
 
-@pytest.mark.parametrize(("epochs", "is_long"), [(8.0, False), (15.0, True), (None, False)])
-def test_a_long_run_on_a_large_vocabulary_has_more_dropout(epochs: float | None, is_long: bool) -> None:
-    recipe = preset("small", LARGE_VOCABULARY, epochs=epochs)
-    assert (recipe.dropout > preset("small", LARGE_VOCABULARY).dropout) is is_long
-    assert replace(recipe, dropout=0.1, input_dropout=0.0, weight_dropout=0.1) == preset(
-        "small", LARGE_VOCABULARY
-    )
+@pytest.mark.parametrize(("epochs", "dropout"), [(35.0, 0.1), (36.0, 0.2), (None, 0.2)])
+def test_a_long_run_on_a_large_vocabulary_has_more_dropout(epochs: float | None, dropout: float) -> None:
+    assert preset("small", LARGE_VOCABULARY, epochs=epochs).dropout == dropout
+
+
+def test_the_documentation_has_the_table_of_the_presets() -> None:
+    page = (ROOT / "docs" / "training.md").read_text(encoding="utf-8")
+    assert "\n".join(map(table_row, CHOICES)) in page
+
+
+def table_row(choice: Choice) -> str:
+    """Return the row of the table in docs/training.md."""
+    recipe, epochs = choice.recipe, choice.max_epochs
+    rows = [row for row in CHOICES if row[:2] == choice[:2]]
+    dropped = (recipe.dropout, recipe.input_dropout, recipe.weight_dropout)
+    cells = [
+        f"`{choice.preset}`",
+        "large" if choice.is_large_vocabulary else "small",
+        f"at most {epochs:,}" if epochs < math.inf else "any" if len(rows) == 1 else "more",
+        *(f"{share:.0%}" if share else "none" for share in dropped),
+    ]
+    return f"| {' | '.join(cells)} |"

@@ -251,14 +251,14 @@ class RunOptions(Parameters):
         return f"{self.recipe} recipe" if self.recipe else f"preset {self.preset or DEFAULT_PRESET}"
 
     def usual_recipe(
-        self, vocabulary_size: int = 0, training_tokens: int = SCALE, epochs: float | None = None
+        self, common_symbols: int = 0, training_tokens: int = SCALE, epochs: float | None = None
     ) -> AnyRecipe:
         """Return the preset or the classic recipe without the changes of the user; see ``preset``."""
         if self.recipe:
             return ClassicRecipe()
         return preset(
             self.preset or DEFAULT_PRESET,
-            vocabulary_size,
+            common_symbols,
             cell=self.hyperparameters.get("cell", Recipe.cell),
             epochs=epochs,
             training_tokens=training_tokens,
@@ -266,14 +266,14 @@ class RunOptions(Parameters):
         )
 
     def choose_recipe(
-        self, vocabulary_size: int = 0, training_tokens: int = SCALE, epochs: float | None = None
+        self, common_symbols: int = 0, training_tokens: int = SCALE, epochs: float | None = None
     ) -> AnyRecipe:
         """Return ``usual_recipe`` with the changes of the user."""
-        return replace(self.usual_recipe(vocabulary_size, training_tokens, epochs), **self.hyperparameters)
+        return replace(self.usual_recipe(common_symbols, training_tokens, epochs), **self.hyperparameters)
 
-    def depends_on_epochs(self, vocabulary_size: int, training_tokens: int) -> bool:
+    def depends_on_epochs(self, common_symbols: int, training_tokens: int) -> bool:
         """Return whether the recipe for a corpus depends on the number of epochs."""
-        sizes = vocabulary_size, training_tokens
+        sizes = common_symbols, training_tokens
         return self.choose_recipe(*sizes, epochs=0.0) != self.choose_recipe(*sizes, epochs=math.inf)
 
     def _check_excluded(self) -> None:

@@ -101,3 +101,11 @@ def test_the_default_held_out_part_has_a_maximum(monkeypatch: pytest.MonkeyPatch
 def test_an_explicit_share_has_no_maximum(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(dataset_from_corpus, "MAX_HELD_OUT_CHARACTERS", 100)
     assert len(make_dataset(corpus("ab" * 1000), Normalization(), 0.5).held_out) == 1000
+
+
+@pytest.mark.parametrize(("rare", "common"), [(10, 2), (11, 3), (30, 22)])
+def test_common_symbols_make_up_99_percent_of_the_training_text(rare: int, common: int) -> None:
+    text = "ab" * 500 + "".join(map(chr, range(0x4E00, 0x4E00 + rare))) + "a" * 20
+    held_out = Corpus.from_text("held out", "a" * 20)
+    dataset = make_dataset(Corpus.from_text("text", text), Normalization(), held_out)
+    assert dataset.sizes == (common, len(text))

@@ -4,6 +4,7 @@ import random
 from dataclasses import dataclass, replace
 from functools import cached_property
 
+import numpy as np
 from textgen_runtime.text.normalization import Normalization
 from textgen_runtime.text.records import RecordKind
 from textgen_runtime.text.tokenizer import BYTE, REPLACEMENT, WORD, Tokenizer
@@ -16,6 +17,9 @@ from .tokens import (
     record_parts,
     text_of,
 )
+
+# The share of a training text that consists of its common symbols.
+COMMON_SHARE = 0.99
 
 EXCERPT_LENGTH = 60
 EXCERPT_CANDIDATES = 5
@@ -93,8 +97,14 @@ class Dataset:
 
     @property
     def sizes(self) -> tuple[int, int]:
-        """The numbers of symbols and of training tokens, on which the presets depend."""
-        return len(self.tokenizer), len(self.training)
+        """The numbers of common symbols and of training tokens, on which the presets depend."""
+        return self.common_symbols, len(self.training)
+
+    @cached_property
+    def common_symbols(self) -> int:
+        """Number of the most frequent tokens that make up 99% of the training text."""
+        counts = np.sort(count_tokens(self.training, len(self.tokenizer)))[::-1]
+        return int(np.searchsorted(counts.cumsum(), COMMON_SHARE * len(self.training))) + 1
 
     @property
     def characters_per_token(self) -> float:
