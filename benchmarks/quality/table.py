@@ -5,22 +5,24 @@ python -m benchmarks.quality.table
 Completed models are not trained again, so that hours of training can be spread over several runs. The
 training time is read from the metrics.jsonl of the model. Train on an idle machine.
 
-A model file holds the model with the lowest held-out loss. The last column is the loss at the last
-evaluation, which involves no selection on the held-out text. The figure of a compressor is the size of both
-texts together minus the size of the training text, when compressed.
+A model file holds the model with the lowest held-out loss. The column "nats, 8 bits" shows by how much 8-bit
+weights change this loss. The speed is that of one text in the native engine, with float32 and with 8-bit
+weights, which alternate. The figure of a compressor is the size of both texts together minus the size of the
+training text, when compressed.
 """
 
 import argparse
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
 
 import textgen_runtime as textgen
-from textgen_runtime.bench.report import Section
+from textgen_runtime.bench.report import Section, per_second
+from textgen_runtime.bench.rounds import calibrate, interleave, medians
 from textgen_runtime.corpora.corpus import read_corpus
 from textgen_runtime.corpora.sources import METRICS_FILE
 from textgen_runtime.model_file.source import MODEL_FILE
@@ -29,6 +31,7 @@ from textgen_runtime.scoring.prediction import BITS_PER_NAT
 from textgen_runtime.text.normalization import Normalization
 from textgen_train.cli._arguments import parse
 from textgen_train.data.dataset_from_corpus import make_dataset
+from textgen_train.export.quantizer import quantize_model
 from textgen_train.loop.specification import stored_recipe
 
 HELD_OUT = 0.1
@@ -36,7 +39,20 @@ HELD_OUT = 0.1
 CORPORA = {"nietzsche": True, "tinyshakespeare": False}
 RUNS = ("small:1", "small:10", "medium:30", "large:60")
 ORDERS = (4, 7, 10)
-COLUMNS = ("parameters", "size", "training", "nats", "bits", "nats, last evaluation")
+COLUMNS = (
+    "parameters",
+    "size",
+    "epochs",
+    "training",
+    "nats",
+    "bits",
+    "nats, 8 bits",
+    "characters/s",
+    "8 bits",
+)
+
+# The time in which the speeds of a model are measured.
+SPEED_SECONDS = 3.0
 
 
 @dataclass(frozen=True)
@@ -48,17 +64,21 @@ class Entry:
     bytes: int | None
     seconds: float | None
     nats: float
-    last_nats: float | None = None
+    epochs: float | None = None
+    quantized_nats: float | None = None
+    character_seconds: Sequence[float] | None = None
 
     @property
     def cells(self) -> tuple[str, ...]:
         return (
             "" if self.parameters is None else f"{self.parameters:,}",
             "" if self.bytes is None else f"{self.bytes / 1e6:.2f} MB",
+            "" if self.epochs is None else f"{self.epochs:,.0f}",
             "" if self.seconds is None else format_duration(self.seconds),
             f"{self.nats:.4f}",
             f"{self.nats * BITS_PER_NAT:.3f}",
-            "" if self.last_nats is None else f"{self.last_nats:.4f}",
+            "" if self.quantized_nats is None else f"{self.quantized_nats - self.nats:+.4f}",
+            *(("", "") if self.character_seconds is None else map(per_second, self.character_seconds)),
         )
 
 
@@ -74,14 +94,15 @@ def trained_model(corpus: str, run: str, folder: Path, options: list[str]) -> Pa
 
     Args:
         corpus: A key of ``CORPORA``.
-        run: Preset and minutes, such as "small:10".
+        run: Preset and minutes, such as "small:10", or preset and epochs, such as "small:22e".
         folder: Parent folder of the models.
         options: Further options of ``textgen-train``.
     """
-    preset, minutes = run.split(":")
-    target = folder / f"{corpus}-{preset}-{minutes}"
+    preset, length = run.split(":")
+    target = folder / f"{corpus}-{preset}-{length}"
     # These arguments follow the options, so that they take precedence.
-    arguments = [*options, corpus, "--preset", preset, "--minutes", minutes, "--held-out", str(HELD_OUT)]
+    budget = ["--epochs", length[:-1]] if length.endswith("e") else ["--minutes", length]
+    arguments = [*options, corpus, "--preset", preset, *budget, "--held-out", str(HELD_OUT)]
     arguments += ["--no-samples", *["--lowercase"] * CORPORA[corpus]]
     if not target.exists():
         # A separate name until training is complete.
@@ -117,16 +138,24 @@ def last_evaluation(folder: Path) -> dict[str, float]:
 def model_entry(name: str, folder: Path, corpus_text: str) -> Entry:
     """Score a trained model with the runtime."""
     model = textgen.load(folder / MODEL_FILE)
-    score = textgen.predict(model, corpus_text, last=HELD_OUT).score
+    quantized = quantize_model((folder / MODEL_FILE).read_bytes()).model
     last = last_evaluation(folder)
     return Entry(
         name,
         model.training["parameters"],
         (folder / MODEL_FILE).stat().st_size,
         last["seconds"],
-        score.nats,
-        last["held_out_nats"],
+        textgen.predict(model, corpus_text, last=HELD_OUT).score.nats,
+        last["epoch"],
+        textgen.predict(quantized, corpus_text, last=HELD_OUT).score.nats,
+        seconds_per_character(model, quantized),
     )
+
+
+def seconds_per_character(*models: textgen.Model) -> list[float]:
+    """Return the seconds per character of models of characters, each of which generates one text."""
+    texts = {str(i): calibrate(model.start(seed=0).take) for i, model in enumerate(models)}
+    return list(medians(interleave(texts, SPEED_SECONDS)).values())
 
 
 def entries(corpus: str, arguments: argparse.Namespace) -> Iterator[Entry]:
@@ -152,8 +181,9 @@ def entries(corpus: str, arguments: argparse.Namespace) -> Iterator[Entry]:
         yield Entry(f"{order}-gram", ngrams.parameter_count, None, seconds, float(nats))
     for run in arguments.runs:
         folder = trained_model(corpus, run, arguments.folder, arguments.options)
-        preset, minutes = run.split(":")
-        yield model_entry(f"{preset}, {minutes} min", folder, text.text)
+        preset, length = run.split(":")
+        unit = f"{length[:-1]} epochs" if length.endswith("e") else f"{length} min"
+        yield model_entry(f"{preset}, {unit}", folder, text.text)
 
 
 def main() -> None:
@@ -163,7 +193,11 @@ def main() -> None:
     )
     command.add_argument("--corpora", nargs="+", choices=CORPORA, default=list(CORPORA), help="default: all")
     command.add_argument(
-        "--runs", nargs="+", metavar="PRESET:MINUTES", default=RUNS, help="default: " + " ".join(RUNS)
+        "--runs",
+        nargs="+",
+        metavar="PRESET:LENGTH",
+        default=RUNS,
+        help="a length is in minutes, or in epochs with an e at its end (default: " + " ".join(RUNS) + ")",
     )
     command.add_argument(
         "--folder",
