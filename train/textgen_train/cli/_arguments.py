@@ -41,7 +41,8 @@ GROUPS = {
     "budget": None,
     "hardware": "torchrun -m textgen_train CORPUS [OPTIONS] trains in several processes.",
     "recipe": "A preset or the classic recipe sets the default values of the options below.\n"
-    f"Three values such as 88/176/512 are the defaults of {'/'.join(PRESETS)}.\n"
+    f"Three values such as {'/'.join(str(recipe.units) for recipe in PRESETS.values())} are the defaults of "
+    f"{'/'.join(PRESETS)}.\n"
     f"Some defaults differ with {LARGE_VOCABULARY} common symbols or more, as in Chinese, and in runs\n"
     "of few or many epochs; the run prints them.",
     "network": "Another cell than lstm has other default sizes, for about as many parameters.\n"
