@@ -36,8 +36,8 @@ class Trainer:
 
     The text is cut into contiguous lanes, which form the batch. Each update uses the next sequence of each
     lane and starts from the state at the end of the previous sequence: truncated backpropagation through
-    time. Records are lanes of their own, which start from the initial state, and so are the windows of the
-    classic recipe.
+    time (R. J. Williams and J. Peng, Neural Computation 2(4), 1990). Records are lanes of their own, which
+    start from the initial state, and so are the windows of the classic recipe.
 
     Args:
         text: Shape [tokens], of any integer type; at least two tokens, and for the classic recipe more than a

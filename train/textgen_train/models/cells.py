@@ -52,10 +52,13 @@ class RecurrentNetwork(CharNetwork):
 
 
 class CharLSTM(RecurrentNetwork):
-    """A character-level language model of long short-term memory layers.
+    """A language model of long short-term memory layers.
 
-    Its state are the arrays ``hidden`` and ``cell``, each of shape [layers, batch, units]. The arguments are
-    those of ``CharNetwork``.
+    S. Hochreiter and J. Schmidhuber, Long short-term memory, Neural Computation 9(8), 1997, with the forget
+    gate of F. A. Gers, J. Schmidhuber and F. Cummins, Learning to forget, Neural Computation 12(10), 2000.
+
+    Its state are the arrays ``hidden`` and ``cell``, each of shape [layers, batch, units]. ``CharNetwork``
+    describes the arguments.
     """
 
     cell = "lstm"
@@ -64,14 +67,14 @@ class CharLSTM(RecurrentNetwork):
 
 
 class CharGRU(RecurrentNetwork):
-    """A character-level language model of gated recurrent units, which have a single state array.
+    """A language model of gated recurrent units, which have a single state array.
 
     K. Cho and others, Learning Phrase Representations using RNN Encoder-Decoder for Statistical Machine
     Translation, arXiv:1406.1078. The reset gate multiplies the product with the recurrent weights, as in
     cuDNN, not the hidden state.
 
-    Its state is the array ``hidden``, of shape [layers, batch, units]. The arguments are those of
-    ``CharNetwork``.
+    Its state is the array ``hidden``, of shape [layers, batch, units]. ``CharNetwork`` describes the
+    arguments.
     """
 
     cell = "gru"
@@ -114,10 +117,11 @@ class GatedConv(nn.Module):
 
 
 class CharConv(CharNetwork):
-    """A character-level language model of causal dilated convolutions.
+    """A language model of causal dilated convolutions.
 
     Its state are the arrays ``inputs_0``, ``inputs_1``, ..., one for each layer, of shape [dilation, batch,
-    inputs]. The layers have no recurrent weights. The other arguments are those of ``CharNetwork``.
+    inputs]. ``CharNetwork`` describes the arguments. ``weight_dropout`` must be 0, because the layers have no
+    recurrent weights.
     """
 
     cell = "conv"

@@ -79,7 +79,7 @@ def lanes_of(state: NetworkState) -> int:
 
 
 class CharNetwork(nn.Module):
-    """The base class of the character-level language models. Each cell is a subclass.
+    """The base class of the language models. Each cell is a subclass.
 
     A subclass creates its layers, and runs one layer.
 
