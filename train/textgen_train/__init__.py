@@ -1,4 +1,4 @@
-"""Train a character-level model on a text and export it to ONNX.
+"""Train a model of the characters, bytes or words of a text, and export it to ONNX.
 
 These names are the parts of the command ``textgen-train``. Each is imported at its first use, because
 importing torch takes seconds.
