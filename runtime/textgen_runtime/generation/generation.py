@@ -95,7 +95,11 @@ class Generation:
 
     @property
     def state(self) -> State:
-        """The recurrent state: read-only float32 arrays by name, shape [layers, 1, units].
+        """The state of the network: read-only float32 arrays by name, shape [rows, 1, units].
+
+        An LSTM has ``hidden`` and ``cell``, and a GRU ``hidden``, each with a row for each layer. A layer of
+        convolutions has an array of its own, ``inputs_0`` and so on: its rows are the last inputs of the
+        layer, the oldest first, and its units are the size of an input.
 
         The state can be set to a ``State`` or to a mapping of arrays by name. Setting it copies the values.
 
