@@ -36,7 +36,8 @@ class Sampling(SamplingFields):
     This is not a dataclass: importing ``dataclasses`` takes longer than the generation of a short text.
 
     Args:
-        options: The parameters as keywords. Each is also an attribute. ``textgen.PARAMETERS`` describes them.
+        options: The parameters as keywords. Each is also an attribute. Without options, the temperature is
+            0.5, and no other parameter has an effect. ``textgen.PARAMETERS`` describes them.
 
     Raises:
         SamplingError: If a parameter is out of range, or if parameters contradict each other.
