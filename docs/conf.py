@@ -97,6 +97,12 @@ def keep_colon(app: Sphinx, what: str, name: str, obj: Any, options: Any, lines:
         lines[:0] = ["..", ""]
 
 
+def skip_fields(app: Sphinx, what: str, name: str, obj: Any, skip: bool, options: Any) -> bool | None:
+    """Leave out the fields of named tuples: their class describes them, and they say only their number."""
+    return True if (getattr(obj, "__doc__", None) or "").startswith("Alias for field number") else None
+
+
 def setup(app: Sphinx) -> None:
-    """Connect the above, before napoleon."""
+    """Connect the above; ``keep_colon`` before napoleon."""
     app.connect("autodoc-process-docstring", keep_colon, priority=400)
+    app.connect("autodoc-skip-member", skip_fields)

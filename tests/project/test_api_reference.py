@@ -41,3 +41,5 @@ def test_every_entry_has_a_docstring(name: str) -> None:
     package, _, attribute = name.partition(".")
     value = getattr(textgen_runtime if package == "textgen_runtime" else textgen_train, attribute)
     assert isinstance(value, str | dict) or (value.__doc__ or "").strip()
+    # A reader of one entry does not know what stands above it, or which arguments the others are.
+    assert not re.search("as above|other arguments", value.__doc__ or "", re.IGNORECASE)

@@ -24,8 +24,8 @@ class Recipe(Parameters):
     """Hyperparameters of the default recipe: a network that is trained by Muon and AdamW.
 
     Learning rates are for 128 units; the trainer multiplies them by ``sqrt(128 / units)``. The default values
-    describe a small network without dropout. They suit tests and short runs. ``presets.PRESETS`` holds
-    the recommended values; ``docs/experiments.md`` describes how they were chosen.
+    describe a small network without dropout. They suit tests and short runs. ``PRESETS`` holds the
+    recommended values, and ``preset`` chooses among them; ``docs/experiments.md`` describes how.
     """
 
     name: ClassVar[str] = "default"
@@ -77,7 +77,10 @@ class Recipe(Parameters):
 
 @dataclass(frozen=True)
 class ClassicRecipe(Parameters):
-    """Hyperparameters of the classic recipe, the textbook's experiment; see ``loop.classic_setup``."""
+    """Hyperparameters of the classic recipe, the textbook's experiment: an LSTM layer with one-hot input.
+
+    It learns the character after each window, from a zero state, by RMSprop.
+    """
 
     name: ClassVar[str] = "classic"
     # It has neither penalties nor a limit of the gradient.

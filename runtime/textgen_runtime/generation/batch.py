@@ -123,8 +123,8 @@ class Batch:
         measurements: Accumulates times and entropies of all lanes. None skips the measurements.
 
     Attributes:
-        model: As above.
-        measurements: As above.
+        model: The model of all lanes.
+        measurements: The times and entropies of all lanes, or None.
         drawn: The number of tokens that all lanes have drawn, with those of texts that ``resample`` rejected.
     """
 

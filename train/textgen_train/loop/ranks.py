@@ -32,6 +32,9 @@ class Ranks:
     rank, size = 0, 1
     local_rank, local_size = 0, 1
 
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(rank={self.rank}, size={self.size})"
+
     @property
     def is_first(self) -> bool:
         """Whether this process decides."""

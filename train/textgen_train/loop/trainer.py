@@ -177,17 +177,18 @@ class Trainer:
                     break
             return targets / (perf_counter() - started)
 
-    def follow(self, check_interrupt: Callable[[], None] = lambda: None) -> None:
+    def follow(self, check_interrupt: Callable[[], None] | None = None) -> None:
         """Make the updates that the first process of the run decides, until it ends the run.
 
-        ``check_interrupt`` is called after each update. If it raises KeyboardInterrupt, the first process is
-        told, and this process continues until the first one ends the run.
+        Args:
+            check_interrupt: Called after each update. If it raises KeyboardInterrupt, the first process is
+                told, and this process continues until the first one ends the run. None checks nothing.
 
         Raises:
             LostProcessError: If another process has ended.
         """
         with single_threaded_operations(), contextlib.suppress(DismissedError):
-            self._follow_updates(check_interrupt)
+            self._follow_updates(check_interrupt or (lambda: None))
 
     def state(self) -> TrainerState:
         """Return a copy of the complete state of the trainer. Later updates do not change it.
