@@ -8,10 +8,8 @@ import pytest
 from textgen_train.errors import RecipeError
 from textgen_train.models.cells import CELLS as NETWORKS
 from textgen_train.models.cells import CharLSTM
-from textgen_train.presets import CHOICES, LARGE_VOCABULARY, PRESETS, Choice, preset
+from textgen_train.presets import CHOICES, LARGE_VOCABULARY, PRESETS, preset
 from textgen_train.recipe import CELLS, CONV, GRU, Budget, Recipe
-
-from tests.helpers.paths import ROOT
 
 
 @pytest.mark.parametrize(
@@ -191,22 +189,3 @@ def test_a_short_run_of_another_cell_keeps_its_size() -> None:
 @pytest.mark.parametrize(("epochs", "dropout"), [(35.0, 0.1), (36.0, 0.2), (None, 0.2)])
 def test_a_long_run_on_a_large_vocabulary_has_more_dropout(epochs: float | None, dropout: float) -> None:
     assert preset("small", LARGE_VOCABULARY, epochs=epochs).dropout == dropout
-
-
-def test_the_documentation_has_the_table_of_the_presets() -> None:
-    page = (ROOT / "docs" / "training.md").read_text(encoding="utf-8")
-    assert "\n".join(map(table_row, CHOICES)) in page
-
-
-def table_row(choice: Choice) -> str:
-    """Return the row of the table in docs/training.md."""
-    recipe, epochs = choice.recipe, choice.max_epochs
-    rows = [row for row in CHOICES if row[:2] == choice[:2]]
-    dropped = (recipe.dropout, recipe.input_dropout, recipe.weight_dropout)
-    cells = [
-        f"`{choice.preset}`",
-        "large" if choice.is_large_vocabulary else "small",
-        f"at most {epochs:,}" if epochs < math.inf else "any" if len(rows) == 1 else "more",
-        *(f"{share:.0%}" if share else "none" for share in dropped),
-    ]
-    return f"| {' | '.join(cells)} |"

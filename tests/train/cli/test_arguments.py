@@ -105,9 +105,7 @@ def test_invalid_options_are_named_as_parameters_and_as_options(
 
 def test_help_states_the_default_values() -> None:
     text = " ".join(parser().format_help().split())
-    example = text.partition("Three values such as ")[2].partition(" are the defaults of small/medium/large")[
-        0
-    ]
+    example = text.partition("Three values such as ")[2].partition(" ")[0]
     assert f"units per layer (default: {example}; classic: 128)" in text
     assert "to its output (default: no)" in text
     assert "convolutions (default: lstm)" in text

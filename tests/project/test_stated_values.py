@@ -1,0 +1,227 @@
+"""The values that the documents state: defaults, limits and sizes are those of the code.
+
+To change a value, change the code. A test then fails, and names the sentences that state the earlier value.
+"""
+
+import math
+import re
+from pkgutil import resolve_name
+from typing import Any
+
+import pytest
+import textgen_runtime as textgen
+from textgen_train.models.cells import CELLS
+from textgen_train.presets import CHOICES, LARGE_VOCABULARY, PRESETS, Choice, preset
+from textgen_train.recipe import Recipe
+
+from tests.helpers.paths import ROOT
+
+BUNDLED = ROOT / "runtime/textgen_runtime/bundled_models"
+
+# Parts of the text of each page, without line ends. A name in braces stands for its value in Python, or with
+# slashes in JavaScript.
+STATED = {
+    "docs/cluster.md": [
+        "a process needs at least {textgen_train.loop.replicas.MIN_LANES} sequences",
+        "the default batch of {textgen_train.recipe.Recipe.batch} sequences",
+    ],
+    "docs/constraints.md": [
+        "| characters of an expression | {textgen_runtime.constraints._parser.MAX_LENGTH:,} |",
+        "repetitions are written out | {textgen_runtime.constraints._positions.MAX_POSITIONS:,} |",
+        "| depth of groups | {textgen_runtime.constraints._parser.MAX_DEPTH} |",
+        "| states | {textgen_runtime.sampling.tables.MAX_STATES:,} |",
+        "| characters of all choices | {textgen_runtime.constraints.choices.MAX_CHARACTERS:,} |",
+        "and ends are shared | {textgen_runtime.constraints.choices.MAX_CHARACTER_STATES:,} |",
+        "| schemas after references are followed | {textgen_runtime.constraints.schema.MAX_SCHEMAS:,} |",
+        "The latest {textgen_runtime.constraints.regex.MAX_CACHED} expressions are kept",
+    ],
+    "docs/control.md": ["A beam search with {textgen_runtime.generation.completion.BEAMS} beams"],
+    "docs/generating.md": [
+        "tokens to generate, {textgen_runtime.generation.model.DEFAULT_LENGTH} by default",
+        "Above {textgen_runtime.cli._sampling_options.MAX_USUAL_TEMPERATURE}, a text is almost random",
+        "Each record has at most {textgen_runtime.generation.model.DEFAULT_RECORD_LENGTH:,} tokens",
+        "Up to {textgen_runtime.cli._text_batch.MAX_LANES} texts are generated together",
+        "If {textgen_runtime.cli._text_selection.MAX_REJECTED_IN_A_ROW:,} texts in a row are rejected",
+    ],
+    "docs/interactive.md": [
+        "up to {textgen_runtime.cli._interactive_session.MAX_STEPS} lines can be taken back"
+    ],
+    "docs/model-file.md": [
+        "IR version {textgen_train.export.onnx_graph.IR_VERSION}",
+        "it has at most {textgen_runtime.text.word_tokenizer.MAX_SYMBOL_LENGTH} characters",
+    ],
+    "docs/python.md": ["chunks of up to {textgen_runtime.generation.generation.STREAM_CHUNK} tokens"],
+    "docs/quantization.md": [
+        "about {textgen_train.export.quantizer.GENERATED_CHARACTERS:,} characters that the float32 model",
+        "by less than {textgen_train.export.quantizer.MAX_INCREASE} nats",
+        "more than {textgen_train.export.quantizer.REFUSED_INCREASE}, the 8-bit model is not written",
+    ],
+    "docs/scoring.md": [
+        "It generates {textgen_runtime.scoring.copies.TEXTS} texts",
+        "of up to {textgen_runtime.scoring.copies.LENGTH} tokens",
+        "spans of {textgen_runtime.scoring.copies.COPIED_SPAN} or more characters",
+    ],
+    "docs/serving.md": [
+        "http://127.0.0.1:{textgen_runtime.cli._serve_arguments.DEFAULT_PORT}/v1",
+        "The server listens on {textgen_runtime.cli._serve_arguments.DEFAULT_HOST}",
+        "up to {textgen_runtime.server.requests.Settings.max_users} texts at once",
+        "`max_completion_tokens` | {textgen_runtime.server.completion_request.DEFAULT_LENGTH} |",
+        "| `temperature` | {textgen_runtime.server.completion_request.DEFAULT_TEMPERATURE:g} | one of them",
+        "together up to {textgen_runtime.server.completion_request.MAX_STOP_CHARACTERS} characters",
+        "0 to {textgen_runtime.server.completion_request.MAX_ALTERNATIVES}: return the log-probability",
+        "more than {textgen_runtime.server.completion_request.MAX_SCORED_TOKENS:,} tokens",
+        "| `--max-length` | {textgen_runtime.server.requests.Settings.max_length} | tokens per text |",
+        "| `--max-users` | {textgen_runtime.server.requests.Settings.max_users} |",
+        "| `--max-queue` | {textgen_runtime.server.requests.Settings.max_queue} |",
+        "| `--max-body` | {textgen_runtime.server.requests.Settings.max_body} |",
+        "| `--client-timeout` | {textgen_runtime.server.requests.Settings.client_timeout:g} |",
+    ],
+    "docs/temperature.md": [
+        "each of the {textgen_runtime.cli._explain.MAX_ROWS} most likely characters",
+    ],
+    "docs/training.md": [
+        "`--vocabulary-size` (default: {textgen_train.options.VOCABULARY_SIZE})",
+        "`{textgen_train.options.DEFAULT_PRESET}` (default) |",
+        "with a weight of {textgen_train.presets.MIN_TEACHER_WEIGHT} or more",
+        "A vocabulary is large if at least {textgen_train.presets.LARGE_VOCABULARY} symbols are common",
+        "the most frequent ones that make up {textgen_train.data.dataset.COMMON_SHARE:.0%} of it",
+        "epochs of {textgen_train.presets.SCALE:,} characters",
+        "and {textgen_train.options.CLASSIC_EPOCHS} epochs by default",
+        "including the evaluations. The default is {textgen_train.options.DEFAULT_MINUTES:g}",
+        "one thread per {textgen_train.loop.replicas.MIN_LANES} sequences of the batch",
+        "the {textgen_train.data.predictions.LIKELIEST} most likely tokens",
+        "but at most {textgen_train.loop.held_out_loss.MAX_TRAINING_TOKENS:,}",
+        "the last {textgen_train.report.losses.MAX_TRAINING_TOKENS:,} training tokens",
+        "the first {textgen_train.report.losses.MAX_HELD_OUT_TOKENS:,} held-out tokens",
+        "every {textgen_train.loop.checkpoint_file.MIN_SECONDS_BETWEEN:g} seconds",
+        "more than {textgen_train.loop.checkpoint_file.MAX_FRACTION:.0%} of the time",
+        "take about {textgen_train.loop.eval_schedule.MAX_EVALUATION_FRACTION:.0%} of the time at most",
+        "up to {textgen_train.loop.eval_schedule.MAX_FRACTION_IN_FEW:.0%} in a run",
+        "in parts of {textgen_train.loop.classic_setup.MAX_SHUFFLED_BATCHES:,} batches",
+    ],
+    "docs/javascript.md": ["after at most about {runtime/web/lib/scheduling.SLICE} ms"],
+    "docs/web-page.md": [
+        "at most {runtime/textgen_runtime/web/page/link.MAX_LENGTH:,} tokens and",
+        "tokens and {runtime/textgen_runtime/web/page/link.MAX_BRANCHES} branches",
+        "slices of at most {runtime/textgen_runtime/web/page/pace.MAX_WORK} ms",
+        "with {textgen_runtime.web.known_records.BITS_PER_RECORD} bits for each record",
+        "at most {textgen_runtime.web.known_records.MAX_SHARE:.0%} to the size of the page",
+    ],
+}
+
+
+def read(page: str) -> str:
+    """Return the text of a page in one line."""
+    return " ".join((ROOT / page).read_text(encoding="utf-8").split())
+
+
+def value_of(name: str) -> Any:
+    """Return the value of a name in braces."""
+    module, _, constant = name.rpartition(".")
+    if "/" not in module:
+        return resolve_name(name)
+    script = (ROOT / f"{module}.js").read_text(encoding="utf-8")
+    (value,) = re.findall(rf"const {constant} = ([\d_]+);", script)
+    return int(value)
+
+
+@pytest.mark.parametrize(
+    ("page", "stated"), [(page, stated) for page, parts in STATED.items() for stated in parts]
+)
+def test_a_page_states_the_value_of_the_code(page: str, stated: str) -> None:
+    expected = re.sub(r"{([\w./]+):?([^}]*)}", lambda found: format(value_of(found[1]), found[2]), stated)
+    assert expected in read(page)
+
+
+@pytest.mark.parametrize(
+    ("page", "stated"),
+    [
+        ("docs/c.md", "a temperature of {:g}, and no filter"),
+        ("docs/generating.md", "The default is {:g}. Above"),
+        ("docs/serving.md", "and not {:g} as in the other parts"),
+        ("docs/temperature.md", "likely characters become more likely. The default is {:g}."),
+        ("runtime/textgen_runtime/sampling/parameters.py", "Without options, the temperature is {:g}, and"),
+    ],
+)
+def test_a_page_states_the_default_temperature(page: str, stated: str) -> None:
+    assert stated.format(textgen.PARAMETERS["temperature"].default) in read(page)
+
+
+def test_the_page_about_8_bits_has_the_sizes_and_the_losses_of_the_bundled_models() -> None:
+    page, quantization = read("docs/quantization.md"), textgen.load("nietzsche-int8").metadata.quantization
+    assert quantization is not None
+    for name in ("nietzsche", "nietzsche-int8"):
+        size = (BUNDLED / f"{name}.onnx").stat().st_size
+        assert f"`{name}` has {size:,} bytes" in page or f"`{name}` {size:,}." in page
+    assert f"are {quantization.float32_loss:.4f} and {quantization.loss:.4f} nats per character" in page
+
+
+def parameters_of(recipe: Recipe) -> int:
+    """Return the number of parameters for the vocabulary of the bundled model."""
+    names = ("units", "layers", "embedding", "residual")
+    symbols = len(textgen.load("nietzsche").tokenizer)
+    return CELLS[recipe.cell](symbols, **{name: getattr(recipe, name) for name in names}).parameter_count
+
+
+def megabytes_of(recipe: Recipe) -> float:
+    """Return the size of the model file. What it has besides its weights hardly depends on the preset."""
+    weights: int = textgen.load("nietzsche").training["parameters"]
+    rest = (BUNDLED / "nietzsche.onnx").stat().st_size - 4 * weights
+    return (4 * parameters_of(recipe) + rest) / 1e6
+
+
+def is_rounded(stated: str, value: float) -> bool:
+    """Return whether a decimal number is a value, rounded to its digits."""
+    return float(stated) == round(value, len(stated.partition(".")[2]))
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_the_sizes_of_a_preset_are_those_of_its_network(name: str) -> None:
+    recipe = PRESETS[name]
+    row = next(row for row in preset_table("suitable for") if f"`{name}`" in row[0])
+    assert row[1] == f"{('no', 'one', 'two', 'three')[recipe.layers]} of {recipe.units} units"
+    assert row[3] == f"{parameters_of(recipe):,}"
+    readme = re.findall(rf"\| `--preset {name}` \| ([\d.]+) MB \|", read("README.md"))
+    for stated in (row[4].removesuffix(" MB"), *readme):
+        assert is_rounded(stated, megabytes_of(recipe))
+
+
+def test_the_message_of_an_update_has_the_gradients_of_a_preset() -> None:
+    ((small, large),) = re.findall(
+        r"([\d.]+) MB with the preset `small`, ([\d.]+) MB with `large`", read("docs/cluster.md")
+    )
+    assert is_rounded(small, 4 * parameters_of(PRESETS["small"]) / 1e6)
+    assert is_rounded(large, 4 * parameters_of(PRESETS["large"]) / 1e6)
+
+
+def test_the_page_about_training_names_the_layers_for_large_vocabularies() -> None:
+    small, medium = (preset(name, LARGE_VOCABULARY) for name in ("small", "medium"))
+    assert (small.layers, medium.layers) == (1, 1)
+    stated = f"`small` has one layer of {small.units} units there, and `medium` one of {medium.units}."
+    assert stated in read("docs/training.md")
+
+
+def preset_table(heading: str) -> list[list[str]]:
+    """Return the rows of the table of presets with this heading of a column."""
+    text = (ROOT / "docs/training.md").read_text(encoding="utf-8").partition("\n## Presets\n")[2]
+    table = next(part for part in text.split("\n\n") if part.startswith("|") and heading in part)
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines()[2:]]
+
+
+def test_the_documentation_has_the_table_of_the_presets() -> None:
+    text = (ROOT / "docs" / "training.md").read_text(encoding="utf-8")
+    assert "\n".join(map(table_row, CHOICES)) in text
+
+
+def table_row(choice: Choice) -> str:
+    """Return the row of the table in docs/training.md."""
+    recipe, epochs = choice.recipe, choice.max_epochs
+    rows = [row for row in CHOICES if row[:2] == choice[:2]]
+    dropped = (recipe.dropout, recipe.input_dropout, recipe.weight_dropout)
+    cells = [
+        f"`{choice.preset}`",
+        "large" if choice.is_large_vocabulary else "small",
+        f"at most {epochs:,}" if epochs < math.inf else "any" if len(rows) == 1 else "more",
+        *(f"{share:.0%}" if share else "none" for share in dropped),
+    ]
+    return f"| {' | '.join(cells)} |"
