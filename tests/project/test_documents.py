@@ -5,6 +5,7 @@ import re
 import shlex
 import subprocess
 import sys
+from argparse import SUPPRESS
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -139,6 +140,9 @@ def test_help_is_complete(make: Callable[[], CommandParser]) -> None:
     for action in make()._actions:
         assert action.help
         assert all(option in text for option in action.option_strings)
+        if action.default not in (None, False, [], SUPPRESS):
+            default = f"{action.default:g}" if isinstance(action.default, float) else action.default
+            assert re.search(rf"\(default: {default}[;,)]", action.help), action.option_strings
     assert all(len(line) <= 100 for line in text.splitlines())
 
 
