@@ -3,9 +3,9 @@
     python runtime/definitions.py          write them
     python runtime/definitions.py --check  say which are not up to date
 
-These are the fields of ``textgen.h``, the types and keywords of Python, the tables and the types of
-JavaScript, the truncations in both, and the table of the documentation. What a program can find out while it
-runs is not here: ``textgen_parameter`` of the C core describes the parameters to the commands and to the
+These are the fields of ``textgen.h``, the types, keywords and docstrings of Python, the tables and the types
+of JavaScript, the truncations in both, and the table of the documentation. What a program can find out while
+it runs is not here: ``textgen_parameter`` of the C core describes the parameters to the commands and to the
 server.
 """
 
