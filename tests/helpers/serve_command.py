@@ -68,9 +68,9 @@ def running_server(
             process.kill()
 
 
-def request(body: bytes, *headers: str) -> bytes:
-    """Return an HTTP request for completions."""
-    lines = ["POST /v1/completions HTTP/1.1", "Host: localhost", f"Content-Length: {len(body)}", *headers]
+def request(body: bytes, *headers: str, path: str = "/v1/completions") -> bytes:
+    """Return an HTTP request, by default for completions."""
+    lines = [f"POST {path} HTTP/1.1", "Host: localhost", f"Content-Length: {len(body)}", *headers]
     return "\r\n".join([*lines, "", ""]).encode() + body
 
 

@@ -76,8 +76,15 @@ class Answer(NamedTuple):
         parts: dict[int, str] = {}
         for part in self.events if is_stream else [self.json]:
             for choice in part["choices"]:
-                parts[choice["index"]] = parts.get(choice["index"], "") + choice["text"]
+                parts[choice["index"]] = parts.get(choice["index"], "") + _text(choice)
         return [parts[index] for index in sorted(parts)]
+
+
+def _text(choice: dict[str, Any]) -> str:
+    """The text of a choice of any endpoint, or of an event."""
+    if "text" in choice:
+        return str(choice["text"])
+    return str(choice.get("message", choice.get("delta", {})).get("content", ""))
 
 
 class Served(NamedTuple):
@@ -96,6 +103,11 @@ class Served(NamedTuple):
     async def complete(self, headers: dict[str, str] | None = None, /, **fields: Any) -> Answer:
         """Request completions."""
         return await self.post(json.dumps(fields).encode(), headers)
+
+    async def chat(self, prompt: str, headers: dict[str, str] | None = None, /, **fields: Any) -> Answer:
+        """Request chat completions of one message."""
+        fields = {"messages": [{"role": "user", "content": prompt}], **fields}
+        return await self.request("POST", "/v1/chat/completions", json.dumps(fields).encode(), headers)
 
     async def post(self, body: bytes | AsyncIterator[bytes], headers: dict[str, str] | None = None) -> Answer:
         """Send a body to the endpoint of completions."""

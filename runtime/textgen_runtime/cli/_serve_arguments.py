@@ -23,6 +23,7 @@ examples:
   textgen-serve nietzsche
   textgen-serve model.onnx --port 8080 --max-users 64 --max-length 2000
   textgen-serve model.onnx --host 0.0.0.0 --api-key-file keys.txt
+  textgen-serve model.onnx --ignore-unknown-fields    # for most chat clients
 """
 
 
@@ -39,8 +40,8 @@ def parser() -> CommandParser:
     """Return the argument parser of the command."""
     command = CommandParser(
         PROG,
-        "Serve a model over HTTP, with OpenAI's completions API. All texts that are\n"
-        "requested at the same time are generated as one batch.",
+        "Serve a model over HTTP, with OpenAI's APIs for completions and chat completions.\n"
+        "All texts that are requested at the same time are generated as one batch.",
         EXAMPLES,
     )
     add_model(command)
@@ -123,6 +124,14 @@ def parser() -> CommandParser:
         f"(default: {Settings.grace:g})",
     )
     command.add_argument(
-        "--access-log", action="store_true", help="print a line for each request to standard error"
+        "--ignore-unknown-fields",
+        action="store_true",
+        help="ignore fields of requests that the server does not know, such as store, and print each name "
+        "once (default: refuse such requests)",
+    )
+    command.add_argument(
+        "--access-log",
+        action="store_true",
+        help="print a line for each request to standard error: its address, path, status and id",
     )
     return command

@@ -71,6 +71,7 @@ def settings_of(arguments: argparse.Namespace) -> Settings:
         max_body=arguments.max_body,
         client_timeout=arguments.client_timeout,
         grace=arguments.grace,
+        ignore_unknown_fields=arguments.ignore_unknown_fields,
     )
 
 
@@ -107,8 +108,13 @@ def api_keys(path: str | None) -> list[str]:
 
 
 def configure_logging(*, access_log: bool) -> None:
-    """Print defects, and the requests if wanted, to standard error."""
-    logging.basicConfig(format=f"{PROG}: %(message)s", level=logging.ERROR)
+    """Print defects, ignored fields, and the requests if wanted, to standard error."""
+    from textgen_runtime.server.request_ids import LogFormatter
+
+    handler = logging.StreamHandler()
+    handler.setFormatter(LogFormatter(f"{PROG}: %(message)s"))
+    logging.basicConfig(handlers=[handler], level=logging.ERROR)
+    logging.getLogger("textgen_runtime.server").setLevel(logging.WARNING)
     logging.getLogger("uvicorn.access").setLevel(logging.INFO if access_log else logging.ERROR)
 
 

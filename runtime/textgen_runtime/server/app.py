@@ -18,16 +18,20 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from textgen_runtime.errors import quote, shorten
 from textgen_runtime.system.json_text import to_json
 
-from .completions import Completions, encode_json
+from .chat_completions import CHAT_PATH, ChatWriter, chat_request_taker
+from .completion_writer import encode_json
+from .completions import Completions, Endpoint
 from .connections import ConnectionTimer
+from .request_ids import HEADER, RequestIds
 from .requests import RequestError, Settings, check_model
 from .scheduler import Scheduler
+from .text_completions import TEXT_PATH, TextWriter, take_text_request
 
 # Load balancers ask for it, and have no key.
 OPEN_PATH = "/health"
 
 
-def make_app(scheduler: Scheduler, settings: Settings) -> Starlette:
+def make_app(scheduler: Scheduler, settings: Settings) -> ASGIApp:
     """Return the application. ``scheduler.start`` must be called before the first request."""
     model = {
         "id": settings.model_name,
@@ -45,8 +49,7 @@ def make_app(scheduler: Scheduler, settings: Settings) -> Starlette:
 
     async def health(_: Request) -> Response:
         status = "stopping" if scheduler.draining else "ok"
-        users = scheduler.worker.users
-        counts = {"users": users, "waiting": max(0, scheduler.texts - users)}
+        counts = {"users": scheduler.worker.users, "waiting": scheduler.waiting}
         return _json({"status": status, **counts}, 503 if scheduler.draining else 200)
 
     middleware = [Middleware(ConnectionTimer)]
@@ -57,16 +60,24 @@ def make_app(scheduler: Scheduler, settings: Settings) -> Starlette:
                 allow_origins=settings.origins,
                 allow_methods=("GET", "POST"),
                 allow_headers=("*",),
+                expose_headers=(HEADER,),
             )
         )
     middleware.append(Middleware(Guard, settings=settings))
-    app = Starlette(
-        routes=[
-            Route("/v1/completions", Completions(scheduler, settings), methods=["POST"]),
-            Route("/v1/models", list_models),
-            Route("/v1/models/{name:path}", describe_model),
-            Route(OPEN_PATH, health),
-        ],
+    completions = Completions(scheduler, settings)
+    take_chat = chat_request_taker(scheduler.model.default_length)
+    endpoints = {
+        TEXT_PATH: Endpoint(completions, take_text_request, TextWriter),
+        CHAT_PATH: Endpoint(completions, take_chat, ChatWriter),
+    }
+    routes = [
+        *(Route(path, endpoint, methods=["POST"]) for path, endpoint in endpoints.items()),
+        Route("/v1/models", list_models),
+        Route("/v1/models/{name:path}", describe_model),
+        Route(OPEN_PATH, health),
+    ]
+    starlette = Starlette(
+        routes=routes,
         middleware=middleware,
         exception_handlers={
             RequestError: _answer_request_error,
@@ -74,8 +85,9 @@ def make_app(scheduler: Scheduler, settings: Settings) -> Starlette:
             Exception: _answer_defect,
         },
     )
-    app.router.redirect_slashes = False
-    return app
+    starlette.router.redirect_slashes = False
+    # Outside of all else, so that the response to a defect has an id, too.
+    return RequestIds(starlette)
 
 
 class Guard:
@@ -149,8 +161,9 @@ async def _answer_request_error(_: Request, error: Any) -> Response:
 async def _answer_http_error(request: Request, error: Any) -> Response:
     """Answer a request for a path or a method that does not exist."""
     message = f"there is no {request.method} {shorten(request.url.path)}"
-    if request.url.path.endswith("/chat/completions"):
-        message += ": the model continues texts and holds no conversations: use POST /v1/completions"
+    path = request.url.path
+    if f"/v1{path}" in (TEXT_PATH, CHAT_PATH):
+        message += f": use /v1{path}"
     elif error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
         methods = sorted({*error.headers["Allow"].split(", ")} - {"HEAD"})
         message += f": use {' or '.join(methods)}"

@@ -1,23 +1,17 @@
-"""The body of ``POST /v1/completions``, and the texts that it asks for."""
+"""What a request for completions asks for, and the fields that all endpoints of completions have."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
-from textgen_runtime.errors import PromptError, SamplingError, quote
-from textgen_runtime.generation.generation import Generation
-from textgen_runtime.generation.model import Model, fresh_seed
-from textgen_runtime.generation.stop_warnings import checked_stops
-from textgen_runtime.sampling.definition import PARAMETERS
+from textgen_runtime.errors import quote
+from textgen_runtime.generation.model import fresh_seed
 from textgen_runtime.sampling.parameters import CONSTRAINTS, Sampling
-from textgen_runtime.text.tokenizer import CHARACTER, UnknownPolicy
+from textgen_runtime.text.tokenizer import UnknownPolicy
 
-from .requests import TEXTS, Fields, RequestError, Settings, check_model, sampling_error, spell_field
-from .text import Prompt, Text, Update
+from .fields import Fields, IgnoredFields
+from .requests import RequestError, Settings, check_model
+from .sampling_fields import take_sampling
 
-# The values of OpenAI's API.
-DEFAULT_TEMPERATURE = 1.0
-DEFAULT_LENGTH = 16
 LENGTH_FIELDS = ("max_tokens", "max_completion_tokens")
 MAX_ALTERNATIVES = 5
 
@@ -25,24 +19,6 @@ MAX_SEED = 2**128 - 1
 
 # The scores of a token take hundreds of bytes until the response is sent.
 MAX_SCORED_TOKENS = 10_000
-
-# How many texts each kind of list may have. OpenAI's API has up to four stop texts.
-LIMITS = {"texts": (0, 4), "choices": (1, 10_000)}
-
-# Of all stop texts of a request. Their automaton has a state for each.
-MAX_STOP_CHARACTERS = 10_000
-
-# The types of a field by the kind of the parameter, and what some of them are in a message.
-TYPES: dict[str, tuple[type, ...]] = {
-    "number": (float,),
-    "whole": (int,),
-    "switch": (bool,),
-    "text": (str,),
-    "characters": (str,),
-    "biases": (dict,),
-    "schema": (str, dict),
-}
-WHAT = {"biases": "an object of numbers by character", "schema": "a schema as an object or a string"}
 
 # The event loop itself prepares requests of at most this many characters and texts, without a constraint.
 # That takes a few milliseconds at most. The stop texts are prepared again for each text.
@@ -57,6 +33,7 @@ class CompletionRequest:
 
     Attributes:
         prompts: The texts to continue; None stands for one of the model's own prompts.
+        prompt_field: The field that gives them.
         choices: Number of texts per prompt.
         length: Maximum number of tokens per text.
         length_field: The field that gives the length.
@@ -70,6 +47,7 @@ class CompletionRequest:
     """
 
     prompts: list[str | None]
+    prompt_field: str
     choices: int
     length: int
     length_field: str
@@ -103,69 +81,94 @@ class CompletionRequest:
         )
 
 
-def parse_request(body: bytes, settings: Settings) -> CompletionRequest:
+# Takes the fields of an endpoint, also those of ``take_request``.
+Take = Callable[[Fields, Settings], CompletionRequest]
+
+
+def parse_request(
+    body: bytes, settings: Settings, take: Take, ignored: IgnoredFields | None = None
+) -> CompletionRequest:
     """Parse and check the body of a request.
+
+    Args:
+        body: The body.
+        settings: The limits of the server.
+        take: Takes the fields of the endpoint.
+        ignored: Gets the names of unknown fields. By default they are refused.
 
     Raises:
         RequestError: If it is wrong. The error names the field.
     """
-    fields = Fields.parse(body)
+    fields = Fields.parse(body, ignored)
     check_model(fields.take("model", str), settings)
-    prompts = _prompts(fields, settings)
-    length, length_field = _length(fields, settings)
+    request = take(fields, settings)
+    fields.finish()
+    return request
+
+
+@dataclass(frozen=True)
+class OwnFields:
+    """What each endpoint has in fields of its own.
+
+    Attributes:
+        prompts: As in the request.
+        prompt_field: As in the request.
+        default_length: Maximum number of tokens per text if no field gives it.
+        alternatives: As in the request.
+        echo: As in the request.
+    """
+
+    prompts: list[str | None]
+    prompt_field: str
+    default_length: int
+    alternatives: int | None
+    echo: bool = False
+
+
+def take_request(fields: Fields, settings: Settings, own: OwnFields) -> CompletionRequest:
+    """Take the fields that all endpoints have, and return the request.
+
+    Raises:
+        RequestError: If a field is wrong, or if the fields ask for too much.
+    """
+    length, length_field = _length(fields, settings, own.default_length)
     choices = fields.integer("n", 1, settings.max_texts) or 1
-    if len(prompts) * choices > settings.max_texts:
+    texts = len(own.prompts) * choices
+    if texts > settings.max_texts:
         raise fields.error(
             "n",
-            f"and the number of prompts ask for {len(prompts) * choices} texts, but this server generates at "
-            f"most {settings.max_texts} at a time: send several requests",
+            f"and the number of prompts ask for {texts} texts, but this server generates at most "
+            f"{settings.max_texts} at a time: send several requests",
         )
     seed = fields.integer("seed", 0, MAX_SEED, "from 0 to 2**128 - 1")
     stream, include_usage = _stream(fields)
-    echo = bool(fields.take("echo", bool))
-    echoed = sum(len(prompt or "") for prompt in prompts) if echo else 0
-    tokens = choices * (len(prompts) * length + echoed)
-    alternatives = fields.integer("logprobs", 0, MAX_ALTERNATIVES)
-    if alternatives is not None and tokens > MAX_SCORED_TOKENS:
+    echoed = sum(len(prompt or "") for prompt in own.prompts) if own.echo else 0
+    tokens = choices * (len(own.prompts) * length + echoed)
+    if own.alternatives is not None and tokens > MAX_SCORED_TOKENS:
         limit = f"is limited to {MAX_SCORED_TOKENS} tokens per request, not {tokens}: ask for fewer"
         raise fields.error("logprobs", limit)
     unknown = fields.take("unknown", str)
     if unknown not in (None, "error", "skip"):
         raise fields.error("unknown", f'must be "error" or "skip", not {quote(unknown)}')
-    # OpenAI's API has these fields, too.
+    # OpenAI's API has this field, too.
     fields.take("user", str)
-    if fields.take("best_of", int) not in (None, choices):
-        raise fields.error("best_of", "must be equal to n: this server returns all texts")
-    if fields.take("suffix", object, bool) is not None:
-        raise fields.error("suffix", "is not supported: remove it")
-    sampling = take_sampling(fields)
-    fields.finish()
     return CompletionRequest(
-        prompts,
+        own.prompts,
+        own.prompt_field,
         choices,
         length,
         length_field,
-        sampling,
+        take_sampling(fields),
         fresh_seed() if seed is None else seed,
         unknown or "error",
-        echo,
-        alternatives,
+        own.echo,
+        own.alternatives,
         stream,
         include_usage,
     )
 
 
-def _prompts(fields: Fields, settings: Settings) -> list[str | None]:
-    value = fields.take("prompt", str, list, what=TEXTS)
-    if value is None:
-        return [None]
-    if isinstance(value, list) and value and isinstance(value[0], int | list):
-        raise fields.error("prompt", "must be text: this server does not accept tokens")
-    # Some clients send an empty prompt by default.
-    return [text or None for text in fields.texts("prompt", settings.max_texts)]
-
-
-def _length(fields: Fields, settings: Settings) -> tuple[int, str]:
+def _length(fields: Fields, settings: Settings, default: int) -> tuple[int, str]:
     """Return the maximum number of tokens per text, and the field that gives it."""
     given = [name for name in LENGTH_FIELDS if fields.take(name, int) is not None]
     if len(given) > 1:
@@ -178,113 +181,17 @@ def _length(fields: Fields, settings: Settings) -> tuple[int, str]:
         )
     name = given[0] if given else LENGTH_FIELDS[0]
     length = fields.integer(name, 0, settings.max_length)
-    return DEFAULT_LENGTH if length is None else length, name
+    return min(default, settings.max_length) if length is None else length, name
 
 
 def _stream(fields: Fields) -> tuple[bool, bool]:
     """Return whether the response is a stream, and whether it ends with the number of tokens."""
     stream = bool(fields.take("stream", bool))
-    options = fields.take("stream_options", dict)
+    options = fields.nested("stream_options")
     if options is None:
         return stream, False
     if not stream:
         raise fields.error("stream_options", 'is only for "stream": true')
-    within = Fields(options, "stream_options")
-    include_usage = bool(within.take("include_usage", bool))
-    within.finish()
+    include_usage = bool(options.take("include_usage", bool))
+    options.finish()
     return stream, include_usage
-
-
-def take_sampling(fields: Fields) -> Sampling:
-    """Take the sampling parameters, each of which is a field of its name, out of the fields of a request.
-
-    Raises:
-        RequestError: If one is wrong. The error names the field.
-    """
-    options: dict[str, Any] = {"temperature": DEFAULT_TEMPERATURE}
-    for name, parameter in PARAMETERS.items():
-        if parameter.kind in LIMITS:
-            minimum, maximum = LIMITS[parameter.kind]
-            value: Any = tuple(fields.texts(name, maximum, minimum)) or None
-        else:
-            value = fields.take(name, *TYPES[parameter.kind], what=WHAT.get(parameter.kind))
-        if value is not None:
-            options[name] = value
-    size = sum(map(len, options.get("stop", ())))
-    if size > MAX_STOP_CHARACTERS:
-        raise fields.error("stop", f"has {size} characters: at most {MAX_STOP_CHARACTERS} are possible")
-    for symbol, value in options.get("logit_bias", {}).items():
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            raise fields.error("logit_bias", f"must have a number for {quote(symbol)}")
-    try:
-        return Sampling(**options)
-    except SamplingError as error:
-        raise sampling_error(error) from None
-
-
-def prepare(
-    model: Model, request: CompletionRequest, deliver: Callable[[Update], None]
-) -> tuple[list[Text], list[str]]:
-    """Encode the prompts, compile the sampling parameters, and create the texts.
-
-    Args:
-        model: The model.
-        request: The request.
-        deliver: Called with each update of the texts.
-
-    Returns:
-        All texts of the first prompt, then those of the next; and what has no effect, one line each.
-
-    Raises:
-        RequestError: If a prompt or a sampling parameter does not fit the model.
-    """
-    level = model.tokenizer.level
-    if request.alternatives is not None and level != CHARACTER:
-        # The text of other tokens does not say where they end.
-        raise RequestError(
-            400, f"logprobs needs a model of characters, and this is one of {level}s", param="logprobs"
-        )
-    try:
-        sampling, warnings = checked_stops(request.sampling, model.metadata)
-        texts: list[Text] = []
-        # The model's own prompts, each of which is fed once.
-        own: dict[str, Prompt] = {}
-        for given in request.prompts:
-            shared = None if given is None else _prompt(model, request, given)
-            for choice in range(len(texts), len(texts) + request.choices):
-                prompt = shared
-                if prompt is None:
-                    text = _own_prompt(model, request.seed + choice)
-                    prompt = own[text] = own.get(text) or _prompt(model, request, text)
-                # As in `Model.start`, before the prompt is fed.
-                stream = model.engine.new_stream(request.seed, choice)
-                generation = Generation(model, stream, sampling, prompt.text)
-                _check_length(generation, request)
-                texts.append(Text(prompt, generation, choice, request.length, request.alternatives, deliver))
-    except PromptError as error:
-        raise RequestError(400, error.spelled(spell_field), param="prompt") from None
-    except SamplingError as error:
-        raise sampling_error(error) from None
-    return texts, warnings
-
-
-def _check_length(generation: Generation, request: CompletionRequest) -> None:
-    try:
-        generation.check_length(request.length)
-    except SamplingError as error:
-        # The error names only the length.
-        message = error.spelled(lambda _: request.length_field)
-        raise RequestError(400, message, param=request.length_field) from None
-
-
-def _prompt(model: Model, request: CompletionRequest, text: str) -> Prompt:
-    return Prompt(model, text, request.unknown, request.alternatives if request.echo else None)
-
-
-def _own_prompt(model: Model, number: int) -> str:
-    """Return the text that ``Model.start`` continues without a prompt, for this seed plus substream."""
-    if model.metadata.records is not None:
-        return ""
-    if not model.prompts:
-        raise PromptError("the model has no prompt of its own: send one in the field prompt")
-    return model.prompts[number % len(model.prompts)]

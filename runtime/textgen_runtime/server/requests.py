@@ -1,4 +1,4 @@
-"""What all requests have in common: the limits of the server, errors, and the fields of a JSON object."""
+"""What all requests have in common: the settings of the server, and errors."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import KW_ONLY, dataclass
@@ -6,15 +6,9 @@ from http import HTTPStatus
 from typing import Any
 
 from textgen_runtime.errors import Name, SamplingError, TextgenError, quote
-from textgen_runtime.system.json_text import from_json
 
 # When a client should try again, in seconds.
 RETRY = {"Retry-After": "1"}
-
-# What a field must be, and what a value is.
-WANTED = {str: "a string", int: "an integer", float: "a number", bool: "true or false", dict: "an object"}
-GIVEN = {dict: "an object", list: "a list", str: "a string", bool: "a boolean", type(None): "null"}
-TEXTS = "a string or a list of strings"
 
 
 @dataclass(frozen=True)
@@ -31,6 +25,7 @@ class Settings:
         max_body: Maximum size of a request's body, in bytes.
         client_timeout: Seconds that a client may take to send a request or to read a part of a response.
         grace: Seconds that running requests may take after the server was told to stop.
+        ignore_unknown_fields: Whether a request may have fields that the server does not know.
     """
 
     model_name: str
@@ -42,6 +37,7 @@ class Settings:
     max_body: int = 2**18
     client_timeout: float = 30.0
     grace: float = 30.0
+    ignore_unknown_fields: bool = False
 
     @property
     def max_texts(self) -> int:
@@ -121,94 +117,3 @@ def check_model(name: str | None, settings: Settings) -> None:
             param="model",
             code="model_not_found",
         )
-
-
-class Fields:
-    """Takes fields out of a JSON object, and checks their types. A field that is null counts as missing.
-
-    Args:
-        values: The object.
-        within: The name of the object in messages, if it is a field itself.
-    """
-
-    def __init__(self, values: Mapping[str, Any], within: str = "") -> None:
-        self._values = {name: value for name, value in values.items() if value is not None}
-        self._unknown = dict.fromkeys(values)
-        self._within = f"{within}." if within else ""
-
-    @classmethod
-    def parse(cls, body: bytes) -> "Fields":
-        """Return the fields of the JSON object in the body of a request.
-
-        Raises:
-            RequestError: If the body is not a JSON object.
-        """
-        try:
-            value = from_json(body)
-        except (ValueError, RecursionError) as error:
-            reason = "it is nested too deeply" if isinstance(error, RecursionError) else error
-            raise RequestError(400, f"the body is not JSON: {reason}", code="invalid_json") from None
-        if not isinstance(value, dict):
-            message = f"the body must be a JSON object, not {_kind(value)}"
-            raise RequestError(400, message, code="invalid_json")
-        return cls(value)
-
-    def take(self, name: str, *kinds: type, what: str | None = None) -> Any:
-        """Return a field, or None if it is missing.
-
-        Args:
-            name: The name of the field.
-            kinds: The types that it may have. A bool is not an int, and an int is a float.
-            what: These types, for the message; needed for several types.
-
-        Raises:
-            RequestError: If the field has another type.
-        """
-        self._unknown.pop(name, None)
-        value = self._values.get(name)
-        if value is None:
-            return None
-        matches = isinstance(value, kinds) or (float in kinds and isinstance(value, int))
-        if not matches or (isinstance(value, bool) and bool not in kinds):
-            raise self.error(name, f"must be {what or WANTED[kinds[0]]}, not {_kind(value)}")
-        return value
-
-    def integer(self, name: str, minimum: int, maximum: int, limits: str | None = None) -> int | None:
-        """Return an integer from ``minimum`` to ``maximum``, or None if it is missing."""
-        value: int | None = self.take(name, int)
-        if value is not None and not minimum <= value <= maximum:
-            limits = limits or f"from {minimum} to {maximum}"
-            raise self.error(name, f"must be {limits}, not {quote(value)}")
-        return value
-
-    def texts(self, name: str, maximum: int, minimum: int = 1) -> list[str]:
-        """Return a string or a list of this many strings as a list; empty if it is missing."""
-        value = self.take(name, str, list, what=TEXTS)
-        if isinstance(value, str):
-            return [value]
-        if value is not None and not minimum <= len(value) <= maximum:
-            raise self.error(name, f"must have from {minimum} to {maximum} strings, not {len(value)}")
-        for item in value or []:
-            if not isinstance(item, str):
-                raise self.error(name, f"must be {TEXTS}, but has {_kind(item)}")
-        return value or []
-
-    def finish(self) -> None:
-        """Refuse the fields that were not taken.
-
-        Raises:
-            RequestError: If there is one.
-        """
-        for name in self._unknown:
-            field = self._within + name
-            message = f"unknown field {quote(field)}: remove it"
-            raise RequestError(400, message, param=field, code="unknown_field")
-
-    def error(self, name: str, reason: str) -> RequestError:
-        """Return the error for a field whose value is wrong for this reason."""
-        return RequestError(400, f"{self._within}{name} {reason}", param=self._within + name)
-
-
-def _kind(value: object) -> str:
-    """Return the name of a JSON type."""
-    return GIVEN.get(type(value), "a number")

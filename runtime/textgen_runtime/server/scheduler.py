@@ -50,6 +50,11 @@ class Scheduler:
         self._idle.set()
         self.worker = Worker(model, settings.max_users, self._post)
 
+    @property
+    def waiting(self) -> int:
+        """Number of texts that wait, or for which room was reserved."""
+        return max(0, self.texts - self.worker.users)
+
     def start(self) -> None:
         """Start the worker. The running event loop receives the updates."""
         self._loop = asyncio.get_running_loop()
@@ -168,7 +173,7 @@ class Reply:
         self._pending.append(update)
         self._characters += len(update.chunk)
         if update.error:
-            self._fail(as_request_error(update.error))
+            self._fail(update.error)
         elif self._streams:
             if self._characters > MAX_PENDING:
                 # Texts that were no lanes yet cannot be paused: each is paused when it delivers.
@@ -197,8 +202,11 @@ class Reply:
         """
         await self._wake.wait()
         self._wake.clear()
-        if self._error:
+        if isinstance(self._error, ClientGoneError):
             raise self._error
+        if self._error:
+            # Here, because a defect is logged with the id of the request whose task is running.
+            raise as_request_error(self._error)
         updates, self._pending, self._characters = self._pending, [], 0
         if self._is_paused:
             self._is_paused = False

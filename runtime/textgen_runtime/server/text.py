@@ -222,3 +222,8 @@ class Text:
             scores = self._scorer.score(tokens)
         is_last = chunk.ending is not None or chunk.error is not None
         return Update(self, chunk.text, chunk.tokens, scores, chunk.ending, chunk.error, is_last)
+
+
+def count_prompt_tokens(texts: Sequence[Text]) -> int:
+    """Return the number of tokens of the prompts of texts. One that several texts continue counts once."""
+    return sum(len(prompt.tokens) for prompt in {text.prompt for text in texts})

@@ -8,7 +8,6 @@ import signal
 import socket
 import subprocess
 import sys
-import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -79,12 +78,29 @@ def test_the_client_of_openai_gets_texts_and_streams() -> None:
         assert set(extended.choices[0].text) <= set("abc")
 
 
+def test_the_client_of_openai_chats() -> None:
+    expected = textgen.load(TINY).generate("dad ", length=50, seed=7, temperature=0.8)
+    message: Any = [{"role": "user", "content": "dad "}]
+    options: dict[str, Any] = {"max_tokens": 50, "seed": 7, "temperature": 0.8, "store": True}
+    with running_server("--ignore-unknown-fields") as server, client(server) as api:
+        whole = api.chat.completions.create(model="tiny", messages=message, **options)
+        assert whole.choices[0].message.content == expected
+        assert whole.id == f"chatcmpl-{whole._request_id}"
+        stream = api.chat.completions.create(model="tiny", messages=message, stream=True, **options)
+        assert "".join(chunk.choices[0].delta.content or "" for chunk in stream) == expected
+        with pytest.raises(openai.BadRequestError, match="calls no tools"):
+            api.chat.completions.create(model="tiny", messages=message, extra_body={"tools": [{}]})
+        _, printed = server.stop()
+    assert printed.startswith("textgen-serve: ignores unknown fields of requests: 'store' (request ")
+
+
 def test_the_programs_of_the_guide_run() -> None:
-    """The client in Python, and the command with curl, whose body is sent here without it."""
+    """The client in Python, and the commands with curl, whose bodies are sent here without it."""
     guide = (ROOT / "docs" / "serving.md").read_text(encoding="utf-8")
     address = "http://127.0.0.1:8000/v1"
     (program,) = re.findall(r"^```python\n(.*?)^```$", guide, re.MULTILINE | re.DOTALL)
-    (body,) = re.findall(rf"^curl {address}/completions -d '(.*)'$", guide, re.MULTILINE)
+    commands = re.findall(rf"^curl {address}(/\S+) -d '(.*)'$", guide, re.MULTILINE)
+    assert [path for path, _ in commands] == ["/completions", "/chat/completions"]
     with running_server(model="nietzsche") as server:
         done = subprocess.run(
             [sys.executable, "-c", program.replace(address, server.url)],
@@ -93,9 +109,10 @@ def test_the_programs_of_the_guide_run() -> None:
             encoding="utf-8",
         )
         assert (done.returncode, done.stderr, len(done.stdout)) == (0, "", 2000)
-        with server.connect() as connection:
-            connection.sendall(request(body.encode(), "Connection: close"))
-            assert read_all(connection).startswith(b"HTTP/1.1 200 ")
+        for path, body in commands:
+            with server.connect() as connection:
+                connection.sendall(request(body.encode(), "Connection: close", path=f"/v1{path}"))
+                assert read_all(connection).startswith(b"HTTP/1.1 200 ")
 
 
 def test_a_key_can_come_from_a_file_or_the_environment(tmp_path: Path) -> None:
@@ -112,11 +129,13 @@ def test_a_key_can_come_from_a_file_or_the_environment(tmp_path: Path) -> None:
 def test_requests_are_logged_if_wanted_and_ctrl_c_ends_the_server_with_130() -> None:
     """``test_connections.py`` has a server without this option, which SIGTERM ends with 0."""
     with running_server("--access-log") as server:
-        with urllib.request.urlopen(f"http://127.0.0.1:{server.port}/health") as response:
-            assert response.status == 200
+        with server.connect() as connection:
+            headers = "Host: localhost\r\nConnection: close\r\nX-Request-ID: mine"
+            connection.sendall(f"GET /health HTTP/1.1\r\n{headers}\r\n\r\n".encode())
+            assert read_all(connection).startswith(b"HTTP/1.1 200 ")
         code, printed = server.stop(signal.SIGINT)
     assert code == 130
-    assert printed.count('"GET /health HTTP/1.1" 200') == 1
+    assert printed.count('"GET /health HTTP/1.1" 200 (request mine)\n') == 1
     assert printed.endswith("textgen-serve: stops now\n")
 
 
@@ -205,14 +224,18 @@ def test_options_that_cannot_work_are_refused(
     assert err.count("\n") == 1
 
 
-def test_the_command_names_the_extra_that_it_needs(capsys: Captured, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(serve, "find_spec", lambda name: None if name == "uvicorn" else name)
-    code, _, err = run_here(serve.main, capsys, str(TINY))
-    assert code == 1
-    assert err == (
-        "textgen-serve: error: this command requires uvicorn: in a clone of this project, "
-        'pip install ".[serve]"\n'
-    )
+@pytest.mark.parametrize(
+    ("package", "options", "message"),
+    [
+        ("uvicorn", [], 'this command requires uvicorn: in a clone of this project, pip install ".[serve]"'),
+    ],
+)
+def test_the_command_names_the_extra_that_it_needs(
+    capsys: Captured, monkeypatch: pytest.MonkeyPatch, package: str, options: list[str], message: str
+) -> None:
+    monkeypatch.setattr(serve, "find_spec", lambda name: None if name == package else name)
+    code, _, err = run_here(serve.main, capsys, str(TINY), *options)
+    assert (code, err) == (1, f"textgen-serve: error: {message}\n")
 
 
 def test_a_server_that_others_can_reach_without_a_key_warns() -> None:

@@ -46,7 +46,7 @@ async def test_a_body_must_be_a_json_object(tiny: textgen.Model, body: bytes, me
 
 
 WRONG: list[tuple[dict[str, Any], str, str]] = [
-    ({"promt": "a"}, "unknown field 'promt': remove it", "promt"),
+    ({"promt": "a"}, "unknown field 'promt': remove it, or start the server with --ignore-", "promt"),
     *[({"suffix": value}, "suffix is not supported: remove it", "suffix") for value in ("a", True)],
     ({"best_of": 2}, "best_of must be equal to n", "best_of"),
     ({"best_of": "1"}, "best_of must be an integer, not a string", "best_of"),
@@ -133,20 +133,41 @@ VALUES = st.recursive(
     | st.text("abd é€Z0\0\ud800", max_size=5),
     lambda inner: (
         st.lists(inner, max_size=5)
-        | st.dictionaries(st.text("abZ1", max_size=2) | st.just("include_usage"), inner, max_size=3)
+        | st.dictionaries(
+            st.text("abZ1", max_size=2) | st.sampled_from(["include_usage", "content", "type", "text"]),
+            inner,
+            max_size=3,
+        )
     ),
     max_leaves=6,
 )
 PLAIN_NAMES = [name for name in textgen.PARAMETERS if name not in CONSTRAINTS]
-NAMES = ("prompt", "n", "seed", "logprobs", "echo", "stream", "stream_options", "unknown", *PLAIN_NAMES)
+SHARED_NAMES = (
+    "n",
+    "seed",
+    "logprobs",
+    "stream",
+    "stream_options",
+    "response_format",
+    "unknown",
+    *PLAIN_NAMES,
+)
+TEXT_NAMES = ("prompt", "echo", "messages", *SHARED_NAMES)
+CHAT_NAMES = ("messages", "top_logprobs", "tools", "tool_choice", "modalities", "prompt", *SHARED_NAMES)
 
 
-@given(fields=st.dictionaries(st.sampled_from(NAMES), VALUES, max_size=4))
-def test_no_field_of_any_value_is_a_defect(tiny: textgen.Model, fields: dict[str, Any]) -> None:
+@pytest.mark.parametrize("path", ["/v1/completions", "/v1/chat/completions"])
+@given(data=st.data())
+def test_no_field_of_any_value_is_a_defect(tiny: textgen.Model, path: str, data: st.DataObject) -> None:
+    names = TEXT_NAMES if path == "/v1/completions" else CHAT_NAMES
+    first: Any = {"prompt": "a"} if path == "/v1/completions" else {"messages": [{"content": "a"}]}
+    fields = data.draw(st.dictionaries(st.sampled_from(names), VALUES, max_size=4))
+
     @asynchronous
     async def check() -> None:
         async with served(tiny) as server:
-            answer = await server.post(json.dumps({"prompt": "a", "max_tokens": 5} | fields).encode())
+            body = json.dumps(first | {"max_tokens": 5} | fields).encode()
+            answer = await server.request("POST", path, body)
         assert answer.status in (200, 400), answer.body
 
     check()

@@ -9,13 +9,12 @@ import pytest
 import textgen_runtime as textgen
 from textgen_runtime import PARAMETERS, Sampling
 from textgen_runtime.server import completions
-from textgen_runtime.server.completion_request import (
-    CompletionRequest,
-    parse_request,
-    prepare,
-    take_sampling,
-)
-from textgen_runtime.server.requests import Fields, Settings
+from textgen_runtime.server.completion_request import CompletionRequest, parse_request
+from textgen_runtime.server.fields import Fields
+from textgen_runtime.server.preparation import prepare
+from textgen_runtime.server.requests import Settings
+from textgen_runtime.server.sampling_fields import take_sampling
+from textgen_runtime.server.text_completions import take_text_request
 
 from tests.helpers.served import OpenCall, Served, asynchronous, served, until
 
@@ -63,7 +62,7 @@ def test_without_fields_only_the_temperature_differs_from_that_of_python() -> No
 )
 def test_only_cheap_requests_are_prepared_by_the_event_loop(fields: dict[str, object], quick: bool) -> None:
     body = json.dumps({"prompt": "a", **fields}).encode()
-    assert parse_request(body, Settings("tiny")).is_quick == quick
+    assert parse_request(body, Settings("tiny"), take_text_request).is_quick == quick
 
 
 class Preparation:

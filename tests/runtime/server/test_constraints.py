@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import textgen_runtime as textgen
 
+from tests.helpers.make_tiny_model import make_model
 from tests.helpers.served import ENDLESS, OpenCall, asynchronous, served
 
 CONSTRAINTS: list[dict[str, Any]] = [
@@ -110,3 +111,74 @@ async def test_max_copy_needs_a_server_with_a_corpus(tiny_path: object) -> None:
     assert answer.status == 400
     assert answer.json["error"]["param"] == "max_copy"
     assert answer.json["error"]["message"].endswith("pass it as --novel of textgen-serve")
+
+
+@pytest.fixture(scope="module")
+def ascii_model() -> textgen.Model:
+    """A model that can write JSON."""
+    return textgen.load(make_model([chr(code) for code in range(32, 127)]).SerializeToString())
+
+
+PET = {"type": "object", "properties": {"pet": {"enum": ["cat", "dog"]}}, "required": ["pet"]}
+# As clients send it.
+NAMED = {"name": "Pet", "strict": True, "description": "a pet", "schema": PET}
+
+
+@pytest.mark.parametrize(
+    ("response_format", "schema"),
+    [
+        ({"type": "text"}, None),
+        ({"type": "json_object"}, {"type": "object"}),
+        ({"type": "json_schema", "json_schema": NAMED}, PET),
+    ],
+    ids=["text", "json_object", "json_schema"],
+)
+@asynchronous
+async def test_a_response_format_is_a_json_schema(
+    ascii_model: textgen.Model, response_format: dict[str, Any], schema: dict[str, Any] | None
+) -> None:
+    fields: dict[str, Any] = {"max_tokens": 60, "seed": 3}
+    async with served(ascii_model) as server:
+        chat = await server.chat("a", response_format=response_format, **fields)
+        text = await server.complete(prompt="a", response_format=response_format, **fields)
+    constraint: dict[str, Any] = {} if schema is None else {"json_schema": json.dumps(schema)}
+    expected = ascii_model.generate("a", length=60, seed=3, temperature=1.0, **constraint)
+    assert chat.texts == text.texts == [expected]
+
+
+@pytest.mark.parametrize(
+    ("fields", "message", "param"),
+    [
+        (
+            {"response_format": {"type": "xml"}},
+            'response_format.type must be "text", "json_object" or "json_schema", not \'xml\'',
+            "response_format.type",
+        ),
+        ({"response_format": {}}, "not None", "response_format.type"),
+        (
+            {"response_format": {"type": "json_schema"}},
+            'response_format.json_schema must be an object with the field "schema"',
+            "response_format.json_schema",
+        ),
+        (
+            {"response_format": {"type": "json_schema", "json_schema": {"name": "a"}}},
+            'response_format.json_schema must be an object with the field "schema"',
+            "response_format.json_schema",
+        ),
+        (
+            {"response_format": {"type": "json_object"}, "json_schema": {}},
+            "response_format and json_schema are two schemas: send only one",
+            "response_format",
+        ),
+    ],
+    ids=["type", "no type", "no schema", "empty schema", "two schemas"],
+)
+@asynchronous
+async def test_a_wrong_response_format_is_refused(
+    tiny_path: object, fields: dict[str, Any], message: str, param: str
+) -> None:
+    async with served(textgen.load(str(tiny_path)), ignore_unknown_fields=True) as server:
+        answer = await server.chat("a", **fields)
+    assert answer.status == 400
+    assert message in answer.json["error"]["message"]
+    assert answer.json["error"]["param"] == param

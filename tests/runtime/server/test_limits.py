@@ -145,7 +145,8 @@ async def test_a_refused_request_takes_no_place_in_the_queue(tiny: textgen.Model
     [
         ("GET", "/", 404, "there is no GET /"),
         ("POST", "/v1/completions/", 404, "there is no POST /v1/completions/"),
-        ("POST", "/v1/chat/completions", 404, "use POST /v1/completions"),
+        ("POST", "/completions", 404, "use /v1/completions"),
+        ("POST", "/chat/completions", 404, "use /v1/chat/completions"),
         ("GET", "/v1/completions", 405, "use POST"),
         ("DELETE", "/v1/models", 405, "use GET"),
         ("POST", "/health", 405, "use GET"),

@@ -8,7 +8,7 @@ from collections import Counter
 import pytest
 import textgen_runtime as textgen
 from textgen_runtime.server import completions
-from textgen_runtime.server.completion_request import CompletionRequest, parse_request
+from textgen_runtime.server.completion_request import CompletionRequest, Take, parse_request
 from textgen_runtime.server.requests import Settings
 from textgen_runtime.server.running import listen
 
@@ -51,9 +51,9 @@ async def test_many_requests_at_once_leave_turns_for_events(
             turn += 1
             await asyncio.sleep(0)
 
-    def parse_and_count(body: bytes, settings: Settings) -> CompletionRequest:
+    def parse_and_count(body: bytes, settings: Settings, take: Take, _: None) -> CompletionRequest:
         parsed[turn] += 1
-        return parse_request(body, settings)
+        return parse_request(body, settings, take)
 
     monkeypatch.setattr(completions, "parse_request", parse_and_count)
     async with served(tiny) as server:

@@ -11,9 +11,11 @@ import textgen_runtime as textgen
 from textgen_runtime.engines.base import Generated, Lane
 from textgen_runtime.engines.native import NativeEngine
 from textgen_runtime.server import worker as worker_module
-from textgen_runtime.server.completion_request import parse_request, prepare
+from textgen_runtime.server.completion_request import parse_request
+from textgen_runtime.server.preparation import prepare
 from textgen_runtime.server.requests import Settings
 from textgen_runtime.server.text import Prompt, Text, Update
+from textgen_runtime.server.text_completions import take_text_request
 from textgen_runtime.server.worker import FIRST_STEPS, MAX_GROWTH, Pace, Worker
 
 from tests.helpers.served import ENDLESS, OpenCall, asynchronous, served, until
@@ -134,7 +136,8 @@ def test_a_text_that_is_paused_after_each_chunk_is_that_of_generate(
     monkeypatch.setattr(worker_module, "FIRST_STEPS", 1)
     monkeypatch.setattr(worker_module, "MAX_GROWTH", 1)
     fields = {"prompt": ["a", "b", "c"], "max_tokens": 30, "seed": 4, **control}
-    texts = prepare(tiny, parse_request(json.dumps(fields).encode(), Settings("tiny")), lambda _: None)[0]
+    request = parse_request(json.dumps(fields).encode(), Settings("tiny"), take_text_request)
+    texts = prepare(tiny, request, lambda _: None)[0]
     chunks: dict[Text, list[str]] = {text: [] for text in texts}
     running = set(texts)
 
@@ -198,7 +201,8 @@ def test_the_pace_counts_the_tokens_of_rejected_texts(
     recorded: list[int] = []
     monkeypatch.setattr(Pace, "record", lambda _self, tokens, _seconds: recorded.append(tokens))
     fields = {"prompt": "a", "max_tokens": 9, "seed": 4, "match": "h{9}", "resample": 20}
-    texts = prepare(tiny, parse_request(json.dumps(fields).encode(), Settings("tiny")), lambda _: None)[0]
+    request = parse_request(json.dumps(fields).encode(), Settings("tiny"), take_text_request)
+    texts = prepare(tiny, request, lambda _: None)[0]
 
     def stop(updates: Sequence[Update]) -> None:
         if updates[-1].last:

@@ -1,0 +1,81 @@
+"""From a checked request to its texts."""
+
+from collections.abc import Callable
+
+from textgen_runtime.errors import PromptError, SamplingError
+from textgen_runtime.generation.generation import Generation
+from textgen_runtime.generation.model import Model
+from textgen_runtime.generation.stop_warnings import checked_stops
+from textgen_runtime.text.tokenizer import CHARACTER
+
+from .completion_request import CompletionRequest
+from .requests import RequestError, sampling_error, spell_field
+from .text import Prompt, Text, Update
+
+
+def prepare(
+    model: Model, request: CompletionRequest, deliver: Callable[[Update], None]
+) -> tuple[list[Text], list[str]]:
+    """Encode the prompts, compile the sampling parameters, and create the texts.
+
+    Args:
+        model: The model.
+        request: The request.
+        deliver: Called with each update of the texts.
+
+    Returns:
+        All texts of the first prompt, then those of the next; and what has no effect, one line each.
+
+    Raises:
+        RequestError: If a prompt or a sampling parameter does not fit the model.
+    """
+    level = model.tokenizer.level
+    if request.alternatives is not None and level != CHARACTER:
+        # The text of other tokens does not say where they end.
+        raise RequestError(
+            400, f"logprobs needs a model of characters, and this is one of {level}s", param="logprobs"
+        )
+    try:
+        sampling, warnings = checked_stops(request.sampling, model.metadata)
+        texts: list[Text] = []
+        # The model's own prompts, each of which is fed once.
+        own: dict[str, Prompt] = {}
+        for given in request.prompts:
+            shared = None if given is None else _prompt(model, request, given)
+            for choice in range(len(texts), len(texts) + request.choices):
+                prompt = shared
+                if prompt is None:
+                    text = _own_prompt(model, request.seed + choice)
+                    prompt = own[text] = own.get(text) or _prompt(model, request, text)
+                # As in `Model.start`, before the prompt is fed.
+                stream = model.engine.new_stream(request.seed, choice)
+                generation = Generation(model, stream, sampling, prompt.text)
+                _check_length(generation, request)
+                texts.append(Text(prompt, generation, choice, request.length, request.alternatives, deliver))
+    except PromptError as error:
+        raise RequestError(400, error.spelled(spell_field), param=request.prompt_field) from None
+    except SamplingError as error:
+        raise sampling_error(error) from None
+    return texts, warnings
+
+
+def _check_length(generation: Generation, request: CompletionRequest) -> None:
+    try:
+        generation.check_length(request.length)
+    except SamplingError as error:
+        # The error names only the length.
+        message = error.spelled(lambda _: request.length_field)
+        raise RequestError(400, message, param=request.length_field) from None
+
+
+def _prompt(model: Model, request: CompletionRequest, text: str) -> Prompt:
+    return Prompt(model, text, request.unknown, request.alternatives if request.echo else None)
+
+
+def _own_prompt(model: Model, number: int) -> str:
+    """Return the text that ``Model.start`` continues without a prompt, for this seed plus substream."""
+    if model.metadata.records is not None:
+        return ""
+    if not model.prompts:
+        raise PromptError("the model has no prompt of its own: send a text to continue")
+    return model.prompts[number % len(model.prompts)]
