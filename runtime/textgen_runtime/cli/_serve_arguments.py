@@ -134,4 +134,10 @@ def parser() -> CommandParser:
         action="store_true",
         help="print a line for each request to standard error: its address, path, status and id",
     )
+    command.add_argument(
+        "--metrics",
+        action="store_true",
+        help="report counts and times at the path /metrics, in the text format of Prometheus; requires the "
+        "extra metrics",
+    )
     return command

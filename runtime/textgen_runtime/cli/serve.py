@@ -6,7 +6,7 @@ import logging
 import os
 import signal
 import socket
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -22,8 +22,9 @@ from ._serve_arguments import KEY_VARIABLE, PROG, parser
 from ._text_selection import with_novel
 from .command import EXIT_INTERRUPTED, run_command
 
-# The packages of the extra `serve` that the server imports.
-PACKAGES = ("starlette", "uvicorn")
+# The packages that the server imports, and their extras.
+PACKAGES = {"starlette": "serve", "uvicorn": "serve"}
+METRICS_PACKAGES = {"prometheus_client": "metrics"}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -38,9 +39,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def serve(arguments: argparse.Namespace) -> int:
     """Serve the model until a signal arrives; return the exit code."""
-    for name in PACKAGES:
-        if find_spec(name) is None:
-            raise TextgenError(f"this command requires {name}: {install_command('serve')}")
+    check_packages("this command", PACKAGES)
+    if arguments.metrics:
+        check_packages("--metrics", METRICS_PACKAGES)
     # uvicorn takes longer to import than a model to load.
     from textgen_runtime.server import running
 
@@ -59,6 +60,21 @@ def serve(arguments: argparse.Namespace) -> int:
     return EXIT_INTERRUPTED if received == signal.SIGINT else 0
 
 
+def check_packages(wanted_by: str, packages: Mapping[str, str]) -> None:
+    """Check that packages are installed.
+
+    Args:
+        wanted_by: What requires the packages.
+        packages: The extra of each package.
+
+    Raises:
+        TextgenError: If one is missing.
+    """
+    for name, extra in packages.items():
+        if find_spec(name) is None:
+            raise TextgenError(f"{wanted_by} requires {name}: {install_command(extra)}")
+
+
 def settings_of(arguments: argparse.Namespace) -> Settings:
     """Return the settings that the arguments and the environment select."""
     return Settings(
@@ -72,6 +88,7 @@ def settings_of(arguments: argparse.Namespace) -> Settings:
         client_timeout=arguments.client_timeout,
         grace=arguments.grace,
         ignore_unknown_fields=arguments.ignore_unknown_fields,
+        metrics=arguments.metrics,
     )
 
 

@@ -6,7 +6,7 @@ through a queue. It returns the updates of all texts in one call of the event lo
 
 A request passes through the modules in this order:
 
-- ``connections.py`` (slow and large requests), ``request_ids.py``, ``app.py`` (origin, key
+- ``connections.py`` (slow and large requests), ``request_ids.py``, ``metrics.py``, ``app.py`` (origin, key
   and route);
 - ``completions.py`` (what all endpoints share), ``completion_request.py`` and ``sampling_fields.py`` (the
   fields that all have), ``text_completions.py`` or ``chat_completions.py`` (the fields of one);

@@ -30,6 +30,10 @@ from .text_completions import TEXT_PATH, TextWriter, take_text_request
 # Load balancers ask for it, and have no key.
 OPEN_PATH = "/health"
 
+# Only a server that was started with this option has the path.
+METRICS_PATH = "/metrics"
+METRICS_OPTION = "--metrics"
+
 
 def make_app(scheduler: Scheduler, settings: Settings) -> ASGIApp:
     """Return the application. ``scheduler.start`` must be called before the first request."""
@@ -76,6 +80,12 @@ def make_app(scheduler: Scheduler, settings: Settings) -> ASGIApp:
         Route("/v1/models/{name:path}", describe_model),
         Route(OPEN_PATH, health),
     ]
+    metrics = None
+    if settings.metrics:
+        from .metrics import Measured, Metrics
+
+        metrics = Metrics(scheduler, settings)
+        routes.append(Route(METRICS_PATH, metrics.answer))
     starlette = Starlette(
         routes=routes,
         middleware=middleware,
@@ -86,8 +96,11 @@ def make_app(scheduler: Scheduler, settings: Settings) -> ASGIApp:
         },
     )
     starlette.router.redirect_slashes = False
+    app: ASGIApp = starlette
+    if metrics:
+        app = Measured(app, metrics, [route.path for route in routes])
     # Outside of all else, so that the response to a defect has an id, too.
-    return RequestIds(starlette)
+    return RequestIds(app)
 
 
 class Guard:
@@ -164,6 +177,8 @@ async def _answer_http_error(request: Request, error: Any) -> Response:
     path = request.url.path
     if f"/v1{path}" in (TEXT_PATH, CHAT_PATH):
         message += f": use /v1{path}"
+    elif path == METRICS_PATH and error.status_code == HTTPStatus.NOT_FOUND:
+        message += f": start the server with {METRICS_OPTION}"
     elif error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
         methods = sorted({*error.headers["Allow"].split(", ")} - {"HEAD"})
         message += f": use {' or '.join(methods)}"

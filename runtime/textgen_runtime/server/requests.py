@@ -26,6 +26,7 @@ class Settings:
         client_timeout: Seconds that a client may take to send a request or to read a part of a response.
         grace: Seconds that running requests may take after the server was told to stop.
         ignore_unknown_fields: Whether a request may have fields that the server does not know.
+        metrics: Whether the server has the path ``/metrics``, which needs the package prometheus_client.
     """
 
     model_name: str
@@ -38,6 +39,7 @@ class Settings:
     client_timeout: float = 30.0
     grace: float = 30.0
     ignore_unknown_fields: bool = False
+    metrics: bool = False
 
     @property
     def max_texts(self) -> int:

@@ -10,7 +10,7 @@ from textgen_runtime.errors import SamplingError, TextgenError
 from textgen_runtime.generation.model import Model
 
 from .requests import RETRY, ClientGoneError, RequestError, Settings, busy_error, sampling_error, spell_field
-from .text import Text, Update
+from .text import Text, Update, count_prompt_tokens
 from .worker import Worker
 
 # Characters of a stream that may wait for a slow reader. Beyond them the texts are paused.
@@ -35,6 +35,8 @@ class Scheduler:
         model: The model.
         worker: The worker, for orders and its numbers of texts.
         texts: Number of texts that are generated or wait, or for which room was reserved.
+        prompt_tokens: Number of tokens of all prompts that were accepted.
+        generated_tokens: Number of tokens that were generated.
         draining: Whether new texts are refused, because the server is about to stop.
         at_stop: Functions that ``stop`` calls with an error.
     """
@@ -42,6 +44,8 @@ class Scheduler:
     def __init__(self, model: Model, settings: Settings) -> None:
         self.model = model
         self.texts = 0
+        self.prompt_tokens = 0
+        self.generated_tokens = 0
         self.draining = False
         self._max_texts = settings.max_texts
         self._stopping = False
@@ -89,6 +93,7 @@ class Scheduler:
         if self._stopping:
             self.cancel_reservation(len(texts))
             raise _stopped_error()
+        self.prompt_tokens += count_prompt_tokens(texts)
         self.worker.order(self.worker.add, texts)
 
     async def idle(self) -> None:
@@ -110,6 +115,7 @@ class Scheduler:
 
     def _deliver(self, updates: list[Update]) -> None:
         for update in updates:
+            self.generated_tokens += update.tokens
             update.text.deliver(update)
         self.cancel_reservation(sum(update.last for update in updates))
 

@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -82,7 +83,7 @@ def test_the_client_of_openai_chats() -> None:
     expected = textgen.load(TINY).generate("dad ", length=50, seed=7, temperature=0.8)
     message: Any = [{"role": "user", "content": "dad "}]
     options: dict[str, Any] = {"max_tokens": 50, "seed": 7, "temperature": 0.8, "store": True}
-    with running_server("--ignore-unknown-fields") as server, client(server) as api:
+    with running_server("--ignore-unknown-fields", "--metrics") as server, client(server) as api:
         whole = api.chat.completions.create(model="tiny", messages=message, **options)
         assert whole.choices[0].message.content == expected
         assert whole.id == f"chatcmpl-{whole._request_id}"
@@ -90,6 +91,8 @@ def test_the_client_of_openai_chats() -> None:
         assert "".join(chunk.choices[0].delta.content or "" for chunk in stream) == expected
         with pytest.raises(openai.BadRequestError, match="calls no tools"):
             api.chat.completions.create(model="tiny", messages=message, extra_body={"tools": [{}]})
+        with urllib.request.urlopen(f"http://127.0.0.1:{server.port}/metrics") as response:
+            assert b"\ntextgen_generated_tokens_total 100.0\n" in response.read()
         _, printed = server.stop()
     assert printed.startswith("textgen-serve: ignores unknown fields of requests: 'store' (request ")
 
@@ -228,6 +231,11 @@ def test_options_that_cannot_work_are_refused(
     ("package", "options", "message"),
     [
         ("uvicorn", [], 'this command requires uvicorn: in a clone of this project, pip install ".[serve]"'),
+        (
+            "prometheus_client",
+            ["--metrics"],
+            '--metrics requires prometheus_client: in a clone of this project, pip install ".[metrics]"',
+        ),
     ],
 )
 def test_the_command_names_the_extra_that_it_needs(

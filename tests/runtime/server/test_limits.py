@@ -147,6 +147,7 @@ async def test_a_refused_request_takes_no_place_in_the_queue(tiny: textgen.Model
         ("POST", "/v1/completions/", 404, "there is no POST /v1/completions/"),
         ("POST", "/completions", 404, "use /v1/completions"),
         ("POST", "/chat/completions", 404, "use /v1/chat/completions"),
+        ("GET", "/metrics", 404, "start the server with --metrics"),
         ("GET", "/v1/completions", 405, "use POST"),
         ("DELETE", "/v1/models", 405, "use GET"),
         ("POST", "/health", 405, "use GET"),

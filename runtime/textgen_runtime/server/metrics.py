@@ -1,0 +1,134 @@
+"""The path ``/metrics``: counts and times in the text format of Prometheus."""
+
+from collections.abc import Collection, Iterator
+from time import perf_counter
+
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    ProcessCollector,
+    disable_created_metrics,
+    generate_latest,
+)
+from prometheus_client.exposition import CONTENT_TYPE_LATEST
+from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from textgen_runtime._version import __version__
+
+from .requests import Settings
+from .scheduler import Scheduler
+
+# The label of paths that do not exist, or that have the name of a model.
+OTHER_PATH = "other"
+
+# nginx's status of a request whose client left before the response.
+CLIENT_GONE = 499
+
+
+class Metrics(Collector):
+    """The measurements of a server.
+
+    Args:
+        scheduler: Counts the texts and the tokens.
+        settings: The settings of the server.
+    """
+
+    def __init__(self, scheduler: Scheduler, settings: Settings) -> None:
+        self._scheduler = scheduler
+        # They would double the number of counters, and each restart already shows in the process's start.
+        disable_created_metrics()
+        self._registry = registry = CollectorRegistry()
+        self._requests = Counter(
+            "textgen_requests", "Requests that were answered.", ["path", "status"], registry=registry
+        )
+        self._start = Histogram(
+            "textgen_response_start_seconds",
+            "Time from a request to the start of its response, which for a stream is its first text.",
+            ["path"],
+            registry=registry,
+        )
+        self._end = Histogram(
+            "textgen_response_seconds",
+            "Time from a request to the end of its response.",
+            ["path"],
+            registry=registry,
+        )
+        info = Gauge(
+            "textgen_info",
+            "The model, the engine and the version; the value is 1.",
+            ["model", "engine", "version"],
+            registry=registry,
+        )
+        info.labels(settings.model_name, scheduler.model.engine.name, __version__).set(1)
+        registry.register(self)
+        ProcessCollector(registry=registry)
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield what the scheduler counts."""
+        scheduler = self._scheduler
+        yield GaugeMetricFamily(
+            "textgen_texts_running", "Texts that are generated now.", scheduler.worker.users
+        )
+        yield GaugeMetricFamily("textgen_texts_waiting", "Texts that wait now.", scheduler.waiting)
+        yield CounterMetricFamily(
+            "textgen_prompt_tokens", "Tokens of prompts that were accepted.", scheduler.prompt_tokens
+        )
+        yield CounterMetricFamily(
+            "textgen_generated_tokens", "Tokens that were generated.", scheduler.generated_tokens
+        )
+
+    async def answer(self, _: Request) -> Response:
+        """Answer a request for the measurements."""
+        return Response(generate_latest(self._registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+    def observe(self, path: str, status: int, start: float, end: float) -> None:
+        """Add a request.
+
+        Args:
+            path: The path.
+            status: The status of the response.
+            start: Seconds from the request to the start of its response.
+            end: Seconds from the request to the end of its response.
+        """
+        self._requests.labels(path, str(status)).inc()
+        self._start.labels(path).observe(start)
+        self._end.labels(path).observe(end)
+
+
+class Measured:
+    """Measures the requests of an application.
+
+    Args:
+        app: The application.
+        metrics: The measurements.
+        paths: The paths that are measured by their own names.
+    """
+
+    def __init__(self, app: ASGIApp, metrics: Metrics, paths: Collection[str]) -> None:
+        self._app = app
+        self._metrics = metrics
+        self._paths = set(paths)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Process a request."""
+        began = perf_counter()
+        status, start = CLIENT_GONE, None
+
+        async def send_measured(message: Message) -> None:
+            nonlocal status, start
+            if message["type"] == "http.response.start":
+                status, start = message["status"], perf_counter() - began
+            await send(message)
+
+        try:
+            await self._app(scope, receive, send_measured)
+        finally:
+            path = scope["path"] if scope["path"] in self._paths else OTHER_PATH
+            end = perf_counter() - began
+            self._metrics.observe(path, status, end if start is None else start, end)
