@@ -71,7 +71,7 @@ def _dropping(recipe: Recipe, outputs: float, inputs: float, recurrent_weights: 
 CHOICES = (
     # Shares that are dropped: outputs, inputs, recurrent weights.
     Choice("small", False, 40, _dropping(SMALL, 0.0, 0.0, 0.05)),
-    Choice("small", False, 800, _dropping(SMALL, 0.0, 0.0, 0.1)),
+    Choice("small", False, 500, _dropping(SMALL, 0.0, 0.0, 0.1)),
     Choice("small", False, 60_000, _dropping(SMALL, 0.1, 0.0, 0.2)),
     Choice("small", False, 600_000, _dropping(SMALL, 0.2, 0.0, 0.3)),
     Choice("small", False, math.inf, _dropping(SMALL, 0.3, 0.0, 0.5)),
