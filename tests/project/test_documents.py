@@ -29,6 +29,7 @@ from textgen_train.cli.compare import parser as compare_parser
 from textgen_train.cli.quantize import parser as quantize_parser
 from textgen_train.loop.events import Evaluation
 
+from tests.helpers.documents import FENCED, blocks
 from tests.helpers.make_tiny_model import make_model
 from tests.helpers.paths import ROOT
 
@@ -52,8 +53,9 @@ PARSERS = {
     "textgen-web": web_parser,
 }
 
-# Their programs need a server. tests/runtime/cli/test_serve.py runs them.
-CLIENTS = {"docs/serving.md"}
+# Their programs need a server, or are the parts of an example. tests/runtime/cli/test_serve.py runs the first,
+# and tests/examples/test_one_page.py the second.
+RUN_ELSEWHERE = {"docs/serving.md", "docs/how-it-works.md"}
 
 KEYS = (
     *Metadata(CharacterTokenizer("ab")).to_props(),
@@ -65,15 +67,9 @@ KEYS = (
 GRAPH_NAMES = (TOKEN, HIDDEN, CELL, LOGITS, NEXT + HIDDEN, NEXT + CELL, f"{INPUTS_PREFIX}<i>")
 
 # What stands in a fenced block or a code span is not Markdown.
-FENCED = re.compile(r"^```([^\n`]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 CODE_SPAN = re.compile(r"`([^`\n]+)`")
 LINK = re.compile(r"\]\(([^)\s]+)\)|(?:src|srcset|href)=\"([^\"]+)\"")
 HEADING = re.compile(r"^#+ (.*)$", re.MULTILINE)
-
-
-def blocks(text: str, language: str) -> list[str]:
-    """Code blocks in a language."""
-    return [code for found, code in FENCED.findall(text) if found == language]
 
 
 def spans(text: str) -> list[str]:
@@ -212,7 +208,7 @@ def test_the_error_of_the_server_is_a_real_one() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", [name for name, text in TEXTS.items() if blocks(text, "python") and name not in CLIENTS]
+    "name", [name for name, text in TEXTS.items() if blocks(text, "python") and name not in RUN_ELSEWHERE]
 )
 def test_the_programs_run(name: str, tmp_path: Path) -> None:
     """The programs of a page run one after another, as one program."""
