@@ -36,8 +36,8 @@ extensions = [
 root_pages = {"readme": "README.md", "contributing": "CONTRIBUTING.md", "changelog": "CHANGELOG.md"}
 GENERATING = ("generating", "temperature", "control", "constraints", "interactive")
 navigation = {
+    "Begin": ["readme", "tutorial", "tutorial-c"],
     "Use": [
-        "readme",
         "training",
         "cluster",
         *GENERATING,
@@ -49,8 +49,9 @@ navigation = {
         "python",
         "c",
         "javascript",
+        "troubleshooting",
     ],
-    "Reference": ["api", "commands", "c-header", "model-file"],
+    "Reference": ["api", "commands", "c-header", "model-file", "glossary"],
     "Background": ["textbook", "how-it-works", "gallery", "results", "experiments"],
     "Develop": ["architecture", "contributing", "changelog"],
 }

@@ -2,13 +2,15 @@
 
     make images
 
-It writes terminal.svg and temperature.svg, and the screenshots surprise and page, each as -light.png and
--dark.png. They show real output. The commands run again each time, so the text follows the bundled model and
-the speed follows the machine. Only the screenshots need a browser: Chromium, found on PATH or named by the
-environment variable CHROMIUM. If there is none, the script writes the other pictures and exits with an error.
+It writes terminal.svg and temperature.svg, and the screenshots surprise, page and list, each as -light.png
+and -dark.png. They show real output. The commands run again each time, so the text follows the bundled model
+and the speed follows the machine. For list, the commands of the tutorial run, which train for two minutes.
+Only the screenshots need a browser: Chromium, found on PATH or named by the environment variable CHROMIUM. If
+there is none, the script writes the other pictures and exits with an error.
 """
 
 import os
+import re
 import shlex
 import shutil
 import subprocess
@@ -44,6 +46,24 @@ WINDOW, SCALE = (800, 480), 2
 # The text on the page of textgen-web, and its window as above.
 PAGE_TEXT = "#prompt=the+will+to+&seed=7&temperature=0.8&length=400"
 PAGE_WINDOW, PAGE_SCALE = (1060, 700), 1.25
+# A list of names on the page of the tutorial, which a press of a button writes. The page writes in frames, of
+# which Chromium's virtual time has few, so they become timers.
+LIST_PAGE = Path("emoji-site", "index.html")
+LIST_WINDOW, LIST_SCALE = (1060, 1180), 1.25
+POLICY = re.compile(r'<meta http-equiv="Content-Security-Policy"[^>]*>')
+FRAMES = """<script>
+window.requestAnimationFrame = (draw) => setTimeout(() => draw(performance.now()), 16);
+window.cancelAnimationFrame = clearTimeout;
+</script>"""
+PRESS = """<script>
+const button = document.querySelector("#list");
+const waiting = setInterval(() => {
+  if (!button.hidden && !button.disabled) {
+    clearInterval(waiting);
+    button.click();
+  }
+}, 50);
+</script>"""
 # Chromium's numbers for prefers-color-scheme.
 SCHEMES = {"dark": 0, "light": 1}
 # A page of two colors and their shades; a palette makes the files half as large.
@@ -151,8 +171,43 @@ def page_screenshots(browser: str) -> None:
         photograph(browser, Path(folder, "index.html").as_uri() + PAGE_TEXT, PAGE_WINDOW, "page", PAGE_SCALE)
 
 
-def photograph(browser: str, address: str, window: tuple[int, int], name: str, scale: float = SCALE) -> None:
-    """Write a picture of a page for each color scheme; ``scale`` is device pixels per CSS pixel."""
+def list_screenshots(browser: str) -> None:
+    """Follow the tutorial, and write a picture of its page with a list of names for each color scheme."""
+    tutorial = (HERE.parent / "tutorial.md").read_text(encoding="utf-8")
+    commands = "".join(re.findall(r"^```sh\n(.*?)^```$", tutorial, re.MULTILINE | re.DOTALL))
+    path = os.pathsep.join([str(COMMANDS), os.environ["PATH"]])
+    with tempfile.TemporaryDirectory() as folder:
+        subprocess.run(
+            ["sh", "-e", "-c", commands],  # noqa: S607
+            cwd=folder,
+            env=os.environ | {"PATH": path},
+            check=True,
+            capture_output=True,
+        )
+        page = folder / LIST_PAGE
+        page.write_text(POLICY.sub(FRAMES, page.read_text(encoding="utf-8")) + PRESS, encoding="utf-8")
+        photograph(browser, page.as_uri(), LIST_WINDOW, "list", LIST_SCALE, milliseconds=100_000)
+
+
+def photograph(
+    browser: str,
+    address: str,
+    window: tuple[int, int],
+    name: str,
+    scale: float = SCALE,
+    *,
+    milliseconds: int = 10_000,
+) -> None:
+    """Write a picture of a page for each color scheme.
+
+    Args:
+        browser: The path of Chromium.
+        address: The address of the page.
+        window: Width and height in CSS pixels.
+        name: The beginning of the names of the files.
+        scale: Device pixels per CSS pixel.
+        milliseconds: Virtual time for the scripts of the page.
+    """
     with tempfile.TemporaryDirectory() as folder:
         for scheme, number in SCHEMES.items():
             shot = Path(folder, f"{scheme}.png")
@@ -167,8 +222,7 @@ def photograph(browser: str, address: str, window: tuple[int, int], name: str, s
                     f"--force-device-scale-factor={scale}",
                     f"--window-size={window[0]},{window[1]}",
                     f"--blink-settings=preferredColorScheme={number}",
-                    # Time for the scripts of the page.
-                    "--virtual-time-budget=10000",
+                    f"--virtual-time-budget={milliseconds}",
                     f"--screenshot={shot}",
                     address,
                 ],
@@ -189,6 +243,7 @@ def main() -> None:
         sys.exit("make_images: no Chromium on PATH: install it, or set CHROMIUM to its path")
     screenshots(browser)
     page_screenshots(browser)
+    list_screenshots(browser)
 
 
 if __name__ == "__main__":

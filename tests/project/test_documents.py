@@ -53,7 +53,7 @@ PARSERS = {
     "textgen-web": web_parser,
 }
 
-# Their programs need a server, or are the parts of an example. tests/runtime/cli/test_serve.py runs the first,
+# Their programs need a server, or are parts of an example. tests/runtime/cli/test_serve.py runs the first,
 # and tests/examples/test_one_page.py the second.
 RUN_ELSEWHERE = {"docs/serving.md", "docs/how-it-works.md"}
 
@@ -196,6 +196,12 @@ def test_the_readme_is_short() -> None:
 )
 def test_tables_have_every_name(page: str, names: tuple[str, ...]) -> None:
     assert set(names) <= set(spans(TEXTS[page]))
+
+
+def test_the_glossary_is_in_alphabetical_order() -> None:
+    rows = re.findall(r"^\| (?!term|---)([^|]+) \|", TEXTS["docs/glossary.md"], re.MULTILINE)
+    assert len(rows) > 40
+    assert rows == sorted(rows, key=str.lower)
 
 
 def test_the_error_of_the_server_is_a_real_one() -> None:

@@ -73,7 +73,9 @@ def embed(arguments: argparse.Namespace) -> int:
             check_output("-o", folder / name, "file", PROG, lambda path: begins_with(path, MARK.encode()))
         for name, text in files.items():
             write_output(folder / name, text.encode())
-    write_stderr(f"wrote {', '.join(files)} to {folder}; compile them with your program: {folder}/*.c\n")
+    write_stderr(
+        f"wrote {', '.join(files)} to {folder}; compile them with your program: -I{folder} {folder}/*.c\n"
+    )
     return 0
 
 
