@@ -223,5 +223,9 @@ def table_row(choice: Choice) -> str:
         "large" if choice.is_large_vocabulary else "small",
         f"at most {epochs:,}" if epochs < math.inf else "any" if len(rows) == 1 else "more",
         *(f"{share:.0%}" if share else "none" for share in dropped),
+        *(
+            f"{weight:g}" if weight else "none"
+            for weight in (recipe.activation_penalty, recipe.confidence_penalty)
+        ),
     ]
     return f"| {' | '.join(cells)} |"

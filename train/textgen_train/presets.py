@@ -39,6 +39,8 @@ LENGTH_EXPONENT = {"small": 3, "medium": 1, "large": 1}
 USUAL_EPOCHS = 100
 
 SMALL = Recipe(units=88, layers=2)
+SMALL_FOR_SHORT_TEXT = replace(SMALL, confidence_penalty=0.1)
+SMALL_FOR_VERY_SHORT_TEXT = replace(SMALL_FOR_SHORT_TEXT, activation_penalty=4.0)
 MEDIUM = Recipe(units=176, layers=2, embedding=32)
 # The learning rate, the weight decay and the penalties of ``large`` were chosen together with its dropout.
 LARGE = Recipe(
@@ -66,15 +68,16 @@ def _dropping(recipe: Recipe, outputs: float, inputs: float, recurrent_weights: 
 
 
 # In a run of few epochs, a network does not overfit, and dropout only slows it down. In a run of many epochs,
-# it needs more of it. DropConnect on the recurrent weights costs less than dropout on the outputs, which pays
-# only for a short text. The first choice of a preset that allows for the epochs of a run applies.
+# it needs more of it. DropConnect on the recurrent weights costs less than dropout on the outputs. In
+# ``small``, dropout on the outputs and penalties pay only for a short text. The first choice of a preset that
+# allows for the epochs of a run applies.
 CHOICES = (
     # Shares that are dropped: outputs, inputs, recurrent weights.
     Choice("small", False, 40, _dropping(SMALL, 0.0, 0.0, 0.05)),
     Choice("small", False, 500, _dropping(SMALL, 0.0, 0.0, 0.1)),
-    Choice("small", False, 60_000, _dropping(SMALL, 0.1, 0.0, 0.2)),
-    Choice("small", False, 600_000, _dropping(SMALL, 0.2, 0.0, 0.3)),
-    Choice("small", False, math.inf, _dropping(SMALL, 0.3, 0.0, 0.5)),
+    Choice("small", False, 60_000, _dropping(SMALL_FOR_SHORT_TEXT, 0.1, 0.0, 0.2)),
+    Choice("small", False, 600_000, _dropping(SMALL_FOR_VERY_SHORT_TEXT, 0.2, 0.0, 0.3)),
+    Choice("small", False, math.inf, _dropping(SMALL_FOR_VERY_SHORT_TEXT, 0.3, 0.0, 0.5)),
     Choice("medium", False, 20, _dropping(MEDIUM, 0.0, 0.0, 0.1)),
     Choice("medium", False, 50, _dropping(MEDIUM, 0.0, 0.0, 0.3)),
     Choice("medium", False, math.inf, _dropping(MEDIUM, 0.1, 0.05, 0.3)),
@@ -89,18 +92,22 @@ CHOICES = (
 
 # The values of another cell that differ from those of the LSTM. The sizes give about as many parameters.
 # Convolutions have no recurrent weights. With dropout on the outputs of each layer, they learn more slowly.
-VALUES_OF_SMALL: dict[str, Any] = {
-    name: getattr(SMALL, name)
-    for name in ("learning_rate", "weight_decay", "activation_penalty", "confidence_penalty")
-}
+NO_PENALTIES = {"activation_penalty": 0.0, "confidence_penalty": 0.0}
 CELL_PRESETS: dict[str, dict[str, dict[str, Any]]] = {
     GRU: {
         "small": {"units": 168, "layers": 1},
         "medium": {"units": 208, "layers": 2},
-        "large": {"units": 520, **VALUES_OF_SMALL},
+        "large": {"units": 520, "learning_rate": SMALL.learning_rate, "weight_decay": SMALL.weight_decay},
     },
     CONV: {
-        "small": {"units": 86, "layers": 4, "residual": True, "dropout": 0.0, "weight_dropout": 0.0},
+        "small": {
+            "units": 86,
+            "layers": 4,
+            "residual": True,
+            "dropout": 0.0,
+            "weight_dropout": 0.0,
+            **NO_PENALTIES,
+        },
         "medium": {
             "units": 148,
             "layers": 5,
@@ -116,7 +123,6 @@ CELL_PRESETS: dict[str, dict[str, dict[str, Any]]] = {
             "dropout": 0.2,
             "input_dropout": 0.1,
             "weight_dropout": 0.0,
-            **VALUES_OF_SMALL,
         },
     },
 }

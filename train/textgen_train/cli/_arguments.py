@@ -46,8 +46,8 @@ GROUPS = {
     f"Some defaults differ with {LARGE_VOCABULARY} common symbols or more, as in Chinese, and in runs\n"
     "of few or many epochs; the run prints them.",
     "network": "Another cell than lstm has other default sizes, for about as many parameters.\n"
-    "With --preset large, it also has the learning rate, the weight decay and the\n"
-    "penalties of the smaller presets.",
+    "With gru, --preset large also has the learning rate and the weight decay of the\n"
+    "smaller presets.",
     "optimization": "Muon trains the matrices of the layers; AdamW trains all other parameters. Their\n"
     "learning rates are scaled by sqrt(128 / units) and anneal to 0 over the run.\n"
     "The classic recipe uses RMSprop with a constant learning rate, and batches\n"
