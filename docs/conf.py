@@ -52,7 +52,7 @@ navigation = {
         "troubleshooting",
     ],
     "Reference": ["api", "commands", "c-header", "model-file", "glossary"],
-    "Background": ["textbook", "how-it-works", "gallery", "results", "experiments"],
+    "Background": ["textbook", "how-it-works", "gallery", "results", "experiments", "experiments-archive"],
     "Develop": ["architecture", "contributing", "changelog"],
 }
 
