@@ -9,7 +9,7 @@ from textgen_train.errors import RecipeError
 from textgen_train.models.cells import CELLS as NETWORKS
 from textgen_train.models.cells import CharLSTM
 from textgen_train.presets import CHOICES, LARGE_VOCABULARY, PRESETS, TAUGHT, preset
-from textgen_train.recipe import CELLS, CONV, GRU, Budget, Recipe
+from textgen_train.recipe import CELLS, CONV, GRU, LSTM, Budget, Recipe
 
 
 @pytest.mark.parametrize(
@@ -147,6 +147,12 @@ def test_convolutions_have_the_same_dropout_in_all_runs(name: str) -> None:
     assert recipes == {preset(name, 57, cell=CONV)}
 
 
+@pytest.mark.parametrize("words", [("huge", LSTM), ("small", "rnn")])
+def test_an_unknown_preset_or_cell_is_a_key_error(words: tuple[str, str]) -> None:
+    with pytest.raises(KeyError):
+        preset(words[0], 57, cell=words[1])
+
+
 def test_a_preset_is_regularized_unless_most_is_learned_from_a_teacher() -> None:
     text, teacher = (preset("large", 57, teacher_weight=weight) for weight in (0.79, 0.8))
     assert text == PRESETS["large"]
@@ -186,6 +192,6 @@ def test_a_short_run_of_another_cell_keeps_its_size() -> None:
     assert gru == replace(PRESETS["small"], cell="gru", units=168, layers=1, weight_dropout=0.05)
 
 
-@pytest.mark.parametrize(("epochs", "dropout"), [(35.0, 0.1), (36.0, 0.2), (None, 0.2)])
+@pytest.mark.parametrize(("epochs", "dropout"), [(20.0, 0.1), (21.0, 0.2), (None, 0.2)])
 def test_a_long_run_on_a_large_vocabulary_has_more_dropout(epochs: float | None, dropout: float) -> None:
     assert preset("small", LARGE_VOCABULARY, epochs=epochs).dropout == dropout

@@ -1,6 +1,7 @@
 """Presets: the recommended hyperparameters for a time, a corpus, a budget and a cell.
 
-``CHOICES`` is the table of the presets for an LSTM. ``docs/experiments.md`` has the measurements behind it.
+``CHOICES`` is the table of the presets for an LSTM. ``docs/experiments.md`` and
+``docs/experiments-archive.md`` have the measurements behind it.
 """
 
 import math
@@ -30,18 +31,19 @@ class Choice(NamedTuple):
 # thousand. A text in English has fewer than a hundred, even if it has hundreds of rare symbols.
 LARGE_VOCABULARY = 300
 
-# A text of half the length allows for half as many epochs, or for an eighth with an exponent of 3.
+# The numbers of epochs in ``CHOICES`` are for this number of tokens. A text of half the length allows for
+# half as many, but with ``small`` and a small vocabulary for an eighth.
 SCALE = 500_000
-LENGTH_EXPONENT = {"small": 3, "medium": 1, "large": 1}
+SMALL_LENGTH_EXPONENT = 3
 
 # The number of epochs of a text of ``SCALE`` tokens if it is not known: about that of the time which
 # ``docs/training.md`` names for each preset.
 USUAL_EPOCHS = 100
 
 SMALL = Recipe(units=88, layers=2)
-SMALL_FOR_SHORT_TEXT = replace(SMALL, confidence_penalty=0.1)
-SMALL_FOR_VERY_SHORT_TEXT = replace(SMALL_FOR_SHORT_TEXT, activation_penalty=4.0)
-MEDIUM = Recipe(units=176, layers=2, embedding=32)
+SMALL_IN_LONG_RUN = replace(SMALL, confidence_penalty=0.1)
+SMALL_IN_VERY_LONG_RUN = replace(SMALL_IN_LONG_RUN, activation_penalty=4.0)
+MEDIUM = Recipe(units=176, layers=2, embedding=32, activation_penalty=4.0, confidence_penalty=0.1)
 # The learning rate, the weight decay and the penalties of ``large`` were chosen together with its dropout.
 LARGE = Recipe(
     units=448,
@@ -75,16 +77,16 @@ CHOICES = (
     # Shares that are dropped: outputs, inputs, recurrent weights.
     Choice("small", False, 40, _dropping(SMALL, 0.0, 0.0, 0.05)),
     Choice("small", False, 500, _dropping(SMALL, 0.0, 0.0, 0.1)),
-    Choice("small", False, 60_000, _dropping(SMALL_FOR_SHORT_TEXT, 0.1, 0.0, 0.2)),
-    Choice("small", False, 600_000, _dropping(SMALL_FOR_VERY_SHORT_TEXT, 0.2, 0.0, 0.3)),
-    Choice("small", False, math.inf, _dropping(SMALL_FOR_VERY_SHORT_TEXT, 0.3, 0.0, 0.5)),
+    Choice("small", False, 60_000, _dropping(SMALL_IN_LONG_RUN, 0.1, 0.0, 0.2)),
+    Choice("small", False, 600_000, _dropping(SMALL_IN_VERY_LONG_RUN, 0.2, 0.0, 0.3)),
+    Choice("small", False, math.inf, _dropping(SMALL_IN_VERY_LONG_RUN, 0.3, 0.0, 0.5)),
     Choice("medium", False, 20, _dropping(MEDIUM, 0.0, 0.0, 0.1)),
     Choice("medium", False, 50, _dropping(MEDIUM, 0.0, 0.0, 0.3)),
     Choice("medium", False, math.inf, _dropping(MEDIUM, 0.1, 0.05, 0.3)),
     Choice("large", False, 10, _dropping(LARGE, 0.1, 0.0, 0.2)),
     Choice("large", False, 30, _dropping(LARGE, 0.2, 0.05, 0.3)),
     Choice("large", False, math.inf, _dropping(LARGE, 0.3, 0.1, 0.3)),
-    Choice("small", True, 35, _dropping(SMALL_FOR_LARGE_VOCABULARY, 0.1, 0.0, 0.1)),
+    Choice("small", True, 20, _dropping(SMALL_FOR_LARGE_VOCABULARY, 0.1, 0.0, 0.1)),
     Choice("small", True, math.inf, _dropping(SMALL_FOR_LARGE_VOCABULARY, 0.2, 0.15, 0.2)),
     Choice("medium", True, math.inf, _dropping(MEDIUM_FOR_LARGE_VOCABULARY, 0.3, 0.1, 0.3)),
     Choice("large", True, math.inf, _dropping(LARGE_FOR_LARGE_VOCABULARY, 0.4, 0.1, 0.3)),
@@ -159,15 +161,13 @@ def preset(  # noqa: PLR0913 (keywords)
     Raises:
         KeyError: If there is no preset of this name, or no such cell.
     """
-    scale = (SCALE / training_tokens) ** LENGTH_EXPONENT[name]
-    scaled_epochs = USUAL_EPOCHS if epochs is None else epochs * scale
-    recipe = next(
-        choice.recipe
-        for choice in CHOICES
-        if choice.preset == name
-        and choice.is_large_vocabulary == (common_symbols >= LARGE_VOCABULARY)
-        and scaled_epochs <= choice.max_epochs
-    )
+    is_large = common_symbols >= LARGE_VOCABULARY
+    exponent = SMALL_LENGTH_EXPONENT if name == "small" and not is_large else 1
+    scaled_epochs = USUAL_EPOCHS if epochs is None else epochs * (SCALE / training_tokens) ** exponent
+    choices = [row for row in CHOICES if (row.preset, row.is_large_vocabulary) == (name, is_large)]
+    if not choices:
+        raise KeyError(name)
+    recipe = next(row.recipe for row in choices if scaled_epochs <= row.max_epochs)
     changes: dict[str, Any] = {} if cell == LSTM else {"cell": cell, **CELL_PRESETS[cell][name]}
     if teacher_weight >= MIN_TEACHER_WEIGHT:
         changes |= TAUGHT
@@ -175,4 +175,4 @@ def preset(  # noqa: PLR0913 (keywords)
 
 
 # Each preset in a run of usual length, with a small vocabulary.
-PRESETS = {name: preset(name, 0) for name in LENGTH_EXPONENT}
+PRESETS = {name: preset(name, 0) for name in ("small", "medium", "large")}
