@@ -1,10 +1,11 @@
 """Experiments on the quality of the presets: one table of configurations, one file of results, one page.
 
     python -m benchmarks.quality.experiments run SECTION ... --corpora FOLDER
+    python -m benchmarks.quality.experiments ngrams CORPUS ... --corpora FOLDER
     python -m benchmarks.quality.experiments page
 
 ``run`` trains what the file of results lacks, and appends a line for each trial. ``page`` writes
-``docs/experiments.md`` from the file. A trial has one thread, so two of them fit on two processors.
+``docs/experiments.md`` from the file. A trial has one thread. Two processes can run two sections at once.
 """
 
 import argparse
@@ -15,10 +16,11 @@ from statistics import fmean
 from textwrap import fill
 from typing import Any, NamedTuple
 
+from textgen_runtime.scoring.baselines import KneserNey
 from textgen_runtime.system.files import replace_file
 
 from .sections import INTRODUCTION, SECTIONS, Section
-from .trial import run_trial
+from .trial import SOURCES, VALIDATION, model_path, read_dataset, run_trial
 
 RESULTS = Path(__file__).with_name("experiments.jsonl")
 PAGE = Path(__file__).parents[2] / "docs" / "experiments.md"
@@ -37,29 +39,30 @@ class Mean(NamedTuple):
     """The results of all seeds of an experiment.
 
     Attributes:
-        spread: Half of the difference between the highest and the lowest loss.
+        nats: The loss of each seed.
+        training_nats: Mean training loss.
+        seconds: Mean duration of the training.
     """
 
-    seeds: int
-    nats: float
-    spread: float
+    nats: Mapping[int, float]
     training_nats: float
     seconds: float
 
     @classmethod
     def of(cls, results: Sequence[Mapping[str, Any]]) -> "Mean":
         """Return the mean of the lines of an experiment."""
-        nats = [result["nats"] for result in results]
         training_nats, seconds = (
             fmean(result[name] for result in results) for name in ("training_nats", "seconds")
         )
-        return cls(len(nats), fmean(nats), (max(nats) - min(nats)) / 2, training_nats, seconds)
+        return cls({result["seed"]: result["nats"] for result in results}, training_nats, seconds)
 
-    def row(self, label: str, first: "Mean | None") -> str:
-        """Return the row of the page; ``first`` is the mean that it is compared with."""
-        spread = f" ± {self.spread:.4f}" if self.seeds > 1 else ""
-        difference = "" if first is None else f"{self.nats - first.nats:+.4f}"
-        cells = (f"{self.nats:.4f}{spread}", difference, f"{self.training_nats:.4f}", self.seeds)
+    def row(self, label: str, first: "Mean") -> str:
+        """Return the row of the page; ``first`` is the row that it is compared with, on the same seeds."""
+        losses = list(self.nats.values())
+        spread = f" ± {(max(losses) - min(losses)) / 2:.4f}" if len(losses) > 1 else ""
+        common = self.nats.keys() & first.nats.keys()
+        difference = "" if self is first else f"{fmean(self.nats[i] - first.nats[i] for i in common):+.4f}"
+        cells = (f"{fmean(losses):.4f}{spread}", difference, f"{self.training_nats:.4f}", len(losses))
         return f"| {label} | {' | '.join(map(str, cells))} | {self.seconds:,.0f} |\n"
 
 
@@ -73,14 +76,15 @@ def read_results(path: Path = RESULTS) -> Results:
 
 
 def make_page(results: Results) -> str:
-    """Return the text of the page. Experiments without results are left out."""
+    """Return the text of the page.
+
+    Raises:
+        KeyError: If a row has no result.
+    """
     parts = [INTRODUCTION]
     for name, section in SECTIONS.items():
         rows = make_rows(name, section, results)
-        if rows:
-            parts.append(
-                f"## {section.title}\n\n{section.about}\n\n{HEAD}{rows}\n{bullets(section.findings)}"
-            )
+        parts.append(f"## {section.title}\n\n{section.about}\n\n{HEAD}{rows}\n{bullets(section.findings)}")
     return "\n".join(parts)
 
 
@@ -93,25 +97,43 @@ def bullets(findings: Sequence[str]) -> str:
 
 
 def make_rows(name: str, section: Section, results: Results) -> str:
-    """Return the rows of a section. The first one is what the others are compared with."""
-    rows, first = "", None
-    for experiment in section.experiments:
-        if (name, experiment.label) in results:
-            mean = Mean.of(results[name, experiment.label])
-            rows += mean.row(experiment.label, first)
-            first = first or mean
-    return rows
+    """Return the rows of a section. All are compared with the first one."""
+    means = [Mean.of(results[name, experiment.label]) for experiment in section.experiments]
+    labels = [experiment.label for experiment in section.experiments]
+    return "".join(mean.row(label, means[0]) for label, mean in zip(labels, means, strict=True))
 
 
 def run_missing(name: str, seed: int, corpora: Path, models: Path) -> None:
-    """Run the trials of a section that the file of results lacks, and append their results."""
-    for experiment in SECTIONS[name].experiments:
-        known = read_results().get((name, experiment.label), ())
-        if all(result["seed"] != seed for result in known):
-            result = run_trial(experiment, seed, corpora, models / name)
-            with RESULTS.open("a", encoding="utf-8") as file:
-                file.write(json.dumps({"section": name, "label": experiment.label, **result}) + "\n")
-            print(f"{name}: {experiment.label}, seed {seed}: {result['nats']:.4f} nats", flush=True)
+    """Run the trials of a section that the file of results lacks, and append their results.
+
+    The model of a teacher is also trained if its file is missing.
+    """
+    experiments, folder = SECTIONS[name].experiments, models / name
+    teachers = {label for experiment in experiments for label in experiment.teachers}
+    for experiment in experiments:
+        label = experiment.label
+        is_known = any(result["seed"] == seed for result in read_results().get((name, label), ()))
+        if is_known and (label not in teachers or model_path(folder, label, seed).exists()):
+            continue
+        result = run_trial(experiment, seed, corpora, folder)
+        with RESULTS.open("a", encoding="utf-8") as file:
+            file.write(json.dumps({"section": name, "label": label, **result}) + "\n")
+        print(f"{name}: {label}, seed {seed}: {result['nats']:.4f} nats", flush=True)
+
+
+def print_ngrams(name: str, corpora: Path) -> None:
+    """Print the loss of a 7-gram on the validation part of a corpus, and the number of common symbols."""
+    dataset = read_dataset(name, VALIDATION, corpora)
+    ngrams = KneserNey(dataset.training, 7, len(dataset.tokenizer))
+    nats = ngrams.surprisals(dataset.held_out, dataset.training).mean()
+    print(f"{name}: {nats:.4f} nats; {dataset.common_symbols} of {len(dataset.tokenizer)} symbols are common")
+
+
+def run_sections(arguments: argparse.Namespace) -> None:
+    """Run the missing trials of the sections."""
+    for name in arguments.sections:
+        for seed in arguments.seeds:
+            run_missing(name, seed, arguments.corpora, arguments.models)
 
 
 def main() -> None:
@@ -126,13 +148,17 @@ def main() -> None:
     run.add_argument("--seeds", nargs="+", type=int, default=[0], help="default: 0")
     run.add_argument("--corpora", type=Path, default=Path(), help="folder of the corpora without a name")
     run.add_argument("--models", type=Path, default=Path("experiments"), help="folder of the models")
+    ngrams = actions.add_parser("ngrams", help="print the loss of a 7-gram on the same part of a corpus")
+    ngrams.add_argument("names", nargs="+", choices=SOURCES)
+    ngrams.add_argument("--corpora", type=Path, default=Path(), help="folder of the corpora without a name")
     arguments = command.parse_args()
     if arguments.action == "page":
         replace_file(PAGE, make_page(read_results()).encode())
-        return
-    for name in arguments.sections:
-        for seed in arguments.seeds:
-            run_missing(name, seed, arguments.corpora, arguments.models)
+    elif arguments.action == "ngrams":
+        for name in arguments.names:
+            print_ngrams(name, arguments.corpora)
+    else:
+        run_sections(arguments)
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ from .trial import Idea
 
 
 def decay_over_time(first: float, last: float) -> Idea:
-    """Multiply the weight decay by a factor that changes linearly from the first update to the last."""
+    """Multiply all weight decays by a factor that changes linearly from the first update to the last."""
 
     def change(trainer: Any) -> None:
         rate = trainer._lr_factor
@@ -72,7 +72,7 @@ def averaged_cycles(start: float, cycles: int, low: float) -> Idea:
         ends = 0
 
         def factor(step: int, progress: float) -> Any:
-            peak = lr_factor_of_peak(rate, step)
+            peak = peak_factor(rate, step)
             if progress < start:
                 return peak * (0.75 + 0.25 * math.cos(math.pi * progress / start))
             place = (progress - start) / (1.0 - start) * cycles % 1.0
@@ -103,9 +103,9 @@ def averaged_cycles(start: float, cycles: int, low: float) -> Idea:
     return change
 
 
-def lr_factor_of_peak(rate: Any, step: int) -> float:
+def peak_factor(rate: Any, step: int) -> float:
     """Return the factor of the learning rates without annealing."""
-    peak: float = rate(step, 1e-9) if step > 0 else rate(step, 0.0)
+    peak: float = rate(step, 0.0)
     return peak
 
 
@@ -192,7 +192,7 @@ def dropout_by_layer(*shares: float) -> Idea:
 
 
 def sharpness(radius: float) -> Idea:
-    """Take the gradient at weights that are moved against it, which prefers flat minima.
+    """Take the gradient at weights that are moved along it, uphill, which prefers flat minima.
 
     P. Foret and others, Sharpness-Aware Minimization for Efficiently Improving Generalization,
     arXiv:2010.01412. An update takes twice as long.

@@ -33,6 +33,7 @@ from textgen_train.cli._arguments import parse
 from textgen_train.data.dataset_from_corpus import make_dataset
 from textgen_train.export.quantizer import quantize_model
 from textgen_train.loop.specification import stored_recipe
+from textgen_train.presets import TAUGHT
 
 HELD_OUT = 0.1
 # Corpus -> whether to convert it to lower case, as in published results.
@@ -112,9 +113,9 @@ def trained_model(corpus: str, run: str, folder: Path, options: list[str]) -> Pa
         partial.rename(target)
     requested = parse(arguments).run or sys.exit("--resume is not an option of this program")
     model = textgen.load(target / MODEL_FILE)
-    # The vocabulary of all corpora of the table is small. The dropout depends on the speed of the machine.
+    # The vocabulary of all corpora is small. The regularization depends on the speed of the machine.
     expected = {**stored_recipe(requested.choose_recipe()), "seed": requested.seed}
-    for name in ("dropout", "input_dropout", "weight_dropout"):
+    for name in TAUGHT:
         if name not in requested.hyperparameters:
             del expected[name]
     different = [name for name, value in expected.items() if model.training["recipe"].get(name) != value]

@@ -4,7 +4,7 @@ A trial has one thread, so that its result does not depend on the number of proc
 two processors.
 """
 
-import platform
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
@@ -13,12 +13,12 @@ from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
 import torch
+from textgen_runtime.bench.machine import describe_machine
 from textgen_runtime.corpora.corpus import Corpus, read_corpus
 from textgen_runtime.generation.loading import load
 from textgen_runtime.model_file.metadata import Metadata
 from textgen_runtime.text.normalization import Normalization
 from textgen_runtime.text.records import SEPARATORS, RecordKind, held_out_start, is_held_out, split_records
-from textgen_runtime.text.tokenizer import CHARACTER
 from textgen_train.cli._process import keep_freed_memory
 from textgen_train.cli._teachers import form_of
 from textgen_train.data.dataset import Dataset
@@ -42,22 +42,34 @@ Idea = Callable[[Any], None]
 
 
 class Source(NamedTuple):
-    """A corpus, and how it is read."""
+    """A corpus, and how it is read.
+
+    Attributes:
+        file: The name of the corpus, or of its file in the folder of the corpora.
+        sha256: SHA-256 of the file.
+    """
 
     file: str
+    sha256: str
     lowercase: bool = False
     records: RecordKind | None = None
-    level: str = CHARACTER
 
 
 SOURCES = {
-    "nietzsche": Source("nietzsche", lowercase=True),
-    "tinyshakespeare": Source("tinyshakespeare"),
-    "names": Source("names.txt", records="lines"),
-    "tunes": Source("nottingham_abc.txt", records="blank"),
-    "onegin": Source("onegin_ru.txt"),
-    "soseki": Source("soseki_ja.txt"),
-    "wiki": Source("wiki.txt"),
+    "nietzsche": Source(
+        "nietzsche", "23cf69874ab69d3d256099ab530ea4be24d47d9675b673bcc67cbcd6298ec647", lowercase=True
+    ),
+    # First names of github.com/karpathy/makemore.
+    "names": Source(
+        "names.txt", "0a30b5557f192f32ab962680889aac5f6fda0f4cecf40a6d0b5694f58ea8cc4d", records="lines"
+    ),
+    # Pushkin's Eugene Onegin, in Russian.
+    "onegin": Source("onegin_ru.txt", "c9e458d35fecf777328fd8903ddb03685bee134c10774151642bf4567ac69576"),
+    # Three novels of Natsume Soseki, in Japanese.
+    "soseki": Source("soseki_ja.txt", "f00dbc8a576e3701ca13fd04c02eaee5289a70e1d93b71abf0f68b358fe33d23"),
+    # Pages of a dump of the English Wikipedia, from the test data of gensim 4.4: those with the most symbols,
+    # then the first ones, cut after a million bytes.
+    "wiki": Source("wiki.txt", "f9625cbf1a9bcdc3c4fd1ba5efb812dc78f4ba13e17795d7ebf5d552d8ce4877"),
 }
 
 
@@ -102,17 +114,22 @@ class Experiment:
         return replace(values, **self.changes)
 
 
-def read_dataset(name: str, part: str, folder: Path) -> Dataset:
+def read_dataset(name: str, part: str, folder: Path, characters: int | None = None) -> Dataset:
     """Return the training text of a corpus, and the part that is scored as its held-out text.
 
     Args:
         name: A key of ``SOURCES``.
         part: ``VALIDATION`` or ``FINAL``.
         folder: Has the corpora that have no name.
+        characters: The length of the end of the training text that is trained on; None for all of it.
     """
     source = SOURCES[name]
     path = folder / source.file
     corpus = read_corpus(str(path) if path.exists() else source.file, records=source.records)
+    if corpus.sha256 != source.sha256:
+        sys.exit(
+            f"{source.file} is another text than that of the experiments: its SHA-256 is {corpus.sha256}"
+        )
     normalization, share = Normalization(lowercase=source.lowercase), HELD_OUT
     if part == VALIDATION:
         text = normalization.apply(corpus.text)
@@ -124,7 +141,8 @@ def read_dataset(name: str, part: str, folder: Path) -> Dataset:
             # The hashes of the other records are above the first tenth. These are a tenth of them.
             share = HELD_OUT + (1.0 - HELD_OUT) * HELD_OUT
         corpus = Corpus.from_text(name, text)
-    return make_dataset(corpus, normalization, share, level=source.level, records=source.records)
+    dataset = make_dataset(corpus, normalization, share, records=source.records)
+    return dataset if characters is None else replace(dataset, training=dataset.training[-characters:])
 
 
 def run_trial(experiment: Experiment, seed: int, corpora: Path, models: Path) -> dict[str, Any]:
@@ -137,9 +155,7 @@ def run_trial(experiment: Experiment, seed: int, corpora: Path, models: Path) ->
         models: Folder of the models of the section. Those of the teachers are read from it.
     """
     keep_freed_memory()
-    dataset = read_dataset(experiment.corpus, VALIDATION, corpora)
-    if experiment.characters is not None:
-        dataset = replace(dataset, training=dataset.training[-experiment.characters :])
+    dataset = read_dataset(experiment.corpus, VALIDATION, corpora, experiment.characters)
     trainer = make_trainer(experiment, dataset, seed)
     if experiment.teachers:
         teachers = [model_path(models, label, seed) for label in experiment.teachers]
@@ -158,10 +174,12 @@ def run_trial(experiment: Experiment, seed: int, corpora: Path, models: Path) ->
         "epochs": experiment.epochs,
         "seconds": round(trainer.state().seconds, 1),
         "parameters": trainer.model.parameter_count,
+        "common_symbols": dataset.common_symbols,
+        "training_tokens": len(dataset.training),
         "recipe": asdict(experiment.recipe(*dataset.sizes)),
         "bfloat16": has_bfloat16(trainer.model.device),
         "torch": str(torch.__version__),
-        "machine": platform.machine(),
+        "processor": describe_machine()["processor"],
         "date": datetime.now(UTC).date().isoformat(),
     }
 

@@ -51,6 +51,7 @@ def test_the_sdist_contains_every_source_file(unpacked: Path) -> None:
         "tests/mutants/*.toml",
         "benchmarks/**/*.py",
         "benchmarks/**/*.c",
+        "benchmarks/**/*.jsonl",
         "examples/*",
         "docs/*",
         "docs/_extensions/*.py",
