@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Iterable, Mapping
+from itertools import islice
 from typing import Any
 
 from textgen_runtime.errors import quote
@@ -37,9 +38,16 @@ class IgnoredFields:
         self._logged: set[str] = set()
 
     def log(self, names: Iterable[str]) -> None:
-        """Log the names that were not logged yet, in one line."""
-        new = [name for name in map(quote, names) if name not in self._logged]
-        new = new[: MAX_IGNORED - len(self._logged)]
+        """Log the names that were not logged yet, in one line.
+
+        A request can have tens of thousands of names. None is read once ``MAX_IGNORED`` names are logged.
+        Until then, the first ``MAX_IGNORED`` names are enough: if all were logged, no more would be.
+        """
+        free = MAX_IGNORED - len(self._logged)
+        if not free:
+            return
+        quoted = dict.fromkeys(map(quote, islice(names, MAX_IGNORED)))
+        new = [name for name in quoted if name not in self._logged][:free]
         if new:
             self._logged.update(new)
             end = "; no further names are logged" if len(self._logged) == MAX_IGNORED else ""
@@ -146,12 +154,13 @@ class Fields:
         Raises:
             RequestError: If there is one, and unknown fields are not ignored.
         """
-        names = [self._within + name for name in self._unknown]
+        names = (self._within + name for name in self._unknown)
         if self._ignored:
             self._ignored.log(names)
-        elif names:
-            message = f"unknown field {quote(names[0])}: remove it, or start the server with {IGNORE_OPTION}"
-            raise RequestError(400, message, param=names[0], code="unknown_field")
+        elif self._unknown:
+            name = next(names)
+            message = f"unknown field {quote(name)}: remove it, or start the server with {IGNORE_OPTION}"
+            raise RequestError(400, message, param=name, code="unknown_field")
 
     def error(self, name: str, reason: str) -> RequestError:
         """Return the error for a field whose value is wrong for this reason."""

@@ -50,3 +50,16 @@ def test_a_client_cannot_fill_the_log(caplog: pytest.LogCaptureFixture) -> None:
     assert len(first) < 200
     assert second.count("'name ") == MAX_IGNORED - 1
     assert second.endswith("; no further names are logged")
+
+
+def test_a_client_with_many_fields_does_not_delay_others() -> None:
+    ignored = IgnoredFields()
+    names = iter([f"name {i}" for i in range(10 * MAX_IGNORED)])
+    for _ in range(3):
+        ignored.log(names)
+    assert len(list(names)) == 9 * MAX_IGNORED
+
+
+def test_long_names_that_look_alike_are_logged_once(caplog: pytest.LogCaptureFixture) -> None:
+    IgnoredFields().log(["a" * 100 + str(i) + "b" * 100 for i in range(2)])
+    assert "".join(caplog.messages).count("aaa...bbb") == 1
