@@ -13,7 +13,9 @@ from .requests import sampling_error
 DEFAULT_TEMPERATURE = 1.0
 
 # How many texts each kind of list may have. OpenAI's API has up to four stop texts.
-LIMITS = {"texts": (0, 4), "choices": (1, 10_000)}
+MAX_STOP_TEXTS = 4
+MAX_CHOICES = 10_000
+LIMITS = {"texts": (0, MAX_STOP_TEXTS), "choices": (1, MAX_CHOICES)}
 
 # Of all stop texts of a request. Their automaton has a state for each.
 MAX_STOP_CHARACTERS = 10_000
@@ -72,10 +74,18 @@ def _response_schema(fields: Fields) -> dict[str, Any] | None:
     if kind not in ("text", "json_object", "json_schema"):
         reason = f'must be "text", "json_object" or "json_schema", not {quote(kind)}'
         raise response_format.error("type", reason)
-    schema: dict[str, Any] | None = {"type": "object"} if kind == "json_object" else None
-    if kind == "json_schema":
-        described = response_format.nested("json_schema")
-        schema = described.take("schema", dict) if described else None
-        if schema is None:
-            raise response_format.error("json_schema", 'must be an object with the field "schema"')
+    described = response_format.nested("json_schema")
+    if described and kind != "json_schema":
+        raise response_format.error("json_schema", 'is only for "type": "json_schema"')
+    response_format.finish()
+    if kind != "json_schema":
+        return {"type": "object"} if kind == "json_object" else None
+    schema: dict[str, Any] | None = described.take("schema", dict) if described else None
+    if described is None or schema is None:
+        raise response_format.error("json_schema", 'must be an object with the field "schema"')
+    # They have no effect: every schema is followed strictly.
+    described.take("name", str)
+    described.take("description", str)
+    described.take("strict", bool)
+    described.finish()
     return schema

@@ -10,6 +10,7 @@ import textgen_runtime as textgen
 
 from tests.helpers.make_tiny_model import make_model
 from tests.helpers.served import ENDLESS, OpenCall, asynchronous, served
+from tests.runtime.server.test_bad_requests import check_error
 
 CONSTRAINTS: list[dict[str, Any]] = [
     {"match": "[abc]+ (dad|é€)+"},
@@ -170,8 +171,13 @@ async def test_a_response_format_is_a_json_schema(
             "response_format and json_schema are two schemas: send only one",
             "response_format",
         ),
+        (
+            {"response_format": {"type": "text", "json_schema": NAMED}},
+            'response_format.json_schema is only for "type": "json_schema"',
+            "response_format.json_schema",
+        ),
     ],
-    ids=["type", "no type", "no schema", "empty schema", "two schemas"],
+    ids=["type", "no type", "no schema", "empty schema", "two schemas", "schema of a text"],
 )
 @asynchronous
 async def test_a_wrong_response_format_is_refused(
@@ -182,3 +188,26 @@ async def test_a_wrong_response_format_is_refused(
     assert answer.status == 400
     assert message in answer.json["error"]["message"]
     assert answer.json["error"]["param"] == param
+
+
+@pytest.mark.parametrize(
+    ("response_format", "name"),
+    [
+        ({"type": "json_object", "schema": {"type": "integer"}}, "response_format.schema"),
+        (
+            {"type": "json_schema", "json_schema": {"schema": {"const": 1}, "scheme": {}}},
+            "response_format.json_schema.scheme",
+        ),
+    ],
+    ids=["format", "schema"],
+)
+@asynchronous
+async def test_unknown_fields_of_a_response_format_are_refused_or_logged(
+    ascii_model: textgen.Model, caplog: pytest.LogCaptureFixture, response_format: dict[str, Any], name: str
+) -> None:
+    fields = {"max_tokens": 9, "response_format": response_format}
+    async with served(ascii_model) as server:
+        check_error(await server.complete(prompt="a", **fields), 400, f"unknown field '{name}'", name)
+    async with served(ascii_model, ignore_unknown_fields=True) as server:
+        assert (await server.complete(prompt="a", **fields)).status == 200
+    assert caplog.messages == [f"ignores unknown fields of requests: '{name}'"]
