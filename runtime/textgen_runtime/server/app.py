@@ -1,9 +1,11 @@
 """The ASGI application: routes, the check of origins and keys, and errors."""
 
 import hmac
+import ipaddress
 import time
 from http import HTTPStatus
 from typing import Any
+from urllib.parse import urlsplit
 
 from starlette.applications import Starlette
 from starlette.datastructures import Headers
@@ -109,8 +111,9 @@ class Guard:
     A browser names the origin of the page in each request to another origin, and in each POST. Without this
     check, any page that a user of this machine opens could send requests to the server, although it could not
     read the responses. The check also covers the POST requests of pages whose host name resolves to this
-    machine (DNS rebinding). Their GET requests have no origin; they can read only the name of the model and
-    the number of texts.
+    machine (DNS rebinding). Their GET requests have no origin. Without a key, they can read the name of the
+    model and the number of texts. They cannot read the measurements, which need a key or a host that is no
+    name on the internet.
 
     Args:
         app: The application that gets the other requests.
@@ -129,6 +132,8 @@ class Guard:
             self._check_origin(headers)
             if self._keys and scope["path"] != OPEN_PATH:
                 self._check_key(headers)
+            elif not self._keys and scope["path"] == METRICS_PATH:
+                _check_host(headers)
         except RequestError as error:
             await _error(error)(scope, receive, send)
         else:
@@ -155,6 +160,22 @@ class Guard:
                 code="invalid_api_key",
                 headers={"WWW-Authenticate": "Bearer"},
             )
+
+
+def _check_host(headers: Headers) -> None:
+    """Refuse a request under a name that a web page can have: neither an address nor a name without dots."""
+    given = headers.get("host", "")
+    try:
+        host = urlsplit(f"//{given}").hostname or ""
+        if "." in host:
+            ipaddress.ip_address(host)
+    except ValueError:
+        raise RequestError(
+            403,
+            f"{METRICS_PATH} is not readable under the host {quote(given)}: use the address of the server or "
+            "a name without dots, or start the server with --api-key-file",
+            code="host_not_allowed",
+        ) from None
 
 
 def _json(value: object, status: int = 200) -> Response:

@@ -1,6 +1,7 @@
 """The path ``/metrics``: counts and times in the text format of Prometheus."""
 
 from collections.abc import Collection, Iterator
+from http import HTTPStatus
 from time import perf_counter
 
 from prometheus_client import (
@@ -9,7 +10,6 @@ from prometheus_client import (
     Gauge,
     Histogram,
     ProcessCollector,
-    disable_created_metrics,
     generate_latest,
 )
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
@@ -30,6 +30,9 @@ OTHER_PATH = "other"
 # nginx's status of a request whose client left before the response.
 CLIENT_GONE = 499
 
+# Upper ends of the histograms' classes, in seconds. A long text of a large model takes minutes.
+BUCKETS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 25, 50, 100, 250, 500, 1000)
+
 
 class Metrics(Collector):
     """The measurements of a server.
@@ -41,23 +44,26 @@ class Metrics(Collector):
 
     def __init__(self, scheduler: Scheduler, settings: Settings) -> None:
         self._scheduler = scheduler
-        # They would double the number of counters, and each restart already shows in the process's start.
-        disable_created_metrics()
         self._registry = registry = CollectorRegistry()
         self._requests = Counter(
-            "textgen_requests", "Requests that were answered.", ["path", "status"], registry=registry
+            "textgen_requests",
+            f"Requests; the status is {CLIENT_GONE} if the client left before the response.",
+            ["path", "status"],
+            registry=registry,
         )
         self._start = Histogram(
             "textgen_response_start_seconds",
-            "Time from a request to the start of its response, which for a stream is its first text.",
+            "Time from a request for texts to the start of its response, for a stream to its first text.",
             ["path"],
             registry=registry,
+            buckets=BUCKETS,
         )
         self._end = Histogram(
             "textgen_response_seconds",
-            "Time from a request to the end of its response.",
+            "Time from a request for texts to the end of its response.",
             ["path"],
             registry=registry,
+            buckets=BUCKETS,
         )
         info = Gauge(
             "textgen_info",
@@ -87,16 +93,18 @@ class Metrics(Collector):
         """Answer a request for the measurements."""
         return Response(generate_latest(self._registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
-    def observe(self, path: str, status: int, start: float, end: float) -> None:
-        """Add a request.
+    def count(self, path: str, status: int) -> None:
+        """Count a request with the status of its response."""
+        self._requests.labels(path, str(status)).inc()
+
+    def observe(self, path: str, start: float, end: float) -> None:
+        """Add the times of a response that has texts.
 
         Args:
             path: The path.
-            status: The status of the response.
             start: Seconds from the request to the start of its response.
             end: Seconds from the request to the end of its response.
         """
-        self._requests.labels(path, str(status)).inc()
         self._start.labels(path).observe(start)
         self._end.labels(path).observe(end)
 
@@ -118,7 +126,7 @@ class Measured:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Process a request."""
         began = perf_counter()
-        status, start = CLIENT_GONE, None
+        status, start = CLIENT_GONE, 0.0
 
         async def send_measured(message: Message) -> None:
             nonlocal status, start
@@ -130,5 +138,7 @@ class Measured:
             await self._app(scope, receive, send_measured)
         finally:
             path = scope["path"] if scope["path"] in self._paths else OTHER_PATH
-            end = perf_counter() - began
-            self._metrics.observe(path, status, end if start is None else start, end)
+            self._metrics.count(path, status)
+            # Errors, and requests for anything but texts, take little time: they would hide that of texts.
+            if status == HTTPStatus.OK and scope["method"] == "POST":
+                self._metrics.observe(path, start, perf_counter() - began)

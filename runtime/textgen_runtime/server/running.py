@@ -116,6 +116,11 @@ def serve(
     gc.collect()
     gc.freeze()
     sys.setswitchinterval(SWITCH_SECONDS)
+    if settings.metrics:
+        from prometheus_client import disable_created_metrics
+
+        # They would double the number of counters, and each restart already shows in the process's start.
+        disable_created_metrics()
     return asyncio.run(_serve(model, settings, listener, on_start, on_stop))
 
 

@@ -92,7 +92,9 @@ def test_the_client_of_openai_chats() -> None:
         with pytest.raises(openai.BadRequestError, match="calls no tools"):
             api.chat.completions.create(model="tiny", messages=message, extra_body={"tools": [{}]})
         with urllib.request.urlopen(f"http://127.0.0.1:{server.port}/metrics") as response:
-            assert b"\ntextgen_generated_tokens_total 100.0\n" in response.read()
+            measured = response.read()
+        assert b"\ntextgen_generated_tokens_total 100.0\n" in measured
+        assert b"_created" not in measured
         _, printed = server.stop()
     assert printed.startswith("textgen-serve: ignores unknown fields of requests: 'store' (request ")
 
