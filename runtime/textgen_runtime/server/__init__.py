@@ -8,8 +8,9 @@ A request passes through the modules in this order:
 
 - ``connections.py`` (slow and large requests), ``request_ids.py``, ``metrics.py``, ``app.py`` (origin, key
   and route);
-- ``completions.py`` (what all endpoints share), ``completion_request.py`` and ``sampling_fields.py`` (the
-  fields that all have), ``text_completions.py`` or ``chat_completions.py`` (the fields of one);
+- ``completions.py`` (what all endpoints share), ``fields.py`` (the types of fields, and unknown ones),
+  ``completion_request.py`` and ``sampling_fields.py`` (the fields that all have), ``text_completions.py`` or
+  ``chat_completions.py`` (the fields of one);
 - ``preparation.py`` (the texts), ``scheduler.py`` (the queue), ``worker.py`` and ``text.py`` (the
   generation);
 - ``completion_writer.py`` (the JSON of all), ``text_completions.py`` or ``chat_completions.py`` (the JSON of

@@ -3,6 +3,7 @@
 import hmac
 import ipaddress
 import time
+from functools import partial
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import urlsplit
@@ -20,7 +21,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from textgen_runtime.errors import quote, shorten
 from textgen_runtime.system.json_text import to_json
 
-from .chat_completions import CHAT_PATH, ChatWriter, chat_request_taker
+from .chat_completions import CHAT_PATH, ChatWriter, take_chat_request
 from .completion_writer import encode_json
 from .completions import Completions, Endpoint
 from .connections import ConnectionTimer
@@ -71,7 +72,7 @@ def make_app(scheduler: Scheduler, settings: Settings) -> ASGIApp:
         )
     middleware.append(Middleware(Guard, settings=settings))
     completions = Completions(scheduler, settings)
-    take_chat = chat_request_taker(scheduler.model.default_length)
+    take_chat = partial(take_chat_request, default_length=scheduler.model.default_length)
     endpoints = {
         TEXT_PATH: Endpoint(completions, take_text_request, TextWriter),
         CHAT_PATH: Endpoint(completions, take_chat, ChatWriter),

@@ -4,11 +4,10 @@ The model holds no conversations. It continues the text of the last message.
 """
 
 from collections.abc import Sequence
-from functools import partial
 from itertools import islice
 from typing import Any
 
-from .completion_request import MAX_ALTERNATIVES, CompletionRequest, OwnFields, Take, take_request
+from .completion_request import MAX_ALTERNATIVES, CompletionRequest, OwnFields, take_request
 from .completion_writer import TAILS, CompletionWriter, encode_event, encode_string, finish_reason
 from .fields import Fields
 from .requests import Settings
@@ -30,18 +29,14 @@ UNSUPPORTED: dict[str, tuple[str, tuple[object, ...]]] = {
 }
 
 
-def chat_request_taker(default_length: int) -> Take:
-    """Return ``take_chat_request`` for a default length, which depends on the model."""
-    return partial(take_chat_request, default_length=default_length)
-
-
 def take_chat_request(fields: Fields, settings: Settings, default_length: int) -> CompletionRequest:
     """Take the fields of a request for chat completions.
 
     Args:
         fields: The fields.
         settings: The limits of the server.
-        default_length: Maximum number of tokens per text if no field gives it. OpenAI's API has no limit.
+        default_length: Maximum number of tokens per text if no field gives it. It depends on the model.
+            OpenAI's API has no limit.
 
     Raises:
         RequestError: If one is wrong. The error names the field.

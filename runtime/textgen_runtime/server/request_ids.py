@@ -12,7 +12,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 HEADER = "X-Request-ID"
 
 # A client may choose an id that stays one word in a line of the log.
-VALID = re.compile(r"[A-Za-z0-9._:=+/@-]{1,128}")
+MAX_LENGTH = 128
+VALID = re.compile(rf"[A-Za-z0-9._:=+/@-]{{1,{MAX_LENGTH}}}")
 
 # The id of the request whose task is running; empty outside of requests.
 request_id: ContextVar[str] = ContextVar("request_id", default="")
