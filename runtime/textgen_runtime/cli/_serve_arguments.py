@@ -23,7 +23,7 @@ examples:
   textgen-serve nietzsche
   textgen-serve model.onnx --port 8080 --max-users 64 --max-length 2000
   textgen-serve model.onnx --host 0.0.0.0 --api-key-file keys.txt
-  textgen-serve model.onnx --ignore-unknown-fields    # for most chat clients
+  textgen-serve model.onnx --ignore-unknown-fields    # for clients that send fields such as store
 """
 
 
