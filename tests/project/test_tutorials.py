@@ -12,17 +12,19 @@ from typing import NamedTuple
 
 import pytest
 from textgen_runtime.errors import install_command
-from textgen_train import Budget
 from textgen_train.cli._messages import describe_overfitting
 from textgen_train.loop.events import Evaluation
+from textgen_train.options import RunOptions
 
 from tests.helpers.documents import FENCED, blocks
 from tests.helpers.paths import ROOT
 from tests.helpers.shared_folders import shared_folder
 
 PAGES = ("tutorial.md", "tutorial-c.md")
-# The run of the first tutorial, and a shorter one.
-MINUTES, FEWER_MINUTES = "--minutes 2", "--minutes 0.04"
+# The length of the runs, and a shorter one that does not depend on the speed of the machine.
+MINUTES, FEW_EPOCHS = "--minutes 2", "--epochs 10"
+# With the path, the line and the column, in which compilers agree, unlike in the words that follow.
+MISSING_HEADER = "names.c:2:10: fatal error: "
 # What the run prints as the next command.
 NEXT = "textgen-run emoji-model --count 20 --unique --novel emoji.txt"
 
@@ -39,7 +41,7 @@ def run(commands: str, folder: Path, compiler: Path) -> tuple[int, list[str]]:
     """Run commands in a folder; return the exit code, and the lines of their output with that of errors."""
     path = os.pathsep.join([str(compiler.parent), str(Path(sys.executable).parent), os.environ["PATH"]])
     done = subprocess.run(
-        ["sh", "-e", "-c", commands.replace(MINUTES, FEWER_MINUTES)],
+        ["sh", "-e", "-c", commands.replace(MINUTES, FEW_EPOCHS)],
         cwd=folder,
         env=os.environ | {"PATH": path},
         stdout=subprocess.PIPE,
@@ -134,9 +136,23 @@ def test_the_page_of_problems_has_the_messages_that_need_other_runs() -> None:
         learning_rate=0.1,
         training_eval_nats=2.0,
     )
-    overfitted = describe_overfitting(best, replace(best, seconds=59.0, held_out_nats=3.0), Budget(minutes=1))
+    last = replace(best, seconds=59.0, held_out_nats=3.0)
+    overfitted = describe_overfitting(best, last, RunOptions("names.txt", minutes=1))
     missing = f"textgen-train: error: training requires torch: {install_command('train')}\n"
-    assert {overfitted, missing} <= set(blocks(page, "text"))
+    others = [block for block in blocks(page, "text") if not block.startswith(MISSING_HEADER)]
+    assert others == [missing, overfitted]
+
+
+def test_the_page_of_problems_has_the_place_of_the_compilers_error(
+    tutorials: Path, tmp_path: Path, quick_compiler: Path
+) -> None:
+    page = (ROOT / "docs" / "troubleshooting.md").read_text(encoding="utf-8")
+    shutil.copy(tutorials / "names.c", tmp_path)
+    failed, output = run("cc -c names.c", tmp_path, quick_compiler)
+    (shown,) = [block for block in blocks(page, "text") if block.startswith(MISSING_HEADER)]
+    assert failed
+    assert "model.h" in shown
+    assert any(line.startswith(MISSING_HEADER) and "model.h" in line for line in output), output
 
 
 @pytest.mark.tier("push")

@@ -23,7 +23,7 @@ from textgen_train.cli._messages import (
 from textgen_train.data.dataset_from_corpus import make_dataset
 from textgen_train.loop.checkpoint import ScheduleState
 from textgen_train.loop.events import Evaluation
-from textgen_train.recipe import Budget
+from textgen_train.options import RunOptions
 
 from tests.helpers.paths import TINY
 
@@ -42,22 +42,39 @@ BEST = Evaluation(
 LAST = replace(BEST, step=360, epoch=90.0, seconds=359.0, held_out_nats=1.7685)
 
 
+SIX_MINUTES, NINETY_EPOCHS = RunOptions("text", minutes=6), RunOptions("text", epochs=90)
+
+
 def test_a_run_whose_loss_has_risen_says_when_the_best_model_was_there() -> None:
-    assert describe_overfitting(BEST, LAST, Budget(minutes=6)) == (
-        "the run has overfitted, because its best model is from 1:21 of 5:59: more text or a smaller preset "
+    assert describe_overfitting(BEST, LAST, SIX_MINUTES) == (
+        "the run has overfitted, because its best model is from 1:21 of 5:59: more text or more dropout "
         "would help, more minutes would not\n"
     )
-    assert describe_overfitting(BEST, LAST, Budget(epochs=90)) == (
-        "the run has overfitted, because its best model is from epoch 20.0 of 90.0: more text or a smaller "
-        "preset would help, more epochs would not\n"
+    assert describe_overfitting(BEST, LAST, NINETY_EPOCHS) == (
+        "the run has overfitted, because its best model is from epoch 20.0 of 90.0: more text or more "
+        "dropout would help, more epochs would not\n"
     )
+
+
+@pytest.mark.parametrize(
+    ("options", "remedy"),
+    [
+        ({"preset": "small"}, "more text or more dropout would help"),
+        ({"preset": "medium"}, "more text or a smaller preset would help"),
+        ({"preset": "medium", "parent": "model.onnx"}, "more text or more dropout would help"),
+        ({"recipe": "classic"}, "more text would help"),
+    ],
+    ids=["smallest", "larger", "network of a model", "classic"],
+)
+def test_a_run_that_has_overfitted_names_a_remedy_that_it_has(options: dict[str, Any], remedy: str) -> None:
+    assert remedy in describe_overfitting(BEST, LAST, RunOptions("text", epochs=90, **options))
 
 
 @pytest.mark.parametrize("changes", [{"seconds": 100.0}, {"held_out_nats": 1.755}])
 def test_a_best_model_shortly_before_the_end_or_a_plateau_is_no_overfitting(
     changes: dict[str, float],
 ) -> None:
-    assert describe_overfitting(BEST, replace(LAST, **changes), Budget(minutes=6)) == ""  # type: ignore[arg-type]
+    assert describe_overfitting(BEST, replace(LAST, **changes), SIX_MINUTES) == ""  # type: ignore[arg-type]
 
 
 def test_evaluations_that_take_more_than_a_fifth_are_mentioned() -> None:
@@ -71,26 +88,25 @@ def corpus_of(text: str) -> Corpus:
     return Corpus.from_text("text", text)
 
 
-def result(tmp_path: Path, budget: Budget, schedule: ScheduleState) -> list[str]:
+def result(tmp_path: Path, options: RunOptions, schedule: ScheduleState) -> list[str]:
     """Return the last lines of a run whose best evaluation is not its last one."""
     (tmp_path / MODEL_FILE).write_bytes(TINY.read_bytes())
     evaluator = SimpleNamespace(best=BEST, evaluations=[BEST, LAST])
     run: Any = SimpleNamespace(
         evaluator=evaluator,
-        trainer=SimpleNamespace(budget=budget),
         schedule=SimpleNamespace(state=schedule),
         files=["model.onnx", "loss.svg"],
     )
-    return describe_result(tmp_path, run, None).splitlines()
+    return describe_result(tmp_path, run, options).splitlines()
 
 
 def test_the_advice_stands_before_the_next_command(tmp_path: Path) -> None:
     slow = ScheduleState(paused_seconds=30.0, last_seconds=60.0)
-    for budget, advice in (
-        (Budget(epochs=90), ["the run has overfitted"]),
-        (Budget(minutes=6), ["the run has overfitted", "evaluations took 30 s"]),
+    for options, advice in (
+        (NINETY_EPOCHS, ["the run has overfitted"]),
+        (SIX_MINUTES, ["the run has overfitted", "evaluations took 30 s"]),
     ):
-        first, *lines, last = result(tmp_path, budget, slow)
+        first, *lines, last = result(tmp_path, options, slow)
         assert (
             first
             == f"held-out loss 1.7500 nats, training loss 1.4375; wrote model.onnx, loss.svg to {tmp_path}"

@@ -21,9 +21,9 @@ from textgen_train.data.parts import symbol_count
 from textgen_train.data.tokens import looks_like_records
 from textgen_train.errors import LossError, TrainingError
 from textgen_train.loop.events import Evaluation
-from textgen_train.options import TEXTS, RunOptions
+from textgen_train.options import DEFAULT_PRESET, TEXTS, RunOptions
 from textgen_train.parameters import format_value
-from textgen_train.recipe import Budget
+from textgen_train.presets import PRESETS
 from textgen_train.report.chart import format_duration
 from textgen_train.report.facts import generating_command
 
@@ -42,6 +42,8 @@ LIST_REGION = 100_000
 # risen by at least this number of nats since then.
 MAX_SHARE_TO_BEST = 0.75
 MIN_LOSS_RISE = 0.01
+
+SMALLEST_PRESET = min(PRESETS, key=lambda name: PRESETS[name].units)
 
 # A larger share of a budget of minutes is mentioned.
 MAX_EVALUATION_SHARE = 0.2
@@ -159,7 +161,9 @@ def describe_resumption(state: "TrainerState", changes: Sequence[str]) -> str:
 
 
 def describe_complete_run(folder: Path, source: str | None) -> str:
-    """Return the answer to a request to resume a complete run; the arguments are as for ``describe_result``.
+    """Return the answer to a request to resume a complete run.
+
+    ``source`` is where its corpus was read from; None if it is not known.
 
     Raises:
         TrainingError: If its model is missing.
@@ -174,11 +178,8 @@ def describe_complete_run(folder: Path, source: str | None) -> str:
     )
 
 
-def describe_result(folder: Path, run: "TrainingRun", source: str | None) -> str:
-    """Return the last lines of a completed run: the loss and the files, advice, and the next command.
-
-    ``source`` is where its corpus was read from; None if it is not known.
-    """
+def describe_result(folder: Path, run: "TrainingRun", options: RunOptions) -> str:
+    """Return the last lines of a completed run: the loss and the files, advice, and the next command."""
     best, evaluations = run.evaluator.best, run.evaluator.evaluations
     loss = (
         f"held-out loss {best.held_out_nats:.4f} nats, training loss {best.training_eval_nats:.4f}; "
@@ -192,24 +193,31 @@ def describe_result(folder: Path, run: "TrainingRun", source: str | None) -> str
             "larger budget or lower learning rates\n"
         )
     elif best:
-        line += describe_overfitting(best, evaluations[-1], run.trainer.budget)
-    if run.trainer.budget.minutes is not None:
+        line += describe_overfitting(best, evaluations[-1], options)
+    if options.budget.minutes is not None:
         line += describe_evaluation_share(run.schedule.state)
-    return line + _next_command(folder, source)
+    return line + _next_command(folder, options.corpus)
 
 
-def describe_overfitting(best: Evaluation, last: Evaluation, budget: Budget) -> str:
+def describe_overfitting(best: Evaluation, last: Evaluation, options: RunOptions) -> str:
     """Return a line if the run has overfitted: its best model is from long before its end; otherwise ""."""
     is_early = best.seconds < MAX_SHARE_TO_BEST * last.seconds
     if not is_early or last.held_out_nats < best.held_out_nats + MIN_LOSS_RISE:
         return ""
-    if budget.epochs is None:
+    if options.budget.epochs is None:
         unit, place = "minutes", f"{format_duration(best.seconds)} of {format_duration(last.seconds)}"
     else:
         unit, place = "epochs", f"epoch {best.epoch:,.1f} of {last.epoch:,.1f}"
+    if options.recipe:
+        remedy = ""
+    elif options.parent or (options.preset or DEFAULT_PRESET) == SMALLEST_PRESET:
+        # The model of --from determines the network.
+        remedy = " or more dropout"
+    else:
+        remedy = " or a smaller preset"
     return (
-        f"the run has overfitted, because its best model is from {place}: more text or a smaller preset "
-        f"would help, more {unit} would not\n"
+        f"the run has overfitted, because its best model is from {place}: more text{remedy} would help, "
+        f"more {unit} would not\n"
     )
 
 

@@ -224,5 +224,5 @@ def run_to_end(run: TrainingRun, specification: RunSpecification, folder: Path) 
         code = EXIT_INTERRUPTED
     except (TrainingError, OutputError, ExportError) as error:
         raise extended(error, f"; {describe_early_end(folder, run, options, error)}") from error
-    sys.stdout.write(describe_result(folder, run, options.corpus))
+    sys.stdout.write(describe_result(folder, run, options))
     return code
