@@ -8,9 +8,9 @@ import sys
 from collections.abc import Callable
 
 import pytest
-from textgen_train.loop.events import START, Status
+from textgen_train.loop.events import START, Evaluation, EvaluationHistory, Status
 from textgen_train.report import progress
-from textgen_train.report.progress import DivergenceWarning, Progress, ProgressBar, make_progress
+from textgen_train.report.progress import Display, DivergenceWarning, Progress, ProgressBar, make_progress
 
 Captured = pytest.CaptureFixture[str]
 
@@ -50,6 +50,24 @@ def test_lines_are_printed_at_intervals(monkeypatch: pytest.MonkeyPatch, capsys:
     captured = capsys.readouterr()
     assert captured.err == " 10%  10 s\n 20%  20 s\n 30%  30 s\n"
     assert captured.out == "a result\n"
+
+
+def test_both_losses_of_an_evaluation_are_measured_without_dropout(capsys: Captured) -> None:
+    """The last line of a run has the same training loss."""
+    evaluation = Evaluation(
+        step=80,
+        epoch=20.0,
+        seconds=81.0,
+        training_nats=1.9375,
+        held_out_nats=1.75,
+        bits_per_character=2.5,
+        learning_rate=0.01,
+        training_eval_nats=1.4375,
+    )
+    Display(Progress()).on_evaluation(EvaluationHistory([evaluation], [""], evaluation))
+    assert capsys.readouterr().out == (
+        "epoch 20.0, 81 s: held-out loss 1.7500 nats (2.500 bits per character), training loss 1.4375\n"
+    )
 
 
 @pytest.mark.parametrize("terminal", [True, False])

@@ -81,7 +81,7 @@ def describe(evaluation: Evaluation) -> str:
     return (
         f"epoch {evaluation.epoch:.1f}, {evaluation.seconds:.0f} s: held-out loss "
         f"{evaluation.held_out_nats:.4f} nats ({evaluation.bits_per_character:.3f} bits per character), "
-        f"training loss {evaluation.training_nats:.4f}"
+        f"training loss {evaluation.training_eval_nats:.4f}"
     )
 
 
