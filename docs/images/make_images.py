@@ -185,7 +185,10 @@ def list_screenshots(browser: str) -> None:
             capture_output=True,
         )
         page = folder / LIST_PAGE
-        page.write_text(POLICY.sub(FRAMES, page.read_text(encoding="utf-8")) + PRESS, encoding="utf-8")
+        changed, found = POLICY.subn(FRAMES, page.read_text(encoding="utf-8"))
+        if found != 1:
+            sys.exit(f"make_images: {LIST_PAGE} has {found} tags that match {POLICY.pattern}, not 1")
+        page.write_text(changed + PRESS, encoding="utf-8")
         photograph(browser, page.as_uri(), LIST_WINDOW, "list", LIST_SCALE, milliseconds=100_000)
 
 
