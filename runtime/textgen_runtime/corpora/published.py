@@ -24,6 +24,10 @@ class PublishedCorpus:
 
 
 PUBLISHED = {
+    "names": PublishedCorpus(
+        "https://raw.githubusercontent.com/karpathy/makemore/master/names.txt",
+        "0a30b5557f192f32ab962680889aac5f6fda0f4cecf40a6d0b5694f58ea8cc4d",
+    ),
     "nietzsche": PublishedCorpus(
         "https://s3.amazonaws.com/text-datasets/nietzsche.txt",
         "23cf69874ab69d3d256099ab530ea4be24d47d9675b673bcc67cbcd6298ec647",

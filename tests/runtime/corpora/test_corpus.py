@@ -145,7 +145,7 @@ def test_empty_corpus_is_rejected(tmp_path: Path, content: bytes) -> None:
 
 def test_error_for_a_missing_corpus_lists_the_named_corpora(tmp_path: Path) -> None:
     with pytest.raises(
-        CorpusError, match=r"cannot read .*none.*: no such file or folder; .*python-docs, nietzsche"
+        CorpusError, match=r"cannot read .*none.*: no such file or folder; .*python-docs, names, nietzsche"
     ):
         read_corpus(str(tmp_path / "none"))
     for name in ("a\0b", "\ud800"):
