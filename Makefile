@@ -12,7 +12,7 @@
 # make lint        check formatting, style, types and generated files
 # make docs        build the documentation site in build/docs
 #
-# TIER=push or TIER=release add the tests of later tiers to those of TIER=commit. make nietzsche, quality, budgets,
+# TIER=push or TIER=release add the tests of later tiers to those of TIER=commit. make models, quality, budgets,
 # corpus, threads, training-roofline, distributed, bench, peers, peers-web, fuzz, interrupts, kills, sanitize, images,
 # notebook: see CONTRIBUTING.md.
 #
@@ -34,7 +34,7 @@ BUNDLED := runtime/textgen_runtime/bundled_models
 SANITIZED := build/sanitized
 CHECKS := -fsanitize=address,undefined -fno-sanitize-recover=all -g
 
-.PHONY: demo test test-all test-core test-arm web test-web mutants core install sizes lint format nietzsche quality \
+.PHONY: demo test test-all test-core test-arm web test-web mutants core install sizes lint format models quality \
 	budgets threads training-roofline distributed bench peers peers-web fuzz interrupts kills sanitize images notebook corpus clean
 
 demo: $(VENV)/train.installed
@@ -154,13 +154,22 @@ docs: $(VENV)/docs.installed
 docs-links: $(VENV)/docs.installed
 	$(BIN)/sphinx-build --quiet --fresh-env --builder linkcheck docs build/docs-links
 
-# The bundled models.
-nietzsche: $(VENV)/train.installed
-	$(BIN)/textgen-train nietzsche --lowercase --units 144 --layers 1 --dropout 0.1 --weight-dropout 0.1 --minutes 10 --quantize \
-		--output build/nietzsche --overwrite
-	mkdir -p $(BUNDLED)
-	cp build/nietzsche/model.onnx $(BUNDLED)/nietzsche.onnx
-	cp build/nietzsche/model.int8.onnx $(BUNDLED)/nietzsche-int8.onnx
+# The bundled models, and their samples in the documentation. ONEGIN is the path of the text of Eugene Onegin, which has
+# no address.
+MODELS := build/models
+TRAIN_MODEL := $(BIN)/textgen-train --minutes 30 --quantize --no-samples --overwrite
+
+models: $(VENV)/train.installed
+	@[ -f "$(ONEGIN)" ] || { echo "make models needs the text of Eugene Onegin: make models ONEGIN=path" >&2; exit 1; }
+	$(TRAIN_MODEL) names --records lines --output $(MODELS)/names
+	$(TRAIN_MODEL) tinyshakespeare --output $(MODELS)/shakespeare
+	$(TRAIN_MODEL) nietzsche --lowercase --output $(MODELS)/nietzsche
+	$(TRAIN_MODEL) "$(ONEGIN)" --output $(MODELS)/onegin
+	for name in names shakespeare nietzsche onegin; do \
+		cp $(MODELS)/$$name/model.int8.onnx $(BUNDLED)/$$name.onnx || exit 1; \
+	done
+	cp $(MODELS)/nietzsche/model.onnx $(BUNDLED)/nietzsche-float32.onnx
+	$(BIN)/python docs/write_outputs.py
 
 quality: $(DEV)
 	$(BIN)/python -m benchmarks.quality.table
@@ -182,10 +191,10 @@ distributed: $(DEV)
 	$(BIN)/python benchmarks/distributed.py
 
 bench: $(DEV)
-	$(BIN)/textgen-bench nietzsche
+	$(BIN)/textgen-bench nietzsche-float32
 
 peers: $(DEV)
-	$(BIN)/python benchmarks/peers/run.py nietzsche
+	$(BIN)/python benchmarks/peers/run.py nietzsche-float32
 	$(BIN)/python -m benchmarks.peers.constraints
 
 WEB_PEERS := benchmarks/javascript

@@ -73,7 +73,7 @@ CASES = [
     Case(["textgen-info", "nietzsche"]),
     Case(["textgen-bench", "nietzsche", "--quick"]),
     Case(["textgen-bench", "nietzsche", "--quick"], 8.0),
-    Case(["textgen-quantize", "nietzsche", "-o", "small.onnx", "--overwrite"]),
+    Case(["textgen-quantize", "nietzsche-float32", "-o", "small.onnx", "--overwrite"]),
     Case(["textgen-train", "short.txt", "--overwrite", "--units", "8"]),
     Case(["textgen-train", "short.txt", "--overwrite", "--units", "8", "--epochs", "3"], 4.0),
 ]

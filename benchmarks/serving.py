@@ -142,7 +142,7 @@ def percentile(values: list[float], percent: float) -> float:
 def main() -> None:
     """Measure, and print a line per round and the medians."""
     parser = argparse.ArgumentParser(description="Measure textgen-serve with many streams at once.")
-    parser.add_argument("model", metavar="MODEL", nargs="?", default="nietzsche")
+    parser.add_argument("model", metavar="MODEL", nargs="?", default="nietzsche-float32")
     parser.add_argument("--streams", metavar="N", type=int, default=200, help="default: 200")
     parser.add_argument("--length", metavar="N", type=int, default=2000, help="default: 2000")
     parser.add_argument("--rounds", metavar="N", type=int, default=5, help="default: 5")

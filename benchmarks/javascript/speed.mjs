@@ -13,7 +13,7 @@ import { chromium } from "playwright-core";
 import * as ort from "onnxruntime-web";
 import { load } from "../../runtime/web/index.js";
 
-const MODEL = process.argv[2] ?? "runtime/textgen_runtime/bundled_models/nietzsche.onnx";
+const MODEL = process.argv[2] ?? "runtime/textgen_runtime/bundled_models/nietzsche-float32.onnx";
 const ROUNDS = Number(process.argv[3] ?? 15);
 const PROMPT = "the will to ";
 const CHARACTERS = { textgen: 10_000, ort: 500 };

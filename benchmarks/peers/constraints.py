@@ -22,6 +22,7 @@ from textgen_runtime.bench.report import Section, microseconds, times
 
 from benchmarks.peers.run import HERE, ROOT, environment
 
+MODEL = "nietzsche-float32"
 ROUNDS = 3
 TEXTS = 1000
 LENGTH = 60
@@ -113,9 +114,9 @@ FAILURES = {"ConstraintError": "refused", "exit code": f"more than {BYTES >> 30}
 
 def main() -> None:
     """Print the tables."""
-    model = textgen.load("nietzsche")
+    model = textgen.load(MODEL)
     task = {
-        "model": "nietzsche",
+        "model": MODEL,
         "symbols": list(model.tokenizer.symbols),
         "logits": list(map(float, model.start("\n").logits)),
         "texts": TEXTS,

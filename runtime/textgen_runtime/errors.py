@@ -16,7 +16,7 @@ MAX_SHORTENED_LENGTH = 200
 MAX_QUOTED_BITS = 256
 
 # How similar two names must be, from 0 to 1, so that one is taken for the other before any name that it
-# begins or that begins it: the option --sep is --separator, but the model nietzsche-in8 is not nietzsche.
+# begins or that begins it: the option --sep is --separator, but the model nietzsche-flot32 is not nietzsche.
 ALMOST_EQUAL = 0.9
 
 # The same, for names of which none begins the other.

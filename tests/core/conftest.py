@@ -4,9 +4,19 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+import textgen_runtime as textgen
 
 from tests.helpers.core_install import make
 from tests.helpers.shared_folders import shared_folder
+
+# Of the text below.
+PROMPT = "the will to "
+
+
+@pytest.fixture(scope="session")
+def bundled_text() -> str:
+    """What Python generates with the bundled model and seed 7. 8-bit weights give this text everywhere."""
+    return textgen.load("nietzsche").generate(PROMPT, length=60, temperature=0.5, seed=7)
 
 
 class Installed(NamedTuple):

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from textgen_runtime.cli.embed import main
 
-from tests.core.test_core import GOLDEN_TEXT, PROMPT
+from tests.core.conftest import PROMPT
 from tests.core.test_core_builds import exported, needs_nm
 from tests.helpers.c_programs import COMPILERS, EMULATOR, PLAIN, Build, emulated, run
 from tests.helpers.definitions import definitions
@@ -43,16 +43,18 @@ def compile_all(folder: Path, *command: str, output: Path) -> Path:
     ["", pytest.param("-O2 -std=c11 -Wpedantic -DTEXTGEN_NO_HEAP", marks=pytest.mark.tier("push"))],
 )
 @pytest.mark.parametrize("build", PLAIN, ids=str)
-def test_a_plain_compiler_compiles_the_files(build: Build, flags: str, folder: Path, tmp_path: Path) -> None:
+def test_a_plain_compiler_compiles_the_files(
+    build: Build, flags: str, folder: Path, tmp_path: Path, bundled_text: str
+) -> None:
     program = compile_all(folder, *shlex.split(build.compiler), *flags.split(), output=tmp_path / "program")
-    assert run(program).startswith(GOLDEN_TEXT)
+    assert run(program).startswith(bundled_text)
 
 
 @pytest.mark.skipif(not shutil.which("tcc") or bool(EMULATOR), reason="it needs TinyCC")
-def test_a_small_compiler_compiles_the_files(folder: Path, tmp_path: Path) -> None:
+def test_a_small_compiler_compiles_the_files(folder: Path, tmp_path: Path, bundled_text: str) -> None:
     """TinyCC has no vectors, and no attributes but those of C11."""
     program = compile_all(folder, "tcc", "-DTEXTGEN_NO_HEAP", output=tmp_path / "program")
-    assert run(program).startswith(GOLDEN_TEXT)
+    assert run(program).startswith(bundled_text)
 
 
 @needs_nm

@@ -10,8 +10,7 @@ import pytest
 from textgen_runtime._version import __version__
 from textgen_runtime.model_file.source import find_model_file
 
-from tests.core.conftest import Installed
-from tests.core.test_core import GOLDEN_TEXT, PROMPT
+from tests.core.conftest import PROMPT, Installed
 from tests.helpers.c_programs import run
 from tests.helpers.core_install import make, needs_make
 from tests.helpers.paths import ROOT
@@ -41,21 +40,21 @@ def pkg_config(prefix: Path, *options: str) -> list[str]:
     return shlex.split(done.stdout)
 
 
-def test_a_program_finds_the_shared_library(prefix: Path, tmp_path: Path) -> None:
+def test_a_program_finds_the_shared_library(prefix: Path, tmp_path: Path, bundled_text: str) -> None:
     assert pkg_config(prefix, "--modversion") == [__version__]
     program = tmp_path / "generate"
     flags = pkg_config(prefix, "--cflags", "--libs")
     run("cc", ROOT / "examples" / "generate.c", *flags, f"-Wl,-rpath,{prefix}/lib", "-o", program)
     assert "libtextgen.so.0 => " in run("ldd", program)
-    assert run(program, SHIPPED, PROMPT, "0.5", "7", "60") == f"{PROMPT}{GOLDEN_TEXT}\n"
+    assert run(program, SHIPPED, PROMPT, "0.5", "7", "60") == f"{PROMPT}{bundled_text}\n"
 
 
-def test_a_program_links_the_static_library(prefix: Path, tmp_path: Path) -> None:
+def test_a_program_links_the_static_library(prefix: Path, tmp_path: Path, bundled_text: str) -> None:
     program = tmp_path / "generate"
     flags = pkg_config(prefix, "--cflags")
     run("cc", ROOT / "examples" / "generate.c", *flags, prefix / "lib" / "libtextgen.a", "-o", program)
     assert "libtextgen" not in run("ldd", program)
-    assert run(program, SHIPPED, PROMPT, "0.5", "7", "60") == f"{PROMPT}{GOLDEN_TEXT}\n"
+    assert run(program, SHIPPED, PROMPT, "0.5", "7", "60") == f"{PROMPT}{bundled_text}\n"
 
 
 def test_files_are_staged_for_a_package(installed: Installed, tmp_path: Path) -> None:

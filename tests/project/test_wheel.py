@@ -172,7 +172,7 @@ def test_the_library_works_without_the_training_extra(
 
 
 @pytest.mark.parametrize(
-    "words", [("textgen-train", "python-docs"), ("textgen-quantize", "nietzsche", "-o", "small.onnx")]
+    "words", [("textgen-train", "python-docs"), ("textgen-quantize", "nietzsche-float32", "-o", "small.onnx")]
 )
 def test_a_command_without_the_training_extra_names_the_extra(
     environment: Path, tmp_path: Path, words: tuple[str, ...]

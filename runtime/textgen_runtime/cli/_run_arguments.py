@@ -1,14 +1,11 @@
 """The arguments of ``textgen-run``."""
 
 import argparse
-import os
 from collections.abc import Sequence
 from typing import Any
 
 from textgen_runtime.errors import SamplingError, quote
-from textgen_runtime.generation.loading import load
 from textgen_runtime.generation.model import DEFAULT_LENGTH, DEFAULT_RECORD_LENGTH
-from textgen_runtime.model_file.source import bundled_models, find_model_file
 from textgen_runtime.sampling.parameters import Sampling
 from textgen_runtime.system.file_content import STANDARD_INPUT
 
@@ -32,8 +29,6 @@ PROG = "textgen-run"
 
 PLOT_SUFFIXES = (".png", ".svg", ".pdf")
 DEFAULT_PLOT = "temperature.png"
-
-BYTES_PER_KILOBYTE = 1000
 
 LENGTH = Option(
     "length",
@@ -154,7 +149,10 @@ def parser() -> CommandParser:
     command.usage = "%(prog)s MODEL [OPTIONS]"
     add_model(command)
     command.add_argument(
-        "--list", action=PrintAndExit, text=list_models, help="list the bundled models and exit"
+        "--list",
+        action=PrintAndExit,
+        text=list_models,
+        help="list the bundled models, each with a sample, and exit",
     )
     add_sampling(command)
     LENGTH.add_to(command)
@@ -206,6 +204,13 @@ class OnlyPrompt(argparse.Action):
         if getattr(namespace, self.dest) is not None:
             parser.error("--prompt can be given only once: for several prompts, use --prompts with a file")
         setattr(namespace, self.dest, values[0])
+
+
+def list_models() -> str:
+    """Return the text of ``--list``."""
+    from ._bundled_list import list_models
+
+    return list_models()
 
 
 def plot_path(text: str) -> str:
@@ -282,23 +287,3 @@ def _add_many_texts(command: argparse.ArgumentParser) -> None:
         help="write the bytes of one text and nothing else, for example to a .mid file; only for models of "
         "bytes; --prompt-file may then be any file, and is fed unchanged",
     )
-
-
-def describe_bundled(name: str) -> str:
-    """Return one line with the model's name, size, network, corpus and held-out loss."""
-    model = load(name)
-    training = model.training
-    layers, units = model.engine.network.depth_and_units
-    size = os.path.getsize(find_model_file(name)) / BYTES_PER_KILOBYTE  # noqa: PTH202 (without pathlib)
-    quantization = model.metadata.quantization
-    loss = quantization.loss if quantization else training["held_out_nats"]
-    weights = ", 8-bit weights" if quantization else ""
-    return (
-        f"{name}  {size:,.0f} kB, {layers} x {units} units{weights}; trained on {training['corpus']}; "
-        f"{loss:.4f} nats per character on {training['split']['held_out']}"
-    )
-
-
-def list_models() -> str:
-    """Return one line per bundled model."""
-    return "".join(f"{describe_bundled(name)}\n" for name in bundled_models())

@@ -12,7 +12,6 @@ from textgen_runtime.cli._explain import format_chart
 from textgen_runtime.cli.run import main
 
 from tests.helpers.commands import Captured, run_here
-from tests.helpers.paths import ROOT
 from tests.helpers.run_command import run
 
 PROBABILITIES = np.array(
@@ -149,15 +148,6 @@ def test_explain_shows_the_distribution_after_the_filters(capsys: Captured) -> N
     assert lines[1] == "with top_k=2, banned=('h',)"
     assert sum(" 0%" in line for line in lines) == 10
     assert sum("%" in line for line in lines) == 12
-
-
-def test_the_documented_chart_is_that_of_the_bundled_model(
-    capsys: Captured, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("COLUMNS", "80")
-    _, out, _ = run_here(main, capsys, "nietzsche", "--explain", "--prompt", "the will to ")
-    page = (ROOT / "docs" / "temperature.md").read_text(encoding="utf-8")
-    assert f"```text\n{out}```" in page
 
 
 def test_explain_handles_characters_outside_the_vocabulary(capsys: Captured) -> None:

@@ -99,9 +99,11 @@ def test_the_bundled_model_is_described(capsys: Captured) -> None:
     model = textgen.load("nietzsche")
     assert describe_file("nietzsche")[0]["parameters"] == model.training["parameters"]
     lines = out.splitlines()
-    assert "network        1 x 144 LSTM units" in lines
+    layers, units = model.engine.network.depth_and_units
+    assert f"network        {layers} x {units} LSTM units" in lines
     assert f"  held_out_nats  {model.training['held_out_nats']:.6g}" in lines
-    assert lines[lines.index("  split") + 1].split() == ["training_characters", "540804"]
+    characters = str(model.training["split"]["training_characters"])
+    assert lines[lines.index("  split") + 1].split() == ["training_characters", characters]
     # Versions and numbers have no thousands separators.
     assert lines[lines.index("  versions") + 1].split()[0] == "textgen-onnx"
     assert max(len(line) for line in lines) <= LINE_WIDTH + 20

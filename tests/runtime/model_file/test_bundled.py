@@ -1,12 +1,12 @@
 """Bundled models are found by name, and stored models stay readable."""
 
 import os
+import re
 from pathlib import Path
 
 import onnx
 import pytest
 import textgen_runtime as textgen
-from textgen_runtime.cli.run import main
 from textgen_runtime.engines.core import kernel_names
 from textgen_runtime.engines.native import NativeEngine
 from textgen_runtime.engines.opening import EngineName
@@ -16,64 +16,85 @@ from textgen_runtime.scoring.prediction import total_score
 
 from tests.helpers.paths import FORMAT_2, TINY
 
-Captured = pytest.CaptureFixture[str]
+NAMES = ["names", "nietzsche", "nietzsche-float32", "onegin", "shakespeare"]
+INT8 = [name for name in NAMES if name != "nietzsche-float32"]
+
+# Frequent words of each corpus.
+WORDS = {
+    "nietzsche": "the of and to is in that",
+    "nietzsche-float32": "the of and to is in that",
+    "onegin": "и в не на он как но",
+    "shakespeare": "the and to of I my you",
+}
+
+# With the models of Nietzsche, an installation has this much more than without the others, in bytes.
+MAX_ADDED = 600_000
 
 
-NAMES = ["nietzsche", "nietzsche-int8"]
-
-# The 8-bit model generates it with every instruction set.
-GOLDEN_TEXT = (
-    "the france of this whole of the actions and reason that the problem of the superficial for the same "
-    "time in the comprehensive and the unterrigious extent to the transfigured and sense of a general exp"
-)
+def size_of(name: str) -> int:
+    return Path(find_model_file(name)).stat().st_size
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", WORDS)
 @pytest.mark.parametrize("engine", ["native", "onnxruntime"])
-def test_a_bundled_model_is_loaded_by_name_and_generates_words(engine: str, name: str) -> None:
-    model = textgen.load(name, engine=engine)  # type: ignore[arg-type]
-    text = model.generate("the will to ", length=200, temperature=0.2, seed=1)
-    assert sum(word in text.split() for word in ("the", "of", "and", "to", "is")) >= 3
+def test_a_bundled_model_is_loaded_by_name_and_generates_words(engine: EngineName, name: str) -> None:
+    text = textgen.load(name, engine=engine).generate(length=300, temperature=0.2, seed=1)
+    assert len(set(text.split()) & set(WORDS[name].split())) >= 2
 
 
-def test_the_bundled_model_is_small_and_has_provenance() -> None:
+@pytest.mark.parametrize("engine", ["native", "onnxruntime"])
+def test_the_bundled_model_of_names_generates_one_name_after_another(engine: EngineName) -> None:
+    names = textgen.load("names", engine=engine).generate([""] * 20, temperature=0.5, seed=1)
+    assert all(re.fullmatch("[a-z]{2,14}", name) for name in names)
+    assert len(set(names)) > 15
+
+
+def test_the_bundled_models_are_small() -> None:
     assert textgen.bundled_models() == NAMES
-    assert Path(find_model_file("nietzsche")).stat().st_size < 450_000
-    training = textgen.load("nietzsche").training
-    assert training["corpus"] == "nietzsche"
-    assert training["sha256"] == "23cf69874ab69d3d256099ab530ea4be24d47d9675b673bcc67cbcd6298ec647"
-    assert training["split"]["held_out"] == "the last 10% of the corpus"
-    assert training["parameters"] <= 103_867
-    # Better than the 7-gram on the same text.
-    assert training["held_out_nats"] < 1.344
+    assert size_of("nietzsche") <= 0.29 * size_of("nietzsche-float32")
+    assert all(size_of(name) < 150_000 for name in INT8)
+    assert sum(size_of(name) for name in INT8 if name != "nietzsche") < MAX_ADDED
 
 
-def test_the_8_bit_model_is_smaller_and_states_its_loss() -> None:
-    sizes = [Path(find_model_file(name)).stat().st_size for name in NAMES]
-    assert sizes[1] <= 0.28 * sizes[0]
-    float32, model = map(textgen.load, NAMES)
+def test_the_bundled_model_predicts_its_held_out_text_better_than_a_7_gram() -> None:
+    assert textgen.load("nietzsche").training["held_out_nats"] < 1.344
+
+
+@pytest.mark.parametrize("name", INT8)
+def test_8_bit_weights_hardly_change_the_loss_of_a_bundled_model(name: str) -> None:
+    model = textgen.load(name)
     quantization = model.metadata.quantization
     assert quantization is not None
-    assert model.metadata == float32.metadata._replace(quantization=quantization)
-    assert quantization.text == {"name": "nietzsche", "last": 0.1, "characters": 60_089}
-    assert quantization.float32_loss == pytest.approx(float32.training["held_out_nats"], abs=1e-6)
+    assert quantization.text is not None
+    assert quantization.text["last"] == 0.1
+    assert quantization.float32_loss == pytest.approx(model.training["held_out_nats"], abs=1e-6)
     assert quantization.loss == pytest.approx(quantization.float32_loss, abs=0.0005)
 
 
-@pytest.mark.parametrize("kernels", kernel_names())
-def test_the_8_bit_model_generates_the_golden_text_with_each_instruction_set(kernels: str) -> None:
-    model = textgen.load("nietzsche-int8")
-    content = Path(find_model_file("nietzsche-int8")).read_bytes()
-    model = textgen.Model(NativeEngine(content, kernels=kernels), model.metadata, content)
-    assert model.generate("the will to ", length=200, temperature=0.5, seed=7) == GOLDEN_TEXT
+def test_both_models_of_nietzsche_have_the_same_metadata() -> None:
+    model, twin = (textgen.load(name).metadata for name in ("nietzsche", "nietzsche-float32"))
+    assert model == twin._replace(quantization=model.quantization)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", INT8)
+def test_an_8_bit_model_generates_the_same_text_with_each_instruction_set(name: str) -> None:
+    content, metadata = Path(find_model_file(name)).read_bytes(), textgen.load(name).metadata
+    special = metadata.tokenizer.special
+    texts = {
+        textgen.Model(NativeEngine(content, kernels=kernels, special=special), metadata, content).generate(
+            length=200, temperature=1.0, seed=7
+        )
+        for kernels in kernel_names()
+    }
+    assert len(texts) == 1
+
+
+@pytest.mark.parametrize("name", WORDS)
 def test_a_bundled_model_predicts_its_corpus(name: str) -> None:
-    """The loss on excerpts of the corpus is near the loss in the metadata."""
+    """The loss on excerpts of the corpus is near that in the file. Their first characters have no context."""
     model = textgen.load(name)
     score = total_score([textgen.predict(model, prompt).score for prompt in model.prompts])
-    assert score.nats < 1.8
+    assert score.nats < model.training["held_out_nats"] + 0.5
 
 
 @pytest.mark.parametrize("place", ["nietzsche", "nietzsche/model.onnx"])
@@ -96,7 +117,8 @@ def test_a_path_is_written_so_that_it_is_no_name_and_no_option() -> None:
 def test_an_unknown_name_is_a_path() -> None:
     assert find_model_file("model.onnx") == "model.onnx"
     with pytest.raises(
-        textgen.ModelFileError, match=r"file zarathustra: .*; bundled models: nietzsche, nietzsche-int8$"
+        textgen.ModelFileError,
+        match=r"file zarathustra: .*; bundled models: names, nietzsche, .*, shakespeare$",
     ):
         textgen.load("zarathustra")
 
@@ -106,7 +128,7 @@ def test_an_unknown_name_is_a_path() -> None:
     [
         ("nietsche", "nietzsche"),
         ("Nietzsche", "nietzsche"),
-        ("models/nietzsche-in8", "nietzsche-int8"),
+        ("models/nietzsche-flot32", "nietzsche-float32"),
     ],
 )
 def test_a_mistyped_name_of_a_bundled_model_is_corrected(typed: str, meant: str) -> None:
@@ -114,23 +136,9 @@ def test_a_mistyped_name_of_a_bundled_model_is_corrected(typed: str, meant: str)
         textgen.load(typed)
 
 
-def test_list_prints_the_bundled_models(capsys: Captured) -> None:
-    with pytest.raises(SystemExit) as stopped:
-        main(["--list"])
-    captured = capsys.readouterr()
-    assert (stopped.value.code, captured.err) == (0, "")
-    first, second = captured.out.splitlines()
-    assert first.startswith(
-        "nietzsche  413 kB, 1 x 144 units; trained on nietzsche; 1.3074 nats per character"
-    )
-    assert second.startswith(
-        "nietzsche-int8  115 kB, 1 x 144 units, 8-bit weights; trained on nietzsche; 1.3076 "
-    )
-    assert all(line.endswith(" nats per character on the last 10% of the corpus") for line in (first, second))
-
-
 # The level, the records and the second layer of each file, and the text with seed 7 at temperature 1.
 MODELS: dict[str, tuple[str, str | None, type[Layer], str]] = {
+    "tiny": ("character", None, LSTM, "hhhedh\nhhhhhhhhh𝄞hh𝄞cch  hhhhhhh"),
     "byte": (
         "byte",
         None,
@@ -147,9 +155,9 @@ MODELS: dict[str, tuple[str, str | None, type[Layer], str]] = {
 @pytest.mark.parametrize("engine", ["native", "onnxruntime"])
 @pytest.mark.parametrize("name", MODELS)
 def test_a_stored_model_generates_its_text(name: str, engine: EngineName) -> None:
-    path = FORMAT_2 / f"{name}.onnx"
+    path = TINY if name == "tiny" else FORMAT_2 / f"{name}.onnx"
     props = {entry.key: entry.value for entry in onnx.load(path).metadata_props}
-    assert props["textgen.format"] == "2"
+    assert props["textgen.format"] == ("1" if name == "tiny" else "2")
     model = textgen.load(path, engine=engine)
     level, records, layer, text = MODELS[name]
     assert (model.tokenizer.level, model.metadata.records) == (level, records)

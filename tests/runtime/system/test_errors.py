@@ -103,14 +103,14 @@ def test_an_error_carries_the_first_parameter_that_it_names_or_the_given_one() -
         assert other.parameter == "match"
 
 
-MODELS = ("nietzsche", "nietzsche-int8")
+MODELS = ("nietzsche", "nietzsche-float32")
 
 
 @pytest.mark.parametrize(
     ("typed", "known", "nearest"),
     [
         ("nietsche", MODELS, "nietzsche"),
-        ("nietzsche-in8", MODELS, "nietzsche-int8"),
+        ("nietzsche-flot32", MODELS, "nietzsche-float32"),
         ("nietz", MODELS, "nietzsche"),
         ("nietzsche-large", MODELS, "nietzsche"),
         ("temperature", ("top-p", "temp"), "temp"),

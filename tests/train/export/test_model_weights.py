@@ -52,7 +52,7 @@ def test_an_exported_network_is_read_to_the_bit(cell: str, layers: int, residual
 
 
 def test_a_bundled_model_is_read_to_the_bit() -> None:
-    content = read_model("nietzsche")
+    content = read_model("nietzsche-float32")
     assert graph_of(exported_again(content)) == graph_of(content)
 
 

@@ -1,0 +1,61 @@
+"""The list of ``textgen-run --list``: each bundled model with a sample."""
+
+import os
+import sys
+
+from textgen_runtime.generation.loading import load
+from textgen_runtime.generation.model import Model
+from textgen_runtime.model_file.source import bundled_models, find_model_file
+
+BYTES_PER_KILOBYTE = 1000
+
+INDENTATION = "    "
+# Characters of a sample.
+WIDTH = 76
+
+# What a sample is taken from.
+SEED = 1
+TEMPERATURE = 0.6
+LENGTH = 400
+RECORDS = 10
+
+# Where a sample may begin, the best place first: a paragraph, a sentence, a line, a word.
+BORDERS = ("\n\n", ". ", "\n", " ")
+
+
+def list_models() -> str:
+    """Return two lines for each bundled model: a description, and a sample."""
+    sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    lines = []
+    for name in bundled_models():
+        model = load(name)
+        lines += [describe(name, model), f"{INDENTATION}{sample(model)}"]
+    return "".join(f"{line}\n" for line in lines)
+
+
+def describe(name: str, model: Model) -> str:
+    """Return the name, size, network, corpus and held-out loss of a bundled model."""
+    training = model.training
+    layers, units = model.engine.network.depth_and_units
+    size = os.path.getsize(find_model_file(name)) / BYTES_PER_KILOBYTE  # noqa: PTH202 (without pathlib)
+    quantization = model.metadata.quantization
+    loss = quantization.loss if quantization else training["held_out_nats"]
+    weights = ", 8-bit weights" if quantization else ""
+    return (
+        f"{name}  {size:,.0f} kB, {layers} x {units} units{weights}, trained on {training['corpus']}, "
+        f"held-out loss {loss:.4f} nats"
+    )
+
+
+def sample(model: Model) -> str:
+    """Return a generated text in one line, which is the same each time: of records, some different ones."""
+    if model.metadata.records:
+        records = model.generate([""] * RECORDS, seed=SEED, temperature=TEMPERATURE)
+        text = ", ".join(dict.fromkeys(filter(None, records)))
+    else:
+        text = model.generate(length=LENGTH, seed=SEED, temperature=TEMPERATURE)
+        # The text continues an excerpt that ends anywhere. Half of it is more than a sample.
+        places = (text.find(border, 0, LENGTH // 2) + 1 for border in BORDERS)
+        text = text[next(filter(None, places), 0) :]
+    text = " ".join(text.split())
+    return text if len(text) <= WIDTH else f"{text[: WIDTH - 3].rpartition(' ')[0].rstrip(',')} ..."
