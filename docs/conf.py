@@ -27,6 +27,7 @@ extensions = [
     "sphinx.ext.napoleon",
     "api_names",
     "command_help",
+    "model_pages",
     "notebook_pages",
     "site_pages",
     "stub_signatures",
@@ -40,6 +41,7 @@ navigation = {
     "Use": [
         "training",
         "cluster",
+        "models",
         *GENERATING,
         "scoring",
         "quantization",
