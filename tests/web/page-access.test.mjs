@@ -4,7 +4,8 @@ import assert from "node:assert/strict";
 import { expected, hashOf, pageTests } from "./browser.mjs";
 
 const onPage = pageTests();
-const COLD = hashOf({ prompt: "the will to ", seed: 7, temperature: 0.5, length: 400 });
+const TEXT = { prompt: "the will to ", seed: 7, temperature: 0.5, length: 400 };
+const COLD = hashOf(TEXT);
 
 onPage("everything works by keyboard", "nietzsche", async (visit, page) => {
   const focused = () => page.evaluate(() => document.activeElement.id || document.activeElement.className);
@@ -129,7 +130,7 @@ onPage("a percentage is one line on a narrow screen", "nietzsche", async (visit,
   assert.ok(lines.some(([text]) => text === "< 0.1%"));
   assert.deepEqual(lines.filter(([, count]) => count !== 1), []);
   assert.equal(await page.evaluate(() => document.documentElement.scrollWidth - innerWidth), 0);
-}, { context: { viewport: { width: 320, height: 640 } }, hash: COLD });
+}, { context: { viewport: { width: 320, height: 640 } }, hash: hashOf({ ...TEXT, temperature: 0.1 }) });
 
 onPage("the last setting stays above the panel of a narrow screen", "nietzsche", async (visit, page) => {
   await page.getByText("Settings").click();

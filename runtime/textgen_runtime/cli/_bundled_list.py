@@ -40,7 +40,7 @@ def describe(name: str, model: Model) -> str:
     size = os.path.getsize(find_model_file(name)) / BYTES_PER_KILOBYTE  # noqa: PTH202 (without pathlib)
     quantization = model.metadata.quantization
     loss = quantization.loss if quantization else training["held_out_nats"]
-    weights = ", 8-bit weights" if quantization else ""
+    weights = ", 8 bits" if quantization else ""
     return (
         f"{name}  {size:,.0f} kB, {layers} x {units} units{weights}, trained on {training['corpus']}, "
         f"held-out loss {loss:.4f} nats"

@@ -34,7 +34,7 @@ def test_each_bundled_model_is_listed_with_its_size_and_its_loss(capsys: Capture
         quantization = model.metadata.quantization
         loss = quantization.loss if quantization else model.training["held_out_nats"]
         assert re.fullmatch(
-            rf"\d+ kB, {layers} x {units} units{', 8-bit weights' if quantization else ''}, trained on \S+, "
+            rf"\d+ kB, {layers} x {units} units{', 8 bits' if quantization else ''}, trained on \S+, "
             rf"held-out loss {loss:.4f} nats",
             description,
         )
