@@ -157,14 +157,15 @@ docs-links: $(VENV)/docs.installed
 # The bundled models, and their samples in the documentation. ONEGIN is the path of the text of Eugene Onegin, which has
 # no address.
 MODELS := build/models
-TRAIN_MODEL := $(BIN)/textgen-train --minutes 30 --quantize --no-samples --overwrite
+TRAIN := $(BIN)/textgen-train --no-samples --overwrite
 
 models: $(VENV)/train.installed
 	@[ -f "$(ONEGIN)" ] || { echo "make models needs the text of Eugene Onegin: make models ONEGIN=path" >&2; exit 1; }
-	$(TRAIN_MODEL) names --records lines --output $(MODELS)/names
-	$(TRAIN_MODEL) tinyshakespeare --output $(MODELS)/shakespeare
-	$(TRAIN_MODEL) nietzsche --lowercase --output $(MODELS)/nietzsche
-	$(TRAIN_MODEL) "$(ONEGIN)" --output $(MODELS)/onegin
+	$(TRAIN) names --records lines --epochs 100 --quantize --output $(MODELS)/names
+	$(TRAIN) tinyshakespeare --epochs 22 --quantize --output $(MODELS)/shakespeare
+	$(TRAIN) nietzsche --lowercase --preset large --minutes 20 --output $(MODELS)-teacher
+	$(TRAIN) nietzsche --lowercase --teacher $(MODELS)-teacher --epochs 230 --quantize --output $(MODELS)/nietzsche
+	$(TRAIN) "$(ONEGIN)" --epochs 150 --quantize --output $(MODELS)/onegin
 	for name in names shakespeare nietzsche onegin; do \
 		cp $(MODELS)/$$name/model.int8.onnx $(BUNDLED)/$$name.onnx || exit 1; \
 	done
