@@ -13,7 +13,7 @@ from tests.helpers.examples import EXAMPLES, import_example, run_example
 from tests.helpers.make_tiny_model import make_model
 from tests.helpers.paths import FORMAT_2, ROOT, TINY_INT8
 
-BUNDLED = ROOT / "runtime" / "textgen_runtime" / "bundled_models" / "nietzsche.onnx"
+BUNDLED = ROOT / "runtime" / "textgen_runtime" / "bundled_models" / "nietzsche-float32.onnx"
 
 
 def write_model(path: Path, *, layers: int, units: int, residual: bool = False) -> Path:

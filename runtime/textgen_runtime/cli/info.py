@@ -275,10 +275,15 @@ def format_normalization(form: Normalization) -> str:
 
 
 def format_pairs(values: Mapping[str, Any], indent: str = "") -> Iterator[str]:
-    """Yield an aligned line per name and value. The lines of a nested object follow its name."""
+    """Yield an aligned line per name and value.
+
+    The lines of a nested object follow its name. Those of objects in a list are numbered.
+    """
     width = max((min(len(escape_unprintable(name)), MAX_KEY_WIDTH) for name in values), default=0)
     for name, value in values.items():
         shown = single_line(name)
+        if isinstance(value, list) and value and all(isinstance(item, dict) for item in value):
+            value = {str(number): item for number, item in enumerate(value, 1)}  # noqa: PLW2901
         if isinstance(value, dict) and value and len(indent) < MAX_NESTED_LEVELS * len(INDENT):
             yield f"{indent}{shown}"
             yield from format_pairs(value, indent + INDENT)

@@ -8,7 +8,7 @@ import onnx
 import pytest
 import textgen_runtime as textgen
 from onnx import helper
-from textgen_runtime.cli.info import LINE_WIDTH, describe_file, main, visible_name, wrap_words
+from textgen_runtime.cli.info import LINE_WIDTH, describe_file, format_pairs, main, visible_name, wrap_words
 from textgen_runtime.model_file.metadata import PROMPTS_KEY, TRAINING_KEY, VOCABULARY_KEY
 from textgen_runtime.system.console import single_line
 from textgen_runtime.text.columns import display_width
@@ -93,6 +93,14 @@ def test_the_description_is_printed_as_json(capsys: Captured) -> None:
     }
 
 
+def test_objects_in_a_list_are_numbered() -> None:
+    values = {"teachers": [{"source": "large"}, {"source": "medium"}], "none": []}
+    assert list(format_pairs(values)) == [
+        *("teachers", "  1", "    source  large", "  2", "    source  medium"),
+        "none      []",
+    ]
+
+
 def test_the_bundled_model_is_described(capsys: Captured) -> None:
     code, out, _ = run(capsys, "nietzsche")
     assert code == 0
@@ -101,7 +109,7 @@ def test_the_bundled_model_is_described(capsys: Captured) -> None:
     lines = out.splitlines()
     layers, units = model.engine.network.depth_and_units
     assert f"network        {layers} x {units} LSTM units" in lines
-    assert f"  held_out_nats  {model.training['held_out_nats']:.6g}" in lines
+    assert ["held_out_nats", f"{model.training['held_out_nats']:.6g}"] in [line.split() for line in lines]
     characters = str(model.training["split"]["training_characters"])
     assert lines[lines.index("  split") + 1].split() == ["training_characters", characters]
     # Versions and numbers have no thousands separators.
