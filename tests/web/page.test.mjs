@@ -80,9 +80,9 @@ onPage("the temperature bends the bars, and the marks stay", "nietzsche", async 
 });
 
 onPage("the bars follow the beginning that a person types", "nietzsche", async (visit, page) => {
-  await page.getByLabel("Beginning").fill("i thin");
-  await page.waitForFunction(() => document.getElementById("context").textContent.endsWith("i thin"));
-  assert.match((await visit.bars())[0].name, /^k \d+%$/);
+  await page.getByLabel("Beginning").fill("christianit");
+  await page.waitForFunction(() => document.getElementById("context").textContent.endsWith("christianit"));
+  assert.match((await visit.bars())[0].name, /^y \d+%$/);
   await page.getByLabel("Beginning").fill("");
   await page.waitForFunction(() => document.getElementById("context").textContent === "Type a beginning.");
   assert.deepEqual(await visit.bars(), []);
