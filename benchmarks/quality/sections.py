@@ -198,8 +198,8 @@ SECTIONS = {
                 48_000,
                 (
                     (
-                        "Both penalties together gain 0.026 nats. `small` has them for very short texts, "
-                        "where it drops 20% or more of the outputs."
+                        "Both penalties together gain 0.026 nats with both seeds. `small` has them for very "
+                        "short texts, where it drops 20% or more of the outputs."
                     ),
                 ),
             ),
@@ -284,7 +284,11 @@ SECTIONS = {
             corpus="wiki",
         ),
         (
-            "A 7-gram reaches 1.6118 nats on the same part.",
+            (
+                "A 7-gram reaches 1.6118 nats on the same part. One of the two seeds is better than it, and "
+                "the other is worse."
+            ),
+            "Two layers of 88 are better with both seeds, and train in less than half of the time.",
             (
                 "Only 74 symbols make up 99% of this text, and 1,413 those of the novels in Japanese. "
                 "Therefore the presets depend on the number of these common symbols, no longer on the number "
