@@ -15,7 +15,7 @@ import textwrap
 from pathlib import Path
 
 HERE = Path(__file__).parent
-PAGES = ("models.md", "temperature.md")
+PAGES = ("../README.md", "models.md", "temperature.md")
 
 # A command that writes to standard output, and what it wrote.
 SHOWN = re.compile(r"^```sh\n(textgen-[^\n]*)\n```\n\n```text\n(.*?)^```$", re.MULTILINE | re.DOTALL)

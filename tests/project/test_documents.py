@@ -37,7 +37,7 @@ PAGES = [ROOT / "README.md", *sorted(ROOT.glob("C*.md")), *sorted((ROOT / "docs"
 TEXTS = {page.relative_to(ROOT).as_posix(): page.read_text(encoding="utf-8") for page in PAGES}
 DOCUMENTS = pytest.mark.parametrize("text", TEXTS.values(), ids=TEXTS)
 
-MAX_README_LINES = 200
+MAX_README_LINES = 170
 MAX_IMAGE_BYTES = 150_000
 
 PARSERS = {
@@ -113,10 +113,9 @@ def test_every_command_parses(words: list[str]) -> None:
 
 @pytest.mark.parametrize("command", PARSERS)
 def test_the_documents_show_every_command(command: str) -> None:
-    readme = [words for name, words in ALL_COMMANDS if name == "README.md" and words[0] == command]
-    anywhere = [words for _, words in ALL_COMMANDS if words[0] == command]
-    assert readme
-    assert len(anywhere) > 2
+    text = TEXTS["README.md"]
+    assert command in {words[0] for words in (*commands(text), *map(str.split, spans(text))) if words}
+    assert len([words for _, words in ALL_COMMANDS if words[0] == command]) > 2
 
 
 @DOCUMENTS
