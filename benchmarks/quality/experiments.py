@@ -19,7 +19,8 @@ from typing import Any, NamedTuple
 from textgen_runtime.scoring.baselines import KneserNey
 from textgen_runtime.system.files import replace_file
 
-from .sections import INTRODUCTION, SECTIONS, Section
+from .section import Section
+from .sections import INTRODUCTION, SECTIONS
 from .trial import SOURCES, VALIDATION, model_path, read_dataset, run_trial
 
 RESULTS = Path(__file__).with_name("experiments.jsonl")

@@ -19,6 +19,7 @@ from textgen_runtime.generation.loading import load
 from textgen_runtime.model_file.metadata import Metadata
 from textgen_runtime.text.normalization import Normalization
 from textgen_runtime.text.records import SEPARATORS, RecordKind, held_out_start, is_held_out, split_records
+from textgen_runtime.text.tokenizer import BYTE, CHARACTER
 from textgen_train.cli._process import keep_freed_memory
 from textgen_train.cli._teachers import form_of
 from textgen_train.data.dataset import Dataset
@@ -47,12 +48,14 @@ class Source(NamedTuple):
     Attributes:
         file: The name of the corpus, or of its file in the folder of the corpora.
         sha256: SHA-256 of the file.
+        level: What a token is.
     """
 
     file: str
     sha256: str
     lowercase: bool = False
     records: RecordKind | None = None
+    level: str = CHARACTER
 
 
 SOURCES = {
@@ -67,6 +70,16 @@ SOURCES = {
     "onegin": Source("onegin_ru.txt", "c9e458d35fecf777328fd8903ddb03685bee134c10774151642bf4567ac69576"),
     # Three novels of Natsume Soseki, in Japanese.
     "soseki": Source("soseki_ja.txt", "f00dbc8a576e3701ca13fd04c02eaee5289a70e1d93b71abf0f68b358fe33d23"),
+    # Folk tunes in ABC notation of the Nottingham database.
+    "tunes": Source(
+        "nottingham_abc.txt",
+        "b17740b3382942e93ad35afc96805f8e6c8991f304a052a1225ace9135867852",
+        records="blank",
+    ),
+    # Each fourth of these tunes as a MIDI file, written by abc2midi 5.02, one after the other.
+    "midi": Source(
+        "nottingham_midi.bin", "35c9273ac2e9fd04b4f8edf8fb8ce817f43ba2ff2d0156a7c9fddb0df01cb186", level=BYTE
+    ),
     # Pages of a dump of the English Wikipedia, from the test data of gensim 4.4: those with the most symbols,
     # then the first ones, cut after a million bytes.
     "wiki": Source("wiki.txt", "f9625cbf1a9bcdc3c4fd1ba5efb812dc78f4ba13e17795d7ebf5d552d8ce4877"),
@@ -125,14 +138,19 @@ def read_dataset(name: str, part: str, folder: Path, characters: int | None = No
     """
     source = SOURCES[name]
     path = folder / source.file
-    corpus = read_corpus(str(path) if path.exists() else source.file, records=source.records)
+    corpus = read_corpus(
+        str(path) if path.exists() else source.file,
+        any_bytes=source.level == BYTE,
+        records=source.records,
+    )
     if corpus.sha256 != source.sha256:
         sys.exit(
             f"{source.file} is another text than that of the experiments: its SHA-256 is {corpus.sha256}"
         )
     normalization, share = Normalization(lowercase=source.lowercase), HELD_OUT
     if part == VALIDATION:
-        text = normalization.apply(corpus.text)
+        # Bytes stay unchanged.
+        text = corpus.text if source.level == BYTE else normalization.apply(corpus.text)
         if source.records is None:
             text = text[: held_out_start(len(text), HELD_OUT)]
         else:
@@ -141,7 +159,7 @@ def read_dataset(name: str, part: str, folder: Path, characters: int | None = No
             # The hashes of the other records are above the first tenth. These are a tenth of them.
             share = HELD_OUT + (1.0 - HELD_OUT) * HELD_OUT
         corpus = Corpus.from_text(name, text)
-    dataset = make_dataset(corpus, normalization, share, records=source.records)
+    dataset = make_dataset(corpus, normalization, share, level=source.level, records=source.records)
     return dataset if characters is None else replace(dataset, training=dataset.training[-characters:])
 
 
