@@ -18,7 +18,8 @@ from textgen_train.data.tokens import Tokens
 from textgen_train.models.cells import CharLSTM
 from textgen_train.recipe import Recipe
 
-from benchmarks.quality import experiments, ideas, section, sections, selection_bias, trial
+from benchmarks.quality import experiments, ideas, sections, selection_bias, trial
+from benchmarks.quality.section import Section
 from benchmarks.quality.trial import SOURCES, Experiment, Idea
 from tests.helpers.paths import ROOT
 
@@ -65,7 +66,7 @@ def test_a_row_has_the_mean_of_its_seeds_and_the_difference_on_common_seeds(tmp_
         for label, seed, nats in (("a", 0, 9.0), ("a", 1, 1.5), ("b", 1, 1.25), ("a", 0, 1.25))
     ]
     path.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
-    section = section.Section("", "", (Experiment("a", 1), Experiment("b", 1)), ())
+    section = Section("", "", (Experiment("a", 1), Experiment("b", 1)), ())
     assert experiments.make_rows("s", section, experiments.read_results(path)) == (
         "| a | 1.3750 ± 0.1250 |  | 1.0000 | 2 | 60 |\n| b | 1.2500 | -0.2500 | 1.0000 | 1 | 60 |\n"
     )
