@@ -34,7 +34,12 @@ extensions = [
 ]
 
 # Files at the root of the project, by the name of their page.
-root_pages = {"readme": "README.md", "contributing": "CONTRIBUTING.md", "changelog": "CHANGELOG.md"}
+root_pages = {
+    "readme": "README.md",
+    "contributing": "CONTRIBUTING.md",
+    "changelog": "CHANGELOG.md",
+    "security": "SECURITY.md",
+}
 GENERATING = ("generating", "temperature", "control", "constraints", "interactive")
 navigation = {
     "Begin": ["readme", "tutorial", "tutorial-c"],
@@ -53,9 +58,9 @@ navigation = {
         "javascript",
         "troubleshooting",
     ],
-    "Reference": ["api", "commands", "c-header", "model-file", "glossary"],
+    "Reference": ["api", "commands", "c-header", "model-file", "versions", "glossary"],
     "Background": ["textbook", "how-it-works", "gallery", "results", "experiments", "experiments-archive"],
-    "Develop": ["architecture", "contributing", "changelog"],
+    "Develop": ["architecture", "contributing", "changelog", "security"],
 }
 
 exclude_patterns = ["_extensions"]

@@ -6,7 +6,7 @@ INTRODUCTION = """\
 # Experiments
 
 This page compares values of the presets with others, and shows which ideas of other authors help. Failures
-are included. `benchmarks/quality/sections.py` has all configurations. To train those of a section, use
+are included. `benchmarks/quality/sections_*.py` have all configurations. To train those of a section, use
 `python -m benchmarks.quality.experiments run SECTION --corpora FOLDER`. It appends its results to
 `benchmarks/quality/experiments.jsonl`, from which this page is written. [Earlier
 experiments](experiments-archive.md) were made up to 29 November 2026, with a script that is not part of the

@@ -33,7 +33,7 @@ from tests.helpers.documents import FENCED, blocks
 from tests.helpers.make_tiny_model import make_model
 from tests.helpers.paths import ROOT
 
-PAGES = [ROOT / "README.md", *sorted(ROOT.glob("C*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
+PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
 TEXTS = {page.relative_to(ROOT).as_posix(): page.read_text(encoding="utf-8") for page in PAGES}
 DOCUMENTS = pytest.mark.parametrize("text", TEXTS.values(), ids=TEXTS)
 
