@@ -40,6 +40,7 @@ navigation = {
     "Begin": ["readme", "tutorial", "tutorial-c"],
     "Use": [
         "training",
+        "which-preset",
         "cluster",
         "models",
         *GENERATING,
@@ -53,7 +54,7 @@ navigation = {
         "javascript",
         "troubleshooting",
     ],
-    "Reference": ["api", "commands", "c-header", "model-file", "glossary"],
+    "Reference": ["api", "commands", "training-reference", "c-header", "model-file", "glossary"],
     "Background": ["textbook", "how-it-works", "gallery", "results", "experiments", "experiments-archive"],
     "Develop": ["architecture", "contributing", "changelog"],
 }

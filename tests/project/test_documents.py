@@ -190,7 +190,7 @@ def test_the_readme_is_short() -> None:
     ("page", "names"),
     [
         ("docs/model-file.md", (*GRAPH_NAMES, *KEYS)),
-        ("docs/training.md", (*CORPUS_NAMES, *Evaluation.__dataclass_fields__)),
+        ("docs/training-reference.md", (*CORPUS_NAMES, *Evaluation.__dataclass_fields__)),
     ],
     ids=["model file", "training"],
 )

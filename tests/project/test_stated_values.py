@@ -89,8 +89,11 @@ STATED = {
     "docs/temperature.md": [
         "each of the {textgen_runtime.cli._explain.MAX_ROWS} most likely characters",
     ],
-    "docs/training.md": [
+    "docs/training-reference.md": [
         "`--vocabulary-size` (default: {textgen_train.options.VOCABULARY_SIZE})",
+        "share of the predictions (default: {textgen_train.options.TEACHER_WEIGHT})",
+        "before {textgen_train.cli._messages.MAX_SHARE_TO_BEST:.0%} of its time",
+        "risen by at least {textgen_train.cli._messages.MIN_LOSS_RISE} nats since",
         "`{textgen_train.options.DEFAULT_PRESET}` (default) |",
         "with a weight of {textgen_train.presets.MIN_TEACHER_WEIGHT} or more",
         "A vocabulary is large if at least {textgen_train.presets.LARGE_VOCABULARY} symbols are common",
@@ -210,27 +213,27 @@ def test_the_message_of_an_update_has_the_gradients_of_a_preset() -> None:
     assert is_rounded(large, 4 * parameters_of(PRESETS["large"]) / 1e6)
 
 
-def test_the_page_about_training_names_the_layers_for_large_vocabularies() -> None:
+def test_the_reference_of_training_names_the_layers_for_large_vocabularies() -> None:
     small, medium = (preset(name, LARGE_VOCABULARY) for name in ("small", "medium"))
     assert (small.layers, medium.layers) == (1, 1)
     stated = f"`small` has one layer of {small.units} units there, and `medium` one of {medium.units}."
-    assert stated in read("docs/training.md")
+    assert stated in read("docs/training-reference.md")
 
 
 def preset_table(heading: str) -> list[list[str]]:
     """Return the rows of the table of presets with this heading of a column."""
-    text = (ROOT / "docs/training.md").read_text(encoding="utf-8").partition("\n## Presets\n")[2]
+    text = (ROOT / "docs/training-reference.md").read_text(encoding="utf-8").partition("\n## Presets\n")[2]
     table = next(part for part in text.split("\n\n") if part.startswith("|") and heading in part)
     return [[cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines()[2:]]
 
 
 def test_the_documentation_has_the_table_of_the_presets() -> None:
-    text = (ROOT / "docs" / "training.md").read_text(encoding="utf-8")
+    text = (ROOT / "docs" / "training-reference.md").read_text(encoding="utf-8")
     assert "\n".join(map(table_row, CHOICES)) in text
 
 
 def table_row(choice: Choice) -> str:
-    """Return the row of the table in docs/training.md."""
+    """Return the row of the table in docs/training-reference.md."""
     recipe, epochs = choice.recipe, choice.max_epochs
     rows = [row for row in CHOICES if row[:2] == choice[:2]]
     dropped = (recipe.dropout, recipe.input_dropout, recipe.weight_dropout)
@@ -245,3 +248,21 @@ def table_row(choice: Choice) -> str:
         ),
     ]
     return f"| {' | '.join(cells)} |"
+
+
+@pytest.mark.parametrize("figure", sorted(set(re.findall(r"\b\d\.\d{3,4}\b", read("docs/which-preset.md")))))
+def test_the_page_about_presets_has_only_measured_losses(figure: str) -> None:
+    measured = ("results", "gallery", "experiments", "experiments-archive")
+    assert any(states(read(f"docs/{page}.md"), figure) for page in measured)
+
+
+def test_the_page_about_presets_states_the_measured_speeds() -> None:
+    page, (small, large) = read("docs/which-preset.md"), speeds("small, 100 epochs", "large, 20 min")
+    assert states(page, f"`small` generates {small[0]} characters per second and `large` {large[0]}.")
+    assert states(page, f"they generate {small[1]} and {large[1]}.")
+
+
+def speeds(*runs: str) -> list[list[str]]:
+    """Return the characters per second of presets in docs/results.md, with float32 and with 8-bit weights."""
+    lines = (ROOT / "docs/results.md").read_text(encoding="utf-8").splitlines()
+    return [next(line for line in lines if line.startswith(f"  {run} ")).split()[-2:] for run in runs]

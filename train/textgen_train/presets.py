@@ -37,7 +37,7 @@ SCALE = 500_000
 SMALL_LENGTH_EXPONENT = 3
 
 # The number of epochs of a text of ``SCALE`` tokens if it is not known: about that of the time which
-# ``docs/training.md`` names for each preset.
+# ``docs/training-reference.md`` names for each preset.
 USUAL_EPOCHS = 100
 
 SMALL = Recipe(units=88, layers=2)
