@@ -25,8 +25,9 @@ PAGES = ("tutorial.md", "tutorial-c.md")
 MINUTES, FEW_EPOCHS = "--minutes 2", "--epochs 10"
 # With the path, the line and the column, in which compilers agree, unlike in the words that follow.
 MISSING_HEADER = "names.c:2:10: fatal error: "
-# What the run prints as the next command.
+# What the run prints as the next command, and as another one.
 NEXT = "textgen-run emoji-model --count 20 --unique --novel emoji.txt"
+PAGE = "textgen-web emoji-model --novel emoji.txt"
 
 
 class Step(NamedTuple):
@@ -102,9 +103,10 @@ def test_a_tutorial_shows_what_a_command_writes(command: str, steps: list[Step])
 
 def test_the_tutorial_shows_lines_of_the_training(steps: list[Step]) -> None:
     step = find(steps, MINUTES)
-    assert len(step.shown) == 5
+    assert len(step.shown) == 7
     assert set(masked(step.shown)) <= set(masked(step.output))
-    assert step.shown[-1] == f"next: {NEXT}"
+    assert step.shown[-3:-1] == [f"next: {NEXT}", f"a page for the browser: {PAGE}"]
+    assert find(steps, PAGE).commands.startswith(f"{PAGE} --title ")
 
 
 def test_the_names_of_the_tutorial_are_new(steps: list[Step], tutorials: Path) -> None:
