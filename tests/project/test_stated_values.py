@@ -5,6 +5,7 @@ To change a value, change the code. A test then fails, and names the sentences t
 
 import math
 import re
+from inspect import signature
 from pkgutil import resolve_name
 from typing import Any
 
@@ -36,6 +37,10 @@ STATED = {
         "The latest {textgen_runtime.constraints.regex.MAX_CACHED} expressions are kept",
     ],
     "docs/control.md": ["A beam search with {textgen_runtime.generation.completion.BEAMS} beams"],
+    "train/textgen_train/presets.py": [
+        "None stands for the {textgen_train.presets.USUAL_EPOCHS} epochs of a run",
+        "From {textgen_train.presets.MIN_TEACHER_WEIGHT:g} on, the preset",
+    ],
     "docs/generating.md": [
         "tokens to generate, {textgen_runtime.generation.model.DEFAULT_LENGTH} by default",
         "Above {textgen_runtime.cli._sampling_options.MAX_USUAL_TEMPERATURE}, a text is almost random",
@@ -112,7 +117,11 @@ STATED = {
         "up to {textgen_train.loop.eval_schedule.MAX_FRACTION_IN_FEW:.0%} in a run",
         "in parts of {textgen_train.loop.classic_setup.MAX_SHUFFLED_BATCHES:,} batches",
     ],
-    "docs/javascript.md": ["after at most about {runtime/web/lib/scheduling.SLICE} ms"],
+    "docs/javascript.md": [
+        "after at most about {runtime/web/lib/scheduling.SLICE} ms",
+        "by default {runtime/web/lib/model.DEFAULT_LENGTH}, or",
+        "or {runtime/web/lib/model.DEFAULT_RECORD_LENGTH:,} for a model of records",
+    ],
     "docs/web-page.md": [
         "at most {runtime/textgen_runtime/web/page/link.MAX_LENGTH:,} tokens and",
         "tokens and {runtime/textgen_runtime/web/page/link.MAX_BRANCHES} branches",
@@ -167,6 +176,7 @@ def test_a_part_of_a_number_is_another_value(longer: str) -> None:
         ("docs/serving.md", "and not {:g} as in the other parts"),
         ("docs/tutorial.md", "than the default of {:g} gives wilder names"),
         ("docs/tutorial-c.md", "so the temperature is {:g}. Names"),
+        ("docs/web-page.md", "the slider, which begins at {:g}: the bars"),
         ("docs/temperature.md", "likely characters become more likely. The default is {:g}."),
         ("runtime/textgen_runtime/sampling/parameters.py", "Without options, the temperature is {:g}, and"),
     ],
@@ -266,3 +276,11 @@ def speeds(*runs: str) -> list[list[str]]:
     """Return the characters per second of presets in docs/results.md, with float32 and with 8-bit weights."""
     lines = (ROOT / "docs/results.md").read_text(encoding="utf-8").splitlines()
     return [next(line for line in lines if line.startswith(f"  {run} ")).split()[-2:] for run in runs]
+
+
+def test_the_page_about_control_states_the_numbers_of_results() -> None:
+    page = read("docs/control.md")
+    assert signature(textgen.Generation.top).parameters["count"].default == 10
+    assert signature(textgen.Model.complete).parameters["count"].default == 5
+    assert "`top` returns ten tokens if no number is given." in page
+    assert "to the end of a word, by default five." in page
