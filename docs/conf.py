@@ -41,6 +41,7 @@ navigation = {
     "Use": [
         "training",
         "which-preset",
+        "how-much-text",
         "cluster",
         "models",
         *GENERATING,

@@ -260,10 +260,23 @@ def table_row(choice: Choice) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-@pytest.mark.parametrize("figure", sorted(set(re.findall(r"\b\d\.\d{3,4}\b", read("docs/which-preset.md")))))
-def test_the_page_about_presets_has_only_measured_losses(figure: str) -> None:
+@pytest.mark.parametrize(
+    "figure",
+    sorted(
+        {
+            *re.findall(r"\b\d\.\d{3,4}\b", read("docs/which-preset.md")),
+            *re.findall(r"\b\d\.\d{4}\b", read("docs/how-much-text.md")),
+        }
+    ),
+)
+def test_the_pages_of_decisions_have_only_measured_losses(figure: str) -> None:
     measured = ("results", "gallery", "experiments", "experiments-archive")
     assert any(states(read(f"docs/{page}.md"), figure) for page in measured)
+
+
+def test_the_page_about_the_length_of_a_text_states_the_measured_speed() -> None:
+    (speed,) = re.findall(r"small, bfloat16, all +([\d,]+) +[\d,]+ +[\d.]+ x", read("docs/results.md"))
+    assert f"one thread trains on [{speed} characters per second]" in read("docs/how-much-text.md")
 
 
 def test_the_page_about_presets_states_the_measured_speeds() -> None:
