@@ -45,6 +45,8 @@ navigation = {
     "Begin": ["readme", "tutorial", "tutorial-c"],
     "Use": [
         "training",
+        "which-preset",
+        "how-much-text",
         "cluster",
         "models",
         *GENERATING,
@@ -58,7 +60,15 @@ navigation = {
         "javascript",
         "troubleshooting",
     ],
-    "Reference": ["api", "commands", "c-header", "model-file", "versions", "glossary"],
+    "Reference": [
+        "api",
+        "commands",
+        "training-reference",
+        "c-header",
+        "model-file",
+        "versions",
+        "glossary",
+    ],
     "Background": ["textbook", "how-it-works", "gallery", "results", "experiments", "experiments-archive"],
     "Develop": ["architecture", "contributing", "changelog", "security"],
 }

@@ -23,11 +23,13 @@ from textgen_runtime.cli.web import parser as web_parser
 from textgen_runtime.corpora.corpus import CORPUS_NAMES
 from textgen_runtime.model_file.metadata import QUANTIZATION_KEY, RECORDS_KEY, SPECIAL_KEY, Metadata
 from textgen_runtime.model_file.network import CELL, HIDDEN, INPUTS_PREFIX, LOGITS, NEXT, TOKEN
+from textgen_runtime.scoring import copies
 from textgen_runtime.text.vocabulary import CharacterTokenizer
 from textgen_train.cli._arguments import parser as train_parser
 from textgen_train.cli.compare import parser as compare_parser
 from textgen_train.cli.quantize import parser as quantize_parser
 from textgen_train.loop.events import Evaluation
+from textgen_train.presets import MIN_TEACHER_WEIGHT
 
 from tests.helpers.documents import FENCED, blocks
 from tests.helpers.make_tiny_model import make_model
@@ -141,6 +143,22 @@ def test_help_is_complete(make: Callable[[], CommandParser]) -> None:
     assert all(len(line) <= 100 for line in text.splitlines())
 
 
+@pytest.mark.parametrize(
+    ("make", "stated"),
+    [
+        (
+            eval_parser,
+            f"also generate {copies.TEXTS} texts of up to {copies.LENGTH} tokens at each of the temperatures",
+        ),
+        (train_parser, f"from {MIN_TEACHER_WEIGHT:g} on, the presets have no dropout and no penalties"),
+        (train_parser, "With conv, --residual is on"),
+    ],
+    ids=["copies", "teacher", "residual"],
+)
+def test_help_states_what_an_option_implies(make: Callable[[], CommandParser], stated: str) -> None:
+    assert stated in " ".join(make().format_help().split())
+
+
 @DOCUMENTS
 def test_every_make_target_exists(text: str) -> None:
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
@@ -189,7 +207,7 @@ def test_the_readme_is_short() -> None:
     ("page", "names"),
     [
         ("docs/model-file.md", (*GRAPH_NAMES, *KEYS)),
-        ("docs/training.md", (*CORPUS_NAMES, *Evaluation.__dataclass_fields__)),
+        ("docs/training-reference.md", (*CORPUS_NAMES, *Evaluation.__dataclass_fields__)),
     ],
     ids=["model file", "training"],
 )

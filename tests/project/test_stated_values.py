@@ -5,6 +5,7 @@ To change a value, change the code. A test then fails, and names the sentences t
 
 import math
 import re
+from inspect import signature
 from pkgutil import resolve_name
 from typing import Any
 
@@ -36,6 +37,10 @@ STATED = {
         "The latest {textgen_runtime.constraints.regex.MAX_CACHED} expressions are kept",
     ],
     "docs/control.md": ["A beam search with {textgen_runtime.generation.completion.BEAMS} beams"],
+    "train/textgen_train/presets.py": [
+        "None stands for the {textgen_train.presets.USUAL_EPOCHS} epochs of a run",
+        "From {textgen_train.presets.MIN_TEACHER_WEIGHT:g} on, the preset",
+    ],
     "docs/generating.md": [
         "tokens to generate, {textgen_runtime.generation.model.DEFAULT_LENGTH} by default",
         "Above {textgen_runtime.cli._sampling_options.MAX_USUAL_TEMPERATURE}, a text is almost random",
@@ -89,8 +94,11 @@ STATED = {
     "docs/temperature.md": [
         "each of the {textgen_runtime.cli._explain.MAX_ROWS} most likely characters",
     ],
-    "docs/training.md": [
+    "docs/training-reference.md": [
         "`--vocabulary-size` (default: {textgen_train.options.VOCABULARY_SIZE})",
+        "share of the predictions (default: {textgen_train.options.TEACHER_WEIGHT})",
+        "before {textgen_train.cli._messages.MAX_SHARE_TO_BEST:.0%} of its time",
+        "risen by at least {textgen_train.cli._messages.MIN_LOSS_RISE} nats since",
         "`{textgen_train.options.DEFAULT_PRESET}` (default) |",
         "with a weight of {textgen_train.presets.MIN_TEACHER_WEIGHT} or more",
         "A vocabulary is large if at least {textgen_train.presets.LARGE_VOCABULARY} symbols are common",
@@ -109,7 +117,11 @@ STATED = {
         "up to {textgen_train.loop.eval_schedule.MAX_FRACTION_IN_FEW:.0%} in a run",
         "in parts of {textgen_train.loop.classic_setup.MAX_SHUFFLED_BATCHES:,} batches",
     ],
-    "docs/javascript.md": ["after at most about {runtime/web/lib/scheduling.SLICE} ms"],
+    "docs/javascript.md": [
+        "after at most about {runtime/web/lib/scheduling.SLICE} ms",
+        "by default {runtime/web/lib/model.DEFAULT_LENGTH}, or",
+        "or {runtime/web/lib/model.DEFAULT_RECORD_LENGTH:,} for a model of records",
+    ],
     "docs/web-page.md": [
         "at most {runtime/textgen_runtime/web/page/link.MAX_LENGTH:,} tokens and",
         "tokens and {runtime/textgen_runtime/web/page/link.MAX_BRANCHES} branches",
@@ -164,6 +176,7 @@ def test_a_part_of_a_number_is_another_value(longer: str) -> None:
         ("docs/serving.md", "and not {:g} as in the other parts"),
         ("docs/tutorial.md", "than the default of {:g} gives wilder names"),
         ("docs/tutorial-c.md", "so the temperature is {:g}. Names"),
+        ("docs/web-page.md", "the slider, which begins at {:g}: the bars"),
         ("docs/temperature.md", "likely characters become more likely. The default is {:g}."),
         ("runtime/textgen_runtime/sampling/parameters.py", "Without options, the temperature is {:g}, and"),
     ],
@@ -210,27 +223,27 @@ def test_the_message_of_an_update_has_the_gradients_of_a_preset() -> None:
     assert is_rounded(large, 4 * parameters_of(PRESETS["large"]) / 1e6)
 
 
-def test_the_page_about_training_names_the_layers_for_large_vocabularies() -> None:
+def test_the_reference_of_training_names_the_layers_for_large_vocabularies() -> None:
     small, medium = (preset(name, LARGE_VOCABULARY) for name in ("small", "medium"))
     assert (small.layers, medium.layers) == (1, 1)
     stated = f"`small` has one layer of {small.units} units there, and `medium` one of {medium.units}."
-    assert stated in read("docs/training.md")
+    assert stated in read("docs/training-reference.md")
 
 
 def preset_table(heading: str) -> list[list[str]]:
     """Return the rows of the table of presets with this heading of a column."""
-    text = (ROOT / "docs/training.md").read_text(encoding="utf-8").partition("\n## Presets\n")[2]
+    text = (ROOT / "docs/training-reference.md").read_text(encoding="utf-8").partition("\n## Presets\n")[2]
     table = next(part for part in text.split("\n\n") if part.startswith("|") and heading in part)
     return [[cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines()[2:]]
 
 
 def test_the_documentation_has_the_table_of_the_presets() -> None:
-    text = (ROOT / "docs" / "training.md").read_text(encoding="utf-8")
+    text = (ROOT / "docs" / "training-reference.md").read_text(encoding="utf-8")
     assert "\n".join(map(table_row, CHOICES)) in text
 
 
 def table_row(choice: Choice) -> str:
-    """Return the row of the table in docs/training.md."""
+    """Return the row of the table in docs/training-reference.md."""
     recipe, epochs = choice.recipe, choice.max_epochs
     rows = [row for row in CHOICES if row[:2] == choice[:2]]
     dropped = (recipe.dropout, recipe.input_dropout, recipe.weight_dropout)
@@ -245,3 +258,42 @@ def table_row(choice: Choice) -> str:
         ),
     ]
     return f"| {' | '.join(cells)} |"
+
+
+@pytest.mark.parametrize(
+    "figure",
+    sorted(
+        {
+            *re.findall(r"\b\d\.\d{3,4}\b", read("docs/which-preset.md")),
+            *re.findall(r"\b\d\.\d{4}\b", read("docs/how-much-text.md")),
+        }
+    ),
+)
+def test_the_pages_of_decisions_have_only_measured_losses(figure: str) -> None:
+    measured = ("results", "gallery", "experiments", "experiments-archive")
+    assert any(states(read(f"docs/{page}.md"), figure) for page in measured)
+
+
+def test_the_page_about_the_length_of_a_text_states_the_measured_speed() -> None:
+    (speed,) = re.findall(r"small, bfloat16, all +([\d,]+) +[\d,]+ +[\d.]+ x", read("docs/results.md"))
+    assert f"one thread trains on [{speed} characters per second]" in read("docs/how-much-text.md")
+
+
+def test_the_page_about_presets_states_the_measured_speeds() -> None:
+    page, (small, large) = read("docs/which-preset.md"), speeds("small, 100 epochs", "large, 20 min")
+    assert states(page, f"`small` generates {small[0]} characters per second and `large` {large[0]}.")
+    assert states(page, f"they generate {small[1]} and {large[1]}.")
+
+
+def speeds(*runs: str) -> list[list[str]]:
+    """Return the characters per second of presets in docs/results.md, with float32 and with 8-bit weights."""
+    lines = (ROOT / "docs/results.md").read_text(encoding="utf-8").splitlines()
+    return [next(line for line in lines if line.startswith(f"  {run} ")).split()[-2:] for run in runs]
+
+
+def test_the_page_about_control_states_the_numbers_of_results() -> None:
+    page = read("docs/control.md")
+    assert signature(textgen.Generation.top).parameters["count"].default == 10
+    assert signature(textgen.Model.complete).parameters["count"].default == 5
+    assert "`top` returns ten tokens if no number is given." in page
+    assert "to the end of a word, by default five." in page

@@ -1,4 +1,4 @@
-"""The tutorials, and the page about their problems: all of their commands, in order, and what they show."""
+"""The tutorials, the page about their problems, and recipes of other pages: all commands, in their order."""
 
 import json
 import os
@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 from typing import NamedTuple
 
@@ -25,8 +26,9 @@ PAGES = ("tutorial.md", "tutorial-c.md")
 MINUTES, FEW_EPOCHS = "--minutes 2", "--epochs 10"
 # With the path, the line and the column, in which compilers agree, unlike in the words that follow.
 MISSING_HEADER = "names.c:2:10: fatal error: "
-# What the run prints as the next command.
+# What the run prints as the next command, and as another one.
 NEXT = "textgen-run emoji-model --count 20 --unique --novel emoji.txt"
+PAGE = "textgen-web emoji-model --novel emoji.txt"
 
 
 class Step(NamedTuple):
@@ -102,9 +104,10 @@ def test_a_tutorial_shows_what_a_command_writes(command: str, steps: list[Step])
 
 def test_the_tutorial_shows_lines_of_the_training(steps: list[Step]) -> None:
     step = find(steps, MINUTES)
-    assert len(step.shown) == 5
+    assert len(step.shown) == 7
     assert set(masked(step.shown)) <= set(masked(step.output))
-    assert step.shown[-1] == f"next: {NEXT}"
+    assert step.shown[-3:-1] == [f"next: {NEXT}", f"a page for the browser: {PAGE}"]
+    assert find(steps, PAGE).commands.startswith(f"{PAGE} --title ")
 
 
 def test_the_names_of_the_tutorial_are_new(steps: list[Step], tutorials: Path) -> None:
@@ -171,3 +174,36 @@ def test_the_problems_of_the_tutorials_have_the_messages_of_their_page(
         elif language == "sh":
             failed, output = run(code, tmp_path, quick_compiler)
             assert not failed, output
+
+
+def commands_of(page: str, heading: str) -> str:
+    """Return the commands of a section of a page."""
+    text = (ROOT / "docs" / page).read_text(encoding="utf-8").partition(f"\n## {heading}\n")[2]
+    (commands,) = blocks(text.partition("\n## ")[0], "sh")
+    return commands
+
+
+def test_a_label_as_the_prompt_chooses_the_kind_of_a_record(tmp_path: Path, quick_compiler: Path) -> None:
+    consonants = {"female": "bdlmv", "male": "kprst"}
+    for kind, letters in consonants.items():
+        # Every other one, so that there are new ones.
+        names = list(map("".join, product(letters, "aeiou", letters, "aeiou", letters)))[::2]
+        (tmp_path / f"{kind}.txt").write_text("".join(f"{name}\n" for name in names), encoding="utf-8")
+    commands = commands_of("training.md", "Labels").replace("--count", "--seed 1 --count")
+    failed, output = run(commands, tmp_path, quick_compiler)
+    assert not failed, output
+    for kind, letters in consonants.items():
+        command = commands.splitlines()[-1].replace("female:", f"{kind}:")
+        _, names_of_kind = run(command, tmp_path, quick_compiler)
+        assert len(names_of_kind) == 10
+        fitting = [name for name in names_of_kind if re.fullmatch(f"{kind}:[{letters}aeiou]+", name)]
+        assert len(fitting) > 7, names_of_kind
+
+
+def test_the_sentences_have_the_word(tmp_path: Path, quick_compiler: Path) -> None:
+    failed, output = run(commands_of("constraints.md", "A sentence with a word"), tmp_path, quick_compiler)
+    texts = re.split(r"^-+ text \d of 5$", "\n".join(output), flags=re.MULTILINE)[1:]
+    assert not failed, output
+    assert len(texts) == 5
+    for text in texts:
+        assert re.fullmatch(r"what is man\? [^.?!]* truth\b[^.?!]*\.", text.strip())

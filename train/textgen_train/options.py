@@ -17,7 +17,7 @@ from textgen_runtime.text.tokenizer import CHARACTER, LEVELS, WORD
 
 from .errors import RecipeError
 from .parameters import Parameters, Range, choice, flag, number, text, texts
-from .presets import PRESETS, SCALE, preset
+from .presets import MIN_TEACHER_WEIGHT, PRESETS, SCALE, preset
 from .recipe import CONV, AnyRecipe, Budget, ClassicRecipe, Recipe
 
 # The command.
@@ -141,7 +141,8 @@ class RunOptions(Parameters):
     )
     teacher_weight: float | None = number(
         None,
-        f"share of the predictions in what the network learns; the text has the rest (default: "
+        "share of the predictions in what the network learns; the text has the rest; from "
+        f"{MIN_TEACHER_WEIGHT:g} on, the presets have no dropout and no penalties (default: "
         f"{TEACHER_WEIGHT:g})",
         Range(0, 1, above=True),
         group="distillation",

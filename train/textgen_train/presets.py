@@ -37,7 +37,7 @@ SCALE = 500_000
 SMALL_LENGTH_EXPONENT = 3
 
 # The number of epochs of a text of ``SCALE`` tokens if it is not known: about that of the time which
-# ``docs/training.md`` names for each preset.
+# ``docs/training-reference.md`` names for each preset.
 USUAL_EPOCHS = 100
 
 SMALL = Recipe(units=88, layers=2)
@@ -154,9 +154,11 @@ def preset(  # noqa: PLR0913 (keywords)
         common_symbols: Number of the most frequent symbols that make up 99% of the training text, as
             ``Dataset.common_symbols``.
         cell: One of ``CELLS``.
-        epochs: The number of epochs that the run is expected to have. None if it is not known.
+        epochs: The number of epochs that the run is expected to have. None stands for the 100 epochs of a
+            run of usual length, whatever ``training_tokens`` is.
         training_tokens: Number of tokens of the training text.
-        teacher_weight: The share of the predictions of trained models in what the network learns.
+        teacher_weight: The share of the predictions of trained models in what the network learns. From 0.8
+            on, the preset has no dropout and no penalties.
 
     Raises:
         KeyError: If there is no preset of this name, or no such cell.

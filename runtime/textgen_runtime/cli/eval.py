@@ -14,9 +14,10 @@ from textgen_runtime.errors import OutputError, TextgenError
 from textgen_runtime.generation.loading import load
 from textgen_runtime.generation.model import Model
 from textgen_runtime.scoring.baselines import COMPRESSORS, compressed_bits
-from textgen_runtime.scoring.copies import COPIED_SPAN, copied_shares, draw_texts
+from textgen_runtime.scoring.copies import COPIED_SPAN, LENGTH, TEXTS, copied_shares, draw_texts
 from textgen_runtime.scoring.prediction import Prediction, Score, format_share, predict, total_score
 from textgen_runtime.scoring.surprise_page import is_surprise_page, surprise_page
+from textgen_runtime.scoring.temperatures import TEMPERATURES
 from textgen_runtime.system.console import print_diagnostic
 from textgen_runtime.system.file_content import STANDARD_INPUT
 from textgen_runtime.system.json_text import to_json
@@ -198,8 +199,9 @@ def parser() -> CommandParser:
     command.add_argument(
         "--copied",
         action="store_true",
-        help="also generate texts at several temperatures, and print which share of them stands in TEXT, in "
-        f"spans of {COPIED_SPAN} or more characters",
+        help=f"also generate {TEXTS} texts of up to {LENGTH} tokens at each of the temperatures "
+        f"{' '.join(map(str, TEMPERATURES))}, and print which share of them stands in TEXT, in spans of "
+        f"{COPIED_SPAN} or more characters",
     )
     command.add_argument(
         "--surprise",

@@ -100,13 +100,13 @@ def result(tmp_path: Path, options: RunOptions, schedule: ScheduleState) -> list
     return describe_result(tmp_path, run, options).splitlines()
 
 
-def test_the_advice_stands_before_the_next_command(tmp_path: Path) -> None:
+def test_the_advice_stands_before_the_next_commands(tmp_path: Path) -> None:
     slow = ScheduleState(paused_seconds=30.0, last_seconds=60.0)
     for options, advice in (
         (NINETY_EPOCHS, ["the run has overfitted"]),
         (SIX_MINUTES, ["the run has overfitted", "evaluations took 30 s"]),
     ):
-        first, *lines, last = result(tmp_path, options, slow)
+        first, *lines, command, _, _ = result(tmp_path, options, slow)
         assert (
             first
             == f"held-out loss 1.7500 nats, training loss 1.4375; wrote model.onnx, loss.svg to {tmp_path}"
@@ -114,7 +114,7 @@ def test_the_advice_stands_before_the_next_command(tmp_path: Path) -> None:
         assert [line.startswith(start) for line, start in zip(lines, advice, strict=True)] == [True] * len(
             lines
         )
-        assert last.startswith("next: textgen-run ")
+        assert command.startswith("next: textgen-run ")
 
 
 def test_the_first_line_counts_rare_symbols() -> None:

@@ -98,7 +98,7 @@ def test_an_interrupted_run_ends_as_one_that_was_not(
     options = "--temp 0.5"
     if "--records" in KINDS[kind]:
         options = f"--count 20 --unique --novel {Path('book.txt').absolute()}"
-    assert out.endswith(f"checkpoint.safetensors to out\nnext: textgen-run out {options}\n")
+    assert f"checkpoint.safetensors to out\nnext: textgen-run out {options}\n" in out
     assert timeless_results(Path("out")) == expected
 
 
@@ -127,6 +127,8 @@ def test_a_complete_run_is_not_resumed(capsys: Captured, monkeypatch: pytest.Mon
     assert output.buffer.getvalue().decode() == (
         f"the run in {name} is complete; to train longer, start a new run with a larger budget\n"
         f"next: textgen-run '{name}' --temp 0.5\n"
+        f"a page for the browser: textgen-web '{name}'\n"
+        f"a quarter of the size: textgen-quantize '{name}' -o '{name}/model.int8.onnx'\n"
     )
     assert {path: path.read_bytes() for path in folder.iterdir()} == before
     (folder / "model.onnx").unlink()

@@ -1,36 +1,44 @@
 """``textgen-train`` trains models as its options specify."""
 
 import io
+import shlex
 import sys
 from pathlib import Path
 
 import pytest
 import textgen_runtime as textgen
+from textgen_runtime.cli.run import main as generate
+from textgen_runtime.cli.web import main as write_page
 from textgen_runtime.corpora.corpus import Corpus
 from textgen_train.cli._arguments import parse
 from textgen_train.cli._texts import Texts
+from textgen_train.cli.quantize import main as quantize
 from textgen_train.cli.train import specify
 from textgen_train.loop.ranks import SINGLE
 from textgen_train.loop.specification import RunSpecification
 from textgen_train.loop.trainer import Trainer
 from textgen_train.presets import CHOICES
 
-from tests.helpers.commands import Captured
+from tests.helpers.commands import Captured, run_here
 from tests.helpers.report_pages import Page
 from tests.helpers.train_command import QUICK, TEXT, run
+
+COMMANDS = {"textgen-run": generate, "textgen-web": write_page, "textgen-quantize": quantize}
 
 
 @pytest.mark.usefixtures("book")
 def test_a_run_writes_a_model(capsys: Captured) -> None:
     code, out, err = run(capsys, "book.txt", *QUICK, "--lowercase", "--unicode", "none", "--seed", "3")
     assert code == 0
-    *_, result, next_command = out.splitlines()
+    *_, result, next_command, page, quantized = out.splitlines()
     assert result.startswith("held-out loss ")
     assert result.endswith(
         "; wrote model.onnx, metrics.jsonl, samples.txt, loss.svg, report.html, checkpoint.safetensors "
         "to book-model"
     )
     assert next_command == "next: textgen-run book-model --temp 0.5"
+    assert page == "a page for the browser: textgen-web book-model"
+    assert quantized == "a quarter of the size: textgen-quantize book-model -o book-model/model.int8.onnx"
     assert "1,764 training characters, 196 held-out characters, 14 symbols" in err
     assert "2 x 8 LSTM units" in err
     report = Page(Path("book-model/report.html").read_text(encoding="utf-8")).text
@@ -97,3 +105,33 @@ def test_a_large_vocabulary_changes_the_preset_and_prints_the_changes(capsys: Ca
     assert line.startswith(start)
     # An option sets the embedding, so it is not among the changes.
     assert "embedding" not in line
+
+
+@pytest.mark.parametrize(
+    ("options", "offered"),
+    [
+        (["--recipe", "classic", "--units", "8", "--epochs", "1"], ["textgen-run"]),
+        ([*QUICK, "--cell", "conv"], ["textgen-run", "textgen-web"]),
+        ([*QUICK, "--level", "byte"], ["textgen-run", "textgen-web", "textgen-quantize"]),
+    ],
+    ids=["classic", "convolutions", "bytes"],
+)
+@pytest.mark.usefixtures("book")
+def test_the_last_lines_offer_what_the_model_is_for(
+    capsys: Captured, options: list[str], offered: list[str]
+) -> None:
+    _, out, _ = run(capsys, "book.txt", *options, "--no-samples", "-o", "my model")
+    commands = [shlex.split(line.partition(": ")[2]) for line in out[out.index("next: ") :].splitlines()]
+    assert [words[0] for words in commands] == offered
+    assert {words[1] for words in commands} == {"my model"}
+
+
+@pytest.mark.usefixtures("book")
+def test_the_commands_of_the_last_lines_run(capsys: Captured) -> None:
+    _, out, _ = run(capsys, "book.txt", *QUICK, "--no-samples", "-o", "my model")
+    for line in out.splitlines()[-3:]:
+        name, *arguments = shlex.split(line.partition(": ")[2])
+        assert run_here(COMMANDS[name], capsys, *arguments)[0] == 0
+    assert Path("my model/model.int8.onnx").exists()
+    assert Path("my model-site/index.html").exists()
+    assert "textgen-quantize" not in run(capsys, "--resume", "my model")[1]

@@ -42,7 +42,7 @@ def test_the_8_bit_model_is_scored_on_the_held_out_text(capsys: Captured) -> Non
     size, increase = SMALL.stat().st_size, (quantization.loss or 0) - (quantization.float32_loss or 0)
     line = f"8 bits: held-out loss {quantization.loss:.4f} nats ({increase:+.4f}), {size:,} bytes, "
     assert f"\n{line}{size / MODEL.stat().st_size:.1%} of {MODEL.stat().st_size:,}\n" in out
-    assert "; wrote model.onnx, model.int8.onnx, metrics.jsonl," in out.splitlines()[-2]
+    assert "; wrote model.onnx, model.int8.onnx, metrics.jsonl," in out.splitlines()[-3]
     page = Path("out/report.html").read_text(encoding="utf-8")
     assert f"<dt>with 8-bit weights</dt><dd>{quantization.loss:.4f} nats per character</dd>" in page
 
@@ -68,7 +68,7 @@ def test_a_run_whose_8_bit_model_cannot_be_written_is_resumed(
     assert MODEL.exists()
     code, out, err = run(capsys, "--resume", "out")
     assert code == 0, err
-    assert "; wrote model.onnx, model.int8.onnx, " in out.splitlines()[-2]
+    assert "; wrote model.onnx, model.int8.onnx, " in out.splitlines()[-3]
     assert quantization_of(SMALL).float32_loss == textgen.load(MODEL).training["held_out_nats"]
 
 
@@ -89,7 +89,10 @@ def test_an_interrupt_after_the_last_evaluation_changes_only_the_exit_code(
         signal.signal(signal.SIGINT, before)
     assert code == 130
     assert "interrupted" not in err
-    assert "; wrote model.onnx, model.int8.onnx, " in out.splitlines()[-2]
-    assert out.splitlines()[-1] == "next: textgen-run out --temp 0.5"
+    assert "; wrote model.onnx, model.int8.onnx, " in out.splitlines()[-3]
+    assert out.splitlines()[-2:] == [
+        "next: textgen-run out --temp 0.5",
+        "a page for the browser: textgen-web out",
+    ]
     assert quantization_of(SMALL).loss
     assert "the run in out is complete" in run(capsys, "--resume", "out")[1]

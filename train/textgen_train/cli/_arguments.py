@@ -47,7 +47,7 @@ GROUPS = {
     "of few or many epochs; the run prints them.",
     "network": "Another cell than lstm has other default sizes, for about as many parameters.\n"
     "With gru, --preset large also has the learning rate and the weight decay of the\n"
-    "smaller presets.",
+    "smaller presets. With conv, --residual is on, and each preset has its own dropout.",
     "optimization": "Muon trains the matrices of the layers; AdamW trains all other parameters. Their\n"
     "learning rates are scaled by sqrt(128 / units) and anneal to 0 over the run.\n"
     "The classic recipe uses RMSprop with a constant learning rate, and batches\n"

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from textgen_runtime.corpora.corpus import Corpus
-from textgen_runtime.corpora.sources import CHECKPOINT_FILE
+from textgen_runtime.corpora.sources import CHECKPOINT_FILE, QUANTIZED_FILE
 from textgen_runtime.errors import ModelFileError, Name, OutputError, TextgenError
 from textgen_runtime.generation.loading import load
 from textgen_runtime.model_file.network import describe_size
@@ -24,8 +24,9 @@ from textgen_train.loop.events import Evaluation
 from textgen_train.options import DEFAULT_PRESET, TEXTS, RunOptions
 from textgen_train.parameters import format_value
 from textgen_train.presets import PRESETS
+from textgen_train.recipe import CONV, ClassicRecipe
 from textgen_train.report.chart import format_duration
-from textgen_train.report.facts import generating_command
+from textgen_train.report.facts import generating_command, novel_option
 
 from ._arguments import option, text_words
 
@@ -174,12 +175,12 @@ def describe_complete_run(folder: Path, source: str | None) -> str:
         )
     return (
         f"the run in {folder} is complete; to train longer, start a new run with a larger budget\n"
-        f"{_next_command(folder, source)}"
+        f"{_next_commands(folder, source)}"
     )
 
 
 def describe_result(folder: Path, run: "TrainingRun", options: RunOptions) -> str:
-    """Return the last lines of a completed run: the loss and the files, advice, and the next command."""
+    """Return the last lines of a completed run: the loss and the files, advice, and the next commands."""
     best, evaluations = run.evaluator.best, run.evaluator.evaluations
     loss = (
         f"held-out loss {best.held_out_nats:.4f} nats, training loss {best.training_eval_nats:.4f}; "
@@ -196,7 +197,7 @@ def describe_result(folder: Path, run: "TrainingRun", options: RunOptions) -> st
         line += describe_overfitting(best, evaluations[-1], options)
     if options.budget.minutes is not None:
         line += describe_evaluation_share(run.schedule.state)
-    return line + _next_command(folder, options.corpus)
+    return line + _next_commands(folder, options.corpus)
 
 
 def describe_overfitting(best: Evaluation, last: Evaluation, options: RunOptions) -> str:
@@ -232,9 +233,22 @@ def describe_evaluation_share(schedule: "ScheduleState") -> str:
     )
 
 
-def _next_command(folder: Path, source: str | None) -> str:
-    """Return a line with a command that generates text, or "" if another program has removed the model."""
+def _next_commands(folder: Path, source: str | None) -> str:
+    """Return lines with the commands that use the model, or "" if another program has removed it."""
     try:
-        return f"next: {generating_command(folder, load(folder / MODEL_FILE).metadata, source)}\n"
+        model = load(folder / MODEL_FILE)
     except ModelFileError:
         return ""
+    metadata, recipe = model.metadata, model.training.get("recipe", {})
+    lines = [f"next: {generating_command(folder, metadata, source)}\n"]
+    if recipe.get("name") == ClassicRecipe.name:
+        # It is for comparisons.
+        return lines[0]
+    name = shlex.quote(unambiguous_path(folder))
+    # The bytes of a file that is not a text are not for a page.
+    if metadata.records or metadata.prompts:
+        lines.append(f"a page for the browser: textgen-web {name}{novel_option(metadata, source)}\n")
+    if recipe.get("cell") != CONV and not (folder / QUANTIZED_FILE).exists():
+        target = shlex.quote(unambiguous_path(folder / QUANTIZED_FILE))
+        lines.append(f"a quarter of the size: textgen-quantize {name} -o {target}\n")
+    return "".join(lines)

@@ -84,15 +84,19 @@ def generating_command(folder: Path, metadata: Metadata, source: str | None) -> 
     source of the corpus is that of ``read_corpus``; None if it is not known.
     """
     if metadata.records:
-        options = f"--count 20 --unique{_novel(source)}"
+        options = f"--count 20 --unique{novel_option(metadata, source)}"
     else:
         options = "--temp 0.5" if metadata.prompts else "--raw --prompt-file BEGINNING > NEW"
     return f"textgen-run {shlex.quote(unambiguous_path(folder))} {options}"
 
 
-def _novel(source: str | None) -> str:
+def novel_option(metadata: Metadata, source: str | None) -> str:
+    """Return the option, after a space, that leaves out the records of the corpus; "" without records.
+
+    The source is that of ``generating_command``.
+    """
     # Standard input cannot be read again.
-    if source is None or source == STANDARD_INPUT:
+    if metadata.records is None or source is None or source == STANDARD_INPUT:
         return ""
     # A name that begins with a hyphen would be an option.
     return f" --novel {shlex.quote(f'./{source}' if source.startswith('-') else source)}"

@@ -1,0 +1,58 @@
+"""The losses by the length of the text: the page, and how they are measured."""
+
+import subprocess
+from pathlib import Path
+
+import pytest
+import textgen_runtime as textgen
+from textgen_runtime.corpora.corpus import Corpus
+from textgen_train.cli.train import main as train
+from textgen_train.loop.specification import stored_recipe
+from textgen_train.presets import preset
+
+from benchmarks.quality import text_lengths
+from benchmarks.quality.text_lengths import HELD_OUT_CHARACTERS, PAGE, PRESET, RUNS, Run
+from tests.helpers.train_command import TEXT
+
+
+def test_the_page_is_written_from_the_results() -> None:
+    page = PAGE.read_text(encoding="utf-8")
+    assert page == text_lengths.make_page(page, text_lengths.read_results())
+    results = text_lengths.read_results()
+    assert {run: results[run]["nats"] for run in RUNS} == {run: results[run]["nats"] for run in results}
+
+
+def test_the_runs_have_the_values_of_the_preset() -> None:
+    for run, result in text_lengths.read_results().items():
+        recipe = preset(PRESET, 0, epochs=run.epochs, training_tokens=run.characters)
+        assert stored_recipe(recipe).items() <= result["recipe"].items()
+
+
+def test_the_page_states_what_a_tenfold_of_the_text_gains() -> None:
+    page, results = PAGE.read_text(encoding="utf-8"), text_lengths.read_results()
+    nats = {run.characters: result["nats"] for run, result in results.items()}
+    gains = [nats[short] - nats[10 * short] for short in (10_000, 100_000)]
+    assert gains == pytest.approx([0.45, 0.45], abs=0.03)
+    assert "by about 0.45 nats" in page
+    distances = {run.characters: result["nats"] - result["training_nats"] for run, result in results.items()}
+    assert f"the loss is {distances[10_000]:.1f} nats higher on other plays" in " ".join(page.split())
+    assert f"with 1 MB only {distances[1_000_000]:.1f}." in " ".join(page.split())
+    assert max(result["copied"] for result in results.values()) < 0.01
+
+
+def test_a_run_is_trained_on_the_beginning_and_tested_on_the_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = TEXT * 100
+    monkeypatch.setattr(text_lengths, "read_corpus", lambda _: Corpus.from_text("text", text))
+    monkeypatch.setattr(text_lengths, "HELD_OUT_CHARACTERS", 500)
+    monkeypatch.setattr(text_lengths, "PROMPT", "Do re mi")
+    monkeypatch.setattr(subprocess, "run", lambda command, **_: train(command[3:]))
+    result = text_lengths.measure(Run(2_000, 2), tmp_path)
+    assert (tmp_path / "2000.txt").read_text(encoding="utf-8") == text[:2_000]
+    assert (tmp_path / "held-out.txt").read_text(encoding="utf-8") == text[-500:]
+    assert HELD_OUT_CHARACTERS + max(RUNS).characters <= 1_115_394
+    training = textgen.load(tmp_path / "2000-model").training
+    assert result["nats"] == pytest.approx(training["held_out_nats"], abs=1e-4)
+    assert result["recipe"] == training["recipe"]
+    assert "\n" not in result["line"]
