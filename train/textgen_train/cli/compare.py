@@ -45,7 +45,7 @@ def parser() -> CommandParser:
         "--html",
         metavar="PATH",
         type=Path,
-        help="also write a page with the table and the loss curves to PATH",
+        help="also write an HTML page to PATH, with the table and the loss curves",
     )
     return command
 
