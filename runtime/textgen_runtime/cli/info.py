@@ -152,7 +152,8 @@ def read_network(file: ModelFile, *, is_known: bool) -> Network:
     state = {name: size for name, size in file.declared_state.items() if min(size) > 0}
     if not state:
         raise ModelFileError(
-            "not a text generator: the graph has no state input (float32 of shape [rows, batch, units])"
+            "not a text generator: the graph has no state input (float32 of shape [rows, batch, units]): "
+            "choose another file"
         )
     return Network((), state, 0, bits=None)
 
