@@ -6,8 +6,8 @@ int32_t textgen_unknown_graph(const textgen_graph *graph, const char *what) {
 
 static int32_t fail_duplicate(const textgen_graph *graph, textgen_view name) {
     char quoted[TEXTGEN_QUOTE_SIZE];
-    return textgen_fail(graph->error, TEXTGEN_DAMAGED_MODEL, "the value %s has two producers",
-                        textgen_quote(name, quoted));
+    return textgen_fail(graph->error, TEXTGEN_DAMAGED_MODEL,
+                        "the value %s has two producers: export the model again", textgen_quote(name, quoted));
 }
 
 static int32_t index_producers(textgen_graph *graph) {

@@ -46,7 +46,8 @@ static int32_t match_layers(const textgen_graph *graph, int64_t units, textgen_v
     char formatted[2][TEXTGEN_NUMBER_SIZE];
     while (is_layer_output(textgen_graph_producer(graph, *value))) {
         if (nodes->layer_count >= graph->file->node_count) {
-            return textgen_fail(graph->error, TEXTGEN_DAMAGED_MODEL, "the graph has a cycle");
+            return textgen_fail(graph->error, TEXTGEN_DAMAGED_MODEL,
+                                "the graph has a cycle: export the model again");
         }
         TEXTGEN_TRY(match_layer(graph, *value, units, &layer));
         if (nodes->layer_count < TEXTGEN_MAX_LAYERS) {

@@ -111,9 +111,11 @@ static int32_t check_tokens(const textgen_special *special, size_t entries, cons
                             special_key,
                             differ ? "begin and end must be given together" : "the special tokens must differ");
     }
-    return count == entries ? textgen_fail(error, TEXTGEN_DAMAGED_MODEL,
-                                           "the vocabulary has only special tokens: no text can be generated")
-                            : TEXTGEN_OK;
+    return count == entries
+               ? textgen_fail(
+                     error, TEXTGEN_DAMAGED_MODEL,
+                     "the vocabulary has only special tokens, which make no text: export the model again")
+               : TEXTGEN_OK;
 }
 
 int32_t textgen_metadata_special(const textgen_onnx *file, size_t entries, textgen_special *special,

@@ -176,7 +176,7 @@ int32_t textgen_onnx_read(textgen_view content, textgen_onnx *file, const textge
     memset(file, 0, sizeof *file);
     file->arena = arena;
     if (content.size == 0) {
-        return textgen_fail(error, TEXTGEN_DAMAGED_MODEL, "the file is empty");
+        return textgen_fail(error, TEXTGEN_DAMAGED_MODEL, "the file is empty: copy or export it again");
     }
     count_model(&reader, content, file, &found);
     TEXTGEN_TRY(reader.code);

@@ -8,7 +8,7 @@
 
 int32_t textgen_fail_overflow(const textgen_error *error) {
     return textgen_fail(error, TEXTGEN_DAMAGED_MODEL,
-                        "sums of the weights overflow float32: the file is damaged");
+                        "sums of the weights overflow float32: export the model again");
 }
 
 static const textgen_gate_order lstm_order = {4, {0, 1, 2, 3}, {0, 1, 2, 3}};

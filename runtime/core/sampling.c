@@ -17,10 +17,12 @@ static int32_t check_tables(const textgen_stream_sampling *read, const textgen_m
                             const textgen_error *error) {
     const textgen_constraint *constraint = read->sampling.constraint;
     if (constraint && constraint->vocabulary != model->shape.vocabulary) {
-        return textgen_fail(error, TEXTGEN_INVALID_ARGUMENT, "constraint is of another model");
+        return textgen_fail(error, TEXTGEN_INVALID_ARGUMENT,
+                            "constraint is of another model: create one for this model");
     }
     if (read->sampling.spans && read->sampling.spans->vocabulary != model->shape.vocabulary) {
-        return textgen_fail(error, TEXTGEN_INVALID_ARGUMENT, "spans are of another model");
+        return textgen_fail(error, TEXTGEN_INVALID_ARGUMENT,
+                            "spans are of another model: create some for this model");
     }
     if (constraint && read->sampling.stop_count) {
         return textgen_fail(
@@ -63,7 +65,7 @@ static int32_t check_bias(const textgen_sampling *sampling, const textgen_model 
         any |= bias > -INFINITY && (int64_t)i != special->unknown && (int64_t)i != special->begin;
     }
     return any ? TEXTGEN_OK
-               : textgen_fail(error, TEXTGEN_INVALID_ARGUMENT, "logit_bias forbids every character");
+               : textgen_fail(error, TEXTGEN_INVALID_ARGUMENT, "logit_bias forbids every character: allow one");
 }
 
 int32_t textgen_sampling_read(const textgen_sampling *given, const textgen_model *model,

@@ -134,11 +134,12 @@ void textgen_saved_write(const textgen_shape *shape, const textgen_text *text, c
     convert_head(block);
 }
 
-static const char damaged[] = "the saved text is damaged";
+static const char damaged[] = "the saved text is damaged: save it again, or start a new one";
 
 int32_t textgen_saved_open(textgen_view data, textgen_saved *saved, const textgen_error *error) {
     if (data.size < HEADER || memcmp(data.data, MARK, sizeof MARK)) {
-        return textgen_report(error, TEXTGEN_DAMAGED_SAVED, "this is not a saved text");
+        return textgen_report(error, TEXTGEN_DAMAGED_SAVED,
+                              "this is not a saved text: choose one that was saved");
     }
     const uint64_t format = read_number(data.data + MARK_SIZE);
     if (format > FORMAT) {

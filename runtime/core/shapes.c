@@ -29,9 +29,10 @@ static int32_t check_scales(const textgen_graph *graph, const textgen_tensor *sc
     description->scales += count;
     return scales->shape[0] == (int64_t)count
                ? TEXTGEN_OK
-               : textgen_fail(
-                     graph->error, TEXTGEN_DAMAGED_MODEL, "the scales %s have shape %s; expected [%zu]",
-                     textgen_quote(scales->name, quoted), textgen_format_shape(scales->shape, 1, shape), count);
+               : textgen_fail(graph->error, TEXTGEN_DAMAGED_MODEL,
+                              "the scales %s have shape %s; expected [%zu]: export the model again",
+                              textgen_quote(scales->name, quoted),
+                              textgen_format_shape(scales->shape, 1, shape), count);
 }
 
 /* Check the scales of all layers, whose weights have the right shapes. */
@@ -85,7 +86,8 @@ static int32_t fail_shapes(const textgen_graph *graph, textgen_layer_kind kind, 
         append_shape(found, layer->tensors[i]->shape, expected->dimensions[i], separator);
         append_shape(wanted, expected->shapes[i], expected->dimensions[i], separator);
     }
-    return textgen_fail(graph->error, TEXTGEN_DAMAGED_MODEL, "the %s weights have shapes %s; expected %s",
+    return textgen_fail(graph->error, TEXTGEN_DAMAGED_MODEL,
+                        "the %s weights have shapes %s; expected %s: export the model again",
                         textgen_layer_title(kind), found, wanted);
 }
 

@@ -23,7 +23,8 @@ int32_t textgen_tensors_create(const textgen_onnx *file, textgen_tensors *tensor
     }
     const textgen_name *duplicate = textgen_names_sort(tensors->names, tensors->count);
     if (duplicate) {
-        return textgen_fail(error, TEXTGEN_DAMAGED_MODEL, "the weights %s are stored twice",
+        return textgen_fail(error, TEXTGEN_DAMAGED_MODEL,
+                            "the weights %s are stored twice: export the model again",
                             textgen_quote(duplicate->name, quoted));
     }
     return TEXTGEN_OK;
@@ -84,7 +85,8 @@ int32_t textgen_tensors_check(const textgen_tensors *tensors, textgen_view name,
     const textgen_tensor *tensor = *found = textgen_tensors_find(tensors, name);
     textgen_quote(name, quoted);
     if (!tensor) {
-        return textgen_fail(error, TEXTGEN_DAMAGED_MODEL, "the weights %s are missing", quoted);
+        return textgen_fail(error, TEXTGEN_DAMAGED_MODEL, "the weights %s are missing: export the model again",
+                            quoted);
     }
     if (tensor->external) {
         return textgen_fail(error, TEXTGEN_DAMAGED_MODEL,
@@ -126,7 +128,8 @@ int32_t textgen_tensor_integer(const textgen_tensor *tensor, int64_t *value, con
     } else {
         textgen_wire wire = textgen_wire_of(tensor->integers);
         if (!textgen_wire_varint(&wire, &bits) || wire.next != wire.end) {
-            return textgen_fail(error, TEXTGEN_DAMAGED_MODEL, "the value of %s is damaged",
+            return textgen_fail(error, TEXTGEN_DAMAGED_MODEL,
+                                "the value of %s is damaged: export the model again",
                                 textgen_quote(tensor->name, quoted));
         }
     }
@@ -175,7 +178,8 @@ int32_t textgen_tensor_floats(const textgen_tensor *tensor, size_t first, size_t
     char quoted[TEXTGEN_QUOTE_SIZE];
     const textgen_view stored = tensor->raw.size > 0 ? tensor->raw : tensor->floats;
     if (first > stored.size / 4 || count > stored.size / 4 - first) {
-        return textgen_fail(error, TEXTGEN_DAMAGED_MODEL, "the weights %s have too few values",
+        return textgen_fail(error, TEXTGEN_DAMAGED_MODEL,
+                            "the weights %s have too few values: export the model again",
                             textgen_quote(tensor->name, quoted));
     }
     if (count == 0) {

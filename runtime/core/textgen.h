@@ -103,30 +103,32 @@ typedef struct {
     const textgen_constraint *constraint; /* the text matches it; not copied; NULL for none */
     const textgen_spans *spans; /* what the text may copy of a corpus; not copied; NULL for everything */
     /* The rest is generated from parameters.def. */
-    /* sampling temperature; 0 always selects the most likely token, higher values are more random */
+    /* sampling temperature; 0 always selects the most likely token, and higher values give more random
+     * texts */
     double temperature; /* a finite number, 0 or more; default 0.5 */
-    /* divide the positive logits of recent characters by X, and multiply the negative ones */
+    /* divide the positive logits of recent characters by X, and multiply the negative ones by X */
     double repetition_penalty; /* a number more than 0, at most 100; default 1, off */
-    /* subtract X from the logit of a character for each recent occurrence */
+    /* subtract X from the logit of a character for each of its recent occurrences */
     double frequency_penalty; /* a number from -100 to 100; default 0, off */
     /* subtract X from the logit of each recent character */
     double presence_penalty; /* a number from -100 to 100; default 0, off */
-    /* number of latest generated characters that count as recent for the penalties */
+    /* number of last generated characters that the penalties count as recent */
     uint64_t penalty_window; /* an integer from 1 to 1024; default 64 */
     /* draw from the N most likely characters */
     uint64_t top_k; /* an integer from 0 to 2147483647; default 0, off */
-    /* draw from the characters whose surprisal is nearest to the entropy, with total probability P */
+    /* draw from the characters whose surprisal is nearest to the entropy, as many as reach the total
+     * probability P */
     double typical_p; /* a number more than 0, at most 1; default 1, off */
-    /* draw from the most likely characters, with total probability P */
+    /* draw from the most likely characters, as many as reach the total probability P */
     double top_p; /* a number more than 0, at most 1; default 1, off */
-    /* draw from the characters with at least P times the probability of the most likely one */
+    /* draw from the characters that have at least P times the probability of the most likely one */
     double min_p; /* a number from 0 to 1; default 0, off */
-    /* keep the mean surprisal near this value, with mirostat version 2 in place of top_k, typical_p,
-     * top_p and min_p; use it with temperature 1 */
+    /* keep the mean surprisal of the characters near this number of bits; this is mirostat version 2,
+     * which replaces top_k, typical_p, top_p and min_p; use temperature 1 with it */
     double mirostat_tau; /* a number from 0 to 100; default 0, off */
     /* learning rate of mirostat */
     double mirostat_eta; /* a number more than 0, at most 1; default 0.1 */
-    /* do not end a record before it has N generated tokens; only for a model of records */
+    /* end no record before it has N generated tokens; only for a model of records */
     uint64_t min_length; /* an integer from 0 to 2147483647; default 0, off */
 } textgen_sampling;
 /* clang-format off */

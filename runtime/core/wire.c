@@ -79,9 +79,11 @@ static const char *read_field(textgen_wire *wire, textgen_field *field) {
 }
 
 void textgen_reader_fail(textgen_reader *reader, const textgen_field *field, const char *reason) {
-    reader->code = textgen_fail(reader->error, TEXTGEN_DAMAGED_MODEL, "the file is %s (at byte %zu, %s)",
-                                *reader->start == FIRST_BYTE ? "cut short or damaged" : "not an ONNX model",
-                                (size_t)(field->start - reader->start), reason);
+    const bool is_onnx = *reader->start == FIRST_BYTE;
+    reader->code = textgen_fail(reader->error, TEXTGEN_DAMAGED_MODEL, "the file is %s (at byte %zu, %s): %s",
+                                is_onnx ? "cut short or damaged" : "not an ONNX model",
+                                (size_t)(field->start - reader->start), reason,
+                                is_onnx ? "copy or export it again" : "choose an ONNX file");
 }
 
 bool textgen_reader_next(textgen_reader *reader, textgen_wire *wire, textgen_field *field) {

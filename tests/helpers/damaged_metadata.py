@@ -69,7 +69,7 @@ DAMAGED_METADATA: list[tuple[dict[str, str | None], str]] = [
     ({"special": None}, "has '' at index 0; expected a character"),
     (
         {"vocabulary": '["", ""]', "special": '{"begin": 0, "end": 1}'},
-        "the vocabulary has only special tokens: no text can be generated",
+        "the vocabulary has only special tokens, which make no text: export the model again",
     ),
     (
         {"records": '"lines"'},

@@ -114,7 +114,7 @@ test("what is no saved generation of this model, constraint and version is refus
   const refused = (bytes, message) => assert.throws(() => tiny.resume(bytes), error("SAVED_GENERATION", message));
   refused("text", /^a saved generation is a Uint8Array, not "text"$/);
   refused(new TextEncoder().encode("TGEN 1"), /^an earlier version of textgen-onnx saved the generation/);
-  refused(new Uint8Array(0), /^this is not a saved text$/);
+  refused(new Uint8Array(0), /^this is not a saved text: choose one that was saved$/);
   const later = saved.slice();
   later[8] = 2;
   refused(later, /^the saved text has format 2, and this version reads format 1: upgrade/);
@@ -170,7 +170,7 @@ test("a description and a position that no generation can have are refused", () 
   refused({ description: { ...description, sampling: { top_x: 1 } } }, /does not support the sampling parameters "top_x": upgrade/);
   refused({ description: { ...description, sampling: { top_k: "1" } } }, /^the sampling parameters are damaged: topK must be/);
   for (const [name, value] of [["ending", 9n], ["ending", 5n], ["atEnd", 1n], ["constraintState", 1n], ["held", 1025n], ["recent", 2001n], ["drawn", -1n], ["position", -1n], ["filtered", 2n], ["temperature", -1n]]) {
-    refused({ block: withField(block, name, value) }, /^the saved text is damaged$/);
+    refused({ block: withField(block, name, value) }, /^the saved text is damaged: save it again, or start a new one$/);
   }
   assert.equal(tiny.resume(forge(saved, { description, block })).take(5), ofTiny.take(5));
 });

@@ -90,22 +90,22 @@ class RunOptions(Parameters):
     min_count: int = number(
         1,
         "replace all characters that occur fewer than N times in the training text by one unknown symbol; "
-        "losses with different N are not comparable (default: 1, which keeps all characters)",
+        "the losses of models with different N are not comparable (default: 1, which keeps all characters)",
         Range(1),
         group="corpus",
     )
     records: RecordKind | None = choice(  # noqa: RUF009 (a field)
         None,
         "train on records, each of which is a text of its own: lines, such as names or molecules, or texts "
-        "between blank lines, such as tunes; the held-out part is drawn from all of them (default: one "
+        "between blank lines, such as tunes; the held-out part is a random choice of records (default: one "
         "continuous text)",
         RECORD_KINDS,
         group="corpus",
     )
     held_out: float | None = number(
         None,
-        "hold out the last SHARE of the text, or a random SHARE of the records (default: "
-        f"{HELD_OUT_SHARE}, at most {MAX_HELD_OUT_CHARACTERS:,} characters)",
+        "do not train on the last SHARE of the text, or on a random SHARE of the records, but measure the "
+        f"loss there (default: {HELD_OUT_SHARE}, at most {MAX_HELD_OUT_CHARACTERS:,} characters)",
         Range(0, 1, above=True, below=True),
         metavar="SHARE",
         group="corpus",
@@ -113,35 +113,36 @@ class RunOptions(Parameters):
     )
     held_out_file: str | None = text(
         None,
-        "hold out a separate text instead: a file, a folder, - or the name of a corpus",
+        "train on the whole corpus, and measure the loss on this text: a file, a folder, - or the name of a "
+        "corpus",
         metavar="TEXT",
         group="corpus",
         excludes="held-out text",
     )
     parent: str | None = text(
         None,
-        "start from the weights of a model instead of random ones: a model file, a folder with model.onnx, "
-        "or the name of a bundled model; it determines the network, the vocabulary and the normalization, "
-        "and the preset is the one with the nearest network",
+        "start from the weights of MODEL instead of random ones; MODEL is a model file, a folder with "
+        "model.onnx, or the name of a bundled model; it determines the network, the vocabulary and the "
+        "normalization; the default preset is then the one with the most similar network",
         # A keyword of Python.
         option="from",
         metavar="MODEL",
         group="fine-tuning",
     )
     extend: bool = flag(
-        "add the symbols of the corpus that the model does not know to its vocabulary", group="fine-tuning"
+        "add the symbols that only the corpus has to the vocabulary of the model", group="fine-tuning"
     )
     teachers: list[str] | None = texts(  # noqa: RUF009 (a field)
-        "also learn from the predictions of trained models, each a model file, a folder with model.onnx, or "
-        "the name of a bundled model: a small network then gets a lower loss than from the text alone; they "
-        "must have the vocabulary of the corpus",
+        "also learn from the predictions of these trained models, so that a small network gets a lower loss; "
+        "each MODEL is a model file, a folder with model.onnx, or the name of a bundled model, and must have "
+        "the vocabulary of the corpus",
         option="teacher",
         metavar="MODEL",
         group="distillation",
     )
     teacher_weight: float | None = number(
         None,
-        "share of the predictions in what the network learns; the text has the rest; from "
+        "weight of the teachers' predictions in the loss; the weight of the text is 1 - X; from "
         f"{MIN_TEACHER_WEIGHT:g} on, the presets have no dropout and no penalties (default: "
         f"{TEACHER_WEIGHT:g})",
         Range(0, 1, above=True),
@@ -164,8 +165,8 @@ class RunOptions(Parameters):
     )
     device: str = choice(
         "auto",
-        "where the network is trained: auto is a GPU with cuda or mps if there is one, else cpu (default: "
-        "auto)",
+        "device that trains the network: auto chooses a GPU, cuda or mps, if there is one, and otherwise cpu "
+        "(default: auto)",
         ("auto", "cpu", "cuda", "mps"),
         group="hardware",
     )
@@ -186,8 +187,8 @@ class RunOptions(Parameters):
     )
     recipe: str | None = choice(
         None,
-        "repeat the experiment of F. Chollet's textbook: lower case, windows of 60 characters, one-hot "
-        "input, RMSprop",
+        "repeat the experiment of F. Chollet's textbook, with lower case, windows of 60 characters, one-hot "
+        "input and RMSprop (default: none)",
         (ClassicRecipe.name,),
         group="recipe",
         excludes="recipe",
@@ -199,8 +200,8 @@ class RunOptions(Parameters):
         group="optimization",
     )
     quantize: bool = flag(
-        "at the end, also write model.int8.onnx: the best model with 8-bit weights, about a quarter of the "
-        "size; its held-out loss is printed and stored; not for --cell conv",
+        "at the end, also write model.int8.onnx, which is the best model with 8-bit weights and has about a "
+        "quarter of the size; print and store its held-out loss; not for --cell conv",
         group="output",
     )
     no_samples: bool = flag("do not generate samples at the evaluations", group="output")

@@ -31,18 +31,20 @@ class Recipe(Parameters):
     name: ClassVar[str] = "default"
 
     cell: str = choice(
-        LSTM, "kind of the layers: lstm, gru, or conv for causal dilated convolutions", CELLS, group="network"
+        LSTM, "kind of layers; conv stands for causal dilated convolutions", CELLS, group="network"
     )
     units: int = number(144, "units per layer", Range(1, 16_384), group="network")
-    layers: int = number(1, "number of layers; at most 63 of convolutions", Range(1, 64), group="network")
-    residual: bool = flag("add the input of each layer from the second on to its output", group="network")
+    layers: int = number(1, "number of layers, at most 63 with --cell conv", Range(1, 64), group="network")
+    residual: bool = flag(
+        "add the input of each layer but the first to the output of this layer", group="network"
+    )
     embedding: int = number(16, "size of the character embedding", Range(1, 16_384), group="network")
     dropout: float = number(0.0, "dropout on the outputs of each layer", Range(0, 0.99), group="network")
     input_dropout: float = number(0.0, "dropout on the embedding", Range(0, 0.99), group="network")
     weight_dropout: float = number(
         0.0, "DropConnect on the recurrent weights of an LSTM or a GRU", Range(0, 0.99), group="network"
     )
-    batch: int = number(32, "sequences per batch; a short text has fewer", Range(1, 65_536))
+    batch: int = number(32, "sequences per batch; a short text gives fewer", Range(1, 65_536))
     sequence_length: int = number(
         64, "characters per training sequence (truncated backpropagation)", Range(1, 65_536)
     )

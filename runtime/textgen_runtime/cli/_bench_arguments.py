@@ -75,7 +75,7 @@ def parser() -> CommandParser:
         metavar="NAME",
         action="append",
         choices=tuple(SECTIONS),
-        help=f"section to measure, can be repeated: {', '.join(SECTIONS)} (default: all)",
+        help=f"section to measure; may be repeated; the sections are {', '.join(SECTIONS)} (default: all)",
     )
     command.add_argument(
         "--quick",
@@ -95,19 +95,20 @@ def parser() -> CommandParser:
         type=Path,
         nargs="?",
         const=DEFAULT_PLOT,
-        help="write a plot of latency and throughput to PATH, a PNG file (without PATH: "
-        f"{DEFAULT_PLOT}; only an earlier plot is replaced; requires matplotlib)",
+        help="write a plot of latency and throughput to PATH, a PNG file; an existing file is replaced only "
+        f"if it is such a plot; requires matplotlib (default PATH: {DEFAULT_PLOT})",
     )
     command.add_argument(
         "--compare",
         metavar="PATH",
         type=Path,
-        help="compare ratios, such as native time / plain loop time, with those of an earlier --json report",
+        help="compare ratios, such as native time / plain loop time, with those of an earlier report, which "
+        "--json wrote",
     )
     command.add_argument(
         "--fail-above",
         metavar="PERCENT",
         type=number("a finite number, 0 or more", lambda value: value >= 0),
-        help="with --compare, exit with code 1 if a ratio increased by more than PERCENT",
+        help="with --compare, exit with code 1 if a ratio increased by more than PERCENT (default: never)",
     )
     return command

@@ -35,7 +35,7 @@ LENGTH = Option(
     "N",
     "maximum number of tokens to generate",
     "; a token is usually one character "
-    f"(default: {DEFAULT_LENGTH}; {DEFAULT_RECORD_LENGTH:,} for a model of records, which end earlier)",
+    f"(default: {DEFAULT_LENGTH}; {DEFAULT_RECORD_LENGTH:,} for a model of records, whose texts end earlier)",
     whole_number(1),
 )
 SEED = Option(
@@ -162,8 +162,8 @@ def parser() -> CommandParser:
     command.add_argument(
         "--explain",
         action="store_true",
-        help="instead of a text, print the probabilities of the character after the prompt at each "
-        "temperature, as bars (default temperatures: 0.2 0.5 1.0 1.2)",
+        help="print no text, but a bar chart of the probabilities of the character after the prompt, for "
+        "each temperature (default temperatures: 0.2 0.5 1.0 1.2)",
     )
     command.add_argument(
         "--plot",
@@ -171,15 +171,15 @@ def parser() -> CommandParser:
         type=plot_path,
         nargs="?",
         const=DEFAULT_PLOT,
-        help="instead of a text, write a figure of these probabilities to PATH, a .png, .svg or .pdf file "
-        f"(without PATH: {DEFAULT_PLOT}; only an earlier figure is replaced; requires matplotlib; default "
-        "temperatures: 0.01 0.2 0.5 1.0 1.2 2.0)",
+        help="print no text, but write a figure of these probabilities to PATH, a .png, .svg or .pdf file; "
+        "an existing file is replaced only if it is such a figure; requires matplotlib (default PATH: "
+        f"{DEFAULT_PLOT}; default temperatures: 0.01 0.2 0.5 1.0 1.2 2.0)",
     )
     command.add_argument(
         "--interactive",
         action="store_true",
-        help="continue one line after another from standard input as one running text; /help lists the "
-        "commands",
+        help="read line after line from standard input, and continue them as one running text; the line "
+        "/help lists the commands",
     )
     add_engine(command)
     command.add_argument(
@@ -187,7 +187,7 @@ def parser() -> CommandParser:
         metavar="N",
         type=whole_number(1, MAX_THREADS),
         default=1,
-        help="maximum number of threads; with the native engine, each text uses one (default: 1)",
+        help="maximum number of threads; the native engine generates each text in one thread (default: 1)",
     )
     command.add_argument(
         "--stats",
@@ -227,7 +227,8 @@ def _add_prompts(command: argparse.ArgumentParser) -> None:
         "--prompt",
         metavar="TEXT",
         action=OnlyPrompt,
-        help="text to continue (default: a prompt stored in the model; a model of records starts a new one)",
+        help="text to continue (default: a prompt stored in the model; a model of records starts a new "
+        "record)",
     )
     prompt.add_argument(
         "--prompt-file",
@@ -237,8 +238,8 @@ def _add_prompts(command: argparse.ArgumentParser) -> None:
     prompt.add_argument(
         "--prompts",
         metavar="PATH",
-        help="read one prompt from each line of a UTF-8 file, or of standard input (-); empty lines are "
-        "skipped",
+        help="continue each line of a UTF-8 file, or of standard input (-), as a prompt of its own; empty "
+        "lines are skipped",
     )
     command.add_argument("--no-echo", action="store_true", help="do not print the prompt")
     UNKNOWN.add_to(command, "error")
@@ -257,33 +258,34 @@ def _add_many_texts(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--unique",
         action="store_true",
-        help="print no text twice: draw further texts instead, until "
+        help="print each text only once; a repeated text is replaced by another one, until "
         f"{MAX_REJECTED_IN_A_ROW:,} in a row are not new",
     )
     command.add_argument(
         "--novel",
         metavar="CORPUS",
-        help="print no text that stands in CORPUS: a UTF-8 file, a folder with .txt or .abc files, - for "
-        "standard input, or the name of a corpus; a model of records compares complete records; draws "
-        "further texts like --unique; with --max-copy, texts have only short parts of CORPUS; --interactive "
-        "only uses it with --max-copy",
+        help="print no text that stands in CORPUS, and draw another one instead, as --unique does; CORPUS is "
+        "a UTF-8 file, a folder with .txt or .abc files, - for standard input, or the name of a corpus; a "
+        "model of records compares complete records; --max-copy also limits the copied parts of a text; "
+        "--interactive uses CORPUS only for --max-copy",
     )
     form = command.add_mutually_exclusive_group()
     form.add_argument(
         "--separator",
         metavar="TEXT",
         type=escaped_text,
-        help="print TEXT between the texts, without headings; in TEXT, \\n is a line end, \\t a tab, \\0 a "
-        "zero byte and \\\\ a backslash; after the last text comes a line end, or \\0 if TEXT ends with it",
+        help="print TEXT between the texts in place of headings; in TEXT, \\n is a line end, \\t a tab, \\0 "
+        "a zero byte and \\\\ a backslash; the output ends with \\0 if TEXT does, and otherwise with a line "
+        "end",
     )
     form.add_argument(
         "--json",
         action="store_true",
-        help="print each text as one line of JSON, with its prompt, seed, sampling and ending",
+        help="print each text as one line of JSON, with its prompt, seed, sampling parameters and ending",
     )
     form.add_argument(
         "--raw",
         action="store_true",
         help="write the bytes of one text and nothing else, for example to a .mid file; only for models of "
-        "bytes; --prompt-file may then be any file, and is fed unchanged",
+        "bytes, which then read any file of --prompt-file unchanged",
     )

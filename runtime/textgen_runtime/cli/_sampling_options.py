@@ -5,7 +5,7 @@ settings. So a new parameter needs no change here, unless its kind is new.
 """
 
 import argparse
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from textgen_runtime.errors import Name, quote
@@ -118,17 +118,16 @@ def add_sampling(command: argparse.ArgumentParser) -> None:
 def _for_command(option: Option) -> Option:
     """Return an option as commands have it: with several temperatures, or repeated."""
     if option.name == "temperature":
-        return option._replace(form=SEVERAL, details=f"; several give a text each{option.details}")
+        return option._replace(form=SEVERAL, details=f"; several values give one text each{option.details}")
     if option.form == REPEATED:
         return option._replace(details=f"; may be repeated{option.details}")
     return option
 
 
-def add_constraint(group: Any, action: str) -> None:
-    """Add the options that select a constraint. The help says what the command does with its texts."""
+def add_constraint(group: Any, summaries: Mapping[str, str]) -> None:
+    """Add the options that select a constraint, with what the command does with each."""
     for name in CONSTRAINTS:
-        option = sampling_option(PARAMETERS[name])
-        option._replace(summary=option.summary.replace("generate", action, 1)).add_to(group)
+        sampling_option(PARAMETERS[name])._replace(summary=summaries[name]).add_to(group)
 
 
 def samplings(arguments: argparse.Namespace) -> Sequence[Sampling]:

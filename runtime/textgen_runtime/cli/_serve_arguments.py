@@ -49,15 +49,16 @@ def parser() -> CommandParser:
     command.add_argument(
         "--novel",
         metavar="CORPUS",
-        help="the corpus that the field max_copy keeps texts from copying: a UTF-8 file, a folder with "
-        ".txt or .abc files, or the name of a corpus",
+        help="the corpus of which the field max_copy limits copies: a UTF-8 file, a folder with .txt or "
+        ".abc files, or the name of a corpus (default: none)",
     )
     command.add_argument(
         "--threads",
         metavar="N",
         type=whole_number(1, MAX_THREADS),
         default=1,
-        help="maximum number of threads that generate; one more handles the connections (default: 1)",
+        help="maximum number of threads that generate texts; one more thread handles the connections "
+        "(default: 1)",
     )
     command.add_argument(
         "--host",
@@ -81,8 +82,8 @@ def parser() -> CommandParser:
     command.add_argument(
         "--api-key-file",
         metavar="PATH",
-        help="require one of the API keys in a file, one per line; the variable "
-        f"{KEY_VARIABLE} can hold a key, too (default: no key)",
+        help="refuse requests without one of the API keys in this file, which has one key per line; the "
+        f"environment variable {KEY_VARIABLE} can hold a key, too (default: no key is needed)",
     )
     command.add_argument(
         "--allow-origin",
@@ -90,8 +91,8 @@ def parser() -> CommandParser:
         type=origin,
         action="append",
         default=[],
-        help="origin of web pages that may send requests, such as https://example.org; can be repeated; * "
-        "allows all (default: none)",
+        help="origin of web pages that may send requests, such as https://example.org; may be repeated; * "
+        "allows all origins (default: none)",
     )
     for option, minimum, default, text in (
         ("--max-length", 1, Settings.max_length, "maximum number of tokens per text"),
@@ -112,16 +113,16 @@ def parser() -> CommandParser:
         metavar="N",
         type=seconds,
         default=Settings.client_timeout,
-        help="seconds that a client may take to send a request, to read 64 KiB of a response, or to use an "
-        f"open connection again (default: {Settings.client_timeout:g})",
+        help="maximum seconds that a client may take to send a request, to read 64 KiB of a response, or to "
+        f"use an open connection again (default: {Settings.client_timeout:g})",
     )
     command.add_argument(
         "--grace",
         metavar="N",
         type=number("a finite number, 0 or more", lambda value: value >= 0),
         default=Settings.grace,
-        help="seconds that running requests may take after SIGTERM or Ctrl-C, while new ones are refused "
-        f"(default: {Settings.grace:g})",
+        help="maximum seconds that running requests may take after SIGTERM or Ctrl-C; new requests are then "
+        f"refused (default: {Settings.grace:g})",
     )
     command.add_argument(
         "--ignore-unknown-fields",
@@ -137,7 +138,7 @@ def parser() -> CommandParser:
     command.add_argument(
         "--metrics",
         action="store_true",
-        help="report counts and times at the path /metrics, in the text format of Prometheus; requires the "
-        "extra metrics",
+        help="report counts and times of requests at the path /metrics, in the text format of Prometheus; "
+        "requires the extra metrics",
     )
     return command

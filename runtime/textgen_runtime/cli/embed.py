@@ -40,7 +40,7 @@ def parser() -> CommandParser:
     """Return the argument parser of the command."""
     command = CommandParser(
         PROG,
-        "Write the C library as one source, textgen.c, with its header, and a model as a C array.\n"
+        "Write the C library as one source file with its header, and a model as a C array.\n"
         "The files compile with any C11 compiler, and need only the C library.",
         EXAMPLES,
     )
@@ -51,14 +51,16 @@ def parser() -> CommandParser:
         metavar="FOLDER",
         type=Path,
         required=True,
-        help="folder for the files, which is created; only files that textgen-embed wrote are replaced",
+        help="folder for the files; it is created if necessary; existing files are replaced only if "
+        "textgen-embed wrote them",
     )
     command.add_argument(
         "--name",
         metavar="NAME",
         type=_name,
         default="model",
-        help="write NAME.c and NAME.h, with the symbols NAME_data and NAME_size (default: model)",
+        help="name of the model in C: its files are NAME.c and NAME.h, and its symbols are NAME_data and "
+        "NAME_size (default: model)",
     )
     return command
 

@@ -173,7 +173,7 @@ def parser() -> CommandParser:
         "from all characters before it. Each text starts from a zero state. The first\n"
         "character is not scored. With a model of records, each record starts from a\n"
         "zero state, and its end counts as one character. For comparison, the same\n"
-        f"characters are compressed with {', '.join(COMPRESSORS)}.",
+        f"characters are compressed with each of {', '.join(COMPRESSORS)}.",
         EXAMPLES,
     )
     add_model(command)
@@ -190,8 +190,8 @@ def parser() -> CommandParser:
         type=number("a number above 0 and at most 1", lambda value: 0 < value <= 1),
         default=1.0,
         help="score only the last SHARE of each text, without the text before it; with a model of records, "
-        "only the records that training holds out with this share; textgen-train holds out 0.1, or less of a "
-        "corpus of more than 10 million characters (default: 1)",
+        "score only the records that textgen-train holds out with this share; its share is 0.1, or less for "
+        "a corpus of more than 10 million characters (default: 1)",
     )
     add_unknown(command, "characters")
     add_lowercase(command, "the texts")
@@ -207,8 +207,8 @@ def parser() -> CommandParser:
         "--surprise",
         metavar="PATH",
         type=Path,
-        help="write an HTML page to PATH that colors each character by its surprisal; only an earlier page "
-        "is replaced",
+        help="also write an HTML page to PATH, which colors each character by its surprisal; an existing "
+        "file is replaced only if it is such a page",
     )
     add_engine(command)
     return command

@@ -67,8 +67,12 @@ def parser() -> CommandParser:
     add_model(command)
     command.add_argument("--json", action="store_true", help="print the description as JSON")
     add_constraint(
-        command.add_argument_group("tables of constraints, as JSON for programs in other languages"),
-        "print the table of",
+        command.add_argument_group("tables of constraints, for programs in JavaScript"),
+        {
+            "match": "print this expression's table as JSON",
+            "choices": "print the table of these texts as JSON",
+            "json_schema": "print this JSON schema's table as JSON",
+        },
     )
     return command
 
@@ -148,7 +152,8 @@ def read_network(file: ModelFile, *, is_known: bool) -> Network:
     state = {name: size for name, size in file.declared_state.items() if min(size) > 0}
     if not state:
         raise ModelFileError(
-            "not a text generator: the graph has no state input (float32 of shape [rows, batch, units])"
+            "not a text generator: the graph has no state input (float32 of shape [rows, batch, units]): "
+            "choose another file"
         )
     return Network((), state, 0, bits=None)
 

@@ -22,7 +22,7 @@ MODEL_HELP = "a model file, a folder with a model.onnx, or the name of a bundled
 
 UNKNOWN_CHOICES = ("error", "skip")
 UNKNOWN_ERROR = (
-    "error replaces them with the model's unknown symbol, or stops if it has none (default: error)"
+    "error replaces them with the model's unknown symbol, or stops if the model has none (default: error)"
 )
 
 # The end of argparse's message for an option without a value, and for a value that looks like an option.

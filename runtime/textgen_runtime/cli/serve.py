@@ -114,7 +114,7 @@ def api_keys(path: str | None) -> list[str]:
     if path is not None:
         keys = [line.strip() for line in read_text(path).splitlines() if line.strip()]
         if not keys:
-            raise TextFileError(f"{path}: the file has no API key")
+            raise TextFileError(f"{path}: the file has no API key: write one key on each line")
     if key := os.environ.get(KEY_VARIABLE):
         keys.append(key)
     # The message must not show the key.

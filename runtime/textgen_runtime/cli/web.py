@@ -48,9 +48,9 @@ def parser() -> CommandParser:
     """Return the argument parser of the command."""
     command = CommandParser(
         PROG,
-        "Write a web page that runs a model in the browser: text as it is generated, the\n"
-        "distribution of the next character, branches, and links to share. The page is one\n"
-        "file that works without a server and without a network.",
+        "Write a web page that runs a model in the browser. The page shows a text while it is\n"
+        "generated, the probabilities of the next character, branches of the text, and links\n"
+        "to share. It is one file that works without a server and without a network.",
         EXAMPLES,
     )
     add_model(command)
@@ -59,24 +59,26 @@ def parser() -> CommandParser:
         "--output",
         type=Path,
         metavar="FOLDER",
-        help=f"folder for {PAGE_FILE}; it is created if necessary (default: the model's name and -site)",
+        help=f"folder for {PAGE_FILE}; it is created if necessary (default: MODEL-site)",
     )
     command.add_argument(
         "--folder",
         action="store_true",
-        help="write the model, the script and the styles as separate files, for a web server",
+        help="write the model, the script and the styles as files of their own, for a web server (default: "
+        "one file)",
     )
     command.add_argument("--title", help="title of the page (default: the name of the model)")
     command.add_argument(
         "--prompt",
         type=escaped_text,
-        help=r"text in the field for the beginning; \n is a line end (default: the model's first prompt)",
+        help=r"text in the field Beginning of the page; \n is a line end (default: the model's first prompt)",
     )
     command.add_argument(
         "--novel",
         metavar="CORPUS",
-        help="for a model of records, such as names: let the page write only records that are not in CORPUS: "
-        "a UTF-8 file, a folder with .txt or .abc files, - for standard input, or the name of a corpus",
+        help="let the page write only records that are not in CORPUS, which is a UTF-8 file, a folder with "
+        ".txt or .abc files, - for standard input, or the name of a corpus; only for a model of records, "
+        "such as names",
     )
     command.add_argument("--overwrite", action="store_true", help="replace an earlier page of this command")
     return command

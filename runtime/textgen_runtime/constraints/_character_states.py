@@ -80,7 +80,7 @@ class CharacterStates:
     def _count_work(self, amount: int) -> None:
         self._work += amount
         if self._work > MAX_WORK:
-            raise TooComplexError("is too complex: a table of its states would be too large")
+            raise TooComplexError("needs a table of states that is too large")
 
     def _add_start(self) -> None:
         positions = self._positions

@@ -93,8 +93,8 @@ def string_of_pattern(pattern: str, written: dict[str, str]) -> str:
             translated += f"(?{flag}:{atom})"
         elif (text, start) != ("^", 0) and (text, end) != ("$", len(pattern)):
             raise ConstraintError(
-                f"cannot compile the expression {quote(pattern)}: anchors are supported only at its start "
-                f"and at its end (character {start + 1:,})"
+                f"the expression {quote(pattern)}, at character {start + 1:,}: an anchor is supported only "
+                "as ^ at the start and $ at the end; remove it"
             )
     translated += pattern[end:]
     # The expression of a schema may contain a pattern several times, but the name of a group only once.

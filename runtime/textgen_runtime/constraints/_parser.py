@@ -85,9 +85,10 @@ GLOBAL_FLAGS: Final = re.compile(r"\(\?([a-zA-Z]+)\)")
 GROUP: Final = re.compile(r"\((?:\?(?:P<([^\W\d]\w*)>|([a-zA-Z]*)(?:-([a-zA-Z]+))?:)|(?!\?))")
 
 FLAGS: Final = {"i": re.IGNORECASE, "s": re.DOTALL, "a": re.ASCII, "u": 0}
+REWRITE: Final = "write the expression without it"
 UNSUPPORTED: Final = {
     "(?=": "lookahead",
-    "(?!": "lookahead, except (?!...) of one character directly before a character,",
+    "(?!": "lookahead, except of one character directly before a character, such as (?![aeiou])[a-z],",
     "(?<=": "lookbehind",
     "(?<!": "lookbehind",
     "(?>": "an atomic group",
@@ -114,7 +115,8 @@ def parse(expression: str, *, global_flags: bool = True) -> Node:
     """
     if len(expression) > MAX_LENGTH:
         raise ConstraintError(
-            f"the expression has {len(expression):,} characters: at most {MAX_LENGTH:,} are possible"
+            f"the expression has {len(expression):,} characters, and at most {MAX_LENGTH:,} are possible: "
+            "shorten it"
         )
     return _Parser(expression, global_flags).parse()
 
@@ -138,23 +140,21 @@ class _Parser:
             self.index = found.end()
         node = self._alternatives(flags)
         if self.index < len(self.expression):
-            raise self._error("this ) closes no group")
+            raise self._error("this ) closes no group; remove it, or write \\) for the character itself")
         return node
 
     def _error(self, reason: str, index: int | None = None) -> ConstraintError:
         place = (self.index if index is None else index) + 1
-        return ConstraintError(
-            f"cannot compile the expression {quote(self.expression)}: {reason} (character {place:,})"
-        )
+        return ConstraintError(f"the expression {quote(self.expression)}, at character {place:,}: {reason}")
 
     def _flags(self, letters: str) -> int:
         flags = 0
         for letter in letters:
             if letter not in FLAGS:
-                raise self._error(f"the flag {letter} is not supported; i, s, a and u are")
+                raise self._error(f"the flag {letter} is not supported; use only i, s, a or u")
             flags |= FLAGS[letter]
         if "a" in letters and "u" in letters:
-            raise self._error("the flags a and u exclude each other")
+            raise self._error("the flags a and u exclude each other; omit one")
         return flags
 
     def _alternatives(self, flags: int) -> Node:
@@ -178,7 +178,9 @@ class _Parser:
         if character in "^$":
             return self._anchor(character, at_start=character == "^")
         if found := QUANTIFIER.match(self.expression, self.index):
-            raise self._error(f"{found[0]} has nothing to repeat; write \\{character} for the character")
+            raise self._error(
+                f"{found[0]} has nothing to repeat; write \\{character} for the character itself"
+            )
         escaped = self.expression[self.index + 1 : self.index + 2] if character == "\\" else ""
         if escaped and escaped in "AZz":
             return self._anchor(character + escaped, at_start=escaped == "A")
@@ -191,7 +193,7 @@ class _Parser:
     def _excepting_atom(self, flags: int, prefix: str) -> Atom:
         atom = self._atom(flags, prefix)
         if QUANTIFIER.match(self.expression, self.index):
-            raise self._error("put (?!...) and the character that is repeated in a group: (?:...)")
+            raise self._error("the character after (?!...) is repeated; put both in a group: (?:...)")
         return atom
 
     def _atom(self, flags: int, prefix: str = "") -> Atom:
@@ -210,30 +212,30 @@ class _Parser:
             if prefix or not literal:
                 atom.pattern()
         except re.error as error:
-            raise self._error(error.msg, start) from None
+            raise self._error(f"{error.msg}; see the syntax of Python's re", start) from None
         return atom
 
     def _check_atom(self, text: str, index: int) -> None:
         """Refuse what ``re`` accepts, but a class or a single character cannot be."""
         if text[0] == "\\" and text[1] in "123456789bB" and len(text) < len("\\123"):
             what = "a word boundary" if text[1] in "bB" else "a backreference"
-            raise self._error(f"{text} is {what}, which is not supported", index)
+            raise self._error(f"{text} is {what}, which is not supported; {REWRITE}", index)
         # Outside (?!...), _part has read them.
         if text in {"\\A", "\\Z", "\\z"}:
-            raise self._error(f"{text} is an anchor, and (?!...) supports only characters", index)
+            raise self._error(f"(?!...) supports only characters; remove the anchor {text}", index)
         if text[0] == "[" and SET_OPERATION.search(re.sub(r"\\.", "", text, flags=re.DOTALL)):
             raise self._error(
-                f"{text} has a class inside a class, or && -- ~~ ||, which are not supported; to include "
-                "these characters, put \\ before each",
+                f"{text} has [ or one of && -- ~~ || inside a class, which is not supported; write \\ before "
+                "each of these characters",
                 index,
             )
 
     def _why_no_atom(self, prefix: str) -> str:
         if prefix:
-            return "a character must follow (?!...)"
+            return "no character follows (?!...); put a character or a class directly after it"
         if self.expression[self.index] == "[":
-            return "this class has no closing ]"
-        return "a character must follow the \\ at the end"
+            return "this class has no closing ]; add it, or write \\[ for the character itself"
+        return "no character follows this \\; add one, or write \\\\ for the character itself"
 
     def _group(self, flags: int) -> Node:
         start = self.index
@@ -242,7 +244,7 @@ class _Parser:
             raise self._error(self._unsupported())
         name, on, off = found[1], found[2] or "", found[3] or ""
         if name in self.names:
-            raise self._error(f"there are two groups with the name {quote(name)}")
+            raise self._error(f"an earlier group has the name {quote(name)}, too; rename one")
         if name:
             self.names.add(name)
         self._check_off(on, off)
@@ -251,11 +253,15 @@ class _Parser:
             flags &= ~re.ASCII
         self.depth += 1
         if self.depth > MAX_DEPTH:
-            raise TooDeepError(str(self._error(f"groups are nested more than {MAX_DEPTH} deep")))
+            raise TooDeepError(
+                str(self._error(f"more than {MAX_DEPTH} groups are inside one another; use fewer"))
+            )
         self.index = found.end()
         node = self._alternatives(flags)
         if not self.expression.startswith(")", self.index):
-            raise self._error("this group has no closing )", start)
+            raise self._error(
+                "this group has no closing ); add it, or write \\( for the character itself", start
+            )
         self.index += 1
         self.depth -= 1
         # A group of one character may be repeated like any other part; an anchor in a group, too.
@@ -263,38 +269,38 @@ class _Parser:
 
     def _check_off(self, on: str, off: str) -> None:
         if both := set(on) & set(off):
-            raise self._error(f"a group cannot turn the flag {min(both)} on and off")
+            raise self._error(f"this group turns the flag {min(both)} both on and off; omit one")
         if kept := set("au") & set(off):
-            raise self._error(
-                f"the flag {min(kept)} cannot be turned off: of a and u, each replaces the other"
-            )
+            letter = min(kept)
+            other = "u" if letter == "a" else "a"
+            raise self._error(f"the flag {letter} cannot be turned off; turn on {other}, which replaces it")
 
     def _unsupported(self) -> str:
         for prefix, what in UNSUPPORTED.items():
             if self.expression.startswith(prefix, self.index):
-                return f"{what} is not supported"
+                return f"{what} is not supported; {REWRITE}"
         found = GLOBAL_FLAGS.match(self.expression, self.index)
         if found:
             self._flags(found[1])
             if self.global_flags:
-                return f"put {found[0]} at the start of the expression, or write (?{found[1]}:...)"
-            return f"{found[0]} is not supported; write (?{found[1]}:...) around the part that it is for"
-        return "unknown kind of group"
+                return f"move {found[0]} to the start, or write (?{found[1]}:...) around the part for it"
+            return f"{found[0]} is not supported; write (?{found[1]}:...) around the part for it"
+        return "this kind of group is unknown; write (?:...) or (?P<name>...)"
 
     def _repeated(self, part: Node) -> Node:
         found = QUANTIFIER.match(self.expression, self.index)
         if found is None:
             return part
         if isinstance(part, Anchor):
-            raise self._error(f"{found[0]} has nothing to repeat")
+            raise self._error(f"an anchor cannot be repeated; remove {found[0]}")
         least, most = self._bounds(found)
         self.index = found.end()
         if self.expression.startswith("+", self.index):
-            raise self._error(f"the possessive repetition {found[0]}+ is not supported")
+            raise self._error(f"the possessive repetition {found[0]}+ is not supported; remove the last +")
         # Lazy repetition prefers a shorter match, but matches the same texts.
         self.index += self.expression.startswith("?", self.index)
         if QUANTIFIER.match(self.expression, self.index):
-            raise self._error("a repetition follows a repetition; put the first one in a group: (?:...)")
+            raise self._error("a repetition follows a repetition; put the first in a group: (?:...)")
         return Repeat(part, least, most)
 
     def _bounds(self, found: re.Match[str]) -> tuple[int, int | None]:
@@ -302,7 +308,9 @@ class _Parser:
             return int(found[0] == "+"), 1 if found[0] == "?" else None
         exact, least, comma, most = found.groups()
         if max(map(len, (exact or "", least or "", most or ""))) > MAX_DIGITS:
-            raise self._error(f"the numbers of {shorten(found[0])} have more than {MAX_DIGITS} digits")
+            raise self._error(
+                f"{shorten(found[0])} has a number of more than {MAX_DIGITS} digits; use a smaller one"
+            )
         if not comma:
             return int(exact), int(exact)
         bounds = int(least or 0), int(most) if most else None

@@ -122,7 +122,7 @@ class Positions:
     def _count_work(self, amount: int) -> None:
         self._work += amount
         if self._work > MAX_WORK:
-            raise TooComplexError("is too complex: its nested repetitions expand to too many parts")
+            raise TooComplexError("has nested repetitions that expand to too many parts")
 
     def _atom(self, atom: Atom) -> Fragment:
         position = self._add()

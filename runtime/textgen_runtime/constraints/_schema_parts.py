@@ -37,6 +37,9 @@ KEYWORDS: Final[Mapping[str, Collection[str]]] = {
 }
 
 
+TOO_DEEP: Final = "is nested too deeply; use fewer levels"
+
+
 def schema_error(place: str, reason: str) -> ConstraintError:
     """Return the error of one place in the schema, such as ``#/properties/name``."""
     return ConstraintError(f"the JSON schema, at {shorten(place)}: {reason}")
@@ -46,7 +49,7 @@ def refuse_others(keywords: Collection[str], supported: Collection[str], place: 
     """Raise ConstraintError if a keyword is not among the supported ones."""
     for keyword in keywords:
         if keyword not in supported:
-            raise schema_error(place, f"the keyword {quote(keyword)} is not supported here")
+            raise schema_error(place, f"the keyword {quote(keyword)} is not supported here; remove it")
 
 
 def types_of(schema: Mapping[str, Any], keywords: Collection[str], place: str) -> list[str]:
@@ -61,7 +64,7 @@ def types_of(schema: Mapping[str, Any], keywords: Collection[str], place: str) -
         raise schema_error(place, "type must be the name of a type, or a list of names")
     for name in types:
         if not isinstance(name, str) or name not in KEYWORDS:
-            raise schema_error(place, f"{quote(name)} is not a type; the types are {', '.join(KEYWORDS)}")
+            raise schema_error(place, f"{quote(name)} is not a type; use {', '.join(KEYWORDS)}")
     return types
 
 
@@ -70,12 +73,14 @@ def bounds_of(schema: Mapping[str, Any], least: str, most: str, place: str) -> t
     for keyword in (least, most):
         value = schema.get(keyword, 0)
         if not isinstance(value, int) or isinstance(value, bool) or value < 0:
-            raise schema_error(f"{place}/{keyword}", f"it must be an integer, 0 or more, not {quote(value)}")
+            raise schema_error(
+                f"{place}/{keyword}", f"the value must be an integer, 0 or more, not {quote(value)}"
+            )
         if value > MAX_BOUND:
-            raise schema_error(f"{place}/{keyword}", f"it must be at most {MAX_BOUND:,}")
+            raise schema_error(f"{place}/{keyword}", f"the value must be at most {MAX_BOUND:,}")
     bounds = schema.get(least, 0), schema.get(most)
     if bounds[1] is not None and bounds[1] < bounds[0]:
-        raise schema_error(place, f"{most} is less than {least}")
+        raise schema_error(place, f"{most} is less than {least}; raise {most}, or lower {least}")
     return bounds
 
 
@@ -91,7 +96,7 @@ def constant(value: object, place: str) -> str:
     except UnwritableError as error:
         raise schema_error(place, error.reason) from None
     except RecursionError:
-        raise schema_error(place, "it is nested too deeply") from None
+        raise schema_error(place, f"this part {TOO_DEEP}") from None
 
 
 def constants(schema: Mapping[str, Any], keywords: Collection[str], keyword: str, place: str) -> str:
@@ -100,12 +105,12 @@ def constants(schema: Mapping[str, Any], keywords: Collection[str], keyword: str
     if keyword == "const":
         values = [values]
     if not isinstance(values, list):
-        raise schema_error(inside, f"it must be a list, not {quote(values)}")
+        raise schema_error(inside, f"the value must be a list, not {quote(values)}")
     if "type" in schema:
         types = types_of(schema, keywords, place)
         values = [value for value in values if any(_has_type(value, name) for name in types)]
     if not values:
-        raise schema_error(inside, "it has no value, or none of the type")
+        raise schema_error(inside, "the list is empty, or has no value of the type; add one")
     return alternatives([constant(value, inside) for value in values])
 
 
@@ -131,7 +136,9 @@ def string(schema: Mapping[str, Any], place: str, written: dict[str, str]) -> st
     if "pattern" in schema:
         refuse_others([name for name in ("format",) if name in schema], (), place)
         if not isinstance(schema["pattern"], str):
-            raise schema_error(f"{place}/pattern", f"it must be a text, not {quote(schema['pattern'])}")
+            raise schema_error(
+                f"{place}/pattern", f"the value must be a text, not {quote(schema['pattern'])}"
+            )
         try:
             return string_of_pattern(schema["pattern"], written)
         except ConstraintError as error:
@@ -140,7 +147,8 @@ def string(schema: Mapping[str, Any], place: str, written: dict[str, str]) -> st
         return STRING
     if schema["format"] not in list(FORMATS):
         raise schema_error(
-            f"{place}/format", f"{quote(schema['format'])} is not supported; {', '.join(FORMATS)} are"
+            f"{place}/format",
+            f"{quote(schema['format'])} is not supported; use {', '.join(FORMATS)}, or a pattern",
         )
     return f'"{FORMATS[schema["format"]]}"'
 
@@ -166,21 +174,25 @@ def within_bounds(
     """
     if least > len(properties):
         raise schema_error(
-            f"{place}/minProperties", f"it is more than the number of properties, {len(properties)}"
+            f"{place}/minProperties",
+            f"the value must be at most {len(properties)}, the number of properties",
         )
     if most is not None and most < len(required):
-        raise schema_error(f"{place}/maxProperties", "it is less than the number of required properties")
+        raise schema_error(
+            f"{place}/maxProperties",
+            f"the value must be at least {len(required)}, the number of required properties",
+        )
     if most is not None and len(required) < most < len(properties):
         raise schema_error(
             f"{place}/maxProperties",
-            f"with properties, it can be the number of those that are required, {len(required)}, or at least "
-            f"the number of all, {len(properties)}",
+            f"the value must be {len(required)}, the number of required properties, or at least "
+            f"{len(properties)}, the number of all",
         )
     if max(len(required), 1) < least < len(properties):
         raise schema_error(
             f"{place}/minProperties",
-            f"with properties, it can be at most 1, at most the number of those that are required, "
-            f"{len(required)}, or the number of all, {len(properties)}",
+            f"the value must be at most {max(len(required), 1)}, or {len(properties)}, the number of all "
+            "properties",
         )
     if least == len(properties):
         return properties, properties.keys()

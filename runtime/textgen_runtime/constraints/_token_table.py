@@ -84,8 +84,10 @@ def build_table(
     targets, accepting = _minimize(edges, useful, automaton.accepting)
     size = len(symbols)
     if 2 * len(targets) * size > MAX_BYTES:
-        too_large = f"the table would exceed {MAX_BYTES >> 20} MiB"
-        raise TooComplexError(f"needs {len(targets):,} states for {size:,} symbols; {too_large}")
+        raise TooComplexError(
+            f"needs a table of {len(targets):,} states for {size:,} symbols, which would exceed "
+            f"{MAX_BYTES >> 20} MiB"
+        )
     # Tokens that are never allowed are of the kind after the last one.
     kind_of = [kinds[paths[token]] if token in paths else len(kinds) for token in range(size)]
     transitions = array("h")
@@ -163,7 +165,7 @@ def _explore(automaton: CharacterAutomaton, kinds: Mapping[tuple[int, ...], int]
         edges[state], steps = _row(automaton, state, tree)
         work += steps
         if work > MAX_WORK:
-            raise TooComplexError("is too complex: a table of its states would be too large")
+            raise TooComplexError("needs a table of states that is too large")
         for target in edges[state].values():
             if target not in found:
                 if len(found) == MAX_STATES:

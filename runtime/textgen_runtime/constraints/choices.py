@@ -14,6 +14,7 @@ from ._token_table import build_table, common_length, drawable_symbols
 # One table has at most 16 MiB.
 MAX_CACHED: Final = 16
 MAX_CHARACTERS: Final = 1_000_000
+FEWER: Final = "use fewer or shorter choices"
 # More than a table can have, because a token can read several characters.
 MAX_CHARACTER_STATES: Final = 100_000
 
@@ -37,7 +38,7 @@ def compile_choices(
     if not is_sequence or not all(isinstance(choice, str) for choice in choices):
         raise ConstraintError(f"the choices must be a list of texts, not {quote(choices)}")
     if not choices:
-        raise ConstraintError("there must be at least one choice")
+        raise ConstraintError("the list of choices is empty: pass at least one text")
     return _compile(tuple(choices), tuple(symbols), frozenset(excluded))
 
 
@@ -46,14 +47,15 @@ def _compile(choices: tuple[str, ...], symbols: tuple[str, ...], excluded: froze
     length = sum(map(len, choices))
     if length > MAX_CHARACTERS:
         raise ConstraintError(
-            f"the choices have {length:,} characters together: at most {MAX_CHARACTERS:,} are possible"
+            f"the choices have {length:,} characters together, and at most {MAX_CHARACTERS:,} are possible: "
+            f"{FEWER}"
         )
     drawable = drawable_symbols(symbols, excluded)
     _check_choices(choices, set(drawable.values()))
     try:
         table = build_table(_Words(choices), symbols, drawable)
     except TooComplexError as error:
-        raise ConstraintError(f"the table of the choices {error}; use fewer or shorter choices") from None
+        raise ConstraintError(f"the list of choices {error}; {FEWER}") from None
     if table is None:
         raise AssertionError("the vocabulary can make every choice")
     return Constraint(table.transitions, table.accepting)
@@ -67,10 +69,12 @@ def _check_choices(choices: Iterable[str], symbols: set[str]) -> None:
         if missing:
             raise ConstraintError(
                 f"the vocabulary cannot make the choice {quote(choice)}: it has no symbol for "
-                f"{format_symbols(missing)}"
+                f"{format_symbols(missing)}; change or omit the choice"
             )
         if not _can_make(choice, symbols, longest):
-            raise ConstraintError(f"the vocabulary cannot make the choice {quote(choice)} of its symbols")
+            raise ConstraintError(
+                f"the vocabulary cannot make the choice {quote(choice)} of its symbols; change or omit it"
+            )
 
 
 def _can_make(text: str, symbols: set[str], longest: int) -> bool:
@@ -123,7 +127,7 @@ class _Words:
         else:
             child = len(self._children)
             if child == MAX_CHARACTER_STATES:
-                raise TooComplexError("is too large: the choices have too few common beginnings and ends")
+                raise TooComplexError("has too few texts that begin or end alike")
             self.accepting.append(False)
             self._children.append({})
         self._children[state][self.classes[character]] = child

@@ -16,6 +16,8 @@ from ._token_table import build_table, drawable_symbols
 # One table has at most 16 MiB.
 MAX_CACHED: Final = 16
 MAX_LISTED: Final = 5
+SIMPLIFY: Final = "use fewer or smaller repetitions"
+OTHER: Final = "use other characters, or a model that knows these"
 
 
 class NoTextError(Exception):
@@ -45,15 +47,15 @@ class NoTextError(Exception):
         Args:
             title: What no text matches.
             sources: The atoms that match no symbol, as the user wrote them.
-            hint: What helps, or an empty text.
+            hint: What helps besides other characters, or an empty text.
         """
         written = [*dict.fromkeys(sources)]
-        reason = ""
+        reason = "; change it"
         if written:
             listed = ", ".join(map(quote, written[:MAX_LISTED]))
             more = " and more" if len(written) > MAX_LISTED else ""
             drawn = "that may be drawn " if self.excludes else ""
-            reason = f": it has no symbol {drawn}for {listed}{more}{hint and f'; {hint}'}"
+            reason = f": the vocabulary has no symbol {drawn}for {listed}{more}; {hint or OTHER}"
         return ConstraintError(f"no text of the vocabulary matches {title}{reason}")
 
 
@@ -77,9 +79,9 @@ def compile_regex(expression: str, symbols: Sequence[str], excluded: Collection[
     try:
         return compile_expression(expression, tuple(symbols), frozenset(excluded))
     except TooComplexError as error:
-        raise ConstraintError(f"{title} {error}; repeat less") from None
+        raise ConstraintError(f"{title} {error}; {SIMPLIFY}") from None
     except NoTextError as error:
-        hint = "it has the other case: put (?i) at the start" if error.has_other_case() else ""
+        hint = "to match the other case, put (?i) at the start" if error.has_other_case() else ""
         raise error.described(title, error.sources, hint) from None
 
 

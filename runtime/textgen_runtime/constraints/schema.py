@@ -14,6 +14,7 @@ from ._positions import TooComplexError
 from ._schema_parts import (
     ANNOTATIONS,
     KEYWORDS,
+    TOO_DEEP,
     alternatives,
     bounds_of,
     constant,
@@ -26,7 +27,7 @@ from ._schema_parts import (
     with_commas,
     within_bounds,
 )
-from .regex import NoTextError, compile_expression
+from .regex import SIMPLIFY, NoTextError, compile_expression
 
 MAX_SCHEMAS: Final = 10_000
 MAX_DEPTH: Final = 60
@@ -61,9 +62,9 @@ def compile_schema(
     try:
         return compile_expression(expression, tuple(symbols), frozenset(excluded))
     except TooDeepError:
-        raise ConstraintError("the JSON schema is nested too deeply") from None
+        raise ConstraintError(f"the JSON schema {TOO_DEEP}") from None
     except TooComplexError as error:
-        raise ConstraintError(f"the JSON schema {error}; repeat less") from None
+        raise ConstraintError(f"the JSON schema {error}; {SIMPLIFY}") from None
     except NoTextError as error:
         # Outside patterns, the escape of a character stands for that character.
         sources = [written.get(source, re.sub(r"^\\(\W)$", r"\1", source)) for source in error.sources]
@@ -78,8 +79,8 @@ def _hint(error: NoTextError) -> str:
         for source, atom in error.sources.items()
     )
     if any(escaped):
-        return "a pattern matches no character that JSON has to escape"
-    return "it has the other case: write (?i:...) in the pattern" if error.has_other_case() else ""
+        return "remove from the pattern what JSON must escape, such as quotes"
+    return "to match the other case, write (?i:...) in the pattern" if error.has_other_case() else ""
 
 
 def schema_to_regex(schema: str | Mapping[str, Any]) -> str:
@@ -103,18 +104,25 @@ def _translate(schema: str | Mapping[str, Any]) -> tuple[str, Mapping[str, str]]
     if isinstance(schema, str):
         try:
             schema = from_json(schema)
-        except (ValueError, RecursionError) as error:
+        except RecursionError:
+            raise ConstraintError(f"the JSON schema {TOO_DEEP}") from None
+        except ValueError as error:
             raise ConstraintError(f"the JSON schema is not JSON: {first_line(error)}") from None
     translator = _Translator(schema)
     try:
         return translator.value(schema, "#"), translator.written
     except _EndlessError:
-        raise ConstraintError("the JSON schema allows no finite value: it contains itself") from None
+        raise ConstraintError(
+            "the JSON schema allows no finite value, because it must contain itself: make a reference "
+            "optional"
+        ) from None
 
 
 def _check_length(length: int, place: str) -> None:
     if length > MAX_LENGTH:
-        raise schema_error(place, f"it needs an expression of more than {MAX_LENGTH:,} characters")
+        raise schema_error(
+            place, f"this part needs an expression of more than {MAX_LENGTH:,} characters; shorten it"
+        )
 
 
 class _Translator:
@@ -139,10 +147,12 @@ class _Translator:
         self.schemas += 1
         if self.schemas > MAX_SCHEMAS:
             raise schema_error(
-                place, f"more than {MAX_SCHEMAS:,} schemas remain after its references are resolved"
+                place,
+                f"the schema has more than {MAX_SCHEMAS:,} parts after its references are followed; use "
+                "fewer",
             )
         if self.depth > MAX_DEPTH:
-            raise schema_error(place, "it is nested too deeply")
+            raise schema_error(place, f"this part {TOO_DEEP}")
         if schema is True:
             schema = {}
         if not isinstance(schema, Mapping):
@@ -175,9 +185,9 @@ class _Translator:
         if keyword == "$ref":
             return self._reference(value, place)
         if not isinstance(value, list) or not value:
-            raise schema_error(place, "it must be a list with at least one entry")
+            raise schema_error(place, "the value must be a list with at least one entry")
         if keyword == "allOf" and len(value) > 1:
-            raise schema_error(place, "allOf is supported only with one entry")
+            raise schema_error(place, "allOf is supported only with one entry; merge the entries")
         return self._options(value, place)
 
     def _options(self, options: Sequence[object], place: str) -> str:
@@ -194,13 +204,14 @@ class _Translator:
     def _reference(self, reference: object, place: str) -> str:
         if not isinstance(reference, str) or not f"{reference}/".startswith("#/"):
             raise schema_error(
-                place, f"only references inside the schema, such as #/$defs/name, not {quote(reference)}"
+                place,
+                f"a reference must be inside the schema, such as #/$defs/name, not {quote(reference)}",
             )
         schema = self.root
         for part in reference.split("/")[1:]:
             name = part.replace("~1", "/").replace("~0", "~")
             if not isinstance(schema, Mapping) or name not in schema:
-                raise schema_error(place, f"{quote(reference)} is not in the schema")
+                raise schema_error(place, f"the schema has no {quote(reference)}; add or correct it")
             schema = schema[name]
         depth = self.expanding.get(reference, 0)
         if depth == MAX_REFERENCES:
@@ -222,12 +233,12 @@ class _Translator:
     def _object(self, schema: Mapping[str, Any], place: str) -> str:
         properties, required = schema.get("properties"), schema.get("required", [])
         if not isinstance(required, list) or not all(isinstance(name, str) for name in required):
-            raise schema_error(f"{place}/required", "it must be a list of names")
+            raise schema_error(f"{place}/required", "the value must be a list of names")
         least, most = bounds_of(schema, "minProperties", "maxProperties", place)
         if properties is None and not required:
             return self._free_object(schema.get("additionalProperties", True), least, most, place)
         if not isinstance(properties, Mapping) or not properties.keys() >= set(required):
-            raise schema_error(place, "properties must be an object that has every required name")
+            raise schema_error(place, "properties must be an object with each name of required")
         allowed, needed = within_bounds(properties, frozenset(required), least, most, place)
         members = self._members(allowed, needed, f"{place}/properties")
         if least and not members:
@@ -253,12 +264,14 @@ class _Translator:
     def _free_object(self, values: object, least: int, most: int | None, place: str) -> str:
         inside = f"{place}/additionalProperties"
         if values is False and least:
-            raise schema_error(inside, "false leaves no properties, but minProperties asks for some")
+            raise schema_error(
+                inside, "false allows no properties, but minProperties needs some; remove one of the two"
+            )
         if least > 1:
             raise schema_error(
                 f"{place}/minProperties",
-                "without properties, it can be at most 1, because names may repeat; list the names that are "
-                "needed in properties and required",
+                "without properties, the value must be at most 1, because names may repeat; list the needed "
+                "names in properties and required",
             )
         most = 0 if values is False else most
         return self._repeated(lambda: f"{STRING}:{self.value(values, inside)}", r"\{", r"\}", least, most)
@@ -268,7 +281,7 @@ class _Translator:
         if "prefixItems" in schema:
             if schema.get("items", False) is not False or (least, most) != (0, None):
                 raise schema_error(
-                    place, "prefixItems is supported only without minItems, maxItems and items"
+                    place, "prefixItems is supported only without minItems, maxItems and items; remove these"
                 )
             return self._tuple(schema["prefixItems"], f"{place}/prefixItems")
         items = schema.get("items", True)
@@ -276,7 +289,7 @@ class _Translator:
 
     def _tuple(self, entries: object, place: str) -> str:
         if not isinstance(entries, list):
-            raise schema_error(place, "it must be a list")
+            raise schema_error(place, "the value must be a list")
         values = [self.value(entry, f"{place}/{index}") for index, entry in enumerate(entries)]
         return rf"\[{','.join(values)}\]"
 

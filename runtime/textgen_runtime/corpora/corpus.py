@@ -89,7 +89,7 @@ class Corpus:
                 on_read(len(content))
             yield chunk
         if is_blank:
-            raise CorpusError(f"the corpus {self.name} is empty or has only white space")
+            raise CorpusError(f"the corpus {self.name} is empty or has only white space: pass a text")
         if digest:
             self._content = _Content(characters, checksum, digest.hexdigest())
         elif before and (characters, checksum) != before[:2]:

@@ -213,7 +213,7 @@ class OnnxEngine:
             sizes = ", ".join(
                 f"{layers:,} layers of {units:,} units" for layers, units in self._state.values()
             )
-            raise ModelFileError(f"the state is too large ({sizes})") from None
+            raise ModelFileError(f"the state is too large ({sizes}): use a smaller model") from None
         shapes = [array.shape for array in inputs.values()]
         outputs = self._run(self._outputs, inputs | {TOKEN: np.zeros((2, 2), np.int64)})
         if any(not isinstance(output, np.ndarray) or output.dtype != np.float32 for output in outputs):

@@ -177,7 +177,9 @@ def _read_description(text: bytes) -> dict[str, Any]:
     except (ValueError, TypeError, RecursionError):
         is_valid = False
     if not is_valid:
-        raise SavedGenerationError("the description is damaged")
+        raise SavedGenerationError(
+            "the description is damaged: save the generation again, or start a new one"
+        )
     if unsupported := sorted(names - set(PARAMETERS)):
         raise SavedGenerationError(
             f"this version does not support the sampling parameters {quote(unsupported)}: "

@@ -69,7 +69,7 @@ def read_model(source: ModelSource) -> bytes:
             f"the model must be a path, bytes or a binary file object, not {type(source).__name__}"
         )
     if not content:
-        raise ModelFileError(f"{name}: the file is empty")
+        raise ModelFileError(f"{name}: the file is empty: copy or export it again")
     return content
 
 

@@ -45,47 +45,47 @@ class SamplingFields:
     __slots__ = ()
 
     temperature: float
-    """Sampling temperature; 0 always selects the most likely token, higher values are more random. A
-    finite number, 0 or more; default 0.5.
+    """Sampling temperature; 0 always selects the most likely token, and higher values give more random
+    texts. A finite number, 0 or more; default 0.5.
     """
     repetition_penalty: float
-    """Divide the positive logits of recent characters by X, and multiply the negative ones. A number more
-    than 0, at most 100; default 1, off.
+    """Divide the positive logits of recent characters by X, and multiply the negative ones by X. A number
+    more than 0, at most 100; default 1, off.
     """
     frequency_penalty: float
-    """Subtract X from the logit of a character for each recent occurrence. A number from -100 to 100;
-    default 0, off.
+    """Subtract X from the logit of a character for each of its recent occurrences. A number from -100 to
+    100; default 0, off.
     """
     presence_penalty: float
     """Subtract X from the logit of each recent character. A number from -100 to 100; default 0, off."""
     penalty_window: int
-    """Number of latest generated characters that count as recent for the penalties. An integer from 1 to
-    1024; default 64.
+    """Number of last generated characters that the penalties count as recent. An integer from 1 to 1024;
+    default 64.
     """
     top_k: int
     """Draw from the N most likely characters. An integer from 0 to 2147483647; default 0, off."""
     typical_p: float
-    """Draw from the characters whose surprisal is nearest to the entropy, with total probability P. A
-    number more than 0, at most 1; default 1, off.
+    """Draw from the characters whose surprisal is nearest to the entropy, as many as reach the total
+    probability P. A number more than 0, at most 1; default 1, off.
     """
     top_p: float
-    """Draw from the most likely characters, with total probability P. A number more than 0, at most 1;
-    default 1, off.
+    """Draw from the most likely characters, as many as reach the total probability P. A number more than
+    0, at most 1; default 1, off.
     """
     min_p: float
-    """Draw from the characters with at least P times the probability of the most likely one. A number from
-    0 to 1; default 0, off.
+    """Draw from the characters that have at least P times the probability of the most likely one. A number
+    from 0 to 1; default 0, off.
     """
     mirostat_tau: float
-    """Keep the mean surprisal near this value, with mirostat version 2 in place of ``top_k``,
-    ``typical_p``, ``top_p`` and ``min_p``; use it with ``temperature`` 1. A number from 0 to 100; default
-    0, off.
+    """Keep the mean surprisal of the characters near this number of bits; this is mirostat version 2,
+    which replaces ``top_k``, ``typical_p``, ``top_p`` and ``min_p``; use ``temperature`` 1 with it. A
+    number from 0 to 100; default 0, off.
     """
     mirostat_eta: float
     """Learning rate of mirostat. A number more than 0, at most 1; default 0.1."""
     min_length: int
-    """Do not end a record before it has N generated tokens; only for a model of records. An integer from 0
-    to 2147483647; default 0, off.
+    """End no record before it has N generated tokens; only for a model of records. An integer from 0 to
+    2147483647; default 0, off.
     """
     logit_bias: tuple[tuple[str, float], ...]
     """Add X, from -100 to 100, to the logit of the character C."""
@@ -102,13 +102,12 @@ class SamplingFields:
     choices: tuple[str, ...] | None
     """Generate one of these texts."""
     json_schema: str | None
-    """Generate JSON of this JSON schema."""
+    """Generate JSON that is valid for this JSON schema."""
     resample: int
-    """First draw up to N texts without the constraint, and take the first that meets it; only then
-    generate one with the constraint, which changes the distribution. An integer from 0 to 10000; default
-    0, off.
+    """Draw up to N texts without the constraint, and take the first that meets it; only if none does,
+    apply the constraint, which changes the distribution. An integer from 0 to 10000; default 0, off.
     """
     max_copy: int
-    """Copy at most N successive characters of the corpus that texts must differ from. An integer from 0 to
-    1000; default 0, off.
+    """Copy at most N successive characters of the corpus ``novel``. An integer from 0 to 1000; default 0,
+    off.
     """

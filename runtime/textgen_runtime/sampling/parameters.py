@@ -220,7 +220,8 @@ def _checked_schema(parameter: Parameter, schema: str | Mapping[str, Any] | None
     try:
         return to_json(schema)
     except RecursionError:
-        raise SamplingError("the JSON schema is nested too deeply", parameter=parameter.name) from None
+        message = "the JSON schema is nested too deeply; use fewer levels"
+        raise SamplingError(message, parameter=parameter.name) from None
     except UnwritableError as error:
         place = f"the JSON schema, at {shorten(error.place)}"
         raise SamplingError(f"{place}: {error.reason}", parameter=parameter.name) from None

@@ -179,7 +179,7 @@ def predict(model: Model, text: str, *, last: float = 1.0, unknown: UnknownPolic
         units = f"{unit_of(tokenizer)}{'s' * (len(tokens) != 1)}"
         raise ScoringError(
             f"the text is too short to score: {part} {len(tokens)} {units} of the vocabulary, and at least "
-            f"{MIN_TEXT} are needed"
+            f"{MIN_TEXT} are needed: pass a longer text"
         )
     token_surprisals, choices = surprisals(model.engine, tokens)
     _check_finite(token_surprisals)
@@ -203,7 +203,7 @@ def format_share(share: float) -> str:
 def _predict_records(model: Model, records: Sequence[str], last: float, unknown: UnknownPolicy) -> Prediction:
     """Predict each record from the initial state. ``last`` selects the records of a held-out part."""
     if not records:
-        raise ScoringError("the text has no records to score")
+        raise ScoringError("the text has no records to score: pass a text with at least one")
     selected = [record for record in records if is_held_out(record, last)]
     if not selected:
         which = "the only record is not" if len(records) == 1 else f"none of the {len(records):,} records is"

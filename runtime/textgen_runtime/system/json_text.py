@@ -64,10 +64,10 @@ def _unwritable_part(value: object, place: str = "#", outer: tuple[int, ...] = (
     if not isinstance(value, dict | list | tuple):
         return None
     if id(value) in outer:
-        return place, "it contains itself"
+        return place, "the value contains itself; use a value that does not"
     for name, part in value.items() if isinstance(value, dict) else enumerate(value):
         if isinstance(name, tuple) or _why_unwritable(name):
-            return place, f"the name {quote(name)} is not a text"
+            return place, f"the name {quote(name)} is not a text; use a text"
         if found := _unwritable_part(part, below(place, name), (*outer, id(value))):
             return found
     return None
@@ -81,7 +81,7 @@ def _why_unwritable(value: object) -> str | None:
         try:
             int.__repr__(value)
         except ValueError:
-            return "the number has too many digits"
+            return "the number has too many digits; use a smaller one"
         return None
     if value is None or isinstance(value, str | dict | list | tuple):
         return None

@@ -70,10 +70,10 @@ def test_options_that_may_be_repeated_add_up() -> None:
 def test_the_help_spells_parameters_as_options() -> None:
     text = " ".join(parser().format_help().split())
     assert (
-        "in place of --top-k, --typical-p, --top-p and --min-p; use it with --temp 1 (default: 0, off)"
+        "which replaces --top-k, --typical-p, --top-p and --min-p; use --temp 1 with it (default: 0, off)"
         in text
     )
-    assert "sampling temperature; several give a text each; 0 always" in text
+    assert "sampling temperature; several values give one text each; 0 always" in text
     assert "--stop TEXT end a text before TEXT; may be repeated; in TEXT, \\n is a line end" in text
     other = CommandParser("other", "", "")
     add_constraint(other, "count")

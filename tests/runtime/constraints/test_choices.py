@@ -76,7 +76,7 @@ def test_choices_of_a_large_alphabet_are_refused_before_they_fill_the_memory() -
     choices = ["".join(rng.choices(letters, k=200)) for _ in range(30)]
     tracemalloc.start()
     try:
-        with pytest.raises(ConstraintError, match=r"states for 3,000 symbols; the table would exceed 16 MiB"):
+        with pytest.raises(ConstraintError, match=r"states for 3,000 symbols, which would exceed 16 MiB"):
             compile_choices(choices, letters)
         assert tracemalloc.get_traced_memory()[1] < 60 << 20
     finally:
@@ -110,28 +110,31 @@ def test_equal_choices_are_compiled_once() -> None:
 @pytest.mark.parametrize(
     ("choices", "message"),
     [
-        ([], "there must be at least one choice"),
+        ([], "the list of choices is empty: pass at least one text"),
         ("abc", "the choices must be a list of texts, not 'abc'"),
         (["a", 3], "the choices must be a list of texts, not ['a', 3]"),
         (5, "the choices must be a list of texts, not 5"),
         (
             ["a", "aÄö"],
-            "the vocabulary cannot make the choice 'aÄö': it has no symbol for 'Ä' (U+00C4), 'ö' (U+00F6)",
-        ),
-        (
-            ["a" * 32_768],
-            "the table of the choices needs more than 32,768 states; use fewer or shorter choices",
-        ),
-        (
-            ["a" * 500_000],
             (
-                "the table of the choices is too large: the choices have too few common beginnings and ends; "
-                "use fewer or shorter choices"
+                "the vocabulary cannot make the choice 'aÄö': it has no symbol for 'Ä' (U+00C4), 'ö' (U+00F6)"
+                "; change or omit the choice"
             ),
         ),
         (
+            ["a" * 32_768],
+            "the list of choices needs more than 32,768 states; use fewer or shorter choices",
+        ),
+        (
+            ["a" * 500_000],
+            ("the list of choices has too few texts that begin or end alike; use fewer or shorter choices"),
+        ),
+        (
             ["a" * 1_000_001],
-            "the choices have 1,000,001 characters together: at most 1,000,000 are possible",
+            (
+                "the choices have 1,000,001 characters together, and at most 1,000,000 are possible: use "
+                "fewer or shorter choices"
+            ),
         ),
     ],
 )
@@ -142,5 +145,7 @@ def test_what_is_wrong_with_choices_is_said_in_one_line(choices: object, message
 
 
 def test_a_choice_that_no_sequence_of_symbols_makes_is_an_error() -> None:
-    with pytest.raises(ConstraintError, match="cannot make the choice 'aab' of its symbols"):
+    with pytest.raises(
+        ConstraintError, match="cannot make the choice 'aab' of its symbols; change or omit it"
+    ):
         compile_choices(["ab", "aab"], ["ab", "ba", "a"][:2])

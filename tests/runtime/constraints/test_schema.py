@@ -264,26 +264,35 @@ def test_a_pattern_with_a_named_group_may_be_used_several_times() -> None:
     assert re.fullmatch(schema_to_regex(schema), '["aP(","a?"]')
 
 
-ESCAPED = "it has no symbol for '{}'; a pattern matches no character that JSON has to escape"
+ESCAPED = (
+    "the vocabulary has no symbol for '{}'; remove from the pattern what JSON must escape, such as quotes"
+)
+OTHER = "use other characters, or a model that knows these"
 
 
 @pytest.mark.parametrize(
     ("schema", "reason"),
     [
-        ({"pattern": "[D-F]+Ä"}, "it has no symbol for '[D-F]', 'Ä'"),
+        ({"pattern": "[D-F]+Ä"}, f"the vocabulary has no symbol for '[D-F]', 'Ä'; {OTHER}"),
         (
             {"pattern": "[D-F]+"},
-            "it has no symbol for '[D-F]'; it has the other case: write (?i:...) in the pattern",
+            (
+                "the vocabulary has no symbol for '[D-F]'; to match the other case, write (?i:...) in the "
+                "pattern"
+            ),
         ),
-        ({"pattern": r"\s\S(?!a)[\s]."}, r"it has no symbol for '\\s', '(?!a)[\\s]'"),
+        (
+            {"pattern": r"\s\S(?!a)[\s]."},
+            rf"the vocabulary has no symbol for '\\s', '(?!a)[\\s]'; {OTHER}",
+        ),
         (
             {"pattern": r"(?![a-f])[^\n\r\u2028\u2029]"},
             ESCAPED.format(r"(?![a-f])[^\\n\\r\\u2028\\u2029]"),
         ),
         ({"pattern": "(?s:(?![a-f]).)(?![a-f])."}, ESCAPED.format("(?![a-f]).")),
         ({"pattern": r"a\\"}, ESCAPED.format(r"\\\\")),
-        ({"const": {"d": "E"}}, "it has no symbol for '{', ':', 'E', '}'"),
-        ({"enum": ["E"]}, "it has no symbol for 'E'"),
+        ({"const": {"d": "E"}}, "the vocabulary has no symbol for '{', ':', 'E', '}'; " + OTHER),
+        ({"enum": ["E"]}, f"the vocabulary has no symbol for 'E'; {OTHER}"),
     ],
 )
 def test_a_schema_that_the_vocabulary_cannot_write_is_refused_in_its_own_words(
@@ -297,8 +306,11 @@ def test_a_schema_that_the_vocabulary_cannot_write_is_refused_in_its_own_words(
 @pytest.mark.parametrize(
     ("schema", "message"),
     [
-        ({"pattern": "(a|b)*a(a|b){20}"}, "the JSON schema needs more than 32,768 states; repeat less"),
-        ({"pattern": f"{'(' * 100}a{')' * 100}"}, "the JSON schema is nested too deeply"),
+        (
+            {"pattern": "(a|b)*a(a|b){20}"},
+            "the JSON schema needs more than 32,768 states; use fewer or smaller repetitions",
+        ),
+        ({"pattern": f"{'(' * 100}a{')' * 100}"}, "the JSON schema is nested too deeply; use fewer levels"),
     ],
 )
 def test_a_schema_that_is_too_complex_is_refused_in_its_own_words(
@@ -319,7 +331,7 @@ def test_a_mapping_and_its_text_give_the_same_expression() -> None:
     [
         ("{", "the JSON schema is not JSON: Expecting property name enclosed in double quotes"),
         ('{"const": NaN}', "the JSON schema is not JSON: NaN is not JSON"),
-        ("[" * 100_000, "the JSON schema is not JSON: maximum recursion depth exceeded"),
+        ("[" * 100_000, "the JSON schema is nested too deeply; use fewer levels"),
         ("5", "the JSON schema, at #: a schema must be an object, not 5"),
         (
             {"properties": {"a": False}},
@@ -327,134 +339,152 @@ def test_a_mapping_and_its_text_give_the_same_expression() -> None:
         ),
         (
             {"type": "text"},
-            "at #: 'text' is not a type; the types are object, array, string, integer, number,",
+            "at #: 'text' is not a type; use object, array, string, integer, number,",
         ),
         ({"type": []}, "at #: type must be the name of a type, or a list of names"),
         ({"type": {"a": 1}}, "at #: type must be the name of a type, or a list of names"),
         ({"type": [["a"]]}, "at #: ['a'] is not a type"),
-        ({"type": "integer", "minimum": 3}, "at #: the keyword 'minimum' is not supported here"),
-        ({"minimum": 3}, "at #: the keyword 'minimum' is not supported here"),
-        ({"type": "string", "items": {}}, "at #: the keyword 'items' is not supported here"),
-        ({"items": {"not": {}}}, "at #/items: the keyword 'not' is not supported here"),
+        ({"type": "integer", "minimum": 3}, "at #: the keyword 'minimum' is not supported here; remove it"),
+        ({"minimum": 3}, "at #: the keyword 'minimum' is not supported here; remove it"),
+        ({"type": "string", "items": {}}, "at #: the keyword 'items' is not supported here; remove it"),
+        ({"items": {"not": {}}}, "at #/items: the keyword 'not' is not supported here; remove it"),
         ({"properties": {"a/~b": {"not": {}}}}, "at #/properties/a~1~0b: the keyword 'not' is not"),
-        ({"properties": [1]}, "at #: properties must be an object that has every required name"),
+        ({"properties": [1]}, "at #: properties must be an object with each name of required"),
         (
             {"properties": {}, "required": ["a"]},
-            "at #: properties must be an object that has every required name",
+            "at #: properties must be an object with each name of required",
         ),
-        ({"required": "a"}, "at #/required: it must be a list of names"),
+        ({"required": "a"}, "at #/required: the value must be a list of names"),
         (
             {"properties": {}, "minProperties": 1},
-            "at #/minProperties: it is more than the number of properties, 0",
+            "at #/minProperties: the value must be at most 0, the number of properties",
         ),
         (
             {"items": {"minProperties": 2}},
-            "items/minProperties: without properties, it can be at most 1, because names may repeat; list",
+            "items/minProperties: without properties, the value must be at most 1, because names may repeat",
         ),
         (
             {"properties": dict.fromkeys("abcd", True), "required": ["a"], "minProperties": 2},
-            "with properties, it can be at most 1, at most the number of those that are required, 1, or the ",
+            "at #/minProperties: the value must be at most 1, or 4, the number of all properties",
         ),
         (
             {"properties": dict.fromkeys("abcd", True), "required": ["a", "b"], "maxProperties": 3},
-            "with properties, it can be the number of those that are required, 2, or at least the number of",
+            "at #/maxProperties: the value must be 2, the number of required properties, or at least 4, the",
         ),
         (
             {"properties": dict.fromkeys("abcd", True), "required": ["a", "b"], "maxProperties": 1},
-            "at #/maxProperties: it is less than the number of required properties",
+            "at #/maxProperties: the value must be at least 2, the number of required properties",
         ),
         (
             {"properties": dict.fromkeys("bcd", True) | {"a": {"$ref": "#"}}, "minProperties": 2},
-            "at #/minProperties: with properties, it can be at most 1, at most the number of those that are",
+            "at #/minProperties: the value must be at most 1, or 4, the number of all properties",
         ),
         (
             {"properties": dict.fromkeys("bcd", True) | {"a": {"$ref": "#"}}, "maxProperties": 3},
-            "required, 0, or at least the number of all, 4",
+            "the value must be 0, the number of required properties, or at least 4, the number of all",
         ),
         (
             {"$ref": "#/$defs/a~1b", "$defs": {"a/b": {"items": {"items": {"minProperties": 2}}}}},
-            "at #/$defs/a~1b/items/items/minProperties: without properties, it can be at most 1",
+            "at #/$defs/a~1b/items/items/minProperties: without properties, the value must be at most 1",
         ),
         (
             {"properties": {"a": {"$ref": "#"}, "b": {}}, "minProperties": 2},
-            "the JSON schema allows no finite value: it contains itself",
+            "the JSON schema allows no finite value, because it must contain itself: make a reference opt",
         ),
         (
             {"type": "object", "additionalProperties": False, "minProperties": 2},
-            "at #/additionalProperties: false leaves no properties, but minProperties asks for some",
+            "at #/additionalProperties: false allows no properties, but minProperties needs some; remove",
         ),
-        ({"type": "array", "minItems": 2, "maxItems": 1}, "at #: maxItems is less than minItems"),
-        ({"type": "array", "minItems": -1}, "at #/minItems: it must be an integer, 0 or more, not -1"),
-        ({"type": "array", "maxItems": 1.5}, "at #/maxItems: it must be an integer, 0 or more, not 1.5"),
-        ({"minLength": True}, "at #/minLength: it must be an integer, 0 or more, not True"),
-        ({"prefixItems": {}}, "at #/prefixItems: it must be a list"),
+        (
+            {"type": "array", "minItems": 2, "maxItems": 1},
+            "at #: maxItems is less than minItems; raise maxItems, or",
+        ),
+        ({"type": "array", "minItems": -1}, "at #/minItems: the value must be an integer, 0 or more, not -1"),
+        (
+            {"type": "array", "maxItems": 1.5},
+            "at #/maxItems: the value must be an integer, 0 or more, not 1.5",
+        ),
+        ({"minLength": True}, "at #/minLength: the value must be an integer, 0 or more, not True"),
+        ({"prefixItems": {}}, "at #/prefixItems: the value must be a list"),
         (
             {"prefixItems": [], "minItems": 1},
-            "prefixItems is supported only without minItems, maxItems and items",
+            "prefixItems is supported only without minItems, maxItems and items; remove these",
         ),
-        ({"minLength": 1, "pattern": "a"}, "at #: the keyword 'pattern' is not supported here"),
-        ({"format": "uuid", "pattern": "a"}, "at #: the keyword 'format' is not supported here"),
-        ({"pattern": 5}, "at #/pattern: it must be a text, not 5"),
+        ({"minLength": 1, "pattern": "a"}, "at #: the keyword 'pattern' is not supported here; remove it"),
+        ({"format": "uuid", "pattern": "a"}, "at #: the keyword 'format' is not supported here; remove it"),
+        ({"pattern": 5}, "at #/pattern: the value must be a text, not 5"),
         (
             {"pattern": "a(b"},
-            "at #/pattern: cannot compile the expression 'a(b': this group has no closing )",
+            "at #/pattern: the expression 'a(b', at character 2: this group has no closing )",
         ),
         (
             {"pattern": "^[a$"},
-            "at #/pattern: cannot compile the expression '^[a$': this class has no closing ] (character 2)",
+            "at #/pattern: the expression '^[a$', at character 2: this class has no closing ]",
         ),
         (
             {"items": {"pattern": "(?i)ab"}},
-            "#/items/pattern: cannot compile the expression '(?i)ab': (?i) is not supported; write (?i:...)",
+            "#/items/pattern: the expression '(?i)ab', at character 1: (?i) is not supported; write (?i:...)",
         ),
         (
             {"pattern": "^(?i)ab$"},
-            "at #/pattern: cannot compile the expression '^(?i)ab$': (?i) is not supported; write (?i:...)",
+            "at #/pattern: the expression '^(?i)ab$', at character 2: (?i) is not supported; write (?i:...)",
         ),
-        ({"pattern": "(?x)a"}, "at #/pattern: cannot compile the expression '(?x)a': the flag x is not supp"),
+        (
+            {"pattern": "(?x)a"},
+            "at #/pattern: the expression '(?x)a', at character 1: the flag x is not supp",
+        ),
         (
             {"pattern": "a^b"},
-            "at #/pattern: cannot compile the expression 'a^b': anchors are supported only at its start and",
+            "at #/pattern: the expression 'a^b', at character 2: an anchor is supported only as ^ at the",
         ),
         (
             {"format": "ipv4"},
-            "at #/format: 'ipv4' is not supported; date, time, date-time, uuid, email, uri are",
+            "at #/format: 'ipv4' is not supported; use date, time, date-time, uuid, email, uri, or a",
         ),
         ({"format": ["date"]}, "at #/format: ['date'] is not supported"),
-        ({"enum": []}, "at #/enum: it has no value, or none of the type"),
-        ({"enum": ["a"], "type": "null"}, "at #/enum: it has no value, or none of the type"),
-        ({"enum": "a"}, "at #/enum: it must be a list, not 'a'"),
-        ({"const": 1, "maxLength": 1}, "at #: the keyword 'maxLength' is not supported here"),
-        ({"anyOf": []}, "at #/anyOf: it must be a list with at least one entry"),
-        ({"anyOf": [{}], "type": "null"}, "at #: the keyword 'type' is not supported here"),
-        ({"allOf": [{}, {}]}, "at #/allOf: allOf is supported only with one entry"),
-        ({"$ref": 5}, "at #/$ref: only references inside the schema, such as #/$defs/name, not 5"),
+        ({"enum": []}, "at #/enum: the list is empty, or has no value of the type; add one"),
+        (
+            {"enum": ["a"], "type": "null"},
+            "at #/enum: the list is empty, or has no value of the type; add one",
+        ),
+        ({"enum": "a"}, "at #/enum: the value must be a list, not 'a'"),
+        ({"const": 1, "maxLength": 1}, "at #: the keyword 'maxLength' is not supported here; remove it"),
+        ({"anyOf": []}, "at #/anyOf: the value must be a list with at least one entry"),
+        ({"anyOf": [{}], "type": "null"}, "at #: the keyword 'type' is not supported here; remove it"),
+        ({"allOf": [{}, {}]}, "at #/allOf: allOf is supported only with one entry; merge the entries"),
+        ({"$ref": 5}, "at #/$ref: a reference must be inside the schema, such as #/$defs/name, not 5"),
         (
             {"$ref": "other.json"},
-            "at #/$ref: only references inside the schema, such as #/$defs/name, not 'other",
+            "at #/$ref: a reference must be inside the schema, such as #/$defs/name, not 'other",
         ),
         (
             {"$ref": "#name"},
-            "at #/$ref: only references inside the schema, such as #/$defs/name, not '#name'",
+            "at #/$ref: a reference must be inside the schema, such as #/$defs/name, not '#name'",
         ),
-        ({"$ref": "#/$defs/a"}, "at #/$ref: '#/$defs/a' is not in the schema"),
-        ({"anyOf": [{"$ref": "#/anyOf/0"}]}, "at #/anyOf/0/$ref: '#/anyOf/0' is not in the schema"),
-        ({"$ref": "#"}, "the JSON schema allows no finite value: it contains itself"),
+        ({"$ref": "#/$defs/a"}, "at #/$ref: the schema has no '#/$defs/a'; add or correct it"),
+        (
+            {"anyOf": [{"$ref": "#/anyOf/0"}]},
+            "at #/anyOf/0/$ref: the schema has no '#/anyOf/0'; add or correct it",
+        ),
+        (
+            {"$ref": "#"},
+            "the JSON schema allows no finite value, because it must contain itself: make a reference opt",
+        ),
         (
             {"properties": {"a": {"$ref": "#"}}, "required": ["a"]},
-            "allows no finite value: it contains itself",
+            "allows no finite value, because it must contain itself: make a reference opt",
         ),
         (
             {"items": {"$ref": "#"}, "minItems": 1},
-            "the JSON schema allows no finite value: it contains itself",
+            "the JSON schema allows no finite value, because it must contain itself: make a reference opt",
         ),
         (
             {"anyOf": [{"$ref": "#"}, {"$ref": "#"}]},
-            "the JSON schema allows no finite value: it contains itself",
+            "the JSON schema allows no finite value, because it must contain itself: make a reference opt",
         ),
         (
             {"additionalProperties": {"$ref": "#"}, "minProperties": 1},
-            "allows no finite value: it contains itself",
+            "allows no finite value, because it must contain itself: make a reference opt",
         ),
     ],
 )
@@ -478,24 +508,30 @@ def doubled(levels: int) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("schema", "message"),
     [
-        (doubled(16), "more than 10,000 schemas remain after its references are resolved"),
-        (doubled(200), "it is nested too deeply"),
-        ({"const": "a" * 100_001}, "it needs an expression of more than 100,000 characters"),
+        (doubled(16), "more than 10,000 parts after its references are followed; use fewer"),
+        (doubled(200), "this part is nested too deeply; use fewer levels"),
+        (
+            {"const": "a" * 100_001},
+            "this part needs an expression of more than 100,000 characters; shorten it",
+        ),
         (
             {"properties": {f"p{index}": {"const": "a" * 2000} for index in range(45)}},
-            "it needs an expression of more than 100,000 characters",
+            "this part needs an expression of more than 100,000 characters; shorten it",
         ),
         (
             {"$defs": {"a": {"const": "a" * 90_000}}, "prefixItems": [{"$ref": "#/$defs/a"}] * 9000},
-            "at #/$defs/a: it needs an expression of more than 100,000 characters",
+            "at #/$defs/a: this part needs an expression of more than 100,000 characters; shorten it",
         ),
-        ({"minLength": 10**5000}, "at #/minLength: it must be at most 999,999,999"),
+        ({"minLength": 10**5000}, "at #/minLength: the value must be at most 999,999,999"),
         # Written out, this expression would take 500 MB.
         (
             {"type": "object", "properties": {f"{i:01000}": {} for i in range(1000)}},
-            "at #: it needs an expression of more than 100,000 characters",
+            "at #: this part needs an expression of more than 100,000 characters; shorten it",
         ),
-        ({"enum": ["a" * 60_000, "b" * 60_000]}, "it needs an expression of more than 100,000 characters"),
+        (
+            {"enum": ["a" * 60_000, "b" * 60_000]},
+            "this part needs an expression of more than 100,000 characters; shorten it",
+        ),
     ],
 )
 def test_a_schema_that_explodes_is_refused(schema: dict[str, Any], message: str) -> None:

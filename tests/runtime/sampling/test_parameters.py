@@ -155,8 +155,11 @@ for _ in range(10_000):
                 ({"a": [TWICE, TWICE, math.nan]}, "#/a/2"),
             ]
         ],
-        (CIRCULAR, "the JSON schema, at #/items: it contains itself"),
-        ({"a": [CIRCULAR, math.nan]}, "the JSON schema, at #/a/0/items: it contains itself"),
+        (CIRCULAR, "the JSON schema, at #/items: the value contains itself; use a value that does not"),
+        (
+            {"a": [CIRCULAR, math.nan]},
+            "the JSON schema, at #/a/0/items: the value contains itself; use a value that does not",
+        ),
         (
             {"enum": [1, {2}]},
             "the JSON schema, at #/enum/1: the type set is not one of JSON; use a dict, list",
@@ -165,7 +168,7 @@ for _ in range(10_000):
         ({"properties": {math.inf: {}}}, "the JSON schema, at #/properties: the name inf is not a text"),
         ({"properties": {("a",): {}}}, "the JSON schema, at #/properties: the name ('a',) is not a text"),
         ({"maxLength": 10**5000}, "the JSON schema, at #/maxLength: the number has too many digits"),
-        (DEEP, "the JSON schema is nested too deeply"),
+        (DEEP, "the JSON schema is nested too deeply; use fewer levels"),
     ],
 )
 def test_a_schema_that_json_cannot_write_is_an_error(schema: dict[str, Any], message: str) -> None:

@@ -243,7 +243,7 @@ def test_a_folder_without_metrics_does_not_stop_the_others(
     assert err.splitlines() == [
         "textgen-compare: error: the folder none has no metrics.jsonl: pass the output folder of a run",
         "textgen-compare: error: empty/metrics.jsonl has no evaluation: wait for the first one",
-        "textgen-compare: error: large/metrics.jsonl is too large to be the metrics of a run",
+        "textgen-compare: error: large/metrics.jsonl is too large to be the metrics of a run: pass another",
         "textgen-compare: error: one/model.onnx is a file: pass the output folder of a run",
     ]
     assert compare(capsys, "empty", "absent")[:2] == (1, "")

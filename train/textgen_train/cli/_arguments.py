@@ -44,8 +44,8 @@ GROUPS = {
     f"Three values such as {'/'.join(str(recipe.units) for recipe in PRESETS.values())} are the defaults of "
     f"{'/'.join(PRESETS)}.\n"
     f"Some defaults differ with {LARGE_VOCABULARY} common symbols or more, as in Chinese, and in runs\n"
-    "of few or many epochs; the run prints them.",
-    "network": "Another cell than lstm has other default sizes, for about as many parameters.\n"
+    "of few or many epochs. Each run prints its values.",
+    "network": "The cells gru and conv have other default sizes, with about as many parameters.\n"
     "With gru, --preset large also has the learning rate and the weight decay of the\n"
     "smaller presets. With conv, --residual is on, and each preset has its own dropout.",
     "optimization": "Muon trains the matrices of the layers; AdamW trains all other parameters. Their\n"
@@ -73,7 +73,7 @@ class CallOptions(Parameters):
     )
     overwrite: bool = flag("replace the files of an earlier run in the output folder", group="output")
     resume: Path | None = path(  # noqa: RUF009 (a field)
-        "resume the run in this output folder where it stopped, with its options; pass CORPUS and "
+        "continue the run of this output folder where it stopped, with its options; pass CORPUS and "
         "--held-out-file only if the texts have moved or were standard input",
         metavar="FOLDER",
         group="resume",

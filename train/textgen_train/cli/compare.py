@@ -45,7 +45,7 @@ def parser() -> CommandParser:
         "--html",
         metavar="PATH",
         type=Path,
-        help="also write a page with the table and the loss curves to PATH",
+        help="also write an HTML page to PATH, with the table and the loss curves",
     )
     return command
 
@@ -101,5 +101,5 @@ def check_page(path: Path) -> None:
 
     if path.exists() and not is_report_page(path, TITLE):
         raise OutputError(
-            f"--html {shorten(str(path))} exists and is not a page of this command: choose another"
+            f"--html {shorten(str(path))} exists and is not a page of this command: choose another path"
         )

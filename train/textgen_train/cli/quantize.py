@@ -48,9 +48,8 @@ def parser() -> CommandParser:
     """Return the argument parser of the command."""
     command = CommandParser(
         PROG,
-        "Convert a model to 8-bit weights. The file is about a quarter of the size, and every\n"
-        "ONNX runtime reads it. Both models predict a text, and their losses are compared.\n"
-        "Without --text, it is a text that the model generates.",
+        "Convert a model to 8-bit weights. The new file has about a quarter of the size, and every\n"
+        "ONNX runtime can read it. The command compares the losses of both models on a text.",
         EXAMPLES,
     )
     command.usage = "%(prog)s MODEL -o PATH [OPTIONS]"
@@ -62,9 +61,9 @@ def parser() -> CommandParser:
     command.add_argument(
         "--text",
         metavar="TEXT",
-        help="score both models on this text, and store their losses in the file: a UTF-8 file, a folder "
-        f"with .txt or .abc files, - for standard input, or the name of a corpus: {', '.join(CORPUS_NAMES)} "
-        "(default: a text that the model generates; no losses are stored)",
+        help="text on which both models are scored; the losses are stored in the file; TEXT is a UTF-8 file, "
+        "a folder with .txt or .abc files, - for standard input, or the name of a corpus: "
+        f"{', '.join(CORPUS_NAMES)} (default: a text that the model generates, whose losses are not stored)",
     )
     command.add_argument(
         "--last",

@@ -171,7 +171,7 @@ def read_dataset(
     if isinstance(recipe, ClassicRecipe) and len(dataset.training) <= recipe.window:
         raise CorpusError(
             f"the corpus {texts.corpus.name} is too short: it has {len(dataset.training)} training "
-            f"characters, and windows of {recipe.window} need at least {recipe.window + 1}"
+            f"characters, and windows of {recipe.window} need at least {recipe.window + 1}: use a longer text"
         )
     return dataset
 

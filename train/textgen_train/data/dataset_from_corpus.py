@@ -191,11 +191,11 @@ def _default_share(length: int) -> float:
 def _check_symbols(corpus: Corpus, symbols: NDArray[np.int64]) -> None:
     if not len(symbols):
         # A text of only a byte-order mark, which the normalization removes.
-        raise CorpusError(f"the corpus {corpus.name} is empty")
+        raise CorpusError(f"the corpus {corpus.name} is empty: pass a text")
     if len(symbols) == 1:
         raise CorpusError(
             f"the corpus {corpus.name} contains only the character {chr(symbols[0])!r}: training needs at "
-            "least two different characters"
+            "least two different characters: use another text"
         )
 
 
@@ -229,11 +229,11 @@ def _check_parts(
     if isinstance(source, Corpus) and len(held_out) < MIN_HELD_OUT_CHARACTERS:
         raise CorpusError(
             f"the held-out text {source.name} is too short: it has {len(held_out)} {unit}s, and at least "
-            f"{MIN_HELD_OUT_CHARACTERS} are needed"
+            f"{MIN_HELD_OUT_CHARACTERS} are needed: pass a longer text"
         )
     if len(training) < MIN_TRAINING_CHARACTERS or len(held_out) < MIN_HELD_OUT_CHARACTERS:
         raise CorpusError(
             f"the corpus {corpus.name} is too short: it has {len(training)} training {unit}s and "
             f"{len(held_out)} held-out {unit}s, and at least {MIN_TRAINING_CHARACTERS} and "
-            f"{MIN_HELD_OUT_CHARACTERS} are needed"
+            f"{MIN_HELD_OUT_CHARACTERS} are needed: use a longer text"
         )

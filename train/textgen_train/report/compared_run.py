@@ -144,7 +144,9 @@ def read_run(folder: Path, name: str, warn: Callable[[str], None]) -> ComparedRu
 def _read_metrics(path: Path, warn: Callable[[str], None]) -> list[Evaluation]:
     try:
         if path.stat().st_size > MAX_METRICS_BYTES:
-            raise RunFolderError(f"{shorten(str(path))} is too large to be the metrics of a run")
+            raise RunFolderError(
+                f"{shorten(str(path))} is too large to be the metrics of a run: pass another"
+            )
         lines = path.read_bytes().splitlines()
     except FileNotFoundError:
         raise RunFolderError(
