@@ -33,7 +33,8 @@ def output(command: str) -> str:
         [Path(sys.executable).parent / program, *arguments],
         env=os.environ | {"COLUMNS": TERMINAL, "PYTHONIOENCODING": "utf-8"},
         check=True,
-        capture_output=True,
+        # A message of a command that fails is shown.
+        stdout=subprocess.PIPE,
         encoding="utf-8",
     )
     return "".join(f"{part}\n" for line in done.stdout.splitlines() for part in wrapped(line.rstrip()))

@@ -148,7 +148,8 @@ def past_decoding(weight: float) -> Idea:
         size = model.embedding.embedding_dim
         decoder = nn.Sequential(nn.Linear(size, size), nn.Tanh())
         bias = nn.Parameter(torch.zeros(model.embedding.num_embeddings))
-        own = torch.optim.AdamW([*decoder.parameters(), bias], 0.004, (0.9, 0.99), weight_decay=0.05)
+        weights = [*decoder.parameters(), bias]
+        own = torch.optim.AdamW(weights, 0.004, (0.9, 0.99), weight_decay=0.05)
         update = learner.update
         inputs: list[Tensor] = []
 
@@ -157,11 +158,14 @@ def past_decoding(weight: float) -> Idea:
             distribution = torch.softmax(output(outputs.float()), 1)
             past = decoder(distribution @ model.embedding.weight) @ model.embedding.weight.t() + bias
             lost = weight * functional.cross_entropy(past, inputs[0], reduction="sum")
+            # The trainer computes the gradients of the network alone.
+            gradients = torch.autograd.grad(lost / len(targets), weights, retain_graph=True)
+            for parameter, gradient in zip(weights, gradients, strict=True):
+                parameter.grad = gradient
             return total + (lost - lost.detach())
 
         def update_both(batch: Batch, lr: float) -> Any:
             inputs[:] = [batch.inputs[batch.targets != PADDING]]
-            own.zero_grad()
             with patch.object(learner_module, "penalized_loss", loss):
                 nats = update(batch, lr)
             own.step()

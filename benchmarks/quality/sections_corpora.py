@@ -101,7 +101,7 @@ SECTIONS = {
         ),
         (
             (
-                "The confidence penalty gains 0.009 nats with both seeds. So `small` has it where it drops "
+                "The confidence penalty gains 0.008 and 0.009 nats. So `small` has it where it drops "
                 "outputs. With names and 144,000 characters of nietzsche, it makes no difference beyond the "
                 "spread of the seeds."
             ),

@@ -20,19 +20,14 @@ from textgen_train.data.dataset import Dataset
 from textgen_train.loop.eval_schedule import EvalSchedule
 from textgen_train.loop.held_out_loss import _Nats
 from textgen_train.loop.text_parts import TextParts
+from textgen_train.presets import NO_REGULARIZATION
 
 from .trial import FINAL, Experiment, export, make_trainer, read_dataset
 
-NOTHING_DROPPED = {
-    "dropout": 0.0,
-    "weight_dropout": 0.0,
-    "activation_penalty": 0.0,
-    "confidence_penalty": 0.0,
-}
 RUNS = (
     Experiment("small, 22 epochs", 22),
     Experiment("small, 100 epochs of 50,000 characters", 100, characters=50_000),
-    Experiment("the same without regularization", 100, changes=NOTHING_DROPPED, characters=50_000),
+    Experiment("the same without regularization", 100, changes=NO_REGULARIZATION, characters=50_000),
 )
 SEEDS = (0, 1)
 COLUMNS = ("evaluations", "lowest loss", "last loss", "bias of a half")

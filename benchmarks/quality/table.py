@@ -33,7 +33,7 @@ from textgen_train.cli._arguments import parse
 from textgen_train.data.dataset_from_corpus import make_dataset
 from textgen_train.export.quantizer import quantize_model
 from textgen_train.loop.specification import stored_recipe
-from textgen_train.presets import TAUGHT
+from textgen_train.presets import NO_REGULARIZATION
 
 HELD_OUT = 0.1
 # Corpus -> whether to convert it to lower case, as in published results.
@@ -115,7 +115,7 @@ def trained_model(corpus: str, run: str, folder: Path, options: list[str]) -> Pa
     model = textgen.load(target / MODEL_FILE)
     # The vocabulary of all corpora is small. The regularization depends on the speed of the machine.
     expected = {**stored_recipe(requested.choose_recipe()), "seed": requested.seed}
-    for name in TAUGHT:
+    for name in NO_REGULARIZATION:
         if name not in requested.hyperparameters:
             del expected[name]
     different = [name for name, value in expected.items() if model.training["recipe"].get(name) != value]

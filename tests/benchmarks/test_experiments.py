@@ -4,7 +4,7 @@ import hashlib
 import json
 import random
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -15,6 +15,8 @@ import torch
 from textgen_train.data.batches import PADDING, Batch
 from textgen_train.data.dataset import Dataset
 from textgen_train.data.tokens import Tokens
+from textgen_train.loop import text_parts
+from textgen_train.loop.held_out_loss import held_out_loss
 from textgen_train.models.cells import CharLSTM
 from textgen_train.recipe import Recipe
 
@@ -116,6 +118,48 @@ def test_a_trial_with_an_idea_learns_the_text(corpora: Path, tmp_path: Path, ide
     assert trial.run_trial(row, 0, corpora, tmp_path)["nats"] < 2.4
 
 
+def test_past_decoding_also_trains_its_own_weights(corpora: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    optimizers: list[torch.optim.AdamW] = []
+
+    class Spy(torch.optim.AdamW):
+        def __init__(self, *arguments: Any, **options: Any) -> None:
+            super().__init__(*arguments, **options)
+            optimizers.append(self)
+
+    monkeypatch.setattr(torch.optim, "AdamW", Spy)
+    row = Experiment("row", 1, "onegin", changes=SMALL, idea=ideas.past_decoding(0.01))
+    trainer = trial.make_trainer(row, trial.read_dataset("onegin", trial.VALIDATION, corpora), 0)
+    weights = optimizers[-1].param_groups[0]["params"]
+    before = [weight.detach().clone() for weight in weights]
+    next(iter(trainer.updates()))
+    assert len(weights) == 3
+    assert not any(map(torch.equal, weights, before))
+
+
+def test_the_gradient_of_a_flat_minimum_is_that_of_weights_that_are_moved_uphill() -> None:
+    model = torch.nn.Linear(1, 1, bias=False)
+    torch.nn.init.constant_(model.weight, -3.0)
+    seeds: list[tuple[int, int]] = []
+    states: list[list[int]] = []
+
+    def backward(*_: object) -> tuple[float, float]:
+        states.append(list(learner._lane_states))
+        learner._lane_states[:] = [9]
+        model.weight.grad = 2.0 * model.weight.detach()
+        return model.weight.item(), 0.5
+
+    learner = SimpleNamespace(_lane_states=[1])
+    replicas = SimpleNamespace(backward=backward, seed_dropout=lambda *seed: seeds.append(seed))
+    ideas.sharpness(0.5)(made(model=model, replicas=replicas, _learner=learner, _seed=4, _step=7))
+    assert replicas.backward(None, 1, 0.5) == (-3.0, 0.5)
+    assert model.weight.grad is not None
+    assert model.weight.grad.item() == pytest.approx(2.0 * -3.5)
+    assert model.weight.item() == pytest.approx(-3.0)
+    # Both passes have the same state and the same dropout.
+    assert states == [[1], [1]]
+    assert seeds == [(4, 7)]
+
+
 def made(**parts: Any) -> Any:
     """Return the parts of a trainer that an idea changes."""
     optimizers = [SimpleNamespace(param_groups=[{}], defaults={"weight_decay": 0.5}) for _ in range(2)]
@@ -193,6 +237,26 @@ def test_a_trial_learns_from_the_models_of_its_section(corpora: Path, tmp_path: 
     rows += [Experiment("taught", 3, "onegin", changes=SMALL, teachers=("first row",), teacher_weight=0.5)]
     first, taught = (trial.run_trial(row, 0, corpora, tmp_path / "models") for row in rows)
     assert taught["nats"] != first["nats"]
+
+
+def test_the_losses_of_the_parts_are_those_of_the_held_out_text(
+    corpora: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A part is longer than a forward call."""
+    for name, value in {"MIN_PART": 20, "CHUNK": 7}.items():
+        monkeypatch.setattr(text_parts, name, value)
+    dataset = trial.read_dataset("onegin", trial.FINAL, corpora)
+    trainer = trial.make_trainer(Experiment("row", 1, "onegin", changes=SMALL), dataset, 0)
+    model = trial.export(trainer, dataset).model
+    losses = selection_bias._part_losses(model, dataset)
+    tokens = dataset.held_out
+    size = -(-len(tokens) // len(losses))
+    assert len(losses) > 5
+    counts = [len(tokens[start : start + size]) for start in range(0, len(tokens), size)]
+    assert np.average(losses, weights=counts) == pytest.approx(held_out_loss(model, dataset), rel=1e-6)
+    # Each loss is that of its own part.
+    first = replace(dataset, held_out=tokens[:size])
+    assert losses[0] == pytest.approx(held_out_loss(model, first), rel=1e-3)
 
 
 def test_the_bias_is_what_a_choice_on_a_half_gains_there() -> None:

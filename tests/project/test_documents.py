@@ -208,10 +208,11 @@ def test_the_readme_is_short() -> None:
     [
         ("docs/model-file.md", (*GRAPH_NAMES, *KEYS)),
         ("docs/training-reference.md", (*CORPUS_NAMES, *Evaluation.__dataclass_fields__)),
+        ("docs/troubleshooting.md", CORPUS_NAMES),
     ],
-    ids=["model file", "training"],
+    ids=["model file", "training", "troubleshooting"],
 )
-def test_tables_have_every_name(page: str, names: tuple[str, ...]) -> None:
+def test_pages_have_every_name(page: str, names: tuple[str, ...]) -> None:
     assert set(names) <= set(spans(TEXTS[page]))
 
 

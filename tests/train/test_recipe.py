@@ -8,7 +8,7 @@ import pytest
 from textgen_train.errors import RecipeError
 from textgen_train.models.cells import CELLS as NETWORKS
 from textgen_train.models.cells import CharLSTM
-from textgen_train.presets import CHOICES, LARGE_VOCABULARY, PRESETS, TAUGHT, preset
+from textgen_train.presets import CHOICES, LARGE_VOCABULARY, NO_REGULARIZATION, PRESETS, preset
 from textgen_train.recipe import CELLS, CONV, GRU, LSTM, Budget, Recipe
 
 
@@ -184,7 +184,7 @@ def test_more_epochs_have_more_dropout(name: str, is_large_vocabulary: bool) -> 
     assert dropped == sorted(set(dropped))
     penalties = [(row.recipe.confidence_penalty, row.recipe.activation_penalty) for row in rows]
     assert penalties == sorted(penalties)
-    assert len({replace(row.recipe, **TAUGHT) for row in rows}) == 1  # type: ignore[arg-type]
+    assert len({replace(row.recipe, **NO_REGULARIZATION) for row in rows}) == 1  # type: ignore[arg-type]
 
 
 def test_a_short_run_of_another_cell_keeps_its_size() -> None:

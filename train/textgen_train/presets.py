@@ -129,13 +129,15 @@ CELL_PRESETS: dict[str, dict[str, dict[str, Any]]] = {
     },
 }
 
-# A network that learns mostly from the predictions of a trained model hardly overfits, because they say more
-# of each character than the text does. These values were compared only in `small`, with a weight of 0.9 and a
-# small vocabulary. With a lower weight than this, presets keep their regularization.
-MIN_TEACHER_WEIGHT = 0.8
-TAUGHT: dict[str, float] = dict.fromkeys(
+# What acts against overfitting, turned off.
+NO_REGULARIZATION: dict[str, float] = dict.fromkeys(
     ("dropout", "input_dropout", "weight_dropout", "activation_penalty", "confidence_penalty"), 0.0
 )
+
+# A network that learns mostly from the predictions of a trained model hardly overfits, because they say more
+# of each character than the text does. This was measured only in `small`, with a weight of 0.9 and a small
+# vocabulary. With a lower weight than this, presets keep their regularization.
+MIN_TEACHER_WEIGHT = 0.8
 
 
 def preset(  # noqa: PLR0913 (keywords)
@@ -172,7 +174,7 @@ def preset(  # noqa: PLR0913 (keywords)
     recipe = next(row.recipe for row in choices if scaled_epochs <= row.max_epochs)
     changes: dict[str, Any] = {} if cell == LSTM else {"cell": cell, **CELL_PRESETS[cell][name]}
     if teacher_weight >= MIN_TEACHER_WEIGHT:
-        changes |= TAUGHT
+        changes |= NO_REGULARIZATION
     return replace(recipe, **changes)
 
 

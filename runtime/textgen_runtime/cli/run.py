@@ -16,8 +16,9 @@ from textgen_runtime.sampling.parameters import Sampling
 from textgen_runtime.system.console import print_diagnostic, write_stderr
 from textgen_runtime.system.file_content import STANDARD_INPUT, read_bytes, read_text
 from textgen_runtime.text.normalization import BYTE_ORDER_MARK
-from textgen_runtime.text.token_names import format_symbols, unit_of
+from textgen_runtime.text.token_names import unit_of
 from textgen_runtime.text.tokenizer import UnknownPolicy
+from textgen_runtime.text.vocabulary import unknown_characters_warning
 
 from ._requested_texts import Request, Series
 from ._run_arguments import PROG, parse, parser, read_samplings
@@ -203,11 +204,7 @@ def check_prompts(model: Model, prompts: Prompts, policy: UnknownPolicy) -> None
         if prompts.lines:
             _check_encoding(model, normalized, policy, f"{prompts.source}, line {prompts.lines[number]}")
     if unknown:
-        count = unknown.total()
-        characters, were = ("characters are", "were") if count > 1 else ("character is", "was")
-        effect = "skipped" if policy == "skip" else "fed as the unknown symbol"
-        message = f"{count:,} prompt {characters} outside the vocabulary and {were} {effect}"
-        print_diagnostic(PROG, f"{message}: {format_symbols(sorted(unknown))}", "warning")
+        print_diagnostic(PROG, unknown_characters_warning(unknown, policy), "warning")
 
 
 def _check_encoding(model: Model, normalized: str, policy: UnknownPolicy, place: str) -> None:

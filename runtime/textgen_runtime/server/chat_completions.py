@@ -52,6 +52,8 @@ def take_chat_request(fields: Fields, settings: Settings, default_length: int) -
         prompt_field="messages",
         default_length=default_length,
         alternatives=(alternatives or 0) if scored else None,
+        # A person types the message, and a chat front end cannot say what to do with an emoji.
+        default_unknown="skip",
     )
     return take_request(fields, settings, own)
 

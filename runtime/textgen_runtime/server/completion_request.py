@@ -116,6 +116,7 @@ class OwnFields:
         default_length: Maximum number of tokens per text if no field gives it.
         alternatives: As in the request.
         echo: As in the request.
+        default_unknown: What to do with characters outside the vocabulary if no field says it.
     """
 
     prompts: list[str | None]
@@ -123,6 +124,7 @@ class OwnFields:
     default_length: int
     alternatives: int | None
     echo: bool = False
+    default_unknown: UnknownPolicy = "error"
 
 
 def take_request(fields: Fields, settings: Settings, own: OwnFields) -> CompletionRequest:
@@ -160,7 +162,7 @@ def take_request(fields: Fields, settings: Settings, own: OwnFields) -> Completi
         length_field,
         take_sampling(fields),
         fresh_seed() if seed is None else seed,
-        unknown or "error",
+        unknown or own.default_unknown,
         own.echo,
         own.alternatives,
         stream,

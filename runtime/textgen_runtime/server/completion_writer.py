@@ -48,7 +48,7 @@ class CompletionWriter(ABC):
     Args:
         model_name: The name of the model.
         texts: The texts.
-        warnings: What has no effect.
+        warnings: As ``prepare`` returns them.
         request: The request.
 
     Attributes:

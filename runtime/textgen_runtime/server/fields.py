@@ -67,7 +67,7 @@ class Fields:
         self, values: Mapping[str, Any], within: str = "", ignored: IgnoredFields | None = None
     ) -> None:
         self._values = {name: value for name, value in values.items() if value is not None}
-        self._unknown = dict.fromkeys(values)
+        self._unknown = dict.fromkeys(self._values)
         self._within = f"{within}." if within else ""
         self._ignored = ignored
 

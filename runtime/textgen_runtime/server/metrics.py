@@ -15,6 +15,7 @@ from prometheus_client import (
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
+from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -110,7 +111,7 @@ class Metrics(Collector):
 
 
 class Measured:
-    """Measures the requests of an application.
+    """Measures the requests of an application, but not those with which a browser asks for permission.
 
     Args:
         app: The application.
@@ -125,6 +126,10 @@ class Measured:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Process a request."""
+        if scope["method"] == "OPTIONS" and "Access-Control-Request-Method" in Headers(scope=scope):
+            # A browser sends it before the request of a page, which counts.
+            await self._app(scope, receive, send)
+            return
         began = perf_counter()
         status, start = CLIENT_GONE, 0.0
 

@@ -1,5 +1,6 @@
 """From a checked request to its texts."""
 
+from collections import Counter
 from collections.abc import Callable
 
 from textgen_runtime.errors import PromptError, SamplingError
@@ -7,6 +8,7 @@ from textgen_runtime.generation.generation import Generation
 from textgen_runtime.generation.model import Model
 from textgen_runtime.generation.stop_warnings import checked_stops
 from textgen_runtime.text.tokenizer import CHARACTER
+from textgen_runtime.text.vocabulary import unknown_characters_warning
 
 from .completion_request import CompletionRequest
 from .requests import RequestError, sampling_error, spell_field
@@ -24,7 +26,8 @@ def prepare(
         deliver: Called with each update of the texts.
 
     Returns:
-        All texts of the first prompt, then those of the next; and what has no effect, one line each.
+        All texts of the first prompt, then those of the next; and warnings about what has no effect or is
+        outside the vocabulary, one line each.
 
     Raises:
         RequestError: If a prompt or a sampling parameter does not fit the model.
@@ -56,7 +59,15 @@ def prepare(
         raise RequestError(400, error.spelled(spell_field), param=request.prompt_field) from None
     except SamplingError as error:
         raise sampling_error(error) from None
-    return texts, warnings
+    return texts, warnings + _unknown_warnings(model, request)
+
+
+def _unknown_warnings(model: Model, request: CompletionRequest) -> list[str]:
+    """Return a warning about the characters of accepted prompts that are outside the vocabulary, if any."""
+    unknown: Counter[str] = Counter()
+    for given in filter(None, request.prompts):
+        unknown += model.tokenizer.count_unknown(model.metadata.normalize(given))
+    return [unknown_characters_warning(unknown, request.unknown)] if unknown else []
 
 
 def _check_length(generation: Generation, request: CompletionRequest) -> None:

@@ -106,6 +106,20 @@ def unknown_characters_error(characters: Counter[str], known: Container[str]) ->
     return PromptError(f"{message}; remove them, or ", *skip)
 
 
+def unknown_characters_warning(characters: Counter[str], policy: UnknownPolicy) -> str:
+    """Return the warning about characters of prompts that are outside the vocabulary and were accepted.
+
+    Args:
+        characters: The characters, and how often each occurs.
+        policy: What was done with them, as for ``Tokenizer.encode``.
+    """
+    count = characters.total()
+    subject, were = ("characters are", "were") if count > 1 else ("character is", "was")
+    effect = "skipped" if policy == "skip" else "fed as the unknown symbol"
+    names = format_symbols(sorted(characters))
+    return f"{count:,} prompt {subject} outside the vocabulary and {were} {effect}: {names}"
+
+
 class CharacterTokenizer(Vocabulary):
     """A tokenizer whose tokens are characters. The token of a character is its index in the vocabulary.
 

@@ -80,6 +80,18 @@ async def test_only_the_text_of_the_last_message_has_an_effect(
 
 
 @asynchronous
+async def test_a_chat_continues_a_message_without_characters_that_the_model_does_not_know(
+    tiny: textgen.Model,
+) -> None:
+    async with served(tiny) as server:
+        answer = await server.chat("dad \N{GRINNING FACE}", max_tokens=30, seed=7)
+        stream = await server.chat("dad \N{GRINNING FACE}", max_tokens=30, seed=7, stream=True)
+    assert answer.texts == stream.texts == [tiny.generate("dad ", length=30, seed=7, temperature=1.0)]
+    warning = "1 prompt character is outside the vocabulary and was skipped: '\N{GRINNING FACE}' (U+1F600)"
+    assert answer.json["warnings"] == stream.events[0]["warnings"] == [warning]
+
+
+@asynchronous
 async def test_an_empty_message_lets_the_model_choose_a_prompt(tiny: textgen.Model) -> None:
     async with served(tiny) as server:
         answer = await server.chat("", max_tokens=30, seed=7)
@@ -147,7 +159,8 @@ NO_TOOLS = "is not supported: the model continues texts and calls no tools"
             "must be a text, or a list of parts of the type text",
             "messages[0].content",
         ),
-        (message("Z"), "not in the model's vocabulary: 'z'", "messages"),
+        (message("Z"), "none of its characters is in the vocabulary", "messages"),
+        (message("aZ") | {"unknown": "error"}, "not in the model's vocabulary: 'z'", "messages"),
         ({"prompt": "a"}, "prompt is a field of POST /v1/completions", "prompt"),
         ({"tools": [{"type": "function"}]}, f"tools {NO_TOOLS}", "tools"),
         ({"tool_choice": "required"}, f"tool_choice {NO_TOOLS}", "tool_choice"),

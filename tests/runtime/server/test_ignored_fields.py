@@ -21,6 +21,20 @@ async def test_an_unknown_field_is_refused_with_the_option_that_ignores_it(tiny:
 
 
 @asynchronous
+async def test_a_field_that_is_null_was_not_given(tiny: textgen.Model) -> None:
+    null = {
+        **dict.fromkeys(SENT),
+        "tools": None,
+        "suffix": None,
+        "stream_options": {"a": None},
+        "stream": True,
+    }
+    async with served(tiny) as server:
+        answers = [await server.chat("a", max_tokens=9, **null), await server.complete(prompt="a", **null)]
+    assert [answer.status for answer in answers] == [200, 200]
+
+
+@asynchronous
 async def test_ignored_fields_have_no_effect_and_each_is_logged_once(
     tiny: textgen.Model, caplog: pytest.LogCaptureFixture
 ) -> None:

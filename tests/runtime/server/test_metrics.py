@@ -9,6 +9,9 @@ from textgen_runtime._version import __version__
 
 from tests.helpers.served import ENDLESS, OpenCall, Served, asynchronous, served, until
 
+# What a browser sends before a page on another host may send a request.
+PREFLIGHT = {"Origin": "https://example.org", "Access-Control-Request-Method": "POST"}
+
 
 async def measurements(server: Served) -> dict[str, float]:
     """The value of each series, by its name and the values of its labels."""
@@ -22,12 +25,14 @@ async def measurements(server: Served) -> dict[str, float]:
 
 @asynchronous
 async def test_requests_and_tokens_are_counted(tiny: textgen.Model) -> None:
-    async with served(tiny, metrics=True) as server:
+    async with served(tiny, metrics=True, origins=["*"]) as server:
         await server.complete(prompt="dad ", n=3, max_tokens=5)
         await server.chat("a", max_tokens=7, stream=True)
         await server.complete(promt="a")
         await server.request("GET", "/v1/models/tiny")
         await server.request("GET", "/no/such/path")
+        await server.request("OPTIONS", "/v1/completions", headers=PREFLIGHT)
+        await server.request("OPTIONS", "/v1/models")
         measured = await measurements(server)
         again = await measurements(server)
     assert {name: value for name, value in measured.items() if name.startswith("textgen_requests_total")} == {
@@ -36,6 +41,7 @@ async def test_requests_and_tokens_are_counted(tiny: textgen.Model) -> None:
         "textgen_requests_total /v1/chat/completions 200": 1,
         "textgen_requests_total other 200": 1,
         "textgen_requests_total other 404": 1,
+        "textgen_requests_total /v1/models 405": 1,
     }
     assert measured["textgen_prompt_tokens_total"] == 4 + 1
     assert measured["textgen_generated_tokens_total"] == 3 * 5 + 7
@@ -46,13 +52,11 @@ async def test_requests_and_tokens_are_counted(tiny: textgen.Model) -> None:
 @pytest.mark.parametrize("name", ["textgen_response_start_seconds", "textgen_response_seconds"])
 @asynchronous
 async def test_only_responses_with_texts_are_timed(tiny_path: object, name: str) -> None:
-    async with served(textgen.load(str(tiny_path)), metrics=True, origins=["*"]) as server:
+    async with served(textgen.load(str(tiny_path)), metrics=True) as server:
         await server.complete(prompt="a", max_tokens=5)
         await server.complete(prompt="a", max_tokens=5, stream=True)
         await server.complete(promt="a")
         await server.request("GET", "/v1/models")
-        preflight = {"Origin": "https://example.org", "Access-Control-Request-Method": "POST"}
-        assert (await server.request("OPTIONS", "/v1/completions", headers=preflight)).status == 200
         gone = OpenCall(server.app, b"{", complete=False)
         gone.leave()
         await gone.task

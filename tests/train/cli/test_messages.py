@@ -16,6 +16,7 @@ from textgen_train.cli._messages import (
     describe_corpus,
     describe_dataset,
     describe_evaluation_share,
+    describe_hidden_files,
     describe_list,
     describe_overfitting,
     describe_result,
@@ -43,6 +44,21 @@ LAST = replace(BEST, step=360, epoch=90.0, seconds=359.0, held_out_nats=1.7685)
 
 
 SIX_MINUTES, NINETY_EPOCHS = RunOptions("text", minutes=6), RunOptions("text", epochs=90)
+
+
+def test_a_named_corpus_that_hides_a_file_or_a_folder_is_mentioned(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    options = RunOptions("names", held_out_file="nietzsche")
+    assert not describe_hidden_files(options)
+    for name in ("names", "nietzsche", "python-docs"):
+        (tmp_path / name).mkdir()
+    start, end = "is the name of a corpus; for the file or folder with this name, pass", "\n"
+    assert describe_hidden_files(options) == (
+        f"hint: names {start} ./names{end}hint: nietzsche {start} ./nietzsche{end}"
+    )
+    assert not describe_hidden_files(RunOptions("./names"))
 
 
 def test_a_run_whose_loss_has_risen_says_when_the_best_model_was_there() -> None:

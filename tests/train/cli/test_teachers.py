@@ -173,18 +173,19 @@ def test_a_run_cannot_be_resumed_without_its_teacher_and_its_predictions(
     *_, error = err.splitlines()
     assert "error: the predictions of the run are missing or damaged, and the model " in error
     assert "large of --teacher has changed: its SHA-256 is " in error
-    assert error.endswith("; restore it, or start the run again with --overwrite")
+    remedy = "; restore it, or start the run again with --overwrite"
+    assert error.endswith(remedy)
     Path("large/model.onnx").unlink()
     code, _, err = run(capsys, "--resume", "out")
     assert code == 1
-    assert err.splitlines()[-1].endswith("large has no model.onnx")
+    assert err.splitlines()[-1].endswith(f"large has no model.onnx{remedy}")
     Path("large").rmdir()
     code, _, err = run(capsys, "--resume", "out")
     assert code == 1
     needs = "the predictions of the run are missing or damaged, so it needs the models of --teacher: "
     path = Path("large").absolute()
     assert err.splitlines()[-1].endswith(
-        f"{needs}cannot read the model file {path}: No such file or directory"
+        f"{needs}cannot read the model file {path}: No such file or directory{remedy}"
     )
     assert {path.name: path.read_bytes() for path in Path("out").iterdir()} == before
 

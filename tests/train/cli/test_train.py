@@ -10,6 +10,7 @@ import textgen_runtime as textgen
 from textgen_runtime.cli.run import main as generate
 from textgen_runtime.cli.web import main as write_page
 from textgen_runtime.corpora.corpus import Corpus
+from textgen_runtime.corpora.published import EMBEDDED
 from textgen_train.cli._arguments import parse
 from textgen_train.cli._texts import Texts
 from textgen_train.cli.quantize import main as quantize
@@ -49,6 +50,19 @@ def test_a_run_writes_a_model(capsys: Captured) -> None:
     assert model.generate("DO RE", seed=1, length=10)
     assert model.training["recipe"]["seed"] == 3
     assert model.metadata.normalization == textgen.Normalization(lowercase=True, unicode=None)
+
+
+@pytest.mark.usefixtures("book")
+def test_a_run_mentions_a_file_that_has_the_name_of_its_corpus(
+    capsys: Captured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(EMBEDDED, "python-docs", lambda: TEXT)
+    Path("book.txt").rename("python-docs")
+    code, _, err = run(capsys, "python-docs", *QUICK, "--no-samples")
+    assert code == 0
+    assert (
+        "\nhint: python-docs is the name of a corpus; for the file or folder with this name, pass ./" in err
+    )
 
 
 @pytest.mark.usefixtures("book")

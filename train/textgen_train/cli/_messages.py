@@ -6,7 +6,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from textgen_runtime.corpora.corpus import Corpus
+from textgen_runtime.corpora.corpus import CORPUS_NAMES, Corpus
 from textgen_runtime.corpora.sources import CHECKPOINT_FILE, QUANTIZED_FILE
 from textgen_runtime.errors import ModelFileError, Name, OutputError, TextgenError
 from textgen_runtime.generation.loading import load
@@ -80,6 +80,16 @@ def describe_dataset(corpus: Corpus, dataset: Dataset) -> str:
             f"{training_share:.2%} of the training text and {held_out_share:.2%} of the held-out text"
         )
     return f"{line}\n"
+
+
+def describe_hidden_files(options: RunOptions) -> str:
+    """Return a hint for each text that is a named corpus although a file or a folder has this name."""
+    sources = [source for name in TEXTS if (source := getattr(options, name)) in CORPUS_NAMES]
+    return "".join(
+        f"hint: {source} is the name of a corpus; for the file or folder with this name, pass ./{source}\n"
+        for source in sources
+        if Path(source).exists()
+    )
 
 
 def describe_list(dataset: Dataset) -> str:

@@ -129,17 +129,19 @@ def reread_teachers(options: RunOptions, origins: Sequence[Mapping[str, Any]]) -
         ModelFileError: As for ``read_teachers``.
     """
     missing = "the predictions of the run are missing or damaged"
+    remedy = ("; restore it, or start the run again with ", Name("overwrite"))
     try:
         teachers = read_teachers(options)
     except ModelFileError as error:
-        raise ModelFileError(f"{missing}, so it needs the models of --teacher: ", *error.args) from None
+        raise ModelFileError(
+            f"{missing}, so it needs the models of --teacher: ", *error.args, *remedy
+        ) from None
     for teacher, origin in zip(teachers, origins, strict=True):
         if teacher.sha256 != origin["sha256"]:
             raise TrainingError(
                 f"{missing}, and the model {shorten(teacher.source)} of --teacher has changed: its "
-                f"SHA-256 is {teacher.sha256[:12]}..., not {origin['sha256'][:12]}...; restore it, or start "
-                "the run again with ",
-                Name("overwrite"),
+                f"SHA-256 is {teacher.sha256[:12]}..., not {origin['sha256'][:12]}...",
+                *remedy,
             )
     write_stderr(f"{missing}: computing them again\n")
     return teachers

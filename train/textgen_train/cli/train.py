@@ -22,7 +22,7 @@ from textgen_train.options import PROG, TEXTS, RunOptions
 from textgen_train.recipe import ClassicRecipe
 
 from ._arguments import CallOptions, Command, option, parse
-from ._messages import describe_dataset, describe_list, describe_preset_changes
+from ._messages import describe_dataset, describe_hidden_files, describe_list, describe_preset_changes
 from ._process import (
     check_device,
     check_packages,
@@ -191,7 +191,7 @@ def print_start(
         # The classic recipe has no records.
         more = "" if options.recipe else describe_list(dataset)
     more += describe_teachers(options, [teacher.origin for teacher in teachers], dataset)
-    write_stderr(describe_dataset(texts.corpus, dataset) + more)
+    write_stderr(describe_dataset(texts.corpus, dataset) + describe_hidden_files(options) + more)
     if texts.held_out and texts.held_out.sha256 == texts.corpus.sha256:
         print_diagnostic(PROG, EQUAL_TEXTS, "warning")
         return
