@@ -5,7 +5,7 @@ import signal
 import sys
 from collections.abc import Sequence
 from time import perf_counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from textgen_runtime.engines.base import TextEnding
 from textgen_runtime.errors import TextFileError
@@ -34,6 +34,18 @@ BOLD, DIM, PLAIN = "\x1b[1m", "\x1b[2m", "\x1b[22m"
 CLEAR_BELOW = "\x1b[J"
 
 
+class Place(NamedTuple):
+    """Which of several continuations of a line a text is.
+
+    Attributes:
+        number: Its number, from 1.
+        last: The number of the last one that is shown with it.
+    """
+
+    number: int
+    last: int
+
+
 class Pipe:
     """Reads lines from standard input. Texts go to standard output, all else to standard error.
 
@@ -48,6 +60,7 @@ class Pipe:
     def __init__(self, prog: str, *, echo: bool, records: RecordKind | None = None) -> None:
         self._prog = prog
         self._echo = echo
+        self._has_headings = records is None
         self._has_empty_lines = records == "blank"
         self._is_after_record = False
         self._line_number = 0
@@ -77,7 +90,15 @@ class Pipe:
             raise LineError(*error.args) from None
         return line.removeprefix("\ufeff") if self._line_number == 1 else line
 
-    def begin_text(self, opening: str, *, joined: bool, replaces_line: bool, before: str = "") -> None:  # noqa: ARG002 (for terminals)
+    def begin_text(
+        self,
+        opening: str,
+        *,
+        joined: bool,  # noqa: ARG002 (for terminals)
+        replaces_line: bool,  # noqa: ARG002
+        before: str = "",  # noqa: ARG002
+        place: Place | None = None,
+    ) -> None:
         """Begin to show a text. In a pipe, an empty line may precede it after a record.
 
         Args:
@@ -85,9 +106,12 @@ class Pipe:
             joined: Whether the text continues the latest one directly.
             replaces_line: Whether the text is the answer to the latest line, and can be shown in its place.
             before: What a person sees again before the opening: the end of the text that is continued.
+            place: Which of several texts this is. For a program, records have no headings, as in
+                ``textgen-run``.
         """
         separator = "\n" * (self._has_empty_lines and self._is_after_record)
-        self.write(separator + (opening if self._echo else ""))
+        heading = f"------ text {place.number} of {place.last}\n" if place and self._has_headings else ""
+        self.write(separator + heading + (opening if self._echo else ""))
 
     def write(self, text: str) -> None:
         """Show a part of the generated text."""
@@ -168,7 +192,15 @@ class Terminal:
             self._typed_rows = rows_of(PROMPT + line, *terminal_size())
         return line
 
-    def begin_text(self, opening: str, *, joined: bool, replaces_line: bool, before: str = "") -> None:
+    def begin_text(
+        self,
+        opening: str,
+        *,
+        joined: bool,
+        replaces_line: bool,
+        before: str = "",
+        place: Place | None = None,
+    ) -> None:
         """Show a text in the place of the typed line, or below it."""
         # It stands between `before` and the continuation, so that these two are never shown as one text.
         opening = terminal_safe(sys.stdout, opening if self._echo or before else "")
@@ -182,7 +214,8 @@ class Terminal:
                 word, self._column = self._joint_word, joint
             self._print(f"{up}{CLEAR_BELOW}")
         self._wrap.column = self._column
-        self._show(word + before + (self._styled(BOLD, opening) if opening else ""))
+        number = self._styled(DIM, f"{place.number}  ") if place else ""
+        self._show(number + word + before + (self._styled(BOLD, opening) if opening else ""))
         sys.stdout.flush()
 
     def write(self, text: str) -> None:

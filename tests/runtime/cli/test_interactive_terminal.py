@@ -230,6 +230,26 @@ def test_a_line_that_continues_a_text_is_tried_again_below_its_end(
     assert options or screen == [*wrapped(both), *below]
 
 
+def test_several_continuations_have_numbers(sit_down: Start) -> None:
+    """Each follows the end of the text that it continues."""
+    person = sit_down()
+    person.type("abc", "/count 2", "", "/pick 1")
+    first = running_text("abc")
+    generation = MODEL.start("abc", temperature=1.0, seed=1)
+    generation.take(30)
+    rows = []
+    for number in (1, 2):
+        other = generation.copy()
+        other.reseed(1, 0, 30 * number)
+        rows += wrapped(f"{number}  {first}{other.take(30)}")
+    screen = person.screen()
+    below = screen[screen.index("> /count 2") + 1 :]
+    assert below[: len(rows)] == rows
+    assert below[len(rows)] == "> /pick 1"
+    assert below[len(rows) + 1].startswith("the text ends: ")
+    assert "\x1b[2m1  \x1b[22m" in person.output()
+
+
 def test_commands_stay_on_the_screen(person: Person) -> None:
     person.type("abc", "/temp 1", "")
     first, both = running_text("abc"), running_text("abc", "")
