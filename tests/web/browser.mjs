@@ -67,6 +67,8 @@ export class Visit {
     const visit = new Visit();
     visit.context = await browser.newContext({ viewport: { width: 1280, height: 900 }, ...options });
     await visit.context.setOffline(!options.isOnline);
+    // Tests that share a tab share no texts.
+    await visit.context.addInitScript(() => location.protocol === "about:" || sessionStorage.clear());
     visit.page = await visit.context.newPage();
     visit.page.on("console", (message) => {
       if (["error", "warning"].includes(message.type())) visit.problems.push(message.text());
@@ -82,9 +84,28 @@ export class Visit {
   async open(address, { instant = true } = {}) {
     await this.page.goto("about:blank");
     await this.page.goto(address);
-    await this.page.waitForFunction(() => !document.getElementById("write").disabled);
+    await this.isLoaded();
     if (instant) await this.page.evaluate(() => (document.getElementById("pace").value = "instant"));
     await this.complete();
+  }
+
+  /**
+   * Load the page again with the texts that it has stored, in a tab of the test's own.
+   *
+   * They are stored once more: Chromium can lose what a page of a file has stored in the last seconds.
+   */
+  async reload() {
+    const stored = await this.page.evaluate(() => ({ ...sessionStorage }));
+    await this.context.addInitScript(
+      (entries) => location.protocol === "about:" || Object.assign(sessionStorage, entries), stored,
+    );
+    await this.page.reload();
+    await this.isLoaded();
+    await this.complete();
+  }
+
+  async isLoaded() {
+    await this.page.waitForFunction(() => !document.getElementById("write").disabled);
   }
 
   /** Wait until no text is streaming. */

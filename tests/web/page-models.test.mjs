@@ -80,9 +80,33 @@ onPage("a page that finds no new record says so", "known", async (visit, page) =
   assert.match(await page.getByRole("alert").textContent(), /^No new text was found: raise the temperature/);
 });
 
-onPage("only a page with known records has their switch", "character", async (visit, page) => {
-  assert.equal(await page.getByRole("checkbox", { name: "Only new" }).count(), 0);
-});
+onPage("a page writes no record twice, also after a reload, unless the switch is off", "character", async (visit, page) => {
+  const texts = () => page.evaluate(() => JSON.parse(Object.values(sessionStorage)[0]).map(([, text]) => text));
+  const write = async (count) => {
+    for (let i = 0; i < count; i += 1) await visit.write();
+    return texts();
+  };
+  // Records of a few letters.
+  await page.getByRole("slider", { name: "Temperature" }).fill("2");
+  assert.equal(new Set(await write(30)).size, 30);
+  await visit.reload();
+  await page.getByRole("slider", { name: "Temperature" }).fill("2");
+  assert.equal(new Set(await write(30)).size, 60);
+  await page.getByRole("checkbox", { name: "Only new" }).uncheck();
+  assert.ok(new Set(await write(30)).size < 90);
+}, { ownTab: true });
+
+for (const [site, meaning] of [
+  ["character", "Only new: not written in this tab before"],
+  ["known", `Only new: not written in this tab before, and not one of ${expected.known.length.toLocaleString("en")} known ones`],
+  ["small", null],
+]) {
+  onPage(`the page ${site} says what is new, if it has records`, site, async (visit, page) => {
+    const onlyNew = page.getByRole("checkbox", { name: "Only new" });
+    assert.equal(await onlyNew.count(), meaning ? 1 : 0);
+    if (meaning) assert.equal(await page.locator("label", { has: onlyNew }).innerText(), meaning);
+  });
+}
 
 onPage("a list of records changes the address only once or twice", "character", async (visit, page) => {
   await page.evaluate(() => {

@@ -59,6 +59,58 @@ onPage("a text streams, stops, and continues to what it would have been", "nietz
   assert.equal(await visit.text(), whole);
 }, { instant: false });
 
+onPage("the last ten texts are kept, also after a reload, and can be opened and copied", "nietzsche", async (visit, page) => {
+  const items = page.getByRole("region", { name: "Written so far" }).getByRole("listitem");
+  const written = [];
+  for (let i = 0; i < 11; i += 1) {
+    await visit.write();
+    written.push({ text: await visit.text(), link: await visit.hash() });
+  }
+  const assertListed = async (texts) => {
+    assert.equal(await items.count(), texts.length);
+    for (const [i, { text }] of texts.entries()) {
+      const shown = await items.nth(i).getByRole("button").first().textContent();
+      assert.equal(shown, text.trim().slice(0, 200));
+    }
+  };
+  await assertListed(written.slice(1));
+  await visit.reload();
+  await assertListed(written.slice(1));
+  await items.nth(3).getByRole("button").first().click();
+  await visit.complete();
+  assert.equal(await visit.text(), written[4].text);
+  assert.equal(await visit.hash(), written[4].link);
+  assert.equal(await items.nth(3).getByRole("button").first().getAttribute("aria-current"), "true");
+  await page.evaluate(() => {
+    navigator.clipboard.writeText = async (text) => { window.copied = text; };
+  });
+  await items.nth(6).getByRole("button", { name: "Copy" }).click();
+  await page.getByText("Copied.").waitFor();
+  assert.equal(await page.evaluate(() => window.copied), COLD.prompt + written[7].text);
+  assert.equal(await visit.text(), written[4].text);
+  // A text that is continued is the same text, and a branch is another one.
+  await page.evaluate(() => (document.getElementById("length").value = "100"));
+  await page.getByRole("button", { name: "Continue" }).click();
+  await visit.complete();
+  assert.equal(await items.count(), 10);
+  await visit.reload();
+  assert.equal((await visit.text()).length, written[4].text.length + 100);
+  await page.locator("#candidates button:not([aria-current])").first().click();
+  await visit.complete();
+  assert.equal(await items.count(), 10);
+  assert.match(await visit.hash(), /&branch=/);
+  assert.equal(await items.nth(9).getByRole("button").first().getAttribute("aria-current"), "true");
+}, { ownTab: true });
+
+onPage("a page without storage works", "nietzsche", async (visit, page) => {
+  await page.evaluate(() => {
+    Storage.prototype.setItem = () => { throw new DOMException("full", "QuotaExceededError"); };
+  });
+  await visit.write();
+  assert.equal(await page.locator("#shelf li").count(), 1);
+  assert.equal(await page.getByRole("alert").isVisible(), false);
+}, { ownTab: true });
+
 onPage("the temperature bends the bars, and the marks stay", "nietzsche", async (visit, page) => {
   const slider = page.getByLabel("Temperature");
   const at = {};

@@ -12,7 +12,7 @@ from textgen_runtime.system.console import escape_unprintable, terminal_columns
 from textgen_runtime.system.interrupts import DeferredInterrupts, interrupts_ignored
 from textgen_runtime.text.token_names import format_symbols
 
-from ._interactive_console import Console, open_console
+from ._interactive_console import Console, Place, open_console
 from ._interactive_lines import (
     COMMAND_MARK,
     COMMANDS,
@@ -21,7 +21,7 @@ from ._interactive_lines import (
     LineError,
     count_unknown,
     no_argument,
-    parse_length,
+    number_argument,
     parse_line,
     path_argument,
     unknown_command,
@@ -68,6 +68,7 @@ class Interpreter:
             "more": self._more,
             "append": self._append,
             "retry": self._retry,
+            "pick": self._pick,
             "undo": self._undo,
             "reset": self._reset,
             "save": self._save,
@@ -100,18 +101,44 @@ class Interpreter:
         return isinstance(parsed, str) or parsed.name != "quit"
 
     def continue_with(self, addition: Addition) -> None:
-        """Feed a line, and show it with its continuation."""
+        """Feed a line, and show it with its continuation, or with several."""
         opening = self.session.add(addition)
         self._warn_unknown(addition)
-        self._show_continuation(opening, joined=addition.continues, replaces_line=True)
+        if self.session.count == 1:
+            self._show_continuation(opening, joined=addition.continues, replaces_line=True)
+        else:
+            self._show_alternatives(opening, replaces_line=True)
+
+    def _show_alternatives(self, opening: str, *, replaces_line: bool) -> None:
+        """Show the continuation that was begun, and others of the same line, unless Ctrl-C stops one."""
+        last = self.session.alternatives + self.session.count - 1
+        while True:
+            number = self.session.alternatives
+            before = self.session.text_before(opening)[-SHOWN_TAIL:]
+            place = Place(number, last) if self.session.count > 1 else None
+            is_complete = self._show_continuation(
+                opening, joined=False, replaces_line=replaces_line, before=before, place=place
+            )
+            if number == last or not is_complete:
+                return
+            opening, replaces_line = self.session.retry(), False
 
     def _show_continuation(
-        self, opening: str, *, joined: bool, replaces_line: bool, before: str = ""
-    ) -> None:
+        self,
+        opening: str,
+        *,
+        joined: bool,
+        replaces_line: bool,
+        before: str = "",
+        place: Place | None = None,
+    ) -> bool:
+        """Show a continuation as it is generated. Return False if Ctrl-C stopped it."""
         console, session = self._console, self.session
         interrupted = False
         with DeferredInterrupts() as interrupts:
-            console.begin_text(opening, joined=joined, replaces_line=replaces_line, before=before)
+            console.begin_text(
+                opening, joined=joined, replaces_line=replaces_line, before=before, place=place
+            )
             try:
                 for chunk in session.chunks():
                     console.write(chunk)
@@ -127,6 +154,7 @@ class Interpreter:
             console.confirm("stopped; an empty line goes on, /undo takes this text back")
         elif session.ending == "masked":
             console.confirm("no text without the mask of the constraint met it, so this one was masked")
+        return not interrupted
 
     def _warn_unknown(self, addition: Addition) -> None:
         text = addition.text or ""
@@ -138,7 +166,7 @@ class Interpreter:
             )
 
     def _more(self, command: CommandLine) -> None:
-        length = parse_length(command) if command.argument.strip() else None
+        length = number_argument(command) if command.argument.strip() else None
         self.continue_with(Addition(length=length))
 
     def _append(self, command: CommandLine) -> None:
@@ -148,9 +176,11 @@ class Interpreter:
 
     def _retry(self, command: CommandLine) -> None:
         no_argument(command)
-        opening = self.session.retry()
-        before = self.session.text_before(opening)[-SHOWN_TAIL:]
-        self._show_continuation(opening, joined=False, replaces_line=False, before=before)
+        self._show_alternatives(self.session.retry(), replaces_line=False)
+
+    def _pick(self, command: CommandLine) -> None:
+        self.session.pick(number_argument(command))
+        self._console.confirm(self._describe_text())
 
     def _undo(self, command: CommandLine) -> None:
         no_argument(command)

@@ -5,15 +5,22 @@ import signal
 import sys
 from collections.abc import Sequence
 from time import perf_counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from textgen_runtime.engines.base import TextEnding
 from textgen_runtime.errors import TextFileError
-from textgen_runtime.system.console import escape_unprintable, print_diagnostic, terminal_safe, write_stderr
+from textgen_runtime.system.console import (
+    escape_unprintable,
+    print_diagnostic,
+    terminal_safe,
+    terminal_size,
+    write_stderr,
+)
 from textgen_runtime.system.file_content import decode_utf8
 from textgen_runtime.system.interrupts import DeferredInterrupts
 from textgen_runtime.text.columns import ends_at_column, rows_of
 from textgen_runtime.text.records import RecordKind
+from textgen_runtime.text.word_wrap import STYLE, WordWrap
 
 from ._interactive_lines import LineError
 from ._written_texts import FLUSH_SECONDS
@@ -25,6 +32,18 @@ PROMPT = "> "
 
 BOLD, DIM, PLAIN = "\x1b[1m", "\x1b[2m", "\x1b[22m"
 CLEAR_BELOW = "\x1b[J"
+
+
+class Place(NamedTuple):
+    """Which of several continuations of a line a text is.
+
+    Attributes:
+        number: Its number, from 1.
+        last: The number of the last one that is shown with it.
+    """
+
+    number: int
+    last: int
 
 
 class Pipe:
@@ -41,6 +60,7 @@ class Pipe:
     def __init__(self, prog: str, *, echo: bool, records: RecordKind | None = None) -> None:
         self._prog = prog
         self._echo = echo
+        self._has_headings = records is None
         self._has_empty_lines = records == "blank"
         self._is_after_record = False
         self._line_number = 0
@@ -70,7 +90,15 @@ class Pipe:
             raise LineError(*error.args) from None
         return line.removeprefix("\ufeff") if self._line_number == 1 else line
 
-    def begin_text(self, opening: str, *, joined: bool, replaces_line: bool, before: str = "") -> None:  # noqa: ARG002 (for terminals)
+    def begin_text(
+        self,
+        opening: str,
+        *,
+        joined: bool,  # noqa: ARG002 (for terminals)
+        replaces_line: bool,  # noqa: ARG002
+        before: str = "",  # noqa: ARG002
+        place: Place | None = None,
+    ) -> None:
         """Begin to show a text. In a pipe, an empty line may precede it after a record.
 
         Args:
@@ -78,9 +106,12 @@ class Pipe:
             joined: Whether the text continues the latest one directly.
             replaces_line: Whether the text is the answer to the latest line, and can be shown in its place.
             before: What a person sees again before the opening: the end of the text that is continued.
+            place: Which of several texts this is. For a program, records have no headings, as in
+                ``textgen-run``.
         """
         separator = "\n" * (self._has_empty_lines and self._is_after_record)
-        self.write(separator + (opening if self._echo else ""))
+        heading = f"------ text {place.number} of {place.last}\n" if place and self._has_headings else ""
+        self.write(separator + heading + (opening if self._echo else ""))
 
     def write(self, text: str) -> None:
         """Show a part of the generated text."""
@@ -109,7 +140,7 @@ class Terminal:
 
     The text that the model got replaces the typed line, in bold, and its continuation follows directly.
     If the line adds directly to the text, the text goes on where it ended. The screen then shows the running
-    text as the model has it. Without cursor movement, the text begins below the line.
+    text as the model has it, broken between words. Without cursor movement, the text begins below the line.
 
     Args:
         editor: Reads lines.
@@ -125,11 +156,14 @@ class Terminal:
         self._has_styles = self._can_move and not os.environ.get("NO_COLOR")
         # The rows of the latest line, if it is directly above the cursor and can be erased.
         self._typed_rows: int | None = None
-        # The column where the text ends in the row above the latest line, if it can go on there.
+        # Where the last word of the text begins in the row above the latest line, if the text can go on
+        # there, and this word. It is shown again, because it can become too long for its row.
         self._joint: int | None = None
+        self._joint_word = ""
         # Whether nothing was typed or shown since the end of the text.
         self._is_below_text = False
         self._column: int | None = 0
+        self._wrap = WordWrap(lambda: terminal_size()[0])
         self._flushed = 0.0
         self._is_reading = False
         if hasattr(signal, "SIGCONT"):
@@ -158,30 +192,34 @@ class Terminal:
             self._typed_rows = rows_of(PROMPT + line, *terminal_size())
         return line
 
-    def begin_text(self, opening: str, *, joined: bool, replaces_line: bool, before: str = "") -> None:
+    def begin_text(
+        self,
+        opening: str,
+        *,
+        joined: bool,
+        replaces_line: bool,
+        before: str = "",
+        place: Place | None = None,
+    ) -> None:
         """Show a text in the place of the typed line, or below it."""
         # It stands between `before` and the continuation, so that these two are never shown as one text.
         opening = terminal_safe(sys.stdout, opening if self._echo or before else "")
         before = terminal_safe(sys.stdout, before)
         joint, self._joint = self._joint, None
-        self._column = 0
+        word, self._column = "", 0
         if replaces_line and self._typed_rows is not None and (self._echo or joined):
             up = f"\x1b[{self._typed_rows}A"
             if joined and joint is not None:
-                up = f"\x1b[{self._typed_rows + 1}A\x1b[{joint}C"
-                self._column = joint
+                up = f"\x1b[{self._typed_rows + 1}A" + f"\x1b[{joint}C" * (joint > 0)
+                word, self._column = self._joint_word, joint
             self._print(f"{up}{CLEAR_BELOW}")
-        if before:
-            self._print(before)
-            self._advance_column(before)
-        if opening:
-            self._print(self._styled(BOLD, opening))
-            self._advance_column(opening)
+        self._wrap.column = self._column
+        number = self._styled(DIM, f"{place.number}  ") if place else ""
+        self._show(number + word + before + (self._styled(BOLD, opening) if opening else ""))
+        sys.stdout.flush()
 
     def write(self, text: str) -> None:
-        safe = terminal_safe(sys.stdout, text)
-        sys.stdout.write(safe)
-        self._advance_column(safe)
+        self._show(terminal_safe(sys.stdout, text))
         now = perf_counter()
         if now - self._flushed >= FLUSH_SECONDS:
             sys.stdout.flush()
@@ -189,10 +227,15 @@ class Terminal:
 
     def end_text(self, ending: TextEnding | None) -> None:
         """End the row of the text, so that the next line begins in its own row."""
+        self._joint_word = self._wrap.word
+        rest = self._wrap.flush()
+        breaks = rest.startswith("\n")
+        start = 0 if breaks else self._column
+        self._print_text(rest)
         # A text that was stopped has ^C in its row.
         if self._column != 0 or ending is None:
             # After another ending, a later text does not go on where this one ended.
-            self._joint = self._column if ending == "length" else None
+            self._joint = start if ending == "length" and self._column is not None else None
             self._print("\n")
         self._is_below_text = True
         sys.stdout.flush()
@@ -227,17 +270,13 @@ class Terminal:
         sys.stdout.write(text)
         sys.stdout.flush()
 
-    def _advance_column(self, text: str) -> None:
-        self._column = ends_at_column(self._column, text, terminal_size()[0])
+    def _show(self, text: str) -> None:
+        """Show a text with styles, except for its last word, which is held back."""
+        self._print_text(self._wrap.add(text))
 
-
-def terminal_size() -> tuple[int, int]:
-    """Return columns and rows of the terminal. Both are 0 if they are unknown."""
-    try:
-        # Not shutil's function: $COLUMNS does not change where the terminal breaks its rows.
-        return os.get_terminal_size(sys.stdout.fileno())
-    except OSError:
-        return 0, 0
+    def _print_text(self, text: str) -> None:
+        sys.stdout.write(text)
+        self._column = ends_at_column(self._column, STYLE.sub("", text), terminal_size()[0])
 
 
 Console = Pipe | Terminal

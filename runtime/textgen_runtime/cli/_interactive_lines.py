@@ -64,6 +64,7 @@ COMMANDS = (
     Description("more", "[N]", "continue the text, by N tokens; an empty line does the same"),
     Description("append", "TEXT", "add TEXT directly to the end of the text, and continue it"),
     Description("retry", "", "continue the latest line again, with new random numbers"),
+    Description("pick", "N", "go on from continuation N of the latest line, from 1 on"),
     Description("undo", "", "take back the latest line and its continuation"),
     Description("reset", "", "begin a new text"),
     Description("save", "PATH", "save where the text stands"),
@@ -107,8 +108,8 @@ def no_argument(command: CommandLine) -> None:
         raise LineError(f"/{command.name} takes no argument: type it alone on its line")
 
 
-def parse_length(command: CommandLine) -> int:
-    """Return the number of tokens that a command has as its argument."""
+def number_argument(command: CommandLine) -> int:
+    """Return the number, 1 or more, that a command has as its argument."""
     try:
         return whole_number(1)(command.argument)
     except ArgumentTypeError as error:

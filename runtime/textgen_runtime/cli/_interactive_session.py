@@ -71,6 +71,7 @@ class Session:
 
     Attributes:
         length: Maximum number of tokens of each continuation.
+        count: The number of continuations of each line that a person wants to see.
         unknown: What to do with typed characters outside the vocabulary.
         lowercase: Whether to convert typed text to lower case.
         position: Where the text stands. Its tail has at most ``TAIL_LENGTH`` characters.
@@ -82,12 +83,16 @@ class Session:
     def __init__(self, model: Model, sampling: Sampling, seed: int) -> None:
         self.model = model
         self.length = model.default_length
+        self.count = 1
         self.unknown: UnknownPolicy = "error"
         self.lowercase = False
         self.position = Position()
         # The random numbers while there is no generation.
         self._idle = RandomStream(seed)
         self._steps: deque[Step] = deque(maxlen=MAX_STEPS)
+        # Where each continuation of the latest line ends, and the index of the one where the text stands.
+        self._ends: list[Position] = []
+        self._picked = 0
         self._continuation: Continuation | None = None
         self.sampling = sampling
 
@@ -140,7 +145,9 @@ class Session:
             PromptError: If there is no text to continue.
             SamplingError: If no text of this length meets the constraint.
         """
-        return self._begin(self.position, addition)
+        opening = self._begin(self.position, addition)
+        self._ends, self._picked = [self.position], 0
+        return opening
 
     def retry(self) -> str:
         """Take back the latest line, and add it again, so that it is continued with new random numbers.
@@ -149,12 +156,44 @@ class Session:
         """
         if not self._steps or self._steps[-1].addition is None:
             raise LineError("there is no line to continue again: type a text first")
+        self._keep_end()
         step = self._steps.pop()
         try:
-            return self._begin(step.before, step.addition or Addition())
+            opening = self._begin(step.before, step.addition or Addition())
         except TextgenError:
             self._steps.append(step)
             raise
+        self._ends.append(self.position)
+        self._picked = len(self._ends) - 1
+        return opening
+
+    @property
+    def alternatives(self) -> int:
+        """The number of continuations of the latest line."""
+        return len(self._ends)
+
+    def pick(self, number: int) -> None:
+        """Let the text stand where a continuation of the latest line ended.
+
+        Args:
+            number: The number of the continuation, from 1: ``add`` begins the first, and each ``retry`` the
+                next.
+
+        Raises:
+            LineError: If there is no such continuation.
+        """
+        if not self._ends:
+            raise LineError("there is no continuation to pick: type a text first")
+        if number > len(self._ends):
+            raise LineError(f"/pick must be {len(self._ends)} or less, not {number}")
+        self._keep_end()
+        self._picked = number - 1
+        self._move_to(self._continued(self._ends[self._picked]))
+
+    def _keep_end(self) -> None:
+        """Keep where the text stands: it has grown since its continuation began."""
+        if self._ends:
+            self._ends[self._picked] = self.position
 
     def text_before(self, opening: str) -> str:
         """Return the end of the text before the latest line, if the line continues it directly.
@@ -208,11 +247,13 @@ class Session:
         if not self._steps:
             raise LineError("there is nothing to take back")
         self._move_to(self._continued(self._steps.pop().before))
+        self._ends = []
 
     def reset(self) -> None:
         """Begin a new text. ``undo`` returns to the old one."""
         self._steps.append(Step(self.position, None))
         self._move_to(Position())
+        self._ends = []
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Save the generation in a file.
@@ -246,6 +287,7 @@ class Session:
         generation.sampling, stop_warnings = checked_stops(generation.sampling, self.model.metadata)
         self._steps.append(Step(self.position, None))
         self._move_to(Position(generation, end[-TAIL_LENGTH:]))
+        self._ends = []
         self._sampling = generation.sampling
         return stop_warnings
 

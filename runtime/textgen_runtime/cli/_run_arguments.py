@@ -59,9 +59,16 @@ LOWERCASE = Option(
     "; with --novel, also the corpus",
     form=SWITCH,
 )
+COUNT = Option(
+    "count",
+    "N",
+    "number of texts per temperature and prompt, or in a session per line",
+    " (default: 1)",
+    whole_number(1),
+)
 
 # Those that can be changed in a session. Each is an attribute of `Session`.
-SESSION_OPTIONS = (LENGTH, SEED, UNKNOWN, LOWERCASE)
+SESSION_OPTIONS = (LENGTH, SEED, COUNT, UNKNOWN, LOWERCASE)
 
 # Options that are about generated texts alone.
 TEXT_OPTIONS = (
@@ -248,13 +255,7 @@ def _add_prompts(command: argparse.ArgumentParser) -> None:
 
 def _add_many_texts(command: argparse.ArgumentParser) -> None:
     """Add the options for several texts: how many, which, and in what form."""
-    command.add_argument(
-        "--count",
-        metavar="N",
-        type=whole_number(1),
-        default=1,
-        help="number of texts per temperature and prompt (default: 1)",
-    )
+    COUNT.add_to(command, default=1)
     command.add_argument(
         "--unique",
         action="store_true",

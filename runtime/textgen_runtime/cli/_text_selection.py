@@ -1,5 +1,6 @@
 """Which texts ``textgen-run`` writes: those that are new, among the others or in a corpus."""
 
+from collections.abc import Iterator
 from collections.abc import Set as AbstractSet
 from typing import TYPE_CHECKING
 
@@ -91,6 +92,8 @@ class Selection:
         self._max_copy = max_copy
         self._corpus = corpus
         self.drawn = self.repeated = self.known = 0
+        # What could help to find more texts: it depends on how the latest rejected text began and ended.
+        self._remedies: list[str] = []
 
     def accepts_beginning(self, text: PendingText) -> bool:
         """Whether a text is accepted whatever follows, so that it can be written while it is drawn."""
@@ -103,6 +106,12 @@ class Selection:
         self.drawn += 1
         if self.accepts_beginning(text):
             return True
+        if not self._is_new(text):
+            self._remedies = list(_remedies(text))
+            return False
+        return True
+
+    def _is_new(self, text: PendingText) -> bool:
         if self._corpus is not None and self._stands_in(self._corpus, text):
             self.known += 1
             return False
@@ -153,6 +162,17 @@ class Selection:
         reasons += ["stand in the corpus"] if self._corpus is not None else []
         return (
             f"found only {found:,} of {wanted:,} texts among {self.drawn:,} drawn, and gave up after "
-            f"{MAX_REJECTED_IN_A_ROW:,} in a row that {' or '.join(reasons)}: use a higher --temp, a greater "
-            "--length, another prompt or a smaller --count"
+            f"{MAX_REJECTED_IN_A_ROW:,} in a row that {' or '.join(reasons)}: use "
+            f"{', '.join(['a higher --temp', *self._remedies])} or a smaller --count"
         )
+
+
+def _remedies(text: PendingText) -> Iterator[str]:
+    """Yield what else could make a text like this one new, besides a higher temperature."""
+    if text.ending == "length":
+        yield "a greater --length"
+    elif text.ending == "end":
+        # A record ends by itself, and a longer one is rarer.
+        yield "a greater --min-length"
+    if text.generation.prompt:
+        yield "another prompt"

@@ -9,7 +9,7 @@ from typing import Any
 from textgen_runtime.errors import OutputError
 from textgen_runtime.generation.model import Model
 from textgen_runtime.sampling.parameters import Sampling
-from textgen_runtime.system.console import escape_unencodable, terminal_safe
+from textgen_runtime.system.console import escape_unencodable, terminal_safe, terminal_size
 from textgen_runtime.system.json_text import to_json
 from textgen_runtime.text.records import RecordKind
 from textgen_runtime.text.tokenizer import BYTE, CHARACTER
@@ -82,11 +82,13 @@ class TextForm:
 
     Attributes:
         in_parts: Whether a text can be written while it is generated: its opening, its parts, its closing.
+        is_prose: Whether a person reads the texts, and not only a program.
         closing: What stands after each text.
         end: What stands after the last text.
     """
 
     in_parts = True
+    is_prose = True
     closing = ""
     end = ""
 
@@ -166,6 +168,7 @@ class JsonLines(TextForm):
     """One line of JSON for each text."""
 
     in_parts = False
+    is_prose = False
     closing = LINE_END
 
     def __init__(self) -> None:
@@ -202,7 +205,7 @@ class JsonLines(TextForm):
 class TextWriter:
     """Writes texts to standard output, one after another.
 
-    On a terminal, control characters are written as escapes.
+    On a terminal, control characters are written as escapes, and lines are broken between words.
 
     Args:
         form: The form of the texts.
@@ -220,6 +223,12 @@ class TextWriter:
         self._at_line_start = True
         self._has_texts = False
         self._open: PendingText | None = None
+        self._wrap = None
+        if form.is_prose and sys.stdout.isatty():
+            # Imported on use: most output is that of a pipe or a file.
+            from textgen_runtime.text.word_wrap import WordWrap
+
+            self._wrap = WordWrap(lambda: terminal_size()[0])
 
     def write_part(self, text: PendingText) -> None:
         """Write what was generated of a text. The form must permit parts."""
@@ -238,9 +247,11 @@ class TextWriter:
         self._open = None
 
     def finish(self) -> None:
-        """Write what stands after the last text, if there is any text."""
+        """Write what stands after the last text, if there is any text. All of it is then written."""
         if self._has_texts:
             self._write(self.form.end)
+        if self._wrap is not None:
+            sys.stdout.write(self._wrap.flush())
 
     def _new_content(self, text: PendingText) -> str:
         opening = "" if self._open is text else self.form.opening(text)
@@ -248,7 +259,8 @@ class TextWriter:
         return opening + self.form.content(text)
 
     def _write(self, text: str) -> None:
-        sys.stdout.write(terminal_safe(sys.stdout, text))
+        safe = terminal_safe(sys.stdout, text)
+        sys.stdout.write(safe if self._wrap is None else self._wrap.add(safe))
         self._at_line_start = text.endswith("\n") if text else self._at_line_start
         now = perf_counter()
         if now - self._flushed >= FLUSH_SECONDS:

@@ -30,6 +30,9 @@ EXPECTED_ONE = ": expected one argument"
 
 UNRECOGNIZED = "unrecognized arguments: "
 
+MODEL_REQUIRED = "the following arguments are required: MODEL"
+MODEL_FIRST = "put it first, or write -- before it"
+
 MAX_USAGE_ERROR = 400
 
 
@@ -59,6 +62,8 @@ class CommandParser(argparse.ArgumentParser):
             allow_abbrev=False,
             add_help=False,
         )
+        # The latest option with more than one value. Its last value may be meant as MODEL.
+        self._option_before_model = ""
         self.add_argument(
             "-h", "--help", action=PrintAndExit, text=self.format_help, help="show this help message and exit"
         )
@@ -73,6 +78,8 @@ class CommandParser(argparse.ArgumentParser):
         if message.endswith(EXPECTED_ONE):
             option = message.removeprefix("argument ").removesuffix(EXPECTED_ONE).split("/")[-1]
             message += f"; if it begins with a hyphen, write {option}=..."
+        elif message.startswith(MODEL_REQUIRED) and self._option_before_model:
+            message += f"; if it is the last value of {self._option_before_model}, {MODEL_FIRST}"
         suggestion = self._suggest(message) if message.startswith(UNRECOGNIZED) else ""
         # argparse repeats invalid arguments, which can be very long.
         message = shorten(message, MAX_USAGE_ERROR)
@@ -88,7 +95,15 @@ class CommandParser(argparse.ArgumentParser):
         return f"; did you mean --{nearest}?" if nearest else ""
 
     def _get_values(self, action: argparse.Action, arg_strings: list[str]) -> Any:
-        value = super()._get_values(action, [*arg_strings])
+        is_before_model = bool(action.option_strings) and len(arg_strings) > 1
+        if is_before_model:
+            self._option_before_model = action.option_strings[-1]
+        try:
+            value = super()._get_values(action, [*arg_strings])
+        except argparse.ArgumentError as error:
+            if is_before_model:
+                error.message += f"; if it is MODEL, {MODEL_FIRST}"
+            raise
         # Before Python 3.13, argparse discards the value of --option=-- and returns an empty list.
         return super()._get_values(action, ["--", "--"]) if value == [] and action.nargs is None else value
 
@@ -145,9 +160,7 @@ def number(
         try:
             value = kind(text)
         except ValueError:
-            # After an option with several numbers, MODEL is taken for another number.
-            hint = " (MODEL must come first)" if text.endswith(".onnx") else ""
-            raise argparse.ArgumentTypeError(f"must be {requirement}, not {quote(text)}{hint}") from None
+            raise argparse.ArgumentTypeError(f"must be {requirement}, not {quote(text)}") from None
         if not (math.isfinite(value) and accept(value)):
             raise argparse.ArgumentTypeError(f"must be {requirement}, not {shorten(text)}")
         return value

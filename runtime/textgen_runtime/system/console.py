@@ -62,6 +62,15 @@ def terminal_columns() -> int:
         return DEFAULT_COLUMNS
 
 
+def terminal_size() -> tuple[int, int]:
+    """Return columns and rows of the terminal of standard output. Both are 0 if they are unknown."""
+    try:
+        # Not shutil's function: $COLUMNS does not change where the terminal breaks its rows.
+        return os.get_terminal_size(sys.stdout.fileno())
+    except OSError:
+        return 0, 0
+
+
 def print_diagnostic(prog: str, message: str, kind: str = "error") -> None:
     """Flush standard output, then write one line to standard error."""
     try:

@@ -78,7 +78,8 @@ def known_records(records: Collection[str], page_size: int) -> KnownRecords:
 def add_known_records(files: Mapping[str, bytes], known: KnownRecords) -> dict[str, bytes]:
     """Return the files of a page that shows only other records."""
     element = (
-        f'<script type="text/plain" id="known" data-hashes="{known.hashes}" data-longest="{known.longest}">'
+        f'<script type="text/plain" id="known" data-count="{known.record_count}" '
+        f'data-hashes="{known.hashes}" data-longest="{known.longest}">'
         f"{base64.b64encode(known.bits).decode()}</script>\n"
     )
     before, end, after = files[PAGE_FILE].rpartition(b"</html>")

@@ -69,6 +69,20 @@ def test_without_echo_only_the_continuations_are_written(session: Session) -> No
     assert session("abc\n", "--no-echo") == (0, f"{texts('abc')[0]}\n", "")
 
 
+def test_each_line_gets_several_continuations_with_headings(session: Session) -> None:
+    """A retry adds as many, and the text goes on from the one that was picked."""
+    generation = MODEL.start("abc", temperature=1.0, seed=1)
+    written, ends = "", []
+    for number in (1, 2, 3, 4):
+        other = generation.copy()
+        other.reseed(1, 0, 9 * (number - 1))
+        written += f"------ text {number} of {2 if number < 3 else 4}\nabc{other.take(9)}\n"
+        ends.append(other)
+    ends[1].reseed(1, 0, 36)
+    lines = "abc\n/retry\n/pick 2\n/count 1\n\n"
+    assert session(lines, "--count", "2") == (0, f"{written}{ends[1].take(9)}\n", "")
+
+
 def test_the_prompt_is_continued_before_the_first_line(session: Session) -> None:
     first, second = texts("abc", "dad")
     assert session("dad\n", "--prompt", "abc") == (0, f"abc{first}\ndad{second}\n", "")
@@ -237,7 +251,7 @@ def test_an_unusual_temperature_is_questioned(session: Session) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (("--count", "2"), "--count has no effect with --interactive: omit it"),
+        (("--unique",), "--unique has no effect with --interactive: omit it"),
         (("--stats",), "--stats has no effect with --interactive: omit it"),
         (("--temp", "1", "2"), "--interactive uses one value of each sampling option"),
     ],

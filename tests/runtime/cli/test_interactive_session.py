@@ -54,6 +54,45 @@ def test_lines_continue_one_generation(session: Session, tiny: Model) -> None:
     assert is_same_state(running(session), generation)
 
 
+def test_a_text_goes_on_from_the_continuation_that_was_picked(session: Session, tiny: Model) -> None:
+    session.add(Addition("abc"))
+    texts = ["".join(session.chunks())]
+    for _ in range(2):
+        session.retry()
+        texts.append("".join(session.chunks()))
+    assert (session.alternatives, len(set(texts))) == (3, 3)
+    for number in (2, 1, 3, 1):
+        session.pick(number)
+        assert session.position.tail == f"abc{texts[number - 1]}"
+    drawn = running(session).drawn
+    longer = texts[0] + continued(session, joined=True)
+    expected = tiny.start(f"abc{texts[0]}", sampling=WARM)
+    expected.reseed(7, 0, drawn)
+    assert longer == texts[0] + expected.take(20)
+    # The latest line has one continuation now. Without it, the text ends as it was picked.
+    with pytest.raises(LineError, match="/pick must be 1 or less, not 2"):
+        session.pick(2)
+    session.undo()
+    assert session.position.tail == f"abc{texts[0]}"
+
+
+def test_a_continuation_that_was_picked_keeps_what_was_added_before_it_was_stopped(session: Session) -> None:
+    session.add(Addition("abc"))
+    first = next(session.chunks()) + session.stop()
+    session.retry()
+    session.stop()
+    session.pick(1)
+    assert (session.position.tail, bool(first)) == (f"abc{first}", True)
+
+
+@pytest.mark.parametrize("forget", [Session.undo, Session.reset])
+def test_there_is_nothing_to_pick_without_a_line(session: Session, forget: Callable[[Session], None]) -> None:
+    continued(session, "abc")
+    forget(session)
+    with pytest.raises(LineError, match="there is no continuation to pick: type a text first"):
+        session.pick(1)
+
+
 def test_the_line_that_was_fed_is_returned_as_the_model_got_it(session: Session) -> None:
     assert session.add(Addition("ABC")) == "abc"
     assert session.add(Addition("DAD")) == "dad"

@@ -67,7 +67,13 @@ def test_until_newline_keeps_the_other_stop_texts(session: Session) -> None:
 
 @pytest.mark.parametrize(
     ("name", "text", "value"),
-    [("length", "12", 12), ("seed", "5", 5), ("unknown", "skip", "skip"), ("lowercase", "on", True)],
+    [
+        ("length", "12", 12),
+        ("seed", "5", 5),
+        ("count", "3", 3),
+        ("unknown", "skip", "skip"),
+        ("lowercase", "on", True),
+    ],
 )
 def test_the_other_options_are_set(session: Session, name: str, text: str, value: object) -> None:
     assert change(session, name, text) == value

@@ -65,7 +65,7 @@ class Person:
         )
         self.child.delaybeforesend = None
         self.child.logfile_read = self._seen
-        self._explanation = wrapped("\n".join(WELCOME))
+        self._explanation = cut("\n".join(WELCOME))
 
     def wait(self) -> None:
         """Wait for the prompt mark."""
@@ -137,12 +137,29 @@ def sit_down(tmp_path: Path) -> Iterator[Callable[..., Person]]:
         person.child.close(force=True)
 
 
-def wrapped(text: str) -> list[str]:
-    """Return the rows of a text."""
+def cut(text: str) -> list[str]:
+    """Return the rows of a message, which the terminal breaks anywhere."""
     rows = []
     for line in text.split("\n"):
         rows += [line[i : i + COLUMNS].rstrip() for i in range(0, len(line), COLUMNS)] or [""]
     return rows
+
+
+def wrapped(text: str) -> list[str]:
+    """Return the rows of a text, which is broken between words. The last column stays empty."""
+    rows = []
+    for line in text.split("\n"):
+        row = ""
+        for part in re.findall(" |[^ ]+", line):
+            if len(row + part) >= COLUMNS and row:
+                rows.append(row)
+                row = ""
+            row += part.lstrip() if not row and rows else part
+            while len(row) >= COLUMNS:
+                rows.append(row[: COLUMNS - 1])
+                row = row[COLUMNS - 1 :]
+        rows.append(row)
+    return [row.rstrip() for row in rows]
 
 
 def running_text(*lines: str, joined: bool = False) -> str:
@@ -169,6 +186,17 @@ def test_a_line_longer_than_a_row_is_replaced(person: Person) -> None:
     long = "abcde " * 15
     person.type(long)
     assert person.screen() == [*wrapped(running_text(long)), PROMPT.strip()]
+
+
+def test_a_word_that_grows_too_long_for_its_row_moves_to_the_next_one(person: Person) -> None:
+    """All parts of the word are on the screen before the next part is added."""
+    person.type("/length 1", "abc da", "/append " + "e" * 20, "/append " + "a" * 14)
+    generation = MODEL.start("abc da", temperature=1.0, seed=1)
+    text = "abc da" + generation.take(1)
+    for added in ("e" * 20, "a" * 14):
+        text += generation.feed(added) + generation.take(1)
+    assert wrapped(text)[0] == "abc"
+    assert person.screen()[1:] == [*wrapped(text), PROMPT.strip()]
 
 
 def test_a_line_of_uncertain_width_is_shown_again(person: Person) -> None:
@@ -200,6 +228,26 @@ def test_a_line_that_continues_a_text_is_tried_again_below_its_end(
     screen = person.screen()
     assert screen[screen.index("> /retry") :] == below
     assert options or screen == [*wrapped(both), *below]
+
+
+def test_several_continuations_have_numbers(sit_down: Start) -> None:
+    """Each follows the end of the text that it continues."""
+    person = sit_down()
+    person.type("abc", "/count 2", "", "/pick 1")
+    first = running_text("abc")
+    generation = MODEL.start("abc", temperature=1.0, seed=1)
+    generation.take(30)
+    rows = []
+    for number in (1, 2):
+        other = generation.copy()
+        other.reseed(1, 0, 30 * number)
+        rows += wrapped(f"{number}  {first}{other.take(30)}")
+    screen = person.screen()
+    below = screen[screen.index("> /count 2") + 1 :]
+    assert below[: len(rows)] == rows
+    assert below[len(rows)] == "> /pick 1"
+    assert below[len(rows) + 1].startswith("the text ends: ")
+    assert "\x1b[2m1  \x1b[22m" in person.output()
 
 
 def test_commands_stay_on_the_screen(person: Person) -> None:
@@ -305,7 +353,7 @@ def test_a_refused_line_can_be_edited(person: Person) -> None:
 
 def test_skipped_characters_are_listed_between_the_line_and_the_text(person: Person) -> None:
     person.type("/unknown skip", "aXbc")
-    warning = wrapped("skipped, not in the vocabulary: 'x' (U+0078)")
+    warning = cut("skipped, not in the vocabulary: 'x' (U+0078)")
     assert person.screen()[1:] == ["> aXbc", *warning, *wrapped(running_text("abc")), ">"]
 
 

@@ -135,7 +135,8 @@ def test_user_errors_are_one_line(capsys: Captured, arguments: list[str], messag
     ("arguments", "message"),
     [
         (["--temp", "nan"], "--temp: must be a finite number"),
-        (["--temp", "1", "model.onnx"], "MODEL must come first"),
+        (["--temp", "1", "nietzsche"], "'nietzsche'; if it is MODEL, put it first, or write -- before it"),
+        (["--temp", "x"], "0 or more, not 'x' (see"),
         (["--length", "0"], "--length: must be 1 or more"),
         (["--count", "0"], "--count: must be 1 or more"),
         (["--seed", "-1"], "--seed: must be 0 or more"),
@@ -163,6 +164,16 @@ def test_wrong_usage_exits_with_2(capsys: Captured, arguments: list[str], messag
     assert message in err
     assert err.startswith("textgen-run: error: ")
     assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize(("values", "is_taken"), [(("a", "nietzsche"), True), (("nietzsche",), False)])
+def test_a_model_that_an_option_has_taken_is_missing(
+    capsys: Captured, values: tuple[str, ...], is_taken: bool
+) -> None:
+    code, _, err = run_here(main, capsys, "--choices", *values)
+    hint = "; if it is the last value of --choices, put it first, or write -- before it" * is_taken
+    message = f"the following arguments are required: MODEL{hint} (see textgen-run --help)"
+    assert (code, err) == (2, f"textgen-run: error: {message}\n")
 
 
 def test_unusual_temperatures_are_questioned(capsys: Captured) -> None:

@@ -126,6 +126,21 @@ def test_unique_and_novel_compare_records(capsys: Captured, tmp_path: Path) -> N
     assert {*short[1:]} & {*texts}
 
 
+@pytest.mark.parametrize(
+    ("options", "advice"),
+    [
+        ((), "a higher --temp, a greater --min-length or"),
+        (("--prompt", "a"), "a higher --temp, a greater --min-length, another prompt or"),
+        (("--length", "1"), "a higher --temp, a greater --length or"),
+    ],
+)
+def test_the_advice_for_too_few_new_records_depends_on_their_ends(
+    capsys: Captured, tmp_path: Path, options: tuple[str, ...], advice: str
+) -> None:
+    code, _, err = run(capsys, tmp_path, "--temp", "0", "--unique", "--count", "9", *options)
+    assert (code, err[err.rindex(": ") :]) == (1, f": use {advice} a smaller --count\n")
+
+
 def test_the_end_has_a_bar(capsys: Captured, tmp_path: Path) -> None:
     code, out, _ = run(capsys, tmp_path, "--explain")
     assert code == 0

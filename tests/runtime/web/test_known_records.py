@@ -43,10 +43,12 @@ def test_the_filter_adds_at_most_15_percent_to_the_page() -> None:
     page = add_known_records(files, known)["index.html"]
     assert 1.14 * size < len(page) < 1.15 * size + 200
     found = re.search(
-        rb'<script type="text/plain" id="known" data-hashes="2" data-longest="5">(.*?)</script>', page
+        rb'<script type="text/plain" id="known" data-count="(\d+)" data-hashes="2" data-longest="5">'
+        rb"(.*?)</script>",
+        page,
     )
     assert found
-    assert base64.b64decode(found[1]) == known.bits
+    assert (int(found[1]), base64.b64decode(found[2])) == (known.record_count, known.bits)
     assert page.endswith(b"</script>\n</html>\n")
     with pytest.raises(
         OutputError, match=r"the corpus has 999,999 records, too many .* which can know \d\d,\d"

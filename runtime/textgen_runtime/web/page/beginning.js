@@ -42,7 +42,7 @@ export class Beginning {
   /** Return a new text. Without a fixed seed, it is another one each time. */
   start() {
     const view = this.#view;
-    if (!view.settings.keepsSeed) view.seed = this.#known && view.settings.onlyNew ? this.#seedOfNew() : freshSeed();
+    if (!view.settings.keepsSeed) view.seed = view.settings.onlyNew ? this.#seedOfNew() : freshSeed();
     const seed = seedIn(view.seed);
     if (seed === null) throw new Error("The seed must be a number from 0 to 4294967295.");
     return this.#open(view.prompt, seed, this.length) ?? this.#open(this.#storedPrompt(seed), seed, this.length);
@@ -68,7 +68,7 @@ export class Beginning {
     if (text === this.#draft) this.#draft = null;
   }
 
-  /** Return a random seed whose record is not known. */
+  /** Return a random seed whose record was not written before, and is not known. */
   #seedOfNew() {
     const { prompt } = this.#read(this.#view.prompt);
     const end = performance.now() + SEARCH;
@@ -79,17 +79,18 @@ export class Beginning {
     throw new Error("No new text was found: raise the temperature, change the beginning, or switch Only new off.");
   }
 
-  /** Whether the record of a seed is known. One that is longer than all known ones is not drawn to its end. */
+  /** Whether a seed gives a record that is not new. One that is longer than all of these is not drawn to its end. */
   #isKnown(prompt, seed) {
-    const { temperature } = this.#view;
+    const { temperature, longestWritten } = this.#view;
+    const longest = Math.max(longestWritten, this.#known?.longest ?? 0);
     const generation = this.#model.start(prompt, { seed, temperature });
     let record = generation.prompt;
-    while (!generation.ended && record.length <= this.#known.longest) {
+    while (!generation.ended && record.length <= longest) {
       record += generation.take(SEARCH_CHUNK);
     }
     const isComplete = generation.ended;
     generation.dispose();
-    return isComplete && this.#known.has(record);
+    return isComplete && (this.#view.hasWritten(record) || Boolean(this.#known?.has(record)));
   }
 
   /** Return a text, and say below the prompt how the model reads that; null if there is no prompt. */

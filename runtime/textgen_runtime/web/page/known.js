@@ -10,18 +10,19 @@ export function knownRecords() {
   const element = document.getElementById("known");
   if (!element) return null;
   const bits = Uint8Array.from(atob(element.textContent), (character) => character.charCodeAt(0));
-  return new KnownRecords(bits, Number(element.dataset.hashes), Number(element.dataset.longest));
+  const { count, hashes, longest } = element.dataset;
+  return new KnownRecords(bits, { count: Number(count), hashes: Number(hashes), longest: Number(longest) });
 }
 
 export class KnownRecords {
   #bits;
   #hashes;
 
-  /** @param {Uint8Array} bits @param {number} hashes positions of each record @param {number} longest length of a record */
-  constructor(bits, hashes, longest) {
+  /** `count` is the number of records, `hashes` the positions of each, and `longest` the length of the longest. */
+  constructor(bits, { count, hashes, longest }) {
     this.#bits = bits;
     this.#hashes = hashes;
-    this.longest = longest;
+    Object.assign(this, { count, longest });
   }
 
   /** Whether a record is known. @param {string} record */

@@ -19,7 +19,7 @@ async function start() {
     copy: (text) => tellCopied(view, text),
   });
   const known = knownRecords();
-  element("only-new-label").hidden = !known;
+  if (known) element("new").textContent += `, and not one of ${known.count.toLocaleString("en")} known ones`;
   const app = new App(model, view, known);
   connect(app, view);
   view.seed = freshSeed();

@@ -1,40 +1,60 @@
-// The list of the records that have been written, such as names. Each can be chosen again.
+// The list of the texts that have been written, such as names. Each can be opened again.
 
+import { Kept } from "./kept.js";
 import { toLink } from "./link.js";
+
+// Records are short, and the page writes many at once.
+const [MAX_RECORDS, MAX_TEXTS] = [1000, 10];
+const EXCERPT = 200;
 
 export class Shelf {
   #section;
   #list;
-  /** What was written, by its link, in the order of the list. */
-  #records = new Map();
+  #isOfRecords;
+  #kept;
+  /** The listed texts, by their keys, in the order of the list. */
+  #texts = new Map();
+  /** All texts that were on the list. */
+  #written = new Set();
 
-  /** `onChoose(description)` follows a press on a record; `onCopy(text)` one on the button below. */
-  constructor(section, onChoose, onCopy) {
+  /** The length of the longest text that was on the list. */
+  longest = 0;
+
+  /** `onChoose(description)` follows a press on a text; `onCopy(text)` one on a button that copies. */
+  constructor(section, info, onChoose, onCopy) {
     this.#section = section;
     this.#list = section.querySelector("ol");
+    this.#isOfRecords = Boolean(info.records);
+    this.#kept = new Kept(info);
+    section.classList.toggle("of-records", this.#isOfRecords);
     this.#list.addEventListener("click", (event) => {
       const button = event.target.closest("button");
-      if (button) onChoose(this.#records.get(button.value).description);
+      if (!button) return;
+      const { description, text } = this.#texts.get(button.value);
+      if (button.className) onCopy(text);
+      else onChoose(description);
     });
-    section.querySelector(":scope > button").addEventListener("click", () => {
-      onCopy(Array.from(this.#records.values(), ({ text }) => text).join("\n"));
+    const all = section.querySelector(":scope > button");
+    all.hidden = !this.#isOfRecords;
+    all.addEventListener("click", () => {
+      onCopy(Array.from(this.#texts.values(), ({ text }) => text).join("\n"));
     });
+    for (const { description, text } of this.#kept.read()) this.#put(description, text);
   }
 
-  /** Mark a record as the current one, and add it at the end unless it is in the list. */
-  add(record) {
-    const description = record.describe();
-    const link = toLink(description);
-    if (!this.#records.has(link)) {
-      const text = record.prompt + record.text;
-      this.#records.set(link, { description, text });
-      this.#list.append(makeItem(link, text));
-    }
+  /** Whether a text was on the list. */
+  has(text) {
+    return this.#written.has(text);
+  }
+
+  /** Mark a text as the current one. It is added at the end, or takes the place of what it continues. */
+  add(text) {
+    const key = this.#put(text.describe(), text.prompt + text.text);
     for (const button of this.#list.querySelectorAll("button")) {
-      if (button.value === link) button.setAttribute("aria-current", "true");
+      if (button.value === key && !button.className) button.setAttribute("aria-current", "true");
       else button.removeAttribute("aria-current");
     }
-    this.#section.hidden = false;
+    this.#kept.write(Array.from(this.#texts.values(), ({ description, text }) => [toLink(description), text]));
   }
 
   /** Scroll until the last records are above a line of the window, but not beyond the first of them. */
@@ -45,14 +65,46 @@ export class Shelf {
     const hidden = Math.min(bottom - line, first.getBoundingClientRect().top);
     if (hidden > 0) scrollBy({ top: hidden, behavior: "instant" });
   }
+
+  /** List a text, and return its key. A text that was continued is the same one. */
+  #put(description, text) {
+    const key = toLink({ ...description, length: 0 });
+    const listed = this.#texts.get(key);
+    if (!listed) this.#list.append(this.#makeItem(key, description, text));
+    else if (listed.text !== text) {
+      const place = [...this.#texts.keys()].indexOf(key);
+      this.#list.children[place].replaceWith(this.#makeItem(key, description, text));
+    }
+    this.#texts.set(key, { description, text });
+    this.#written.add(text);
+    this.longest = Math.max(this.longest, text.length);
+    if (this.#texts.size > (this.#isOfRecords ? MAX_RECORDS : MAX_TEXTS)) {
+      this.#texts.delete(this.#texts.keys().next().value);
+      this.#list.firstElementChild.remove();
+    }
+    this.#section.hidden = false;
+    return key;
+  }
+
+  #makeItem(key, { prompt }, text) {
+    const item = document.createElement("li");
+    // Texts often have the same beginning.
+    const excerpt = this.#isOfRecords ? text.split("\n")[0] : text.slice(prompt.length).trim().slice(0, EXCERPT);
+    item.append(makeButton(key, excerpt));
+    if (!this.#isOfRecords) {
+      const copy = makeButton(key, "Copy");
+      copy.className = "copy";
+      copy.setAttribute("aria-label", `Copy \u201c${excerpt.slice(0, 40)}\u2026\u201d`);
+      item.append(copy);
+    }
+    return item;
+  }
 }
 
-function makeItem(link, text) {
-  const item = document.createElement("li");
+function makeButton(key, text) {
   const button = document.createElement("button");
   button.type = "button";
-  button.value = link;
-  [button.textContent] = text.split("\n");
-  item.append(button);
-  return item;
+  button.value = key;
+  button.textContent = text;
+  return button;
 }

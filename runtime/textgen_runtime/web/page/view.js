@@ -23,7 +23,7 @@ export class View {
       onSelect: actions.select,
     });
     this.paper = new Paper(element("text"), actions.select);
-    this.#shelf = new Shelf(element("shelf"), actions.show, actions.copy);
+    this.#shelf = new Shelf(element("shelf"), info, actions.show, actions.copy);
     this.#describeModel();
     fillLegend(element("legend"));
     element("colors").disabled = !SUPPORTED;
@@ -50,7 +50,7 @@ export class View {
     return {
       keepsSeed: element("keep").checked,
       length: Number(element("length").value),
-      onlyNew: element("only-new").checked,
+      onlyNew: Boolean(this.info.records) && element("only-new").checked,
       pace: element("pace").value,
     };
   }
@@ -71,6 +71,16 @@ export class View {
 
   showTemperature() {
     element("temperature-value").textContent = this.temperature.toFixed(2);
+  }
+
+  /** Whether a text was written before, in this tab. */
+  hasWritten(text) {
+    return this.#shelf.has(text);
+  }
+
+  /** The length of the longest text that was written before. */
+  get longestWritten() {
+    return this.#shelf.longest;
   }
 
   /** The lowest point of the window that the panel does not cover, in pixels. */
@@ -120,7 +130,7 @@ export class View {
     const count = Array.from(text.prompt + text.text).length;
     const limit = isFull ? ", and a link can have no more" : "";
     const amount = `${count.toLocaleString("en")} character${count === 1 ? "" : "s"}${limit}.`;
-    if (this.info.records) this.#shelf.add(text);
+    if (this.info.records || text.text) this.#shelf.add(text);
     // A record is short, so a screen reader may read it.
     this.say(this.info.records === "lines" ? `${prefix}${text.prompt}${text.text}: ${amount}` : prefix + amount);
   }
@@ -138,7 +148,7 @@ export class View {
     const size = `${parameters.toLocaleString("en")}${bits === 8 ? " 8-bit" : ""} numbers`;
     element("about").textContent =
       `A model of ${size} that writes ${kind} at a time. It runs in this page, without a network.`;
-    element("list").hidden = !records;
+    for (const id of ["list", "only-new-label"]) element(id).hidden = !records;
     // Records end by themselves.
     for (const control of document.querySelectorAll(".of-texts")) control.hidden = Boolean(records);
     element("text").classList.toggle("record", records === "lines");
