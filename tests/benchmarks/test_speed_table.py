@@ -5,6 +5,8 @@ from typing import Any
 
 import pytest
 import textgen_runtime as textgen
+from textgen_runtime.bench.report import describe_model
+from textgen_runtime.cli._bench_outputs import model_heading
 from textgen_train.presets import PRESETS
 
 from benchmarks.peers import run
@@ -44,6 +46,12 @@ def test_the_programs_were_compared_with_the_network_of_small(results: dict[str,
     for name in (run.MODEL, run.INT8_MODEL):
         assert run.sizes(textgen.load(name).engine.network) == results["network"]
     assert list(results["programs"]) == list(run.PEERS)
+
+
+@pytest.mark.parametrize("name", [run.MODEL, run.INT8_MODEL])
+def test_the_tables_of_speeds_are_of_the_bundled_models(name: str) -> None:
+    heading = model_heading(describe_model(name, textgen.load(name)), 0.5).strip()
+    assert f"```text\n{heading}\n```" in (ROOT / "docs/results.md").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("other", [{"cell": "gru"}, {"cell": "conv"}, {"layers": 2, "residual": True}])
