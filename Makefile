@@ -195,7 +195,7 @@ bench: $(DEV)
 	$(BIN)/textgen-bench nietzsche-float32
 
 peers: $(DEV)
-	$(BIN)/python benchmarks/peers/run.py nietzsche-float32
+	$(BIN)/python benchmarks/peers/run.py
 	$(BIN)/python -m benchmarks.peers.constraints
 
 WEB_PEERS := benchmarks/javascript

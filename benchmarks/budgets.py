@@ -4,8 +4,8 @@ Most figures are ratios to a baseline that is measured in the same run.
 
     python benchmarks/budgets.py [MODEL] [--characters 10000000]
 
-Without MODEL, it creates a model of 128 units and 59 characters with random weights, which runs as fast as a
-trained model. The exit code is 1 if a budget is exceeded.
+Without MODEL, it creates a model of the preset ``small`` and 59 characters with random weights, which runs as
+fast as a trained model. The exit code is 1 if a budget is exceeded.
 """
 
 import argparse
@@ -35,14 +35,15 @@ from textgen_runtime.model_file.metadata import Metadata
 from textgen_runtime.model_file.network import LOGITS, LSTM, NEXT, TOKEN, Embedding, Linear, Network
 from textgen_runtime.text.vocabulary import CharacterTokenizer
 
-UNITS, EMBEDDING, VOCABULARY = 128, 64, 59
+VOCABULARY = 59
 TEMPERATURE = 0.5
 SECONDS = 3.0
-# Of a step with 8-bit weights, as a share of the time to read the float32 weights once: for models of UNITS
-# units by instruction set, and for larger ones.
-INT8_UNITS = (UNITS, 512)
-INT8_BUDGETS = {"avx512vnni": 0.6, "avx512": 0.6, "avx2": 0.7}
-INT8_LARGE_BUDGET = 0.4
+# Of a step with 8-bit weights, as a share of the time to read the float32 weights once: by preset and
+# instruction set.
+INT8_BUDGETS = {
+    "small": {"avx512vnni": 0.6, "avx512": 0.6, "avx2": 0.7},
+    "large": {"avx512vnni": 0.4, "avx512": 0.4, "avx2": 0.4},
+}
 MEBIBYTE = 2**20
 
 ROOT = Path(__file__).parent.parent
@@ -154,19 +155,17 @@ def int8_budgets(folder: Path) -> list[Result]:
     from textgen_train.export.quantized_graph import quantize_graph
 
     results = []
-    for units in INT8_UNITS:
-        content = make_model(folder, units).read_bytes()
+    for preset, budgets in INT8_BUDGETS.items():
+        content = make_model(folder, preset).read_bytes()
         proto = onnx.load_from_string(content)
         quantize_graph(proto.graph)
         for kernels in kernel_names():
-            budget = INT8_BUDGETS.get(kernels)
-            if budget and units > UNITS:
-                budget = INT8_LARGE_BUDGET
-            results.append(int8_budget(content, proto.SerializeToString(), kernels, units, budget))
+            budget = budgets.get(kernels)
+            results.append(int8_budget(content, proto.SerializeToString(), kernels, preset, budget))
     return results
 
 
-def int8_budget(content: bytes, quantized: bytes, kernels: str, units: int, budget: float | None) -> Result:
+def int8_budget(content: bytes, quantized: bytes, kernels: str, preset: str, budget: float | None) -> Result:
     """Compare one stream of a model with 8-bit weights and reading the weights of the float32 model."""
     core = CoreNetwork(content, kernels)
     engine = NativeEngine(quantized, kernels=kernels)
@@ -179,7 +178,7 @@ def int8_budget(content: bytes, quantized: bytes, kernels: str, units: int, budg
     }
     seconds = medians(interleave(candidates, SECONDS))
     detail = f"{seconds['step'] * 1e6:.2f} us, read {seconds['read'] * 1e6:.2f} us"
-    name = f"8 bits, {units} units / reading float32, {engine.core.kernels}"
+    name = f"8 bits, {preset} / reading float32, {engine.core.kernels}"
     return Result(name, seconds["step"] / seconds["read"], "x", budget, detail)
 
 
@@ -311,33 +310,39 @@ def memory_budget(path: Path, characters: int, engine: str) -> list[Result]:
     ]
 
 
-def make_model(folder: Path, units: int = UNITS) -> Path:
-    """Write a model with random weights, and return its path. By default, it has the textbook's size."""
+def make_model(folder: Path, preset: str = "small") -> Path:
+    """Write a model of a preset with random weights, and return its path."""
     from textgen_train.export.onnx_graph import build_model
+    from textgen_train.presets import PRESETS
 
+    recipe = PRESETS[preset]
+    inputs = [recipe.embedding, *[recipe.units] * (recipe.layers - 1)]
     rng = np.random.default_rng(0)
 
     def normal(*shape: int) -> NDArray[np.float32]:
         return rng.normal(0, 0.1, shape).astype(np.float32)
 
     weights = [
-        {"weight": normal(VOCABULARY, EMBEDDING)},
-        {
-            "input": normal(4 * units, EMBEDDING),
-            "recurrent": normal(4 * units, units),
-            "bias": normal(4 * units),
-        },
-        {"weight": normal(VOCABULARY, units), "bias": normal(VOCABULARY)},
+        {"weight": normal(VOCABULARY, recipe.embedding)},
+        *(
+            {
+                "input": normal(4 * recipe.units, size),
+                "recurrent": normal(4 * recipe.units, recipe.units),
+                "bias": normal(4 * recipe.units),
+            }
+            for size in inputs
+        ),
+        {"weight": normal(VOCABULARY, recipe.units), "bias": normal(VOCABULARY)},
     ]
     network = Network.from_layers(
         (
-            Embedding("embed", VOCABULARY, EMBEDDING),
-            LSTM("lstm_0", EMBEDDING, units),
-            Linear("output", units, VOCABULARY),
+            Embedding("embed", VOCABULARY, recipe.embedding),
+            *(LSTM(f"lstm_{i}", size, recipe.units) for i, size in enumerate(inputs)),
+            Linear("output", recipe.units, VOCABULARY),
         )
     )
     symbols = [chr(ord("A") + i) for i in range(VOCABULARY)]
-    path = folder / f"{units}.onnx"
+    path = folder / f"{preset}.onnx"
     path.write_bytes(
         build_model(
             network, weights, Metadata(CharacterTokenizer(symbols), prompts=("ABC",))

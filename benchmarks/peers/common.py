@@ -13,11 +13,11 @@ ROUNDS = 5
 
 
 def arguments() -> argparse.Namespace:
-    """Parse the sizes of the model and the path of the model file, which some scripts do not use."""
+    """Parse the sizes of the network and the path of the model file. Each script uses one of both."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("--units", type=int, default=128)
-    parser.add_argument("--vocabulary", type=int, default=57)
-    parser.add_argument("--model", default="")
+    for size in ("layers", "units", "embedding", "vocabulary"):
+        parser.add_argument(f"--{size}", type=int, required=True)
+    parser.add_argument("--model", required=True)
     return parser.parse_args()
 
 

@@ -1,4 +1,8 @@
-"""The textbook's loop in Keras: ``predict`` on the last 60 one-hot characters for each new character."""
+"""The textbook's loop in Keras: ``predict`` on the last 60 one-hot characters for each new character.
+
+The network is that of the model. The product of one-hot characters with a matrix is an embedding, which the
+textbook's network does not have.
+"""
 
 import os
 
@@ -12,6 +16,8 @@ task = arguments()
 model = keras.Sequential(
     [
         keras.Input((WINDOW, task.vocabulary)),
+        keras.layers.Dense(task.embedding, use_bias=False),
+        *(keras.layers.LSTM(task.units, return_sequences=True) for _ in range(task.layers - 1)),
         keras.layers.LSTM(task.units),
         keras.layers.Dense(task.vocabulary, activation="softmax"),
     ]

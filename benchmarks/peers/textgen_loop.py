@@ -4,4 +4,4 @@ import textgen_runtime as textgen
 from common import TEMPERATURE, arguments, report
 
 generation = textgen.load(arguments().model).start(temperature=TEMPERATURE, seed=0)
-report(generation.take, 100_000, f"textgen-onnx {textgen.__version__}")
+report(generation.take, 100_000, textgen.__version__)

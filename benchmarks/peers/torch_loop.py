@@ -6,8 +6,8 @@ from torch import nn
 
 task = arguments()
 torch.set_num_threads(1)
-embedding = nn.Embedding(task.vocabulary, 32)
-lstm = nn.LSTM(32, task.units)
+embedding = nn.Embedding(task.vocabulary, task.embedding)
+lstm = nn.LSTM(task.embedding, task.units, task.layers)
 output = nn.Linear(task.units, task.vocabulary)
 
 

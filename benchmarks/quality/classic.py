@@ -21,14 +21,14 @@ from textgen_train.loop.trainer import Trainer
 from textgen_train.models.device import has_bfloat16
 from textgen_train.recipe import Budget, ClassicRecipe
 
-from benchmarks.peers.run import HERE, PEERS, environment
+from benchmarks.peers.run import HERE, KERAS, PEERS, environment
 
 COLUMNS = ("version", "windows", "parameters", "time per epoch", "time / Keras", "loss (nats)")
 
 
 def keras_epoch(text: str) -> dict[str, float | int | str]:
     """Run ``keras_epoch.py`` on a text and return its result."""
-    python = environment(PEERS["Keras, the textbook's loop"][1])
+    python = environment(PEERS[KERAS].requirements)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "text.txt"
         path.write_text(text, encoding="utf-8", newline="")
