@@ -109,7 +109,7 @@ def test_help_states_the_default_values() -> None:
     assert f"units per layer (default: {example}; classic: 128)" in text
     assert "to the output of this layer (default: no)" in text
     assert "convolutions (default: lstm)" in text
-    assert "sequences per batch; a short text has fewer (default: 32; classic: 128)" in text
+    assert "sequences per batch; a short text gives fewer (default: 32; classic: 128)" in text
     assert "weight decay of AdamW (default: 0.05/0.05/0.1)" in text
     assert "window length in characters (default: 60)" in text
     # The classic recipe has no such option.
