@@ -9,9 +9,7 @@ from textgen_runtime import PARAMETERS, Model, Sampling
 from textgen_runtime.cli._interactive_session import Session
 from textgen_runtime.cli._interactive_settings import find_settings
 from textgen_runtime.cli._run_arguments import parser
-from textgen_runtime.cli._sampling_options import add_constraint, samplings
-from textgen_runtime.cli.parser import CommandParser
-from textgen_runtime.sampling.parameters import CONSTRAINTS
+from textgen_runtime.cli._sampling_options import samplings
 
 from tests.helpers.make_tiny_model import make_model
 from tests.helpers.record_models import record_content
@@ -76,9 +74,6 @@ def test_the_help_spells_parameters_as_options() -> None:
     )
     assert "sampling temperature; several values give one text each; 0 always" in text
     assert "--stop TEXT end a text before TEXT; may be repeated; in TEXT, \\n is a line end" in text
-    other = CommandParser("other", "", "")
-    add_constraint(other, dict.fromkeys(CONSTRAINTS, "count"))
-    assert "count one of these texts" in other.format_help()
 
 
 @pytest.mark.parametrize("name", PARAMETERS)
