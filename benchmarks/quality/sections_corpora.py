@@ -154,35 +154,4 @@ SECTIONS = {
             ),
         ),
     ),
-    "tunes": Section(
-        "Tunes",
-        "1,034 folk tunes in ABC notation with `--records blank`, `small`, 40 epochs.",
-        rows(
-            40,
-            {
-                "the preset: recurrent weights 10%": {},
-                "confidence penalty 0.1": CONFIDENCE,
-                "both penalties": PENALTIES,
-                "outputs 10%, recurrent weights 20%": MORE_DROPOUT,
-                "decay 0.2": {"muon_weight_decay": 0.2},
-            },
-            corpus="tunes",
-        ),
-        (),
-    ),
-    "midi": Section(
-        "Bytes of MIDI files",
-        "A million bytes of tunes as MIDI files with `--level byte`, `small`, 8 epochs. Nats are per byte.",
-        rows(
-            8,
-            {
-                "the preset: recurrent weights 5%": {},
-                "confidence penalty 0.1": CONFIDENCE,
-                "both penalties": PENALTIES,
-                "embedding 32": {"embedding": 32},
-            },
-            corpus="midi",
-        ),
-        (),
-    ),
 }

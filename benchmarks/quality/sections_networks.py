@@ -4,51 +4,7 @@ from textgen_train.recipe import CONV, GRU
 
 from .section import ADAMW, PENALTIES, Section, rows
 
-NO_PENALTIES = {"activation_penalty": 0.0, "confidence_penalty": 0.0}
-
 SECTIONS = {
-    "small-gru": Section(
-        "Small, with the cell gru",
-        "Nietzsche in lower case, the preset `small`, 22 epochs.",
-        rows(
-            22,
-            {
-                "the preset: recurrent weights 5%": {},
-                "confidence penalty 0.1": {"confidence_penalty": 0.1},
-                "both penalties": PENALTIES,
-                "rate 0.03": {"muon_lr": 0.03},
-                "two layers of 112": {"units": 112, "layers": 2},
-            },
-            cell=GRU,
-        ),
-        (),
-    ),
-    "small-conv": Section(
-        "Small, with the cell conv",
-        "Nietzsche in lower case, the preset `small`, 22 epochs.",
-        rows(
-            22,
-            {
-                "the preset: nothing dropped": {},
-                "confidence penalty 0.1": {"confidence_penalty": 0.1},
-                "both penalties": PENALTIES,
-                "rate 0.03": {"muon_lr": 0.03},
-            },
-            cell=CONV,
-        ),
-        (),
-    ),
-    **{
-        f"medium-{cell}": Section(
-            f"Medium, with the cell {cell}",
-            "Nietzsche in lower case, the preset `medium`, 8 epochs.",
-            rows(
-                8, {"the preset: both penalties": {}, "no penalty": NO_PENALTIES}, preset="medium", cell=cell
-            ),
-            (),
-        )
-        for cell in (GRU, CONV)
-    },
     "medium-8": Section(
         "Medium",
         "Nietzsche in lower case, the preset `medium`, 8 epochs.",
