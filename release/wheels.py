@@ -82,17 +82,20 @@ def find_interpreters() -> list[Interpreter]:
     places = [Path(folder) for folder in os.environ["PATH"].split(os.pathsep)]
     places += sorted(Path.home().glob(".pyenv/versions/*/bin"))
     found: dict[tuple[int, int], Interpreter] = {}
-    program = "import sys; print(sys.implementation.name, *sys.version_info[:2], 't' in sys.abiflags)"
+    facts = "sys.implementation.name, *sys.version_info[:2], 't' in sys.abiflags, sys.executable"
+    program = f"import sys; print({facts}, sep='\\n')"
     for path in [path for place in places for path in sorted(place.glob("python3.[0-9]*"))]:
         if not path.name.removeprefix("python3.").isdigit():
             continue
-        # A file of pyenv may name a version that is not installed.
+        # A file of pyenv may be a script that finds the interpreter, or finds none.
         done = subprocess.run([path, "-c", program], capture_output=True, check=False, encoding="utf-8")
-        name, *version, free_threaded = done.stdout.split() or [""] * 4
-        key = (int(version[0] or 0), int(version[1] or 0))
-        if name == "cpython" and key >= (3, 11) and free_threaded == "False":
-            found.setdefault(key, Interpreter(str(path), key))
-    return [found[key] for key in sorted(found)]
+        if done.returncode != 0:
+            continue
+        name, major, minor, free_threaded, executable = done.stdout.splitlines()
+        version = (int(major), int(minor))
+        if name == "cpython" and version >= (3, 11) and free_threaded == "False":
+            found.setdefault(version, Interpreter(executable, version))
+    return [found[version] for version in sorted(found)]
 
 
 def make_builder(interpreter: Interpreter, folder: Path) -> Path:
