@@ -10,6 +10,8 @@
 # make test-web    test the JavaScript package in Node and in Chromium, and the page of textgen-web
 # make mutants     break the code on purpose, and see that a test fails
 # make lint        check formatting, style, types and generated files
+# make wheels      build the wheels for Linux, audit them, and try them
+# make release-check  do what a release does, except for the upload
 # make docs        build the documentation site in build/docs
 #
 # TIER=push or TIER=release add the tests of later tiers to those of TIER=commit. make models, quality, budgets,
@@ -34,7 +36,7 @@ BUNDLED := runtime/textgen_runtime/bundled_models
 SANITIZED := build/sanitized
 CHECKS := -fsanitize=address,undefined -fno-sanitize-recover=all -g
 
-.PHONY: demo test test-all test-core test-arm web test-web mutants core install sizes lint format models quality \
+.PHONY: demo test test-all test-core test-arm web test-web mutants core install sizes wheels release-check lint lint-workflows format models quality \
 	budgets threads training-roofline distributed bench peers peers-web fuzz interrupts kills sanitize images notebook corpus clean
 
 demo: $(VENV)/train.installed
@@ -99,6 +101,35 @@ test-arm: $(DEV) $(VENV)/clang.installed $(QEMU)
 		tests/core/test_core_builds.py::test_numbers_are_the_same_to_the_last_bit \
 		tests/core/test_core_int8.py::test_the_golden_text_is_the_same_everywhere \
 		tests/core/test_core_embedding.py::test_a_plain_compiler_compiles_the_files
+
+# A CPython of Debian for ARM64, in which the emulator tries a wheel. apt has a state of its own, so that the packages
+# and the architectures of this machine stay as they are. `make wheels EMULATED=` leaves this trial out.
+ARM64 := $(CURDIR)/build/arm64
+EMULATED ?= $(QEMU) -L $(ARM64) $(ARM64)/usr/bin/python3
+APT_ARM64 := APT_CONFIG=$(ARM64)/apt/apt.conf apt-get -qq --yes --no-install-recommends
+WHEELS := build/wheels
+
+$(ARM64)/usr/bin/python3: | $(QEMU)
+	rm -rf $(ARM64)
+	mkdir -p $(ARM64)/apt/lists/partial $(ARM64)/apt/cache/archives/partial
+	touch $(ARM64)/apt/status
+	printf '%s\n' 'APT::Architecture "arm64";' 'APT::Architectures { "arm64"; };' 'Dir::State "$(ARM64)/apt";' \
+		'Dir::State::status "$(ARM64)/apt/status";' 'Dir::Cache "$(ARM64)/apt/cache";' > $(ARM64)/apt/apt.conf
+	$(APT_ARM64) update
+	$(APT_ARM64) install --download-only python3-minimal
+	ln -s usr/lib $(ARM64)/lib
+	for package in $(ARM64)/apt/cache/archives/*.deb; do dpkg-deb --extract $$package $(ARM64) || exit 1; done
+
+wheels: $(VENV)/release.installed $(VENV)/clang.installed $(if $(EMULATED),$(ARM64)/usr/bin/python3)
+	$(BIN)/python -m release.wheels $(WHEELS) $(if $(EMULATED),--emulated "$(EMULATED)")
+
+release-check: lint-workflows docs wheels
+	$(BIN)/python -m release.check build/release
+
+# zizmor asks no server. It checks that each action is pinned, and that each job has only the permissions it needs.
+lint-workflows: $(VENV)/release.installed
+	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	$(BIN)/zizmor --quiet --offline .github/workflows
 
 WEB := runtime/web
 WEB_TOOLS := tests/web/node_modules
@@ -260,6 +291,10 @@ $(WEB_TOOLS)/installed: tests/web/package.json
 # The package is already installed. This installs only the requirements of the extra.
 $(VENV)/docs.installed: $(VENV)/train.installed
 	$(BIN)/python -m pip install --quiet "textgen-onnx[docs]"
+	touch $@
+
+$(VENV)/release.installed: $(VENV)/dev.installed
+	$(BIN)/python -m pip install --quiet "textgen-onnx[release]"
 	touch $@
 
 # Two runs of make in one checkout do not build at the same time, where there is flock.

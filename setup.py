@@ -6,6 +6,7 @@ pyproject.toml has all other settings. Each file of the core is compiled once, s
 import contextlib
 import os
 import sys
+import sysconfig
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from hashlib import sha256
@@ -58,6 +59,16 @@ FLAGS = ["/O2"] if os.name == "nt" else ["-O3", *DEBUGGING, *EXACT, "-fvisibilit
 # Another name than that of the library of runtime/core/Makefile, which may be installed on this machine.
 LIBRARY = "textgen_core"
 MACROS = [("TEXTGEN_API", "")]
+
+# With the limited C API of CPython 3.12, a wheel is for all versions from 3.12 on. That of 3.11 makes a draw
+# from Python 7 to 15% slower, that of 3.12 at most 2%. A free-threaded interpreter has no limited API. So
+# these two build a wheel for their own version.
+IS_LIMITED = (
+    sys.implementation.name == "cpython"
+    and sys.version_info >= (3, 12)
+    and not sysconfig.get_config_var("Py_GIL_DISABLED")
+)
+LIMITED_API = [("Py_LIMITED_API", "0x030C0000")] if IS_LIMITED else []
 
 
 ADVICE = """
@@ -190,13 +201,15 @@ def extension(name: str) -> Extension:
         f"textgen_runtime.{name}",
         [f"{PACKAGE}/{name.replace('.', '/')}.pyx"],
         include_dirs=[CORE],
-        define_macros=MACROS,
+        define_macros=[*MACROS, *LIMITED_API],
+        py_limited_api=IS_LIMITED,
         extra_compile_args=FLAGS,
     )
 
 
 setup(
     cmdclass={"build_clib": BuildCore, "build_ext": BuildExtensions, "build_py": BuildPackages},
+    options={"bdist_wheel": {"py_limited_api": "cp312"}} if IS_LIMITED else {},
     libraries=[(LIBRARY, {"sources": SOURCES})],
     ext_modules=cythonize(
         [extension(name) for name in MODULES],

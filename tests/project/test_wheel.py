@@ -78,6 +78,35 @@ def test_each_c_file_is_compiled_once_for_all_extensions(distributions: Path) ->
     assert len(set(compiled)) == len(compiled)
 
 
+def test_the_wheel_is_for_all_later_versions_of_cpython(wheel: Path) -> None:
+    own = f"cp{sys.version_info.major}{sys.version_info.minor}"
+    free_threaded = bool(sysconfig.get_config_var("Py_GIL_DISABLED"))
+    limited = sys.version_info >= (3, 12) and not free_threaded
+    expected = "cp312-abi3" if limited else f"{own}-{own}{'t' * free_threaded}"
+    assert wheel.stem.split("-", 2)[2].startswith(f"{expected}-")
+
+
+@pytest.mark.tier("push")
+@pytest.mark.skipif(os.name != "posix", reason="compiles with cc")
+@pytest.mark.parametrize("module", sorted(path.stem for path in (ROOT / "runtime").rglob("*.pyx")))
+def test_the_extensions_use_only_the_limited_api(module: str, tmp_path: Path) -> None:
+    (source,) = (ROOT / "runtime").rglob(f"{module}.pyx")
+    generated = tmp_path / f"{module}.c"
+    cython = (sys.executable, "-m", "cython", "-I", "runtime", source.relative_to(ROOT), "-o", generated)
+    subprocess.run(cython, cwd=ROOT, check=True)
+    done = run(
+        "cc",
+        "-fsyntax-only",
+        "-Werror=implicit-function-declaration",
+        "-DPy_LIMITED_API=0x030B0000",
+        f"-I{sysconfig.get_paths()['include']}",
+        f"-I{ROOT / 'runtime' / 'core'}",
+        str(generated),
+        cwd=tmp_path,
+    )
+    assert done.returncode == 0, done.stderr
+
+
 def test_the_wheel_contains_the_packages_without_extension_sources(wheel: Path) -> None:
     names = zipfile.ZipFile(wheel).namelist()
     packages = {name.split("/")[0] for name in names if ".dist-info" not in name}

@@ -2,8 +2,8 @@
 """``SubstringIndex``: finds out quickly whether texts occur in a long content."""
 
 cimport cython
-from cpython.mem cimport PyMem_RawCalloc, PyMem_RawFree, PyMem_RawMalloc
 from libc.stdint cimport UINT32_MAX, uint32_t, uint64_t
+from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memcmp, memcpy
 
 __all__ = ["SubstringIndex"]
@@ -45,16 +45,16 @@ cdef class SubstringIndex:
         if count > UINT32_MAX:
             raise MemoryError("the content is too large for an index")
         self.content, self.shift = content, 64 - bits
-        self.starts = <uint32_t *>PyMem_RawCalloc((<size_t>1 << bits) + 2, sizeof(uint32_t))
-        self.places = <uint32_t *>PyMem_RawMalloc(count * sizeof(uint32_t) + 1)
+        self.starts = <uint32_t *>calloc((<size_t>1 << bits) + 2, sizeof(uint32_t))
+        self.places = <uint32_t *>malloc(count * sizeof(uint32_t) + 1)
         if self.starts == NULL or self.places == NULL:
             raise MemoryError("not enough memory for an index")
         with nogil:
             sort_places(start, count, self.shift, self.starts, self.places)
 
     def __dealloc__(self):
-        PyMem_RawFree(self.starts)
-        PyMem_RawFree(self.places)
+        free(self.starts)
+        free(self.places)
 
     def __contains__(self, bytes text):
         """Return whether the text occurs in the content."""

@@ -12,7 +12,7 @@ include "streams.pxi"
 
 cimport cython
 from cpython.buffer cimport PyBUF_FORMAT, PyBUF_ND, PyBuffer_Release, PyObject_GetBuffer
-from cpython.bytearray cimport PyByteArray_AS_STRING, PyByteArray_FromStringAndSize
+from cpython.bytearray cimport PyByteArray_AsString, PyByteArray_FromStringAndSize
 from cpython.number cimport PyNumber_Index
 from libc.stdint cimport int32_t, int64_t
 from libc.string cimport memset
@@ -162,13 +162,13 @@ cdef class CoreNetwork:
         Raises:
             ValueError, TypeError: As ``Shape.check_feed``.
         """
-        cdef array.array values = self.shape.check_feed(stream, tokens)
-        cdef const int64_t *first = <const int64_t *>values.data.as_voidptr
+        cdef object values = self.shape.check_feed(stream, tokens)
+        cdef const int64_t *first = <const int64_t *>address_of(values)
         cdef Py_ssize_t time = len(values)
         cdef Stream text = stream
         cdef textgen_text_parts parts = text.parts()
         cdef bytearray workspace_memory = self.new_workspace(1, 1)
-        cdef void *workspace = PyByteArray_AS_STRING(workspace_memory)
+        cdef void *workspace = PyByteArray_AsString(workspace_memory)
         text.enter()
         text.busy = True
         with nogil:
@@ -186,7 +186,7 @@ cdef class CoreNetwork:
         Py_ssize_t logit_steps,
     ):
         """Return the logits after the last ``logit_steps`` steps, and the state after the last step."""
-        cdef const int64_t *tokens = <const int64_t *>PyByteArray_AS_STRING(token_memory)
+        cdef const int64_t *tokens = <const int64_t *>PyByteArray_AsString(token_memory)
         cdef int64_t vocabulary = self.network.vocabulary
         cdef bint valid = True
         cdef Py_ssize_t i
@@ -195,11 +195,11 @@ cdef class CoreNetwork:
         if not valid:
             raise ValueError(f"tokens must be in [0, {vocabulary})")
         cdef bytearray state_memory = new_memory(self.layout.size(batch) * sizeof(float))
-        cdef float *values = <float *>PyByteArray_AS_STRING(state_memory)
+        cdef float *values = <float *>PyByteArray_AsString(state_memory)
         next_state = self.layout.copy_state(state, batch, state_memory, 0)
         cdef FloatArray logits = new_array(3, logit_steps, batch, self.network.vocabulary)
         cdef bytearray workspace_memory = self.new_workspace(batch, logit_steps)
-        cdef void *workspace = PyByteArray_AS_STRING(workspace_memory)
+        cdef void *workspace = PyByteArray_AsString(workspace_memory)
         with nogil:
             textgen_forward(self.network, tokens, time, batch, values, logit_steps, logits.data, workspace)
         return logits, next_state
@@ -229,7 +229,7 @@ cdef class CoreNetwork:
             raise ValueError(f"there are {lanes.count} lanes")
         items = &lanes.items[first]
         workspace_memory = self.new_workspace(count, 1)
-        workspace = PyByteArray_AS_STRING(workspace_memory)
+        workspace = PyByteArray_AsString(workspace_memory)
         memset(&measured, 0, sizeof(measured))
         if measurements is not None:
             measured_pointer = &measured
@@ -237,7 +237,7 @@ cdef class CoreNetwork:
                 for i in range(count):
                     longest = max(longest, lanes.most_tokens(&items[i]))
                 latencies = new_memory(<object>longest * sizeof(int64_t))
-                measured.latencies = <int64_t *>PyByteArray_AS_STRING(latencies)
+                measured.latencies = <int64_t *>PyByteArray_AsString(latencies)
         with nogil:
             textgen_generate_tokens(
                 self.network, &self.shape.core, items, count, lanes.steps, workspace, measured_pointer

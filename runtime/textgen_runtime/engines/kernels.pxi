@@ -1,6 +1,6 @@
 """Kernels of the C core (runtime/core/kernels), selected by instruction set."""
 
-from cpython.bytearray cimport PyByteArray_AS_STRING
+from cpython.bytearray cimport PyByteArray_AsString
 from libc.string cimport memcpy
 
 from .c_core cimport (
@@ -71,7 +71,7 @@ def activation(str name, values, str kernels, *, int bits=32):
     cdef Py_ssize_t count = array.size
     cdef Py_ssize_t padded = -(-count // TEXTGEN_GROUP) * TEXTGEN_GROUP
     cdef bytearray memory = bytearray(padded * sizeof(float))
-    cdef float *result = <float *>PyByteArray_AS_STRING(memory)
+    cdef float *result = <float *>PyByteArray_AsString(memory)
     memcpy(result, array.buffer.buf, count * sizeof(float))
     if bits == 8:
         (kernel_set.int8.tanh if name == "tanh" else kernel_set.int8.sigmoid)(result, padded)

@@ -1,7 +1,7 @@
 """The memory layout of recurrent states."""
 
 cimport cython
-from cpython.bytearray cimport PyByteArray_AS_STRING
+from cpython.bytearray cimport PyByteArray_AsString
 from libc.string cimport memset
 
 from textgen_runtime.sampling.sampler cimport FloatArray, array_at, copy_buffer, new_array, new_memory
@@ -27,7 +27,7 @@ cdef class StateLayout:
         cdef Py_ssize_t *dimensions
         self.names = tuple(shapes)
         self.dimension_memory = new_memory(2 * len(self.names) * sizeof(Py_ssize_t))
-        dimensions = <Py_ssize_t *>PyByteArray_AS_STRING(self.dimension_memory)
+        dimensions = <Py_ssize_t *>PyByteArray_AsString(self.dimension_memory)
         self.dimensions = dimensions
         for i, (rows, units) in enumerate(shapes.values()):
             dimensions[2 * i], dimensions[2 * i + 1] = rows, units

@@ -1,8 +1,9 @@
 """Running texts: the blocks of the C core (``runtime/core/text.h``) as Python objects."""
 
+from array import array
+
 cimport cython
-from cpython cimport array
-from cpython.bytearray cimport PyByteArray_AS_STRING, PyByteArray_FromStringAndSize
+from cpython.bytearray cimport PyByteArray_AsString, PyByteArray_FromStringAndSize
 from cpython.number cimport PyNumber_Index
 from libc.math cimport INFINITY
 from libc.stdint cimport INT32_MAX, INT64_MAX, int32_t, int64_t, uint32_t, uint64_t
@@ -46,6 +47,7 @@ from textgen_runtime.sampling.tables cimport (
     Constraint,
     Spans,
     Stops,
+    address_of,
 )
 from textgen_runtime.sampling.c_sampler cimport (
     TEXTGEN_SAMPLER_FORBIDDEN,
@@ -132,15 +134,16 @@ cdef class Shape:
         (<Stream>stream).enter()
         return stream
 
-    cdef array.array checked_tokens(self, object tokens):
-        cdef array.array values
+    cdef object checked_tokens(self, object tokens):
+        cdef const int64_t *numbers
         cdef Py_ssize_t vocabulary = self.core.vocabulary, i
         try:
-            values = array.array("q", tokens)
+            values = array("q", tokens)
         except OverflowError:
-            values = array.array("q", [-1])
+            values = array("q", [-1])
+        numbers = <const int64_t *>address_of(values)
         for i in range(len(values)):
-            if not 0 <= values.data.as_longlongs[i] < vocabulary:
+            if not 0 <= numbers[i] < vocabulary:
                 raise ValueError(f"each token must be in [0, {vocabulary})")
         return values
 
@@ -155,7 +158,7 @@ cdef class Shape:
                 vocabulary.
             TypeError: If an argument is of the wrong type.
         """
-        cdef array.array values = self.checked_tokens(tokens)
+        values = self.checked_tokens(tokens)
         self.checked(stream)
         if not len(values):
             raise ValueError("tokens must not be empty")
@@ -199,7 +202,7 @@ cdef class Stream:
     cdef int allocate(self, Shape shape) except -1:
         self.shape = shape
         self.memory = new_memory(textgen_text_size(&shape.core))
-        self.text = <textgen_text *>PyByteArray_AS_STRING(self.memory)
+        self.text = <textgen_text *>PyByteArray_AsString(self.memory)
         return 0
 
     cdef int enter(self) except -1:
@@ -275,8 +278,10 @@ cdef class Stream:
         cdef Spans new_spans = spans
         cdef size_t vocabulary = self.shape.core.vocabulary
         cdef list pairs = list(logit_bias)
-        cdef array.array biased = self.shape.checked_tokens([token for token, _ in pairs])
-        cdef array.array numbers = array.array("d", [bias for _, bias in pairs])
+        cdef object tokens = self.shape.checked_tokens([token for token, _ in pairs])
+        cdef object numbers = array("d", [bias for _, bias in pairs])
+        cdef const int64_t *biased = <const int64_t *>address_of(tokens)
+        cdef const double *added = <const double *>address_of(numbers)
         cdef double *biases
         cdef Py_ssize_t i
         check_type(sampling)
@@ -292,7 +297,7 @@ cdef class Stream:
         textgen_text_configure(&self.shape.core, self.text, &parameters, len(numbers) > 0)
         biases = textgen_filters_bias(self.parts().filters)
         for i in range(len(numbers)):
-            biases[biased.data.as_longlongs[i]] = numbers.data.as_doubles[i]
+            biases[biased[i]] = added[i]
         if new_constraint != self.constraint:
             self.begin_constraint()
         self.stops, self.constraint, self.spans = new_stops, new_constraint, new_spans
@@ -386,14 +391,15 @@ cdef class Stream:
             ValueError: If there are more than 1024 tokens, or if one is not in the vocabulary.
             TypeError: If a token is not an integer.
         """
-        cdef array.array values = self.shape.checked_tokens(tokens)
+        cdef object values = self.shape.checked_tokens(tokens)
+        cdef const int64_t *numbers = <const int64_t *>address_of(values)
         cdef int32_t *held = self.parts().held
         cdef Py_ssize_t i
         if len(values) > TEXTGEN_MAX_HELD:
             raise ValueError(f"a text can hold back {TEXTGEN_MAX_HELD} tokens, not {len(values)}")
         self.enter()
         for i in range(len(values)):
-            held[i] = <int32_t>values.data.as_longlongs[i]
+            held[i] = <int32_t>numbers[i]
         self.text.held = len(values)
 
     @property
@@ -447,7 +453,7 @@ cdef class Stream:
         cdef bytearray scratch = new_memory(
             textgen_sampler_scratch(count) * sizeof(double) + count * sizeof(float)
         )
-        cdef double *temporary = <double *>PyByteArray_AS_STRING(scratch)
+        cdef double *temporary = <double *>PyByteArray_AsString(scratch)
         cdef textgen_guide guide
         cdef int64_t code
         self.enter()
@@ -458,7 +464,7 @@ cdef class Stream:
             self.text,
             guide,
             of_draw,
-            <double *>PyByteArray_AS_STRING(memory),
+            <double *>PyByteArray_AsString(memory),
             <float *>(temporary + textgen_sampler_scratch(count)),
             temporary,
         )
@@ -494,7 +500,7 @@ cdef class Stream:
         saved.description.data, saved.description.size = <const unsigned char *>description, len(description)
         # The block is aligned in memory of its own.
         data = new_memory(textgen_saved_size(&self.shape.core, self.text, len(description)))
-        textgen_saved_write(&self.shape.core, self.text, &saved, PyByteArray_AS_STRING(data))
+        textgen_saved_write(&self.shape.core, self.text, &saved, PyByteArray_AsString(data))
         return bytes(data)
 
     def resume(self, bytes data not None):
@@ -637,7 +643,7 @@ cdef class Lanes:
     cdef char *buffer(self, object size) except NULL:
         cdef bytearray memory = new_memory(size)
         self.buffers.append(memory)
-        return PyByteArray_AS_STRING(memory)
+        return PyByteArray_AsString(memory)
 
     def release(self):
         """Let others use the texts again. No lane can be continued then."""
@@ -701,7 +707,7 @@ cdef class LaneDraws:
         self.stream = lanes.texts[index]
         self.lanes, self.item = lanes, &lanes.items[index]
         self.temporary = new_memory(textgen_sampler_scratch(count) * sizeof(double) + count * sizeof(float))
-        self.scratch = <double *>PyByteArray_AS_STRING(self.temporary)
+        self.scratch = <double *>PyByteArray_AsString(self.temporary)
         self.masked = <float *>(self.scratch + textgen_sampler_scratch(count))
         textgen_lane_begin(&lanes.shape.core, self.item)
 

@@ -3,9 +3,9 @@
 
 cimport cython
 from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
-from cpython.mem cimport PyMem_RawFree, PyMem_RawMalloc
 from cpython.unicode cimport PyUnicode_DecodeUTF8
 from libc.stdint cimport int32_t
+from libc.stdlib cimport free, malloc
 from libc.string cimport memset
 
 
@@ -58,7 +58,7 @@ def check_metadata(props, vocabulary_size):
     cdef list encoded = [(key.encode(), value.encode()) for key, value in props.items()]
     memset(&file, 0, sizeof(file))
     error.text, error.size = error_text, ERROR_SIZE
-    file.properties = <textgen_property *>PyMem_RawMalloc((len(encoded) + 1) * sizeof(textgen_property))
+    file.properties = <textgen_property *>malloc((len(encoded) + 1) * sizeof(textgen_property))
     if file.properties == NULL:
         raise MemoryError("not enough memory for the metadata")
     for key, value in encoded:
@@ -69,7 +69,7 @@ def check_metadata(props, vocabulary_size):
         code = textgen_vocabulary_create(&file, size, &vocabulary, &error)
         if code == TEXTGEN_OK:
             textgen_vocabulary_destroy(vocabulary)
-    PyMem_RawFree(file.properties)
+    free(file.properties)
     if code != TEXTGEN_OK:
         raise_error(code, error_text)
 
@@ -99,7 +99,7 @@ cdef class ModelFile:
         PyObject_GetBuffer(content, &self.content, PyBUF_SIMPLE)
         view.data, view.size = <const unsigned char *>self.content.buf, self.content.len
         error.text, error.size = self.error_text, ERROR_SIZE
-        self.description = <textgen_description *>PyMem_RawMalloc(sizeof(textgen_description))
+        self.description = <textgen_description *>malloc(sizeof(textgen_description))
         if self.description == NULL:
             raise MemoryError("not enough memory for the model")
         with nogil:
@@ -119,7 +119,7 @@ cdef class ModelFile:
     def __dealloc__(self):
         if self.is_open:
             textgen_onnx_free(&self.file)
-        PyMem_RawFree(self.description)
+        free(self.description)
         PyBuffer_Release(&self.content)
 
     @property

@@ -7,7 +7,7 @@ GIL; the .pxd declares them for other Cython code. The ``def`` functions check t
 numpy if they return arrays.
 """
 
-from cpython.bytearray cimport PyByteArray_AS_STRING
+from cpython.bytearray cimport PyByteArray_AsString
 from libc.stdint cimport int64_t
 
 from .c_sampler cimport (
@@ -80,7 +80,7 @@ cdef object softmax_row(object logits, double temperature):
     cdef RealBuffer row = RealBuffer(logits, 1, "logits")
     cdef double total = 0.0
     cdef bytearray memory = bytearray(row.size * sizeof(double))
-    cdef double *exp_logits = <double *>PyByteArray_AS_STRING(memory)
+    cdef double *exp_logits = <double *>PyByteArray_AsString(memory)
     if row.is_float32:
         checked(reweight_row(<const float *>row.buffer.buf, row.size, temperature, exp_logits, &total))
     else:
@@ -217,7 +217,7 @@ def draw_with(logits, temperature, uniform):
         raise SamplingError(f"uniform must be in [0, 1), not {quote(uniform)}")
     cdef RealBuffer row = RealBuffer(logits, 1, "logits")
     cdef bytearray memory = bytearray(row.size * sizeof(double))
-    cdef double *exp_logits = <double *>PyByteArray_AS_STRING(memory)
+    cdef double *exp_logits = <double *>PyByteArray_AsString(memory)
     if row.is_float32:
         return checked(
             draw_row_with(

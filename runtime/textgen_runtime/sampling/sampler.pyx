@@ -14,11 +14,11 @@ include "reweighting.pxi"
 
 cimport cython
 from cpython.buffer cimport PyBuffer_Release
-from cpython.bytearray cimport PyByteArray_AS_STRING
-from cpython.mem cimport PyMem_RawFree, PyMem_RawMalloc, PyMem_RawRealloc
+from cpython.bytearray cimport PyByteArray_AsString
 from cpython.number cimport PyNumber_Index
 from libc.math cimport INFINITY, isfinite
 from libc.stdint cimport INT64_MAX, UINT32_MAX, int64_t, uint32_t, uint64_t
+from libc.stdlib cimport free, malloc, realloc
 from libc.string cimport memcpy
 
 from .c_sampler cimport (
@@ -109,7 +109,7 @@ cdef class Sampler:
         check_single_draw(sampling)
         split_seed(seed, substream, &seed_halves)
         self.seed, self.substream, self.waiting = int(seed), int(substream), None
-        self.core = PyMem_RawMalloc(sizeof(textgen_sampler))
+        self.core = malloc(sizeof(textgen_sampler))
         if self.core == NULL:
             raise MemoryError("not enough memory for a sampler")
         self._sampling, self._logit_bias = sampling, checked_biases(logit_bias)
@@ -117,9 +117,9 @@ cdef class Sampler:
         textgen_sampler_init(core_of(self), &parameters, seed_halves, <uint32_t>self.substream, exp64)
 
     def __dealloc__(self):
-        PyMem_RawFree(self.scratch)
-        PyMem_RawFree(self.block)
-        PyMem_RawFree(self.core)
+        free(self.scratch)
+        free(self.block)
+        free(self.core)
 
     cdef int enter(self) except -1:
         """Check that no other thread draws with this sampler. Otherwise its memory could change under it."""
@@ -138,11 +138,11 @@ cdef class Sampler:
             check_biased_tokens(self._logit_bias, vocabulary)
             state = self.filter_state if self.block != NULL else self.waiting
             check_recent_tokens(state, vocabulary)
-            block = <textgen_filters *>PyMem_RawMalloc(textgen_filters_size(vocabulary))
+            block = <textgen_filters *>malloc(textgen_filters_size(vocabulary))
             if block == NULL:
                 raise MemoryError(f"not enough memory for the filters of {vocabulary} tokens")
             textgen_filters_init(block, &core.parameters, vocabulary)
-            PyMem_RawFree(self.block)
+            free(self.block)
             self.block, self.vocabulary, self.waiting = block, vocabulary, None
             set_state(self, state)
             set_biases(self)
@@ -153,7 +153,7 @@ cdef class Sampler:
         """Call ``prepare``, and enlarge ``scratch`` to rows of ``size`` logits."""
         self.prepare(size)
         if size > self.capacity:
-            scratch = <double *>PyMem_RawRealloc(self.scratch, textgen_sampler_scratch(size) * sizeof(double))
+            scratch = <double *>realloc(self.scratch, textgen_sampler_scratch(size) * sizeof(double))
             if scratch == NULL:
                 raise MemoryError("not enough memory for the logits")
             self.scratch, self.capacity = scratch, size
@@ -246,7 +246,7 @@ cdef class Sampler:
             )
         checked(code)
         cdef bytearray memory = bytearray(row.size * sizeof(double))
-        memcpy(PyByteArray_AS_STRING(memory), self.scratch, row.size * sizeof(double))
+        memcpy(PyByteArray_AsString(memory), self.scratch, row.size * sizeof(double))
         return np.frombuffer(memory, np.float64) / total
 
     def draw_batch(self, logits):
@@ -271,7 +271,7 @@ cdef class Sampler:
         cdef Py_ssize_t stride = size * values.buffer.itemsize
         cdef const char *first = <const char *>values.buffer.buf
         cdef bytearray memory = bytearray(rows * sizeof(int64_t))
-        cdef int64_t *tokens = <int64_t *>PyByteArray_AS_STRING(memory)
+        cdef int64_t *tokens = <int64_t *>PyByteArray_AsString(memory)
         cdef int64_t error_code = 0
         cdef Py_ssize_t i
         self.reserve(size)
@@ -332,7 +332,7 @@ cdef class Sampler:
         read_parameters(sampling, &parameters)
         self._sampling, self._logit_bias = sampling, logit_bias
         if not has_filters(&parameters, logit_bias):
-            PyMem_RawFree(self.block)
+            free(self.block)
             self.block, core.filters, self.waiting = NULL, NULL, None
         elif self.block != NULL:
             textgen_filters_change(<textgen_filters *>self.block, &core.parameters, &parameters)

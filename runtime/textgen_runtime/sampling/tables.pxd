@@ -73,6 +73,10 @@ cdef extern from "saved.h" nogil:
     void textgen_constraint_digest(const textgen_constraint *constraint, unsigned char *digest)
 
 
+# Return the address of the items of an `array.array`. The limited C API of Python has no function for it.
+cdef const void *address_of(object values) except? NULL
+
+
 cdef class Stops:
     # Points to the memory below.
     cdef textgen_stop_state *core

@@ -9,7 +9,7 @@ from array import array
 
 cimport cython
 from cpython.buffer cimport PyBUF_FORMAT, PyBUF_ND, PyBuffer_Release, PyObject_GetBuffer
-from cpython.bytearray cimport PyByteArray_AS_STRING
+from cpython.bytearray cimport PyByteArray_AsString
 from cpython.number cimport PyNumber_Index
 from libc.stdint cimport INT32_MAX, INT64_MAX, int16_t, int32_t, int64_t, uint64_t, uintptr_t
 from libc.string cimport memcpy, memset
@@ -31,6 +31,10 @@ cdef int64_t checked_index(str name, object value, Py_ssize_t size) except -1:
     return value
 
 
+cdef const void *address_of(object values) except? NULL:
+    return <const void *><uintptr_t>values.buffer_info()[0]
+
+
 cdef Py_ssize_t count_states(tuple texts):
     """Return the number of different beginnings of sorted texts, with the empty one."""
     cdef Py_ssize_t states = 1, shared
@@ -49,8 +53,7 @@ cdef int add_texts(textgen_stop_state *states, tuple texts) except -1:
     memset(states, 0, sizeof(textgen_stop_state))
     for text in texts:
         tokens = array("q", text)
-        address = <uintptr_t>tokens.buffer_info()[0]
-        count = textgen_stops_add(states, count, <const int64_t *>address, len(tokens))
+        count = textgen_stops_add(states, count, <const int64_t *>address_of(tokens), len(tokens))
     textgen_stops_link(states)
     return 0
 
@@ -88,7 +91,7 @@ cdef class Stops:
                 parameter="stop",
             )
         self.memory = new_memory(self.states * sizeof(textgen_stop_state))
-        self.core = <textgen_stop_state *>PyByteArray_AS_STRING(self.memory)
+        self.core = <textgen_stop_state *>PyByteArray_AsString(self.memory)
         self.vocabulary_size = vocabulary
         add_texts(self.core, self.texts)
 
@@ -153,8 +156,8 @@ cdef class Constraint:
                 f"{MAX_STATES} states and {MAX_ENTRIES} table entries are supported"
             )
         self.distance_memory = new_memory(self.states * sizeof(int32_t))
-        self.core.next = <int16_t *>PyByteArray_AS_STRING(self.next_memory)
-        self.core.distance = <int32_t *>PyByteArray_AS_STRING(self.distance_memory)
+        self.core.next = <int16_t *>PyByteArray_AsString(self.next_memory)
+        self.core.distance = <int32_t *>PyByteArray_AsString(self.distance_memory)
         self.core.states, self.core.vocabulary = self.states, vocabulary
         link_table(&self.core, flags)
         if self.core.distance[0] == INT32_MAX:
@@ -194,7 +197,7 @@ cdef class Constraint:
         if not row.is_float32 or row.size != self.vocabulary_size:
             raise SamplingError(f"logits must be float32 of shape ({self.vocabulary_size},)")
         cdef bytearray memory = new_memory(row.size * sizeof(float))
-        cdef float *masked = <float *>PyByteArray_AS_STRING(memory)
+        cdef float *masked = <float *>PyByteArray_AsString(memory)
         memcpy(masked, row.buffer.buf, row.size * sizeof(float))
         textgen_constraint_mask(&self.core, row_state, limit, masked)
         return np.frombuffer(memory, np.float32)
@@ -256,7 +259,7 @@ cdef int link_table(textgen_constraint *constraint, list accepting) except -1:
     if count == 0:
         raise SamplingError(f"transitions must be -1 or a state from 0 to {constraint.states - 1}")
     memory = new_memory(count * sizeof(int32_t))
-    work = <int32_t *>PyByteArray_AS_STRING(memory)
+    work = <int32_t *>PyByteArray_AsString(memory)
     with nogil:
         textgen_constraint_link(table, distance, constraint.states, constraint.vocabulary, work)
     return 0
@@ -289,7 +292,7 @@ cdef bytearray copy_transitions(object transitions, Py_ssize_t states):
     fits = fits and buffer.len % (states * <Py_ssize_t>sizeof(int16_t)) == 0
     if fits:
         memory = new_memory(buffer.len)
-        memcpy(PyByteArray_AS_STRING(memory), buffer.buf, buffer.len)
+        memcpy(PyByteArray_AsString(memory), buffer.buf, buffer.len)
     PyBuffer_Release(&buffer)
     if not fits:
         raise SamplingError(f"transitions must be a contiguous int16 array of {states} rows, one per state")
@@ -301,7 +304,7 @@ cdef bytearray int32_tokens(object tokens, int64_t low, Py_ssize_t vocabulary):
     values = tokens if isinstance(tokens, array) and tokens.typecode == "q" else array("q", tokens)
     cdef const int64_t[::1] numbers = values if len(values) else array("q", [0])
     cdef bytearray memory = new_memory(len(values) * sizeof(int32_t))
-    cdef int32_t *narrow = <int32_t *>PyByteArray_AS_STRING(memory)
+    cdef int32_t *narrow = <int32_t *>PyByteArray_AsString(memory)
     cdef Py_ssize_t i
     for i in range(len(values)):
         if not low <= numbers[i] < vocabulary:
@@ -331,7 +334,7 @@ cdef class Spans:
         cdef size_t vocabulary = checked_index("vocabulary_size", vocabulary_size, MAX_ENTRIES + 1)
         cdef size_t copied = checked_index("max_copy", max_copy, INT32_MAX)
         cdef bytearray memory = int32_tokens(tokens, -1, vocabulary)
-        cdef const int32_t *corpus = <const int32_t *>PyByteArray_AS_STRING(memory)
+        cdef const int32_t *corpus = <const int32_t *>PyByteArray_AsString(memory)
         cdef size_t count = len(memory) // sizeof(int32_t)
         cdef char[256] message
         cdef textgen_error error
@@ -358,7 +361,7 @@ cdef class Spans:
     def count_copied(self, tokens):
         """Return how many of the tokens of a text are in its spans that the corpus has too."""
         cdef bytearray memory = int32_tokens(tokens, 0, self.core.vocabulary)
-        cdef const int32_t *text = <const int32_t *>PyByteArray_AS_STRING(memory)
+        cdef const int32_t *text = <const int32_t *>PyByteArray_AsString(memory)
         cdef int64_t count = len(memory) // sizeof(int32_t), copied = 0, end = 0, i
         cdef uint64_t hashed = 0
         with nogil:

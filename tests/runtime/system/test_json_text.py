@@ -29,7 +29,7 @@ def test_nan_and_infinity_are_not_written(number: float) -> None:
 def test_circular_value_is_not_written() -> None:
     value: list[object] = []
     value.append(value)
-    with pytest.raises(ValueError, match=r"^cannot write the value as JSON, at #/1/0: it contains itself$"):
+    with pytest.raises(ValueError, match=r"at #/1/0: the value contains itself; use a value that does not$"):
         to_json([[], value])
 
 

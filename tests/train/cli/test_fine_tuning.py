@@ -135,7 +135,7 @@ def test_the_start_stays_if_no_later_model_is_better(capsys: Captured) -> None:
     assert code == 0, err
     start, *_, last = metrics("tuned")
     assert last["held_out_nats"] > start["held_out_nats"]
-    *_, result, hint, _ = out.splitlines()
+    *_, result, hint, _, _, _ = out.splitlines()
     assert result.startswith(f"held-out loss {start['held_out_nats']:.4f} nats, training loss ")
     assert hint == (
         "no update has improved the model of --from, whose weights are in tuned/model.onnx: try a larger "

@@ -1,0 +1,158 @@
+"""Do what a release does, except for the upload: see CONTRIBUTING.md."""
+
+import argparse
+import gzip
+import json
+import os
+import re
+import shutil
+import sys
+import tarfile
+from collections.abc import Mapping
+from pathlib import Path
+
+from release.wheels import ROOT, TRIAL, run
+
+NODE_TRIAL = """
+import { load } from "textgen-onnx";
+const model = await load(process.argv[2]);
+process.stdout.write(model.generate("the will to ", { length: 100, seed: 7 }));
+"""
+
+
+def read_versions(root: Path) -> dict[str, str]:
+    """Return the version that each file states, by the path of the file."""
+    places = {
+        "runtime/textgen_runtime/_version.py": r'^__version__ = "(.+)"$',
+        "runtime/core/textgen.h": r"^#define TEXTGEN_VERSION (\d+)",
+        "runtime/web/package.json": r'^  "version": "(.+)",$',
+        # The newest section, with or without a date.
+        "CHANGELOG.md": r"^## (\S+)",
+    }
+    versions = {}
+    for path, pattern in places.items():
+        found = re.search(pattern, (root / path).read_text(encoding="utf-8"), re.MULTILINE)
+        versions[path] = found[1] if found else "no version"
+    header = versions["runtime/core/textgen.h"]
+    if header.isdigit():
+        number = int(header)
+        versions["runtime/core/textgen.h"] = f"{number // 10000}.{number // 100 % 100}.{number % 100}"
+    return versions
+
+
+def normalize(sdist: Path, time: int) -> None:
+    """Write an sdist again with one time and owner for all files, so that equal files make equal bytes."""
+    with tarfile.open(sdist) as archive:
+        members = [
+            (member, archive.extractfile(member) if member.isfile() else None)
+            for member in archive.getmembers()
+        ]
+        copy = sdist.with_suffix(".new")
+        with (
+            copy.open("wb") as file,
+            gzip.GzipFile("", "wb", fileobj=file, mtime=time) as packed,
+            tarfile.open(fileobj=packed, mode="w", format=tarfile.PAX_FORMAT) as normalized,
+        ):
+            for member, content in sorted(members, key=lambda pair: pair[0].name):
+                member.mtime, member.pax_headers = time, {}
+                member.uid = member.gid = 0
+                member.uname = member.gname = ""
+                member.mode = 0o755 if member.isdir() or member.mode & 0o100 else 0o644
+                normalized.addfile(member, content)
+    copy.replace(sdist)
+
+
+def build(folder: Path, time: int) -> dict[str, bytes]:
+    """Build an sdist, and a wheel from it for this machine. Return their contents by name."""
+    environment = os.environ | {"SOURCE_DATE_EPOCH": str(time)}
+    command = (sys.executable, "-m", "build", "--no-isolation", "--outdir", folder)
+    run(*command, "--sdist", ROOT, environment=environment)
+    (sdist,) = folder.glob("*.tar.gz")
+    normalize(sdist, time)
+    unpacked = folder / "unpacked"
+    with tarfile.open(sdist) as archive:
+        archive.extractall(unpacked, filter="data")
+    (top,) = unpacked.iterdir()
+    run(*command, "--wheel", top, environment=environment)
+    shutil.rmtree(unpacked)
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def clean_environment() -> Mapping[str, str]:
+    """Return the environment variables without those that change what Python imports."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+
+
+def describe_contents(wheel: Path, folder: Path, output: Path) -> None:
+    """Install a wheel with its dependencies, run it, and write the list of all packages as an SBOM."""
+    python = folder / "bin" / "python"
+    run(sys.executable, "-m", "venv", "--without-pip", folder)
+    run(sys.executable, "-m", "pip", "--python", python, "install", "--quiet", wheel)
+    run(python, "-m", *TRIAL, environment=clean_environment())
+    options = ("--pyproject", ROOT / "pyproject.toml", "--output-reproducible", "--output-file", output)
+    run(sys.executable, "-m", "cyclonedx_py", "environment", *options, python)
+    names = {component["name"] for component in json.loads(output.read_text("utf-8"))["components"]}
+    if not {"numpy", "onnxruntime"} <= names:
+        sys.exit(f"{output} lacks dependencies: it has {', '.join(sorted(names))}")
+
+
+def try_npm_package(folder: Path, output: Path) -> Path:
+    """Pack the JavaScript package, install it, and generate a text with it."""
+    npm, node = shutil.which("npm"), shutil.which("node")
+    if npm is None or node is None:
+        sys.exit("a release needs Node and npm for the JavaScript package: install them")
+    run(npm, "pack", ROOT / "runtime" / "web", "--ignore-scripts", "--pack-destination", output)
+    (package,) = output.glob("*.tgz")
+    run(
+        npm,
+        "install",
+        "--prefix",
+        folder,
+        "--offline",
+        "--ignore-scripts",
+        "--no-audit",
+        "--no-fund",
+        package,
+    )
+    (folder / "trial.mjs").write_text(NODE_TRIAL, encoding="utf-8")
+    model = ROOT / "runtime" / "textgen_runtime" / "bundled_models" / "nietzsche.onnx"
+    text = run(node, folder / "trial.mjs", model)
+    if not text:
+        sys.exit(f"{package.name} generates no text")
+    return package
+
+
+def main() -> None:
+    """Check the versions, write what is uploaded to the output folder, and print what was done."""
+    parser = argparse.ArgumentParser(description="Do what a release does, except for the upload.")
+    parser.add_argument("output", type=Path, help="folder of the sdist, the npm package and the SBOM")
+    output: Path = parser.parse_args().output.resolve()
+    work = output.with_name(f"{output.name}-work")
+    for folder in (output, work):
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+    versions = read_versions(ROOT)
+    if len(set(versions.values())) != 1:
+        sys.exit("the versions differ: " + ", ".join(f"{path} has {versions[path]}" for path in versions))
+    version = next(iter(versions.values()))
+    print("version", version)
+    time = int(run("git", "-C", ROOT, "log", "-1", "--format=%ct"))
+    for folder in (work / "first", work / "second"):
+        folder.mkdir()
+    first, second = build(work / "first", time), build(work / "second", time)
+    different = [name for name in first if first[name] != second.get(name)]
+    if different or len(first) != len(second):
+        sys.exit(f"two builds differ: compare {', '.join(different)} in {work}/first and {work}/second")
+    print("built twice, with the same bytes:", ", ".join(first))
+    (sdist,) = (work / "first").glob("*.tar.gz")
+    shutil.copy(sdist, output)
+    run(sys.executable, "-m", "twine", "check", "--strict", output / sdist.name)
+    (wheel,) = (work / "first").glob("*.whl")
+    describe_contents(wheel, work / "environment", output / "sbom.json")
+    print("installed with its dependencies, listed in sbom.json:", wheel.name)
+    print("packed, installed and tried:", try_npm_package(work / "npm", output).name)
+    (output / "version").write_text(version, encoding="ascii")
+
+
+if __name__ == "__main__":
+    main()

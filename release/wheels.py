@@ -1,0 +1,218 @@
+"""Build the wheels for Linux, audit them, and try each with the interpreters that can use it.
+
+ziglang compiles for each kind of Linux on any of them. Its linker uses no function that is newer than the C
+library of the target, so that glibc 2.17 of 2012 is enough.
+"""
+
+import argparse
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+LARGEST = 2_500_000
+# Weights of 8 bits give the same text on every processor.
+TRIAL = ("textgen_runtime", "nietzsche", "--seed", "7", "--length", "100")
+
+
+@dataclass(frozen=True)
+class Target:
+    """A processor and a C library.
+
+    Attributes:
+        machine: The processor, as in the name of a platform.
+        library: The C library, as in the name of an extension module: gnu or musl.
+        tag: The platform tag of the wheel.
+    """
+
+    machine: str
+    library: str
+    tag: str
+
+    @property
+    def triple(self) -> str:
+        """The name of the target for zig."""
+        return f"{self.machine}-linux-{self.library}" + ".2.17" * (self.library == "gnu")
+
+
+TARGETS = [
+    Target(machine, library, f"{policy}_{machine}")
+    for machine in ("x86_64", "aarch64")
+    for library, policy in (("gnu", "manylinux_2_17"), ("musl", "musllinux_1_2"))
+]
+
+
+@dataclass(frozen=True)
+class Interpreter:
+    """A CPython with the limited or the complete C API of its version."""
+
+    path: str
+    version: tuple[int, int]
+
+    @property
+    def tag(self) -> str:
+        """The tags of the wheels that it builds, see setup.py."""
+        name = f"cp{self.version[0]}{self.version[1]}"
+        return "cp312-abi3" if self.version >= (3, 12) else f"{name}-{name}"
+
+
+def run(*command: str | Path, environment: Mapping[str, str] | None = None) -> str:
+    """Run a command, and return its output. If it fails, exit with its output and its errors."""
+    done = subprocess.run(
+        command,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        check=False,
+        encoding="utf-8",
+    )
+    if done.returncode != 0:
+        sys.exit(f"{done.stdout}failed with exit code {done.returncode}: {' '.join(map(str, command))}")
+    return done.stdout
+
+
+def find_interpreters() -> list[Interpreter]:
+    """Return one CPython of each version from 3.11 on, oldest first: those in PATH and those of pyenv."""
+    places = [Path(folder) for folder in os.environ["PATH"].split(os.pathsep)]
+    places += sorted(Path.home().glob(".pyenv/versions/*/bin"))
+    found: dict[tuple[int, int], Interpreter] = {}
+    facts = "sys.implementation.name, *sys.version_info[:2], 't' in sys.abiflags, sys.executable"
+    program = f"import sys; print({facts}, sep='\\n')"
+    for path in [path for place in places for path in sorted(place.glob("python3.[0-9]*"))]:
+        if not path.name.removeprefix("python3.").isdigit():
+            continue
+        # A file of pyenv may be a script that finds the interpreter, or finds none.
+        done = subprocess.run([path, "-c", program], capture_output=True, check=False, encoding="utf-8")
+        if done.returncode != 0:
+            continue
+        name, major, minor, free_threaded, executable = done.stdout.splitlines()
+        version = (int(major), int(minor))
+        if name == "cpython" and version >= (3, 11) and free_threaded == "False":
+            found.setdefault(version, Interpreter(executable, version))
+    return [found[version] for version in sorted(found)]
+
+
+def make_builder(interpreter: Interpreter, folder: Path) -> Path:
+    """Create an environment with what pyproject.toml requires for a build, and return its interpreter."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    run(interpreter.path, "-m", "venv", "--without-pip", folder)
+    python = folder / "bin" / "python"
+    run(
+        sys.executable,
+        "-m",
+        "pip",
+        "--python",
+        python,
+        "install",
+        "--quiet",
+        *project["build-system"]["requires"],
+    )
+    return python
+
+
+def build(builder: Path, interpreter: Interpreter, target: Target, sdist: Path, folder: Path) -> Path:
+    """Compile a wheel for a target, with the tag of the machine alone."""
+    compiler = f"{sys.executable} -m ziglang cc -target {target.triple}"
+    environment = os.environ | {
+        "CC": compiler,
+        "LDSHARED": f"{compiler} -shared",
+        "LDFLAGS": "-s",
+        "AR": f"{sys.executable} -m ziglang ar",
+        "_PYTHON_HOST_PLATFORM": f"linux-{target.machine}",
+    }
+    if not interpreter.tag.endswith("abi3"):
+        name = "".join(map(str, interpreter.version))
+        environment["SETUPTOOLS_EXT_SUFFIX"] = f".cpython-{name}-{target.machine}-linux-{target.library}.so"
+    built = folder / f"{interpreter.tag}-{target.triple}"
+    options = ("--quiet", "--no-deps", "--no-build-isolation", "--no-cache-dir", "--wheel-dir", built)
+    run(sys.executable, "-m", "pip", "--python", builder, "wheel", *options, sdist, environment=environment)
+    (wheel,) = built.glob("*.whl")
+    return wheel
+
+
+def audit(wheel: Path, target: Target, folder: Path) -> Path:
+    """Check a wheel with the tools of the community, and return its copy with the tag of the target.
+
+    auditwheel refuses a wheel that needs anything that is newer than the target.
+    """
+    before = set(folder.glob("*.whl"))
+    tool = (sys.executable, "-m")
+    # auditwheel looks for the programs of its environment in PATH.
+    paths = os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+    options = ("--plat", target.tag, "--only-plat", "--wheel-dir", folder)
+    run(*tool, "auditwheel", "repair", *options, wheel, environment=paths)
+    (final,) = set(folder.glob("*.whl")) - before
+    if "abi3" in final.name:
+        run(*tool, "abi3audit", "--strict", final)
+    run(*tool, "check_wheel_contents", final)
+    run(*tool, "twine", "check", "--strict", final)
+    if final.stat().st_size > LARGEST:
+        sys.exit(f"{final.name} has {final.stat().st_size} bytes, more than {LARGEST}")
+    return final
+
+
+def generated_text(wheel: Path, interpreter: Interpreter, folder: Path, *emulator: str) -> str:
+    """Install a wheel alone, and return what the command generates. The native engine needs no dependency.
+
+    An emulated interpreter has no pip, so the one of this process unpacks the wheel for it.
+    """
+    shutil.rmtree(folder, ignore_errors=True)
+    options = ["--quiet", "--no-deps", "--no-index"]
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+    pip = [sys.executable, "-m", "pip"]
+    if emulator:
+        _, _, tag, abi, system = wheel.stem.split("-")
+        version = tag.removeprefix("cp3")
+        options += ["--target", str(folder), "--only-binary", ":all:", "--platform", system]
+        run(*pip, "install", *options, "--python-version", f"3.{version}", "--abi", abi, wheel)
+        return run(*emulator, "-m", *TRIAL, environment=clean | {"PYTHONPATH": str(folder)})
+    run(interpreter.path, "-m", "venv", "--without-pip", folder)
+    run(*pip, "--python", folder / "bin" / "python", "install", *options, wheel)
+    return run(folder / "bin" / "textgen-run", *TRIAL[1:], environment=clean)
+
+
+def main() -> None:
+    """Write the wheels to the output folder, and print their sizes and with what they were tried."""
+    parser = argparse.ArgumentParser(description="Build, audit and try the wheels for Linux.")
+    parser.add_argument("output", type=Path, help="folder of the wheels and the sdist")
+    parser.add_argument("--match", default="", help="build only the wheels whose tags contain this text")
+    parser.add_argument("--emulated", help="command that runs an interpreter of aarch64 with glibc")
+    arguments = parser.parse_args()
+    output: Path = arguments.output.resolve()
+    work = output.with_name(f"{output.name}-work")
+    for folder in (output, work):
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+    run(sys.executable, "-m", "build", "--no-isolation", "--sdist", "--outdir", output, ROOT)
+    (sdist,) = output.glob("*.tar.gz")
+    interpreters = find_interpreters()
+    print("found:", ", ".join(interpreter.path for interpreter in interpreters), flush=True)
+    texts = set()
+    for tag in sorted({interpreter.tag for interpreter in interpreters}):
+        users = [interpreter for interpreter in interpreters if interpreter.tag == tag]
+        builder = make_builder(users[0], work / f"builder-{tag}")
+        for target in [target for target in TARGETS if arguments.match in f"{tag}-{target.tag}"]:
+            wheel = audit(build(builder, users[0], target, sdist, work), target, output)
+            print(wheel.name, f"{wheel.stat().st_size} bytes", flush=True)
+            tried = []
+            if (target.machine, target.library) == (platform.machine(), "gnu"):
+                for user in users:
+                    texts.add(generated_text(wheel, user, work / "environment"))
+                    tried.append(user.path)
+            elif target.triple.startswith("aarch64-linux-gnu") and "abi3" in tag and arguments.emulated:
+                texts.add(generated_text(wheel, users[0], work / "emulated", *arguments.emulated.split()))
+                tried.append(arguments.emulated)
+            print("  tried with:", ", ".join(tried) or "nothing here", flush=True)
+    if len(texts) != 1:
+        sys.exit(f"the wheels generate different texts: {texts}")
+    print(*texts)
+
+
+if __name__ == "__main__":
+    main()
