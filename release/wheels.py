@@ -196,8 +196,10 @@ def main() -> None:
     texts = set()
     for tag in sorted({interpreter.tag for interpreter in interpreters}):
         users = [interpreter for interpreter in interpreters if interpreter.tag == tag]
-        builder = make_builder(users[0], work / f"builder-{tag}")
-        for target in [target for target in TARGETS if arguments.match in f"{tag}-{target.tag}"]:
+        targets = [target for target in TARGETS if arguments.match in f"{tag}-{target.tag}"]
+        if targets:
+            builder = make_builder(users[0], work / f"builder-{tag}")
+        for target in targets:
             wheel = audit(build(builder, users[0], target, sdist, work), target, output)
             print(wheel.name, f"{wheel.stat().st_size} bytes", flush=True)
             tried = []
