@@ -30,7 +30,8 @@
  *   textgen_train/options.py   without 8-bit weights: refuse `quantize`, also in export/quantizer.py
  *   export/quantized_graph.py  with 8-bit weights: which of its matrices have them
  *   cli/_fine_tuning.py        `nearest_preset`, which compares the numbers of weights
- * In the documentation: model-file.md, training-reference.md, quantization.md and api.md, all in docs. */
+ * In the documentation: docs/model-file.md, docs/training-reference.md, docs/quantization.md and
+ *   docs/api.md. */
 #ifndef TEXTGEN_MODEL_H
 #define TEXTGEN_MODEL_H
 
