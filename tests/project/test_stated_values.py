@@ -89,7 +89,7 @@ STATED = {
     ],
     "docs/troubleshooting.md": [
         "writes a text of {textgen_runtime.generation.model.DEFAULT_LENGTH} characters",
-        "A text has {textgen_runtime.generation.model.DEFAULT_LENGTH} characters",
+        "a text has at most {textgen_runtime.generation.model.DEFAULT_LENGTH} characters",
     ],
     "docs/temperature.md": [
         "each of the {textgen_runtime.cli._explain.MAX_ROWS} most likely characters",
