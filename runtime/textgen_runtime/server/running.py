@@ -173,15 +173,19 @@ async def _serve(
 
 
 def _max_connections() -> int:
-    """Return how many connections the process may open, after raising the limit as far as permitted."""
+    """Return how many connections the process may open. Raise the limit as far as it is needed."""
     if os.name != "posix":
         return Connection.max_connections
     import resource
 
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    with contextlib.suppress(ValueError, OSError):
-        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-        soft = hard
+    needed = Connection.max_connections + OTHER_FILES
+    # macOS states no hard limit, but refuses a soft one of more than 10,240.
+    possible = needed if hard == resource.RLIM_INFINITY else min(needed, hard)
     if soft == resource.RLIM_INFINITY:
-        return Connection.max_connections
+        soft = needed
+    if soft < possible:
+        with contextlib.suppress(ValueError, OSError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (possible, hard))
+            soft = possible
     return max(1, min(soft - OTHER_FILES, Connection.max_connections))

@@ -2,15 +2,16 @@
 
 import asyncio
 import json
+import resource
 import socket
 from collections import Counter
 
 import pytest
 import textgen_runtime as textgen
-from textgen_runtime.server import completions
+from textgen_runtime.server import completions, running
 from textgen_runtime.server.completion_request import CompletionRequest, Take, parse_request
 from textgen_runtime.server.requests import Settings
-from textgen_runtime.server.running import listen
+from textgen_runtime.server.running import OTHER_FILES, listen
 
 from tests.helpers.programs import run_python
 from tests.helpers.served import ENDLESS, OpenCall, asynchronous, served, until
@@ -31,6 +32,38 @@ async def test_an_event_does_not_wait_for_the_acknowledgment_of_the_one_before()
             assert await options.get() != 0
             writer.close()
             await writer.wait_closed()
+
+
+UNLIMITED = resource.RLIM_INFINITY
+
+
+@pytest.mark.parametrize(
+    ("soft", "hard", "largest", "expected"),
+    [
+        (1024, 4096, 4096, 4096 - OTHER_FILES),
+        (1024, 500_000, 500_000, 10_000),
+        (500_000, 500_000, 500_000, 10_000),
+        (256, UNLIMITED, 10_240, 10_000),
+        (256, UNLIMITED, 256, 256 - OTHER_FILES),
+        (UNLIMITED, UNLIMITED, 0, 10_000),
+        (OTHER_FILES, OTHER_FILES, OTHER_FILES, 1),
+    ],
+)
+def test_the_limit_of_open_files_is_raised(
+    monkeypatch: pytest.MonkeyPatch, soft: int, hard: int, largest: int, expected: int
+) -> None:
+    """A hard limit may be missing, as on macOS, which refuses a soft one above 10,240."""
+    limits = [(soft, hard)]
+
+    def change(_: int, changed: tuple[int, int]) -> None:
+        if not 0 <= changed[0] <= largest or changed[1] != hard:
+            raise ValueError("current limit exceeds maximum limit")
+        limits.append(changed)
+
+    monkeypatch.setattr(resource, "getrlimit", lambda _: limits[-1])
+    monkeypatch.setattr(resource, "setrlimit", change)
+    assert running._max_connections() == expected
+    assert limits[-1][0] == UNLIMITED or limits[-1][0] >= min(soft, expected + OTHER_FILES)
 
 
 def test_numpy_is_imported_before_the_first_request() -> None:
