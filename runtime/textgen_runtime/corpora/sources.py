@@ -1,6 +1,8 @@
 """What a corpus is read from, more than once and in blocks: folders, compressed files, standard input."""
 
 import gzip
+import os
+import stat
 import sys
 import weakref
 import zlib
@@ -113,7 +115,7 @@ class StandardInput:
             raise TextFileError("cannot read standard input: it is closed")
         try:
             self._file = sys.stdin.buffer
-            if not self._file.seekable():
+            if not _is_seekable(self._file):
                 self._file = _copy(self._file, folder)
                 weakref.finalize(self, self._file.close)
             self._start = self._file.tell()
@@ -133,6 +135,16 @@ class StandardInput:
                 return
             yield block
             position += len(block)
+
+
+def _is_seekable(file: BinaryIO) -> bool:
+    """Return whether a file can be read again. On Windows, a pipe says so, too, but ignores the position."""
+    try:
+        is_regular = stat.S_ISREG(os.fstat(file.fileno()).st_mode)
+    except OSError:
+        # It is in memory.
+        is_regular = True
+    return is_regular and file.seekable()
 
 
 def _copy(stream: BinaryIO, folder: Path | None) -> BinaryIO:

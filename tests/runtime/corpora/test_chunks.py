@@ -110,6 +110,28 @@ def test_a_pipe_is_read_twice(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, m
     assert corpus.text == TEXT
 
 
+def test_a_pipe_of_windows_is_copied(monkeypatch: pytest.MonkeyPatch) -> None:
+    """There, a pipe says that it is seekable, but it is read only once."""
+
+    class Pipe(io.FileIO):
+        def seekable(self) -> bool:
+            return True
+
+        def seek(self, position: int, _: int = 0, /) -> int:
+            return position
+
+        def tell(self) -> int:
+            return 0
+
+    reader, writer = os.pipe()
+    os.write(writer, TEXT.encode())
+    os.close(writer)
+    with io.TextIOWrapper(io.BufferedReader(Pipe(reader))) as stdin:
+        monkeypatch.setattr(sys, "stdin", stdin)
+        corpus = read_corpus("-")
+        assert corpus.text == corpus.text == TEXT
+
+
 def test_a_full_disk_while_a_pipe_is_stored_is_an_error(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
