@@ -5,7 +5,7 @@ import sys
 from collections.abc import Callable
 
 from textgen_runtime.errors import Name, OutputError, TextgenError, shorten
-from textgen_runtime.system.console import print_diagnostic, redirect_to_null
+from textgen_runtime.system.console import is_closed_pipe, print_diagnostic, redirect_to_null
 
 EXIT_FAILED = 1
 EXIT_USAGE = 2
@@ -56,14 +56,13 @@ def run_command(prog: str, command: Callable[[], int]) -> int:
     except MemoryError:
         print_diagnostic(prog, "not enough memory")
         return EXIT_FAILED
-    except BrokenPipeError:
-        redirect_to_null(sys.stdout)
-        return 0
     except OSError as error:
         # An error of the stream itself has no file name.
         place = "cannot write standard output"
         if error.filename is None:
             redirect_to_null(sys.stdout)
+            if is_closed_pipe(error):
+                return 0
         else:
             place = shorten(str(error.filename))
         print_diagnostic(prog, f"{place}: {error.strerror or error}")

@@ -1,6 +1,7 @@
 """Standard output, standard error and the terminal."""
 
 import contextlib
+import errno
 import os
 import sys
 from collections.abc import Sequence
@@ -9,6 +10,8 @@ from typing import TextIO
 DEFAULT_COLUMNS = 80
 
 MAX_LINE = 300
+
+IS_WINDOWS = os.name == "nt"
 
 
 def escape(symbol: str) -> str:
@@ -38,6 +41,12 @@ def redirect_to_null(stream: TextIO) -> None:
         null = os.open(os.devnull, os.O_WRONLY)
         os.dup2(null, stream.fileno())
         os.close(null)
+
+
+def is_closed_pipe(error: OSError) -> bool:
+    """Return whether a write failed because the reader of a pipe is gone."""
+    # Windows has no own error for a pipe that its reader has closed.
+    return isinstance(error, BrokenPipeError) or (IS_WINDOWS and error.errno == errno.EINVAL)
 
 
 def write_stderr(text: str) -> None:

@@ -1,5 +1,6 @@
 """Behavior that all commands share. Messages name options as they are typed, not the keywords of Python."""
 
+import errno
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -10,6 +11,7 @@ from textgen_runtime.cli import bench, embed, info, run
 from textgen_runtime.cli import eval as evaluation
 from textgen_runtime.cli.command import run_command
 from textgen_runtime.model_file.metadata import PROMPTS_KEY
+from textgen_runtime.system import console
 from textgen_train.cli import train
 
 from tests.helpers.commands import Captured, run_here
@@ -45,6 +47,28 @@ def test_an_error_with_a_file_name_names_the_file(capsys: Captured, error: OSErr
 
     assert run_command("textgen-x", fail) == 1
     assert capsys.readouterr().err == f"textgen-x: error: {line}\n"
+
+
+@pytest.mark.parametrize(
+    ("is_windows", "error", "code"),
+    [
+        (False, BrokenPipeError(errno.EPIPE, "Broken pipe"), 0),
+        (True, OSError(errno.EINVAL, "Invalid argument"), 0),
+        (False, OSError(errno.EINVAL, "Invalid argument"), 1),
+        (True, OSError(errno.EINVAL, "Invalid argument", "nul:"), 1),
+    ],
+)
+def test_the_end_of_a_reader_is_no_error(
+    capsys: Captured, monkeypatch: pytest.MonkeyPatch, is_windows: bool, error: OSError, code: int
+) -> None:
+    """On Windows, a write to a pipe without a reader is an invalid argument."""
+
+    def fail() -> int:
+        raise error
+
+    monkeypatch.setattr(console, "IS_WINDOWS", is_windows)
+    assert run_command("textgen-x", fail) == code
+    assert capsys.readouterr().err.count("\n") == code
 
 
 @pytest.mark.parametrize(

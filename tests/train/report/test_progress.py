@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable
 
 import pytest
+from textgen_runtime.system import console
 from textgen_train.loop.events import START, Evaluation, EvaluationHistory, Status
 from textgen_train.report import progress
 from textgen_train.report.progress import Display, DivergenceWarning, Progress, ProgressBar, make_progress
@@ -105,8 +106,13 @@ def test_closed_streams_raise_no_errors(
     display.close()
 
 
-def test_a_closed_pipe_gives_no_warning(monkeypatch: pytest.MonkeyPatch, capsys: Captured) -> None:
-    monkeypatch.setattr(sys, "stdout", FailingStream(BrokenPipeError()))
+@pytest.mark.parametrize("is_windows", [False, True])
+def test_a_closed_pipe_gives_no_warning(
+    monkeypatch: pytest.MonkeyPatch, capsys: Captured, is_windows: bool
+) -> None:
+    monkeypatch.setattr(console, "IS_WINDOWS", is_windows)
+    error = OSError(errno.EINVAL, "Invalid argument") if is_windows else BrokenPipeError()
+    monkeypatch.setattr(sys, "stdout", FailingStream(error))
     Progress().write("a result")
     assert capsys.readouterr().err == ""
 

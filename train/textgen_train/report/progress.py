@@ -9,6 +9,7 @@ from typing import NoReturn
 
 from textgen_runtime.system.console import (
     DEFAULT_COLUMNS,
+    is_closed_pipe,
     print_diagnostic,
     redirect_to_null,
     terminal_safe,
@@ -102,7 +103,7 @@ def write_result(text: str) -> None:
         sys.stdout.flush()
     except OSError as error:
         redirect_to_null(sys.stdout)
-        if not isinstance(error, BrokenPipeError):
+        if not is_closed_pipe(error):
             reason = error.strerror or error
             print_diagnostic(PROG, f"cannot write standard output: {reason}; training continues", "warning")
 
