@@ -48,8 +48,13 @@ def test_an_interrupt_before_a_run_is_ready_leaves_no_folder(tmp_path: Path) -> 
     assert [path.name for path in tmp_path.iterdir()] == ["book.txt"]
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
-def test_signals_interrupt_training_unless_ignored(number: signal.Signals) -> None:
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP", "SIGBREAK"])
+def test_signals_interrupt_training_unless_ignored(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """Windows has SIGBREAK and no SIGHUP, and other systems have no SIGBREAK."""
+    if name == "SIGBREAK":
+        monkeypatch.setattr(signal, "SIGBREAK", signal.SIGURG, raising=False)
+        monkeypatch.delattr(signal, "SIGHUP", raising=False)
+    number = getattr(signal, name)
     for handler in (signal.SIG_IGN, signal.SIG_DFL):
         before = signal.signal(number, handler)
         try:

@@ -24,8 +24,8 @@ TRAIN_EXTRA = ("torch", "onnx", "safetensors", "pooch", "filelock", "tqdm")
 # Parameters of mallopt, from malloc.h of glibc.
 M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4
 
-# Windows does not have SIGHUP.
-ENDING_SIGNALS = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+# Windows has no SIGHUP. Only Windows has SIGBREAK, of Ctrl-Break, which other programs can send, too.
+ENDING_SIGNALS = ("SIGTERM", "SIGHUP", "SIGBREAK")
 
 
 def run_training_command(command: Callable[[], int]) -> int:
@@ -86,11 +86,11 @@ def check_device(name: str, ranks: Ranks) -> None:
 
 
 def deferred_interrupts() -> DeferredInterrupts:
-    """Return a context that defers Ctrl-C, SIGTERM and SIGHUP until the run checks for them.
+    """Return a context that defers Ctrl-C and the signals that end a process until the run checks for them.
 
     An interrupt never stops an update or an evaluation halfway: the run checks for it only after them.
     """
-    return DeferredInterrupts(*ENDING_SIGNALS)
+    return DeferredInterrupts(*(getattr(signal, name) for name in ENDING_SIGNALS if hasattr(signal, name)))
 
 
 @contextlib.contextmanager
