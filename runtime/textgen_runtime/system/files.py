@@ -3,6 +3,7 @@
 import contextlib
 import os
 import stat
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
@@ -14,6 +15,12 @@ try:
 except ImportError:
     # Windows does not have this module.
     fcntl = None  # type: ignore[assignment]
+
+# Windows neither removes nor replaces an open file.
+CAN_REMOVE_OPEN_FILES = fcntl is not None
+
+# Seconds between the attempts to replace a file that another program has open, such as a virus scanner.
+WAITS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
 
 TEMPORARY_PREFIX, TEMPORARY_SUFFIX = ".textgen-", ".partial"
 
@@ -146,14 +153,36 @@ def _replacement(target: Path) -> Iterator[BinaryIO]:
     # The old file may be private, so the new content stays private until it has the same permissions.
     with _temporary(target.parent, 0o666 if old_mode is None else 0o600) as (path, file):
         yield file
-        file.flush()
-        os.fsync(file.fileno())
+        _flush_to_disk(file)
         if old_mode is not None:
             path.chmod(old_mode)
-        if fcntl is None:
-            # Windows cannot rename an open file. On other systems it stays open and locked until the rename.
+        if not CAN_REMOVE_OPEN_FILES:
+            # On other systems it stays open and locked until the rename.
             file.close()
-        path.replace(target)
+        _rename(path, target)
+
+
+def _flush_to_disk(file: BinaryIO) -> None:
+    """Wait until the content of a file is on the disk."""
+    file.flush()
+    if hasattr(fcntl, "F_FULLFSYNC"):
+        # On macOS, fsync leaves the content in the cache of the disk. Some file systems have nothing better.
+        with contextlib.suppress(OSError):
+            fcntl.fcntl(file, fcntl.F_FULLFSYNC)
+            return
+    os.fsync(file.fileno())
+
+
+def _rename(path: Path, target: Path) -> None:
+    """Rename a file, and replace another one. Windows refuses this while a program has that file open."""
+    for seconds in () if CAN_REMOVE_OPEN_FILES else WAITS:
+        try:
+            path.replace(target)
+        except PermissionError:
+            time.sleep(seconds)
+        else:
+            return
+    path.replace(target)
 
 
 @contextlib.contextmanager

@@ -1,5 +1,6 @@
 """Atomic replacement of files."""
 
+import contextlib
 import errno
 import fcntl
 import os
@@ -17,6 +18,7 @@ from textgen_runtime.system import files as files_module
 from textgen_runtime.system.files import (
     TEMPORARY_PREFIX,
     TEMPORARY_SUFFIX,
+    WAITS,
     check_writable,
     existing_folder,
     make_folder,
@@ -198,6 +200,67 @@ def test_temporary_file_removed_before_it_is_locked_is_created_again(
     assert os.listdir(tmp_path) == ["file"]
 
 
+@pytest.mark.parametrize(("refusals", "is_written"), [(0, True), (len(WAITS), True), (len(WAITS) + 1, False)])
+def test_a_file_that_windows_does_not_replace_is_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, refusals: int, is_written: bool
+) -> None:
+    """Windows renames no open file, and replaces none that another program has open."""
+    path = tmp_path / "file"
+    path.write_bytes(b"old")
+    opened: list[BinaryIO] = []
+    waits: list[float] = []
+    lock, rename = files_module._lock, Path.replace
+
+    def remember(file: BinaryIO) -> bool:
+        opened.append(file)
+        return lock(file)
+
+    def refuse_at_first(source: Path, target: Path) -> Path:
+        if not opened[0].closed or len(waits) < refusals:
+            raise PermissionError(errno.EACCES, "The process cannot access the file")
+        return rename(source, target)
+
+    monkeypatch.setattr(files_module, "CAN_REMOVE_OPEN_FILES", False)
+    monkeypatch.setattr(files_module, "_lock", remember)
+    monkeypatch.setattr(files_module.time, "sleep", waits.append)
+    monkeypatch.setattr(Path, "replace", refuse_at_first)
+    with (
+        contextlib.nullcontext() if is_written else pytest.raises(OutputError, match="cannot access the file")
+    ):
+        replace_file(path, b"new")
+    assert path.read_bytes() == (b"new" if is_written else b"old")
+    assert waits == list(WAITS[:refusals])
+    assert os.listdir(tmp_path) == ["file"]
+
+
+def test_a_refusal_of_other_systems_is_final(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> NoReturn:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(files_module.time, "sleep", refuse)
+    monkeypatch.setattr(Path, "replace", refuse)
+    with pytest.raises(OutputError, match="Permission denied"):
+        replace_file(tmp_path / "file", b"new")
+
+
+@pytest.mark.parametrize("is_supported", [False, True])
+def test_macos_writes_through_the_cache_of_the_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_supported: bool
+) -> None:
+    calls: list[str] = []
+
+    def control(_: BinaryIO, command: int) -> None:
+        calls.append(f"command {command}")
+        if not is_supported:
+            raise OSError(errno.ENOTSUP, "Operation not supported")
+
+    monkeypatch.setattr(fcntl, "F_FULLFSYNC", 51, raising=False)
+    monkeypatch.setattr(fcntl, "fcntl", control)
+    monkeypatch.setattr(os, "fsync", lambda _: calls.append("fsync"))
+    replace_file(tmp_path / "file", b"new")
+    assert calls == ["command 51", *([] if is_supported else ["fsync"])]
+
+
 @pytest.mark.parametrize("has_locks", [False, True])
 def test_nothing_is_removed_without_file_locks(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, has_locks: bool
@@ -208,6 +271,7 @@ def test_nothing_is_removed_without_file_locks(
     monkeypatch.setattr(fcntl, "flock", refuse)
     if not has_locks:
         monkeypatch.setattr(files_module, "fcntl", None)
+        monkeypatch.setattr(files_module, "CAN_REMOVE_OPEN_FILES", False)
     temporary = tmp_path / f"{TEMPORARY_PREFIX}0123456789abcdef{TEMPORARY_SUFFIX}"
     temporary.touch()
     remove_abandoned(tmp_path)

@@ -1,8 +1,10 @@
 """The output folder: its lock, its checks, and the removal of temporary files."""
 
+import contextlib
 import errno
 import os
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -33,6 +35,33 @@ def test_a_second_run_is_rejected_until_the_first_one_ends(tmp_path: Path) -> No
                     prepared_folder(folder, [], 1, overwrite=True, quantize=False),
                 ):
                     pass
+
+
+def test_a_run_without_files_leaves_no_folder_on_windows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """There, the file of the lock is removed only when the lock is released."""
+    unlink = Path.unlink
+    is_locked = True
+
+    def refuse_while_locked(path: Path, *, missing_ok: bool = False) -> None:
+        if is_locked and path.name == LOCK_FILE:
+            raise PermissionError(13, "The process cannot access the file")
+        unlink(path, missing_ok=missing_ok)
+
+    @contextlib.contextmanager
+    def lock(folder: Path) -> Iterator[None]:
+        nonlocal is_locked
+        (folder / LOCK_FILE).touch()
+        yield
+        is_locked = False
+
+    monkeypatch.setattr(output_folder, "CAN_REMOVE_OPEN_FILES", False)
+    monkeypatch.setattr(output_folder, "locked_folder", lock)
+    monkeypatch.setattr(Path, "unlink", refuse_while_locked)
+    with prepared_folder(tmp_path / "a" / "b", [], 1, overwrite=False, quantize=False):
+        pass
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_temporary_files_of_killed_runs_are_removed(tmp_path: Path) -> None:

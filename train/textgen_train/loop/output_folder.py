@@ -10,7 +10,12 @@ from typing import TYPE_CHECKING
 from textgen_runtime.corpora.sources import CHECKPOINT_FILE, PREDICTIONS_FILES, RUN_FILES, TENSORBOARD_FOLDER
 from textgen_runtime.errors import Name, OutputError, shorten
 from textgen_runtime.model_file.source import MODEL_FILE
-from textgen_runtime.system.files import existing_folder, make_folder, remove_abandoned
+from textgen_runtime.system.files import (
+    CAN_REMOVE_OPEN_FILES,
+    existing_folder,
+    make_folder,
+    remove_abandoned,
+)
 
 from .events import Watcher
 
@@ -73,14 +78,19 @@ def prepared_folder(  # noqa: PLR0913 (keywords)
             the lock, or if a file would be overwritten without permission.
     """
     made = make_folder(folder)
-    with locked_folder(folder):
-        try:
-            # Another run may have written files since the command checked the folder.
-            check_overwrites(folder, inputs, overwrite=overwrite)
-            # The lock has removed what killed runs have left.
-            check_room(folder, parameters, quantize=quantize, predictions=predictions)
-            yield
-        finally:
+    try:
+        with locked_folder(folder):
+            try:
+                # Another run may have written files since the command checked the folder.
+                check_overwrites(folder, inputs, overwrite=overwrite)
+                # The lock has removed what killed runs have left.
+                check_room(folder, parameters, quantize=quantize, predictions=predictions)
+                yield
+            finally:
+                _remove_empty(made)
+    finally:
+        # Elsewhere, this could remove the lock of another run, which has just created the folder again.
+        if not CAN_REMOVE_OPEN_FILES:
             _remove_empty(made)
 
 
