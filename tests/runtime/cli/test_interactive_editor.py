@@ -33,6 +33,21 @@ def test_only_the_owner_can_read_the_history(tmp_path: Path) -> None:
     assert mode(path) == 0o600
 
 
+def test_windows_keeps_a_history_without_modes_of_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delattr(os, "fchmod")
+    monkeypatch.delattr(os, "O_NONBLOCK")
+    # Without O_BINARY, Windows writes the line ends of its texts.
+    monkeypatch.setattr(
+        os, "write", lambda file, line, write=os.write: write(file, line.replace(b"\n", b"\r\n"))
+    )
+    history = History(tmp_path / "history")
+    history.append("abc")
+    history.append("def")
+    assert history.load() == ["abc", "def"]
+
+
 def test_a_long_history_is_shortened(tmp_path: Path) -> None:
     path = tmp_path / "history"
     path.write_text("".join(f"line {i}\n" for i in range(MAX_LINES + 5)), encoding="utf-8")
@@ -77,8 +92,9 @@ def test_the_history_is_in_the_state_folder(monkeypatch: pytest.MonkeyPatch) -> 
     for ignored in ("", "relative/path"):
         monkeypatch.setenv("XDG_STATE_HOME", ignored)
         assert history_path() == Path("/home/me/.local/state/textgen-onnx/interactive-history")
-    monkeypatch.setattr("sys.platform", "darwin")
-    assert history_path() is None
+    for system in ("darwin", "win32"):
+        monkeypatch.setattr("sys.platform", system)
+        assert history_path() is None
 
 
 def test_a_user_without_a_home_has_no_history(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,7 +13,9 @@ import pexpect
 import pytest
 import textgen_runtime as textgen
 from textgen_runtime.cli._interactive import WELCOME
+from textgen_runtime.cli._interactive_console import Terminal
 
+from tests.helpers.commands import Captured
 from tests.helpers.make_tiny_model import make_model
 from tests.helpers.paths import TINY
 from tests.helpers.screen import Screen
@@ -418,6 +420,24 @@ def test_control_characters_are_escaped(sit_down: Start, tmp_path: Path) -> None
     assert shown.count("\\x1b") > 3
     assert "\x07" not in shown
     assert set(re.findall(r"\x1b(?!\[)", shown)) == set()
+
+
+def test_windows_shows_a_text_below_the_line(monkeypatch: pytest.MonkeyPatch, capsys: Captured) -> None:
+    """There, a console may show escape codes as they are, and a process is never suspended."""
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setattr(os, "name", "nt")
+    monkeypatch.delattr(signal, "SIGCONT")
+
+    class Typing:
+        def read(self, *_: str) -> str:
+            return "abc"
+
+    terminal = Terminal(Typing(), echo=True)  # type: ignore[arg-type]
+    assert terminal.read_line() == "abc"
+    terminal.begin_text("abc", joined=False, replaces_line=True)
+    terminal.write("def ")
+    terminal.end_text("length")
+    assert capsys.readouterr().out == "abcdef \n"
 
 
 def test_a_session_without_readline_works(sit_down: Start, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import ast
 import re
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -88,6 +89,20 @@ def test_a_process_inherits_the_import_restrictions(monkeypatch: pytest.MonkeyPa
     flags = type("Flags", (), {"ignore_environment": 1, "no_user_site": 1})
     monkeypatch.setattr(sys, "flags", flags)
     assert processes.python_command("pass", "x")[1:] == ["-P", "-E", "-s", "-c", "pass", "x"]
+
+
+def test_processes_start_without_signal_masks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Windows has none."""
+    monkeypatch.delattr(signal, "pthread_sigmask")
+    processes.run_to_end(processes.python_command("pass"))
+
+
+def test_memory_is_measured_only_where_the_system_states_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only Linux has the file."""
+    monkeypatch.setattr(Path, "exists", lambda _: False)
+    monkeypatch.setattr(subprocess, "Popen", None)
+    peak = processes.peak_memory(TINY.read_bytes(), "native", 9)
+    assert processes.format_peak({"9": peak}, 9) == "not available"
 
 
 def test_each_process_reads_the_given_model(tiny_path: Path) -> None:

@@ -2,8 +2,10 @@
 
 import asyncio
 import json
+import os
 import resource
 import socket
+import sys
 from collections import Counter
 
 import pytest
@@ -32,6 +34,15 @@ async def test_an_event_does_not_wait_for_the_acknowledgment_of_the_one_before()
             assert await options.get() != 0
             writer.close()
             await writer.wait_closed()
+
+
+def test_windows_has_its_own_options_and_no_limit_of_files(monkeypatch: pytest.MonkeyPatch) -> None:
+    """There, SO_REUSEADDR would let another program take the port."""
+    monkeypatch.setattr(os, "name", "nt")
+    monkeypatch.setitem(sys.modules, "resource", None)
+    assert running._max_connections() == 10_000
+    with listen("127.0.0.1", 0) as listener:
+        assert not listener.getsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR)
 
 
 UNLIMITED = resource.RLIM_INFINITY

@@ -8,6 +8,7 @@ import re
 import signal
 import subprocess
 import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import BinaryIO, NoReturn
@@ -222,7 +223,7 @@ def test_a_file_that_windows_does_not_replace_is_tried_again(
 
     monkeypatch.setattr(files_module, "CAN_REMOVE_OPEN_FILES", False)
     monkeypatch.setattr(files_module, "_lock", remember)
-    monkeypatch.setattr(files_module.time, "sleep", waits.append)
+    monkeypatch.setattr(time, "sleep", waits.append)
     monkeypatch.setattr(Path, "replace", refuse_at_first)
     with (
         contextlib.nullcontext() if is_written else pytest.raises(OutputError, match="cannot access the file")
@@ -237,7 +238,7 @@ def test_a_refusal_of_other_systems_is_final(tmp_path: Path, monkeypatch: pytest
     def refuse(*_: object) -> NoReturn:
         raise PermissionError(errno.EACCES, "Permission denied")
 
-    monkeypatch.setattr(files_module.time, "sleep", refuse)
+    monkeypatch.setattr(time, "sleep", refuse)
     monkeypatch.setattr(Path, "replace", refuse)
     with pytest.raises(OutputError, match="Permission denied"):
         replace_file(tmp_path / "file", b"new")

@@ -1,14 +1,16 @@
 """``textgen-train`` in another process: interrupts and closed pipes."""
 
 import contextlib
+import ctypes
 import platform
 import signal
+import sys
 from pathlib import Path
 
 import pytest
 import textgen_runtime as textgen
 from textgen_train.cli import train
-from textgen_train.cli._process import deferred_interrupts
+from textgen_train.cli._process import deferred_interrupts, keep_freed_memory
 from textgen_train.cli.train import main
 
 from tests.helpers.processes import ForkedCommand
@@ -66,6 +68,13 @@ def test_signals_interrupt_training_unless_ignored(monkeypatch: pytest.MonkeyPat
             assert signal.getsignal(number) is handler
         finally:
             signal.signal(number, before)
+
+
+@pytest.mark.parametrize("system", ["darwin", "win32"])
+def test_other_systems_keep_their_allocator(monkeypatch: pytest.MonkeyPatch, system: str) -> None:
+    monkeypatch.setattr(sys, "platform", system)
+    monkeypatch.setattr(ctypes, "CDLL", None)
+    keep_freed_memory()
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="other C libraries have other allocators")

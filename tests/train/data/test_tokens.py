@@ -1,9 +1,10 @@
 """Arrays of tokens in memory and in temporary files."""
 
+import mmap
 import os
 from pathlib import Path
 from tempfile import TemporaryFile
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 import pytest
@@ -35,6 +36,22 @@ def test_tokens_have_the_smallest_type(
     assert tokens.tolist() == list(range(200))
     # The file has no name.
     assert os.listdir(tmp_path) == []
+    release_pages(tokens[20:])
+    assert tokens.tolist() == list(range(200))
+
+
+def test_memory_stays_mapped_where_it_cannot_be_released(tmp_path: Path) -> None:
+    """Windows has no madvise."""
+
+    class Mapping(mmap.mmap):
+        @property
+        def madvise(self) -> NoReturn:
+            raise AttributeError
+
+    path = tmp_path / "tokens"
+    path.write_bytes(bytes(range(200)))
+    with path.open("rb") as file:
+        tokens = np.frombuffer(Mapping(file.fileno(), 0, access=mmap.ACCESS_READ), np.uint8)
     release_pages(tokens[20:])
     assert tokens.tolist() == list(range(200))
 
