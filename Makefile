@@ -6,6 +6,8 @@
 # make sizes       print the sizes of what is built
 # make test-core   test the C core with clang, and with the sanitizers of gcc
 # make test-arm    test the C core on ARM64, with an emulator
+# make test-emulated  test it on s390x, which is big-endian, and on 32-bit ARM
+# make test-wine   test it and the command textgen on Windows, with wine
 # make web         build the WebAssembly modules of the JavaScript package
 # make test-web    test the JavaScript package in Node and in Chromium, and the page of textgen-web
 # make mutants     break the code on purpose, and see that a test fails
@@ -36,8 +38,9 @@ BUNDLED := runtime/textgen_runtime/bundled_models
 SANITIZED := build/sanitized
 CHECKS := -fsanitize=address,undefined -fno-sanitize-recover=all -g
 
-.PHONY: demo test test-all test-core test-arm web test-web mutants core install sizes wheels release-check lint lint-workflows format models quality \
-	budgets threads training-roofline distributed bench peers peers-web fuzz interrupts kills sanitize images notebook corpus clean
+.PHONY: demo test test-all test-core test-arm test-emulated test-wine web test-web mutants core install sizes wheels \
+	release-check lint lint-workflows format models quality budgets threads training-roofline distributed bench peers \
+	peers-web fuzz interrupts kills sanitize images notebook corpus clean
 
 demo: $(VENV)/train.installed
 	$(BIN)/textgen-train python-docs --minutes 1 --no-samples --output $(DEMO) --overwrite
@@ -55,7 +58,7 @@ test: $(DEV)
 # Each target builds with other compilers and flags, so that nothing is tested twice.
 test-all:
 	$(MAKE) lint
-	$(MAKE) test test-core test-arm test-web docs TIER=release
+	$(MAKE) test test-core test-arm test-emulated test-wine test-web docs TIER=release
 	$(MAKE) sanitize fuzz interrupts kills mutants
 
 # clang comes from ziglang, a package on PyPI that also contains headers and libraries of other systems. Its
@@ -86,30 +89,54 @@ sizes: core $(VENV)/train.installed
 		echo "$$(gzip -9 < $(WEB)/$$name.wasm | wc -c) $$name.wasm, gzipped"; \
 	done
 
-# The emulator is a program of a Debian package, which is unpacked, and so need not be installed as root.
-QEMU := $(or $(shell command -v qemu-aarch64),$(CURDIR)/build/qemu/qemu-aarch64)
+# Emulators are programs of a Debian package, which is unpacked, and so need not be installed as root.
+QEMU := $(CURDIR)/build/qemu
+EMULATORS := $(addprefix qemu-,aarch64 arm s390x)
+emulator = $(or $(shell command -v qemu-$(1)),$(QEMU)/qemu-$(1))
 
-$(CURDIR)/build/qemu/qemu-aarch64:
-	mkdir -p $(@D)
-	cd $(@D) && (apt-get download qemu-user || (apt-get update && apt-get download qemu-user))
-	cd $(@D) && dpkg-deb --fsys-tarfile qemu-user_*.deb | tar -x --strip-components=3 ./usr/bin/qemu-aarch64
-	rm $(@D)/qemu-user_*.deb
+$(addprefix $(QEMU)/,$(EMULATORS)):
+	mkdir -p $(QEMU)
+	cd $(QEMU) && (apt-get download qemu-user || (apt-get update && apt-get download qemu-user))
+	cd $(QEMU) && dpkg-deb --fsys-tarfile qemu-user_*.deb | \
+		tar -x --strip-components=3 $(addprefix ./usr/bin/,$(EMULATORS))
+	rm $(QEMU)/qemu-user_*.deb
 
-test-arm: $(DEV) $(VENV)/clang.installed $(QEMU)
-	TEXTGEN_CORE_COMPILERS="$(CLANG) -target aarch64-linux-musl" TEXTGEN_CORE_EMULATOR="$(QEMU)" \
-		$(PYTEST) tests/core/test_core.py tests/core/test_core_levels.py \
-		tests/core/test_core_builds.py::test_numbers_are_the_same_to_the_last_bit \
-		tests/core/test_core_int8.py::test_the_golden_text_is_the_same_everywhere \
-		tests/core/test_core_embedding.py::test_a_plain_compiler_compiles_the_files
+# The tests of what depends on the processor, for a target of the compiler and an emulator.
+test_emulated = TEXTGEN_CORE_COMPILERS="$(CLANG) -target $(1)" TEXTGEN_CORE_EMULATOR="$(2)" \
+	$(PYTEST) tests/core/test_core.py tests/core/test_core_levels.py \
+	tests/core/test_core_builds.py::test_numbers_are_the_same_to_the_last_bit \
+	tests/core/test_core_int8.py::test_the_golden_text_is_the_same_everywhere \
+	tests/core/test_core_embedding.py::test_a_plain_compiler_compiles_the_files
+
+test-arm: $(DEV) $(VENV)/clang.installed $(call emulator,aarch64)
+	$(call test_emulated,aarch64-linux-musl,$(call emulator,aarch64))
+
+# Big-endian, and 32 bits.
+test-emulated: $(DEV) $(VENV)/clang.installed $(call emulator,s390x) $(call emulator,arm)
+	$(call test_emulated,s390x-linux-musl,$(call emulator,s390x))
+	$(call test_emulated,arm-linux-musleabihf,$(call emulator,arm))
+
+# If there is no wine, that of Debian is installed, as root. Its folder of settings is made before the tests, which run
+# at the same time. Without its drivers of windows, it needs no display. Its server and services, which take longer than a
+# test to start, stay for a minute after the last program. They would keep the pipes of a test open that started them.
+WINE := $(CURDIR)/build/wine
+WINE_SETTINGS := WINEPREFIX=$(WINE) WINEDEBUG=-all WINEDLLOVERRIDES="winewayland.drv,winex11.drv="
+
+test-wine: $(DEV) $(VENV)/clang.installed
+	mkdir -p $(WINE)
+	command -v wine || { apt-get update && apt-get install --yes --no-install-recommends wine wine64; }
+	$(WINE_SETTINGS) wine cmd /c exit && $(WINE_SETTINGS) wineserver -w
+	$(WINE_SETTINGS) wineserver -p60 && $(WINE_SETTINGS) wine cmd /c exit
+	$(WINE_SETTINGS) $(call test_emulated,x86_64-windows-gnu,wine) tests/core/test_core_command.py
 
 # A CPython of Debian for ARM64, in which the emulator tries a wheel. apt has a state of its own, so that the packages
 # and the architectures of this machine stay as they are. `make wheels EMULATED=` leaves this trial out.
 ARM64 := $(CURDIR)/build/arm64
-EMULATED ?= $(QEMU) -L $(ARM64) $(ARM64)/usr/bin/python3
+EMULATED ?= $(call emulator,aarch64) -L $(ARM64) $(ARM64)/usr/bin/python3
 APT_ARM64 := APT_CONFIG=$(ARM64)/apt/apt.conf apt-get -qq --yes --no-install-recommends
 WHEELS := build/wheels
 
-$(ARM64)/usr/bin/python3: | $(QEMU)
+$(ARM64)/usr/bin/python3: | $(call emulator,aarch64)
 	rm -rf $(ARM64)
 	mkdir -p $(ARM64)/apt/lists/partial $(ARM64)/apt/cache/archives/partial
 	touch $(ARM64)/apt/status

@@ -66,6 +66,7 @@ navigation = {
         "training-reference",
         "c-header",
         "model-file",
+        "platforms",
         "versions",
         "glossary",
     ],

@@ -3,7 +3,6 @@
 import os
 import re
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -14,20 +13,29 @@ from textgen_runtime.model_file.source import find_model_file
 from textgen_runtime.text.records import RECORD_KINDS, RecordKind
 
 from tests.core.conftest import Installed
+from tests.helpers.c_programs import BUILDS, EMULATOR, compile_core, link_command
 from tests.helpers.commands import Captured, run_here
-from tests.helpers.core_install import make, needs_make
+from tests.helpers.core_install import CAN_MAKE, make, needs_make
 from tests.helpers.definitions import definitions
 from tests.helpers.paths import TINY
 from tests.helpers.record_models import LEVELS, record_content
 
-pytestmark = needs_make
+pytestmark = pytest.mark.skipif(
+    not (CAN_MAKE or EMULATOR), reason="the command is tested as the Makefile builds it, and in emulators"
+)
 
 NIETZSCHE = find_model_file("nietzsche")
 MAX_COMMAND_BYTES = 100 * 1024
+WINDOWS = BUILDS[0].is_windows
 
 
-@pytest.fixture
-def command(installed: Installed) -> Path:
+@pytest.fixture(scope="session")
+def command(request: pytest.FixtureRequest) -> Path:
+    """The command: the installed one, or that of another system, which runs in an emulator."""
+    if EMULATOR:
+        return link_command(BUILDS[0], compile_core(BUILDS[0]))
+    installed = request.getfixturevalue("installed")
+    assert isinstance(installed, Installed)
     return installed.prefix / "bin" / "textgen"
 
 
@@ -122,6 +130,17 @@ def test_the_stored_prompt_is_that_of_textgen_run(command: Path, capsys: Capture
         assert run(command, *arguments)[:2] == (code, text)
 
 
+def test_paths_and_prompts_have_any_characters(command: Path, capsys: Captured, tmp_path: Path) -> None:
+    """Windows gives a program its arguments in another encoding."""
+    path = tmp_path / "modèle €𝄞.onnx"
+    path.write_bytes(TINY.read_bytes())
+    options = ("--seed", "1", "--length", "9")
+    code, text, _ = run_here(textgen_run, capsys, str(path), "--prompt", "é€ж𝄞", *options)
+    assert text.startswith("é€ж𝄞")
+    assert run(command, path, "é€ж𝄞", *options) == (code, text, "")
+    assert run(command, tmp_path / "€")[2].startswith(f"textgen: error: cannot read {tmp_path}/€: ")
+
+
 def test_a_new_seed_gives_another_text(command: Path) -> None:
     assert len({run(command, NIETZSCHE, "a", "--temp", "1")[1] for _ in range(3)}) > 1
 
@@ -145,7 +164,7 @@ def test_a_new_seed_gives_another_text(command: Path) -> None:
         ([NIETZSCHE, "--stop", ""], 2, "argument --stop: must not be empty"),
         ([NIETZSCHE, "--stop", "50 €"], 1, "stop[0]: '€' (U+20AC) at byte 3 of the text is not in the"),
         ([NIETZSCHE, "the", "will"], 2, "there are several prompts: put the prompt in quotes"),
-        (["/"], 1, "cannot read /: Is a directory"),
+        (["/"], 1, f"cannot read /: {'Permission denied' if WINDOWS else 'Is a directory'}"),
         (["absent.onnx"], 1, "cannot read absent.onnx: No such file or directory"),
         ([__file__], 1, "model file: "),
         ([NIETZSCHE, "--mirostat-tau", "1", "--top-k", "2"], 2, "mirostat_tau replaces top_k"),
@@ -180,7 +199,7 @@ def test_the_help_has_every_option_and_parameter(command: Path) -> None:
     assert run(command, "--version") == (0, f"textgen {__version__}\n", "")
 
 
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="it needs a device that is always full")
+@pytest.mark.skipif(WINDOWS or not Path("/dev/full").exists(), reason="it needs a device that is always full")
 def test_a_full_disk_is_told(command: Path) -> None:
     with Path("/dev/full").open("wb") as full:
         done = subprocess.run([command, NIETZSCHE], stdout=full, stderr=subprocess.PIPE, check=False)
@@ -188,6 +207,7 @@ def test_a_full_disk_is_told(command: Path) -> None:
     assert done.stderr.decode() == "textgen: error: cannot write standard output: No space left on device\n"
 
 
+@needs_make
 @pytest.mark.tier("push")
 def test_a_program_may_contain_its_model(installed: Installed, tmp_path: Path) -> None:
     assert embed([str(NIETZSCHE), "-o", str(tmp_path)]) == 0
@@ -198,6 +218,7 @@ def test_a_program_may_contain_its_model(installed: Installed, tmp_path: Path) -
     assert run(program, "--help")[1].startswith("usage: textgen [PROMPT] [OPTIONS]\n")
 
 
+@needs_make
 def test_another_model_replaces_the_one_in_the_program(tmp_path: Path) -> None:
     """The compiler of this test writes its arguments, of which the last one is the output."""
     compiler, program = tmp_path / "compiler", tmp_path / "embedded" / "textgen"
@@ -217,7 +238,7 @@ def test_another_model_replaces_the_one_in_the_program(tmp_path: Path) -> None:
 
 
 @pytest.mark.tier("push")
-@pytest.mark.skipif(sys.platform != "linux", reason="other systems have other formats")
+@needs_make
 def test_the_command_is_small(tmp_path: Path) -> None:
     program, stripped = tmp_path / "textgen", tmp_path / "stripped"
     make(str(program), f"BUILD={tmp_path}")

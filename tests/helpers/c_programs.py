@@ -1,8 +1,9 @@
 """Compilation of the C core and of small programs that use it, with all warnings as errors.
 
 ``make test`` uses the default C compiler. ``make test-core`` lists several compilers in
-``TEXTGEN_CORE_COMPILERS``; each of them is then used with several sets of flags. ``make test-arm`` uses a
-compiler for ARM64, and runs its programs with the emulator ``TEXTGEN_CORE_EMULATOR``.
+``TEXTGEN_CORE_COMPILERS``; each of them is then used with several sets of flags. ``make test-arm``,
+``make test-emulated`` and ``make test-wine`` use a compiler for another system, and run its programs with the
+emulator ``TEXTGEN_CORE_EMULATOR``.
 
 What is compiled stays in ``build/test-core``, in a folder for each compiler and set of flags. It is compiled
 again only if a source, a header or the compiler changes. Several processes may use a folder at the same time.
@@ -28,9 +29,14 @@ from tests.helpers.paths import ROOT
 from tests.tiers import runs
 
 CORE = ROOT / "runtime" / "core"
+COMMAND = CORE / "command"
 PROGRAMS = ROOT / "tests" / "core"
 SOURCES = sorted([*CORE.glob("*.c"), *CORE.glob("kernels/*.c")])
-HEADERS = sorted([*CORE.glob("*.[hd]*"), *CORE.glob("kernels/*.h"), *PROGRAMS.glob("*.h")])
+HEADERS = sorted(
+    [*CORE.glob("*.[hd]*"), *CORE.glob("kernels/*.h"), *COMMAND.glob("*.h"), *PROGRAMS.glob("*.h")]
+)
+# On Windows, it gives test programs their arguments in UTF-8, and lets them write bytes.
+WINDOWS_MAIN = (PROGRAMS / "windows.c", COMMAND / "platform.c")
 
 WARNINGS = (
     "-std=c11",
@@ -83,6 +89,11 @@ class Build(NamedTuple):
         """Whether the baseline's vectors have fused multiply-adds: those of ARM64, but not of x86-64."""
         is_arm = "aarch64" in self.compiler or platform.machine() in ("arm64", "aarch64")
         return is_arm and self.variant != "plain C"
+
+    @property
+    def is_windows(self) -> bool:
+        """Whether its programs are those of Windows."""
+        return "-windows-" in self.compiler
 
     def __str__(self) -> str:
         return f"{shlex.split(self.compiler)[-1]} {self.variant}"
@@ -190,11 +201,23 @@ def core_objects(objects: Path) -> list[Path]:
 
 
 def link(build: Build, objects: Path, *sources: Path) -> Path:
-    """Link a program with the core and return its path. Its name is that of the first source."""
+    """Link a program of the tests with the core and return its path. Its name is that of the first source."""
+    if build.is_windows:
+        return link_with(build, objects, *sources, *WINDOWS_MAIN)
+    return link_with(build, objects, *sources)
+
+
+def link_command(build: Build, objects: Path) -> Path:
+    """Link the command ``textgen`` with the core and return its path."""
+    return link_with(build, objects, *(COMMAND / f"{name}.c" for name in ("main", "options", "platform")))
+
+
+def link_with(build: Build, objects: Path, *sources: Path) -> Path:
+    """Link sources with the core and return the path of the program."""
     # Some test programs use threads. The core needs no library.
     command = [*build.command, *WARNINGS, f"-I{CORE}", *map(str, sources)]
     parts = core_objects(objects)
-    program = objects / sources[0].stem
+    program = objects / f"{sources[0].stem}{'.exe' if build.is_windows else ''}"
     with FileLock(objects / "lock"):
         key = digest([*command, *sources, *HEADERS, *parts])
         make_once(program, key, lambda target: run(*command, *parts, "-lpthread", "-o", target))

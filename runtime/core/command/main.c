@@ -3,17 +3,13 @@
 #include "../handles.h"
 #include "../utf8.h"
 #include "options.h"
+#include "platform.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-
-#ifdef _WIN32
-#include <fcntl.h>
-#include <io.h>
-#endif
 
 #ifdef TEXTGEN_EMBEDDED
 extern const uint64_t model_data[];
@@ -39,12 +35,9 @@ static void *allocate(size_t size) {
 /* Read a file to its end, or standard input if the path is "-". */
 static content read_content(const char *path) {
     const bool is_input = !strcmp(path, "-");
-    FILE *file = is_input ? stdin : fopen(path, "rb");
+    FILE *file = is_input ? stdin : platform_open(path);
     content read = {NULL, 0};
     size_t room = 1 << 16, got = 1;
-#ifdef _WIN32
-    _setmode(_fileno(stdin), _O_BINARY);
-#endif
     while (file && got) {
         read.data = realloc(read.data, room);
         if (!read.data) {
@@ -232,12 +225,8 @@ static void generate(textgen_stream *stream, size_t length) {
 /* Return a seed that is short enough to type. */
 static uint32_t fresh_seed(void) {
     uint32_t seed;
-    FILE *file = fopen("/dev/urandom", "rb");
-    if (!file || fread(&seed, sizeof seed, 1, file) != 1) {
+    if (!platform_random(&seed)) {
         seed = (uint32_t)time(NULL) * 2654435761u ^ (uint32_t)clock();
-    }
-    if (file) {
-        fclose(file);
     }
     return seed;
 }
@@ -248,10 +237,11 @@ int main(int count, char **arguments) {
     textgen_model_info info = TEXTGEN_MODEL_INFO_DEFAULT;
     textgen_stream *stream;
     bool is_shown;
+    arguments = platform_start(&count, arguments);
+    if (!arguments) {
+        fail(EXIT_FAILED, "not enough memory");
+    }
     read_options(count, arguments, &options);
-#ifdef _WIN32
-    _setmode(_fileno(stdout), _O_BINARY);
-#endif
     textgen_model *model = load(options.model);
     check(textgen_model_get_info(model, &info, error, sizeof error), error);
     if (!options.has_seed) {
