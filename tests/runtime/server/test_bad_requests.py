@@ -12,16 +12,23 @@ from textgen_runtime.sampling.parameters import CONSTRAINTS
 from tests.helpers.served import Answer, asynchronous, served
 
 
-def check_error(answer: Answer, status: int, message: str, param: str | None = None) -> None:
-    """Check that a response is an error in the shape of OpenAI's API."""
-    assert answer.status == status, answer.body
+def error_of(answer: Answer) -> dict[str, Any]:
+    """Check that a response is an error in the shape of OpenAI's API. Return the error."""
     assert answer.headers["content-type"] == "application/json"
     (error,) = answer.json.values()
+    assert isinstance(error, dict)
     assert set(error) == {"message", "type", "param", "code"}
-    assert message in error["message"]
     assert "\n" not in error["message"]
-    assert error["param"] == param
     assert error["type"] == "invalid_request_error"
+    return error
+
+
+def check_error(answer: Answer, status: int, message: str, param: str | None = None) -> None:
+    """Check the status and the fields of an error."""
+    assert answer.status == status, answer.body
+    error = error_of(answer)
+    assert message in error["message"]
+    assert error["param"] == param
 
 
 @pytest.mark.parametrize(
@@ -156,18 +163,29 @@ TEXT_NAMES = ("prompt", "echo", "messages", *SHARED_NAMES)
 CHAT_NAMES = ("messages", "top_logprobs", "tools", "tool_choice", "modalities", "prompt", *SHARED_NAMES)
 
 
+def check_answer(model: textgen.Model, path: str, body: Any) -> None:
+    """Check that a body gets texts, or an error."""
+
+    @asynchronous
+    async def check() -> None:
+        async with served(model) as server:
+            answer = await server.request("POST", path, json.dumps(body).encode())
+        assert answer.status in (200, 400), answer.body
+        assert answer.status == 200 or error_of(answer)["message"]
+
+    check()
+
+
 @pytest.mark.parametrize("path", ["/v1/completions", "/v1/chat/completions"])
 @given(data=st.data())
 def test_no_field_of_any_value_is_a_defect(tiny: textgen.Model, path: str, data: st.DataObject) -> None:
     names = TEXT_NAMES if path == "/v1/completions" else CHAT_NAMES
     first: Any = {"prompt": "a"} if path == "/v1/completions" else {"messages": [{"content": "a"}]}
-    fields = data.draw(st.dictionaries(st.sampled_from(names), VALUES, max_size=4))
+    fields = data.draw(st.dictionaries(st.sampled_from([*names, "", "a"]), VALUES, max_size=4))
+    check_answer(tiny, path, first | {"max_tokens": 5} | fields)
 
-    @asynchronous
-    async def check() -> None:
-        async with served(tiny) as server:
-            body = json.dumps(first | {"max_tokens": 5} | fields).encode()
-            answer = await server.request("POST", path, body)
-        assert answer.status in (200, 400), answer.body
 
-    check()
+@pytest.mark.parametrize("path", ["/v1/completions", "/v1/chat/completions"])
+@given(body=VALUES)
+def test_no_body_is_a_defect(tiny: textgen.Model, path: str, body: Any) -> None:
+    check_answer(tiny, path, body)
