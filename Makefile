@@ -17,8 +17,8 @@
 # make docs        build the documentation site in build/docs
 #
 # TIER=push or TIER=release add the tests of later tiers to those of TIER=commit. make models, quality, budgets,
-# corpus, threads, training-roofline, distributed, bench, peers, peers-web, fuzz, interrupts, kills, sanitize, images,
-# notebook: see CONTRIBUTING.md.
+# corpus, threads, training-roofline, distributed, bench, peers, peers-web, coverage, fuzz, interrupts, kills, sanitize,
+# images, notebook: see CONTRIBUTING.md.
 #
 # Each target creates the environment that it needs in .venv.
 
@@ -29,9 +29,8 @@ BIN := $(VENV)/bin
 DEV := $(VENV)/dev.built
 SOURCES := $(wildcard $(addprefix runtime/textgen_runtime/*/*.,pyx pxi pxd) \
 	$(addprefix runtime/core/,*.c *.h *.def kernels/*.c kernels/*.h))
-CORE := $(wildcard runtime/core/*.c runtime/core/kernels/*.c)
 C_FILES := $(wildcard $(addsuffix /*.[ch],runtime/core runtime/core/kernels runtime/core/command runtime/web/source \
-	examples tests/core benchmarks))
+	examples tests/core tests/core/fuzz benchmarks))
 BUILD_INPUTS := pyproject.toml setup.py MANIFEST.in $(SOURCES)
 DEMO := demo
 BUNDLED := runtime/textgen_runtime/bundled_models
@@ -40,7 +39,7 @@ CHECKS := -fsanitize=address,undefined -fno-sanitize-recover=all -g
 
 .PHONY: demo test test-all test-core test-arm test-emulated test-wine web test-web mutants core install sizes wheels \
 	release-check lint lint-workflows format models quality budgets threads training-roofline distributed bench peers \
-	peers-web fuzz interrupts kills sanitize images notebook corpus clean
+	peers-web coverage fuzz interrupts kills sanitize images notebook corpus clean
 
 demo: $(VENV)/train.installed
 	$(BIN)/textgen-train python-docs --minutes 1 --no-samples --output $(DEMO) --overwrite
@@ -88,6 +87,14 @@ sizes: core $(VENV)/train.installed
 	@for name in textgen textgen-relaxed; do \
 		echo "$$(gzip -9 < $(WEB)/$$name.wasm | wc -c) $$name.wasm, gzipped"; \
 	done
+
+# The lines of the core that its tests run, with the instruction sets of this processor. -k selects the tests of this
+# build, without those that look at the object files.
+coverage: export TEXTGEN_CORE_VARIANT := coverage
+coverage: $(DEV)
+	rm -f build/test-core/*/*.gcda
+	$(PYTEST) -k "coverage and not builds and not embedding" tests/core
+	$(BIN)/python -m tests.helpers.core_coverage
 
 # Emulators are programs of a Debian package, which is unpacked, and so need not be installed as root.
 QEMU := $(CURDIR)/build/qemu
@@ -265,10 +272,28 @@ $(WEB_PEERS)/node_modules/installed: $(WEB_PEERS)/package.json
 	npm install --prefix $(WEB_PEERS) --no-package-lock --no-audit --no-fund --ignore-scripts
 	touch $@
 
-fuzz: $(DEV)
-	mkdir -p build
-	$(CC) -std=c11 -O1 $(CHECKS) -Iruntime/core benchmarks/fuzz_*.c $(CORE) -o build/fuzz_core
-	build/fuzz_core tests/data/tiny.onnx 1000000
+# libFuzzer is part of Debian's package clang. The clang from PyPI lacks it.
+FUZZ := build/fuzz
+FUZZ_CLANG ?= $(shell command -v clang || command -v clang-14)
+FUZZ_COMPILE = $(or $(FUZZ_CLANG),clang) -std=c11 -O1 -gline-tables-only -Iruntime/core
+FUZZ_KERNELS := $(patsubst runtime/core/kernels/%.c,$(FUZZ)/%.o,$(wildcard runtime/core/kernels/*.c))
+FUZZ_RUNS ?= 1000000
+
+# The loops of the kernels depend only on sizes, so they need no feedback, and compile in half the time without it.
+$(FUZZ)/%.o: runtime/core/kernels/%.c $(SOURCES)
+	mkdir -p $(@D)
+	$(if $(FUZZ_CLANG),,apt-get update && apt-get install --yes --no-install-recommends clang)
+	$(FUZZ_COMPILE) -fsanitize=address -c $< -o $@
+
+$(FUZZ)/fuzz: $(FUZZ_KERNELS) $(filter-out %/replay.c,$(wildcard tests/core/fuzz/*.[ch])) $(SOURCES)
+	$(FUZZ_COMPILE) -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all $(filter tests/%.c,$^) \
+		$(wildcard runtime/core/*.c) $(FUZZ_KERNELS) -o $@
+
+# New inputs that reach other code stay in build/fuzz/inputs, and the next run begins with them, too.
+fuzz: $(DEV) $(FUZZ)/fuzz
+	$(BIN)/python -m tests.core.fuzz.seeds $(FUZZ)/seeds
+	mkdir -p $(FUZZ)/inputs
+	$(FUZZ)/fuzz -runs=$(FUZZ_RUNS) -seed=1 -timeout=60 -artifact_prefix=$(FUZZ)/ $(FUZZ)/inputs $(FUZZ)/seeds
 	for reader in auto checked saved onnxruntime; do \
 		$(BIN)/python benchmarks/mutate_models.py tests/data/tiny.onnx --count 250000 --reader $$reader || exit 1; \
 	done

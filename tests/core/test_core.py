@@ -111,6 +111,19 @@ def test_models_tell_what_they_are_and_refuse_wrong_arguments(
     assert int(version) == major * 10000 + minor * 100 + patch
 
 
+# Of each layer: its biases, or the gates of a token, and the weights. Sizes are padded: a layer of 4 units
+# to 16 with 64 gates, layers of 20 units to 32 with 128 gates, and the vocabulary to 64.
+STEP_BYTES = {
+    TINY: 4 * (64 + 64 * 16 + 64 + 16 * 64),
+    TINY_INT8: (4 * 128 + 128 * 32) + (4 * 128 + 2 * 128 * 32) + (4 * 64 + 32 * 64),
+}
+
+
+@pytest.mark.parametrize("path", STEP_BYTES, ids=["float32", "8 bits"])
+def test_kernels_of_arrays_follow_their_definitions(build: Build, objects: Path, path: Path) -> None:
+    run(link(build, objects, PROGRAMS / "kernel_arrays.c"), path, str(STEP_BYTES[path]))
+
+
 def test_streams_obey_and_refuse_wrong_arguments(build: Build, objects: Path) -> None:
     run(link(build, objects, PROGRAMS / "streams.c"), TINY)
 

@@ -12,7 +12,6 @@ from textgen_runtime.model_file.source import find_model_file
 from textgen_runtime.text.normalization import Normalization
 from textgen_runtime.text.vocabulary import CharacterTokenizer
 
-from tests.helpers.c_programs import Build, compile_core, link
 from tests.helpers.core_reader import (
     DAMAGED_MODEL,
     INVALID_UTF8,
@@ -24,7 +23,6 @@ from tests.helpers.core_reader import (
 )
 from tests.helpers.damaged_models import DAMAGED, OTHER_GRAPHS, Damage, node, set_values, tensor
 from tests.helpers.make_tiny_model import make_model
-from tests.helpers.paths import ROOT
 
 
 def weighted(array: np.ndarray) -> float:
@@ -169,22 +167,6 @@ def test_the_bounds_of_a_file(core_reader: Path, content: bytes, code: int, line
         assert found[0] == code
         with pytest.raises(AssertionError, match=line):
             raise AssertionError(found[1])
-
-
-@pytest.mark.several_compilers
-def test_made_and_damaged_files_run_or_are_refused(tmp_path: Path, tiny_path: Path) -> None:
-    """``make fuzz`` tries many more."""
-    sanitized = Build("gcc", "sanitized")
-    sources = sorted((ROOT / "benchmarks").glob("fuzz_*.c"))
-    program = link(sanitized, compile_core(sanitized), *sources)
-    paths = [tiny_path, tmp_path / "gru.onnx", tmp_path / "conv.onnx"]
-    for path in paths[1:]:
-        model = make_model(cell=path.stem, layers=2, residual=True)
-        path.write_bytes(model.SerializeToString())
-    for path in paths:
-        done = subprocess.run([str(program), str(path), "600", "5"], capture_output=True, check=False)
-        assert (done.returncode, done.stderr) == (0, b""), done.stdout.decode()
-        assert done.stdout.startswith(b"600 files, the core: ")
 
 
 def test_a_file_cut_short_anywhere_is_refused(core_reader: Path, tiny_path: Path) -> None:

@@ -29,13 +29,9 @@ static uint32_t saved_registers(void) {
 /* wanted_b, wanted_c: of leaf 7. */
 static bool has(uint32_t wanted_b, uint32_t wanted_c, uint32_t state) {
     uint32_t a, b, c, d;
-    if (!__get_cpuid(1, &a, &b, &c, &d) || !(c & LEAF1_C_OSXSAVE) || !(c & LEAF1_C_FMA)) {
-        return false;
-    }
-    if ((saved_registers() & state) != state || !__get_cpuid_count(7, 0, &a, &b, &c, &d)) {
-        return false;
-    }
-    return (b & wanted_b) == wanted_b && (c & wanted_c) == wanted_c;
+    return __get_cpuid(1, &a, &b, &c, &d) && c & LEAF1_C_OSXSAVE && c & LEAF1_C_FMA &&
+           (saved_registers() & state) == state && __get_cpuid_count(7, 0, &a, &b, &c, &d) &&
+           (b & wanted_b) == wanted_b && (c & wanted_c) == wanted_c;
 }
 
 bool textgen_has_avx2(void) { return has(LEAF7_B_AVX2, 0, AVX_STATE); }

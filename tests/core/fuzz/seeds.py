@@ -1,0 +1,106 @@
+"""The first inputs of the fuzz targets: valid ones, of which the fuzzer makes others.
+
+    python -m tests.core.fuzz.seeds FOLDER
+
+Each input becomes a file in the folder. ``fuzz.h`` lists the targets, ``fuzz.c`` the models.
+"""
+
+import json
+import random
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import onnx
+import textgen_runtime as textgen
+from onnx import numpy_helper
+from textgen_runtime.cli.info import constraint_table
+
+from tests.helpers.int8_models import make_int8_model, quantize_model
+from tests.helpers.make_tiny_model import make_model
+from tests.helpers.paths import FORMAT_2, TINY, TINY_INT8
+
+MODEL, METADATA, TABLE, STREAM, SAVED = range(5)
+PATHS = (TINY, TINY_INT8, *(FORMAT_2 / f"{name}.onnx" for name in ("byte", "word", "records", "gru", "conv")))
+
+EXPRESSIONS = ("", "a+", "(ab|b)*c?", "[^a]{2,3}")
+# Each constraint, each filter, and a stop text that is held back at the end.
+SAMPLINGS: tuple[dict[str, Any], ...] = (
+    {},
+    {"temperature": 2.0, "stop": "ab", "top_k": 3, "min_p": 0.1},
+    {"repetition_penalty": 1.5, "presence_penalty": -0.5, "penalty_window": 3, "top_p": 0.9},
+    {"mirostat_tau": 2.0, "temperature": 1.0},
+)
+CALLS = 100
+
+
+def typed(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Store the weights in ``float_data``."""
+    for each in model.graph.initializer:
+        if each.data_type == onnx.TensorProto.FLOAT:
+            values = numpy_helper.to_array(each).ravel()
+            each.ClearField("raw_data")
+            each.float_data.extend(values)
+    return model
+
+
+def model_files() -> Iterator[bytes]:
+    """Yield model files: those of the tests, and others with each cell, of both kinds of weights."""
+    yield from (path.read_bytes() for path in PATHS)
+    for cell in ("lstm", "gru", "conv"):
+        yield make_model(cell=cell, layers=2, residual=True, units=3).SerializeToString()
+    yield make_int8_model(layers=2, units=17, embedding=5).SerializeToString()
+    yield quantize_model(make_model(units=2), ["embedding"]).SerializeToString()
+    yield typed(make_model("ab", units=1, embedding=1)).SerializeToString()
+    yield make_model(scale=1e30).SerializeToString()
+
+
+def metadata_of(content: bytes) -> bytes:
+    """Return the keys and values of a model file, each before a zero byte."""
+    entries = onnx.ModelProto.FromString(content).metadata_props
+    return b"".join(text.encode() + b"\0" for entry in entries for text in (entry.key, entry.value))
+
+
+def tables(model: textgen.Model) -> Iterator[bytes]:
+    """Yield constraint tables, each after a byte for the length of the text."""
+    for length, expression in enumerate(EXPRESSIONS, 4):
+        table = constraint_table({"match": expression}, model.metadata)
+        yield bytes([length]) + json.dumps(table, ensure_ascii=length % 2 == 0).encode()
+
+
+def saved_texts(model: textgen.Model) -> Iterator[bytes]:
+    """Yield saved generations, each after a byte for the tables with which it is resumed."""
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "saved"
+        for kinds, sampling in enumerate(SAMPLINGS):
+            generation = model.start("a", seed=1, **sampling)
+            generation.take(3 + 4 * kinds)
+            textgen.save(generation, path)
+            yield bytes([kinds]) + path.read_bytes()
+
+
+def inputs() -> Iterator[bytes]:
+    """Yield the inputs. They are always the same."""
+    rng = random.Random(1)
+    for content in model_files():
+        yield bytes([MODEL, 0]) + content
+    for number, path in enumerate(PATHS):
+        model = textgen.load(path)
+        yield bytes([METADATA, number]) + metadata_of(path.read_bytes())
+        yield from (bytes([TABLE, number]) + table for table in tables(model))
+        yield from (bytes([STREAM, number]) + rng.randbytes(CALLS) for _ in range(8))
+        yield from (bytes([SAVED, number]) + saved for saved in saved_texts(model))
+
+
+def main() -> None:
+    """Write the inputs to the folder that the command line names."""
+    folder = Path(sys.argv[1])
+    folder.mkdir(parents=True, exist_ok=True)
+    for number, content in enumerate(inputs()):
+        (folder / f"seed-{number:03}").write_bytes(content)
+
+
+if __name__ == "__main__":
+    main()
