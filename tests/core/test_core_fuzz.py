@@ -2,11 +2,15 @@
 
 import random
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 
+import pytest
+
 from benchmarks.mutate_models import mutate
-from tests.core.fuzz.seeds import inputs
+from tests.core.fuzz.seeds import MODEL, inputs
 from tests.helpers.c_programs import PROGRAMS, Build, link
+from tests.helpers.make_tiny_model import make_model
 from tests.helpers.paths import ROOT
 
 # The mutator needs libFuzzer.
@@ -16,19 +20,45 @@ SOURCES = [
 ]
 
 
+def replay(build: Build, objects: Path, contents: Sequence[bytes]) -> None:
+    """Run the targets with these inputs."""
+    done = subprocess.run(
+        [str(link(build, objects, *SOURCES))],
+        input=b"".join(len(content).to_bytes(4, "little") + content for content in contents),
+        capture_output=True,
+        check=False,
+        cwd=ROOT,
+    )
+    assert (done.returncode, done.stderr) == (0, b""), done.stderr.decode()
+    assert done.stdout == b"%d inputs\n" % len(contents)
+
+
 def test_inputs_of_the_fuzzer_run_or_are_refused(build: Build, objects: Path) -> None:
     rng = random.Random(5)
     first = list(inputs())
     # The first two bytes select the target and the model.
     damaged = [content[:2] + mutate(content[2:], rng) for content in first for _ in range(5)]
     short = [content[: rng.randrange(len(content))] for content in first for _ in range(2)]
-    every = [*first, *damaged, *short]
-    done = subprocess.run(
-        [str(link(build, objects, *SOURCES))],
-        input=b"".join(len(content).to_bytes(4, "little") + content for content in every),
-        capture_output=True,
-        check=False,
-        cwd=ROOT,
-    )
-    assert (done.returncode, done.stderr) == (0, b""), done.stderr.decode()
-    assert done.stdout == b"%d inputs\n" % len(every)
+    replay(build, objects, [*first, *damaged, *short])
+
+
+# The core pads units and symbols, so that small files could need many times their memory.
+EXTREMES: dict[str, tuple[Sequence[str], dict[str, int]]] = {
+    "embedding": ("ab", {"units": 1, "embedding": 300_000}),
+    "layers": ("ab", {"units": 1, "embedding": 1, "layers": 400}),
+    "units": ("ab", {"units": 200, "embedding": 1}),
+    "vocabulary": ([chr(code) for code in range(0x100, 0xD000)], {"units": 1, "embedding": 1}),
+}
+
+
+@pytest.mark.parametrize("extreme", EXTREMES)
+@pytest.mark.parametrize("cell", ["lstm", "gru", "conv"])
+def test_the_memory_of_a_model_is_in_proportion_to_its_file(
+    build: Build, objects: Path, cell: str, extreme: str
+) -> None:
+    symbols, sizes = EXTREMES[extreme]
+    if cell == "conv" and "layers" in sizes:
+        # A layer remembers twice as many steps as the one below.
+        sizes = sizes | {"layers": 12}
+    model = make_model(symbols, cell=cell, **sizes)
+    replay(build, objects, [bytes([MODEL, 0]) + model.SerializeToString()])

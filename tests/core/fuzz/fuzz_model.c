@@ -66,6 +66,7 @@ static void check_symbols(const textgen_model *model, const textgen_model_info *
 static void check_memory(fuzz_input file, size_t needed) {
     textgen_model_options options = TEXTGEN_MODEL_OPTIONS_DEFAULT;
     textgen_model *model = NULL;
+    REQUIRE(needed <= MAX_MEMORY_RATIO * file.size + EXTRA_BYTES);
     options.memory = fuzz_allocate(needed);
     options.memory_size = needed - 1;
     REQUIRE(textgen_model_create(file.data, file.size, &options, &model, fuzz_message, sizeof fuzz_message) ==
