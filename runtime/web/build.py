@@ -42,7 +42,12 @@ FLAGS = [
 LINK = ["-flto", "-Oz", "-mexec-model=reactor", "-s", "-Wl,--gc-sections", "-Wl,-z,stack-size=131072"]
 
 # The optimizer of binaryen, after that of clang. No page of the first KiB is used for data.
-OPTIMIZE = ["-Oz", "--all-features", "--low-memory-unused", "--strip-producers"]
+OPTIMIZE = ["-Oz", "--low-memory-unused", "--strip-producers"]
+
+# The features of TARGET in the words of binaryen. With all features, it writes tail calls, which Node 18 and
+# Safari 18.1 do not have.
+FEATURES = ["--mvp-features", *(f"--enable-{name}" for name in ("simd", "bulk-memory", "sign-ext"))]
+FEATURES += ["--enable-nontrapping-float-to-int"]
 
 # Files with functions that run for each token. In the others, the compiler does not inline functions, which
 # makes the module smaller.
@@ -73,9 +78,12 @@ def main() -> None:
             compile_file(file, objects, relaxed=True) if file.name == RELAXED else path
             for file, path in zip(files, plain, strict=True)
         ]
-        parts = {"textgen.wasm": plain, "textgen-relaxed.wasm": relaxed}
+        modules = {
+            "textgen.wasm": (plain, FEATURES),
+            "textgen-relaxed.wasm": (relaxed, [*FEATURES, "--enable-relaxed-simd"]),
+        }
         for module in executor.map(
-            lambda name: link(parts[name], output / name, objects, arguments.wasm_opt), parts
+            lambda name: link(output / name, *modules[name], objects, arguments.wasm_opt), modules
         ):
             write_inlined(module)
 
@@ -94,11 +102,11 @@ def compile_file(source: Path, folder: Path, *, relaxed: bool = False) -> str:
     return path
 
 
-def link(paths: list[str], module: Path, folder: Path, wasm_opt: str) -> Path:
-    """Link objects to a module and optimize it; return its path."""
+def link(module: Path, paths: list[str], features: list[str], folder: Path, wasm_opt: str) -> Path:
+    """Link objects to a module and optimize it with its features; return its path."""
     linked = str(folder / f"linked-{module.name}")
     zig(*TARGET, *LINK, *paths, "-o", linked)
-    subprocess.run([wasm_opt, *OPTIMIZE, linked, "-o", str(module)], check=True)
+    subprocess.run([wasm_opt, *OPTIMIZE, *features, linked, "-o", str(module)], check=True)
     return module
 
 

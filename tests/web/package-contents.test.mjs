@@ -36,6 +36,17 @@ test(`a module imports nothing; covers ${COVERED}`, async () => {
   }
 });
 
+test("the modules use only features of WebAssembly that Node 18 has, and one uses relaxed SIMD", () => {
+  const validate = (kernels, ...features) =>
+    execFileSync("tests/web/node_modules/.bin/wasm-opt", [`${WEB}/${FILES[kernels]}`, "--mvp-features", ...features], {
+      stdio: "pipe",
+    });
+  const inNode18 = ["simd", "bulk-memory", "sign-ext", "nontrapping-float-to-int"].map((name) => `--enable-${name}`);
+  validate("baseline", ...inNode18);
+  validate("relaxed-simd", ...inNode18, "--enable-relaxed-simd");
+  assert.throws(() => validate("relaxed-simd", ...inNode18), /relaxed/i);
+});
+
 test("the only relaxed instructions are the multiply-adds of one module, and its draws have none", () => {
   /** Return the relaxed instructions of each function that has some. */
   const relaxed = (kernels) => {
