@@ -1,34 +1,17 @@
 // The package in Chromium, as modules of a page and of a worker, gives the texts of Python.
 
 import assert from "node:assert/strict";
-import { readFile } from "node:fs/promises";
-import { createServer } from "node:http";
-import { extname, join, normalize, resolve } from "node:path";
+import { resolve } from "node:path";
 import { after, before, test } from "node:test";
 import { chromium } from "playwright-core";
 import { FOLDER, cases } from "./package-cases.mjs";
-
-const TYPES = { ".js": "text/javascript", ".mjs": "text/javascript", ".wasm": "application/wasm", ".html": "text/html" };
-const FOLDERS = { package: resolve("runtime/web"), tests: resolve("tests/web"), cases: FOLDER };
+import { serve } from "./server.mjs";
 
 let browser, server, origin;
 
-/** Send a file of one of the folders. */
-async function send(request, response) {
-  const [, name, ...path] = request.url.split("/");
-  try {
-    const file = join(FOLDERS[name], normalize(path.join("/")));
-    const body = await readFile(file);
-    response.writeHead(200, { "content-type": TYPES[extname(file)] ?? "application/octet-stream" }).end(body);
-  } catch {
-    response.writeHead(name === "" ? 200 : 404, { "content-type": "text/html" }).end("<!doctype html><title>Test</title>");
-  }
-}
-
 before(async () => {
-  server = createServer(send).listen(0, "127.0.0.1");
-  await new Promise((resolve) => server.once("listening", resolve));
-  origin = `http://127.0.0.1:${server.address().port}`;
+  server = await serve({ package: resolve("runtime/web"), tests: resolve("tests/web"), cases: FOLDER });
+  origin = server.origin;
   browser = await chromium.launch({
     executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
     args: ["--no-sandbox"],

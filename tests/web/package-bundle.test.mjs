@@ -39,19 +39,39 @@ test("the commands of the documentation bundle a program that reads its module a
   }
 });
 
-test("a page loads at most 55 KB with gzip, and 45 KB with the module as a file", () => {
-  for (const [entry, module, most] of [
-    ["textgen-onnx", /^wasm-relaxed-/, 55_000],
-    ["textgen-onnx/separate", /^textgen-relaxed\.wasm$/, 45_000],
-  ]) {
-    rmSync(`${folder}/out`, { recursive: true, force: true });
-    writeFileSync(`${folder}/page.js`, `import { load } from "${entry}"; globalThis.load = load;`);
-    run("npx", "esbuild", "page.js", "--bundle", "--minify", "--splitting", "--format=esm", "--outdir=out");
-    run("sh", "-c", "cp node_modules/textgen-onnx/*.wasm out/");
-    const loaded = readdirSync(`${folder}/out`).filter((name) => name === "page.js" || module.test(name));
-    assert.equal(loaded.length, 2);
-    const sizes = loaded.map((name) => gzipSync(readFileSync(`${folder}/out/${name}`), { level: 9 }).length);
-    const size = sizes[0] + sizes[1];
-    assert.ok(size <= most, `${entry}: ${size} bytes`);
+/** The bytes of files with gzip, by a file and its content. */
+const gzipped = (...files) => files.map((file) => gzipSync(readFileSync(file), { level: 9 }).length).reduce((a, b) => a + b);
+
+/** Bundle a page that imports an entry point, and return the files of the bundle. */
+function bundle(entry, ...options) {
+  rmSync(`${folder}/out`, { recursive: true, force: true });
+  writeFileSync(`${folder}/page.js`, `import { load } from "${entry}"; globalThis.load = load;`);
+  run("node_modules/.bin/esbuild", "page.js", "--bundle", "--minify", "--format=esm", "--outdir=out", ...options);
+  return readdirSync(`${folder}/out`).map((name) => `${folder}/out/${name}`);
+}
+
+test("the sizes that the README and the documentation state are those of what a page loads", () => {
+  const WEB = "runtime/web";
+  const inlined = gzipped(`${WEB}/wasm-relaxed.js`);
+  const both = inlined + gzipped(`${WEB}/wasm.js`);
+  const split = bundle("textgen-onnx", "--splitting").filter((file) => /page|wasm-relaxed-/.test(file));
+  assert.equal(split.length, 2);
+  const modules = readdirSync(`${WEB}/lib`).map((name) => `${WEB}/lib/${name}`);
+  // The bytes of the WebAssembly module, and of all.
+  const measured = [
+    [inlined, gzipped(...split)],
+    [both, gzipped(...bundle("textgen-onnx"))],
+    [gzipped(`${WEB}/textgen-relaxed.wasm`), gzipped(`${WEB}/textgen-relaxed.wasm`, ...bundle("textgen-onnx/separate"))],
+    [gzipped(`${WEB}/wasm.js`), gzipped(...bundle("textgen-onnx/plain"))],
+    [inlined, gzipped(`${WEB}/index.js`, ...modules) + inlined],
+  ];
+  for (const document of [`${WEB}/README.md`, "docs/javascript.md"]) {
+    const rows = [...readFileSync(document, "utf-8").matchAll(/^\| .* \| (\d+) KB[^|]* \| (\d+) KB \| (\d+) KB \|$/gm)];
+    const stated = rows.map(([, ...numbers]) => numbers.map(Number));
+    const differences = measured.map(([module, all], row) =>
+      [module, all - module, all].map((bytes, column) => bytes / 1000 - stated[row][column]),
+    );
+    assert.equal(stated.length, measured.length);
+    assert.ok(differences.flat().every((difference) => Math.abs(difference) < 1), `${document}: ${JSON.stringify(measured)}`);
   }
 });

@@ -1,9 +1,13 @@
 // A program in TypeScript: the compiler checks it against index.d.ts.
 
-import { load, TextgenError, type Generation, type Options } from "../../runtime/web/index.js";
+import { load, TextgenError, type Generation, type Options } from "textgen-onnx";
+import { load as loadPlain } from "textgen-onnx/plain";
+import { load as loadSeparate } from "textgen-onnx/separate";
 
 const options: Options = { temperature: 0.5, seed: 7n, stop: ["a", "b"], match: null };
 const model = await load(new URL("model.onnx", "http://localhost"), { novel: "abc" });
+// The entry points have the same types.
+[loadPlain, loadSeparate] satisfies (typeof load)[];
 const text: string = model.generate("the will to ", options);
 for await (const chunk of model.stream(null, { length: 10, signal: AbortSignal.timeout(1) })) {
   console.log(chunk.length + text.length);

@@ -9,7 +9,11 @@ import { releaseTables } from "./tables.js";
 const CHUNK = 64;
 /** Tokens of the first call, whose duration is not known. */
 const FIRST_CHUNK = 8;
-/** By the numbers of the core. Only a text that Python saved has the last one. */
+/**
+ * By the numbers of the core. Only a text that Python saved has the last one.
+ *
+ * @type {(import("../index.d.ts").Ending | null)[]}
+ */
 const ENDINGS = [null, "length", "stop", "constraint", null, "end", "masked"];
 /** Those that `inspect` of exports.c writes. */
 const POSITION_FIELDS = 6;

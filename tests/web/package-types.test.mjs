@@ -1,0 +1,44 @@
+// The types of the package, as programs in TypeScript find them by its name.
+
+import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { resolve } from "node:path";
+import { after, test } from "node:test";
+
+const { exports } = JSON.parse(readFileSync("runtime/web/package.json", "utf-8"));
+
+const folder = mkdtempSync(`${tmpdir()}/textgen-types-`);
+mkdirSync(`${folder}/node_modules`);
+symlinkSync(resolve("runtime/web"), `${folder}/node_modules/textgen-onnx`);
+writeFileSync(`${folder}/package.json`, '{ "type": "module" }');
+cpSync("tests/web/package-types.ts", `${folder}/program.ts`);
+after(() => rmSync(folder, { recursive: true }));
+
+const STRICT = ["--strict", "--exactOptionalPropertyTypes", "--noUncheckedIndexedAccess", "--noPropertyAccessFromIndexSignature"];
+const LIBRARIES = ["--noEmit", "--target", "es2022", "--lib", "es2022,dom,dom.iterable"];
+
+/** Compile a program in strict mode, which also checks index.d.ts, and return the messages. */
+function compile(program, module, resolution) {
+  const words = [program, ...STRICT, ...LIBRARIES, "--module", module, "--moduleResolution", resolution];
+  try {
+    return execFileSync(resolve("tests/web/node_modules/.bin/tsc"), words, { cwd: folder, encoding: "utf-8", stdio: "pipe" });
+  } catch (error) {
+    return error.stdout;
+  }
+}
+
+for (const [module, resolution] of [["node16", "node16"], ["preserve", "bundler"]]) {
+  test(`with the module resolution ${resolution}, each entry point has its types, and a program with them compiles`, () => {
+    assert.equal(compile("program.ts", module, resolution), "");
+  });
+}
+
+test("each entry point of the package with functions names the types first", () => {
+  const entries = Object.entries(exports).filter(([name]) => !/\.(wasm|json)$/.test(name));
+  assert.deepEqual(entries.map(([name]) => name), [".", "./separate", "./plain"]);
+  for (const [name, conditions] of entries) {
+    assert.deepEqual(Object.keys(conditions), ["types", "default"], name);
+  }
+});
