@@ -10,6 +10,7 @@
 # make test-wine   test it and the command textgen on Windows, with wine
 # make web         build the WebAssembly modules of the JavaScript package
 # make test-web    test the JavaScript package in Node and in Chromium, and the page of textgen-web
+# make try-npm     install the JavaScript package with engines, bundlers and compilers of the npm registry, and try it
 # make mutants     break the code on purpose, and see that a test fails
 # make lint        check formatting, style, types and generated files
 # make wheels      build the wheels for Linux, audit them, and try them
@@ -37,7 +38,7 @@ BUNDLED := runtime/textgen_runtime/bundled_models
 SANITIZED := build/sanitized
 CHECKS := -fsanitize=address,undefined -fno-sanitize-recover=all -g
 
-.PHONY: demo test test-all test-core test-arm test-emulated test-wine web test-web mutants core install sizes wheels \
+.PHONY: demo test test-all test-core test-arm test-emulated test-wine web test-web try-npm mutants core install sizes wheels \
 	release-check lint lint-workflows format models quality budgets threads training-roofline distributed bench peers \
 	peers-web coverage fuzz interrupts kills sanitize images notebook corpus clean
 
@@ -58,7 +59,7 @@ test: $(DEV)
 test-all:
 	$(MAKE) lint
 	$(MAKE) test test-core test-arm test-emulated test-wine test-web docs TIER=release
-	$(MAKE) sanitize fuzz interrupts kills mutants
+	$(MAKE) try-npm sanitize fuzz interrupts kills mutants
 
 # clang comes from ziglang, a package on PyPI that also contains headers and libraries of other systems. Its
 # version determines the bytes of the WebAssembly modules.
@@ -171,6 +172,8 @@ WEB_TEST := build/web-test
 BUILD_WEB := $(BIN)/python $(WEB)/build.py --objects build/web --wasm-opt $(WEB_TOOLS)/.bin/wasm-opt
 # The browser of the tests. If there is none, the tests install that of Debian.
 CHROMIUM ?= $(shell command -v chromium || command -v google-chrome)
+INSTALL_CHROMIUM := $(if $(CHROMIUM),true,apt-get update && apt-get install --yes --no-install-recommends chromium)
+WITH_CHROMIUM := CHROMIUM=$(or $(CHROMIUM),/usr/bin/chromium)
 
 web: $(VENV)/clang.installed $(WEB_TOOLS)/installed
 	$(BUILD_WEB)
@@ -180,14 +183,18 @@ web: $(VENV)/clang.installed $(WEB_TOOLS)/installed
 test-web: $(DEV) $(VENV)/clang.installed $(WEB_TOOLS)/installed
 	mkdir -p $(WEB_TEST)
 	$(BUILD_WEB) --output $(WEB_TEST) & \
-	{ $(WEB_TOOLS)/.bin/tsc --project tests/web && $(BIN)/python -m tests.helpers.web_cases $(WEB_TEST) \
-		$(if $(CHROMIUM),,&& apt-get update && apt-get install --yes --no-install-recommends chromium); }; \
+	{ $(WEB_TOOLS)/.bin/tsc --project tests/web && $(BIN)/python -m tests.helpers.web_cases $(WEB_TEST) && \
+		$(INSTALL_CHROMIUM); }; \
 	status=$$?; wait $$! && exit $$status
 	for file in textgen.wasm wasm.js textgen-relaxed.wasm wasm-relaxed.js; do \
 		cmp $(WEB)/$$file $(WEB_TEST)/$$file || exit 1; \
 	done
-	CHROMIUM=$(or $(CHROMIUM),/usr/bin/chromium) TEXTGEN_PYTHON=$(BIN)/python \
-		node --test --test-concurrency=4 tests/web/*.test.mjs
+	$(WITH_CHROMIUM) TEXTGEN_PYTHON=$(BIN)/python node --test --test-concurrency=4 tests/web/*.test.mjs
+
+# Unlike the other tests, these download programs, in their latest versions. They print the versions.
+try-npm: $(WEB_TOOLS)/installed
+	$(INSTALL_CHROMIUM)
+	$(WITH_CHROMIUM) node --test tests/web/npm/*.test.mjs
 
 mutants: $(DEV) $(WEB_TOOLS)/installed
 	mkdir -p $(WEB_TEST)
@@ -266,7 +273,7 @@ peers: $(DEV)
 WEB_PEERS := benchmarks/javascript
 
 peers-web: $(WEB_PEERS)/node_modules/installed
-	CHROMIUM=$(or $(CHROMIUM),/usr/bin/chromium) node $(WEB_PEERS)/speed.mjs
+	$(WITH_CHROMIUM) node $(WEB_PEERS)/speed.mjs
 
 $(WEB_PEERS)/node_modules/installed: $(WEB_PEERS)/package.json
 	npm install --prefix $(WEB_PEERS) --no-package-lock --no-audit --no-fund --ignore-scripts

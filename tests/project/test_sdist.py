@@ -68,6 +68,7 @@ def test_the_sdist_contains_every_source_file(unpacked: Path) -> None:
         "runtime/core/Makefile",
         "runtime/web/**/*.*",
         "tests/web/*.*",
+        "tests/web/npm/*",
         "benchmarks/javascript/*.*",
     )
     for pattern in patterns:

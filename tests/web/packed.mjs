@@ -1,7 +1,7 @@
 // The package as npm packs and installs it, in an empty project.
 
 import { execFile, execFileSync } from "node:child_process";
-import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { promisify } from "node:util";
@@ -29,6 +29,10 @@ export class Project {
     return join(this.folder, "node_modules", name);
   }
 
+  versionOf(name) {
+    return JSON.parse(readFileSync(join(this.folderOf(name), "package.json"), "utf-8")).version;
+  }
+
   /** Write files, by their names. */
   write(files) {
     for (const [name, text] of Object.entries(files)) {
@@ -44,8 +48,13 @@ export class Project {
 
   /** Run a command in the folder, and return what it prints. */
   async run(command, ...words) {
-    const done = await promisify(execFile)(command, words, { cwd: this.folder, env: environment(this.folder) });
-    return done.stdout;
+    const options = { cwd: this.folder, env: environment(this.folder) };
+    try {
+      return (await promisify(execFile)(command, words, options)).stdout;
+    } catch (error) {
+      // Compilers write their messages to standard output.
+      throw new Error(`${error.message}\n${error.stdout}`, { cause: error });
+    }
   }
 
   delete() {
