@@ -133,8 +133,8 @@ WINE_SETTINGS := WINEPREFIX=$(WINE) WINEDEBUG=-all WINEDLLOVERRIDES="winewayland
 test-wine: $(DEV) $(VENV)/clang.installed
 	mkdir -p $(WINE)
 	command -v wine || { apt-get update && apt-get install --yes --no-install-recommends wine wine64; }
-	$(WINE_SETTINGS) wine cmd /c exit && $(WINE_SETTINGS) wineserver -w
-	$(WINE_SETTINGS) wineserver -p60 && $(WINE_SETTINGS) wine cmd /c exit
+	$(WINE_SETTINGS) wine cmd /c exit < /dev/null > $(WINE)/log 2>&1 && $(WINE_SETTINGS) wineserver -w
+	$(WINE_SETTINGS) wineserver -p60 > $(WINE)/log 2>&1 && $(WINE_SETTINGS) wine cmd /c exit < /dev/null > $(WINE)/log 2>&1
 	$(WINE_SETTINGS) $(call test_emulated,x86_64-windows-gnu,wine) tests/core/test_core_command.py
 
 # A CPython of Debian for ARM64, in which the emulator tries a wheel. apt has a state of its own, so that the packages

@@ -46,7 +46,12 @@ def compile_all(folder: Path, *command: str, output: Path) -> Path:
 def test_a_plain_compiler_compiles_the_files(
     build: Build, flags: str, folder: Path, tmp_path: Path, bundled_text: str
 ) -> None:
-    program = compile_all(folder, *shlex.split(build.compiler), *flags.split(), output=tmp_path / "program")
+    command, output = [*shlex.split(build.compiler), *flags.split()], tmp_path / "program"
+    if build.is_big_endian:
+        with pytest.raises(AssertionError, match="This array is for little-endian processors"):
+            compile_all(folder, *command, output=output)
+        return
+    program = compile_all(folder, *command, output=output)
     # The standard output of Windows has other line ends.
     assert run(program).replace("\r\n", "\n").startswith(bundled_text)
 

@@ -98,6 +98,11 @@ class Build(NamedTuple):
         """Whether its programs are those of Windows."""
         return "-windows-" in self.compiler
 
+    @property
+    def is_big_endian(self) -> bool:
+        """Whether its processor stores the highest byte of a number first."""
+        return "-target s390x-" in self.compiler
+
     def __str__(self) -> str:
         return f"{shlex.split(self.compiler)[-1]} {self.variant}"
 
