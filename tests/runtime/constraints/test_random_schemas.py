@@ -13,7 +13,7 @@ from textgen_runtime.errors import ConstraintError
 from tests.helpers.constraint_texts import decode, random_tokens
 
 SYMBOLS = [chr(code) for code in (0, 9, *range(32, 128), 0xE9, 0x1F600)]
-TEXTS, LENGTH = 5, 200
+TEXTS, LENGTH = 20, 100
 
 NAMES = st.sampled_from(["a", "b", "é", 'c"', "$ref", "~1/0"])
 BOUNDS = st.integers(0, 3)
@@ -43,20 +43,33 @@ OTHERS: st.SearchStrategy[Any] = st.sampled_from(
 )
 
 
+def bounded(least: str, most: str) -> st.SearchStrategy[dict[str, int]]:
+    """Return bounds of which none contradicts the other."""
+    return st.tuples(st.integers(0, 2), st.integers(0, 2)).map(lambda pair: {least: pair[0], most: sum(pair)})
+
+
 def nested(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
     """Return schemas that contain others."""
-    members = {"properties": st.dictionaries(NAMES, inner, max_size=3)}
-    bounds = {"minProperties": BOUNDS, "maxProperties": BOUNDS}
-    named = {"required": st.lists(NAMES, max_size=2, unique=True), "additionalProperties": inner}
-    return st.one_of(
-        st.fixed_dictionaries(members, optional=bounds | named),
-        st.fixed_dictionaries({"additionalProperties": inner}, optional=bounds),
-        st.fixed_dictionaries({"items": inner}, optional={"minItems": BOUNDS, "maxItems": BOUNDS}),
-        st.lists(inner, max_size=3).map(lambda schemas: {"prefixItems": schemas}),
-        st.tuples(st.sampled_from(["anyOf", "oneOf", "allOf"]), st.lists(inner, max_size=2)).map(
-            lambda pair: {pair[0]: pair[1]}
-        ),
+    some = st.dictionaries(NAMES, inner, min_size=1, max_size=3)
+    objects = st.fixed_dictionaries({"properties": some}) | some.map(
+        lambda members: {"properties": members, "required": list(members)[:2]}
     )
+    names = st.fixed_dictionaries({"additionalProperties": inner}, optional={"maxProperties": BOUNDS})
+    items = st.fixed_dictionaries({"items": inner})
+    arrays = st.tuples(items, bounded("minItems", "maxItems"))
+    merged = st.tuples(objects, bounded("minProperties", "maxProperties"))
+    options = st.lists(inner, min_size=1, max_size=3)
+    # The kinds are equally likely: `|` would choose among the branches of each.
+    kinds = [
+        arrays.map(lambda parts: parts[0] | parts[1]),
+        merged.map(lambda parts: parts[0] | parts[1]),
+        objects,
+        names,
+        st.lists(inner, max_size=3).map(lambda schemas: {"prefixItems": schemas}),
+        st.tuples(st.sampled_from(["anyOf", "oneOf"]), options).map(lambda pair: {pair[0]: pair[1]}),
+        inner.map(lambda schema: {"allOf": [schema]}),
+    ]
+    return st.integers(0, len(kinds) - 1).flatmap(kinds.__getitem__)
 
 
 def read_as_any_of(schema: Any) -> Any:
@@ -70,7 +83,7 @@ def read_as_any_of(schema: Any) -> Any:
     return {keyword: read_as_any_of(value) for keyword, value in renamed.items()} | kept
 
 
-@given(st.recursive(PLAIN | OTHERS, nested, max_leaves=6), PLAIN)
+@given(nested(st.recursive(PLAIN | OTHERS, nested, max_leaves=4)) | OTHERS, PLAIN)
 def test_every_text_of_a_random_schema_is_valid_or_the_schema_is_refused(
     schema: Any, referenced: Any
 ) -> None:
