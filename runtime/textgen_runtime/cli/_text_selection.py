@@ -29,13 +29,14 @@ def make_selection(model: Model, *, unique: bool, max_copy: int = 0) -> "Selecti
         unique: Whether a text is accepted only once.
         max_copy: That of the sampling.
     """
+    has_records = model.metadata.records is not None
     if model.novel is None:
-        return Selection(unique=True, corpus=None) if unique else None
+        return Selection(unique=True, corpus=None, has_records=has_records) if unique else None
     # With --raw, texts keep the bytes that are not UTF-8.
     novel = model.novel if is_raw(model) else _as_generated(model.novel)
     if model.metadata.records is not None:
         corpus = frozenset(split_records(novel, model.metadata.records))
-        return Selection(unique=unique, corpus=corpus)
+        return Selection(unique=unique, corpus=corpus, has_records=True)
     # Imported on use: most runs need no corpus.
     from textgen_runtime.corpora.corpus import CorpusLookup
 
@@ -78,6 +79,7 @@ class Selection:
         corpus: The corpus in which no accepted text stands, or the records that no accepted text equals; or
             None.
         max_copy: A number of characters: no longer part of a text stands in the corpus. 0 if it is not known.
+        has_records: Whether the texts are records. No corpus has an empty one, but a model can write it.
 
     Attributes:
         drawn: The number of texts that were accepted or rejected.
@@ -86,9 +88,15 @@ class Selection:
     """
 
     def __init__(
-        self, *, unique: bool, corpus: "CorpusLookup | AbstractSet[str] | None", max_copy: int = 0
+        self,
+        *,
+        unique: bool,
+        corpus: "CorpusLookup | AbstractSet[str] | None",
+        max_copy: int = 0,
+        has_records: bool = False,
     ) -> None:
         self._accepted: set[bytes] | None = set() if unique else None
+        self._has_records = has_records
         self._max_copy = max_copy
         self._corpus = corpus
         self.drawn = self.repeated = self.known = 0
@@ -112,6 +120,9 @@ class Selection:
         return True
 
     def _is_new(self, text: PendingText) -> bool:
+        if self._has_records and not text.generation.prompt + text.text:
+            self.repeated += 1
+            return False
         if self._corpus is not None and self._stands_in(self._corpus, text):
             self.known += 1
             return False

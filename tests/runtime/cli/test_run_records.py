@@ -122,8 +122,16 @@ def test_unique_and_novel_compare_records(capsys: Captured, tmp_path: Path) -> N
     texts = [json.loads(line)["text"] for line in out.splitlines()]
     assert (code, err, len(texts)) == (0, "", 40)
     assert len(set(texts)) == 40
-    assert short[0] not in texts
+    assert "" in drawn
+    assert not {"", short[0]} & {*texts}
     assert {*short[1:]} & {*texts}
+
+
+def test_a_prompt_that_ends_at_once_is_a_record(capsys: Captured, tmp_path: Path) -> None:
+    options = ("--prompt", "a", "--count", "30", "--seed", "1", "--unique", "--json")
+    code, out, _ = run(capsys, tmp_path, *options)
+    assert code == 0
+    assert "" in [json.loads(line)["text"] for line in out.splitlines()]
 
 
 @pytest.mark.parametrize(
