@@ -18,7 +18,7 @@ SYSTEM_HEADERS = frozenset(
     assert complex ctype errno fenv float inttypes iso646 limits locale math setjmp signal stdalign stdarg
     stdatomic stdbit stdbool stdckdint stddef stdint stdio stdlib stdnoreturn string tgmath threads time uchar
     wchar wctype
-    arm_neon cpuid fcntl immintrin intrin io unistd wasm_simd128 windows
+    arm_neon cpuid fcntl immintrin intrin io shellapi unistd wasm_simd128 windows
     alloca endian features malloc memory strings
     """.split()  # noqa: SIM905 (a list literal has 50 lines)
 )

@@ -64,7 +64,7 @@ class WordWrap:
                 self.column = min(after, self._limit)
             elif part.startswith("\x1b"):
                 self._word += part
-            elif part.isascii():
+            elif part.isascii() and self._last.isascii():
                 shown.append(self._extend(part, len(part)))
             else:
                 shown += [self._add_symbol(symbol) for symbol in part]
@@ -74,8 +74,9 @@ class WordWrap:
         """Return the word that is held back, after a line end if it does not fit into the row."""
         word, width = self._word, self._width
         self._word, self._width, self._last = "", 0, ""
-        breaks = width > 0 and self.column + width > self._limit
-        self.column = width if breaks else self.column + width
+        breaks = 0 < self.column and 0 < width and self.column + width > self._limit
+        # One character can be wider than a row.
+        self.column = min(width if breaks else self.column + width, self._limit)
         return "\n" * breaks + word
 
     @property

@@ -69,6 +69,12 @@ def test_styles_take_no_column_and_do_not_end_a_word(chunks: tuple[str, ...], te
     assert wrapped(*chunks) == text
 
 
+def test_a_letter_after_a_wide_character_may_begin_a_row() -> None:
+    assert wrapped("日本語を書", "く", "abc") == wrapped("日本語を書くabc") == "日本語を書\nくabc"
+    # A character that is wider than the terminal gets no empty row.
+    assert wrapped("日", "a", columns=2) == "日\na"
+
+
 def test_a_row_after_a_change_of_the_width_has_the_new_width() -> None:
     columns = 21
     wrap = WordWrap(lambda: columns)
