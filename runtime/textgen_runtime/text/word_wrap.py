@@ -74,7 +74,7 @@ class WordWrap:
         """Return the word that is held back, after a line end if it does not fit into the row."""
         word, width = self._word, self._width
         self._word, self._width, self._last = "", 0, ""
-        breaks = 0 < self.column and 0 < width and self.column + width > self._limit
+        breaks = self.column > 0 and width > 0 and self.column + width > self._limit
         # One character can be wider than a row.
         self.column = min(width if breaks else self.column + width, self._limit)
         return "\n" * breaks + word
