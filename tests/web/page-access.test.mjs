@@ -142,7 +142,7 @@ onPage("the last setting stays above the panel of a narrow screen", "nietzsche",
 }, { context: { viewport: { width: 320, height: 640 } } });
 
 onPage("the list of many records is above the panel of a narrow screen", "character", async (visit, page) => {
-  await page.getByRole("button", { name: "Write 20" }).click();
+  await page.getByRole("button", { name: "Write 20", exact: true }).click();
   await page.waitForFunction(() => document.querySelectorAll("#shelf li").length === 20);
   await visit.complete();
   const { top, bottom, panel } = await page.evaluate(() => {

@@ -40,7 +40,7 @@ onPage("each press adds a record to the list, and another button many", "charact
   await visit.write();
   assert.equal(await records.count(), 2);
   assert.equal(await records.nth(1).textContent(), (await visit.text()).split("\n")[0]);
-  await page.getByRole("button", { name: "Write 20" }).click();
+  await page.getByRole("button", { name: "Write 20", exact: true }).click();
   await page.waitForFunction(() => document.querySelectorAll("#shelf li").length === 22);
   await visit.complete();
   const first = await records.nth(0).textContent();
@@ -116,7 +116,7 @@ onPage("a list of records changes the address only once or twice", "character", 
       history[name] = (...values) => (window.changes.push(name), change(...values));
     }
   });
-  await page.getByRole("button", { name: "Write 20" }).click();
+  await page.getByRole("button", { name: "Write 20", exact: true }).click();
   await page.waitForFunction(() => document.querySelectorAll("#shelf li").length === 20);
   await visit.complete();
   const changes = await page.evaluate(() => window.changes);
@@ -138,7 +138,7 @@ async function duringList(visit, page, count, action) {
     observer.observe(shelf, { childList: true });
   };
   await page.evaluate(`(${watch})(${count}, ${action})`);
-  await page.getByRole("button", { name: "Write 20" }).click();
+  await page.getByRole("button", { name: "Write 20", exact: true }).click();
   await page.waitForFunction((wanted) => document.querySelectorAll("#shelf li").length >= wanted, count);
   await visit.complete();
 }
@@ -153,11 +153,11 @@ async function assertIsOpened(visit) {
 onPage("a list is one entry of the history", "character", async (visit, page) => {
   await visit.write();
   const [before, text] = [await visit.hash(), await visit.text()];
-  await page.getByRole("button", { name: "Write 20" }).click();
+  await page.getByRole("button", { name: "Write 20", exact: true }).click();
   await page.waitForFunction(() => document.querySelectorAll("#shelf li").length === 21);
   await visit.complete();
   assert.notEqual(await visit.hash(), before);
-  await page.getByRole("button", { name: "Undo" }).click();
+  await page.getByRole("button", { name: "Undo", exact: true }).click();
   await page.waitForFunction((link) => location.hash === link, before);
   await visit.complete();
   assert.equal(await visit.text(), text);
@@ -196,12 +196,12 @@ onPage("choosing a character ends a list, and can be undone", "character", async
   assert.equal(await page.locator("#shelf li").count(), 6);
   const branch = await visit.hash();
   assert.match(branch, /&branch=/);
-  await page.getByRole("button", { name: "Undo" }).click();
+  await page.getByRole("button", { name: "Undo", exact: true }).click();
   await page.waitForFunction((link) => location.hash !== link, branch);
   await visit.complete();
   const record = await visit.hash();
   assert.equal(record, branch.split("&branch=")[0]);
-  await page.getByRole("button", { name: "Undo" }).click();
+  await page.getByRole("button", { name: "Undo", exact: true }).click();
   await page.waitForFunction((link) => location.hash === link, before);
 });
 
@@ -209,7 +209,7 @@ for (const [name, action, goBack] of [
   [
     "choosing a record",
     () => document.querySelector("#shelf li button").click(),
-    (page) => page.getByRole("button", { name: "Undo" }).click(),
+    (page) => page.getByRole("button", { name: "Undo", exact: true }).click(),
   ],
   [
     "opening an address",
@@ -246,7 +246,7 @@ onPage("a record can be ended, and continued after its end", "character", async 
   await page.getByRole("button", { name: /^end / }).click();
   await visit.complete();
   assert.equal(await visit.text(), whole.slice(0, 1));
-  assert.ok(await page.getByRole("button", { name: "Continue" }).isDisabled());
+  assert.ok(await page.getByRole("button", { name: "Continue", exact: true }).isDisabled());
   const link = await visit.hash();
   const bars = await visit.bars();
   assert.equal(bars.find(({ isTaken }) => isTaken).name.split(" ")[0], "end");

@@ -50,7 +50,7 @@ onPage("a text streams, stops, and continues to what it would have been", "nietz
   assert.match(await page.getByRole("status").textContent(), /^Stopped: \d+ characters\.$/);
   const { seed } = Object.fromEntries(new URLSearchParams((await visit.hash()).slice(1)));
   await page.evaluate(() => (document.getElementById("pace").value = "instant"));
-  await page.getByRole("button", { name: "Continue" }).click();
+  await page.getByRole("button", { name: "Continue", exact: true }).click();
   await visit.complete();
   const whole = await visit.text();
   assert.equal(whole.length, stopped.length + 400);
@@ -90,7 +90,7 @@ onPage("the last ten texts are kept, also after a reload, and can be opened and 
   assert.equal(await visit.text(), written[4].text);
   // A text that is continued is the same text, and a branch is another one.
   await page.evaluate(() => (document.getElementById("length").value = "100"));
-  await page.getByRole("button", { name: "Continue" }).click();
+  await page.getByRole("button", { name: "Continue", exact: true }).click();
   await visit.complete();
   assert.equal(await items.count(), 10);
   await visit.reload();
@@ -162,7 +162,7 @@ onPage("a long beginning is read while the page can be used, and gives the same 
   });
   assert.equal(await page.getByRole("status").textContent(), "Stopped: 4,756 characters.");
   await page.waitForFunction(() => document.getElementById("context").textContent.endsWith("i thin"));
-  await page.getByRole("button", { name: "Continue" }).click();
+  await page.getByRole("button", { name: "Continue", exact: true }).click();
   await visit.complete();
   assert.equal((await visit.text()).length, 400);
 });
@@ -188,10 +188,10 @@ onPage("a click on a character shows what else could stand there, and branches",
   assert.equal(await elsewhere.text(), branched);
   await elsewhere.context.close();
 
-  await page.getByRole("button", { name: "Undo" }).click();
+  await page.getByRole("button", { name: "Undo", exact: true }).click();
   await page.waitForFunction((text) => document.querySelector(".continuation").textContent === text, before);
   assert.equal(await visit.hash(), hashOf(COLD));
-  assert.ok(await page.getByRole("button", { name: "Undo" }).isDisabled());
+  assert.ok(await page.getByRole("button", { name: "Undo", exact: true }).isDisabled());
 }, { hash: hashOf(COLD) });
 
 onPage("a branch continues with the next seed, its own temperature, and all text before it as its prompt", "nietzsche", async (visit) => {
@@ -206,7 +206,7 @@ onPage("a branch of a branch, and another temperature after it, are in the link"
     await visit.complete();
   }
   await page.getByLabel("Temperature").fill("0.7");
-  await page.getByRole("button", { name: "Continue" }).click();
+  await page.getByRole("button", { name: "Continue", exact: true }).click();
   await visit.complete();
   const [text, link] = [await visit.text(), await visit.hash()];
   assert.equal(new URLSearchParams(link.slice(1)).getAll("branch").length, 3);
@@ -236,9 +236,9 @@ onPage("a text and a link are copied", "nietzsche", async (visit, page) => {
   await page.evaluate(() => {
     navigator.clipboard.writeText = async (text) => { window.copied = text; };
   });
-  await page.getByRole("button", { name: "Copy text" }).click();
+  await page.getByRole("button", { name: "Copy text", exact: true }).click();
   assert.equal(await copied(), COLD.prompt + expected.cold.nietzsche);
-  await page.getByRole("button", { name: "Copy link" }).click();
+  await page.getByRole("button", { name: "Copy link", exact: true }).click();
   assert.equal(await copied(), fileOf("nietzsche") + hashOf(COLD));
   assert.equal(await page.getByRole("status").textContent(), "Copied.");
 }, { hash: hashOf(COLD) });
