@@ -18,7 +18,7 @@
 # make docs        build the documentation site in build/docs
 #
 # TIER=push or TIER=release add the tests of later tiers to those of TIER=commit. make models, quality, budgets,
-# corpus, threads, training-roofline, distributed, bench, peers, peers-web, coverage, fuzz, interrupts, kills, sanitize,
+# corpus, threads, training-roofline, distributed, bench, peers, peers-web, proxies, coverage, fuzz, interrupts, kills, sanitize,
 # images, notebook: see CONTRIBUTING.md.
 #
 # Each target creates the environment that it needs in .venv.
@@ -40,7 +40,7 @@ CHECKS := -fsanitize=address,undefined -fno-sanitize-recover=all -g
 
 .PHONY: demo test test-all test-core test-arm test-emulated test-wine web test-web try-npm mutants core install sizes wheels \
 	release-check lint lint-workflows format models quality budgets threads training-roofline distributed bench peers \
-	peers-web coverage fuzz interrupts kills sanitize images notebook corpus clean
+	peers-web proxies coverage fuzz interrupts kills sanitize images notebook corpus clean
 
 demo: $(VENV)/train.installed
 	$(BIN)/textgen-train python-docs --minutes 1 --no-samples --output $(DEMO) --overwrite
@@ -278,6 +278,11 @@ peers-web: $(WEB_PEERS)/node_modules/installed
 $(WEB_PEERS)/node_modules/installed: $(WEB_PEERS)/package.json
 	npm install --prefix $(WEB_PEERS) --no-package-lock --no-audit --no-fund --ignore-scripts
 	touch $@
+
+proxies: $(DEV)
+	{ command -v nginx && command -v haproxy; } || (apt-get update && apt-get install --yes --no-install-recommends nginx-light haproxy)
+	$(BIN)/python -m benchmarks.behind_proxy nginx
+	$(BIN)/python -m benchmarks.behind_proxy haproxy
 
 # libFuzzer is part of Debian's package clang. The clang from PyPI lacks it.
 FUZZ := build/fuzz

@@ -52,7 +52,7 @@ def test_the_sdist_contains_every_source_file(unpacked: Path) -> None:
         "benchmarks/**/*.py",
         "benchmarks/**/*.c",
         "benchmarks/**/*.jsonl",
-        "examples/*",
+        "examples/**/*.*",
         "docs/*",
         "docs/_extensions/*.py",
         "docs/images/*",
