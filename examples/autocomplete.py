@@ -34,6 +34,6 @@ class Handler(BaseHTTPRequestHandler):
 
 
 if __name__ == "__main__":
-    MODEL = textgen.load(sys.argv[1])
+    MODEL = textgen.load(sys.argv[1] if len(sys.argv) == 3 else sys.exit(__doc__))
     print(f"http://127.0.0.1:{sys.argv[2]}", flush=True)
     ThreadingHTTPServer(("127.0.0.1", int(sys.argv[2])), Handler).serve_forever()

@@ -42,7 +42,8 @@ def draw(logits: Any, temperature: float, random: np.random.Generator) -> int:
 
 
 if __name__ == "__main__":
-    model = fields(np.fromfile(sys.argv[1], np.uint8).tobytes())  # onnx.proto has the numbers of the fields
+    path, prompt, temperature = sys.argv[1:] if len(sys.argv) == 4 else sys.exit(__doc__)
+    model = fields(np.fromfile(path, np.uint8).tobytes())  # onnx.proto has the numbers of the fields
     graph = fields(model[7][0])
     metadata = {entry[1][0].decode(): json.loads(entry[2][0]) for entry in map(fields, model[14])}
     if metadata["textgen.format"] != 1 or [fields(node)[4] for node in graph[1]].count([b"Add"]) > 1:
@@ -52,9 +53,9 @@ if __name__ == "__main__":
     layers, units = sum("recurrent" in name for name in arrays), arrays["recurrent_0"].shape[2]
     hidden, cell = np.zeros((2, layers, units), np.float32)
     vocabulary, random = metadata["textgen.vocabulary"], np.random.default_rng()
-    tokens = [vocabulary.index(character) for character in sys.argv[2]]
+    tokens = [vocabulary.index(character) for character in prompt]
     for i in range(len(tokens) + 399):
         logits = step(arrays, hidden, cell, tokens[i])
         if i == len(tokens) - 1:  # the prompt is over
-            tokens.append(draw(logits, float(sys.argv[3]), random))
+            tokens.append(draw(logits, float(temperature), random))
     print("".join(vocabulary[token] for token in tokens))

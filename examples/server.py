@@ -35,4 +35,4 @@ async def main(path: str, port: str) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main(*sys.argv[1:]))
+    asyncio.run(main(*sys.argv[1:] if len(sys.argv) == 3 else sys.exit(__doc__)))

@@ -2,12 +2,13 @@
 
 import pytest
 
-from tests.helpers.examples import EXAMPLES
+from tests.helpers.commands import Captured
+from tests.helpers.examples import EXAMPLES, run_example
 from tests.helpers.paths import ROOT
 
 PROGRAMS = sorted(path.name for path in EXAMPLES.glob("*.py"))
 # A program that counts the bars of a tune is longer, and so is one that reads a model file by itself.
-LINES = {"tunes.py": 90, "one_page.py": 61}
+LINES = {"tunes.py": 90, "one_page.py": 62}
 
 
 @pytest.mark.parametrize("name", PROGRAMS)
@@ -19,3 +20,11 @@ def test_examples_have_fewer_than_40_lines(name: str) -> None:
 def test_the_documents_list_every_example(name: str) -> None:
     page = (ROOT / "docs" / "python.md").read_text(encoding="utf-8")
     assert f"[`{name}`](../examples/{name})" in page
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_an_example_without_arguments_shows_its_usage(
+    name: str, monkeypatch: pytest.MonkeyPatch, capsys: Captured
+) -> None:
+    code, _ = run_example(name.removesuffix(".py"), monkeypatch, capsys)
+    assert code == 2 or f"python examples/{name} " in str(code)
