@@ -39,8 +39,10 @@ RUN_FILES = (
     TENSORBOARD_FOLDER := "tensorboard",
 )
 
-# What the models of --teacher predict, until the run is complete. Other predictions have another name.
-PREDICTIONS_FILES = "predictions-*.bin"
+# What the models of --teacher predict, until the run is complete. Other predictions have another name, which
+# ends with 16 hexadecimal digits, so that no file of the user matches.
+PREDICTIONS_ID = "[0-9a-f]" * 16
+PREDICTIONS_FILES = f"predictions-{PREDICTIONS_ID}.bin"
 
 # Plain text and music in ABC notation.
 TEXT_FILES = tuple(f"{kind}{packed}" for kind in (".txt", ".abc") for packed in ("", *COMPRESSED))

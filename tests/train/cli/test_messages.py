@@ -156,7 +156,7 @@ def test_the_files_of_a_folder_are_counted_without_those_of_runs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    for name in ("a.txt", "song.mid", *RUN_FILES, "predictions-0.bin"):
+    for name in ("a.txt", "song.mid", *RUN_FILES, "predictions-0123456789abcdef.bin"):
         Path(name).write_text("do re", encoding="utf-8")
     name = tmp_path.name
     assert describe_corpus(read_corpus(".")) == f"{name} (1 file read, 1 skipped)"

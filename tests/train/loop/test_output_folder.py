@@ -100,13 +100,15 @@ def test_a_new_run_removes_the_files_of_an_earlier_one_except_the_model(tmp_path
         *RUN_FILES[:-1],
         PREDICTIONS,
         "notes.txt",
+        "predictions-2026.bin",
         "tensorboard/events.out.tfevents.1",
         "tensorboard/notes.txt",
     ):
         (tmp_path / name).touch()
     with prepared_folder(tmp_path, [], 1, overwrite=True, quantize=False):
         EarlierFiles(tmp_path).on_start()
-        assert sorted(os.listdir(tmp_path)) == [LOCK_FILE, "model.onnx", "notes.txt", "tensorboard"]
+        kept = [LOCK_FILE, "model.onnx", "notes.txt", "predictions-2026.bin", "tensorboard"]
+        assert sorted(os.listdir(tmp_path)) == kept
         assert os.listdir(tmp_path / "tensorboard") == ["notes.txt"]
 
 

@@ -8,7 +8,7 @@ from threading import Lock
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
-from textgen_runtime.corpora.sources import PREDICTIONS_FILES
+from textgen_runtime.corpora.sources import PREDICTIONS_FILES, PREDICTIONS_ID
 from textgen_runtime.errors import ModelFileError, Name, shorten
 from textgen_runtime.generation.loading import open_model
 from textgen_runtime.generation.model import Model
@@ -202,7 +202,7 @@ def teach(
     dataset = specification.dataset
     form = form_of(dataset)
     identity = identify(form, [origin["sha256"] for origin in specification.teachers], dataset.training)
-    path = folder / PREDICTIONS_FILES.replace("*", identity[:16])
+    path = folder / PREDICTIONS_FILES.replace(PREDICTIONS_ID, identity[:16])
     predictions = read_predictions(path, form, identity)
     if predictions is None:
         check_room_for_predictions(folder, form.total_bytes)
