@@ -18,14 +18,13 @@ NAMES = {" ": "space", "\n": "newline", "\t": "tab"}
 
 
 def format_symbols(symbols: list[str]) -> str:
-    """Return at most 10 symbols with their code points, such as ``'é' (U+00E9), 'ж' (U+0436)``."""
-    listed = [f"{symbol!r} ({_code_points(symbol)})" for symbol in symbols[:MAX_LISTED]]
+    """Return at most 10 symbols, such as ``'é' (U+00E9), 'ж' (U+0436)``. Words have no code points."""
+    listed = [
+        f"{symbol!r} (U+{ord(symbol):04X})" if len(symbol) == 1 else repr(symbol)
+        for symbol in symbols[:MAX_LISTED]
+    ]
     remaining = len(symbols) - len(listed)
-    return ", ".join(listed) + (f" and {remaining} more" if remaining else "")
-
-
-def _code_points(symbol: str) -> str:
-    return " ".join([f"U+{ord(character):04X}" for character in symbol])
+    return ", ".join(listed) + (f" and {remaining:,} more" if remaining else "")
 
 
 def symbol_name(symbol: str) -> str:

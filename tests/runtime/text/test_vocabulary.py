@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from textgen_runtime import PromptError
+from textgen_runtime.text.token_names import format_symbols
 from textgen_runtime.text.tokenizer import SpecialTokens
 from textgen_runtime.text.vocabulary import CharacterTokenizer
 
@@ -29,6 +30,11 @@ def test_error_lists_each_unknown_character_once_with_its_code_point() -> None:
 def test_error_lists_at_most_ten_unknown_characters() -> None:
     with pytest.raises(PromptError, match=r"'l' \(U\+006C\) and 3 more;"):
         TOKENIZER.encode("cdefghijklmno")
+
+
+def test_words_are_listed_without_their_code_points() -> None:
+    assert format_symbols(["\n", " the", "'s"]) == "'\\n' (U+000A), ' the', \"'s\""
+    assert format_symbols(["w"] * 1011).endswith("'w' (U+0077) and 1,001 more")
 
 
 def test_error_suggests_lower_case_if_it_is_in_the_vocabulary() -> None:
