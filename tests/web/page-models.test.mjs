@@ -80,11 +80,12 @@ onPage("a page that finds no new record says so", "known", async (visit, page) =
   assert.match(await page.getByRole("alert").textContent(), /^No new text was found: raise the temperature/);
 });
 
+const keptTexts = (page) => page.evaluate(() => JSON.parse(Object.values(sessionStorage)[0]).map(([, text]) => text));
+
 onPage("a page writes no record twice, also after a reload, unless the switch is off", "character", async (visit, page) => {
-  const texts = () => page.evaluate(() => JSON.parse(Object.values(sessionStorage)[0]).map(([, text]) => text));
   const write = async (count) => {
     for (let i = 0; i < count; i += 1) await visit.write();
-    return texts();
+    return keptTexts(page);
   };
   // Records of a few letters.
   await page.getByRole("slider", { name: "Temperature" }).fill("2");
@@ -95,6 +96,22 @@ onPage("a page writes no record twice, also after a reload, unless the switch is
   await page.getByRole("checkbox", { name: "Only new" }).uncheck();
   assert.ok(new Set(await write(30)).size < 90);
 }, { ownTab: true });
+
+onPage("a page writes no empty record, also if the switch is off", "character", async (visit, page) => {
+  await page.getByRole("checkbox", { name: "Only new" }).uncheck();
+  for (const count of [20, 40]) {
+    await page.getByRole("button", { name: "Write 20", exact: true }).click();
+    await page.waitForFunction((all) => document.querySelectorAll("#shelf li").length === all, count);
+    await visit.complete();
+  }
+  assert.ok((await keptTexts(page)).every(Boolean));
+});
+
+onPage("an empty record of a link is not listed", "character", async (visit, page) => {
+  await visit.open(fileOf("character") + hashOf({ prompt: "", seed: 10, temperature: 0.8, length: 10_000 }));
+  assert.equal(await visit.text(), "");
+  assert.ok(await page.locator("#shelf").isHidden());
+});
 
 for (const [site, meaning] of [
   ["character", "Only new: not written in this tab before"],

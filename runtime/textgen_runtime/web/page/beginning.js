@@ -42,7 +42,7 @@ export class Beginning {
   /** Return a new text. Without a fixed seed, it is another one each time. */
   start() {
     const view = this.#view;
-    if (!view.settings.keepsSeed) view.seed = view.settings.onlyNew ? this.#seedOfNew() : freshSeed();
+    if (!view.settings.keepsSeed) view.seed = this.#model.info.records ? this.#seedOfRecord() : freshSeed();
     const seed = seedIn(view.seed);
     if (seed === null) throw new Error("The seed must be a number from 0 to 4294967295.");
     return this.#open(view.prompt, seed, this.length) ?? this.#open(this.#storedPrompt(seed), seed, this.length);
@@ -68,21 +68,22 @@ export class Beginning {
     if (text === this.#draft) this.#draft = null;
   }
 
-  /** Return a random seed whose record was not written before, and is not known. */
-  #seedOfNew() {
+  /** Return a random seed whose record is not empty. If only new ones are wanted, it was not written, and is not known. */
+  #seedOfRecord() {
     const { prompt } = this.#read(this.#view.prompt);
     const end = performance.now() + SEARCH;
     do {
       const seed = freshSeed();
-      if (!this.#isKnown(prompt, seed)) return seed;
+      if (!this.#isRejected(prompt, seed)) return seed;
     } while (performance.now() < end);
+    if (!this.#view.settings.onlyNew) throw new Error("All texts were empty: raise the temperature, or type a beginning.");
     throw new Error("No new text was found: raise the temperature, change the beginning, or switch Only new off.");
   }
 
-  /** Whether a seed gives a record that is not new. One that is longer than all of these is not drawn to its end. */
-  #isKnown(prompt, seed) {
-    const { temperature, longestWritten } = this.#view;
-    const longest = Math.max(longestWritten, this.#known?.longest ?? 0);
+  /** Whether a seed gives a record that is not wanted. One that is longer than all of these is not drawn to its end. */
+  #isRejected(prompt, seed) {
+    const { settings: { onlyNew }, temperature, longestWritten } = this.#view;
+    const longest = onlyNew ? Math.max(longestWritten, this.#known?.longest ?? 0) : 0;
     const generation = this.#model.start(prompt, { seed, temperature });
     let record = generation.prompt;
     while (!generation.ended && record.length <= longest) {
@@ -90,7 +91,8 @@ export class Beginning {
     }
     const isComplete = generation.ended;
     generation.dispose();
-    return isComplete && (this.#view.hasWritten(record) || Boolean(this.#known?.has(record)));
+    if (!isComplete) return false;
+    return !record || (onlyNew && (this.#view.hasWritten(record) || Boolean(this.#known?.has(record))));
   }
 
   /** Return a text, and say below the prompt how the model reads that; null if there is no prompt. */

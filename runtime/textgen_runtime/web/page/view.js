@@ -130,7 +130,8 @@ export class View {
     const count = Array.from(text.prompt + text.text).length;
     const limit = isFull ? ", and a link can have no more" : "";
     const amount = `${count.toLocaleString("en")} character${count === 1 ? "" : "s"}${limit}.`;
-    if (this.info.records || text.text) this.#shelf.add(text);
+    // The beginning of a text is no text, but a beginning can be a whole record.
+    if (text.text || (this.info.records && text.prompt)) this.#shelf.add(text);
     // A record is short, so a screen reader may read it.
     this.say(this.info.records === "lines" ? `${prefix}${text.prompt}${text.text}: ${amount}` : prefix + amount);
   }
