@@ -1,5 +1,6 @@
-"""Which texts ``textgen-run`` writes: those that are new, among the others or in a corpus."""
+"""Which texts ``textgen-run`` writes: those that are new, among the others or in a corpus, and not empty."""
 
+import math
 from collections.abc import Iterator
 from collections.abc import Set as AbstractSet
 from typing import TYPE_CHECKING
@@ -29,14 +30,14 @@ def make_selection(model: Model, *, unique: bool, max_copy: int = 0) -> "Selecti
         unique: Whether a text is accepted only once.
         max_copy: That of the sampling.
     """
-    has_records = model.metadata.records is not None
     if model.novel is None:
-        return Selection(unique=True, corpus=None, has_records=has_records) if unique else None
+        needed = unique or model.metadata.records is not None
+        return Selection(unique=unique, corpus=None) if needed else None
     # With --raw, texts keep the bytes that are not UTF-8.
     novel = model.novel if is_raw(model) else _as_generated(model.novel)
     if model.metadata.records is not None:
         corpus = frozenset(split_records(novel, model.metadata.records))
-        return Selection(unique=unique, corpus=corpus, has_records=True)
+        return Selection(unique=unique, corpus=corpus)
     # Imported on use: most runs need no corpus.
     from textgen_runtime.corpora.corpus import CorpusLookup
 
@@ -74,17 +75,19 @@ def _as_generated(text: str) -> str:
 class Selection:
     """Accepts texts that were not accepted before, or that do not stand in a corpus, or both.
 
+    It accepts no empty record. No corpus has one, but a model can write it.
+
     Args:
         unique: Whether a text is accepted only once.
         corpus: The corpus in which no accepted text stands, or the records that no accepted text equals; or
             None.
         max_copy: A number of characters: no longer part of a text stands in the corpus. 0 if it is not known.
-        has_records: Whether the texts are records. No corpus has an empty one, but a model can write it.
 
     Attributes:
         drawn: The number of texts that were accepted or rejected.
         repeated: The number of texts that were rejected because they were accepted before.
         known: The number of texts that were rejected because they stand in the corpus.
+        empty: The number of records that were rejected because they are empty.
     """
 
     def __init__(
@@ -93,19 +96,18 @@ class Selection:
         unique: bool,
         corpus: "CorpusLookup | AbstractSet[str] | None",
         max_copy: int = 0,
-        has_records: bool = False,
     ) -> None:
         self._accepted: set[bytes] | None = set() if unique else None
-        self._has_records = has_records
-        self._max_copy = max_copy
         self._corpus = corpus
-        self.drawn = self.repeated = self.known = 0
+        # A longer text is accepted, unless it must be unique.
+        self._longest = 0 if corpus is None else max_copy or math.inf
+        self.drawn = self.repeated = self.known = self.empty = 0
         # What could help to find more texts: it depends on how the latest rejected text began and ended.
         self._remedies: list[str] = []
 
     def accepts_beginning(self, text: PendingText) -> bool:
         """Whether a text is accepted whatever follows, so that it can be written while it is drawn."""
-        if self._accepted is None and 0 < self._max_copy < len(text.text):
+        if self._accepted is None and self._longest < len(text.text):
             text.is_accepted = True
         return text.is_accepted
 
@@ -120,8 +122,8 @@ class Selection:
         return True
 
     def _is_new(self, text: PendingText) -> bool:
-        if self._has_records and not text.generation.prompt + text.text:
-            self.repeated += 1
+        if text.ending == "end" and not text.generation.prompt + text.text:
+            self.empty += 1
             return False
         if self._corpus is not None and self._stands_in(self._corpus, text):
             self.known += 1
@@ -163,19 +165,22 @@ class Selection:
 
     def describe(self, found: int) -> str:
         """Return how many texts were found among the drawn ones, and why the others were rejected."""
-        reasons = [f"{self.repeated:,} repeat another text"] if self._accepted is not None else []
-        reasons += [f"{self.known:,} stand in the corpus"] if self._corpus is not None else []
-        return f"{found:,} of {self.drawn:,} drawn; {', '.join(reasons)}"
+        reasons = ", ".join(f"{count:,} {reason}" for reason, count in self._rejected().items())
+        return f"{found:,} of {self.drawn:,} drawn" + f"; {reasons}" * bool(reasons)
 
     def shortfall(self, found: int, wanted: int) -> str:
         """Return the message for fewer texts than wanted."""
-        reasons = ["repeat another text"] if self._accepted is not None else []
-        reasons += ["stand in the corpus"] if self._corpus is not None else []
         return (
             f"found only {found:,} of {wanted:,} texts among {self.drawn:,} drawn, and gave up after "
-            f"{MAX_REJECTED_IN_A_ROW:,} in a row that {' or '.join(reasons)}: use "
+            f"{MAX_REJECTED_IN_A_ROW:,} in a row that {' or '.join(self._rejected())}: use "
             f"{', '.join(['a higher --temp', *self._remedies])} or a smaller --count"
         )
+
+    def _rejected(self) -> dict[str, int]:
+        """Return the reasons to reject a text, with the number of the texts."""
+        reasons = {"repeat another text": self.repeated} if self._accepted is not None else {}
+        reasons |= {"stand in the corpus": self.known} if self._corpus is not None else {}
+        return reasons | ({"are empty": self.empty} if self.empty else {})
 
 
 def _remedies(text: PendingText) -> Iterator[str]:
