@@ -42,23 +42,8 @@ def test_inputs_of_the_fuzzer_run_or_are_refused(build: Build, objects: Path) ->
     replay(build, objects, [*first, *damaged, *short])
 
 
-# The core pads units and symbols, so that small files could need many times their memory.
-EXTREMES: dict[str, tuple[Sequence[str], dict[str, int]]] = {
-    "embedding": ("ab", {"units": 1, "embedding": 300_000}),
-    "layers": ("ab", {"units": 1, "embedding": 1, "layers": 400}),
-    "units": ("ab", {"units": 200, "embedding": 1}),
-    "vocabulary": ([chr(code) for code in range(0x100, 0xD000)], {"units": 1, "embedding": 1}),
-}
-
-
-@pytest.mark.parametrize("extreme", EXTREMES)
 @pytest.mark.parametrize("cell", ["lstm", "gru", "conv"])
-def test_the_memory_of_a_model_is_in_proportion_to_its_file(
-    build: Build, objects: Path, cell: str, extreme: str
-) -> None:
-    symbols, sizes = EXTREMES[extreme]
-    if cell == "conv" and "layers" in sizes:
-        # A layer remembers twice as many steps as the one below.
-        sizes = sizes | {"layers": 12}
-    model = make_model(symbols, cell=cell, **sizes)
+def test_the_memory_of_a_model_is_in_proportion_to_its_file(build: Build, objects: Path, cell: str) -> None:
+    """The core pads a unit to many. Without its limit, this file would need more than the target permits."""
+    model = make_model("ab", cell=cell, units=1, embedding=600_000)
     replay(build, objects, [bytes([MODEL, 0]) + model.SerializeToString()])
