@@ -86,11 +86,16 @@ class CommandParser(argparse.ArgumentParser):
         self.exit(EXIT_USAGE, f"{self.prog}: error: {message}{suggestion} (see {self.prog} --help)\n")
 
     def _suggest(self, message: str) -> str:
-        """Return a hint at the option that is nearest to the first unknown option; "" if none is near."""
+        """Return a hint at the option that is nearest to the first unknown option; "" if none is near.
+
+        An option that is known stands after ``--``.
+        """
         typed = [word.partition("=")[0][2:] for word in message.split() if word.startswith("--")]
         # argparse has no public list of the options, but the help has: those of a line end before two spaces.
         listed = [line[2:].split("  ")[0] for line in self.format_help().splitlines() if line[:3] == "  -"]
         known = re.findall(r"--([\w-]+)", "\n".join(listed))
+        if typed and typed[0] in known:
+            return f"; write --{typed[0]} before --"
         nearest = nearest_name(typed[0], known) if typed else None
         return f"; did you mean --{nearest}?" if nearest else ""
 

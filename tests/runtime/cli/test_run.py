@@ -152,6 +152,7 @@ def test_user_errors_are_one_line(capsys: Captured, arguments: list[str], messag
         (["--warmth", "1"], "unrecognized arguments: --warmth 1 (see"),
         (["--tmp", "1"], "unrecognized arguments: --tmp 1; did you mean --temp? (see"),
         (["extra", "--lenght=5"], "did you mean --length? (see"),
+        (["--", "--seed", "1"], "unrecognized arguments: --seed 1; write --seed before -- (see"),
         (["--length=--"], "--length: must be an integer, not '--'"),
         (["--match", "-?a"], "--match: expected one argument; if it begins with a hyphen, write --match=..."),
         (["--stop", ""], "a --stop text must not be empty"),
