@@ -45,8 +45,10 @@ def ranges(numbers: list[int]) -> str:
 
 def main() -> None:
     """Print a line for each file: the percentage, and the lines that no test runs."""
-    low = []
-    for path, lines in counts(compile_core(BUILDS[0])).items():
+    low, measured = [], counts(compile_core(BUILDS[0]))
+    if not measured:
+        sys.exit("no test has counted lines: use make coverage, which runs the tests with their flags before")
+    for path, lines in measured.items():
         missed = sorted(number for number, count in lines.items() if not count)
         percent = 100 * (len(lines) - len(missed)) / len(lines)
         name = str(path.relative_to(CORE))
