@@ -9,7 +9,6 @@ damaged file is printed; for a crash or a hang, the traceback is printed instead
 import argparse
 import faulthandler
 import random
-import resource
 import warnings
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -105,6 +104,9 @@ class Reader:
 
 def peak_resident() -> int:
     """Return the peak resident memory of this process, in bytes."""
+    # Windows does not have this module, and tests there use this file, too.
+    import resource
+
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 

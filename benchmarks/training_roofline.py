@@ -12,7 +12,6 @@ import argparse
 import contextlib
 import json
 import os
-import resource
 import statistics
 import subprocess
 import sys
@@ -176,6 +175,9 @@ class Update(NamedTuple):
 
 def measure(name: str, precision: str, threads: int, seconds: float) -> dict[str, Any]:
     """Measure a preset, and return the figures of its row. Times are in seconds per update."""
+    # Windows does not have this module.
+    import resource
+
     recipe = PRESETS[name]
     made = products(recipe, torch.bfloat16 if precision == BFLOAT16 else torch.float32)
     trained = create_trainer(recipe, 1)

@@ -3,10 +3,10 @@
 import asyncio
 import json
 import os
-import resource
 import socket
 import sys
 from collections import Counter
+from types import SimpleNamespace
 
 import pytest
 import textgen_runtime as textgen
@@ -45,7 +45,7 @@ def test_windows_has_its_own_options_and_no_limit_of_files(monkeypatch: pytest.M
         assert not listener.getsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR)
 
 
-UNLIMITED = resource.RLIM_INFINITY
+UNLIMITED = -1
 
 
 @pytest.mark.parametrize(
@@ -71,8 +71,12 @@ def test_the_limit_of_open_files_is_raised(
             raise ValueError("current limit exceeds maximum limit")
         limits.append(changed)
 
-    monkeypatch.setattr(resource, "getrlimit", lambda _: limits[-1])
-    monkeypatch.setattr(resource, "setrlimit", change)
+    # Windows does not have this module.
+    resource = SimpleNamespace(
+        RLIM_INFINITY=UNLIMITED, RLIMIT_NOFILE=7, getrlimit=lambda _: limits[-1], setrlimit=change
+    )
+    monkeypatch.setitem(sys.modules, "resource", resource)
+    monkeypatch.setattr(os, "name", "posix")
     assert running._max_connections() == expected
     assert limits[-1][0] == UNLIMITED or limits[-1][0] >= min(soft, expected + OTHER_FILES)
 

@@ -2,7 +2,6 @@
 
 import contextlib
 import errno
-import fcntl
 import os
 import re
 import signal
@@ -17,6 +16,7 @@ import pytest
 from textgen_runtime import OutputError
 from textgen_runtime.system import files as files_module
 from textgen_runtime.system.files import (
+    CAN_REMOVE_OPEN_FILES,
     TEMPORARY_PREFIX,
     TEMPORARY_SUFFIX,
     WAITS,
@@ -27,6 +27,8 @@ from textgen_runtime.system.files import (
     replace_file,
     replacing_file,
 )
+
+needs_locks = pytest.mark.skipif(not CAN_REMOVE_OPEN_FILES, reason="Windows has no module fcntl")
 
 
 def test_file_is_written_and_replaced(tmp_path: Path) -> None:
@@ -182,9 +184,12 @@ def test_temporary_file_of_a_running_process_is_not_removed(
     assert (tmp_path / "file").read_bytes() == b"new"
 
 
+@needs_locks
 def test_temporary_file_removed_before_it_is_locked_is_created_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    import fcntl
+
     lock = fcntl.flock
     removed: list[str] = []
 
@@ -244,10 +249,13 @@ def test_a_refusal_of_other_systems_is_final(tmp_path: Path, monkeypatch: pytest
         replace_file(tmp_path / "file", b"new")
 
 
+@needs_locks
 @pytest.mark.parametrize("is_supported", [False, True])
 def test_macos_writes_through_the_cache_of_the_disk(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_supported: bool
 ) -> None:
+    import fcntl
+
     calls: list[str] = []
 
     def control(_: BinaryIO, command: int) -> None:
@@ -262,10 +270,13 @@ def test_macos_writes_through_the_cache_of_the_disk(
     assert calls == ["command 51", *([] if is_supported else ["fsync"])]
 
 
+@needs_locks
 @pytest.mark.parametrize("has_locks", [False, True])
 def test_nothing_is_removed_without_file_locks(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, has_locks: bool
 ) -> None:
+    import fcntl
+
     def refuse(*_: object) -> NoReturn:
         raise OSError(errno.ENOLCK, "No locks available")
 
