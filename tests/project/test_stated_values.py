@@ -77,7 +77,7 @@ STATED = {
         "a list of up to {textgen_runtime.server.sampling_fields.MAX_STOP_TEXTS} texts",
         "`choices` has at most {textgen_runtime.server.sampling_fields.MAX_CHOICES:,} texts",
         "must have 1 to {textgen_runtime.server.request_ids.MAX_LENGTH} letters",
-        "| `temperature` | {textgen_runtime.server.sampling_fields.DEFAULT_TEMPERATURE:g} | one of them",
+        "| `temperature` | {textgen_runtime.server.sampling_fields.DEFAULT_TEMPERATURE:g} | one of these",
         "together up to {textgen_runtime.server.sampling_fields.MAX_STOP_CHARACTERS} characters",
         "0 to {textgen_runtime.server.completion_request.MAX_ALTERNATIVES}: return the log-probability",
         "more than {textgen_runtime.server.completion_request.MAX_SCORED_TOKENS:,} tokens",
@@ -174,7 +174,7 @@ def test_a_part_of_a_number_is_another_value(longer: str) -> None:
         ("docs/c.md", "a temperature of {:g}, and no filter"),
         ("docs/generating.md", "The default is {:g}. Above"),
         ("docs/serving.md", "and not {:g} as in the other parts"),
-        ("docs/tutorial.md", "than the default of {:g} gives wilder names"),
+        ("docs/tutorial.md", "than the default of {:g}. For names with"),
         ("docs/tutorial-c.md", "so the temperature is {:g}. Names"),
         ("docs/web-page.md", "the slider, which begins at {:g}: the bars"),
         ("docs/temperature.md", "likely characters become more likely. The default is {:g}."),
@@ -296,4 +296,4 @@ def test_the_page_about_control_states_the_numbers_of_results() -> None:
     assert signature(textgen.Generation.top).parameters["count"].default == 10
     assert signature(textgen.Model.complete).parameters["count"].default == 5
     assert "`top` returns ten tokens if no number is given." in page
-    assert "to the end of a word, by default five." in page
+    assert "By default, it returns five." in page
