@@ -41,7 +41,7 @@ SECTIONS = {
             ),
             (
                 144_000,
-                ("With this length, the penalties make no difference beyond the spread of other seeds.",),
+                ("With this length, the penalties make no larger difference than another seed.",),
             ),
         )
     },
@@ -78,9 +78,10 @@ SECTIONS = {
                 "they gain no more than dropout alone."
             ),
             (
-                "Therefore `small` drops 10% of the outputs and 20% of the recurrent weights from more than "
-                "500 epochs of half a million characters on. Before, it was 800. Only the names decided this "
-                "limit: their 40 epochs count as 790, and a book was not measured between 565 and 1,150."
+                "Therefore `small` drops 10% of the outputs and 20% of the recurrent weights in runs of more "
+                "than 500 epochs of half a million characters. Earlier, this limit was 800 epochs. Only the "
+                "names decided it: their 40 epochs count as 790 epochs of half a million characters. No run "
+                "of a book between 565 and 1,150 such epochs was measured."
             ),
         ),
     ),
@@ -101,9 +102,9 @@ SECTIONS = {
         ),
         (
             (
-                "The confidence penalty gains 0.008 and 0.009 nats. So `small` has it where it drops "
-                "outputs. With names and 144,000 characters of nietzsche, it makes no difference beyond the "
-                "spread of the seeds."
+                "The confidence penalty gains 0.008 and 0.009 nats. So `small` has this penalty whenever it "
+                "drops outputs. With names and with 144,000 characters of nietzsche, the penalty makes no "
+                "larger difference than another seed."
             ),
             "A 7-gram reaches 1.9547 nats on the same part.",
         ),
@@ -121,14 +122,14 @@ SECTIONS = {
         ),
         (
             (
-                "A 7-gram reaches 1.6118 nats on the same part. One of the two seeds is better than it, and "
-                "the other is worse."
+                "A 7-gram reaches 1.6118 nats on the same part. The two layers of 88 are better than the "
+                "7-gram with one seed, and worse with the other."
             ),
             "Two layers of 88 are better with both seeds, and train in less than half of the time.",
             (
-                "Only 74 symbols make up 99% of this text, and 1,413 those of the novels in Japanese. "
-                "Therefore the presets depend on the number of these common symbols, no longer on the number "
-                "of all symbols."
+                "Only 74 symbols make up 99% of this text, and 1,413 symbols make up 99% of the novels in "
+                "Japanese. Therefore the presets now depend on the number of these common symbols, and not "
+                "on the number of all symbols."
             ),
         ),
     ),

@@ -16,8 +16,8 @@ SECTIONS = {
         ),
         (
             (
-                "The penalties gain 0.004 and 0.006 nats. `medium` has them in runs of any length, although "
-                "longer ones, which drop more, were not measured."
+                "The penalties gain 0.004 and 0.006 nats. `medium` has them in runs of any length. Longer "
+                "runs, in which `medium` drops more, were not measured."
             ),
         ),
     ),
@@ -59,8 +59,8 @@ SECTIONS = {
                 (
                     "Convolutions overfit without penalties.",
                     (
-                        "`large` has the values of the LSTM. Its decay of 0.1 is for a complete text, "
-                        "which has more updates; it was not tried here."
+                        "With this cell, `large` has the same values as with the LSTM. Its decay of 0.1 is "
+                        "for a complete text, which has more updates. This decay was not tried here."
                     ),
                 ),
             ),

@@ -49,7 +49,10 @@ SECTIONS = {
             Experiment("a student of this student", 22, teachers=("its own teacher",)),
         ),
         (
-            "Without a teacher, no row is better by more than its seeds differ. The preset stays as it is.",
+            (
+                "Without a teacher, no row is better by more than the difference of its seeds. The preset "
+                "stays as it is."
+            ),
             (
                 "Weight decay that falls to zero was tried with three seeds. It is better by 0.0013 nats on "
                 "average, and worse with one of them."
@@ -59,16 +62,15 @@ SECTIONS = {
                 "one layer, and averaged weights raise the loss."
             ),
             (
-                "Each generation of a chain of teachers gains about 0.002 nats. In as many epochs "
-                "altogether, "
-                "a single run would gain more: see the next section. [Earlier "
+                "Each generation of a chain of teachers gains about 0.002 nats. A single run gains more with "
+                "as many epochs as all generations together: see the next section. [Earlier "
                 "experiments](experiments-archive.md#learning-from-a-teacher) have better teachers."
             ),
             (
-                "The second target is the character after next, through the same output layer. Past decoding "
-                "is that of S. Brahma (arXiv:1808.05908), the mean of the ends of cycles that of P. Izmailov "
-                "and others (arXiv:1803.05407), and sharpness-aware minimization that of P. Foret and others "
-                "(arXiv:2010.01412). With the last one, an update computes two gradients."
+                "The second target is the character after the next one, through the same output layer. S. "
+                "Brahma published past decoding (arXiv:1808.05908). P. Izmailov and others published the "
+                "mean of the ends of cycles (arXiv:1803.05407). P. Foret and others published "
+                "sharpness-aware minimization (arXiv:2010.01412), in which an update computes two gradients."
             ),
             (
                 "Mogrifier gates (G. Melis and others, arXiv:1909.01792) were not tried. They multiply the "
