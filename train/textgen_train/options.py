@@ -130,7 +130,7 @@ class RunOptions(Parameters):
         group="fine-tuning",
     )
     extend: bool = flag(
-        "add the symbols that only the corpus has to the vocabulary of the model", group="fine-tuning"
+        "extend the vocabulary of the model by the symbols that only the corpus has", group="fine-tuning"
     )
     teachers: list[str] | None = texts(  # noqa: RUF009 (a field)
         "also learn from the predictions of these trained models, so that a small network gets a lower loss; "

@@ -35,9 +35,7 @@ class Recipe(Parameters):
     )
     units: int = number(144, "units per layer", Range(1, 16_384), group="network")
     layers: int = number(1, "number of layers, at most 63 with --cell conv", Range(1, 64), group="network")
-    residual: bool = flag(
-        "add the input of each layer but the first to the output of this layer", group="network"
-    )
+    residual: bool = flag("in each layer but the first, add the input to the output", group="network")
     embedding: int = number(16, "size of the character embedding", Range(1, 16_384), group="network")
     dropout: float = number(0.0, "dropout on the outputs of each layer", Range(0, 0.99), group="network")
     input_dropout: float = number(0.0, "dropout on the embedding", Range(0, 0.99), group="network")
@@ -54,12 +52,12 @@ class Recipe(Parameters):
     weight_decay: float = number(0.05, "weight decay of AdamW", Range(0, 1e3))
     activation_penalty: float = number(
         0.0,
-        "weight of the mean square of the last layer's outputs in the loss, against overfitting",
+        "reduce overfitting: add X times the mean square of the last layer's outputs to the loss",
         Range(0, 1e3),
     )
     confidence_penalty: float = number(
         0.0,
-        "weight of the negative entropy of the predictions in the loss, against overconfidence",
+        "reduce overconfidence: subtract X times the entropy of the predictions from the loss",
         Range(0, 10),
     )
     grad_clip: float = number(1.0, "maximum norm of the gradient", Range(1e-9, 1e9))

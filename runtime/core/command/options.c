@@ -26,7 +26,7 @@ static const char help[] =
     "  PROMPT       text to continue, or - to read it from standard input, without its final line end\n"
     "               (default: a prompt stored in the model; a model of records starts a new record)\n"
     "  --length N   maximum number of tokens to generate; a token is usually one character\n"
-    "               (default: 400; 10,000 for a model of records, whose texts end earlier)\n"
+    "               (default: 400; 10,000 for a model of records, which ends texts itself)\n"
     "  --seed N     random seed; the same seed gives the same text (default: a new random seed)\n"
     "  --stop TEXT  end the text before TEXT; may be repeated; in TEXT, \\n is a line end, \\t a tab and\n"
     "               \\\\ a backslash\n"

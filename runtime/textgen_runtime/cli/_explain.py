@@ -120,7 +120,7 @@ def format_chart(comparison: TemperatureComparison, settings: str, columns: int,
     for start in range(0, count, per_block):
         lines.append("")
         lines += [_line(label, cells[start : start + per_block], bar) for label, cells in table]
-    note = f"choices = 2 ** entropy: so many equally likely {comparison.unit}s have this entropy"
+    note = f"choices = 2 ** entropy: the number of equally likely {comparison.unit}s with this entropy"
     return [*lines, "", *wrap(note, columns)]
 
 

@@ -35,7 +35,7 @@ LENGTH = Option(
     "N",
     "maximum number of tokens to generate",
     "; a token is usually one character "
-    f"(default: {DEFAULT_LENGTH}; {DEFAULT_RECORD_LENGTH:,} for a model of records, whose texts end earlier)",
+    f"(default: {DEFAULT_LENGTH}; {DEFAULT_RECORD_LENGTH:,} for a model of records, which ends texts itself)",
     whole_number(1),
 )
 SEED = Option(
@@ -62,7 +62,7 @@ LOWERCASE = Option(
 COUNT = Option(
     "count",
     "N",
-    "number of texts per temperature and prompt, or in a session per line",
+    "number of texts for each temperature and prompt, or for each line of --interactive",
     " (default: 1)",
     whole_number(1),
 )
@@ -178,9 +178,9 @@ def parser() -> CommandParser:
         type=plot_path,
         nargs="?",
         const=DEFAULT_PLOT,
-        help="print no text, but write a figure of these probabilities to PATH, a .png, .svg or .pdf file; "
-        "an existing file is replaced only if it is such a figure; requires matplotlib (default PATH: "
-        f"{DEFAULT_PLOT}; default temperatures: 0.01 0.2 0.5 1.0 1.2 2.0)",
+        help="print no text, but write a figure to PATH, a .png, .svg or .pdf file; it shows the same "
+        "probabilities as --explain; an existing file is replaced only if it is such a figure; requires "
+        f"matplotlib (default PATH: {DEFAULT_PLOT}; default temperatures: 0.01 0.2 0.5 1.0 1.2 2.0)",
     )
     command.add_argument(
         "--interactive",
@@ -259,8 +259,8 @@ def _add_many_texts(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--unique",
         action="store_true",
-        help="print each text only once; a repeated text is replaced by another one, until "
-        f"{MAX_REJECTED_IN_A_ROW:,} in a row are not new",
+        help="print each text only once; draw another text in place of a repeated one, and give up after "
+        f"{MAX_REJECTED_IN_A_ROW:,} texts in a row that are not new",
     )
     command.add_argument(
         "--novel",
@@ -287,6 +287,6 @@ def _add_many_texts(command: argparse.ArgumentParser) -> None:
     form.add_argument(
         "--raw",
         action="store_true",
-        help="write the bytes of one text and nothing else, for example to a .mid file; only for models of "
-        "bytes, which then read any file of --prompt-file unchanged",
+        help="write the bytes of one text and nothing else, for example to a .mid file; only for a model of "
+        "bytes; --prompt-file may then be any file, and is read unchanged",
     )

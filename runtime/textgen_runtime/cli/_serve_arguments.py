@@ -49,8 +49,8 @@ def parser() -> CommandParser:
     command.add_argument(
         "--novel",
         metavar="CORPUS",
-        help="the corpus of which the field max_copy limits copies: a UTF-8 file, a folder with .txt or "
-        ".abc files, or the name of a corpus (default: none)",
+        help="let requests limit copies of CORPUS with the field max_copy; CORPUS is a UTF-8 file, a folder "
+        "with .txt or .abc files, or the name of a corpus (default: none)",
     )
     command.add_argument(
         "--threads",

@@ -61,7 +61,7 @@ def prepare_output(arguments: argparse.Namespace, prog: str, model: Model) -> No
     if arguments.raw:
         if model.tokenizer.level != BYTE:
             raise OutputError(
-                f"--raw is for models of bytes, and this is one of {model.tokenizer.level}s: omit it"
+                f"--raw needs a model of bytes, but this is a model of {model.tokenizer.level}s: omit --raw"
             )
         if sys.stdout.isatty():
             raise OutputError(

@@ -132,7 +132,8 @@ def write_site(arguments: argparse.Namespace) -> int:
 def describe_new(metadata: Metadata, known: KnownRecords | None) -> str:
     """Return a line about the records that the page writes, or "" for a model of one text."""
     if known:
-        return f"the page never writes {known.false_positives:.1%} of the new records\n"
+        share = f"{known.false_positives:.1%}"
+        return f"the page mistakes {share} of the new records for known ones, and never writes them\n"
     if metadata.records:
         return "the page may write records of the corpus: to prevent this, pass --novel CORPUS\n"
     return ""
@@ -204,7 +205,7 @@ def check_files(folder: Path, names: Iterable[str], model: Path, *, overwrite: b
             raise OutputError(f"{path} is the model; refusing to overwrite it: choose another folder with -o")
         if path.name not in replaceable:
             raise OutputError(
-                f"{path} is not of a page of {PROG}; refusing to overwrite it: choose another folder with -o"
+                f"{PROG} did not write {path}; refusing to overwrite it: choose another folder with -o"
             )
         if not overwrite:
             raise OutputError(f"{path} exists: choose another folder with -o, or pass --overwrite")

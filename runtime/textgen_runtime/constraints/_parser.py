@@ -283,8 +283,8 @@ class _Parser:
         if found:
             self._flags(found[1])
             if self.global_flags:
-                return f"move {found[0]} to the start, or write (?{found[1]}:...) around the part for it"
-            return f"{found[0]} is not supported; write (?{found[1]}:...) around the part for it"
+                return f"move {found[0]} to the start, or put a part of the expression in (?{found[1]}:...)"
+            return f"{found[0]} is not supported; put a part of the expression in (?{found[1]}:...)"
         return "this kind of group is unknown; write (?:...) or (?P<name>...)"
 
     def _repeated(self, part: Node) -> Node:

@@ -127,7 +127,7 @@ class _Words:
         else:
             child = len(self._children)
             if child == MAX_CHARACTER_STATES:
-                raise TooComplexError("has too few texts that begin or end alike")
+                raise TooComplexError(f"needs more than {MAX_CHARACTER_STATES:,} states")
             self.accepting.append(False)
             self._children.append({})
         self._children[state][self.classes[character]] = child

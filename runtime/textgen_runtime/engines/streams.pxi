@@ -516,7 +516,7 @@ cdef class Stream:
         open_saved(data, &saved)
         if saved.constraint[:TEXTGEN_SHA256_SIZE] != self.constraint_digest():
             raise SavedGenerationError(
-                "the text has a constraint that its description lacks: continue it where it was saved"
+                "the text has a constraint that was not saved with it: continue it where it was saved"
                 if self.constraint is None
                 else "another version of textgen-onnx compiled the constraint, and its position has another "
                 "meaning: start a new generation"

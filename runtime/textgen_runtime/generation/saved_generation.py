@@ -141,7 +141,8 @@ def _restore(model: Model, content: bytes) -> tuple[Generation, str]:
     # C and JavaScript store no hash of the corpus.
     if sampling.max_copy and description.get(NOVEL, model.novel_digest) != model.novel_digest:
         raise SavedGenerationError(
-            "the text must not copy another corpus: load the model with the same ", Name("novel")
+            "the text was saved with max_copy and another corpus: load the model with the same ",
+            Name("novel"),
         )
     generation.position.resume(content)
     # The file comes from anywhere: the description states the parameters, whatever the text has.
@@ -155,11 +156,11 @@ def _description_in_core(model: Model, content: bytes) -> dict[str, Any]:
     stream.resume(content)
     if stream.has_spans:
         raise SavedGenerationError(
-            "the text must not copy a corpus that its description lacks: continue it in C, where it was saved"
+            "the text has max_copy, but its corpus was not saved: continue it in C, where it was saved"
         )
     if stream.has_logit_bias:
         raise SavedGenerationError(
-            "the text has a logit bias by tokens: continue it in C, where it was saved"
+            "the text has a logit bias for tokens, not characters: continue it in C, where it was saved"
         )
     return {PROMPT: "", SAMPLING: stream.parameters}
 

@@ -65,12 +65,12 @@ class SamplingFields:
     top_k: int
     """Draw from the N most likely characters. An integer from 0 to 2147483647; default 0, off."""
     typical_p: float
-    """Draw from the characters whose surprisal is nearest to the entropy, as many as reach the total
-    probability P. A number more than 0, at most 1; default 1, off.
+    """Draw only from the characters whose surprisal is nearest to the entropy; take the fewest that have
+    together at least the probability P. A number more than 0, at most 1; default 1, off.
     """
     top_p: float
-    """Draw from the most likely characters, as many as reach the total probability P. A number more than
-    0, at most 1; default 1, off.
+    """Draw only from the most likely characters; take the fewest that have together at least the
+    probability P. A number more than 0, at most 1; default 1, off.
     """
     min_p: float
     """Draw from the characters that have at least P times the probability of the most likely one. A number

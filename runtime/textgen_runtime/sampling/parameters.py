@@ -19,7 +19,7 @@ CONSTRAINTS = ("match", "choices", "json_schema")
 # The parameters that contradict any constraint, and why.
 _NEVER_WITH_CONSTRAINT = {
     "stop": "a stop text could end the text before it meets the constraint",
-    "min_length": "the constraint ends the text, so let it allow no short text",
+    "min_length": "only the constraint ends the text, so use one that allows no short text",
     "max_copy": "the constraint could leave only tokens that complete a copy",
 }
 

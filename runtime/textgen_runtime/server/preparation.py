@@ -36,7 +36,7 @@ def prepare(
     if request.alternatives is not None and level != CHARACTER:
         # The text of other tokens does not say where they end.
         raise RequestError(
-            400, f"logprobs needs a model of characters, and this is one of {level}s", param="logprobs"
+            400, f"logprobs needs a model of characters, but this is a model of {level}s", param="logprobs"
         )
     try:
         sampling, warnings = checked_stops(request.sampling, model.metadata)

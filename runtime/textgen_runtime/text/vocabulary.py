@@ -84,8 +84,8 @@ def unknown_characters_error(characters: Counter[str], known: Container[str]) ->
     if any("\udc80" <= character <= "\udcff" for character in unknown):
         # Python decodes bytes of arguments so if the encoding of the locale lacks them.
         return PromptError(
-            f"{message}; those from U+DC80 to U+DCFF are bytes that are not UTF-8 or not of the locale: "
-            "convert the text to UTF-8, and use a UTF-8 locale"
+            f"{message}; characters from U+DC80 to U+DCFF stand for bytes that are invalid in UTF-8 or in "
+            "the encoding of the locale: convert the text to UTF-8, and use a UTF-8 locale"
         )
     skip = ("skip them with ", Name("unknown", "skip"))
     lowercase = ("use ", Name("lowercase"))

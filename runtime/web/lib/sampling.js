@@ -65,7 +65,7 @@ export function checkSampling(options) {
     throw invalid("use match or stop, not both: a stop text could end the text before it matches", "match");
   }
   if (sampling.minLength && sampling.match) {
-    throw invalid("use match or minLength, not both: match ends the text, so let it allow no short text", "match");
+    throw invalid("use match or minLength, not both: only match ends the text, so use one that allows no short text", "match");
   }
   if (sampling.maxCopy && sampling.match) {
     throw invalid("use match or maxCopy, not both: all texts that match may be copies", "match");

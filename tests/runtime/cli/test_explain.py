@@ -56,8 +56,8 @@ temperature  0.01                    2.0
     entropy  0.47 bits               3.03 bits
     choices  1.4                     8.2
 
-choices = 2 ** entropy: so many equally likely characters
-have this entropy"""
+choices = 2 ** entropy: the number of equally likely
+characters with this entropy"""
     )
 
 

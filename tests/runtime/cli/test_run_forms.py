@@ -130,7 +130,7 @@ def test_raw_output_is_for_models_of_bytes(capsys: Captured, level: str) -> None
     path = TINY if level == "character" else FORMAT_2 / "word.onnx"
     code, out, err = run_here(main, capsys, str(path), "--raw")
     assert (code, out) == (1, "")
-    message = f"--raw is for models of bytes, and this is one of {level}s: omit it"
+    message = f"--raw needs a model of bytes, but this is a model of {level}s: omit --raw"
     assert err == f"textgen-run: error: {message}\n"
 
 

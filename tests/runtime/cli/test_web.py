@@ -31,9 +31,9 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 
 def refusal(path: Path) -> str:
-    """Return the error about a file that is not of a page."""
+    """Return the error about a file that the command did not write."""
     return (
-        f"textgen-web: error: {path} is not of a page of textgen-web; refusing to overwrite it: "
+        f"textgen-web: error: textgen-web did not write {path}; refusing to overwrite it: "
         "choose another folder with -o\n"
     )
 
@@ -115,7 +115,9 @@ def test_the_page_knows_the_records_of_a_corpus(
     several = " in 4 files" if options else ""
     assert (code, out) == (0, f"{site / 'index.html'} (0.2 MB{several}, knows 2 records)\n")
     known = known_records(["ab", "cab"], 10**6)
-    assert err.startswith(f"the page never writes {known.false_positives:.1%} of the new records\n")
+    assert err.startswith(
+        f"the page mistakes {known.false_positives:.1%} of the new records for known ones, "
+    )
     element = f'data-longest="3">{base64.b64encode(known.bits).decode()}</script>'
     assert element in (site / "index.html").read_text(encoding="utf-8")
     code, _, err = run(capsys, model, "-o", site, "--overwrite", *options)

@@ -127,7 +127,7 @@ def test_equal_choices_are_compiled_once() -> None:
         ),
         (
             ["a" * 500_000],
-            ("the list of choices has too few texts that begin or end alike; use fewer or shorter choices"),
+            "the list of choices needs more than 100,000 states; use fewer or shorter choices",
         ),
         (
             ["a" * 1_000_001],

@@ -270,7 +270,7 @@ SETS = (
         ("(?i-si:a)", 1, "this group turns the flag i both on and off; omit one"),
         ("b(?-a:a)", 2, "the flag a cannot be turned off; turn on u, which replaces it"),
         ("(?m:a)", 1, "the flag m is not supported; use only i, s, a or u"),
-        ("a(?i)b", 2, "move (?i) to the start, or write (?i:...) around the part for it"),
+        ("a(?i)b", 2, "move (?i) to the start, or put a part of the expression in (?i:...)"),
         ("[[:alpha:]]", 1, f"[[:alpha:] {SETS}"),
         ("x[a-z&&[b]]", 2, f"[a-z&&[b] {SETS}"),
         ("[a--b]", 1, f"[a--b] {SETS}"),

@@ -253,7 +253,7 @@ def test_a_saved_text_that_cannot_be_resumed_changes_nothing() -> None:
         with pytest.raises(SavedGenerationError, match=message):
             text.resume(wrong)
         assert content_of_text(text) == saved
-    with pytest.raises(SavedGenerationError, match="has a constraint that its description lacks"):
+    with pytest.raises(SavedGenerationError, match="has a constraint that was not saved with it"):
         started(engine_of("native")).resume(saved)
     for call in (
         text.resume,

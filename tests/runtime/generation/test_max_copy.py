@@ -146,7 +146,7 @@ def test_a_text_that_c_saved_without_its_corpus_is_refused(model: Model) -> None
     generation = model.start(PROMPT, seed=1, max_copy=4)
     generation.take(3)
     content = generation.position.save(bytes.fromhex(model.sha256), b"")
-    with pytest.raises(SavedGenerationError, match="must not copy a corpus that its description lacks"):
+    with pytest.raises(SavedGenerationError, match="has max_copy, but its corpus was not saved"):
         textgen.resume(model, io.BytesIO(content))
 
 

@@ -214,7 +214,9 @@ def test_a_text_that_c_saved_shows_its_parameters(tiny: Model) -> None:
     resumed.sampling = resumed.sampling.replace()
     assert resumed.take(50) == generation.take(50)
     generation.sampling = generation.sampling.replace(banned="a")
-    with pytest.raises(SavedGenerationError, match="has a logit bias by tokens: continue it in C"):
+    with pytest.raises(
+        SavedGenerationError, match="has a logit bias for tokens, not characters: continue it in C"
+    ):
         textgen.resume(tiny, io.BytesIO(generation.position.save(model, b"")))
 
 

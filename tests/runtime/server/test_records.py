@@ -114,4 +114,4 @@ async def test_log_probabilities_of_other_levels_are_refused(level: str) -> None
         answer = await server.complete(prompt="cab", logprobs=0)
     assert answer.status == 400
     assert answer.json["error"]["param"] == "logprobs"
-    assert answer.json["error"]["message"].endswith(f"this is one of {level}s")
+    assert answer.json["error"]["message"].endswith(f"this is a model of {level}s")

@@ -63,11 +63,11 @@ def test_a_named_corpus_that_hides_a_file_or_a_folder_is_mentioned(
 
 def test_a_run_whose_loss_has_risen_says_when_the_best_model_was_there() -> None:
     assert describe_overfitting(BEST, LAST, SIX_MINUTES) == (
-        "the run has overfitted, because its best model is from 1:21 of 5:59: more text or more dropout "
+        "the run has overfitted: its best model is from 1:21 of 5:59; more text or more dropout "
         "would help, more minutes would not\n"
     )
     assert describe_overfitting(BEST, LAST, NINETY_EPOCHS) == (
-        "the run has overfitted, because its best model is from epoch 20.0 of 90.0: more text or more "
+        "the run has overfitted: its best model is from epoch 20.0 of 90.0; more text or more "
         "dropout would help, more epochs would not\n"
     )
 

@@ -182,7 +182,7 @@ def test_a_run_cannot_be_resumed_without_its_teacher_and_its_predictions(
     Path("large").rmdir()
     code, _, err = run(capsys, "--resume", "out")
     assert code == 1
-    needs = "the predictions of the run are missing or damaged, so it needs the models of --teacher: "
+    needs = "the predictions of the run are missing or damaged, so the run needs the models of --teacher: "
     path = Path("large").absolute()
     assert err.splitlines()[-1].endswith(
         f"{needs}cannot read the model file {path}: No such file or directory{remedy}"

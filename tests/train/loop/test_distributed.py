@@ -289,7 +289,7 @@ def make_too_many(_: int) -> str:
 def test_more_processes_than_lanes_allow_are_an_error() -> None:
     for message in run_processes(make_too_many):
         assert message.startswith(
-            "2 processes need batches of at least 16 sequences, and those of this run have 15"
+            "2 processes need batches of at least 16 sequences, but the batches of this run have 15"
         )
         assert "start at most 1" in message
 

@@ -43,8 +43,8 @@ GROUPS = {
     "recipe": "A preset or the classic recipe sets the default values of the options below.\n"
     f"Three values such as {'/'.join(str(recipe.units) for recipe in PRESETS.values())} are the defaults of "
     f"{'/'.join(PRESETS)}.\n"
-    f"Some defaults differ with {LARGE_VOCABULARY} common symbols or more, as in Chinese, and in runs\n"
-    "of few or many epochs. Each run prints its values.",
+    f"If the text has {LARGE_VOCABULARY} common symbols or more, as in Chinese, or if the run has few\n"
+    "or many epochs, some defaults are other values. Each run prints its values.",
     "network": "The cells gru and conv have other default sizes, with about as many parameters.\n"
     "With gru, --preset large also has the learning rate and the weight decay of the\n"
     "smaller presets. With conv, --residual is on, and each preset has its own dropout.",

@@ -227,7 +227,7 @@ def describe_overfitting(best: Evaluation, last: Evaluation, options: RunOptions
     else:
         remedy = " or a smaller preset"
     return (
-        f"the run has overfitted, because its best model is from {place}: more text{remedy} would help, "
+        f"the run has overfitted: its best model is from {place}; more text{remedy} would help, "
         f"more {unit} would not\n"
     )
 

@@ -134,7 +134,7 @@ def reread_teachers(options: RunOptions, origins: Sequence[Mapping[str, Any]]) -
         teachers = read_teachers(options)
     except ModelFileError as error:
         raise ModelFileError(
-            f"{missing}, so it needs the models of --teacher: ", *error.args, *remedy
+            f"{missing}, so the run needs the models of --teacher: ", *error.args, *remedy
         ) from None
     for teacher, origin in zip(teachers, origins, strict=True):
         if teacher.sha256 != origin["sha256"]:

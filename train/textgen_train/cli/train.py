@@ -45,8 +45,8 @@ EQUAL_TEXTS = (
 )
 
 TRAINED_TEXT = (
-    "the model of {} was trained on {:.0%} of the held-out text, so the held-out loss is too low: hold "
-    "out as much as that model, or pass another text with --held-out-file"
+    "the model of {} was trained on {:.0%} of the held-out text, so the held-out loss is too low: use the "
+    "--held-out of that training, or pass another text with --held-out-file"
 )
 
 

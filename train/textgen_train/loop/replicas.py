@@ -60,8 +60,9 @@ class Replicas:
     def __init__(self, model: CharNetwork, lanes: int, threads: int, ranks: Ranks = SINGLE) -> None:
         if 1 < ranks.size > lanes // MIN_LANES:
             raise TrainingError(
-                f"{ranks.size} processes need batches of at least {ranks.size * MIN_LANES} sequences, and "
-                f"those of this run have {lanes}: start at most {max(1, lanes // MIN_LANES)}, or raise ",
+                f"{ranks.size} processes need batches of at least {ranks.size * MIN_LANES} sequences, but "
+                f"the batches of this run have {lanes}: "
+                f"start at most {max(1, lanes // MIN_LANES)}, or raise ",
                 Name("batch"),
                 " if the text is long enough",
             )

@@ -67,7 +67,7 @@ def describe_bounds(dataset: Dataset) -> str:
         parts.append(f"the last {MAX_TRAINING_TOKENS:,} of {len(dataset.training):,} training tokens")
     if len(dataset.held_out) > MAX_HELD_OUT_TOKENS:
         parts.append(f"the first {MAX_HELD_OUT_TOKENS:,} of {len(dataset.held_out):,} held-out tokens")
-    return f"To save time, they use only {' and '.join(parts)}." if parts else ""
+    return f"To save time, all these models use only {' and '.join(parts)}." if parts else ""
 
 
 class References:
@@ -102,7 +102,7 @@ class References:
             for reference in measure_references(self._dataset, self._read_texts):
                 self.results = (*self.results, reference)
         except MemoryError:
-            self.bounds = "There was not enough memory for all of them."
+            self.bounds = "There was not enough memory for all models."
         except TextgenError as error:
             self.bounds = f"The compressors have no figures: {error}."
 
@@ -116,8 +116,8 @@ loss rises while the training loss falls, the model is overfitted. The
 """
 
 REFERENCES = """
-The n-gram model has Kneser-Ney smoothing, and the same training text. The figure of a compressor is the size
-of both texts together minus that of the training text, when compressed, per held-out character.
+The n-gram model has Kneser-Ney smoothing, and the same training text. A compressor compresses the training
+text alone, and both texts together. The difference of the two sizes, per held-out character, is its loss.
 """
 
 # Rows of the table of evaluations. Of more evaluations, every second or third and so on is listed.

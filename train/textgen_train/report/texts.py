@@ -109,9 +109,9 @@ def copied_text(shares: Mapping[float, float], dataset: Dataset) -> str:
         notes = f" A record of fewer than {COPIED_SPAN} characters does not count as copied."
     values = [(f"temperature {temperature:g}", f"{share:.1%}") for temperature, share in shares.items()]
     return (
-        f"<h3>Copied text</h3><p>How much of {COPY_TEXTS} texts at each temperature that the saved model "
-        f"generates stands in {searched} in spans of {COPIED_SPAN} or more characters. Shorter spans are "
-        f"mostly phrases of the language.{notes}</p>{definitions(values)}"
+        f"<h3>Copied text</h3><p>The saved model generated {COPY_TEXTS} texts at each temperature. The table "
+        f"shows which share of them is copied from {searched}, in spans of {COPIED_SPAN} or more characters. "
+        f"Shorter spans are mostly phrases of the language.{notes}</p>{definitions(values)}"
     )
 
 
