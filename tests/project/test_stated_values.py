@@ -49,7 +49,8 @@ STATED = {
         "If {textgen_runtime.cli._text_selection.MAX_REJECTED_IN_A_ROW:,} texts in a row are rejected",
     ],
     "docs/interactive.md": [
-        "up to {textgen_runtime.cli._interactive_session.MAX_STEPS} lines can be taken back"
+        "up to {textgen_runtime.cli._interactive_session.MAX_STEPS} lines can be taken back",
+        "After {textgen_runtime.cli._text_selection.MAX_REJECTED_IN_A_ROW:,} continuations",
     ],
     "docs/model-file.md": [
         "IR version {textgen_train.export.onnx_graph.IR_VERSION}",

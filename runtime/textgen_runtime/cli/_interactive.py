@@ -36,7 +36,7 @@ from .parser import CommandParser
 
 # The options that have a meaning in a session, besides sampling.
 OPTIONS = (
-    *("interactive", "model", "prompt", "prompt_file", "no_echo", "engine", "threads", "novel"),
+    *("interactive", "model", "prompt", "prompt_file", "no_echo", "engine", "threads"),
     *(option.name for option in SESSION_OPTIONS),
 )
 
@@ -264,11 +264,12 @@ def interact(
     check_options(command, arguments, samplings)
     settings = find_settings()
     (sampling,) = samplings
-    session = Session(model, with_checked_stops(command.prog, model, sampling), seed)
+    session = Session(model, Sampling(), seed)
     for option in SESSION_OPTIONS:
         value = seed if option is SEED else getattr(arguments, option.name)
         if value is not None:
             setattr(session, option.name, value)
+    session.sampling = with_checked_stops(command.prog, model, sampling)
     records = model.metadata.records
     names = [f"{COMMAND_MARK}{name}" for name in (*(known.name for known in COMMANDS), *settings)]
     console = open_console(command.prog, names, echo=not arguments.no_echo, records=records)
@@ -289,7 +290,7 @@ def run_session(interpreter: Interpreter, console: Console, prompt: str | None) 
         interpreter.continue_with(Addition(prompt))
     refused = ""
     while True:
-        line = None
+        line, position = None, interpreter.session.position
         try:
             line = console.read_line(refused)
             refused = ""
@@ -308,15 +309,13 @@ def run_session(interpreter: Interpreter, console: Console, prompt: str | None) 
                 raise
             console.report(error.spelled(spell_setting))
             code = EXIT_FAILED
-            # A person gets a text back to change it. A command is typed again more easily.
-            refused = line if line and isinstance(parse_line(line), str) else ""
+            # A person gets back a text that was not read, to change it. A command is typed again more easily.
+            is_unread = interpreter.session.position is position
+            refused = line if line and is_unread and isinstance(parse_line(line), str) else ""
 
 
 def spell_setting(name: Name) -> str:
     """Return a parameter as a command of a session."""
-    if name == "novel":
-        # No command: the corpus is read before the session.
-        return spell_option(name)
     return spell_option(name).replace("--", COMMAND_MARK, 1)
 
 

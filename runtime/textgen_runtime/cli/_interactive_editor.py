@@ -20,8 +20,8 @@ except ImportError:
     # Windows, and interpreters that were built without it. The terminal's own editing remains.
     readline = None  # type: ignore[assignment]
 
-# How /save and /load begin: a path follows.
-PATH_COMMANDS = ("/save ", "/load ")
+# How the commands begin that a path follows.
+PATH_COMMANDS = ("/save ", "/load ", "/novel ", "/json-schema ")
 
 MAX_LINES = 1000
 

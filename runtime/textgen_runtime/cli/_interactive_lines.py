@@ -1,15 +1,12 @@
-"""The lines of an interactive session: commands with their arguments, and texts with their continuations."""
+"""The lines of an interactive session: commands with their arguments, and texts."""
 
 from argparse import ArgumentTypeError
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
-from textgen_runtime.engines.base import TextEnding
 from textgen_runtime.errors import TextgenError, nearest_name, quote
-from textgen_runtime.generation.batch import Batch
-from textgen_runtime.generation.generation import STREAM_CHUNK, Generation
 from textgen_runtime.generation.model import Model
 from textgen_runtime.text.token_names import format_symbols
 from textgen_runtime.text.tokenizer import Tokenizer, UnknownPolicy
@@ -118,12 +115,24 @@ def number_argument(command: CommandLine) -> int:
 
 def path_argument(command: CommandLine) -> Path:
     """Return the path that a command has as its argument. It may be in quotes."""
-    path = command.argument.strip()
-    if path[:1] in QUOTES and len(path) > 1 and path[0] == path[-1]:
-        path = path[1:-1]
+    path = unquoted(command.argument)
     if not path:
         raise LineError(f"/{command.name} needs the path of a file")
     return expand_home(path)
+
+
+def corpus_argument(argument: str) -> str:
+    """Return the path or the name of a corpus that a command has as its argument. It may be in quotes."""
+    source = unquoted(argument)
+    # The path ./names would become names, which is the name of a corpus.
+    return str(expand_home(source)) if source.startswith("~") else source
+
+
+def unquoted(argument: str) -> str:
+    """Return an argument without the spaces and the quotes around it."""
+    text = argument.strip()
+    is_quoted = len(text) > 1 and text[0] in QUOTES and text[0] == text[-1]
+    return text[1:-1] if is_quoted else text
 
 
 def expand_home(path: str) -> Path:
@@ -190,46 +199,3 @@ def separator(tokenizer: Tokenizer, tail: str) -> str:
         if tokenizer.can_encode(symbol):
             return symbol
     return ""
-
-
-class Continuation:
-    """Continues a generation by one complete text, chunk by chunk, until it is stopped.
-
-    If the generation has a constraint, the text is a new text of it.
-
-    Args:
-        generation: The generation. It advances with each chunk.
-        length: Maximum number of tokens.
-
-    Attributes:
-        ending: Why the text ended, or None if it did not end by itself.
-
-    Raises:
-        SamplingError: If no text of this length meets the constraint.
-    """
-
-    def __init__(self, generation: Generation, length: int) -> None:
-        self.ending: TextEnding | None = None
-        self._generation = generation
-        if generation.is_complete and not generation.ended_record:
-            # The next text is a new text of the constraint.
-            generation.position.begin_constraint()
-        self._batch = Batch(generation.model)
-        self._batch.add(generation, length)
-
-    def chunks(self) -> Iterator[str]:
-        """Yield the text. A chunk is empty while its text is not decided, so that the caller can stop."""
-        steps = min(STREAM_CHUNK, self._generation.model.engine.chunk_length(1))
-        while self._batch:
-            (chunk,) = self._batch.advance(steps)
-            self.ending = chunk.ending
-            yield chunk.text
-            if chunk.error is not None:
-                raise chunk.error
-
-    def stop(self) -> str:
-        """End the text after the latest chunk. Return the text that was held back."""
-        if not self._batch:
-            return ""
-        self._batch.remove(self._generation)
-        return self._generation.finish()

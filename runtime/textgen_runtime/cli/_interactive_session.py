@@ -4,7 +4,6 @@ import os
 import warnings
 from collections import deque
 from collections.abc import Iterator
-from typing import NamedTuple
 
 from textgen_runtime.engines.base import TextEnding
 from textgen_runtime.errors import TextgenError
@@ -13,48 +12,16 @@ from textgen_runtime.generation.generation import Generation
 from textgen_runtime.generation.model import Model
 from textgen_runtime.generation.stop_warnings import checked_stops
 from textgen_runtime.sampling.parameters import Sampling
-from textgen_runtime.text.records import SEPARATORS
+from textgen_runtime.system.interrupts import DeferredInterrupts
 from textgen_runtime.text.tokenizer import UnknownPolicy
 
-from ._interactive_lines import Addition, Continuation, LineError, check_typed, separator
+from ._interactive_continuation import Continuation
+from ._interactive_lines import Addition, LineError, check_typed, separator
+from ._interactive_positions import Position, RandomStream, Step, separator_of, unfinished
+from ._text_selection import known_texts, make_selection, with_novel
 
 # How many lines can be taken back.
 MAX_STEPS = 200
-
-# How many of the latest characters are kept, to show where the text ends.
-TAIL_LENGTH = 200
-
-
-class Position(NamedTuple):
-    """Where the text stands.
-
-    Attributes:
-        generation: The generation; None if there is no text.
-        tail: The end of the text, as the model has it; empty if it is not known.
-    """
-
-    generation: Generation | None = None
-    tail: str = ""
-
-
-class Step(NamedTuple):
-    """A line that was carried out.
-
-    Attributes:
-        before: The position before the line, to return to.
-        addition: What the line added. None for a line that replaced the text.
-    """
-
-    before: Position
-    addition: Addition | None
-
-
-class RandomStream(NamedTuple):
-    """A position in random numbers: how many were drawn of a substream of the seed."""
-
-    seed: int
-    substream: int = 0
-    drawn: int = 0
 
 
 class Session:
@@ -65,7 +32,7 @@ class Session:
     generates the same texts.
 
     Args:
-        model: The model that continues the text.
+        model: The model that continues the text. It has the corpus of ``novel``, if there is one.
         sampling: The sampling parameters.
         seed: Random seed.
 
@@ -73,8 +40,7 @@ class Session:
         length: Maximum number of tokens of each continuation.
         count: The number of continuations of each line that a person wants to see.
         unknown: What to do with typed characters outside the vocabulary.
-        lowercase: Whether to convert typed text to lower case.
-        position: Where the text stands. Its tail has at most ``TAIL_LENGTH`` characters.
+        position: Where the text stands.
 
     Raises:
         SamplingError: If the sampling parameters do not fit the model.
@@ -85,7 +51,10 @@ class Session:
         self.length = model.default_length
         self.count = 1
         self.unknown: UnknownPolicy = "error"
-        self.lowercase = False
+        self._lowercase = False
+        self._model_without_novel = model
+        self._novel: str | None = None
+        self._known = known_texts(model)
         self.position = Position()
         # The random numbers while there is no generation.
         self._idle = RandomStream(seed)
@@ -125,6 +94,50 @@ class Session:
         self._idle = RandomStream(seed)
         if self.position.generation is not None:
             self.position.generation.reseed(*self._idle)
+
+    @property
+    def novel(self) -> str | None:
+        """The corpus in which no continuation may stand; None for no corpus.
+
+        It is what ``corpora.corpus.read_corpus`` accepts. Setting it reads the corpus, or raises an error and
+        changes nothing.
+
+        Raises:
+            CorpusError: When set, if the corpus is missing or empty, or is not available.
+            TextFileError: When set, if it cannot be read, or is not UTF-8.
+            SamplingError: When set to None, if a sampling parameter needs a corpus.
+            KeyboardInterrupt: When set, after Ctrl-C.
+        """
+        return self._novel
+
+    @novel.setter
+    def novel(self, source: str | None) -> None:
+        self._read_novel(source, self._lowercase)
+        self._novel = source
+
+    @property
+    def lowercase(self) -> bool:
+        """Whether to convert typed text and the corpus of ``novel`` to lower case.
+
+        Setting it reads the corpus again, and raises as ``novel``.
+        """
+        return self._lowercase
+
+    @lowercase.setter
+    def lowercase(self, value: bool) -> None:
+        if self._novel is not None and value != self._lowercase:
+            self._read_novel(self._novel, value)
+        self._lowercase = value
+
+    def _read_novel(self, source: str | None, lowercase: bool) -> None:
+        # A corpus can be long, or must be downloaded.
+        with DeferredInterrupts() as interrupts, interrupts.immediate():
+            model = with_novel(self._model_without_novel, source, lowercase=lowercase)
+            known = known_texts(model)
+        model.compile_controls(self._sampling)
+        self.model, self._known = model, known
+        if self.position.generation is not None:
+            self._update(self.position.generation)
 
     @property
     def ending(self) -> TextEnding | None:
@@ -221,9 +234,8 @@ class Session:
             for chunk in continuation.chunks():
                 self._extend_tail(chunk)
                 yield chunk
-            records = self.model.metadata.records
-            if records is not None and self.position.generation and self.position.generation.ended_record:
-                self._extend_tail(SEPARATORS[records])
+            if self.position.generation and self.position.generation.ended_record:
+                self._extend_tail(separator_of(self.model.metadata))
             # The model has read the stop text, which is not part of the text.
             if continuation.ending == "stop" and not self._sampling.keep_stop:
                 self._extend_tail("\n" * all(stop.endswith("\n") for stop in self._sampling.stop))
@@ -286,7 +298,8 @@ class Session:
             generation, end = resume_with_end(self.model, path)
         generation.sampling, stop_warnings = checked_stops(generation.sampling, self.model.metadata)
         self._steps.append(Step(self.position, None))
-        self._move_to(Position(generation, end[-TAIL_LENGTH:]))
+        self._move_to(Position(generation))
+        self._extend_tail(end)
         self._ends = []
         self._sampling = generation.sampling
         return stop_warnings
@@ -319,7 +332,9 @@ class Session:
             added = between + (text or "")
             fed = generation.feed(added, self.unknown) if added else ""
             shown = fed.removeprefix(between)
-        self._continuation = Continuation(generation, addition.length or self.length)
+        selection = make_selection(self.model, self._known, max_copy=self._sampling.max_copy)
+        beginning = unfinished(tail + fed, self.model.metadata)
+        self._continuation = Continuation(generation, addition.length or self.length, beginning, selection)
         self._steps.append(Step(before, addition))
         self._move_to(Position(generation, tail))
         self._extend_tail(fed)
@@ -329,13 +344,18 @@ class Session:
         """Return an independent position with the current sampling parameters and random numbers."""
         generation = position.generation and position.generation.copy()
         if generation is not None:
-            generation.sampling = self._sampling
+            self._update(generation)
             generation.reseed(*self._random_stream)
         return position._replace(generation=generation)
+
+    def _update(self, generation: Generation) -> None:
+        """Let a generation continue with the current corpus and sampling parameters."""
+        generation.model = self.model
+        generation.sampling = self._sampling
 
     def _move_to(self, position: Position) -> None:
         self._idle = self._random_stream
         self.position = position
 
     def _extend_tail(self, text: str) -> None:
-        self.position = self.position._replace(tail=(self.position.tail + text)[-TAIL_LENGTH:])
+        self.position = self.position.extended(text, self.model.metadata)

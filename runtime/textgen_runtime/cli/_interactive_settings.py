@@ -13,15 +13,18 @@ from typing import Any, NamedTuple
 from textgen_runtime.errors import Name, quote
 from textgen_runtime.sampling.parameters import Sampling
 from textgen_runtime.system.console import escape_unprintable, single_line
-from textgen_runtime.system.file_content import read_text
+from textgen_runtime.system.file_content import STANDARD_INPUT, read_text
 
-from ._interactive_lines import COMMANDS, QUOTES, Description, LineError, unknown_command
+from ._interactive_lines import COMMANDS, QUOTES, Description, LineError, corpus_argument, unknown_command
 from ._interactive_session import Session
-from ._run_arguments import SESSION_OPTIONS
+from ._run_arguments import NOVEL, SESSION_OPTIONS
 from ._sampling_options import NEWLINE, REPEATED, SEVERAL, SWITCH, UNTIL_NEWLINE, Option, sampling_options
 from .command import spell_option
 
 ON, OFF = "on", "off"
+
+# Options whose value is the path of a file that is read.
+FILES = ("json_schema", "novel")
 
 
 class Setting(NamedTuple):
@@ -49,6 +52,7 @@ class Setting(NamedTuple):
         """The name, the value and a summary."""
         option = self.option
         argument = f"{ON}|{OFF}" if option.form == SWITCH else "|".join(option.choices)
+        argument = f"{option.metavar}|{OFF}" if option is NOVEL else argument
         return Description(self.name, argument or option.metavar + " ..." * self._is_list, option.summary)
 
     @property
@@ -76,15 +80,20 @@ class Setting(NamedTuple):
         return f"/{self.name} {self._format(self.value(session))}"
 
     def set(self, session: Session, text: str) -> None:
-        """Set the value from a typed text. ``off`` restores the default of a sampling parameter.
+        """Set the value from a typed text. ``off`` restores the default of a sampling parameter or of novel.
 
         Raises:
             LineError: If the text is not a value of this setting.
             SamplingError: If the value contradicts another one, or does not fit the model.
             TextFileError: If the text is the path of a file that cannot be read.
+            CorpusError: If the text is no corpus.
         """
         name = self.option.name
-        if not self.is_sampling:
+        if name in FILES and text.strip() == STANDARD_INPUT:
+            raise LineError(f"/{self.name} needs a file: standard input has the lines of the session")
+        if self.option is NOVEL:
+            session.novel = None if text.strip() == OFF else corpus_argument(text)
+        elif not self.is_sampling:
             setattr(session, name, self._parse(text))
         elif self.option is UNTIL_NEWLINE:
             others = [item for item in session.sampling.stop if item != NEWLINE]

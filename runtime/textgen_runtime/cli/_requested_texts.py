@@ -112,6 +112,16 @@ class PendingText:
         return "".join(self._chunks)
 
     @property
+    def beginning(self) -> str:
+        """The prompt."""
+        return self.generation.prompt
+
+    @property
+    def sampling(self) -> Sampling:
+        """The sampling parameters of the series."""
+        return self.series.sampling
+
+    @property
     def echo(self) -> str:
         """The prompt, if it is written before the text."""
         return self.generation.prompt if self.series.request.echo and not self.series.hides_prompt else ""

@@ -66,9 +66,17 @@ COUNT = Option(
     " (default: 1)",
     whole_number(1),
 )
+NOVEL = Option(
+    "novel",
+    "CORPUS",
+    "print no text that stands in CORPUS, and draw another one instead",
+    f", until {MAX_REJECTED_IN_A_ROW:,} in a row are not new; CORPUS is a UTF-8 file, a folder with "
+    ".txt or .abc files, - for standard input, or the name of a corpus; a model of records compares complete "
+    "records; --max-copy also limits the copied parts of a text",
+)
 
-# Those that can be changed in a session. Each is an attribute of `Session`.
-SESSION_OPTIONS = (LENGTH, SEED, COUNT, UNKNOWN, LOWERCASE)
+# Those that can be changed in a session. Each is an attribute of `Session`. The corpus depends on LOWERCASE.
+SESSION_OPTIONS = (LENGTH, SEED, COUNT, UNKNOWN, LOWERCASE, NOVEL)
 
 # Options that are about generated texts alone.
 TEXT_OPTIONS = (
@@ -262,14 +270,7 @@ def _add_many_texts(command: argparse.ArgumentParser) -> None:
         help="print each text only once; draw another text in place of a repeated one, and give up after "
         f"{MAX_REJECTED_IN_A_ROW:,} texts in a row that are not new",
     )
-    command.add_argument(
-        "--novel",
-        metavar="CORPUS",
-        help="print no text that stands in CORPUS, and draw another one instead, as --unique does; CORPUS is "
-        "a UTF-8 file, a folder with .txt or .abc files, - for standard input, or the name of a corpus; a "
-        "model of records compares complete records; --max-copy also limits the copied parts of a text; "
-        "--interactive uses CORPUS only for --max-copy",
-    )
+    NOVEL.add_to(command)
     form = command.add_mutually_exclusive_group()
     form.add_argument(
         "--separator",

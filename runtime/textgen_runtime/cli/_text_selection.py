@@ -3,17 +3,21 @@
 import math
 from collections.abc import Iterator
 from collections.abc import Set as AbstractSet
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
+from textgen_runtime.engines.base import TextEnding
+from textgen_runtime.errors import Name, TextgenError
 from textgen_runtime.generation.model import Model
 from textgen_runtime.generation.raw_text import is_raw
+from textgen_runtime.sampling.parameters import Sampling
 from textgen_runtime.text.records import RecordKind, split_records
 from textgen_runtime.text.tokenizer import WORD
 
-from ._requested_texts import PendingText
-
 if TYPE_CHECKING:
     from textgen_runtime.corpora.corpus import CorpusLookup
+
+    # The corpus in which no accepted text stands, or the records that no accepted text equals.
+    KnownTexts: TypeAlias = CorpusLookup | AbstractSet[str]
 
 # After this number of rejected texts in a row, a new one is so rare that the command gives up.
 MAX_REJECTED_IN_A_ROW = 1000
@@ -22,28 +26,37 @@ MAX_REJECTED_IN_A_ROW = 1000
 FINGERPRINT_SIZE = 16
 
 
-def make_selection(model: Model, *, unique: bool, max_copy: int = 0) -> "Selection | None":
+def make_selection(
+    model: Model, known: "KnownTexts | None", *, unique: bool = False, max_copy: int = 0
+) -> "Selection | None":
     """Return a selection of texts, or None if all are accepted.
 
     Args:
-        model: The model that generates them. No text that stands in its corpus ``novel`` is accepted.
+        model: The model that generates them.
+        known: What ``known_texts`` returns for the model: no text that stands there is accepted.
         unique: Whether a text is accepted only once.
         max_copy: That of the sampling.
     """
+    has_records = model.metadata.records is not None
+    if known is None and not unique and not has_records:
+        return None
+    # Records are compared as a whole. The tokens of a word can differ from those that the corpus has for it.
+    is_limited = known is not None and not has_records and model.tokenizer.level != WORD
+    return Selection(unique=unique, corpus=known, max_copy=max_copy if is_limited else 0)
+
+
+def known_texts(model: Model) -> "KnownTexts | None":
+    """Return what the corpus ``novel`` of a model has, or None if there is no corpus."""
     if model.novel is None:
-        needed = unique or model.metadata.records is not None
-        return Selection(unique=unique, corpus=None) if needed else None
+        return None
     # With --raw, texts keep the bytes that are not UTF-8.
     novel = model.novel if is_raw(model) else _as_generated(model.novel)
     if model.metadata.records is not None:
-        corpus = frozenset(split_records(novel, model.metadata.records))
-        return Selection(unique=unique, corpus=corpus)
+        return frozenset(split_records(novel, model.metadata.records))
     # Imported on use: most runs need no corpus.
     from textgen_runtime.corpora.corpus import CorpusLookup
 
-    # The tokens of a word can differ from those that the corpus has for it.
-    short = 0 if model.tokenizer.level == WORD else max_copy
-    return Selection(unique=unique, corpus=CorpusLookup(novel), max_copy=short)
+    return CorpusLookup(novel)
 
 
 def with_novel(model: Model, source: str | None, *, lowercase: bool = False) -> Model:
@@ -72,6 +85,37 @@ def _as_generated(text: str) -> str:
     return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
+class DrawnText(Protocol):
+    """A text that is drawn, and then accepted or rejected.
+
+    Attributes:
+        text: The text so far, without what was written already.
+        beginning: The text that it continues, such as the prompt. What belongs to the same record, or to the
+            same line, is complete.
+        echo: What is written before the text.
+        ending: Why the text ended, or None while it continues.
+        sampling: The sampling parameters.
+        is_accepted: Whether the text was accepted before its end.
+    """
+
+    is_accepted: bool
+
+    @property
+    def text(self) -> str: ...
+
+    @property
+    def beginning(self) -> str: ...
+
+    @property
+    def echo(self) -> str: ...
+
+    @property
+    def ending(self) -> TextEnding | None: ...
+
+    @property
+    def sampling(self) -> Sampling: ...
+
+
 class Selection:
     """Accepts texts that were not accepted before, or that do not stand in a corpus, or both.
 
@@ -94,7 +138,7 @@ class Selection:
         self,
         *,
         unique: bool,
-        corpus: "CorpusLookup | AbstractSet[str] | None",
+        corpus: "KnownTexts | None",
         max_copy: int = 0,
     ) -> None:
         self._accepted: set[bytes] | None = set() if unique else None
@@ -103,15 +147,15 @@ class Selection:
         self._longest = 0 if corpus is None else max_copy or math.inf
         self.drawn = self.repeated = self.known = self.empty = 0
         # What could help to find more texts: it depends on how the latest rejected text began and ended.
-        self._remedies: list[str] = []
+        self._remedies: list[tuple[str, ...]] = []
 
-    def accepts_beginning(self, text: PendingText) -> bool:
+    def accepts_beginning(self, text: DrawnText) -> bool:
         """Whether a text is accepted whatever follows, so that it can be written while it is drawn."""
         if self._accepted is None and self._longest < len(text.text):
             text.is_accepted = True
         return text.is_accepted
 
-    def accepts(self, text: PendingText) -> bool:
+    def accepts(self, text: DrawnText) -> bool:
         """Whether a complete text is accepted."""
         self.drawn += 1
         if self.accepts_beginning(text):
@@ -121,8 +165,8 @@ class Selection:
             return False
         return True
 
-    def _is_new(self, text: PendingText) -> bool:
-        if text.ending == "end" and not text.generation.prompt + text.text:
+    def _is_new(self, text: DrawnText) -> bool:
+        if text.ending == "end" and not text.beginning + text.text:
             self.empty += 1
             return False
         if self._corpus is not None and self._stands_in(self._corpus, text):
@@ -137,26 +181,26 @@ class Selection:
         return True
 
     @staticmethod
-    def _stands_in(corpus: "CorpusLookup | AbstractSet[str]", text: PendingText) -> bool:
+    def _stands_in(corpus: "KnownTexts", text: DrawnText) -> bool:
         """Whether the corpus has the text.
 
         A text that is a complete line, as with ``--until-newline``, stands in the corpus if the corpus has
-        this line. The part of the prompt after its last line end belongs to the line. Any other text stands
-        in the corpus if it occurs anywhere in it.
+        this line. The part of the beginning after its last line end belongs to the line. Any other text
+        stands in the corpus if it occurs anywhere in it.
         """
         content = text.text
         if isinstance(corpus, AbstractSet):
-            return text.generation.prompt + content in corpus
+            return text.beginning + content in corpus
         # After a stop text such as ".\n", the line in the corpus has more than the text.
-        end_at_lines = all(set(stop) == {"\n"} for stop in text.series.sampling.stop)
-        are_lines = text.series.are_lines and end_at_lines
+        stop = text.sampling.stop
+        are_lines = bool(stop) and all(set(one) == {"\n"} for one in stop)
         if text.ending == "length" or not (are_lines or content.endswith("\n")):
             return corpus.has(content)
-        _, _, beginning = text.generation.prompt.rpartition("\n")
+        _, _, beginning = text.beginning.rpartition("\n")
         return corpus.has_lines(beginning + content.removesuffix("\n"))
 
     @staticmethod
-    def _fingerprint(text: PendingText) -> bytes:
+    def _fingerprint(text: DrawnText) -> bytes:
         # Imported on use: the import takes milliseconds, and most runs do not need it.
         from hashlib import blake2b
 
@@ -168,12 +212,15 @@ class Selection:
         reasons = ", ".join(f"{count:,} {reason}" for reason, count in self._rejected().items())
         return f"{found:,} of {self.drawn:,} drawn" + f"; {reasons}" * bool(reasons)
 
-    def shortfall(self, found: int, wanted: int) -> str:
-        """Return the message for fewer texts than wanted."""
-        return (
-            f"found only {found:,} of {wanted:,} texts among {self.drawn:,} drawn, and gave up after "
-            f"{MAX_REJECTED_IN_A_ROW:,} in a row that {' or '.join(self._rejected())}: use "
-            f"{', '.join(['a higher --temp', *self._remedies])} or a smaller --count"
+    def shortfall(self, found: int, wanted: int) -> TextgenError:
+        """Return the error for fewer texts than wanted."""
+        remedies = [*self._remedies, ("a smaller ", Name("count"))] if wanted > 1 else self._remedies
+        return TextgenError(
+            f"found only {found:,} of {wanted:,} texts" if wanted > 1 else "found no new text",
+            f" among {self.drawn:,} drawn, and gave up after {MAX_REJECTED_IN_A_ROW:,} in a row that ",
+            f"{' or '.join(self._rejected())}: use a higher ",
+            Name("temperature"),
+            *_listed(remedies),
         )
 
     def _rejected(self) -> dict[str, int]:
@@ -183,12 +230,19 @@ class Selection:
         return reasons | ({"are empty": self.empty} if self.empty else {})
 
 
-def _remedies(text: PendingText) -> Iterator[str]:
+def _remedies(text: DrawnText) -> Iterator[tuple[str, ...]]:
     """Yield what else could make a text like this one new, besides a higher temperature."""
     if text.ending == "length":
-        yield "a greater --length"
+        yield "a greater ", Name("length")
     elif text.ending == "end":
         # A record ends by itself, and a longer one is rarer.
-        yield "a greater --min-length"
-    if text.generation.prompt:
-        yield "another prompt"
+        yield "a greater ", Name("min_length")
+    if text.beginning:
+        yield ("another prompt",)
+
+
+def _listed(items: list[tuple[str, ...]]) -> Iterator[str]:
+    """Yield the parts of the further items of a list, with commas and "or"."""
+    for item in items:
+        yield " or " if item is items[-1] else ", "
+        yield from item

@@ -24,9 +24,9 @@ from ._requested_texts import Request, Series
 from ._run_arguments import PROG, parse, parser, read_samplings
 from ._sampling_options import sampling_heading, temperature_warnings, with_checked_stops
 from ._text_batch import TextBatch
-from ._text_selection import make_selection, with_novel
+from ._text_selection import known_texts, make_selection, with_novel
 from ._written_texts import TextWriter, make_form, prepare_output
-from .command import EXIT_FAILED, run_command
+from .command import run_command
 
 __all__ = ["main", "parser"]
 
@@ -85,24 +85,26 @@ def generate(arguments: argparse.Namespace, start: float) -> int:
     before = perf_counter()
     model = load(arguments.model, engine=arguments.engine, threads=arguments.threads)
     loaded = perf_counter()
-    model = with_novel(model, arguments.novel, lowercase=arguments.lowercase)
     prepare_output(arguments, PROG, model)
-    if arguments.raw:
-        from textgen_runtime.generation.raw_text import keep_bytes
-
-        model = keep_bytes(model)
     if arguments.interactive:
         # Most runs are not interactive, and the modules take milliseconds to import.
         from ._interactive import interact
 
         return interact(arguments, chosen, model, prompts.texts[0], seed)
+    model = with_novel(model, arguments.novel, lowercase=arguments.lowercase)
+    if arguments.raw:
+        from textgen_runtime.generation.raw_text import keep_bytes
+
+        model = keep_bytes(model)
     check_prompts(model, prompts, arguments.unknown)
     if arguments.explain or arguments.plot:
         # The module imports numpy, which the generation of a text does not need.
         from ._explain import explain
 
         return explain(arguments, chosen[0], model, prompts.texts[0])
-    selection = make_selection(model, unique=arguments.unique, max_copy=chosen[0].max_copy)
+    selection = make_selection(
+        model, known_texts(model), unique=arguments.unique, max_copy=chosen[0].max_copy
+    )
     # All samplings have the same stop texts, so one warning is enough.
     stop = with_checked_stops(PROG, model, chosen[0]).stop
     chosen = [sampling.replace(stop=stop) for sampling in chosen]
@@ -136,8 +138,7 @@ def generate(arguments: argparse.Namespace, start: float) -> int:
         write_stderr("".join(f"{line}\n" for line in report))
     wanted = len(chosen) * len(prompts.texts) * arguments.count
     if selection is not None and writer.count < wanted:
-        print_diagnostic(PROG, selection.shortfall(writer.count, wanted))
-        return EXIT_FAILED
+        raise selection.shortfall(writer.count, wanted)
     return 0
 
 

@@ -353,6 +353,28 @@ def test_a_refused_line_can_be_edited(person: Person) -> None:
     assert person.screen()[-3:] == [*wrapped(running_text("abc")), ">"]
 
 
+def test_a_line_whose_text_was_not_new_is_not_typed_again(person: Person, tmp_path: Path) -> None:
+    """The session has read the line, so that /retry goes on from there."""
+    corpus = tmp_path / "known.txt"
+    corpus.write_text(MODEL.generate("abc", length=30, temperature=0), encoding="utf-8")
+    person.type("/temp 0", f"/novel {corpus}", "abc", "/novel off", "/show")
+    assert person.child.before
+    assert "the text ends: abc\r\n" in person.child.before
+
+
+def test_an_interrupt_stops_a_text_before_it_is_known_to_be_new(sit_down: Start, tmp_path: Path) -> None:
+    (tmp_path / "known.txt").write_text("abc")
+    person = sit_down("--length", ENDLESS, "--novel", "known.txt")
+    # The last word is held back.
+    person.child.send("bad abc\r")
+    person.child.expect_exact("\x1b[1mbad")
+    person.child.sendintr()
+    person.child.expect_exact("stopped; an empty line goes on")
+    person.wait()
+    person.type("/show")
+    assert "the text ends: bad abc\r\n" in person.output()
+
+
 def test_skipped_characters_are_listed_between_the_line_and_the_text(person: Person) -> None:
     person.type("/unknown skip", "aXbc")
     warning = cut("skipped, not in the vocabulary: 'x' (U+0078)")
