@@ -180,6 +180,48 @@ onPage("a list is one entry of the history", "character", async (visit, page) =>
   assert.equal(await visit.text(), text);
 });
 
+onPage("only new is on for the text of a link, and for those after it", "known", async (visit, page) => {
+  const [onlyNew, known] = [page.getByRole("checkbox", { name: "Only new" }), new Set(expected.known)];
+  // The text of the link itself is shown, also if it is known.
+  const link = hashOf({ prompt: "", seed: 1, temperature: 0.5, length: 10_000 });
+  await visit.open(fileOf("known") + link);
+  assert.ok(await onlyNew.isChecked());
+  assert.ok(known.has(await visit.text()));
+  for (let count = 0; count < 20; count += 1) {
+    await visit.write();
+    assert.ok(!known.has(await visit.text()));
+    const [hash, text] = [await visit.hash(), await visit.text()];
+    if (count === 0) {
+      await visit.reload();
+      assert.deepEqual([await visit.hash(), await visit.text(), await onlyNew.isChecked()], [hash, text, true]);
+    }
+  }
+}, { ownTab: true });
+
+onPage("a name that needs several lines is listed as a whole, with its number beside the first", "character", async (visit, page) => {
+  await visit.write();
+  const places = await page.evaluate(() => {
+    const button = document.querySelector("#shelf li button");
+    button.textContent = "grinning face with open mouth and closed eyes ".repeat(4);
+    const [range, number] = [document.createRange(), document.createElement("span")];
+    range.selectNodeContents(button);
+    const middle = ({ top, bottom }) => (top + bottom) / 2;
+    // The number of the list is where a text in place of the button would be.
+    number.textContent = "1";
+    button.before(number);
+    const place = middle(number.getBoundingClientRect());
+    number.remove();
+    const lines = [...range.getClientRects()];
+    return {
+      lines: lines.length,
+      hidden: button.scrollHeight - button.clientHeight,
+      offset: middle(lines[0]) - place,
+    };
+  });
+  assert.ok(places.lines > 2);
+  assert.ok(places.hidden <= 0 && Math.abs(places.offset) < 2, JSON.stringify(places));
+}, { context: { viewport: { width: 400, height: 900 } } });
+
 for (const count of [18, 19]) {
   const name = `after a list that fails with ${count} records, the address is that of the text on the page`;
   onPage(name, "character", async (visit, page) => {

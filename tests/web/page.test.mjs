@@ -102,6 +102,20 @@ onPage("the last ten texts are kept, also after a reload, and can be opened and 
   assert.equal(await items.nth(9).getByRole("button").first().getAttribute("aria-current"), "true");
 }, { ownTab: true });
 
+onPage("the page shows what the browser restores when a person goes back to it", "nietzsche", async (visit, page) => {
+  await page.getByRole("slider", { name: "Temperature" }).fill("1.7");
+  await page.getByLabel("Color by surprise").check();
+  await page.goto("about:blank");
+  await page.goBack();
+  await visit.isLoaded();
+  assert.equal(await page.getByRole("slider", { name: "Temperature" }).inputValue(), "1.7");
+  assert.equal(await page.locator("#temperature-value").textContent(), "1.70");
+  assert.ok(await page.locator("#legend").isVisible());
+  await visit.write();
+  assert.match(await visit.hash(), /&temperature=1\.7&/);
+  assert.ok(await page.evaluate(() => CSS.highlights.size > 0));
+}, { ownTab: true });
+
 onPage("a page without storage works", "nietzsche", async (visit, page) => {
   await page.evaluate(() => {
     Storage.prototype.setItem = () => { throw new DOMException("full", "QuotaExceededError"); };

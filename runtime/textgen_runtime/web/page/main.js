@@ -56,10 +56,15 @@ function connect(app, view) {
   element("seed").addEventListener("input", () => {
     element("keep").checked = true;
   });
-  element("colors").addEventListener("change", ({ target }) => {
-    view.paper.isColored = target.checked;
-    element("legend").hidden = !target.checked;
-  });
+  const color = () => {
+    const { checked } = element("colors");
+    view.paper.isColored = checked;
+    element("legend").hidden = !checked;
+  };
+  element("colors").addEventListener("change", color);
+  // A browser that returns to the page restores the controls.
+  view.showTemperature();
+  color();
   addEventListener("keydown", (event) => {
     if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) write();
     if (event.key === "Escape") app.stop();

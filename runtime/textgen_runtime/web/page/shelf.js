@@ -89,7 +89,10 @@ export class Shelf {
   #makeItem(key, { prompt }, text) {
     const item = document.createElement("li");
     // Texts often have the same beginning.
-    const excerpt = this.#isOfRecords ? text.split("\n")[0] : text.slice(prompt.length).trim().slice(0, EXCERPT);
+    const [line] = text.split("\n");
+    const excerpt = this.#isOfRecords
+      ? line.slice(0, EXCERPT) + "\u2026".repeat(line.length > EXCERPT)
+      : text.slice(prompt.length).trim().slice(0, EXCERPT);
     item.append(makeButton(key, excerpt));
     if (!this.#isOfRecords) {
       const copy = makeButton(key, "Copy");
