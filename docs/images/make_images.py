@@ -55,6 +55,11 @@ FRAMES = """<script>
 window.requestAnimationFrame = (draw) => setTimeout(() => draw(performance.now()), 16);
 window.cancelAnimationFrame = clearTimeout;
 </script>"""
+# Both color schemes show the same names.
+SEEDS = """<script>
+let seed = 0;
+crypto.getRandomValues = (array) => array.fill(seed++);
+</script>"""
 PRESS = """<script>
 const button = document.querySelector("#list");
 const waiting = setInterval(() => {
@@ -185,7 +190,7 @@ def list_screenshots(browser: str) -> None:
             capture_output=True,
         )
         page = folder / LIST_PAGE
-        changed, found = POLICY.subn(FRAMES, page.read_text(encoding="utf-8"))
+        changed, found = POLICY.subn(FRAMES + SEEDS, page.read_text(encoding="utf-8"))
         if found != 1:
             sys.exit(f"make_images: {LIST_PAGE} has {found} tags that match {POLICY.pattern}, not 1")
         page.write_text(changed + PRESS, encoding="utf-8")
