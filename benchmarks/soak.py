@@ -1,0 +1,94 @@
+"""Generate one very long text in Python, in C and in JavaScript, and see that memory and speed stay the same.
+
+    make core
+    python -m benchmarks.soak [--bytes 1000000000] [--languages python c javascript]
+
+Each language runs in a process of its own, one after the other, and writes its text to a pipe. It is read in
+ten parts. Printed are the speed during each part, and the memory of the process at its end. The exit code is
+1 if two texts differ, or if the memory at the end is larger than after the first part by more than 16 MiB.
+"""
+
+import argparse
+import hashlib
+import subprocess
+import sys
+import typing
+from pathlib import Path
+from time import perf_counter
+
+import psutil
+import textgen_runtime as textgen
+from textgen_runtime.model_file.source import find_model_file
+
+LANGUAGES = ["python", "c", "javascript"]
+ROOT = Path(__file__).parents[1]
+PARTS = 10
+BLOCK = 2**16
+# Node frees memory only now and then.
+MAX_GROWTH = 2**24
+
+JAVASCRIPT = """
+import { load } from %s;
+const [path, prompt, length] = process.argv.slice(1);
+const model = await load(path);
+process.stdout.write(prompt);
+const generation = model.start(prompt, { seed: 7, temperature: 1 });
+for (let left = Number(length); left > 0; left -= 65536)
+  if (!process.stdout.write(generation.take(Math.min(left, 65536))))
+    await new Promise((resolve) => process.stdout.once("drain", resolve));
+"""
+
+
+def command(language: str, model: str, prompt: str, size: int) -> list[str]:
+    """Return the command that writes a text of this length."""
+    # The process still waits after the last byte that is read.
+    length = str(size + 2**20)
+    if language == "javascript":
+        program = JAVASCRIPT % repr((ROOT / "runtime" / "web" / "index.js").as_uri())
+        return ["node", "--input-type=module", "-e", program, model, prompt, length]
+    options = ["--temp", "1", "--seed", "7", "--length", length]
+    if language == "c":
+        return [str(ROOT / "build" / "core" / "textgen"), model, prompt, *options]
+    return [sys.executable, "-m", "textgen_runtime", model, "--prompt", prompt, *options]
+
+
+def soak(language: str, model: str, prompt: str, size: int) -> tuple[str, int]:
+    """Run a language, print its parts, and return the SHA-256 of its text and the growth of its memory."""
+    found, memory = hashlib.sha256(), list[int]()
+    words = command(language, model, prompt, size)
+    with subprocess.Popen(words, stdout=subprocess.PIPE, cwd=ROOT / "runtime", bufsize=0) as process:
+        pipe = typing.cast("typing.IO[bytes]", process.stdout)
+        for part in range(PARTS):
+            end, start = size * (part + 1) // PARTS, perf_counter()
+            left = length = end - size * part // PARTS
+            while left and (block := pipe.read(min(left, BLOCK))):
+                found.update(block)
+                left -= len(block)
+            if left:
+                raise SystemExit(f"{language}: the text ends {left:,} bytes too early")
+            memory.append(psutil.Process(process.pid).memory_info().rss)
+            speed = length / (perf_counter() - start)
+            print(f"{language:10} {end:15,} {speed:11,.0f} bytes/s {memory[-1] / 2**20:7.1f} MiB", flush=True)
+        process.kill()
+    return found.hexdigest(), memory[-1] - memory[0]
+
+
+def main() -> int:
+    """Run each language, and return the exit code."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--bytes", metavar="N", type=int, default=10**9, help="default: 1000000000")
+    parser.add_argument("--languages", nargs="+", choices=LANGUAGES, default=LANGUAGES, help="default: all")
+    arguments = parser.parse_args()
+    model = find_model_file("nietzsche")
+    prompt = textgen.load(model).prompts[0]
+    results = {name: soak(name, str(model), prompt, arguments.bytes) for name in arguments.languages}
+    texts = {text for text, _ in results.values()}
+    growth = max(growth for _, growth in results.values())
+    print(f"{len(texts)} different text{'s' * (len(texts) > 1)}; largest growth {growth / 2**20:.2f} MiB")
+    return int(len(texts) > 1 or growth > MAX_GROWTH)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
