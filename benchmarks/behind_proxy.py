@@ -16,7 +16,6 @@ missing. In the last one, it runs again.
 
 import argparse
 import contextlib
-import resource
 import selectors
 import socket
 import subprocess
@@ -128,7 +127,9 @@ def main() -> None:
     parser.add_argument("--streams", metavar="N", type=int, default=1000, help="default: 1000")
     parser.add_argument("--length", metavar="N", type=int, default=1000, help="default: 1000")
     arguments = parser.parse_args()
-    # Each stream needs a connection.
+    # Each stream needs a connection. Windows has neither this module nor these proxies.
+    import resource
+
     resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
     excerpts = textgen.load(arguments.model).prompts
     prompts = [excerpts[i % len(excerpts)] for i in range(arguments.streams)]
