@@ -190,8 +190,8 @@ def parser() -> CommandParser:
         type=number("a number above 0 and at most 1", lambda value: 0 < value <= 1),
         default=1.0,
         help="score only the last SHARE of each text, without the text before it; with a model of records, "
-        "score only the records that textgen-train holds out with --held-out SHARE; without this option, it "
-        "holds out 0.1, or less of a corpus of more than 10 million characters (default: 1)",
+        "score only the records that textgen-train holds out with --held-out SHARE; by default, "
+        "textgen-train holds out 0.1, or less of a corpus of more than 10 million characters (default: 1)",
     )
     add_unknown(command, "characters")
     add_lowercase(command, "the texts")

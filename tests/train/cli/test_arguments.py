@@ -107,7 +107,7 @@ def test_help_states_the_default_values() -> None:
     text = " ".join(parser().format_help().split())
     example = text.partition("Three values such as ")[2].partition(" ")[0]
     assert f"units per layer (default: {example}; classic: 128)" in text
-    assert "to the output of this layer (default: no)" in text
+    assert "add the input to the output (default: no)" in text
     assert "convolutions (default: lstm)" in text
     assert "sequences per batch; a short text gives fewer (default: 32; classic: 128)" in text
     assert "weight decay of AdamW (default: 0.05/0.05/0.1)" in text

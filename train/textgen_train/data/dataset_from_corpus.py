@@ -212,9 +212,9 @@ def _check_records(
     raise CorpusError(
         f"the corpus {corpus.name} has too few records: ",
         Name("records"),
-        f" {kind} splits it at {'line ends' if kind == 'lines' else 'blank lines'}, and all of its {count:,} "
-        f"records are in the {part} part; a random share of about {share:.2g} is held out, with equal "
-        f"records in the same part; add records, {change} ",
+        f" {kind} splits it at {'line ends' if kind == 'lines' else 'blank lines'} and finds {count:,}, all "
+        f"in the {part} part; a share of about {share:.2g} is held out, and equal records are in the same "
+        f"part; add records, {change} ",
         Name("held_out"),
         ", or pass ",
         Name("held_out_file"),
