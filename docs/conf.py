@@ -79,6 +79,10 @@ html_theme = "furo"
 html_show_sphinx = False
 html_show_copyright = False
 html_copy_source = False
+# Python API lists the names. The tables of an index are wider than a phone.
+html_use_index = False
+html_static_path = ["_static"]
+html_css_files = ["site.css"]
 
 # Anchors are those of code hosts, and MyST checks each link to one.
 myst_heading_anchors = 4
