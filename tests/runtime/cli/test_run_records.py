@@ -9,6 +9,9 @@ from types import SimpleNamespace
 import onnx
 import pytest
 import textgen_runtime as textgen
+from textgen_runtime.cli import _text_batch
+from textgen_runtime.cli._requested_texts import PendingText
+from textgen_runtime.cli._written_texts import TextWriter
 from textgen_runtime.cli.run import main
 from textgen_runtime.model_file.metadata import PROMPTS_KEY
 from textgen_runtime.text.records import SEPARATORS, RecordKind
@@ -125,6 +128,22 @@ def test_unique_and_novel_compare_records(capsys: Captured, tmp_path: Path) -> N
     assert "" in drawn
     assert not {"", short[0]} & {*texts}
     assert {*short[1:]} & {*texts}
+
+
+def test_a_record_is_written_while_it_is_drawn(
+    capsys: Captured, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parts, write_part = list[str](), TextWriter.write_part
+
+    def write(writer: TextWriter, text: PendingText) -> None:
+        parts.append(text.text)
+        write_part(writer, text)
+
+    monkeypatch.setattr(TextWriter, "write_part", write)
+    monkeypatch.setattr(_text_batch, "STREAM_CHUNK", 1)
+    _, out, _ = run(capsys, tmp_path, "--min-length", "9", "--seed", "1")
+    assert len(parts) >= 8
+    assert out.startswith("".join(parts))
 
 
 def test_a_model_that_writes_only_empty_records_gives_up(capsys: Captured, tmp_path: Path) -> None:
