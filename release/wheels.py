@@ -11,11 +11,13 @@ import shutil
 import subprocess
 import sys
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
+# The programs of this environment.
+TOOLS = Path(sys.executable).parent
 LARGEST = 2_500_000
 # Weights of 8 bits give the same text on every processor.
 TRIAL = ("textgen_runtime", "nietzsche", "--seed", "7", "--length", "100")
@@ -54,12 +56,19 @@ class Interpreter:
 
     path: str
     version: tuple[int, int]
+    free_threaded: bool = False
+
+    @property
+    def name(self) -> str:
+        """The version and the ABI, as in the name of an extension module."""
+        return f"{self.version[0]}{self.version[1]}{'t' * self.free_threaded}"
 
     @property
     def tag(self) -> str:
-        """The tags of the wheels that it builds, see setup.py."""
-        name = f"cp{self.version[0]}{self.version[1]}"
-        return "cp312-abi3" if self.version >= (3, 12) else f"{name}-{name}"
+        """The tags of the wheels that it builds and uses, see setup.py."""
+        if self.version >= (3, 12) and not self.free_threaded:
+            return "cp312-abi3"
+        return f"cp{self.name.removesuffix('t')}-cp{self.name}"
 
 
 def run(*command: str | Path, environment: Mapping[str, str] | None = None) -> str:
@@ -77,15 +86,13 @@ def run(*command: str | Path, environment: Mapping[str, str] | None = None) -> s
     return done.stdout
 
 
-def find_interpreters() -> list[Interpreter]:
-    """Return one CPython of each version from 3.11 on, oldest first: those in PATH and those of pyenv."""
-    places = [Path(folder) for folder in os.environ["PATH"].split(os.pathsep)]
-    places += sorted(Path.home().glob(".pyenv/versions/*/bin"))
-    found: dict[tuple[int, int], Interpreter] = {}
+def find_interpreters(places: Iterable[Path]) -> list[Interpreter]:
+    """Return the CPythons from 3.11 on in these folders, each once, oldest first."""
+    found: dict[Path, Interpreter] = {}
     facts = "sys.implementation.name, *sys.version_info[:2], 't' in sys.abiflags, sys.executable"
     program = f"import sys; print({facts}, sep='\\n')"
     for path in [path for place in places for path in sorted(place.glob("python3.[0-9]*"))]:
-        if not path.name.removeprefix("python3.").isdigit():
+        if not path.name.removeprefix("python3.").removesuffix("t").isdigit():
             continue
         # A file of pyenv may be a script that finds the interpreter, or finds none.
         done = subprocess.run([path, "-c", program], capture_output=True, check=False, encoding="utf-8")
@@ -93,9 +100,10 @@ def find_interpreters() -> list[Interpreter]:
             continue
         name, major, minor, free_threaded, executable = done.stdout.splitlines()
         version = (int(major), int(minor))
-        if name == "cpython" and version >= (3, 11) and free_threaded == "False":
-            found.setdefault(version, Interpreter(executable, version))
-    return [found[version] for version in sorted(found)]
+        if name == "cpython" and version >= (3, 11):
+            interpreter = Interpreter(executable, version, free_threaded == "True")
+            found.setdefault(Path(executable).resolve(), interpreter)
+    return sorted(found.values(), key=lambda interpreter: (interpreter.version, interpreter.free_threaded))
 
 
 def make_builder(interpreter: Interpreter, folder: Path) -> Path:
@@ -127,27 +135,45 @@ def build(builder: Path, interpreter: Interpreter, target: Target, sdist: Path, 
         "_PYTHON_HOST_PLATFORM": f"linux-{target.machine}",
     }
     if not interpreter.tag.endswith("abi3"):
-        name = "".join(map(str, interpreter.version))
-        environment["SETUPTOOLS_EXT_SUFFIX"] = f".cpython-{name}-{target.machine}-linux-{target.library}.so"
+        system = f"{target.machine}-linux-{target.library}"
+        environment["SETUPTOOLS_EXT_SUFFIX"] = f".cpython-{interpreter.name}-{system}.so"
     built = folder / f"{interpreter.tag}-{target.triple}"
     options = ("--quiet", "--no-deps", "--no-build-isolation", "--no-cache-dir", "--wheel-dir", built)
     run(sys.executable, "-m", "pip", "--python", builder, "wheel", *options, sdist, environment=environment)
     (wheel,) = built.glob("*.whl")
+    if target.library == "musl":
+        name_musl(wheel, target, built / "unpacked")
     return wheel
+
+
+def name_musl(wheel: Path, target: Target, folder: Path) -> None:
+    """Let the extensions of a wheel need the C library by the name that it has in Alpine Linux.
+
+    zig's linker writes libc.so. musl accepts both names, auditwheel only that of Alpine.
+    """
+    run(sys.executable, "-m", "wheel", "unpack", "--dest", folder, wheel)
+    (top,) = folder.iterdir()
+    names = ("libc.so", f"libc.musl-{target.machine}.so.1")
+    run(TOOLS / "patchelf", "--replace-needed", *names, *sorted(top.rglob("*.so")))
+    run(sys.executable, "-m", "wheel", "pack", "--dest-dir", wheel.parent, top)
 
 
 def audit(wheel: Path, target: Target, folder: Path) -> Path:
     """Check a wheel with the tools of the community, and return its copy with the tag of the target.
 
-    auditwheel refuses a wheel that needs anything that is newer than the target.
+    auditwheel finds out what a wheel needs, and gives it the tag of this. Its option --plat would accept only
+    tags of the machine that it runs on.
     """
     before = set(folder.glob("*.whl"))
     tool = (sys.executable, "-m")
     # auditwheel looks for the programs of its environment in PATH.
-    paths = os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
-    options = ("--plat", target.tag, "--only-plat", "--wheel-dir", folder)
-    run(*tool, "auditwheel", "repair", *options, wheel, environment=paths)
+    paths = os.environ | {"PATH": f"{TOOLS}{os.pathsep}{os.environ['PATH']}"}
+    run(*tool, "auditwheel", "repair", "--plat", "auto", "--wheel-dir", folder, wheel, environment=paths)
     (final,) = set(folder.glob("*.whl")) - before
+    if target.tag not in final.stem.split("-")[-1].split("."):
+        sys.exit(
+            f"{final.name} should have the tag {target.tag}: auditwheel found that it needs another system"
+        )
     if "abi3" in final.name:
         run(*tool, "abi3audit", "--strict", final)
     run(*tool, "check_wheel_contents", final)
@@ -167,9 +193,10 @@ def generated_text(wheel: Path, interpreter: Interpreter, folder: Path, *emulato
     clean = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
     pip = [sys.executable, "-m", "pip"]
     if emulator:
-        _, _, tag, abi, system = wheel.stem.split("-")
+        _, _, tag, abi, systems = wheel.stem.split("-")
         version = tag.removeprefix("cp3")
-        options += ["--target", str(folder), "--only-binary", ":all:", "--platform", system]
+        options += ["--target", str(folder), "--only-binary", ":all:"]
+        options += [word for system in systems.split(".") for word in ("--platform", system)]
         run(*pip, "install", *options, "--python-version", f"3.{version}", "--abi", abi, wheel)
         return run(*emulator, "-m", *TRIAL, environment=clean | {"PYTHONPATH": str(folder)})
     run(interpreter.path, "-m", "venv", "--without-pip", folder)
@@ -191,7 +218,8 @@ def main() -> None:
         folder.mkdir(parents=True)
     run(sys.executable, "-m", "build", "--no-isolation", "--sdist", "--outdir", output, ROOT)
     (sdist,) = output.glob("*.tar.gz")
-    interpreters = find_interpreters()
+    places = [Path(folder) for folder in os.environ["PATH"].split(os.pathsep)]
+    interpreters = find_interpreters([*places, *sorted(Path.home().glob(".pyenv/versions/*/bin"))])
     print("found:", ", ".join(interpreter.path for interpreter in interpreters), flush=True)
     texts = set()
     for tag in sorted({interpreter.tag for interpreter in interpreters}):
