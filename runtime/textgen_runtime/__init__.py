@@ -5,6 +5,7 @@
 >>> model.generate("the will to ", length=400, temperature=0.5, seed=7)  # doctest: +SKIP
 """
 
+import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -42,6 +43,15 @@ if TYPE_CHECKING:
     from .text.normalization import Normalization
     from .text.tokenizer import Tokenizer
     from .text.vocabulary import CharacterTokenizer
+
+# The loader of a ZIP file has this attribute.
+_archive = getattr(__spec__.loader, "archive", None)
+if _archive is not None:
+    # A command prints the message alone.
+    raise (SystemExit if "textgen_launcher" in sys.modules else ImportError)(
+        f"Python loads no compiled module from the archive {_archive}: unpack it, or make it with shiv, "
+        "which unpacks it"
+    )
 
 # The module of each lazily imported name. Some of these modules import numpy, which takes longer than
 # generating a short text.

@@ -4,6 +4,7 @@ import importlib
 import json
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -177,3 +178,26 @@ def test_every_lazy_name_has_a_module(package: str) -> None:
     module = importlib.import_module(package)
     eager = {name for name in module.__all__ if name in vars(module) and name not in module._LAZY_MODULES}
     assert set(module.__all__) == {*module._LAZY_MODULES, *eager}
+
+
+@pytest.mark.parametrize(
+    ("program", "start"),
+    [
+        ("import textgen_launcher; textgen_launcher.run()", ""),
+        ("import sys; sys.tracebacklimit = 0; import textgen_runtime", "ImportError: "),
+    ],
+    ids=["command", "library"],
+)
+def test_a_package_in_an_archive_says_what_to_do(tmp_path: Path, program: str, start: str) -> None:
+    archive = tmp_path / "app.pyz"
+    files = ("textgen_launcher", *(f"textgen_runtime/{name}" for name in ("__init__", "_version", "errors")))
+    with zipfile.ZipFile(archive, "w") as packed:
+        for name in files:
+            packed.write(ROOT / "runtime" / f"{name}.py", f"{name}.py")
+        packed.writestr("__main__.py", program)
+    done = subprocess.run([sys.executable, archive], check=False, capture_output=True, encoding="utf-8")
+    assert done.returncode == 1
+    assert done.stderr.startswith(
+        f"{start}Python loads no compiled module from the archive {archive}: unpack"
+    )
+    assert done.stderr.count("\n") == 1
