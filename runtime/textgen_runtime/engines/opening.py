@@ -2,7 +2,14 @@
 
 from typing import Literal, TypeAlias
 
-from textgen_runtime.errors import ModelFileError, Name, TooLargeError, UnknownGraphError
+from textgen_runtime.errors import (
+    ModelFileError,
+    Name,
+    TextgenError,
+    TooLargeError,
+    UnknownGraphError,
+    first_line,
+)
 from textgen_runtime.model_file.metadata import Metadata
 from textgen_runtime.model_file.reader import ModelFile
 from textgen_runtime.text.tokenizer import BYTE
@@ -26,10 +33,17 @@ def open_engine(content: bytes, engine: EngineName, threads: int) -> tuple[Engin
 
     Raises:
         ModelFileError: If the file is damaged, if it is not a text generator, or if the engine cannot run it.
+        TextgenError: If the engine is onnxruntime, which is not installed.
     """
     # Import on use: the import of onnxruntime takes longer than the generation of a short text.
     if engine == "onnxruntime":
-        from .onnxruntime import open_onnx
+        try:
+            from .onnxruntime import open_onnx
+        except ImportError as error:
+            raise TextgenError(
+                f"cannot import onnxruntime ({first_line(error)}): pip install numpy onnxruntime, or omit ",
+                Name("engine", "onnxruntime"),
+            ) from None
 
         return open_onnx(content, threads)
     try:

@@ -35,6 +35,7 @@ def load(
             support its graph.
         ValueError: If ``engine`` is not one of these names, or ``threads`` is less than 1.
         TypeError: If ``source`` is of an unsupported type, or ``threads`` is not an integer.
+        TextgenError: If the engine is onnxruntime, which is not installed.
     """
     if engine not in ("auto", "native", "onnxruntime"):
         raise ValueError(f"engine must be 'auto', 'native' or 'onnxruntime', not {engine!r}")

@@ -1,5 +1,6 @@
 """The onnxruntime engine rejects graphs that fail or change their shapes."""
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -161,3 +162,15 @@ def test_8_bit_weights_are_converted_once_and_not_at_each_step(monkeypatch: pyte
     monkeypatch.setattr(onnxruntime, "InferenceSession", record)
     textgen.load("nietzsche", engine="onnxruntime")
     assert used == ["1"]
+
+
+def test_a_missing_onnxruntime_is_an_error_of_one_line(
+    capsys: Captured, monkeypatch: pytest.MonkeyPatch, tiny_path: Path
+) -> None:
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    monkeypatch.delitem(sys.modules, "textgen_runtime.engines.onnxruntime", raising=False)
+    code, _, err = run_here(main, capsys, str(tiny_path), "--engine", "onnxruntime")
+    assert code == 1
+    assert err.startswith("textgen-run: error: cannot import onnxruntime (")
+    assert err.endswith("pip install numpy onnxruntime, or omit --engine onnxruntime\n")
+    assert err.count("\n") == 1
