@@ -1,8 +1,9 @@
 /* Reads a model file and prints its description, or the error code and the message.
  *
  *     reader_check FILE         print the description
- *     reader_check FILE TEXT    also print the tokens of a text, decoded again
- *     reader_check              read files from standard input, each after its size in 4 little-endian bytes
+ *     reader_check FILE TEXT    also print the tokens of a file of text, decoded again. An argument could not
+ * hold each byte: on Windows, it is UTF-16 reader_check              read files from standard input, each after
+ * its size in 4 little-endian bytes
  */
 #include "pack.h"
 #include "symbols.h"
@@ -13,7 +14,6 @@
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 enum { ERROR_SIZE = 1024, SYMBOL_SIZE = 4 * TEXTGEN_MAX_WORD + 4 };
 
@@ -74,8 +74,8 @@ static void print_layer(const textgen_layer *layer) {
     printf("\n");
 }
 
-static int32_t print_text(const textgen_vocabulary *vocabulary, const char *text) {
-    textgen_encoder encoder = {text, strlen(text), 0};
+static int32_t print_text(const textgen_vocabulary *vocabulary, const textgen_view *text) {
+    textgen_encoder encoder = {(const char *)text->data, text->size, 0};
     printf("tokens");
     int64_t token;
     int32_t code;
@@ -91,7 +91,7 @@ static int32_t print_text(const textgen_vocabulary *vocabulary, const char *text
     return code;
 }
 
-static int32_t print_vocabulary(const textgen_onnx *file, size_t size, const char *text,
+static int32_t print_vocabulary(const textgen_onnx *file, size_t size, const textgen_view *text,
                                 textgen_special *special_tokens) {
     textgen_vocabulary *vocabulary;
     int32_t code = textgen_vocabulary_create(file, size, &vocabulary, &error);
@@ -134,7 +134,7 @@ static int32_t pack(const textgen_description *description, textgen_special spec
     return code;
 }
 
-static int32_t print_model(const textgen_onnx *file, const char *text) {
+static int32_t print_model(const textgen_onnx *file, const textgen_view *text) {
     static textgen_description description;
     int32_t code = textgen_format_check(file, &error);
     if (code == TEXTGEN_OK) {
@@ -157,7 +157,7 @@ static int32_t print_model(const textgen_onnx *file, const char *text) {
     return code;
 }
 
-static int32_t print_file(const unsigned char *content, size_t size, const char *text) {
+static int32_t print_file(const unsigned char *content, size_t size, const textgen_view *text) {
     const textgen_view view = {content, size};
     textgen_onnx file = {0};
     int32_t code = textgen_onnx_read(view, &file, &error);
@@ -193,13 +193,18 @@ int main(int count, char **arguments) {
     if (count < 2) {
         return print_all();
     }
-    size_t size;
-    unsigned char *content = read_file(arguments[1], &size);
-    if (!content) {
-        fprintf(stderr, "cannot read %s\n", arguments[1]);
-        return 2;
+    textgen_view views[2] = {{NULL, 0}, {NULL, 0}};
+    unsigned char *contents[2] = {NULL, NULL};
+    for (int i = 0; i < count - 1 && i < 2; i++) {
+        contents[i] = read_file(arguments[i + 1], &views[i].size);
+        if (!contents[i]) {
+            fprintf(stderr, "cannot read %s\n", arguments[i + 1]);
+            return 2;
+        }
+        views[i].data = contents[i];
     }
-    const int32_t code = print_file(content, size, count > 2 ? arguments[2] : NULL);
-    free(content);
+    const int32_t code = print_file(contents[0], views[0].size, contents[1] ? &views[1] : NULL);
+    free(contents[0]);
+    free(contents[1]);
     return code == TEXTGEN_OK ? 0 : 1;
 }

@@ -16,6 +16,7 @@ from textgen_runtime.text.word_tokenizer import WordTokenizer
 from textgen_train.export.onnx_graph import build_model
 
 from tests.helpers.c_programs import PROGRAMS, Build, link, run
+from tests.helpers.core_reader import read_text
 from tests.helpers.make_tiny_model import random_network
 from tests.helpers.paths import ROOT
 from tests.helpers.record_models import LEVELS, record_content
@@ -46,7 +47,8 @@ def continuous(level: str) -> bytes:
 
 
 def tokens(reader: Path, model: Path, text: bytes) -> list[int]:
-    done = subprocess.run([reader, model, text], capture_output=True, check=True)
+    done = read_text(reader, model, text, model.parent)
+    assert done.returncode == 0
     (line,) = [line for line in done.stdout.decode().splitlines() if line.startswith("tokens")]
     return [int(each.split(":")[0]) for each in line.split()[1:]]
 

@@ -1,7 +1,6 @@
 """The C core's reader describes and rejects the same model files as the Python runtime."""
 
 import json
-import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +17,7 @@ from tests.helpers.core_reader import (
     TOO_LARGE,
     UNKNOWN_GRAPH,
     field,
+    read_text,
     refusal,
     run_all,
 )
@@ -284,9 +284,9 @@ def test_a_name_is_quoted_on_one_line(core_reader: Path) -> None:
         ("aA", "-6 'A' (U+0041) at byte 1 of the text is not in the vocabulary: use lower case"),
     ],
 )
-def test_a_text_is_encoded(core_reader: Path, tiny_path: Path, text: str, last: str) -> None:
+def test_a_text_is_encoded(core_reader: Path, tiny_path: Path, tmp_path: Path, text: str, last: str) -> None:
     """As Python does: a byte-order mark at the start is dropped, line ends are folded."""
-    done = subprocess.run([str(core_reader), str(tiny_path), text], capture_output=True, check=False)
+    done = read_text(core_reader, tiny_path, text.encode(), tmp_path)
     lines = done.stdout.decode().splitlines()
     assert (lines[-1] if done.returncode else lines[4]) == last
     if not done.returncode:
@@ -298,6 +298,6 @@ def test_a_text_is_encoded(core_reader: Path, tiny_path: Path, text: str, last: 
 @pytest.mark.parametrize(
     "text", [b"a\xff", b"a\xc3", b"a\xed\xa0\x80", b"a\xc0\x80", b"a\xf4\x90\x80\x80", b"a\x80"]
 )
-def test_a_text_that_is_not_utf8(core_reader: Path, tiny_path: Path, text: bytes) -> None:
-    done = subprocess.run([str(core_reader), str(tiny_path), text], capture_output=True, check=False)
+def test_a_text_that_is_not_utf8(core_reader: Path, tiny_path: Path, tmp_path: Path, text: bytes) -> None:
+    done = read_text(core_reader, tiny_path, text, tmp_path)
     assert done.stdout.decode().splitlines()[-1] == f"{INVALID_UTF8} the text is not valid UTF-8 at byte 1"

@@ -15,6 +15,13 @@ def run_all(reader: Path, contents: Iterable[bytes]) -> list[list[str]]:
     return [part.splitlines() for part in done.stdout.decode().split("\n\n")[:-1]]
 
 
+def read_text(reader: Path, model: Path, text: bytes, folder: Path) -> subprocess.CompletedProcess[bytes]:
+    """Run the program for a model and a text, which it reads from a file in the folder."""
+    file = folder / "text"
+    file.write_bytes(text)
+    return subprocess.run([reader, model, file], capture_output=True, check=False)
+
+
 def refusal(reader: Path, content: bytes) -> tuple[int, str]:
     """Return the error code and the message for a file that the core rejects."""
     ((*_, last),) = run_all(reader, [content])
