@@ -42,7 +42,7 @@ from textgen_train.report.progress import Display, DivergenceWarning, Progress, 
 
 from ._arguments import option
 from ._messages import describe_early_end, describe_network, describe_result
-from ._process import deferred_interrupts, keep_freed_memory
+from ._process import deferred_interrupts, keep_freed_memory, limit_kernel_caches
 from ._stored_run import describe_run
 
 # The maximum duration of the measurement of the speed: in seconds, and as a share of the budget.
@@ -82,6 +82,7 @@ def make_trainer(specification: RunSpecification, budget: Budget, ranks: Ranks) 
         RecipeError: If its network does not fit into an ONNX file.
     """
     keep_freed_memory()
+    limit_kernel_caches()
     dataset, recipe, options = specification.dataset, specification.recipe, specification.options
     threads = specification.threads
     device = choose_device(options.device, ranks.local_rank)
