@@ -155,4 +155,44 @@ SECTIONS = {
             ),
         ),
     ),
+    "tunes": Section(
+        "Tunes",
+        "1,034 folk tunes in ABC notation with `--records blank`, `small`, 40 epochs.",
+        rows(
+            40,
+            {
+                "the preset: recurrent weights 10%": {},
+                "confidence penalty 0.1": CONFIDENCE,
+                "both penalties": PENALTIES,
+                "outputs 10%, recurrent weights 20%": MORE_DROPOUT,
+                "decay 0.2": {"muon_weight_decay": 0.2},
+            },
+            corpus="tunes",
+        ),
+        (
+            (
+                "No row is better than the preset. The penalties, more dropout and more weight decay raise "
+                "the loss by 0.002 to 0.014 nats."
+            ),
+            "A 7-gram reaches 1.1995 nats on the same part.",
+        ),
+    ),
+    "midi": Section(
+        "Bytes of MIDI files",
+        "A million bytes of tunes as MIDI files with `--level byte`, `small`, 8 epochs. Nats are per byte.",
+        rows(
+            8,
+            {
+                "the preset: recurrent weights 5%": {},
+                "confidence penalty 0.1": CONFIDENCE,
+                "both penalties": PENALTIES,
+                "embedding 32": {"embedding": 32},
+            },
+            corpus="midi",
+        ),
+        (
+            "The penalties raise the loss. A larger embedding lowers it by 0.001, with one seed.",
+            "A 7-gram reaches 0.3029 nats per byte on the same part.",
+        ),
+    ),
 }

@@ -5,6 +5,29 @@ from textgen_train.recipe import CONV, GRU
 from .section import ADAMW, PENALTIES, Section, rows
 
 SECTIONS = {
+    "small-gru": Section(
+        "Small, with the cell gru",
+        "Nietzsche in lower case, the preset `small`, 22 epochs.",
+        rows(
+            22,
+            {
+                "the preset: recurrent weights 5%": {},
+                "confidence penalty 0.1": {"confidence_penalty": 0.1},
+                "both penalties": PENALTIES,
+                "rate 0.03": {"muon_lr": 0.03},
+                "two layers of 112": {"units": 112, "layers": 2},
+            },
+            cell=GRU,
+        ),
+        (
+            "The penalties raise the loss, as with LSTM layers.",
+            "At the rate 0.03, the network hardly learns. LSTM layers learn at this rate.",
+            (
+                "Two layers of 112 have 22% more weights than the preset. Their loss is lower by 0.016 nats, "
+                "with one seed. The preset stays as it is."
+            ),
+        ),
+    ),
     "medium-8": Section(
         "Medium",
         "Nietzsche in lower case, the preset `medium`, 8 epochs.",
