@@ -18,9 +18,9 @@ from textgen_runtime.system.console import (
 )
 from textgen_runtime.system.file_content import decode_utf8
 from textgen_runtime.system.interrupts import DeferredInterrupts
-from textgen_runtime.text.columns import ends_at_column, rows_of
+from textgen_runtime.text.columns import rows_of
 from textgen_runtime.text.records import RecordKind
-from textgen_runtime.text.word_wrap import STYLE, WordWrap
+from textgen_runtime.text.word_wrap import WordWrap
 
 from ._interactive_lines import LineError
 from ._written_texts import FLUSH_SECONDS
@@ -32,6 +32,11 @@ PROMPT = "> "
 
 BOLD, DIM, PLAIN = "\x1b[1m", "\x1b[2m", "\x1b[22m"
 CLEAR_BELOW = "\x1b[J"
+
+
+def terminal_width() -> int:
+    """Return the columns of the terminal, or 0 if they are unknown."""
+    return terminal_size()[0]
 
 
 class Place(NamedTuple):
@@ -156,14 +161,10 @@ class Terminal:
         self._has_styles = self._can_move and not os.environ.get("NO_COLOR")
         # The rows of the latest line, if it is directly above the cursor and can be erased.
         self._typed_rows: int | None = None
-        # Where the last word of the text begins in the row above the latest line, if the text can go on
-        # there, and this word. It is shown again, because it can become too long for its row.
-        self._joint: int | None = None
-        self._joint_word = ""
-        # Whether nothing was typed or shown since the end of the text.
-        self._is_below_text = False
-        self._column: int | None = 0
-        self._wrap = WordWrap(lambda: terminal_size()[0])
+        # Whether the cursor is directly below a text that can go on where it ended, and whether the latest
+        # line was typed there.
+        self._is_below_text = self._was_below_text = False
+        self._wrap = WordWrap(terminal_width)
         self._flushed = 0.0
         self._is_reading = False
         if hasattr(signal, "SIGCONT"):
@@ -172,9 +173,7 @@ class Terminal:
     def read_line(self, prefill: str = "") -> str | None:
         """Let the person edit a line; None after Ctrl-D, and KeyboardInterrupt after Ctrl-C."""
         self._typed_rows = None
-        if not self._is_below_text:
-            self._joint = None
-        self._is_below_text = False
+        self._was_below_text, self._is_below_text = self._is_below_text, False
         sys.stdout.flush()
         self._is_reading = True
         try:
@@ -205,17 +204,16 @@ class Terminal:
         # It stands between `before` and the continuation, so that these two are never shown as one text.
         opening = terminal_safe(sys.stdout, opening if self._echo or before else "")
         before = terminal_safe(sys.stdout, before)
-        joint, self._joint = self._joint, None
-        word, self._column = "", 0
-        if replaces_line and self._typed_rows is not None and (self._echo or joined):
-            up = f"\x1b[{self._typed_rows}A"
-            if joined and joint is not None:
-                up = f"\x1b[{self._typed_rows + 1}A" + f"\x1b[{joint}C" * (joint > 0)
-                word, self._column = self._joint_word, joint
-            self._print(f"{up}{CLEAR_BELOW}")
-        self._wrap.column = self._column
+        rows = self._typed_rows if replaces_line and (self._echo or joined) else None
+        goes_on = rows is not None and joined and self._was_below_text and self._wrap.is_certain
+        if not goes_on:
+            self._wrap = WordWrap(terminal_width)
+        if rows is not None:
+            # The last word is shown again, because it can become too long for its row.
+            column = self._wrap.column
+            self._print(f"\x1b[{rows + goes_on}A" + f"\x1b[{column}C" * (column > 0) + CLEAR_BELOW)
         number = self._styled(DIM, f"{place.number}  ") if place else ""
-        self._show(number + word + before + (self._styled(BOLD, opening) if opening else ""))
+        self._show(number + before + (self._styled(BOLD, opening) if opening else ""))
         sys.stdout.flush()
 
     def write(self, text: str) -> None:
@@ -227,17 +225,13 @@ class Terminal:
 
     def end_text(self, ending: TextEnding | None) -> None:
         """End the row of the text, so that the next line begins in its own row."""
-        self._joint_word = self._wrap.word
-        rest = self._wrap.flush()
-        breaks = rest.startswith("\n")
-        start = 0 if breaks else self._column
-        self._print_text(rest)
+        sys.stdout.write(self._wrap.held_word())
+        is_row_empty = self._wrap.is_row_empty
         # A text that was stopped has ^C in its row.
-        if self._column != 0 or ending is None:
-            # After another ending, a later text does not go on where this one ended.
-            self._joint = start if ending == "length" and self._column is not None else None
-            self._print("\n")
-        self._is_below_text = True
+        if ending is None or not is_row_empty:
+            sys.stdout.write("\n")
+        # After another ending, a later text does not go on where this one ended.
+        self._is_below_text = ending == "length" and not is_row_empty
         sys.stdout.flush()
 
     def answer(self, text: str) -> None:
@@ -252,7 +246,7 @@ class Terminal:
 
     def _resume(self, *_: object) -> None:
         """Handle the signal after Ctrl-Z and the shell's ``fg``: the shell has written below the text."""
-        self._joint = self._column = None
+        self._wrap.begin_row(is_certain=False)
         if self._is_reading:
             # readline does not show its line again.
             self._print(PROMPT + self._editor.resume())
@@ -272,11 +266,7 @@ class Terminal:
 
     def _show(self, text: str) -> None:
         """Show a text with styles, except for its last word, which is held back."""
-        self._print_text(self._wrap.add(text))
-
-    def _print_text(self, text: str) -> None:
-        sys.stdout.write(text)
-        self._column = ends_at_column(self._column, STYLE.sub("", text), terminal_size()[0])
+        sys.stdout.write(self._wrap.add(text))
 
 
 Console = Pipe | Terminal

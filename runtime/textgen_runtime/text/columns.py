@@ -76,17 +76,3 @@ def rows_of(line: str, columns: int, rows: int) -> int | None:
         return 1
     moved = advance(0, line, columns)
     return moved[0] + 1 if moved and moved[0] + 1 < rows else None
-
-
-def ends_at_column(start: int | None, text: str, columns: int) -> int | None:
-    """Return the column after a text, or None if it is uncertain.
-
-    Args:
-        start: The column where the text begins, or None if it is uncertain.
-        text: The text, which may have several lines.
-        columns: The columns of the terminal.
-    """
-    *before, last = text.rsplit("\n", 1)
-    start = 0 if before else start
-    moved = None if start is None else advance(start, last, columns)
-    return moved and moved[1]

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Callable
 from unicodedata import category
 
-from .columns import JOINING_JAMO, display_width
+from .columns import JOINING_JAMO, advance, display_width
 
 TAB_STOP = 8
 
@@ -29,14 +29,16 @@ class WordWrap:
 
     Args:
         columns: Returns the present number of columns of the terminal, or 0 if it is unknown. Then nothing is
-            broken.
+            broken or held back.
 
     Attributes:
-        column: Where the text that was returned ends.
+        column: Where the text that was returned ends, and the word that is held back begins.
     """
 
     def __init__(self, columns: Callable[[], int]) -> None:
         self.column = 0
+        # Whether the cursor is there on every terminal.
+        self._is_certain = True
         self._columns = columns
         self._limit = sys.maxsize
         # The word that is held back, with styles, and its number of columns.
@@ -55,34 +57,62 @@ class WordWrap:
         for part in PART.findall(text):
             if part == "\n":
                 shown.append(self.flush() + part)
-                self.column = 0
+                self.begin_row()
             elif part in " \t":
                 shown.append(self.flush())
                 # The line end after a full row takes the place of its blanks.
                 shown.append(part * (self.column < self._limit))
                 after = self.column + (1 if part == " " else TAB_STOP - self.column % TAB_STOP)
                 self.column = min(after, self._limit)
+                self._is_certain &= part == " "
             elif part.startswith("\x1b"):
                 self._word += part
             elif part.isascii() and self._last.isascii():
                 shown.append(self._extend(part, len(part)))
             else:
                 shown += [self._add_symbol(symbol) for symbol in part]
+        if self._limit == sys.maxsize:
+            shown.append(self.flush())
         return "".join(shown)
 
     def flush(self) -> str:
         """Return the word that is held back, after a line end if it does not fit into the row."""
-        word, width = self._word, self._width
-        self._word, self._width, self._last = "", 0, ""
-        breaks = self.column > 0 and width > 0 and self.column + width > self._limit
+        word = self.held_word()
+        self._is_certain = self.is_certain
         # One character can be wider than a row.
-        self.column = min(width if breaks else self.column + width, self._limit)
-        return "\n" * breaks + word
+        self.column = min(self.column + self._width, self._limit)
+        self._word, self._width, self._last = "", 0, ""
+        return word
+
+    def held_word(self) -> str:
+        """Return what ``flush`` would return, but hold the word back still.
+
+        If the text goes on later, the word can be shown again from ``column`` on.
+        """
+        breaks = self.column > 0 and self._width > 0 and self.column + self._width > self._limit
+        if breaks:
+            self.begin_row()
+        return "\n" * breaks + self._word
+
+    def begin_row(self, *, is_certain: bool = True) -> None:
+        """Go on at the start of a row.
+
+        Args:
+            is_certain: Whether the cursor is there. After other output, it can be anywhere else.
+        """
+        self.column, self._is_certain = 0, is_certain
 
     @property
-    def word(self) -> str:
-        """The characters of the word that is held back."""
-        return STYLE.sub("", self._word)
+    def is_certain(self) -> bool:
+        """Whether the text and the word that is held back end in the same place on every terminal."""
+        word = STYLE.sub("", self._word)
+        moved = advance(self.column, word, self._columns()) if word else (0, self.column)
+        return self._is_certain and moved is not None and moved[0] == 0
+
+    @property
+    def is_row_empty(self) -> bool:
+        """Whether it is certain that nothing stands in the row."""
+        return self._is_certain and self.column == 0 and not STYLE.sub("", self._word)
 
     def _measure(self) -> None:
         columns = self._columns()
@@ -90,6 +120,7 @@ class WordWrap:
         if self.column > self._limit:
             # The terminal is narrower than before, and has broken the row itself.
             self.column %= columns
+            self._is_certain = False
 
     def _add_symbol(self, symbol: str) -> str:
         """Add one character that is not a blank."""
@@ -105,8 +136,8 @@ class WordWrap:
     def _break(self) -> str:
         """Return all complete rows of a word that is longer than a row."""
         shown = ["\n" * (self.column > 0)]
-        cells, self._word = CELL.findall(self._word), ""
-        self.column = self._width = 0
+        cells, self._word, self._width = CELL.findall(self._word), "", 0
+        self.begin_row()
         for cell in cells:
             width = 0 if STYLE.match(cell) else display_width(cell)
             if self._width and self._width + width > self._limit:

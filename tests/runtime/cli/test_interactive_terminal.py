@@ -12,6 +12,7 @@ from pathlib import Path
 import pexpect
 import pytest
 import textgen_runtime as textgen
+from textgen_runtime.cli import _interactive_console
 from textgen_runtime.cli._interactive import WELCOME
 from textgen_runtime.cli._interactive_console import Terminal
 
@@ -444,22 +445,66 @@ def test_control_characters_are_escaped(sit_down: Start, tmp_path: Path) -> None
     assert set(re.findall(r"\x1b(?!\[)", shown)) == set()
 
 
+class Typing:
+    """A person who types the same line again and again."""
+
+    def read(self, *_: str) -> str:
+        return "abc"
+
+
 def test_windows_shows_a_text_below_the_line(monkeypatch: pytest.MonkeyPatch, capsys: Captured) -> None:
     """There, a console may show escape codes as they are, and a process is never suspended."""
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setattr(os, "name", "nt")
     monkeypatch.delattr(signal, "SIGCONT")
-
-    class Typing:
-        def read(self, *_: str) -> str:
-            return "abc"
-
     terminal = Terminal(Typing(), echo=True)  # type: ignore[arg-type]
     assert terminal.read_line() == "abc"
     terminal.begin_text("abc", joined=False, replaces_line=True)
     terminal.write("def ")
     terminal.end_text("length")
     assert capsys.readouterr().out == "abcdef \n"
+
+
+@pytest.fixture
+def terminal(monkeypatch: pytest.MonkeyPatch) -> Iterator[Terminal]:
+    """A terminal without styles in this process."""
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("NO_COLOR", "1")
+    monkeypatch.setattr(_interactive_console, "terminal_size", lambda: (COLUMNS, 24))
+    handler = signal.getsignal(signal.SIGCONT)
+    yield Terminal(Typing(), echo=True)  # type: ignore[arg-type]
+    signal.signal(signal.SIGCONT, handler)
+
+
+def test_a_text_that_was_suspended_goes_on_in_a_row_of_all_columns(
+    terminal: Terminal, capsys: Captured
+) -> None:
+    """The shell has written below the text."""
+    terminal.begin_text("abc ", joined=False, replaces_line=False)
+    terminal.write("d" * 30 + " ")
+    capsys.readouterr()
+    signal.raise_signal(signal.SIGCONT)
+    terminal.write("bed " * 11)
+    assert capsys.readouterr().out == "bed " * 9 + "bed\n" + "bed "
+
+
+@pytest.mark.parametrize(
+    ("texts", "up"),
+    [(["dad"], "\x1b[2A\x1b[4C"), (["dad\n"], "\x1b[1A"), (["dad", "dad\n"], "\x1b[1A")],
+)
+def test_a_text_goes_on_in_the_row_where_the_latest_one_ended(
+    texts: list[str], up: str, terminal: Terminal, capsys: Captured
+) -> None:
+    """If it ended with its row, the text goes on in the row of the typed line."""
+    for text in texts:
+        terminal.begin_text("abc ", joined=False, replaces_line=False)
+        terminal.write(text)
+        terminal.end_text("length")
+    terminal.read_line()
+    capsys.readouterr()
+    terminal.begin_text("", joined=True, replaces_line=True)
+    terminal.write("ed ")
+    assert capsys.readouterr().out == f"{up}\x1b[J" + "dad" * ("C" in up) + "ed "
 
 
 def test_a_session_without_readline_works(sit_down: Start, tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 from unicodedata import normalize
 
 import pytest
-from textgen_runtime.text.columns import display_width, ends_at_column, rows_of
+from textgen_runtime.text.columns import display_width, rows_of
 from textgen_runtime.text.token_names import symbol_name
 
 
@@ -53,43 +53,6 @@ def test_rows_that_depend_on_the_terminal_are_not_known(line: str) -> None:
 
 def test_a_terminal_of_unknown_size_has_no_known_rows() -> None:
     assert rows_of("> a", 0, 0) is None
-    assert ends_at_column(0, "abc", 0) is None
-
-
-@pytest.mark.parametrize(
-    ("start", "text", "column"),
-    [
-        (5, "", 5),
-        (5, "abc", 8),
-        (5, "abc\n", 0),
-        (5, "abc\nde", 2),
-        (78, "abc", 1),
-        (0, "x" * 163, 3),
-        (None, "\nab", 2),
-        (0, "漢\nab", 2),
-        (5, "漢字", 9),
-        (79, "漢", 2),
-    ],
-)
-def test_the_column_after_a_text_is_known(start: int | None, text: str, column: int) -> None:
-    assert ends_at_column(start, text, 80) == column
-
-
-@pytest.mark.parametrize(
-    ("start", "text"),
-    [
-        (0, "x" * 80),
-        (77, "abc"),
-        (None, "abc"),
-        (78, "漢"),
-        (0, "\N{GRINNING FACE}"),
-        (0, "a\t"),
-        (0, "e\u0301"),
-        (0, normalize("NFD", "한")),
-    ],
-)
-def test_a_column_that_depends_on_the_terminal_is_not_known(start: int | None, text: str) -> None:
-    assert ends_at_column(start, text, 80) is None
 
 
 @pytest.mark.parametrize(

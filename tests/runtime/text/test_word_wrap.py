@@ -46,15 +46,92 @@ def test_a_row_ends_between_words(text: str, rows: list[str]) -> None:
     assert wrapped(text).split("\n") == rows
 
 
-def test_a_terminal_of_unknown_width_gets_the_text() -> None:
-    assert wrapped("the will to power " * 9, columns=0) == "the will to power " * 9
+@pytest.mark.parametrize("columns", [0, 1])
+def test_a_terminal_of_unknown_width_gets_the_text_at_once(columns: int) -> None:
+    wrap = WordWrap(lambda: columns)
+    parts = [*("the will to power " * 9), "日", f"{BOLD}a", PLAIN, "", "\n"]
+    assert [wrap.add(part) for part in parts] == parts
+    assert (wrap.flush(), wrap.is_row_empty) == ("", True)
 
 
 def test_only_the_last_word_is_held_back() -> None:
     wrap = WordWrap(lambda: 11)
     shown = [wrap.add(symbol) for symbol in "the will to"]
-    assert (shown, wrap.word) == (["", "", "", "the ", "", "", "", "", "will ", "", ""], "to")
+    assert shown == ["", "", "", "the ", "", "", "", "", "will ", "", ""]
     assert wrap.add(" ") == "\nto "
+
+
+@pytest.mark.parametrize(
+    ("text", "word", "column", "more", "rows"),
+    [
+        ("the wil", "wil", 4, "ling ", "\nwilling "),
+        ("the wil", "wil", 4, "l ", "will "),
+        ("the will to", "\nto", 0, "ward ", "toward "),
+        ("the ", "", 4, "will ", "will "),
+    ],
+)
+def test_the_last_word_can_be_shown_before_it_is_complete(
+    text: str, word: str, column: int, more: str, rows: str
+) -> None:
+    """It is then shown again, from where it began."""
+    wrap = WordWrap(lambda: 11)
+    wrap.add(text)
+    assert (wrap.held_word(), wrap.column) == (word, column)
+    assert wrap.add(more) == rows
+
+
+@pytest.mark.parametrize(
+    ("text", "is_certain"),
+    [
+        ("", True),
+        ("abc", True),
+        ("abc def", True),
+        (f"a {BOLD}b{PLAIN}", True),
+        ("漢字", True),
+        ("four words", True),
+        ("unbreakable", True),
+        ("a\t", False),
+        ("a\tb", False),
+        ("a\tb\nc", True),
+        ("\N{GRINNING FACE}", False),
+        ("\N{GRINNING FACE} a", False),
+        ("e\u0301 ", False),
+        ("e\u0301\n", True),
+        # The row after a line end begins at its start, wherever the row before ended.
+        ("e\u0301 the will to", True),
+        ("\N{GRINNING FACE}unbreakable", True),
+        (normalize("NFD", "한"), False),
+    ],
+)
+def test_it_is_known_whether_terminals_agree_where_a_text_ends(text: str, is_certain: bool) -> None:
+    wrap = WordWrap(lambda: 11)
+    wrap.add(text)
+    wrap.held_word()
+    assert wrap.is_certain == is_certain
+    wrap.flush()
+    assert wrap.is_certain == is_certain
+
+
+@pytest.mark.parametrize(
+    ("text", "is_empty"),
+    [("", True), ("a", False), ("a ", False), ("a\n", True), ("a\n ", False), (f"a\n{PLAIN}", True)],
+)
+def test_it_is_known_whether_the_row_is_empty(text: str, is_empty: bool) -> None:
+    wrap = WordWrap(lambda: 11)
+    wrap.add(text)
+    assert wrap.is_row_empty == is_empty
+
+
+def test_a_row_after_other_output_has_all_columns() -> None:
+    wrap = WordWrap(lambda: 11)
+    assert wrap.add("the will to") == "the will "
+    wrap.begin_row(is_certain=False)
+    assert wrap.add(" power ") == "to power "
+    assert not wrap.is_certain
+    wrap.begin_row(is_certain=False)
+    assert not wrap.is_row_empty
+    wrap.add("\n")
+    assert (wrap.is_certain, wrap.is_row_empty) == (True, True)
 
 
 @pytest.mark.parametrize(
@@ -80,7 +157,9 @@ def test_a_row_after_a_change_of_the_width_has_the_new_width() -> None:
     wrap = WordWrap(lambda: columns)
     shown = wrap.add("the will to power ")
     columns = 11
-    assert shown + wrap.add("and no more ") == "the will to power and\nno more "
+    shown += wrap.add("and ")
+    assert not wrap.is_certain
+    assert shown + wrap.add("no more ") == "the will to power and\nno more "
 
 
 @given(
