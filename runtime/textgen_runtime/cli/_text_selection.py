@@ -217,8 +217,8 @@ class Selection:
         remedies = [*self._remedies, ("a smaller ", Name("count"))] if wanted > 1 else self._remedies
         return TextgenError(
             f"found only {found:,} of {wanted:,} texts" if wanted > 1 else "found no new text",
-            f" among {self.drawn:,} drawn, and gave up after {MAX_REJECTED_IN_A_ROW:,} in a row that ",
-            f"{' or '.join(self._rejected())}: use a higher ",
+            f", because {MAX_REJECTED_IN_A_ROW:,} drawn in a row {' or '.join(self._rejected())}: ",
+            "use a higher ",
             Name("temperature"),
             *_listed(remedies),
         )

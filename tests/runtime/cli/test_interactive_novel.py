@@ -149,7 +149,7 @@ def test_too_many_known_texts_are_an_error_and_the_line_can_be_tried_again(
     session.novel = write(tmp_path, likely)
     monkeypatch.setattr(drawing, "MAX_REJECTED_IN_A_ROW", 4)
     session.add(Addition("ab"))
-    with pytest.raises(TextgenError, match=r"^found no new text among 4 drawn, .* temperature, a greater"):
+    with pytest.raises(TextgenError, match=r"^found no new text, because .* temperature, a greater"):
         [*session.chunks()]
     assert (session.stop(), session.ending, session.position.tail) == ("", None, "ab")
     start = tiny.start("ab", sampling=WARM, seed=7)
@@ -282,6 +282,6 @@ def test_the_message_for_too_many_known_texts_spells_commands(
     code, out, err = run_here(main, capsys, str(TINY), *OPTIONS, "--temp", "0", "--novel", path)
     assert (code, out) == (1, "ab\n")
     assert err == (
-        "textgen-run: error: line 1: found no new text among 1,000 drawn, and gave up after 1,000 in a row "
-        "that stand in the corpus: use a higher /temp, a greater /length or another prompt\n"
+        "textgen-run: error: line 1: found no new text, because 1,000 drawn in a row stand in the corpus: "
+        "use a higher /temp, a greater /length or another prompt\n"
     )

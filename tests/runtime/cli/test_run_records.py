@@ -153,8 +153,8 @@ def test_a_model_that_writes_only_empty_records_gives_up(capsys: Captured, tmp_p
     assert (code, out) == (1, "")
     assert "\ntexts               0 of 1,000 drawn; 1,000 are empty\n" in err
     assert err.endswith(
-        "found no new text among 1,000 drawn, and gave up after 1,000 in a row that are empty: use a higher "
-        "--temp or a greater --min-length\n"
+        "found no new text, because 1,000 drawn in a row are empty: use a higher --temp or a greater "
+        "--min-length\n"
     )
 
 
