@@ -107,6 +107,8 @@ def no_argument(command: CommandLine) -> None:
 
 def number_argument(command: CommandLine) -> int:
     """Return the number, 1 or more, that a command has as its argument."""
+    if not command.argument.strip():
+        raise LineError(f"/{command.name} needs a number, such as /{command.name} 1")
     try:
         return whole_number(1)(command.argument)
     except ArgumentTypeError as error:

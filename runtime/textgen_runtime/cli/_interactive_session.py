@@ -196,7 +196,12 @@ class Session:
             LineError: If there is no such continuation.
         """
         if not self._ends:
-            raise LineError("there is no continuation to pick: type a text first")
+            raise LineError(
+                "there is no continuation to pick: type a text first"
+                if self.position.generation is None
+                else "/pick has nothing to choose from: /undo and /load keep the text, but no other "
+                "continuations; type a line, or press Enter, for new ones"
+            )
         if number > len(self._ends):
             raise LineError(f"/pick must be {len(self._ends)} or less, not {number}")
         self._keep_end()

@@ -178,6 +178,7 @@ def test_stop_texts_that_a_model_of_words_may_miss_are_reported(
         ("/tmep 1", "unknown command '/tmep': did you mean /temp?"),
         ("/", "unknown command '/': /help lists the commands"),
         ("/more 0", "/more must be 1 or more, not 0"),
+        ("/pick", "/pick needs a number, such as /pick 1"),
         ("/append", "/append needs the text to add"),
         ("/save", "/save needs the path of a file"),
         ("/save ''", "/save needs the path of a file"),

@@ -85,11 +85,23 @@ def test_a_continuation_that_was_picked_keeps_what_was_added_before_it_was_stopp
     assert (session.position.tail, bool(first)) == (f"abc{first}", True)
 
 
-@pytest.mark.parametrize("forget", [Session.undo, Session.reset])
-def test_there_is_nothing_to_pick_without_a_line(session: Session, forget: Callable[[Session], None]) -> None:
-    continued(session, "abc")
-    forget(session)
-    with pytest.raises(LineError, match="there is no continuation to pick: type a text first"):
+@pytest.mark.parametrize(
+    ("lines", "forget", "message"),
+    [
+        (0, None, "there is no continuation to pick: type a text first"),
+        (1, Session.undo, "there is no continuation to pick: type a text first"),
+        (1, Session.reset, "there is no continuation to pick: type a text first"),
+        (2, Session.undo, "/pick has nothing to choose from: /undo and /load keep the text, but no other"),
+    ],
+)
+def test_there_is_nothing_to_pick_without_a_line(
+    lines: int, forget: Callable[[Session], None] | None, message: str, session: Session
+) -> None:
+    for _ in range(lines):
+        continued(session, "abc")
+    if forget:
+        forget(session)
+    with pytest.raises(LineError, match=f"^{message}"):
         session.pick(1)
 
 
