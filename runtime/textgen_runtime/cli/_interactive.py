@@ -227,7 +227,7 @@ class Interpreter:
         self._console.answer("".join(f"{line}\n" for line in lines))
 
     def _describe_text(self) -> str:
-        generation, tail = self.session.position
+        generation, tail, _ = self.session.position
         if generation is None:
             return "there is no text; the next line begins one"
         if not tail:

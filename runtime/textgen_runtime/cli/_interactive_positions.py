@@ -19,10 +19,12 @@ class Position(NamedTuple):
         generation: The generation; None if there is no text.
         tail: The end of the text, as the model has it; empty if it is not known. It has the record or line
             that is not complete, and at least ``TAIL_LENGTH`` characters of a longer text.
+        is_cut: Whether the text has more before the tail, which is not known. A program can save such a text.
     """
 
     generation: Generation | None = None
     tail: str = ""
+    is_cut: bool = False
 
     def extended(self, text: str, metadata: Metadata) -> "Position":
         """Return the position after a text that the generation has read or written."""

@@ -303,7 +303,7 @@ class Session:
             generation, end = resume_with_end(self.model, path)
         generation.sampling, stop_warnings = checked_stops(generation.sampling, self.model.metadata)
         self._steps.append(Step(self.position, None))
-        self._move_to(Position(generation))
+        self._move_to(Position(generation, is_cut=not end and not generation.ended_record))
         self._extend_tail(end)
         self._ends = []
         self._sampling = generation.sampling
@@ -322,7 +322,7 @@ class Session:
         if text is not None:
             text = text.lower() if self.lowercase else text
             check_typed(self.model, text, self.unknown)
-        generation, tail = self._continued(before)
+        generation, tail, _ = self._continued(before)
         if generation is None:
             generation = self.model.start(text, seed=self.seed, sampling=self._sampling, unknown=self.unknown)
             generation.reseed(*self._random_stream)
@@ -338,10 +338,11 @@ class Session:
             fed = generation.feed(added, self.unknown) if added else ""
             shown = fed.removeprefix(between)
         selection = make_selection(self.model, self._known, max_copy=self._sampling.max_copy)
-        beginning = unfinished(tail + fed, self.model.metadata)
+        is_known = bool(tail + fed) or not before.is_cut
+        beginning = unfinished(tail + fed, self.model.metadata) if is_known else None
         self._continuation = Continuation(generation, addition.length or self.length, beginning, selection)
         self._steps.append(Step(before, addition))
-        self._move_to(Position(generation, tail))
+        self._move_to(before._replace(generation=generation))
         self._extend_tail(fed)
         return shown
 

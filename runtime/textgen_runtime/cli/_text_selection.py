@@ -91,7 +91,8 @@ class DrawnText(Protocol):
     Attributes:
         text: The text so far, without what was written already.
         beginning: The text that it continues, such as the prompt. What belongs to the same record, or to the
-            same line, is complete.
+            same line, is complete. None if it is not known: then the text is compared alone, and is no empty
+            record.
         echo: What is written before the text.
         ending: Why the text ended, or None while it continues.
         sampling: The sampling parameters.
@@ -104,7 +105,7 @@ class DrawnText(Protocol):
     def text(self) -> str: ...
 
     @property
-    def beginning(self) -> str: ...
+    def beginning(self) -> str | None: ...
 
     @property
     def echo(self) -> str: ...
@@ -166,7 +167,7 @@ class Selection:
         return True
 
     def _is_new(self, text: DrawnText) -> bool:
-        if text.ending == "end" and not text.beginning + text.text:
+        if text.ending == "end" and text.beginning is not None and not text.beginning + text.text:
             self.empty += 1
             return False
         if self._corpus is not None and self._stands_in(self._corpus, text):
@@ -188,16 +189,16 @@ class Selection:
         this line. The part of the beginning after its last line end belongs to the line. Any other text
         stands in the corpus if it occurs anywhere in it.
         """
-        content = text.text
+        content, beginning = text.text, text.beginning or ""
         if isinstance(corpus, AbstractSet):
-            return text.beginning + content in corpus
+            return beginning + content in corpus
         # After a stop text such as ".\n", the line in the corpus has more than the text.
         stop = text.sampling.stop
         are_lines = bool(stop) and all(set(one) == {"\n"} for one in stop)
         if text.ending == "length" or not (are_lines or content.endswith("\n")):
             return corpus.has(content)
-        _, _, beginning = text.beginning.rpartition("\n")
-        return corpus.has_lines(beginning + content.removesuffix("\n"))
+        _, _, line = beginning.rpartition("\n")
+        return corpus.has_lines(line + content.removesuffix("\n"))
 
     @staticmethod
     def _fingerprint(text: DrawnText) -> bytes:

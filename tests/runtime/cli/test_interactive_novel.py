@@ -10,6 +10,7 @@ import textgen_runtime as textgen
 from textgen_runtime import Generation, Model, Sampling, SamplingError
 from textgen_runtime.cli import _interactive_continuation as drawing
 from textgen_runtime.cli._interactive_lines import Addition, LineError
+from textgen_runtime.cli._interactive_positions import Position
 from textgen_runtime.cli._interactive_session import Session
 from textgen_runtime.cli._interactive_settings import find_settings
 from textgen_runtime.cli.run import main
@@ -78,7 +79,7 @@ def test_a_continuation_that_stands_in_the_corpus_is_drawn_again(
     session.pick(1)
     assert session.position.tail == f"ab{new[0]}"
     session.undo()
-    assert session.position == (None, "")
+    assert session.position == Position()
 
 
 @pytest.mark.parametrize("kind", SEPARATORS)
@@ -120,13 +121,37 @@ def test_the_length_of_a_record_is_no_limit_for_its_comparison(tmp_path: Path) -
     assert continued(other) == next(text for text in drawn if text != drawn[0])
 
 
-def test_an_empty_record_is_not_new(tmp_path: Path) -> None:
+@pytest.mark.parametrize("novel", ["cab", None])
+def test_an_empty_record_is_not_new(novel: str | None, tmp_path: Path) -> None:
     model = record_model(end_bias=4.0)
     drawn = one_after_another(model.start("", sampling=WARM), 100, 30)
     assert drawn[0] == ""
     session = started(model, 100)
-    session.novel = write(tmp_path, "cab")
+    session.novel = write(tmp_path, novel) if novel else None
     assert continued(session) == next(text for text in drawn if text)
+    assert all(again(session) for _ in range(20))
+
+
+@pytest.mark.parametrize("has_ended", [False, True])
+def test_a_record_that_a_program_has_saved_in_its_middle_may_end_at_once(
+    has_ended: bool, tmp_path: Path
+) -> None:
+    """A record that begins after it may not."""
+    model = record_model(end_bias=99.0)
+    generation = model.start("ab")
+    if has_ended:
+        generation.take(1)
+        assert generation.ended_record
+    textgen.save(generation, tmp_path / "saved.gen")
+    session = started(model, 100)
+    session.load(tmp_path / "saved.gen")
+    if not has_ended:
+        for _ in range(2):
+            session.add(Addition())
+            session.stop()
+        assert (continued(session), session.ending, again(session)) == ("", "end", "")
+    with pytest.raises(TextgenError, match=r"^found no new text, because 1,000 drawn in a row are empty"):
+        continued(session)
 
 
 def test_the_line_that_was_typed_belongs_to_the_line_that_is_compared(tiny: Model, tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import pytest
 import textgen_runtime as textgen
 from textgen_runtime import Generation, Model, Sampling, SamplingError
 from textgen_runtime.cli._interactive_lines import Addition, LineError
+from textgen_runtime.cli._interactive_positions import Position
 from textgen_runtime.cli._interactive_session import MAX_STEPS, Session
 from textgen_runtime.errors import PromptError, SavedGenerationError
 from textgen_runtime.text.normalization import Normalization
@@ -154,7 +155,7 @@ def test_undo_returns_to_the_text_before_the_line(session: Session) -> None:
     assert session.position.tail == tail
     assert (running(session).state["hidden"] == state).all()
     session.undo()
-    assert session.position == (None, "")
+    assert session.position == Position()
     with pytest.raises(LineError, match="nothing to take back"):
         session.undo()
 
