@@ -64,18 +64,9 @@ class Interpreter:
         self._console = console
         self._settings = settings
         self._prog = prog
+        # The method of the command more is _more.
         self._commands: dict[str, Callable[[CommandLine], None]] = {
-            "more": self._more,
-            "append": self._append,
-            "retry": self._retry,
-            "pick": self._pick,
-            "undo": self._undo,
-            "reset": self._reset,
-            "save": self._save,
-            "load": self._load,
-            "show": self._show,
-            "help": self._help,
-            "quit": no_argument,
+            command.name: getattr(self, f"_{command.name}") for command in COMMANDS
         }
 
     def carry_out(self, line: str) -> bool:
@@ -238,6 +229,9 @@ class Interpreter:
         name = command.argument.strip().removeprefix(COMMAND_MARK)
         overview = help_overview(self._settings.values(), terminal_columns())
         self._console.answer(help_on(name, self._settings) if name else overview)
+
+    def _quit(self, command: CommandLine) -> None:
+        no_argument(command)
 
 
 def is_saved_generation(path: Path) -> bool:

@@ -56,7 +56,7 @@ class Description(NamedTuple):
         return f"{COMMAND_MARK}{self.name} {self.argument}".rstrip()
 
 
-# The commands besides the settings.
+# The commands besides the settings. ``Interpreter`` has a method for each.
 COMMANDS = (
     Description("more", "[N]", "continue the text, by N tokens; an empty line does the same"),
     Description("append", "TEXT", "add TEXT directly to the end of the text, and continue it"),
