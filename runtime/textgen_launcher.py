@@ -16,71 +16,69 @@ if _signal.getsignal(_signal.SIGINT) is _signal.default_int_handler:
     _signal.signal(_signal.SIGINT, _signal.SIG_DFL)
 
 
+def _run_command(prog: str, module: str) -> int:
+    """Import the module of a command, run its function ``main``, and return its exit code.
+
+    The native engine needs no numpy, so an installation may be without it: see docs/platforms.md.
+    """
+    from importlib import import_module
+
+    try:
+        return int(import_module(module).main())
+    except ModuleNotFoundError as error:
+        if error.name != "numpy":
+            raise
+    from textgen_runtime.system.console import print_diagnostic
+
+    print_diagnostic(prog, "numpy is not installed: pip install numpy")
+    return 1
+
+
 def run() -> int:
     """Run ``textgen-run`` and return its exit code."""
-    from textgen_runtime.cli.run import main
-
-    return main()
+    return _run_command("textgen-run", "textgen_runtime.cli.run")
 
 
 def evaluate() -> int:
     """Run ``textgen-eval`` and return its exit code."""
-    from textgen_runtime.cli.eval import main
-
-    return main()
+    return _run_command("textgen-eval", "textgen_runtime.cli.eval")
 
 
 def info() -> int:
     """Run ``textgen-info`` and return its exit code."""
-    from textgen_runtime.cli.info import main
-
-    return main()
+    return _run_command("textgen-info", "textgen_runtime.cli.info")
 
 
 def bench() -> int:
     """Run ``textgen-bench`` and return its exit code."""
-    from textgen_runtime.cli.bench import main
-
-    return main()
+    return _run_command("textgen-bench", "textgen_runtime.cli.bench")
 
 
 def embed() -> int:
     """Run ``textgen-embed`` and return its exit code."""
-    from textgen_runtime.cli.embed import main
-
-    return main()
+    return _run_command("textgen-embed", "textgen_runtime.cli.embed")
 
 
 def serve() -> int:
     """Run ``textgen-serve`` and return its exit code."""
-    from textgen_runtime.cli.serve import main
-
-    return main()
+    return _run_command("textgen-serve", "textgen_runtime.cli.serve")
 
 
 def web() -> int:
     """Run ``textgen-web`` and return its exit code."""
-    from textgen_runtime.cli.web import main
-
-    return main()
+    return _run_command("textgen-web", "textgen_runtime.cli.web")
 
 
 def train() -> int:
     """Run ``textgen-train`` and return its exit code."""
-    from textgen_train.cli.train import main
-
-    return main()
+    return _run_command("textgen-train", "textgen_train.cli.train")
 
 
 def compare() -> int:
     """Run ``textgen-compare`` and return its exit code."""
-    from textgen_train.cli.compare import main
-
-    return main()
+    return _run_command("textgen-compare", "textgen_train.cli.compare")
 
 
 def quantize() -> int:
     """Run ``textgen-quantize`` and return its exit code."""
-    from textgen_train.cli.quantize import main
-
-    return main()
+    return _run_command("textgen-quantize", "textgen_train.cli.quantize")

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import textgen_runtime as textgen
 
-from tests.helpers.paths import ROOT
+from tests.helpers.paths import ROOT, TINY
 from tests.helpers.programs import run_python
 
 GENERATE = """
@@ -99,6 +99,29 @@ def test_generating_imports_no_numpy(tiny_path: Path) -> None:
     assert not imported_by(command.format(model=str(tiny_path))) & HEAVY
     for name in ("nietzsche", "nietzsche-float32"):
         assert not imported_by(command.format(model=name)) & HEAVY
+
+
+@pytest.mark.parametrize(
+    ("function", "arguments"),
+    [
+        ("evaluate", ["--help"]),
+        ("bench", ["--help"]),
+        ("train", ["--help"]),
+        ("compare", ["--help"]),
+        # These import numpy later.
+        ("run", [str(TINY), "--explain"]),
+        ("serve", [str(TINY), "--port", "0"]),
+    ],
+)
+def test_a_command_that_needs_numpy_says_so_in_one_line(function: str, arguments: list[str]) -> None:
+    prog = {"evaluate": "textgen-eval"}.get(function, f"textgen-{function}")
+    program = (
+        f"import sys; sys.modules['numpy'] = None; sys.argv = {[prog, *arguments]!r}\n"
+        f"import textgen_launcher; sys.exit(textgen_launcher.{function}())"
+    )
+    done = subprocess.run([sys.executable, "-c", program], check=False, capture_output=True, encoding="utf-8")
+    assert done.returncode == 1
+    assert done.stderr == f"{prog}: error: numpy is not installed: pip install numpy\n"
 
 
 def test_drawing_from_a_buffer_imports_no_numpy() -> None:
