@@ -65,5 +65,7 @@ def test_sdists_of_the_same_files_have_the_same_bytes(tmp_path: Path) -> None:
 def test_a_workflow_pins_each_action_and_has_no_permissions_by_default(workflow: Path) -> None:
     text = workflow.read_text(encoding="utf-8")
     assert "\npermissions: {}\n" in text
-    for action in re.findall(r"uses: (.*)", text):
+    actions = re.findall(r"uses: (.*)", text)
+    assert actions
+    for action in actions:
         assert re.fullmatch(r"[\w/-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+", action)
