@@ -11,7 +11,7 @@ import shutil
 import subprocess
 import sys
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,7 +20,9 @@ ROOT = Path(__file__).parents[1]
 TOOLS = Path(sys.executable).parent
 LARGEST = 2_500_000
 # Weights of 8 bits give the same text on every processor.
-TRIAL = ("textgen_runtime", "nietzsche", "--seed", "7", "--length", "100")
+PROMPT, LENGTH, SEED = "the will to ", 100, 7
+OPTIONS = ("--prompt", PROMPT, "--no-echo", "--length", str(LENGTH), "--seed", str(SEED))
+TRIAL = ("textgen_runtime", "nietzsche", *OPTIONS)
 
 
 @dataclass(frozen=True)
@@ -72,18 +74,17 @@ class Interpreter:
 
 
 def run(*command: str | Path, environment: Mapping[str, str] | None = None) -> str:
-    """Run a command, and return its output. If it fails, exit with its output and its errors."""
-    done = subprocess.run(
-        command,
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        check=False,
-        encoding="utf-8",
-    )
+    """Run a command, and return its standard output. If it fails, exit with its output and its errors."""
+    done = subprocess.run(command, env=environment, capture_output=True, check=False, encoding="utf-8")
     if done.returncode != 0:
-        sys.exit(f"{done.stdout}failed with exit code {done.returncode}: {' '.join(map(str, command))}")
+        failure = f"failed with exit code {done.returncode}: {' '.join(map(str, command))}"
+        sys.exit(f"{done.stdout}{done.stderr}{failure}")
     return done.stdout
+
+
+def clean_environment() -> dict[str, str]:
+    """Return the environment variables without those that change what Python imports."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
 
 
 def find_interpreters(places: Iterable[Path]) -> list[Interpreter]:
@@ -190,7 +191,6 @@ def generated_text(wheel: Path, interpreter: Interpreter, folder: Path, *emulato
     """
     shutil.rmtree(folder, ignore_errors=True)
     options = ["--quiet", "--no-deps", "--no-index"]
-    clean = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
     pip = [sys.executable, "-m", "pip"]
     if emulator:
         _, _, tag, abi, systems = wheel.stem.split("-")
@@ -198,10 +198,53 @@ def generated_text(wheel: Path, interpreter: Interpreter, folder: Path, *emulato
         options += ["--target", str(folder), "--only-binary", ":all:"]
         options += [word for system in systems.split(".") for word in ("--platform", system)]
         run(*pip, "install", *options, "--python-version", f"3.{version}", "--abi", abi, wheel)
-        return run(*emulator, "-m", *TRIAL, environment=clean | {"PYTHONPATH": str(folder)})
+        return run(*emulator, "-m", *TRIAL, environment=clean_environment() | {"PYTHONPATH": str(folder)})
     run(interpreter.path, "-m", "venv", "--without-pip", folder)
     run(*pip, "--python", folder / "bin" / "python", "install", *options, wheel)
-    return run(folder / "bin" / "textgen-run", *TRIAL[1:], environment=clean)
+    return run(folder / "bin" / "textgen-run", *TRIAL[1:], environment=clean_environment())
+
+
+def plan(interpreters: Sequence[Interpreter], match: str) -> list[tuple[Target, list[Interpreter]]]:
+    """Return the target of each wheel whose tags contain a text, and the interpreters that can use it.
+
+    Exit if there is no interpreter, or no such wheel.
+    """
+    if not interpreters:
+        sys.exit("found no CPython from 3.11 on in PATH and pyenv: install one")
+    tags = sorted({interpreter.tag for interpreter in interpreters})
+    wheels = {f"{tag}-{target.tag}": (tag, target) for tag in tags for target in TARGETS}
+    planned = [
+        (target, [interpreter for interpreter in interpreters if interpreter.tag == tag])
+        for name, (tag, target) in wheels.items()
+        if match in name
+    ]
+    if not planned:
+        sys.exit(f"no wheel has {match!r} in its tags: match a part of {', '.join(wheels)}")
+    return planned
+
+
+def generated_texts(
+    wheel: Path, target: Target, users: Sequence[Interpreter], work: Path, emulated: str | None
+) -> dict[str, str]:
+    """Return what each interpreter generates with a wheel, by its command. Some wheels have none here."""
+    if (target.machine, target.library) == (platform.machine(), "gnu"):
+        return {user.path: generated_text(wheel, user, work / "environment") for user in users}
+    if emulated and (target.machine, target.library) == ("aarch64", "gnu") and "abi3" in users[0].tag:
+        return {emulated: generated_text(wheel, users[0], work / "emulated", *emulated.split())}
+    return {}
+
+
+def conclude(wheels: Sequence[Path], texts: set[str]) -> str:
+    """Return the text that all wheels generate, or which wheels were built if none was tried.
+
+    Exit if the texts differ.
+    """
+    if len(texts) > 1:
+        sys.exit(f"the wheels generate different texts: {texts}")
+    if texts:
+        return texts.pop()
+    names = ", ".join(wheel.name for wheel in wheels)
+    return f"built and audited, but not tried, because no interpreter here can use them: {names}"
 
 
 def main() -> None:
@@ -211,6 +254,10 @@ def main() -> None:
     parser.add_argument("--match", default="", help="build only the wheels whose tags contain this text")
     parser.add_argument("--emulated", help="command that runs an interpreter of aarch64 with glibc")
     arguments = parser.parse_args()
+    places = [Path(folder) for folder in os.environ["PATH"].split(os.pathsep)]
+    interpreters = find_interpreters([*places, *sorted(Path.home().glob(".pyenv/versions/*/bin"))])
+    print("found:", ", ".join(interpreter.path for interpreter in interpreters), flush=True)
+    planned = plan(interpreters, arguments.match)
     output: Path = arguments.output.resolve()
     work = output.with_name(f"{output.name}-work")
     for folder in (output, work):
@@ -218,30 +265,20 @@ def main() -> None:
         folder.mkdir(parents=True)
     run(sys.executable, "-m", "build", "--no-isolation", "--sdist", "--outdir", output, ROOT)
     (sdist,) = output.glob("*.tar.gz")
-    places = [Path(folder) for folder in os.environ["PATH"].split(os.pathsep)]
-    interpreters = find_interpreters([*places, *sorted(Path.home().glob(".pyenv/versions/*/bin"))])
-    print("found:", ", ".join(interpreter.path for interpreter in interpreters), flush=True)
-    texts = set()
-    for tag in sorted({interpreter.tag for interpreter in interpreters}):
-        users = [interpreter for interpreter in interpreters if interpreter.tag == tag]
-        targets = [target for target in TARGETS if arguments.match in f"{tag}-{target.tag}"]
-        if targets:
-            builder = make_builder(users[0], work / f"builder-{tag}")
-        for target in targets:
-            wheel = audit(build(builder, users[0], target, sdist, work), target, output)
-            print(wheel.name, f"{wheel.stat().st_size} bytes", flush=True)
-            tried = []
-            if (target.machine, target.library) == (platform.machine(), "gnu"):
-                for user in users:
-                    texts.add(generated_text(wheel, user, work / "environment"))
-                    tried.append(user.path)
-            elif target.triple.startswith("aarch64-linux-gnu") and "abi3" in tag and arguments.emulated:
-                texts.add(generated_text(wheel, users[0], work / "emulated", *arguments.emulated.split()))
-                tried.append(arguments.emulated)
-            print("  tried with:", ", ".join(tried) or "nothing here", flush=True)
-    if len(texts) != 1:
-        sys.exit(f"the wheels generate different texts: {texts}")
-    print(*texts)
+    builders: dict[str, Path] = {}
+    wheels: list[Path] = []
+    texts: set[str] = set()
+    for target, users in planned:
+        tag = users[0].tag
+        if tag not in builders:
+            builders[tag] = make_builder(users[0], work / f"builder-{tag}")
+        wheel = audit(build(builders[tag], users[0], target, sdist, work), target, output)
+        print(wheel.name, f"{wheel.stat().st_size} bytes", flush=True)
+        generated = generated_texts(wheel, target, users, work, arguments.emulated)
+        print("  tried with:", ", ".join(generated) or "nothing here", flush=True)
+        wheels.append(wheel)
+        texts.update(generated.values())
+    print(conclude(wheels, texts))
 
 
 if __name__ == "__main__":

@@ -1,10 +1,13 @@
-"""The interpreters that build the wheels and try them, and the sizes that a wheel may have."""
+"""The interpreters that build the wheels and try them, and the choice of the wheels."""
 
+import sys
 from pathlib import Path
 
 import pytest
 
-from release.wheels import Interpreter, find_interpreters
+from release import wheels
+from release.wheels import Interpreter, Target, find_interpreters
+from tests.helpers.commands import Captured
 
 
 def write_interpreter(path: Path, *facts: str) -> Path:
@@ -52,3 +55,74 @@ def test_each_cpython_is_found_once_and_the_oldest_first(tmp_path: Path) -> None
 )
 def test_an_interpreter_builds_wheels_with_its_tag(interpreter: Interpreter, tag: str) -> None:
     assert interpreter.tag == tag
+
+
+def test_a_warning_of_a_command_is_no_part_of_its_output() -> None:
+    program = "import sys; print('text'); print('warning', file=sys.stderr)"
+    assert wheels.run(sys.executable, "-c", program) == "text\n"
+
+
+def test_a_failed_command_shows_its_output_and_its_errors() -> None:
+    program = "import sys; print('text', flush=True); sys.exit('reason')"
+    with pytest.raises(SystemExit, match=r"text\nreason\nfailed with exit code 1: .* -c "):
+        wheels.run(sys.executable, "-c", program)
+
+
+def make_wheels(monkeypatch: pytest.MonkeyPatch, output: Path, match: str, texts: list[str]) -> None:
+    """Run the command with tools that build nothing, and with wheels that generate these texts."""
+
+    def write_sdist(*_: str | Path) -> str:
+        (output / "sdist.tar.gz").touch()
+        return ""
+
+    def write_wheel(_: Path, target: Target, folder: Path) -> Path:
+        wheel = folder / f"{target.tag}.whl"
+        wheel.touch()
+        return wheel
+
+    interpreters = [Interpreter("first", (3, 12)), Interpreter("second", (3, 13))]
+    monkeypatch.setattr(sys, "argv", ["wheels", str(output), "--match", match])
+    monkeypatch.setattr("platform.machine", lambda: "x86_64")
+    monkeypatch.setattr(wheels, "find_interpreters", lambda _: interpreters)
+    monkeypatch.setattr(wheels, "run", write_sdist)
+    monkeypatch.setattr(wheels, "make_builder", lambda *_: output)
+    monkeypatch.setattr(wheels, "build", lambda *_: output)
+    monkeypatch.setattr(wheels, "audit", write_wheel)
+    monkeypatch.setattr(wheels, "generated_text", lambda *_: texts.pop())
+    wheels.main()
+
+
+def test_the_last_line_is_the_text_of_the_wheels(
+    monkeypatch: pytest.MonkeyPatch, capsys: Captured, tmp_path: Path
+) -> None:
+    make_wheels(monkeypatch, tmp_path / "wheels", "", ["same", "same"])
+    assert capsys.readouterr().out.endswith("\nsame\n")
+
+
+def test_wheels_that_no_interpreter_here_can_use_are_named(
+    monkeypatch: pytest.MonkeyPatch, capsys: Captured, tmp_path: Path
+) -> None:
+    make_wheels(monkeypatch, tmp_path / "wheels", "musl", [])
+    line = "built and audited, but not tried, because no interpreter here can use them: "
+    assert f"\n{line}musllinux_1_2_x86_64.whl, musllinux_1_2_aarch64.whl\n" in capsys.readouterr().out
+
+
+def test_different_texts_are_an_error(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    with pytest.raises(SystemExit, match="the wheels generate different texts: "):
+        make_wheels(monkeypatch, tmp_path / "wheels", "", ["one", "other"])
+
+
+def test_a_match_that_fits_no_wheel_is_refused_before_a_folder_is_emptied(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "kept.whl").touch()
+    with pytest.raises(
+        SystemExit, match="no wheel has 'mussl' in its tags: match a part of cp312-abi3-manylinux_2_17_x86_64"
+    ):
+        make_wheels(monkeypatch, tmp_path, "mussl", [])
+    assert (tmp_path / "kept.whl").exists()
+
+
+def test_no_interpreter_is_an_error() -> None:
+    with pytest.raises(SystemExit, match=r"found no CPython from 3.11 on in PATH and pyenv: install one"):
+        wheels.plan([], "")
