@@ -8,20 +8,20 @@ import re
 import shutil
 import sys
 import tarfile
-from collections.abc import Mapping
 from pathlib import Path
 
-from release.wheels import ROOT, TRIAL, run
+from release.wheels import LENGTH, PROMPT, ROOT, SEED, TRIAL, clean_environment, run
 
 NODE_TRIAL = """
 import { load } from "textgen-onnx";
 const model = await load(process.argv[2]);
-process.stdout.write(model.generate("the will to ", { length: 100, seed: 7 }));
+const [prompt, length, seed] = process.argv.slice(3);
+console.log(model.generate(prompt, { length: Number(length), seed: Number(seed) }));
 """
 
 
 def read_versions(root: Path) -> dict[str, str]:
-    """Return the version that each file states, by the path of the file."""
+    """Return the version that each file states, by the path of the file. Exit if a file states none."""
     places = {
         "runtime/textgen_runtime/_version.py": r'^__version__ = "(.+)"$',
         "runtime/core/textgen.h": r"^#define TEXTGEN_VERSION (\d+)",
@@ -32,11 +32,11 @@ def read_versions(root: Path) -> dict[str, str]:
     versions = {}
     for path, pattern in places.items():
         found = re.search(pattern, (root / path).read_text(encoding="utf-8"), re.MULTILINE)
-        versions[path] = found[1] if found else "no version"
-    header = versions["runtime/core/textgen.h"]
-    if header.isdigit():
-        number = int(header)
-        versions["runtime/core/textgen.h"] = f"{number // 10000}.{number // 100 % 100}.{number % 100}"
+        if found is None:
+            sys.exit(f"{path} states no version: no line matches {pattern}")
+        versions[path] = found[1]
+    number = int(versions["runtime/core/textgen.h"])
+    versions["runtime/core/textgen.h"] = f"{number // 10000}.{number // 100 % 100}.{number % 100}"
     return versions
 
 
@@ -78,47 +78,38 @@ def build(folder: Path, time: int) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
-def clean_environment() -> Mapping[str, str]:
-    """Return the environment variables without those that change what Python imports."""
-    return {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+def describe_contents(wheel: Path, folder: Path, output: Path) -> str:
+    """Install a wheel with its dependencies, and write the list of all packages as an SBOM.
 
-
-def describe_contents(wheel: Path, folder: Path, output: Path) -> None:
-    """Install a wheel with its dependencies, run it, and write the list of all packages as an SBOM."""
+    Returns:
+        The text that the wheel generates.
+    """
     python = folder / "bin" / "python"
     run(sys.executable, "-m", "venv", "--without-pip", folder)
     run(sys.executable, "-m", "pip", "--python", python, "install", "--quiet", wheel)
-    run(python, "-m", *TRIAL, environment=clean_environment())
+    text = run(python, "-m", *TRIAL, environment=clean_environment())
     options = ("--pyproject", ROOT / "pyproject.toml", "--output-reproducible", "--output-file", output)
     run(sys.executable, "-m", "cyclonedx_py", "environment", *options, python)
     names = {component["name"] for component in json.loads(output.read_text("utf-8"))["components"]}
     if not {"numpy", "onnxruntime"} <= names:
         sys.exit(f"{output} lacks dependencies: it has {', '.join(sorted(names))}")
+    return text
 
 
-def try_npm_package(folder: Path, output: Path) -> Path:
-    """Pack the JavaScript package, install it, and generate a text with it."""
+def try_npm_package(folder: Path, output: Path, expected: str) -> Path:
+    """Pack the JavaScript package, install it, and check that it generates the same text as the wheel."""
     npm, node = shutil.which("npm"), shutil.which("node")
     if npm is None or node is None:
         sys.exit("a release needs Node and npm for the JavaScript package: install them")
     run(npm, "pack", ROOT / "runtime" / "web", "--ignore-scripts", "--pack-destination", output)
     (package,) = output.glob("*.tgz")
-    run(
-        npm,
-        "install",
-        "--prefix",
-        folder,
-        "--offline",
-        "--ignore-scripts",
-        "--no-audit",
-        "--no-fund",
-        package,
-    )
+    options = ("--offline", "--ignore-scripts", "--no-audit", "--no-fund")
+    run(npm, "install", "--prefix", folder, *options, package)
     (folder / "trial.mjs").write_text(NODE_TRIAL, encoding="utf-8")
     model = ROOT / "runtime" / "textgen_runtime" / "bundled_models" / "nietzsche.onnx"
-    text = run(node, folder / "trial.mjs", model)
-    if not text:
-        sys.exit(f"{package.name} generates no text")
+    text = run(node, folder / "trial.mjs", model, PROMPT, str(LENGTH), str(SEED))
+    if text != expected:
+        sys.exit(f"{package.name} generates {text!r}, and the wheel {expected!r}")
     return package
 
 
@@ -148,9 +139,9 @@ def main() -> None:
     shutil.copy(sdist, output)
     run(sys.executable, "-m", "twine", "check", "--strict", output / sdist.name)
     (wheel,) = (work / "first").glob("*.whl")
-    describe_contents(wheel, work / "environment", output / "sbom.json")
+    text = describe_contents(wheel, work / "environment", output / "sbom.json")
     print("installed with its dependencies, listed in sbom.json:", wheel.name)
-    print("packed, installed and tried:", try_npm_package(work / "npm", output).name)
+    print("packed, installed and tried:", try_npm_package(work / "npm", output, text).name)
     (output / "version").write_text(version, encoding="ascii")
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from release import check
 from release.check import normalize, read_versions
 from tests.helpers.paths import ROOT
 
@@ -27,7 +28,9 @@ def test_all_files_state_the_same_version() -> None:
         ("CHANGELOG.md", "(?<=\n)## [0-9.]+", "## 12.3.4 - 2030-01-31"),
     ],
 )
-def test_the_version_of_each_file_is_read(tmp_path: Path, path: str, before: str, after: str) -> None:
+def test_the_version_of_each_file_is_read_or_missed(
+    tmp_path: Path, path: str, before: str, after: str
+) -> None:
     for name in VERSIONS:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / name, tmp_path / name)
@@ -35,6 +38,25 @@ def test_the_version_of_each_file_is_read(tmp_path: Path, path: str, before: str
     assert count == 1
     (tmp_path / path).write_text(changed, encoding="utf-8")
     assert read_versions(tmp_path) == VERSIONS | {path: "12.3.4"}
+    (tmp_path / path).write_text("", encoding="utf-8")
+    with pytest.raises(SystemExit, match=f"^{re.escape(path)} states no version: "):
+        read_versions(tmp_path)
+
+
+def test_the_npm_package_must_generate_the_text_of_the_wheel(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    package = tmp_path / "package.tgz"
+
+    def pack_or_generate(*command: str | Path) -> str:
+        package.touch()
+        return "text\n" if command[0] == "node" else ""
+
+    monkeypatch.setattr("shutil.which", lambda name: name)
+    monkeypatch.setattr(check, "run", pack_or_generate)
+    assert check.try_npm_package(tmp_path, tmp_path, "text\n") == package
+    with pytest.raises(SystemExit, match=r"package.tgz generates 'text.n', and the wheel 'other.n'"):
+        check.try_npm_package(tmp_path, tmp_path, "other\n")
 
 
 def test_sdists_of_the_same_files_have_the_same_bytes(tmp_path: Path) -> None:
