@@ -3,15 +3,17 @@
     python -m benchmarks.behind_proxy nginx|haproxy [MODEL] [--streams 1000] [--length 1000]
 
 The proxy must be installed. Its configuration is the one in ``examples/proxies``, so the ports 8000 to 8003
-must be free. Each line counts how the streams of a round ended:
+must be free, and nginx needs root. Each line counts how the streams of a round ended:
 
 - complete: with the event ``[DONE]``;
-- cut: with a part of the text, and without the last chunk of HTTP, so that each HTTP client reports an error;
+- cut: with a part of the text, and without the last chunk of HTTP, so that HTTP clients report an error;
 - unnoticed: with a part of the text and the last chunk, so that only the missing ``[DONE]`` shows it;
 - another status than 200, or no response.
 
-In the second round, a server is killed when a tenth of the streams has ended. In the third one, it is still
-missing. In the last one, it runs again.
+In the second round, a server is killed when three of four streams have begun. In the third one, it is still
+missing. In the fourth one, it runs again. Then there are three times as many streams, more than the servers
+accept, and at once afterwards only ten. The exit code is 1 if a stream ends otherwise than
+``docs/serving.md`` says.
 """
 
 import argparse
@@ -32,7 +34,15 @@ from benchmarks.serving import Stream, percentile, request_of
 PORT, SERVER_PORTS = 8000, (8001, 8002, 8003)
 FOLDER = Path(__file__).parents[1] / "examples" / "proxies"
 PROXIES = {
-    "nginx": ["nginx", "-g", "daemon off;", "-c", str(FOLDER / "nginx.conf")],
+    "nginx": [
+        "nginx",
+        "-e",
+        "stderr",
+        "-g",
+        "daemon off; error_log stderr crit;",
+        "-c",
+        str(FOLDER / "nginx.conf"),
+    ],
     "haproxy": ["haproxy", "-db", "-f", str(FOLDER / "haproxy.cfg")],
 }
 
@@ -40,7 +50,9 @@ PROXIES = {
 @contextlib.contextmanager
 def running(command: list[str], port: int) -> Iterator["subprocess.Popen[bytes]"]:
     """Run a command that listens on a port, from when it listens."""
-    process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+    if _is_open(port):
+        raise SystemExit(f"the port {port} is in use: end the program that listens there")
+    process = subprocess.Popen(command)
     try:
         while not _is_open(port):
             if process.poll() is not None:
@@ -65,10 +77,10 @@ def running_server(model: str, port: int) -> "contextlib.AbstractContextManager[
 
 def run_round(
     name: str, prompts: list[str], length: int, interfere: Callable[[], None] = lambda: None
-) -> None:
-    """Send all requests at once, read the responses to their end, and print how they ended.
+) -> set[str]:
+    """Send all requests at once, read the responses to their end, and return and print how they ended.
 
-    ``interfere`` is called when a tenth of the streams has ended.
+    ``interfere`` is called when three of four streams have begun.
     """
     selector = selectors.DefaultSelector()
     streams = []
@@ -80,19 +92,21 @@ def run_round(
         connection.setblocking(False)
         selector.register(connection, selectors.EVENT_READ, stream)
         streams.append(stream)
+    begun = 0
     while selector.get_map():
         for key, _ in selector.select():
             stream = key.data
             piece = b""
             with contextlib.suppress(ConnectionResetError):
                 piece = stream.connection.recv(65536)
-            if piece:
-                stream.times.append(perf_counter())
-                stream.pieces.append(piece)
+            if not piece:
+                selector.unregister(stream.connection)
+                stream.connection.close()
                 continue
-            selector.unregister(stream.connection)
-            stream.connection.close()
-            if len(selector.get_map()) == len(prompts) * 9 // 10:
+            begun += not stream.pieces
+            stream.times.append(perf_counter())
+            stream.pieces.append(piece)
+            if len(stream.pieces) == 1 and begun == len(prompts) * 3 // 4:
                 interfere()
     seconds = perf_counter() - start
     counts = Counter(map(ending, streams))
@@ -102,6 +116,7 @@ def run_round(
         f"first byte p50 {percentile(first, 50):.2f} s, p99 {percentile(first, 99):.2f} s",
         flush=True,
     )
+    return set(counts)
 
 
 def ending(stream: Stream) -> str:
@@ -117,8 +132,8 @@ def ending(stream: Stream) -> str:
     return "unnoticed" if content.endswith(b"\r\n0\r\n\r\n") else "cut"
 
 
-def main() -> None:
-    """Run the rounds."""
+def main() -> int:
+    """Run the rounds, and return the exit code."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -136,12 +151,20 @@ def main() -> None:
     with contextlib.ExitStack() as stack:
         *_, last = [stack.enter_context(running_server(arguments.model, port)) for port in SERVER_PORTS]
         stack.enter_context(running(PROXIES[arguments.proxy], PORT))
-        run_round("three servers", prompts, arguments.length)
-        run_round("one is killed", prompts, arguments.length, last.kill)
-        run_round("two are left", prompts, arguments.length)
+        endings = [
+            run_round("three servers", prompts, arguments.length),
+            run_round("one is killed", prompts, arguments.length, last.kill),
+            run_round("two are left", prompts, arguments.length),
+        ]
         with running_server(arguments.model, SERVER_PORTS[-1]):
-            run_round("it runs again", prompts, arguments.length)
+            endings += [
+                run_round("it runs again", prompts, arguments.length),
+                run_round("too many streams", 3 * prompts, arguments.length),
+                run_round("fewer again", prompts[:10], arguments.length),
+            ]
+    all_complete, full = {"complete"}, {"complete", "with status 429"}
+    return int(endings != [all_complete, {"complete", "cut"}, all_complete, all_complete, full, all_complete])
 
 
 if __name__ == "__main__":
-    main()
+    raise SystemExit(main())

@@ -1,4 +1,4 @@
-"""Generate one very long text in Python, in C and in JavaScript, and see that memory and speed stay the same.
+"""Generate one very long text in Python, in C and in JavaScript, and compare the texts and the memory.
 
     make core
     python -m benchmarks.soak [--bytes 1000000000] [--languages python c javascript]
@@ -41,7 +41,7 @@ for (let left = Number(length); left > 0; left -= 65536)
 
 def command(language: str, model: str, prompt: str, size: int) -> list[str]:
     """Return the command that writes a text of this length."""
-    # The process still waits after the last byte that is read.
+    # The process still runs after the last byte that is read, so that its memory is known.
     length = str(size + 2**20)
     if language == "javascript":
         program = JAVASCRIPT % repr((ROOT / "runtime" / "web" / "index.js").as_uri())
@@ -86,7 +86,8 @@ def main() -> int:
     results = {name: soak(name, str(model), prompt, arguments.bytes) for name in arguments.languages}
     texts = {text for text, _ in results.values()}
     growth = max(growth for _, growth in results.values())
-    print(f"{len(texts)} different text{'s' * (len(texts) > 1)}; largest growth {growth / 2**20:.2f} MiB")
+    equal = "the texts are equal" if len(texts) == 1 else "the texts differ"
+    print(f"{equal}; largest growth {growth / 2**20:.2f} MiB")
     return int(len(texts) > 1 or growth > MAX_GROWTH)
 
 

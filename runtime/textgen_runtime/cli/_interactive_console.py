@@ -225,7 +225,7 @@ class Terminal:
 
     def end_text(self, ending: TextEnding | None) -> None:
         """End the row of the text, so that the next line begins in its own row."""
-        sys.stdout.write(self._wrap.held_word())
+        sys.stdout.write(self._wrap.show_word())
         is_row_empty = self._wrap.is_row_empty
         # A text that was stopped has ^C in its row.
         if ending is None or not is_row_empty:

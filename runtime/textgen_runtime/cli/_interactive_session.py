@@ -32,7 +32,7 @@ class Session:
     generates the same texts.
 
     Args:
-        model: The model that continues the text. It has the corpus of ``novel``, if there is one.
+        model: The model that continues the text, without a corpus; see ``novel``.
         sampling: The sampling parameters.
         seed: Random seed.
 

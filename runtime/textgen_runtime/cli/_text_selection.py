@@ -216,9 +216,10 @@ class Selection:
     def shortfall(self, found: int, wanted: int) -> TextgenError:
         """Return the error for fewer texts than wanted."""
         remedies = [*self._remedies, ("a smaller ", Name("count"))] if wanted > 1 else self._remedies
+        reasons = " or ".join(reason for reason, count in self._rejected().items() if count)
         return TextgenError(
             f"found only {found:,} of {wanted:,} texts" if wanted > 1 else "found no new text",
-            f", because {MAX_REJECTED_IN_A_ROW:,} drawn in a row {' or '.join(self._rejected())}: ",
+            f", because {MAX_REJECTED_IN_A_ROW:,} drawn in a row {reasons}: ",
             "use a higher ",
             Name("temperature"),
             *_listed(remedies),

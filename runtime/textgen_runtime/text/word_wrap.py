@@ -77,17 +77,18 @@ class WordWrap:
 
     def flush(self) -> str:
         """Return the word that is held back, after a line end if it does not fit into the row."""
-        word = self.held_word()
+        word = self.show_word()
         self._is_certain = self.is_certain
         # One character can be wider than a row.
         self.column = min(self.column + self._width, self._limit)
         self._word, self._width, self._last = "", 0, ""
         return word
 
-    def held_word(self) -> str:
-        """Return what ``flush`` would return, but hold the word back still.
+    def show_word(self) -> str:
+        """Return what ``flush`` would return. Only a line end before the word is done then.
 
-        If the text goes on later, the word can be shown again from ``column`` on.
+        The word is still held back. If the text goes on later, it is returned again, to be shown from
+        ``column`` on.
         """
         breaks = self.column > 0 and self._width > 0 and self.column + self._width > self._limit
         if breaks:

@@ -76,7 +76,7 @@ def test_the_last_word_can_be_shown_before_it_is_complete(
     """It is then shown again, from where it began."""
     wrap = WordWrap(lambda: 11)
     wrap.add(text)
-    assert (wrap.held_word(), wrap.column) == (word, column)
+    assert (wrap.show_word(), wrap.column) == (word, column)
     assert wrap.add(more) == rows
 
 
@@ -106,7 +106,7 @@ def test_the_last_word_can_be_shown_before_it_is_complete(
 def test_it_is_known_whether_terminals_agree_where_a_text_ends(text: str, is_certain: bool) -> None:
     wrap = WordWrap(lambda: 11)
     wrap.add(text)
-    wrap.held_word()
+    wrap.show_word()
     assert wrap.is_certain == is_certain
     wrap.flush()
     assert wrap.is_certain == is_certain

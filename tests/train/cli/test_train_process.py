@@ -2,6 +2,7 @@
 
 import contextlib
 import ctypes
+import os
 import platform
 import signal
 import sys
@@ -10,7 +11,7 @@ from pathlib import Path
 import pytest
 import textgen_runtime as textgen
 from textgen_train.cli import train
-from textgen_train.cli._process import deferred_interrupts, keep_freed_memory
+from textgen_train.cli._process import deferred_interrupts, keep_freed_memory, limit_kernel_caches
 from textgen_train.cli.train import main
 
 from tests.helpers.processes import ForkedCommand
@@ -106,8 +107,18 @@ train.main(["{tmp_path}/book.txt", "--epochs", "1", "--output", "{tmp_path}/mode
     assert all(int(line.split()[1]) < 16 for line in lines)
 
 
-def test_batches_of_many_shapes_take_no_more_memory(tmp_path: Path) -> None:
-    """With the defaults of torch, the kernels of these shapes take 60 MB."""
+def test_a_user_can_set_how_many_kernels_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "7")
+    monkeypatch.delenv("LRU_CACHE_CAPACITY", raising=False)
+    limit_kernel_caches()
+    assert os.environ["ONEDNN_PRIMITIVE_CACHE_CAPACITY"] == "7"
+    assert os.environ["LRU_CACHE_CAPACITY"] == "64"
+
+
+def test_batches_of_many_shapes_take_no_more_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the defaults of torch, the kernels of these shapes take 60 MB on x86-64."""
+    for name in ("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "LRU_CACHE_CAPACITY"):
+        monkeypatch.delenv(name, raising=False)
     (tmp_path / "book.txt").write_text(TEXT, encoding="utf-8")
     program = f"""
 import sys, psutil, torch
