@@ -116,7 +116,9 @@ def try_npm_package(folder: Path, output: Path, expected: str) -> Path:
 def main() -> None:
     """Check the versions, write what is uploaded to the output folder, and print what was done."""
     parser = argparse.ArgumentParser(description="Do what a release does, except for the upload.")
-    parser.add_argument("output", type=Path, help="folder of the sdist, the npm package and the SBOM")
+    parser.add_argument(
+        "output", type=Path, help="folder of the sdist, the npm package and the SBOM, which is emptied"
+    )
     output: Path = parser.parse_args().output.resolve()
     work = output.with_name(f"{output.name}-work")
     for folder in (output, work):

@@ -250,7 +250,7 @@ def conclude(wheels: Sequence[Path], texts: set[str]) -> str:
 def main() -> None:
     """Write the wheels to the output folder, and print their sizes and with what they were tried."""
     parser = argparse.ArgumentParser(description="Build, audit and try the wheels for Linux.")
-    parser.add_argument("output", type=Path, help="folder of the wheels and the sdist")
+    parser.add_argument("output", type=Path, help="folder of the wheels and the sdist, which is emptied")
     parser.add_argument("--match", default="", help="build only the wheels whose tags contain this text")
     parser.add_argument("--emulated", help="command that runs an interpreter of aarch64 with glibc")
     arguments = parser.parse_args()
