@@ -126,6 +126,31 @@ def test_a_wrong_meter_is_wrong_usage(
             import_example("tunes").checked_meter(meter)
 
 
+def test_a_text_of_tunes_has_their_titles_keys_and_notes_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Captured
+) -> None:
+    first = "X:7\nT: The  Hut\nT:Another title\nR:jig\nM:6/8\nL: 1/8\nZ:J. Doe, doe@example.org\nK:Em\n"
+    second = (
+        "X:8\nT:No key\nM:3/4\nabc\n\nX:9\nT:Sp\xe9cial\nM:C|\nK:D % major\nabc|\nd:|\nK:G\nN::slow\ne|]\n"
+    )
+    (tmp_path / "b.abc").write_text(first + '"Am"A2 B |\t"1"c3\\\n  d3 :| % end\n', encoding="latin-1")
+    (tmp_path / "c.abc").write_text(f"{second}\n{first}A2 B | c3\nd3 :|", encoding="latin-1")
+    text = tmp_path / "tunes.txt"
+    assert run_example("clean_tunes", monkeypatch, capsys, tmp_path, text) == (0, "")
+    assert text.read_text(encoding="utf-8").split("\n\n") == [
+        "X:1\nT:The  Hut\nM:6/8\nL:1/8\nK:Em\nA2 B | c3\nd3 :|",
+        "X:1\nT:Sp\xe9cial\nM:C|\nK:D\nabc|\nd:|\ne|]\n",
+    ]
+
+
+def test_a_folder_without_tunes_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Captured
+) -> None:
+    code, _ = run_example("clean_tunes", monkeypatch, capsys, tmp_path, tmp_path / "tunes.txt")
+    assert code == f"clean_tunes.py: {tmp_path} has no .abc file with a tune"
+    assert not (tmp_path / "tunes.txt").exists()
+
+
 @pytest.mark.parametrize("name", ["names", "tunes"])
 def test_an_unreadable_model_is_one_line(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Captured
