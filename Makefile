@@ -226,19 +226,21 @@ docs: $(VENV)/docs.installed
 docs-links: $(VENV)/docs.installed
 	$(BIN)/sphinx-build --quiet --fresh-env --builder linkcheck docs build/docs-links
 
-# The bundled models, and their samples in the documentation. ONEGIN is the path of the text of Eugene Onegin, which has
-# no address.
+# The bundled models, and their samples in the documentation. docs/models.md states where the texts come from that have
+# no address: ONEGIN is the path of Eugene Onegin, and TUNES is the path of the tunes.
 MODELS := build/models
 TRAIN := $(BIN)/textgen-train --no-samples --overwrite
 
 models: $(VENV)/train.installed
-	@[ -f "$(ONEGIN)" ] || { echo "make models needs the text of Eugene Onegin: make models ONEGIN=path" >&2; exit 1; }
+	@[ -f "$(ONEGIN)" ] && [ -f "$(TUNES)" ] || \
+		{ echo "make models needs two texts, see docs/models.md: make models ONEGIN=path TUNES=path" >&2; exit 1; }
 	$(TRAIN) names --records lines --epochs 100 --quantize --output $(MODELS)/names
 	$(TRAIN) tinyshakespeare --epochs 22 --quantize --output $(MODELS)/shakespeare
 	$(TRAIN) nietzsche --lowercase --preset large --minutes 20 --output $(MODELS)-teacher
 	$(TRAIN) nietzsche --lowercase --teacher $(MODELS)-teacher --epochs 230 --quantize --output $(MODELS)/nietzsche
 	$(TRAIN) "$(ONEGIN)" --epochs 150 --quantize --output $(MODELS)/onegin
-	for name in names shakespeare nietzsche onegin; do \
+	$(TRAIN) "$(TUNES)" --records blank --epochs 100 --quantize --output $(MODELS)/tunes
+	for name in names shakespeare nietzsche onegin tunes; do \
 		cp $(MODELS)/$$name/model.int8.onnx $(BUNDLED)/$$name.onnx || exit 1; \
 	done
 	cp $(MODELS)/nietzsche/model.onnx $(BUNDLED)/nietzsche-float32.onnx

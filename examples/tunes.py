@@ -1,7 +1,6 @@
 """Compose tunes in ABC notation, in a chosen key and meter. Programs such as abc2midi play the file.
 
-textgen-train tunes.abc --records blank -o tunes-model
-python examples/tunes.py tunes-model --key D --meter 6/8 --seed 11 > new.abc
+python examples/tunes.py tunes --key D --meter 6/8 --seed 11 > new.abc
 """
 
 import argparse
@@ -72,7 +71,7 @@ def checked_meter(text: str) -> str:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description="Compose tunes in ABC notation.")
-    parser.add_argument("model", help="a model that was trained on tunes with --records blank")
+    parser.add_argument("model", help="tunes, or a model of your own that was trained with --records blank")
     parser.add_argument("--key", default="D", help="such as G or Em")
     parser.add_argument("--meter", type=checked_meter, default="6/8", help="such as 4/4")
     parser.add_argument("--count", type=int, default=3, help="number of tunes")

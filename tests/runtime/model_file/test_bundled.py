@@ -16,7 +16,7 @@ from textgen_runtime.scoring.prediction import total_score
 
 from tests.helpers.paths import FORMAT_2, TINY
 
-NAMES = ["names", "nietzsche", "nietzsche-float32", "onegin", "shakespeare"]
+NAMES = ["names", "nietzsche", "nietzsche-float32", "onegin", "shakespeare", "tunes"]
 INT8 = [name for name in NAMES if name != "nietzsche-float32"]
 
 # Frequent words of each corpus.
@@ -47,6 +47,13 @@ def test_the_bundled_model_of_names_generates_one_name_after_another(engine: Eng
     names = textgen.load("names", engine=engine).generate([""] * 20, temperature=0.5, seed=1)
     assert all(re.fullmatch("[a-z]{2,14}", name) for name in names)
     assert len(set(names)) > 15
+
+
+@pytest.mark.parametrize("engine", ["native", "onnxruntime"])
+def test_the_bundled_model_of_tunes_generates_one_tune_after_another(engine: EngineName) -> None:
+    tunes = textgen.load("tunes", engine=engine).generate([""] * 5, temperature=0.5, seed=1)
+    header = re.compile(r"X:1\nT:.+\nM:\S+\n(L:1/\d+\n)?K:[A-G].*\n")
+    assert all(header.match(tune) and tune.count("|") > 8 for tune in tunes)
 
 
 def test_the_bundled_models_are_small() -> None:
@@ -118,7 +125,7 @@ def test_an_unknown_name_is_a_path() -> None:
     assert find_model_file("model.onnx") == "model.onnx"
     with pytest.raises(
         textgen.ModelFileError,
-        match=r"file zarathustra: .*; bundled models: names, nietzsche, .*, shakespeare$",
+        match=r"file zarathustra: .*; bundled models: names, nietzsche, .*, tunes$",
     ):
         textgen.load("zarathustra")
 
