@@ -218,7 +218,7 @@ format: $(DEV)
 .PHONY: docs docs-links
 
 # Warnings are errors. --fresh-env repeats the warnings of unchanged pages.
-docs: $(VENV)/docs.installed
+docs: $(VENV)/docs.installed $(WEB_TOOLS)/installed
 	rm -rf build/docs
 	$(BIN)/sphinx-build --quiet --fresh-env --fail-on-warning --keep-going docs build/docs
 
@@ -324,7 +324,7 @@ kills: $(DEV)
 	$(BIN)/python benchmarks/kills.py
 
 # The images of the README. The screenshots require Chromium.
-images: $(DEV)
+images: $(DEV) $(WEB_TOOLS)/installed
 	$(BIN)/python docs/images/make_images.py
 
 # The outputs of docs/textbook.ipynb.

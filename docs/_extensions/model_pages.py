@@ -14,6 +14,8 @@ from sphinx.application import Sphinx
 from sphinx.errors import ExtensionError
 
 PAGE = "models"
+# The folder in which the commands run: it has the script that one of them names.
+ABCJS_FOLDER = Path(__file__).parents[2] / "tests/web/node_modules/abcjs/dist"
 # A block of code that is the command of a page.
 COMMAND = re.compile(r"^```sh\n(textgen-web (\S+).*)\n```\n", re.MULTILINE)
 
@@ -42,7 +44,8 @@ def write_pages(app: Sphinx, exception: Exception | None) -> None:
             raise ExtensionError(f"there is no command {program!r} in this environment")
         folder = Path(app.outdir) / PAGE / name
         done = subprocess.run(  # noqa: S603 (the project's own command)
-            [path, *arguments, "--output", str(folder), "--overwrite"],
+            [path, *arguments, "--output", str(folder.resolve()), "--overwrite"],
+            cwd=ABCJS_FOLDER,
             check=False,
             capture_output=True,
             encoding="utf-8",

@@ -2,11 +2,11 @@
 
     make images
 
-It writes terminal.svg and temperature.svg, and the screenshots surprise, page and list, each as -light.png
-and -dark.png. They show real output. The commands run again each time, so the text follows the bundled model
-and the speed follows the machine. For list, the commands of the tutorial run, which train for two minutes.
-Only the screenshots need a browser: Chromium, found on PATH or named by the environment variable CHROMIUM. If
-there is none, the script writes the other pictures and exits with an error.
+It writes terminal.svg and temperature.svg, and the screenshots surprise, page, tune and list, each as
+-light.png and -dark.png. They show real output. The commands run again each time, so the text follows the
+bundled model and the speed follows the machine. For list, the commands of the tutorial run, which train for
+two minutes. Only the screenshots need a browser: Chromium, found on PATH or named by the environment
+variable CHROMIUM. If there is none, the script writes the other pictures and exits with an error.
 """
 
 import os
@@ -46,6 +46,10 @@ WINDOW, SCALE = (800, 480), 2
 # The text on the page of textgen-web, and its window as above.
 PAGE_TEXT = "#prompt=the+will+to+&seed=7&temperature=0.8&length=400"
 PAGE_WINDOW, PAGE_SCALE = (1060, 700), 1.25
+# The tune of the README on the page of the bundled model, and the script that draws its score.
+TUNE = "#prompt=&seed=110&temperature=0.5&length=400"
+ABCJS = HERE.parents[1] / "tests/web/node_modules/abcjs/dist/abcjs-basic-min.js"
+TUNE_WINDOW, TUNE_SCALE = (1060, 950), 1.25
 # A list of names on the page of the tutorial, which a press of a button writes. The page writes in frames, of
 # which Chromium's virtual time has few, so they become timers.
 LIST_PAGE = Path("emoji-site", "index.html")
@@ -176,6 +180,14 @@ def page_screenshots(browser: str) -> None:
         photograph(browser, Path(folder, "index.html").as_uri() + PAGE_TEXT, PAGE_WINDOW, "page", PAGE_SCALE)
 
 
+def tune_screenshots(browser: str) -> None:
+    """Write a picture of a tune with its score for each color scheme."""
+    with tempfile.TemporaryDirectory() as folder:
+        paths = (shlex.quote(str(path)) for path in (ABCJS, folder))
+        output("textgen-web tunes --title Tunes --abcjs {} --output {}".format(*paths))
+        photograph(browser, Path(folder, "index.html").as_uri() + TUNE, TUNE_WINDOW, "tune", TUNE_SCALE)
+
+
 def list_screenshots(browser: str) -> None:
     """Follow the tutorial, and write a picture of its page with a list of names for each color scheme."""
     tutorial = (HERE.parent / "tutorial.md").read_text(encoding="utf-8")
@@ -251,6 +263,7 @@ def main() -> None:
         sys.exit("make_images: no Chromium on PATH: install it, or set CHROMIUM to its path")
     screenshots(browser)
     page_screenshots(browser)
+    tune_screenshots(browser)
     list_screenshots(browser)
 
 

@@ -16,6 +16,7 @@ from textgen_train.export.onnx_graph import build_model
 
 from tests.helpers.byte_models import accented_content
 from tests.helpers.make_tiny_model import make_model, random_network
+from tests.helpers.paths import ROOT
 from tests.helpers.record_models import LEVELS, record_content
 
 PROMPT = "the will to "
@@ -28,6 +29,8 @@ HEBREW = "\n אבגדה"
 
 SMALL = "\n abcdé"
 
+ABCJS = ROOT / "tests/web/node_modules/abcjs/dist/abcjs-basic-min.js"
+
 
 def small_content(symbols: Sequence[str], special: SpecialTokens = NO_SPECIAL_TOKENS) -> bytes:
     """Return the content of a model of small letters whose texts were not converted to them."""
@@ -39,6 +42,7 @@ def write_sites(folder: Path) -> None:
     """Write a folder for each page, and ``expected.json``."""
     nietzsche = read_model("nietzsche")
     model = textgen.load(nietzsche)
+    tunes, abcjs = read_model("tunes"), ABCJS.read_text(encoding="utf-8")
     names = record_content(end_bias=2.0)
     names_page = one_file(names, title="Names", prompt="")
     # Most texts that the page would write.
@@ -53,6 +57,8 @@ def write_sites(folder: Path) -> None:
         "unknown": one_file(
             small_content(("", *SMALL), SpecialTokens(unknown=0)), title="Unknown symbol", prompt="abc"
         ),
+        "tunes": one_file(tunes, title="Tunes", prompt="", abcjs=abcjs),
+        "tunes-folder": separate_files(tunes, title="Tunes", prompt="", abcjs=abcjs),
         "damaged": one_file(nietzsche[:-1000], title="Damaged", prompt=""),
         **{level: one_file(record_content(level, end_bias=1.0), title=level, prompt="") for level in LEVELS},
     }

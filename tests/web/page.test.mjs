@@ -70,7 +70,7 @@ onPage("the last ten texts are kept, also after a reload, and can be opened and 
     assert.equal(await items.count(), texts.length);
     for (const [i, { text }] of texts.entries()) {
       const shown = await items.nth(i).getByRole("button").first().textContent();
-      assert.equal(shown, text.trim().slice(0, 200));
+      assert.equal(shown, `${text.trim().slice(0, 200)}\u2026`);
     }
   };
   await assertListed(written.slice(1));

@@ -80,6 +80,13 @@ def parser() -> CommandParser:
         ".txt or .abc files, - for standard input, or the name of a corpus; only for a model of records, "
         "such as names",
     )
+    command.add_argument(
+        "--abcjs",
+        type=Path,
+        metavar="SCRIPT",
+        help="show the score of a tune in ABC notation, and play it, with SCRIPT, which is the file "
+        "dist/abcjs-basic-min.js of the npm package abcjs (default: show the text alone)",
+    )
     command.add_argument("--overwrite", action="store_true", help="replace an earlier page of this command")
     return command
 
@@ -102,7 +109,9 @@ def write_site(arguments: argparse.Namespace) -> int:
             "much for a page of one file: pass --folder"
         )
     write = separate_files if arguments.folder else one_file
-    files = write(content, title=name if arguments.title is None else arguments.title, prompt=prompt)
+    title = name if arguments.title is None else arguments.title
+    abcjs = "" if arguments.abcjs is None else read_abcjs(arguments.abcjs)
+    files = write(content, title=title, prompt=prompt, abcjs=abcjs)
     known = None
     if arguments.novel is not None and metadata.records is not None:
         # Imported on use: most pages know no corpus.
@@ -150,6 +159,24 @@ def check_model(model: str, content: bytes) -> Metadata:
     except ModelFileError as error:
         raise ModelFileError(f"{name_source(model)}: ", *error.args) from error
     return metadata
+
+
+def read_abcjs(path: Path) -> str:
+    """Return the script of abcjs.
+
+    Raises:
+        OutputError: If the file cannot be read, or is another one.
+    """
+    try:
+        script = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+        raise OutputError(f"--abcjs {shorten(str(path))}: cannot read the file: {reason}") from None
+    if "renderAbc" not in script or "TimingCallbacks" not in script:
+        raise OutputError(
+            f"--abcjs {shorten(str(path))}: the file is not abcjs: pass abcjs-basic-min.js of its package"
+        )
+    return script
 
 
 def warn_unknown(metadata: Metadata, prompt: str) -> None:

@@ -17,10 +17,12 @@ PAGE_FILE = "index.html"
 MODEL_FILE = "model.onnx"
 SCRIPT_FILE = "page.js"
 STYLE_FILE = "style.css"
+ABCJS_FILE = "abcjs.js"
 
 # The line of the page that names the command, and the element by which it loads its other files.
 _GENERATOR = b'<meta name="generator" content="textgen-web">'
 _SCRIPT_ELEMENT = f'<script type="module" src="{SCRIPT_FILE}"></script>'
+_ABCJS_ELEMENT = f'<script src="{ABCJS_FILE}"></script>'
 
 # A script in the page of several files. From the disk, browsers load no module, so only this script runs.
 _DISK_FILE = "from-disk.js"
@@ -35,50 +37,64 @@ base-uri 'none'; form-action 'none'"
 # A browser must hold the text of the page, of which base64 is a third more than the model.
 MAX_EMBEDDED = 2**28
 
+# abcjs adds styles of its own to a score.
+ANY_STYLE = "'unsafe-inline'"
 
-def one_file(model: bytes, *, title: str, prompt: str) -> dict[str, bytes]:
+
+def one_file(model: bytes, *, title: str, prompt: str, abcjs: str = "") -> dict[str, bytes]:
     """Return the page as one HTML file that contains everything.
 
     Args:
         model: The content of a model file.
         title: The title and heading, plain text.
         prompt: The text that stands in the field for the beginning, plain text.
+        abcjs: The script of abcjs, with which the page shows and plays tunes, or "".
 
     Returns:
         The content of each file, by its name.
     """
-    script, style = _script(), _source(STYLE_FILE)
-    # The whole script is one text, so an end tag in it must not end the element.
-    script = script.replace("</script", "<\\/script")
+    style = _source(STYLE_FILE)
+    # A whole script is one text, so an end tag in it must not end the element.
+    script, abcjs = (text.replace("</script", "<\\/script") for text in (_script(), abcjs))
     packed = base64.b64encode(zlib.compress(model, 9)).decode()
     return {
         PAGE_FILE: _fill(
             title,
             prompt,
-            policy=POLICY.format(script=_hash(script), style=_hash(style)),
+            policy=POLICY.format(
+                script=f"{_hash(script)} {_hash(abcjs)}" if abcjs else _hash(script),
+                style=ANY_STYLE if abcjs else _hash(style),
+            ),
             style=f"<style>{style}</style>",
             scripts=f'<script type="text/plain" id="model">{packed}</script>\n'
-            f'<script type="module">{script}</script>',
+            + (f"<script>{abcjs}</script>\n" if abcjs else "")
+            + f'<script type="module">{script}</script>',
         )
     }
 
 
-def separate_files(model: bytes, *, title: str, prompt: str) -> dict[str, bytes]:
+def separate_files(model: bytes, *, title: str, prompt: str, abcjs: str = "") -> dict[str, bytes]:
     """Return the page as files for a web server. Arguments and result are those of ``one_file``."""
     from_disk = _source(_DISK_FILE)
     page = _fill(
         title,
         prompt,
-        policy=POLICY.format(script=f"'self' {_hash(from_disk)}", style="'self'") + "; connect-src 'self'",
+        policy=POLICY.format(
+            script=f"'self' {_hash(from_disk)}", style=f"'self' {ANY_STYLE}" if abcjs else "'self'"
+        )
+        + "; connect-src 'self'",
         style=f'<link rel="stylesheet" href="{STYLE_FILE}">\n<link rel="preload" href="{MODEL_FILE}" '
         'as="fetch" crossorigin>',
-        scripts=f"<script>{from_disk}</script>\n{_SCRIPT_ELEMENT}",
+        scripts=f"<script>{from_disk}</script>\n"
+        + (f"{_ABCJS_ELEMENT}\n" if abcjs else "")
+        + _SCRIPT_ELEMENT,
     )
     # The page is the last one, so that it never stands beside older files.
     return {
         MODEL_FILE: model,
         SCRIPT_FILE: _script().encode(),
         STYLE_FILE: _source(STYLE_FILE).encode(),
+        **({ABCJS_FILE: abcjs.encode()} if abcjs else {}),
         PAGE_FILE: page,
     }
 
@@ -91,7 +107,8 @@ def page_files(folder: Path) -> frozenset[str]:
         return frozenset()
     if _SCRIPT_ELEMENT.encode() not in content:
         return frozenset({PAGE_FILE})
-    return frozenset({PAGE_FILE, MODEL_FILE, SCRIPT_FILE, STYLE_FILE})
+    names = frozenset({PAGE_FILE, MODEL_FILE, SCRIPT_FILE, STYLE_FILE})
+    return names | {ABCJS_FILE} if _ABCJS_ELEMENT.encode() in content else names
 
 
 def _fill(title: str, prompt: str, **parts: str) -> bytes:

@@ -42,7 +42,7 @@ def test_the_page_is_one_file(tmp_path: Path, capsys: Captured) -> None:
     site = tmp_path / "a" / "site"
     code, out, err = run(capsys, TINY, "-o", site)
     assert (code, err) == (0, "")
-    assert out == f"{site / 'index.html'} (0.2 MB)\n"
+    assert out == f"{site / 'index.html'} (0.3 MB)\n"
     assert os.listdir(site) == ["index.html"]
 
 
@@ -83,7 +83,7 @@ def test_characters_of_the_prompt_that_the_page_skips_are_told(
 
 def test_the_folder_has_separate_files(tmp_path: Path, capsys: Captured) -> None:
     code, out, err = run(capsys, TINY, "-o", tmp_path, "--folder")
-    assert (code, out) == (0, f"{tmp_path / 'index.html'} (0.2 MB in 4 files)\n")
+    assert (code, out) == (0, f"{tmp_path / 'index.html'} (0.3 MB in 4 files)\n")
     assert err == f"the page needs a web server, such as python3 -m http.server --directory {tmp_path}\n"
     assert set(os.listdir(tmp_path)) == {"index.html", "model.onnx", "page.js", "style.css"}
     assert (tmp_path / "model.onnx").read_bytes() == TINY.read_bytes()
@@ -113,7 +113,7 @@ def test_the_page_knows_the_records_of_a_corpus(
     corpus.write_text("ab\nCAB\n\nab\n", encoding="utf-8")
     code, out, err = run(capsys, model, "-o", site, "--novel", corpus, *options)
     several = " in 4 files" if options else ""
-    assert (code, out) == (0, f"{site / 'index.html'} (0.2 MB{several}, knows 2 records)\n")
+    assert (code, out) == (0, f"{site / 'index.html'} (0.3 MB{several}, knows 2 records)\n")
     known = known_records(["ab", "cab"], 10**6)
     assert err.startswith(
         f"the page mistakes {known.false_positives:.1%} of the new records for known ones, "
@@ -131,6 +131,33 @@ def test_only_a_model_of_records_knows_a_corpus(tmp_path: Path, capsys: Captured
     assert (code, out) == (1, "")
     assert err == f"textgen-web: error: {TINY}: --novel needs a model of records, such as names: omit it\n"
     assert not (tmp_path / "site").exists()
+
+
+def test_the_page_contains_abcjs(tmp_path: Path, capsys: Captured) -> None:
+    script = tmp_path / "abcjs-basic-min.js"
+    script.write_text("renderAbc; TimingCallbacks;", encoding="utf-8")
+    assert run(capsys, TINY, "-o", tmp_path / "site", "--abcjs", script)[0] == 0
+    html = (tmp_path / "site" / "index.html").read_text(encoding="utf-8")
+    assert "<script>renderAbc; TimingCallbacks;</script>" in html
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (None, "cannot read the file: No such file or directory"),
+        (b"\xff", "cannot read the file: it is not UTF-8"),
+        (b"renderAbc", "the file is not abcjs: pass abcjs-basic-min.js of its package"),
+    ],
+)
+def test_a_script_that_is_not_abcjs_is_an_error(
+    tmp_path: Path, capsys: Captured, content: bytes | None, message: str
+) -> None:
+    script, site = tmp_path / "a.js", tmp_path / "site"
+    if content is not None:
+        script.write_bytes(content)
+    code, _, err = run(capsys, TINY, "-o", site, "--abcjs", script)
+    assert (code, err) == (1, f"textgen-web: error: --abcjs {script}: {message}\n")
+    assert not site.exists()
 
 
 @pytest.mark.parametrize("options", [(), ("--folder",)])

@@ -53,6 +53,25 @@ def test_the_policy_permits_only_the_script_and_the_style_of_the_file() -> None:
     }
 
 
+def test_the_file_contains_abcjs_and_permits_it() -> None:
+    html = html_of(one_file(MODEL, title="a", prompt="", abcjs='const end = "</script>";'))
+    abcjs, script = content_of(html, "script"), content_of(html, 'script type="module"')
+    assert abcjs == 'const end = "<\\/script>";'
+    assert html.index(abcjs) < html.index(script)
+    assert policy_of(html)["script-src"] == [hash_of(script), hash_of(abcjs), "'wasm-unsafe-eval'"]
+    # The styles of a score.
+    assert policy_of(html)["style-src"] == ["'unsafe-inline'"]
+
+
+def test_the_folder_has_abcjs_as_a_file() -> None:
+    files = separate_files(MODEL, title="a", prompt="", abcjs="const abcjs = 1;")
+    assert list(files) == ["model.onnx", "page.js", "style.css", "abcjs.js", "index.html"]
+    assert files["abcjs.js"] == b"const abcjs = 1;"
+    html = html_of(files)
+    assert html.index('<script src="abcjs.js">') < html.index('src="page.js"')
+    assert policy_of(html)["style-src"] == ["'self'", "'unsafe-inline'"]
+
+
 def test_the_file_names_no_other_file_and_no_host() -> None:
     html = html_of(one_file(MODEL, title="a", prompt=""))
     targets = re.findall(r"(?:src|href)=\"([^\"]*)\"", html)

@@ -11,6 +11,8 @@ export class Shelf {
   #section;
   #list;
   #isOfRecords;
+  /** Whether a text is one short line. */
+  #isOfLines;
   #kept;
   /** The listed texts, by their keys, in the order of the list. */
   #texts = new Map();
@@ -26,7 +28,8 @@ export class Shelf {
     this.#list = section.querySelector("ol");
     this.#isOfRecords = Boolean(info.records);
     this.#kept = new Kept(info);
-    section.classList.toggle("of-records", this.#isOfRecords);
+    this.#isOfLines = info.records === "lines";
+    section.classList.toggle("of-lines", this.#isOfLines);
     this.#list.addEventListener("click", (event) => {
       const button = event.target.closest("button");
       if (!button) return;
@@ -37,7 +40,7 @@ export class Shelf {
     const all = section.querySelector(":scope > button");
     all.hidden = !this.#isOfRecords;
     all.addEventListener("click", () => {
-      onCopy(Array.from(this.#texts.values(), ({ text }) => text).join("\n"));
+      onCopy(Array.from(this.#texts.values(), ({ text }) => text).join(this.#isOfLines ? "\n" : "\n\n"));
     });
     for (const { description, text } of this.#kept.read()) this.#put(description, text);
   }
@@ -88,13 +91,11 @@ export class Shelf {
 
   #makeItem(key, { prompt }, text) {
     const item = document.createElement("li");
-    // Texts often have the same beginning.
-    const [line] = text.split("\n");
-    const excerpt = this.#isOfRecords
-      ? line.slice(0, EXCERPT) + "\u2026".repeat(line.length > EXCERPT)
-      : text.slice(prompt.length).trim().slice(0, EXCERPT);
+    // Texts often have the same beginning, which is a part of a record.
+    const shown = this.#isOfRecords ? text : text.slice(prompt.length).trim();
+    const excerpt = shown.slice(0, EXCERPT) + "\u2026".repeat(shown.length > EXCERPT);
     item.append(makeButton(key, excerpt));
-    if (!this.#isOfRecords) {
+    if (!this.#isOfLines) {
       const copy = makeButton(key, "Copy");
       copy.className = "copy";
       copy.setAttribute("aria-label", `Copy \u201c${excerpt.slice(0, 40)}\u2026\u201d`);

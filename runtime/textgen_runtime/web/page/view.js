@@ -4,6 +4,7 @@ import { RECORDS } from "./addresses.js";
 import { MAX_BRANCHES, MAX_LENGTH } from "./link.js";
 import { Panel } from "./panel.js";
 import { Paper } from "./paper.js";
+import { Score } from "./score.js";
 import { Shelf } from "./shelf.js";
 import { SUPPORTED, fillLegend } from "./surprise.js";
 
@@ -13,6 +14,7 @@ export function element(id) {
 
 export class View {
   #shelf;
+  #score = new Score(element("score"));
 
   /** `actions` has the functions `choose`, `select`, `show` and `copy`. */
   constructor(info, actions) {
@@ -108,6 +110,7 @@ export class View {
     element("list").disabled = isRunning;
     element("undo").disabled = isRunning || depth() === 0;
     this.say(isRunning ? "Writing." : "");
+    if (isRunning) this.#score.hide();
   }
 
   /** Return whether a branch fits; otherwise, say what does. */
@@ -132,6 +135,7 @@ export class View {
     const amount = `${count.toLocaleString("en")} character${count === 1 ? "" : "s"}${limit}.`;
     // The beginning of a text is no text, but a beginning can be a whole record.
     if (text.text || (this.info.records && text.prompt)) this.#shelf.add(text);
+    this.#score.show(text.prompt + text.text);
     // A record is short, so a screen reader may read it.
     this.say(this.info.records === "lines" ? `${prefix}${text.prompt}${text.text}: ${amount}` : prefix + amount);
   }
