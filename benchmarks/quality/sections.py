@@ -25,5 +25,5 @@ project. [Results](results.md) has the losses of the presets.
   state what is dropped. "rate" and "decay" are the values of Muon, unless AdamW is named.
 """
 
-
-SECTIONS = sections_small.SECTIONS | sections_corpora.SECTIONS | sections_networks.SECTIONS
+PARTS = (sections_small.SECTIONS, sections_corpora.SECTIONS, sections_networks.SECTIONS)
+SECTIONS = {name: section for part in PARTS for name, section in part.items()}

@@ -47,11 +47,16 @@ def test_the_page_is_written_from_the_results() -> None:
     assert page == experiments.make_page(experiments.read_results())
 
 
+def test_no_section_or_row_has_the_name_of_another() -> None:
+    found = [(name, row.label) for part in sections.PARTS for name in part for row in part[name].experiments]
+    assert len(set(found)) == len(found)
+    assert len(sections.SECTIONS) == sum(map(len, sections.PARTS))
+
+
 def test_each_row_has_a_result_with_its_hyperparameters() -> None:
     rows = {
         (name, row.label): row for name, section in sections.SECTIONS.items() for row in section.experiments
     }
-    assert len(rows) == sum(len(section.experiments) for section in sections.SECTIONS.values())
     results = experiments.read_results()
     assert rows.keys() == results.keys()
     for key, lines in results.items():
