@@ -88,16 +88,20 @@ def clean_environment() -> dict[str, str]:
 
 
 def find_interpreters(places: Iterable[Path]) -> list[Interpreter]:
-    """Return the CPythons from 3.11 on in these folders, each once, oldest first."""
+    """Return the CPythons from 3.11 on in these folders, each once, oldest first.
+
+    A virtual environment stands for the interpreter that it was made from.
+    """
     found: dict[Path, Interpreter] = {}
-    facts = "sys.implementation.name, *sys.version_info[:2], 't' in sys.abiflags, sys.executable"
+    facts = "sys.implementation.name, *sys.version_info[:2], 't' in sys.abiflags, sys._base_executable"
     program = f"import sys; print({facts}, sep='\\n')"
     for path in [path for place in places for path in sorted(place.glob("python3.[0-9]*"))]:
         if not path.name.removeprefix("python3.").removesuffix("t").isdigit():
             continue
-        # A file of pyenv may be a script that finds the interpreter, or finds none.
-        done = subprocess.run([path, "-c", program], capture_output=True, check=False, encoding="utf-8")
-        if done.returncode != 0:
+        # A file of pyenv may be a script that finds the interpreter, or finds none. Some files cannot be run.
+        try:
+            done = subprocess.run([path, "-c", program], capture_output=True, check=True, encoding="utf-8")
+        except (OSError, subprocess.CalledProcessError):
             continue
         name, major, minor, free_threaded, executable = done.stdout.splitlines()
         version = (int(major), int(minor))
@@ -112,16 +116,8 @@ def make_builder(interpreter: Interpreter, folder: Path) -> Path:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     run(interpreter.path, "-m", "venv", "--without-pip", folder)
     python = folder / "bin" / "python"
-    run(
-        sys.executable,
-        "-m",
-        "pip",
-        "--python",
-        python,
-        "install",
-        "--quiet",
-        *project["build-system"]["requires"],
-    )
+    pip = (sys.executable, "-m", "pip", "--python", python)
+    run(*pip, "install", "--quiet", *project["build-system"]["requires"])
     return python
 
 

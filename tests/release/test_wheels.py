@@ -1,6 +1,7 @@
 """The interpreters that build the wheels and try them, and the choice of the wheels."""
 
 import sys
+import venv
 from pathlib import Path
 
 import pytest
@@ -33,6 +34,8 @@ def test_each_cpython_is_found_once_and_the_oldest_first(tmp_path: Path) -> None
     # A script that runs an interpreter that is found, too; one that finds none; and those of no use.
     write_interpreter(first / "python3.11", "cpython", "3", "11", "False", str(old))
     write_interpreter(first / "python3.12")
+    (first / "python3.15").mkdir()
+    (first / "python3.16").symlink_to("none")
     write_interpreter(first / "python3.10", "cpython", "3", "10", "False", str(first / "python3.10"))
     write_interpreter(first / "python3.13", "pypy", "3", "13", "False", str(first / "python3.13"))
     write_interpreter(first / "python3.11-config", "cpython", "3", "11", "False", "config")
@@ -42,6 +45,13 @@ def test_each_cpython_is_found_once_and_the_oldest_first(tmp_path: Path) -> None
         Interpreter(str(other), (3, 14)),
         Interpreter(str(free), (3, 14), free_threaded=True),
     ]
+
+
+def test_a_virtual_environment_stands_for_its_interpreter(tmp_path: Path) -> None:
+    venv.create(tmp_path, symlinks=True)
+    (found,) = find_interpreters([tmp_path / "bin"])
+    assert not Path(found.path).is_relative_to(tmp_path)
+    assert Path(found.path).resolve() == Path(sys.executable).resolve()
 
 
 @pytest.mark.parametrize(
