@@ -10,7 +10,7 @@ import sys
 import tarfile
 from pathlib import Path
 
-from release.wheels import LENGTH, PROMPT, ROOT, SEED, TRIAL, clean_environment, run
+from release.wheels import LENGTH, PROMPT, ROOT, SEED, TRIAL, clean_environment, empty_folders, run
 
 NODE_TRIAL = """
 import { load } from "textgen-onnx";
@@ -38,6 +38,13 @@ def read_versions(root: Path) -> dict[str, str]:
     number = int(versions["runtime/core/textgen.h"])
     versions["runtime/core/textgen.h"] = f"{number // 10000}.{number // 100 % 100}.{number % 100}"
     return versions
+
+
+def common_version(versions: dict[str, str]) -> str:
+    """Return the version that all files state. Exit if they differ."""
+    if len(set(versions.values())) != 1:
+        sys.exit("the versions differ: " + ", ".join(f"{path} has {versions[path]}" for path in versions))
+    return next(iter(versions.values()))
 
 
 def normalize(sdist: Path, time: int) -> None:
@@ -76,6 +83,11 @@ def build(folder: Path, time: int) -> dict[str, bytes]:
     run(*command, "--wheel", top, environment=environment)
     shutil.rmtree(unpacked)
     return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def differing_names(first: dict[str, bytes], second: dict[str, bytes]) -> list[str]:
+    """Return the names that have other contents in one of two builds, or are missing there."""
+    return sorted(name for name in first | second if first.get(name) != second.get(name))
 
 
 def describe_contents(wheel: Path, folder: Path, output: Path) -> str:
@@ -119,22 +131,14 @@ def main() -> None:
     parser.add_argument(
         "output", type=Path, help="folder of the sdist, the npm package and the SBOM, which is emptied"
     )
-    output: Path = parser.parse_args().output.resolve()
-    work = output.with_name(f"{output.name}-work")
-    for folder in (output, work):
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(parents=True)
-    versions = read_versions(ROOT)
-    if len(set(versions.values())) != 1:
-        sys.exit("the versions differ: " + ", ".join(f"{path} has {versions[path]}" for path in versions))
-    version = next(iter(versions.values()))
+    output, work = empty_folders(parser.parse_args().output)
+    version = common_version(read_versions(ROOT))
     print("version", version)
     time = int(run("git", "-C", ROOT, "log", "-1", "--format=%ct"))
     for folder in (work / "first", work / "second"):
         folder.mkdir()
     first, second = build(work / "first", time), build(work / "second", time)
-    different = [name for name in first if first[name] != second.get(name)]
-    if different or len(first) != len(second):
+    if different := differing_names(first, second):
         sys.exit(f"two builds differ: compare {', '.join(different)} in {work}/first and {work}/second")
     print("built twice, with the same bytes:", ", ".join(first))
     (sdist,) = (work / "first").glob("*.tar.gz")

@@ -87,6 +87,22 @@ def clean_environment() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
 
 
+def empty_folders(path: Path) -> tuple[Path, Path]:
+    """Return the output folder and a folder beside it for all other files, and empty both.
+
+    Exit if this project is in the output folder.
+    """
+    output = path.resolve()
+    if ROOT.is_relative_to(output):
+        sys.exit(f"{output} has this project, and would be emptied: choose another folder")
+    work = output.with_name(f"{output.name}-work")
+    for folder in (output, work):
+        if folder.exists():
+            shutil.rmtree(folder)
+        folder.mkdir(parents=True)
+    return output, work
+
+
 def find_interpreters(places: Iterable[Path]) -> list[Interpreter]:
     """Return the CPythons from 3.11 on in these folders, each once, oldest first.
 
@@ -254,11 +270,7 @@ def main() -> None:
     interpreters = find_interpreters([*places, *sorted(Path.home().glob(".pyenv/versions/*/bin"))])
     print("found:", ", ".join(interpreter.path for interpreter in interpreters), flush=True)
     planned = plan(interpreters, arguments.match)
-    output: Path = arguments.output.resolve()
-    work = output.with_name(f"{output.name}-work")
-    for folder in (output, work):
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(parents=True)
+    output, work = empty_folders(arguments.output)
     run(sys.executable, "-m", "build", "--no-isolation", "--sdist", "--outdir", output, ROOT)
     (sdist,) = output.glob("*.tar.gz")
     builders: dict[str, Path] = {}

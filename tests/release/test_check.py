@@ -43,6 +43,19 @@ def test_the_version_of_each_file_is_read_or_missed(
         read_versions(tmp_path)
 
 
+def test_different_versions_are_an_error() -> None:
+    assert check.common_version({"one.py": "0.1.0", "other.h": "0.1.0"}) == "0.1.0"
+    with pytest.raises(SystemExit, match=r"^the versions differ: one.py has 0.1.0, other.h has 0.2.0$"):
+        check.common_version({"one.py": "0.1.0", "other.h": "0.2.0"})
+
+
+def test_two_builds_must_have_the_same_files_with_the_same_bytes() -> None:
+    build = {"a.whl": b"1", "b.tar.gz": b"2"}
+    assert check.differing_names(build, dict(build)) == []
+    assert check.differing_names(build, {"a.whl": b"1", "b.tar.gz": b"3", "c": b""}) == ["b.tar.gz", "c"]
+    assert check.differing_names(build, {"a.whl": b"1"}) == ["b.tar.gz"]
+
+
 def test_the_npm_package_must_generate_the_text_of_the_wheel(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

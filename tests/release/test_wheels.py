@@ -136,3 +136,19 @@ def test_a_match_that_fits_no_wheel_is_refused_before_a_folder_is_emptied(
 def test_no_interpreter_is_an_error() -> None:
     with pytest.raises(SystemExit, match=r"found no CPython from 3.11 on in PATH and pyenv: install one"):
         wheels.plan([], "")
+
+
+def test_the_output_folder_and_the_one_beside_it_are_emptied(tmp_path: Path) -> None:
+    folders = (tmp_path / "wheels", tmp_path / "wheels-work")
+    for folder in folders:
+        folder.mkdir()
+        (folder / "old").touch()
+    assert wheels.empty_folders(tmp_path / "wheels") == folders
+    assert [list(folder.iterdir()) for folder in folders] == [[], []]
+
+
+@pytest.mark.parametrize("folder", [wheels.ROOT, wheels.ROOT.parent])
+def test_a_folder_with_this_project_is_not_emptied(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
+    monkeypatch.setattr(wheels, "shutil", None)
+    with pytest.raises(SystemExit, match=" has this project, and would be emptied: choose another folder"):
+        wheels.empty_folders(folder)
