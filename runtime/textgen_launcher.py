@@ -20,18 +20,23 @@ def _run_command(prog: str, module: str) -> int:
     """Import the module of a command, run its function ``main``, and return its exit code.
 
     The native engine needs no numpy, so an installation may be without it: see docs/platforms.md.
+
+    Raises:
+        SystemExit: If a module cannot be imported. Python prints the message.
     """
     from importlib import import_module
 
     try:
         return int(import_module(module).main())
-    except ModuleNotFoundError as error:
-        if error.name != "numpy":
-            raise
-    from textgen_runtime.system.console import print_diagnostic
-
-    print_diagnostic(prog, "numpy is not installed: pip install numpy")
-    return 1
+    except ImportError as error:
+        reason: BaseException = error
+        # numpy wraps the reason in advice of many lines.
+        while reason.__cause__ is not None:
+            reason = reason.__cause__
+        message = str(reason)
+        if "numpy" in str(error):
+            message = f"cannot import numpy ({reason}): pip install --force-reinstall numpy"
+        raise SystemExit(f"{prog}: error: {message}") from None
 
 
 def run() -> int:

@@ -5,7 +5,6 @@
 >>> model.generate("the will to ", length=400, temperature=0.5, seed=7)  # doctest: +SKIP
 """
 
-import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -47,8 +46,7 @@ if TYPE_CHECKING:
 # The loader of a ZIP file has this attribute.
 _archive = getattr(__spec__.loader, "archive", None)
 if _archive is not None:
-    # A command prints the message alone.
-    raise (SystemExit if "textgen_launcher" in sys.modules else ImportError)(
+    raise ImportError(
         f"Python loads no compiled module from the archive {_archive}: unpack it, or make it with shiv, "
         "which unpacks it"
     )

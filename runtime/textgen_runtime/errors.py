@@ -1,7 +1,8 @@
 """Exceptions for errors that a user can cause, and helpers for their messages.
 
 Every message is one line that says what is wrong, where, and what to do. The commands print the message. An
-exception of any other class is a bug in the project and shows its traceback. Messages format values with
+exception of any other class is a bug in the project and shows its traceback, except ``ImportError``: the
+installation lacks a module, and ``textgen_launcher.py`` prints the message. Messages format values with
 ``quote`` and paths with ``shorten``, and suggest a ``nearest_name``.
 """
 

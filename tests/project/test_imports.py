@@ -121,7 +121,29 @@ def test_a_command_that_needs_numpy_says_so_in_one_line(function: str, arguments
     )
     done = subprocess.run([sys.executable, "-c", program], check=False, capture_output=True, encoding="utf-8")
     assert done.returncode == 1
-    assert done.stderr == f"{prog}: error: numpy is not installed: pip install numpy\n"
+    reason = "import of numpy halted; None in sys.modules"
+    assert done.stderr == (
+        f"{prog}: error: cannot import numpy ({reason}): pip install --force-reinstall numpy\n"
+    )
+
+
+def test_a_command_says_in_one_line_why_numpy_cannot_be_imported(tmp_path: Path) -> None:
+    """It comes after a page of advice by numpy."""
+    (tmp_path / "numpy.py").write_text(
+        "try:\n    raise ImportError('libopenblas.so: cannot open')\n"
+        "except ImportError as error:\n    raise ImportError('IMPORTANT\\nabout numpy\\n') from error\n",
+        encoding="utf-8",
+    )
+    program = (
+        f"import sys; sys.path.insert(0, {str(tmp_path)!r})\n"
+        "import textgen_launcher; sys.exit(textgen_launcher.evaluate())"
+    )
+    done = subprocess.run([sys.executable, "-c", program], check=False, capture_output=True, encoding="utf-8")
+    assert done.returncode == 1
+    assert done.stderr == (
+        "textgen-eval: error: cannot import numpy (libopenblas.so: cannot open): "
+        "pip install --force-reinstall numpy\n"
+    )
 
 
 def test_drawing_from_a_buffer_imports_no_numpy() -> None:
@@ -206,7 +228,7 @@ def test_every_lazy_name_has_a_module(package: str) -> None:
 @pytest.mark.parametrize(
     ("program", "start"),
     [
-        ("import textgen_launcher; textgen_launcher.run()", ""),
+        ("import textgen_launcher; textgen_launcher.run()", "textgen-run: error: "),
         ("import sys; sys.tracebacklimit = 0; import textgen_runtime", "ImportError: "),
     ],
     ids=["command", "library"],
