@@ -73,25 +73,20 @@ def test_the_npm_package_must_generate_the_text_of_the_wheel(
 
 
 def test_sdists_of_the_same_files_have_the_same_bytes(tmp_path: Path) -> None:
+    modes = {"top/setup.py": (0o644, 0o664), "top/run.sh": (0o755, 0o700)}
     paths = [tmp_path / "first.tar.gz", tmp_path / "second.tar.gz"]
     for number, path in enumerate(paths):
-        names = ["top/setup.py", "top/a.py"]
         with tarfile.open(path, "w:gz") as archive:
-            for name in names[:: 1 - 2 * number]:
+            for name in sorted(modes, reverse=bool(number)):
                 member = tarfile.TarInfo(name)
-                member.size, member.mtime, member.uid, member.uname = (
-                    4,
-                    1e9 + number + 0.5,
-                    number,
-                    f"user{number}",
-                )
-                member.mode = 0o664 if number else 0o644
+                member.size, member.mtime, member.mode = 4, 1e9 + number + 0.5, modes[name][number]
+                member.uid, member.uname = number, f"user{number}"
                 archive.addfile(member, io.BytesIO(b"text"))
         normalize(path, 1_700_000_000)
     assert paths[0].read_bytes() == paths[1].read_bytes()
     with tarfile.open(paths[0]) as archive:
-        assert [member.name for member in archive.getmembers()] == ["top/a.py", "top/setup.py"]
-        assert {member.mtime for member in archive.getmembers()} == {1_700_000_000}
+        found = [(member.name, member.mode, member.mtime) for member in archive.getmembers()]
+    assert found == [("top/run.sh", 0o755, 1_700_000_000), ("top/setup.py", 0o644, 1_700_000_000)]
 
 
 @pytest.mark.parametrize(
