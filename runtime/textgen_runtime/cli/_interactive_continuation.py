@@ -36,11 +36,7 @@ class Continuation:
     """
 
     def __init__(
-        self,
-        generation: Generation,
-        length: int,
-        beginning: str | None = "",
-        selection: Selection | None = None,
+        self, generation: Generation, length: int, beginning: str | None, selection: Selection | None
     ) -> None:
         self.beginning, self.echo = beginning, ""
         self.ending: TextEnding | None = None

@@ -337,7 +337,8 @@ class Session:
             added = between + (text or "")
             fed = generation.feed(added, self.unknown) if added else ""
             shown = fed.removeprefix(between)
-        selection = make_selection(self.model, self._known, max_copy=self._sampling.max_copy)
+        max_copy = self._sampling.max_copy
+        selection = make_selection(self.model, self._known, unique=False, max_copy=max_copy)
         is_known = bool(tail + fed) or not before.is_cut
         beginning = unfinished(tail + fed, self.model.metadata) if is_known else None
         self._continuation = Continuation(generation, addition.length or self.length, beginning, selection)

@@ -1,4 +1,4 @@
-"""Which texts ``textgen-run`` writes: those that are new, among the others or in a corpus, and not empty."""
+"""Which texts ``textgen-run`` writes: no empty record, none twice with ``--unique``, none of ``--novel``."""
 
 import math
 from collections.abc import Iterator
@@ -27,7 +27,7 @@ FINGERPRINT_SIZE = 16
 
 
 def make_selection(
-    model: Model, known: "KnownTexts | None", *, unique: bool = False, max_copy: int = 0
+    model: Model, known: "KnownTexts | None", *, unique: bool, max_copy: int
 ) -> "Selection | None":
     """Return a selection of texts, or None if all are accepted.
 
@@ -135,13 +135,7 @@ class Selection:
         empty: The number of records that were rejected because they are empty.
     """
 
-    def __init__(
-        self,
-        *,
-        unique: bool,
-        corpus: "KnownTexts | None",
-        max_copy: int = 0,
-    ) -> None:
+    def __init__(self, *, unique: bool, corpus: "KnownTexts | None", max_copy: int) -> None:
         self._accepted: set[bytes] | None = set() if unique else None
         self._corpus = corpus
         # A longer text is accepted, unless it must be unique.

@@ -76,7 +76,7 @@ class WordWrap:
         return "".join(shown)
 
     def flush(self) -> str:
-        """Return the word that is held back, after a line end if it does not fit into the row."""
+        """Return what ``show_word`` returns, and hold nothing back."""
         word = self.show_word()
         self._is_certain = self.is_certain
         # One character can be wider than a row.
@@ -85,10 +85,10 @@ class WordWrap:
         return word
 
     def show_word(self) -> str:
-        """Return what ``flush`` would return. Only a line end before the word is done then.
+        """Return the word that is held back, after a line end if it does not fit into the row.
 
-        The word is still held back. If the text goes on later, it is returned again, to be shown from
-        ``column`` on.
+        The line end is then done, but the word stays held back: if the text goes on later, the word is
+        returned again, to be shown from ``column`` on.
         """
         breaks = self.column > 0 and self._width > 0 and self.column + self._width > self._limit
         if breaks:
