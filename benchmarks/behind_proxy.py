@@ -12,18 +12,19 @@ must be free, and nginx needs root. Each line counts how the streams of a round 
 
 In the second round, a server is killed when three of four streams have begun. In the third one, it is still
 missing. In the fourth one, it runs again. Then there are three times as many streams, more than the servers
-accept, and at once afterwards only ten. The exit code is 1 if a stream ends otherwise than
-``docs/serving.md`` says.
+accept, and at once afterwards only ten. The exit code is 1 if the streams of a round do not end as
+``docs/serving.md`` says. Then a line says how they should end.
 """
 
 import argparse
 import contextlib
+import math
 import selectors
 import socket
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from time import perf_counter, sleep
 
@@ -76,15 +77,41 @@ def running_server(model: str, port: int) -> "contextlib.AbstractContextManager[
 
 
 def run_round(
-    name: str, prompts: list[str], length: int, interfere: Callable[[], None] = lambda: None
-) -> set[str]:
-    """Send all requests at once, read the responses to their end, and return and print how they ended.
+    name: str,
+    prompts: list[str],
+    length: int,
+    interfere: Callable[[], None] = lambda: None,
+    *,
+    expected: Collection[str] = ("complete",),
+) -> bool:
+    """Send all requests at once, and print how the streams ended.
+
+    Returns:
+        Whether they ended in the expected ways, and some in each of them.
+    """
+    start = perf_counter()
+    streams = read_streams(prompts, length, interfere)
+    seconds = perf_counter() - start
+    counts = Counter(map(ending, streams))
+    first = [stream.times[0] - stream.sent for stream in streams if stream.times] or [math.nan]
+    print(
+        f"{name}: {', '.join(f'{count:,} {key}' for key, count in sorted(counts.items()))}; {seconds:.1f} s; "
+        f"first byte p50 {percentile(first, 50):.2f} s, p99 {percentile(first, 99):.2f} s",
+        flush=True,
+    )
+    is_expected = set(counts) == set(expected)
+    if not is_expected:
+        print(f"  wrong: expected {' and '.join(expected)}", flush=True)
+    return is_expected
+
+
+def read_streams(prompts: list[str], length: int, interfere: Callable[[], None]) -> list[Stream]:
+    """Send a request for each prompt, and return the responses, read to their end.
 
     ``interfere`` is called when three of four streams have begun.
     """
     selector = selectors.DefaultSelector()
     streams = []
-    start = perf_counter()
     for seed, prompt in enumerate(prompts):
         connection = socket.create_connection(("127.0.0.1", PORT))
         stream = Stream(connection, perf_counter())
@@ -108,15 +135,7 @@ def run_round(
             stream.pieces.append(piece)
             if len(stream.pieces) == 1 and begun == len(prompts) * 3 // 4:
                 interfere()
-    seconds = perf_counter() - start
-    counts = Counter(map(ending, streams))
-    first = [stream.times[0] - stream.sent for stream in streams if stream.times]
-    print(
-        f"{name}: {', '.join(f'{count:,} {key}' for key, count in sorted(counts.items()))}; {seconds:.1f} s; "
-        f"first byte p50 {percentile(first, 50):.2f} s, p99 {percentile(first, 99):.2f} s",
-        flush=True,
-    )
-    return set(counts)
+    return streams
 
 
 def ending(stream: Stream) -> str:
@@ -151,19 +170,19 @@ def main() -> int:
     with contextlib.ExitStack() as stack:
         *_, last = [stack.enter_context(running_server(arguments.model, port)) for port in SERVER_PORTS]
         stack.enter_context(running(PROXIES[arguments.proxy], PORT))
-        endings = [
-            run_round("three servers", prompts, arguments.length),
-            run_round("one is killed", prompts, arguments.length, last.kill),
-            run_round("two are left", prompts, arguments.length),
+        length, cut, full = arguments.length, ("complete", "cut"), ("complete", "with status 429")
+        results = [
+            run_round("three servers", prompts, length),
+            run_round("one is killed", prompts, length, last.kill, expected=cut),
+            run_round("two are left", prompts, length),
         ]
         with running_server(arguments.model, SERVER_PORTS[-1]):
-            endings += [
-                run_round("it runs again", prompts, arguments.length),
-                run_round("too many streams", 3 * prompts, arguments.length),
-                run_round("fewer again", prompts[:10], arguments.length),
+            results += [
+                run_round("it runs again", prompts, length),
+                run_round("too many streams", 3 * prompts, length, expected=full),
+                run_round("fewer again", prompts[:10], length),
             ]
-    all_complete, full = {"complete"}, {"complete", "with status 429"}
-    return int(endings != [all_complete, {"complete", "cut"}, all_complete, all_complete, full, all_complete])
+    return int(not all(results))
 
 
 if __name__ == "__main__":
