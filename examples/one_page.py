@@ -50,10 +50,9 @@ if __name__ == "__main__":
         sys.exit("one_page.py: the model must be an LSTM of format 1, without residual connections")
     tensors = [tensor for tensor in map(fields, graph[5]) if tensor[2] == [1]]  # 1 is float32
     arrays = {t[8][0].decode(): np.frombuffer(t[9][0], np.float32).reshape(t[1]) for t in tensors}
-    layers, units = sum("recurrent" in name for name in arrays), arrays["recurrent_0"].shape[2]
-    hidden, cell = np.zeros((2, layers, units), np.float32)
-    vocabulary, random = metadata["textgen.vocabulary"], np.random.default_rng()
-    tokens = [vocabulary.index(character) for character in prompt]
+    vocabulary, layers = metadata["textgen.vocabulary"], sum("recurrent" in name for name in arrays)
+    hidden, cell = np.zeros((2, layers, arrays["recurrent_0"].shape[2]), np.float32)
+    tokens, random = [vocabulary.index(character) for character in prompt], np.random.default_rng()
     for i in range(len(tokens) + 399):
         logits = step(arrays, hidden, cell, tokens[i])
         if i == len(tokens) - 1:  # the prompt is over
