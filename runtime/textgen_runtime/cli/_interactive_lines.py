@@ -123,10 +123,10 @@ def path_argument(command: CommandLine) -> Path:
     return expand_home(path)
 
 
-def corpus_argument(argument: str) -> str:
-    """Return the path or the name of a corpus that a command has as its argument. It may be in quotes."""
+def source_argument(argument: str) -> str:
+    """Return the path, or the name of a corpus, that a command has as its argument. It may be in quotes."""
     source = unquoted(argument)
-    # The path ./names would become names, which is the name of a corpus.
+    # The path ./names would become names, which is the name of a corpus, and ./- would be standard input.
     return str(expand_home(source)) if source.startswith("~") else source
 
 

@@ -15,7 +15,7 @@ from textgen_runtime.sampling.parameters import Sampling
 from textgen_runtime.system.console import escape_unprintable, single_line
 from textgen_runtime.system.file_content import STANDARD_INPUT, read_text
 
-from ._interactive_lines import COMMANDS, QUOTES, Description, LineError, corpus_argument, unknown_command
+from ._interactive_lines import COMMANDS, QUOTES, Description, LineError, source_argument, unknown_command
 from ._interactive_session import Session
 from ._run_arguments import NOVEL, SESSION_OPTIONS
 from ._sampling_options import NEWLINE, REPEATED, SEVERAL, SWITCH, UNTIL_NEWLINE, Option, sampling_options
@@ -89,31 +89,31 @@ class Setting(NamedTuple):
             CorpusError: If the text is no corpus.
         """
         name = self.option.name
-        if name in FILES and text.strip() == STANDARD_INPUT:
+        source, is_off = source_argument(text), text.strip() == OFF
+        if name in FILES and source == STANDARD_INPUT:
             raise LineError(f"/{self.name} needs a file: standard input has the lines of the session")
         if self.option is NOVEL:
-            session.novel = None if text.strip() == OFF else corpus_argument(text)
+            session.novel = None if is_off else source
         elif not self.is_sampling:
             setattr(session, name, self._parse(text))
         elif self.option is UNTIL_NEWLINE:
             others = [item for item in session.sampling.stop if item != NEWLINE]
             stop = [*others, NEWLINE] if self._parse(text) else others
             session.sampling = session.sampling.replace(stop=stop)
-        elif text == OFF:
+        elif is_off:
             session.sampling = session.sampling.replace(**{name: getattr(Sampling(), name)})
         else:
-            value = self._parse(text)
-            value = read_text(value) if name == "json_schema" else value
+            value = read_text(source) if name in FILES else self._parse(text)
             session.sampling = session.sampling.replace(**{name: value})
 
     def _parse(self, text: str) -> Any:
         """Return the value of a typed text as the argument parser would return it."""
         if self.option.form == SWITCH:
-            self._check_choice(text, (ON, OFF))
-            return text == ON
+            self._check_choice(text.strip(), (ON, OFF))
+            return text.strip() == ON
         if self._is_list:
             return [self._convert(word) for word in split_words(text)]
-        return self._convert(text)
+        return self._convert(text.strip() if self.option.choices else text)
 
     def _convert(self, word: str) -> Any:
         try:

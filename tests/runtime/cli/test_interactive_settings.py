@@ -50,9 +50,41 @@ def test_a_json_schema_is_read_from_its_file(session: Session, tmp_path: Path) -
     path = tmp_path / "schema.json"
     path.write_text('{"enum": [2]}', encoding="utf-8")
     session.model = textgen.load(make_model("2").SerializeToString())
-    assert change(session, "json-schema", str(path)) == '{"enum": [2]}'
+    for typed in (str(path), f" {path} ", f"'{path}'"):
+        assert change(session, "json-schema", typed) == '{"enum": [2]}'
+        assert change(session, "json-schema", "off") is None
     with pytest.raises(TextFileError, match="cannot read"):
         change(session, "json-schema", str(tmp_path / "missing.json"))
+
+
+def test_a_path_of_a_json_schema_can_begin_with_the_home_folder(
+    session: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "schema.json").write_text('{"enum": [2]}', encoding="utf-8")
+    session.model = textgen.load(make_model("2").SerializeToString())
+    assert change(session, "json-schema", "~/schema.json") == '{"enum": [2]}'
+
+
+@pytest.mark.parametrize("name", ["json-schema", "novel"])
+@pytest.mark.parametrize("typed", ["-", " - ", "'-'"])
+def test_no_file_is_read_from_standard_input(session: Session, name: str, typed: str) -> None:
+    with pytest.raises(LineError, match=f"^/{name} needs a file: standard input has the lines of the sess"):
+        SETTINGS[name].set(session, typed)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "value"),
+    [
+        ("stop", "off ", ()),
+        ("top-p", " off", 1.0),
+        ("temp", " 0.7 ", 0.7),
+        ("unknown", "skip ", "skip"),
+        ("lowercase", " on ", True),
+    ],
+)
+def test_blanks_around_a_value_have_no_meaning(session: Session, name: str, text: str, value: object) -> None:
+    assert change(session, name, text) == value
 
 
 def test_until_newline_keeps_the_other_stop_texts(session: Session) -> None:
