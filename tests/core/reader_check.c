@@ -1,9 +1,10 @@
 /* Reads a model file and prints its description, or the error code and the message.
  *
  *     reader_check FILE         print the description
- *     reader_check FILE TEXT    also print the tokens of a file of text, decoded again. An argument could not
- * hold each byte: on Windows, it is UTF-16 reader_check              read files from standard input, each after
- * its size in 4 little-endian bytes
+ *     reader_check FILE TEXT    also print the tokens of the text in a file, decoded again
+ *     reader_check              read files from standard input, each after its size in 4 little-endian bytes
+ *
+ * The text is in a file because an argument cannot hold each byte: on Windows, arguments are UTF-16.
  */
 #include "pack.h"
 #include "symbols.h"
