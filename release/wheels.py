@@ -24,6 +24,10 @@ PROMPT, LENGTH, SEED = "the will to ", 100, 7
 OPTIONS = ("--prompt", PROMPT, "--no-echo", "--length", str(LENGTH), "--seed", str(SEED))
 TRIAL = ("textgen_runtime", "nietzsche", *OPTIONS)
 
+PIP = (sys.executable, "-m", "pip")
+# Install a file without its dependencies.
+ALONE = ("--quiet", "--no-deps", "--no-index")
+
 
 @dataclass(frozen=True)
 class Target:
@@ -132,8 +136,7 @@ def make_builder(interpreter: Interpreter, folder: Path) -> Path:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     run(interpreter.path, "-m", "venv", "--without-pip", folder)
     python = folder / "bin" / "python"
-    pip = (sys.executable, "-m", "pip", "--python", python)
-    run(*pip, "install", "--quiet", *project["build-system"]["requires"])
+    run(*PIP, "--python", python, "install", "--quiet", *project["build-system"]["requires"])
     return python
 
 
@@ -152,7 +155,7 @@ def build(builder: Path, interpreter: Interpreter, target: Target, sdist: Path, 
         environment["SETUPTOOLS_EXT_SUFFIX"] = f".cpython-{interpreter.name}-{system}.so"
     built = folder / f"{interpreter.tag}-{target.triple}"
     options = ("--quiet", "--no-deps", "--no-build-isolation", "--no-cache-dir", "--wheel-dir", built)
-    run(sys.executable, "-m", "pip", "--python", builder, "wheel", *options, sdist, environment=environment)
+    run(*PIP, "--python", builder, "wheel", *options, sdist, environment=environment)
     (wheel,) = built.glob("*.whl")
     if target.library == "musl":
         name_musl(wheel, target, built / "unpacked")
@@ -196,24 +199,26 @@ def audit(wheel: Path, target: Target, folder: Path) -> Path:
     return final
 
 
-def generated_text(wheel: Path, interpreter: Interpreter, folder: Path, *emulator: str) -> str:
-    """Install a wheel alone, and return what the command generates. The native engine needs no dependency.
-
-    An emulated interpreter has no pip, so the one of this process unpacks the wheel for it.
-    """
-    shutil.rmtree(folder, ignore_errors=True)
-    options = ["--quiet", "--no-deps", "--no-index"]
-    pip = [sys.executable, "-m", "pip"]
-    if emulator:
-        _, _, tag, abi, systems = wheel.stem.split("-")
-        version = tag.removeprefix("cp3")
-        options += ["--target", str(folder), "--only-binary", ":all:"]
-        options += [word for system in systems.split(".") for word in ("--platform", system)]
-        run(*pip, "install", *options, "--python-version", f"3.{version}", "--abi", abi, wheel)
-        return run(*emulator, "-m", *TRIAL, environment=clean_environment() | {"PYTHONPATH": str(folder)})
-    run(interpreter.path, "-m", "venv", "--without-pip", folder)
-    run(*pip, "--python", folder / "bin" / "python", "install", *options, wheel)
+def generated_text(wheel: Path, interpreter: Interpreter, folder: Path) -> str:
+    """Install a wheel alone, and return what the command generates. The native engine needs no dependency."""
+    run(interpreter.path, "-m", "venv", "--clear", "--without-pip", folder)
+    run(*PIP, "--python", folder / "bin" / "python", "install", *ALONE, wheel)
     return run(folder / "bin" / "textgen-run", *TRIAL[1:], environment=clean_environment())
+
+
+def emulated_text(wheel: Path, interpreter: str, folder: Path) -> str:
+    """Do the same with a command that runs an interpreter of another processor.
+
+    It has no pip, so the one of this process unpacks the wheel for it.
+    """
+    _, _, tag, abi, systems = wheel.stem.split("-")
+    version = ("--python-version", f"3.{tag.removeprefix('cp3')}", "--abi", abi)
+    platforms = [word for system in systems.split(".") for word in ("--platform", system)]
+    target = ("--target", folder, "--only-binary", ":all:")
+    run(*PIP, "install", *ALONE, *target, *version, *platforms, wheel)
+    return run(
+        *interpreter.split(), "-m", *TRIAL, environment=clean_environment() | {"PYTHONPATH": str(folder)}
+    )
 
 
 def plan(interpreters: Sequence[Interpreter], match: str) -> list[tuple[Target, list[Interpreter]]]:
@@ -242,7 +247,7 @@ def generated_texts(
     if (target.machine, target.library) == (platform.machine(), "gnu"):
         return {user.path: generated_text(wheel, user, work / "environment") for user in users}
     if emulated and (target.machine, target.library) == ("aarch64", "gnu") and "abi3" in users[0].tag:
-        return {emulated: generated_text(wheel, users[0], work / "emulated", *emulated.split())}
+        return {emulated: emulated_text(wheel, emulated, work / "emulated")}
     return {}
 
 
