@@ -209,6 +209,19 @@ def test_a_text_that_max_copy_makes_new_is_shown_while_it_is_drawn(tiny: Model, 
     assert session.position.tail == f"ab{shown}"
 
 
+def test_a_text_that_cannot_continue_before_it_is_new_leaves_nothing(tiny: Model, tmp_path: Path) -> None:
+    session = started(tiny, 9)
+    session.novel = write(tmp_path, "a" * 9)
+    session.sampling = Sampling(allowed="a", max_copy=2)
+    session.add(Addition("b"))
+    with pytest.raises(SamplingError, match="max_copy leaves no token to draw"):
+        [*session.chunks()]
+    assert (session.stop(), session.position.tail) == ("", "b")
+    generation = session.position.generation
+    assert generation is not None
+    assert (generation.logits == tiny.start("b").logits).all()
+
+
 def test_a_corpus_can_be_changed_within_a_text(tiny: Model, tmp_path: Path) -> None:
     """Also the texts before, to which a person returns, must then not copy the new corpus."""
     likely = tiny.generate("ab", length=30, temperature=0)

@@ -374,6 +374,15 @@ def test_each_continuation_is_a_new_text_of_the_constraint(session: Session) -> 
     assert session.position.tail == "abc" + "\n".join(texts)
 
 
+def test_a_stopped_text_of_a_constraint_is_completed(session: Session) -> None:
+    session.sampling, session.length = Sampling(match="[ab]{200}"), 200
+    session.add(Addition("ab"))
+    beginning = next(session.chunks())
+    session.stop()
+    assert 0 < len(beginning) < 200
+    assert len(beginning + continued(session)) == 200
+
+
 def test_a_constraint_without_separators_in_the_vocabulary_starts_again() -> None:
     session = Session(
         textgen.load(make_model("ab").SerializeToString()), Sampling(temperature=1.0, choices=["ab", "ba"]), 7
