@@ -54,6 +54,10 @@ def record_content(
 
 @cache
 def record_model(
-    level: str = "character", engine: EngineName = "native", kind: RecordKind = "lines", end_bias: float = 0.0
+    level: str = "character",
+    engine: EngineName = "native",
+    kind: RecordKind = "lines",
+    end_bias: float = 0.0,
+    symbols: str = SYMBOLS,
 ) -> Model:
-    return open_model(record_content(level, kind, end_bias), engine)
+    return open_model(record_content(level, kind, end_bias, symbols), engine)

@@ -21,7 +21,7 @@ from textgen_runtime.text.records import SEPARATORS, RecordKind
 from tests.helpers.changed_models import with_metadata
 from tests.helpers.commands import Captured, run_here
 from tests.helpers.paths import FORMAT_2, TINY
-from tests.helpers.record_models import record_model
+from tests.helpers.record_models import SYMBOLS, record_model
 
 NOVEL = find_settings()["novel"]
 WARM = Sampling(temperature=1.0)
@@ -82,11 +82,15 @@ def test_a_continuation_that_stands_in_the_corpus_is_drawn_again(
     assert session.position == Position()
 
 
-@pytest.mark.parametrize("kind", SEPARATORS)
+@pytest.mark.parametrize(
+    ("kind", "symbols"),
+    [("lines", SYMBOLS), ("blank", SYMBOLS), ("lines", "abcd")],
+    ids=["lines", "blank", "no line ends"],
+)
 def test_the_complete_record_is_compared_however_many_lines_wrote_it(
-    kind: RecordKind, tmp_path: Path
+    kind: RecordKind, symbols: str, tmp_path: Path
 ) -> None:
-    model = record_model(kind=kind, end_bias=2.0)
+    model = record_model(kind=kind, end_bias=2.0, symbols=symbols)
     start = model.start("a", sampling=WARM)
     start.feed("b")
     drawn = Counter(text for text in one_after_another(start, 100, 300) if text.isalpha())
