@@ -138,6 +138,74 @@ def test_no_interpreter_is_an_error() -> None:
         wheels.plan([], "")
 
 
+def audited(monkeypatch: pytest.MonkeyPatch, folder: Path, name: str, size: int) -> tuple[str, list[str]]:
+    """Audit a wheel that auditwheel gives this name; return the name and which tools saw the wheel."""
+    tools = list[str]()
+
+    def run(*command: str | Path, environment: object = None) -> str:  # noqa: ARG001 (as of the real function)
+        tools.append(str(command[2]))
+        if "repair" in command:
+            (folder / name).write_bytes(bytes(size))
+        return ""
+
+    monkeypatch.setattr(wheels, "run", run)
+    target = Target("x86_64", "gnu", "manylinux_2_17_x86_64")
+    return wheels.audit(folder / "built" / "a.whl", target, folder).name, tools
+
+
+@pytest.mark.parametrize(("tag", "is_limited"), [("cp312-abi3", True), ("cp311-cp311", False)])
+def test_a_wheel_with_the_tag_of_its_target_passes_the_audit(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, tag: str, is_limited: bool
+) -> None:
+    (tmp_path / "earlier-1-cp312-abi3-musllinux_1_2_x86_64.whl").touch()
+    name = f"a-1-{tag}-manylinux2014_x86_64.manylinux_2_17_x86_64.whl"
+    tools = ["auditwheel", *(["abi3audit"] * is_limited), "check_wheel_contents", "twine"]
+    assert audited(monkeypatch, tmp_path, name, wheels.LARGEST) == (name, tools)
+
+
+@pytest.mark.parametrize(
+    ("system", "size", "message"),
+    [
+        ("manylinux_2_35_x86_64", 1, " should have the tag manylinux_2_17_x86_64: auditwheel found that"),
+        ("manylinux_2_17_x86_64", wheels.LARGEST + 1, " has 2500001 bytes, more than 2500000$"),
+    ],
+)
+def test_a_wheel_for_a_newer_system_or_with_too_many_bytes_is_an_error(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, system: str, size: int, message: str
+) -> None:
+    with pytest.raises(SystemExit, match=f"^a-1-cp312-abi3-{system}.whl{message}"):
+        audited(monkeypatch, tmp_path, f"a-1-cp312-abi3-{system}.whl", size)
+
+
+@pytest.mark.parametrize(
+    ("machine", "library", "version", "emulated", "commands"),
+    [
+        ("x86_64", "gnu", (3, 11), None, ["one", "two"]),
+        ("x86_64", "musl", (3, 12), "qemu python", []),
+        ("aarch64", "gnu", (3, 12), "qemu python", ["qemu python"]),
+        # The interpreter in the emulator has one version.
+        ("aarch64", "gnu", (3, 11), "qemu python", []),
+        ("aarch64", "gnu", (3, 12), None, []),
+        ("aarch64", "musl", (3, 12), "qemu python", []),
+    ],
+)
+def test_a_wheel_is_tried_here_or_in_an_emulator(  # noqa: PLR0913, PLR0917 (parameters)
+    monkeypatch: pytest.MonkeyPatch,
+    machine: str,
+    library: str,
+    version: tuple[int, int],
+    emulated: str | None,
+    commands: list[str],
+) -> None:
+    monkeypatch.setattr("platform.machine", lambda: "x86_64")
+    monkeypatch.setattr(wheels, "generated_text", lambda *_: "text")
+    monkeypatch.setattr(wheels, "emulated_text", lambda *_: "text")
+    users = [Interpreter(path, version) for path in ("one", "two")]
+    target = Target(machine, library, "")
+    texts = wheels.generated_texts(Path("wheel"), target, users, Path("work"), emulated)
+    assert texts == dict.fromkeys(commands, "text")
+
+
 def test_the_output_folder_and_the_one_beside_it_are_emptied(tmp_path: Path) -> None:
     folders = (tmp_path / "wheels", tmp_path / "wheels-work")
     for folder in folders:
