@@ -89,6 +89,8 @@ def test_the_last_word_can_be_shown_before_it_is_complete(
         (f"a {BOLD}b{PLAIN}", True),
         ("漢字", True),
         ("four words", True),
+        # A row that is full, but not too long.
+        ("four words ", True),
         ("unbreakable", True),
         ("a\t", False),
         ("a\tb", False),
@@ -106,6 +108,8 @@ def test_the_last_word_can_be_shown_before_it_is_complete(
 def test_it_is_known_whether_terminals_agree_where_a_text_ends(text: str, is_certain: bool) -> None:
     wrap = WordWrap(lambda: 11)
     wrap.add(text)
+    # A chunk can be empty.
+    wrap.add("")
     wrap.show_word()
     assert wrap.is_certain == is_certain
     wrap.flush()
