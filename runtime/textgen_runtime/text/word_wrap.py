@@ -90,7 +90,7 @@ class WordWrap:
         The line end is then done, but the word stays held back: if the text goes on later, the word is
         returned again, to be shown from ``column`` on.
         """
-        breaks = self.column > 0 and self._width > 0 and self.column + self._width > self._limit
+        breaks = self.column > 0 and self.column + self._width > self._limit
         if breaks:
             self.begin_row()
         return "\n" * breaks + self._word
