@@ -11,9 +11,11 @@ import pytest
 import textgen_runtime as textgen
 from textgen_runtime.cli._interactive_lines import COMMANDS
 from textgen_runtime.cli.run import main
+from textgen_runtime.text.records import RecordKind
 
 from tests.helpers.commands import Captured, run_here
 from tests.helpers.paths import FORMAT_2, TINY
+from tests.helpers.record_models import record_content
 
 MODEL = textgen.load(TINY)
 
@@ -36,10 +38,10 @@ class Session:
     def __init__(self, capsys: Captured, monkeypatch: pytest.MonkeyPatch) -> None:
         self._capsys, self._monkeypatch = capsys, monkeypatch
 
-    def __call__(self, lines: str | bytes, *options: str) -> tuple[int, str, str]:
+    def __call__(self, lines: str | bytes, *options: str, model: Path = TINY) -> tuple[int, str, str]:
         content = lines if isinstance(lines, bytes) else lines.encode()
         self._monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(content)))
-        arguments = (str(TINY), "--interactive", "--seed", "1", "--length", "9", "--temp", "1", *options)
+        arguments = (str(model), "--interactive", "--seed", "1", "--length", "9", "--temp", "1", *options)
         return run_here(main, self._capsys, *arguments)
 
 
@@ -63,6 +65,20 @@ def test_each_line_is_continued(session: Session) -> None:
 def test_line_ends_and_a_byte_order_mark_are_not_text(session: Session, lines: str) -> None:
     first, second = texts("abc", "dad")
     assert session(lines) == (0, f"abc{first}\ndad{second}\n", "")
+
+
+@pytest.mark.parametrize(("kind", "between"), [("lines", "\n"), ("blank", "\n\n")])
+def test_records_stand_as_in_a_corpus(
+    session: Session, tmp_path: Path, kind: RecordKind, between: str
+) -> None:
+    """A record that continues after its length ended a continuation is not separated."""
+    path = tmp_path / "records.onnx"
+    path.write_bytes(record_content(kind=kind, end_bias=99.0))
+    code, out, err = session("a\nb\n", model=path)
+    assert (code, out, err) == (0, f"a{between}b\n", "")
+    path.write_bytes(record_content(kind=kind, end_bias=-99.0))
+    code, out, err = session("a\n/append b\n", "--allowed", "c", model=path)
+    assert (code, out, err) == (0, f"a{'c' * 9}\nb{'c' * 9}\n", "")
 
 
 def test_without_echo_only_the_continuations_are_written(session: Session) -> None:
