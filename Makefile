@@ -289,20 +289,23 @@ proxies: $(DEV)
 # libFuzzer is part of Debian's package clang. The clang from PyPI lacks it.
 FUZZ := build/fuzz
 FUZZ_CLANG ?= $(shell command -v clang || command -v clang-14)
-FUZZ_COMPILE = $(or $(FUZZ_CLANG),clang) -std=c11 -O1 -gline-tables-only -Iruntime/core
+FUZZ_COMPILE = $(or $(FUZZ_CLANG),clang) -std=c11 -gline-tables-only -Iruntime/core -fno-sanitize-recover=all
 # What takes most of the time has no feedback: the kernels and the hash, whose loops depend only on sizes, and the sort.
-FUZZ_PLAIN := $(wildcard runtime/core/kernels/*.c) runtime/core/sha256.c runtime/core/sort.c
+# With a check for undefined behavior, the kernels would compile for minutes. make sanitize checks them for it.
+FUZZ_KERNELS := $(wildcard runtime/core/kernels/*.c)
+FUZZ_PLAIN := $(FUZZ_KERNELS) runtime/core/sha256.c runtime/core/sort.c
 FUZZ_OBJECTS := $(patsubst runtime/core/%.c,$(FUZZ)/%.o,$(FUZZ_PLAIN))
-FUZZ_RUNS ?= 1000000
+FUZZ_CHECKS = $(if $(filter $(FUZZ_KERNELS),$<),address,address -fsanitize=undefined)
+FUZZ_RUNS ?= 2500000
 
 $(FUZZ)/%.o: runtime/core/%.c $(SOURCES)
 	mkdir -p $(@D)
 	$(if $(FUZZ_CLANG),,apt-get update && apt-get install --yes --no-install-recommends clang)
-	$(FUZZ_COMPILE) -O2 -fsanitize=address -c $< -o $@
+	$(FUZZ_COMPILE) -O2 -fsanitize=$(FUZZ_CHECKS) -c $< -o $@
 
 # Without the feedback of comparisons, an execution takes half the time, and as much time reaches more code.
 $(FUZZ)/fuzz: $(FUZZ_OBJECTS) $(filter-out %/replay.c,$(wildcard tests/core/fuzz/*.[ch])) $(SOURCES)
-	$(FUZZ_COMPILE) -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all -fno-sanitize-coverage=trace-cmp \
+	$(FUZZ_COMPILE) -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-coverage=trace-cmp \
 		$(filter tests/%.c,$^) $(filter-out $(FUZZ_PLAIN),$(wildcard runtime/core/*.c)) $(FUZZ_OBJECTS) -o $@
 
 # New inputs that reach other code stay in build/fuzz/inputs, and the next run begins with them, too.

@@ -4,7 +4,8 @@ python examples/clean_tunes.py oneills1850/ tunes.txt
 textgen-train tunes.txt --records blank -o tunes-model
 
 A tune keeps its title, meter, unit of length, key and notes. A small model has no use for the rest, such
-as the names of transcribers, chord symbols, fingerings and comments.
+as the names of transcribers, chord symbols, fingerings and comments. A field between the notes, such as a
+change of the key, is left out, too.
 """
 
 import argparse
@@ -16,7 +17,7 @@ from pathlib import Path
 FIELDS = "TMLK"
 TUNE = re.compile(r"^X:.*\n((?:[^\n]+\n)+)", re.MULTILINE)
 # A line such as "d:|" is a note before the end of a repeat.
-FIELD = re.compile(r"^([A-Za-z]):(?!:?\|)[ \t]*(.*?)[ \t]*$", re.MULTILINE)
+FIELD = re.compile(r"^([A-Zh-y]):(?!:?\|)[ \t]*(.*?)[ \t]*$", re.MULTILINE)
 # Comments, texts between quotes, and the sign for a line that goes on in the next one.
 REMOVED = re.compile(r'%.*|"[^"\n]*"|\\$', re.MULTILINE)
 
@@ -38,9 +39,17 @@ def clean(tune: str) -> str | None:
     return "\n".join(["X:1", *kept, *notes]) + "\n"
 
 
+def read(path: Path) -> str:
+    """Return the text of a file. Old files of ABC are in Latin 1."""
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError:
+        return path.read_text(encoding="latin-1")
+
+
 def clean_folder(folder: Path) -> list[str]:
     """Return the tunes of all ABC files in a folder, each one once."""
-    texts = [path.read_text(encoding="latin-1") for path in sorted(folder.glob("*.abc"))]
+    texts = [read(path) for path in sorted(folder.glob("*.abc"))]
     tunes = [clean(tune) for text in texts for tune in TUNE.findall(f"{text}\n")]
     return list(dict.fromkeys(tune for tune in tunes if tune))
 

@@ -1,4 +1,4 @@
-"""Compose tunes in ABC notation, in a chosen key and meter. Programs such as abc2midi play the file.
+"""Compose tunes in ABC notation, in a chosen key and meter. Programs such as EasyABC play the file.
 
 python examples/tunes.py tunes --key D --meter 6/8 --seed 11 > new.abc
 """

@@ -36,6 +36,8 @@ def write_pages(app: Sphinx, exception: Exception | None) -> None:
     """
     if exception is not None or app.builder.format != "html":
         return
+    if not ABCJS_FOLDER.is_dir():
+        raise ExtensionError(f"{ABCJS_FOLDER} is missing: run make docs, or npm install --prefix tests/web")
     text = Path(app.env.doc2path(PAGE)).read_text(encoding="utf-8")
     for command, name in COMMAND.findall(text):
         program, *arguments = shlex.split(command)

@@ -8,7 +8,7 @@ from tests.helpers.paths import ROOT
 
 PROGRAMS = sorted(path.name for path in EXAMPLES.glob("*.py"))
 # Programs that count the bars of a tune, read a model file by themselves, or clean a corpus are longer.
-LINES = {"tunes.py": 90, "one_page.py": 61, "clean_tunes.py": 60}
+LINES = {"tunes.py": 90, "one_page.py": 61, "clean_tunes.py": 70}
 
 
 @pytest.mark.parametrize("name", PROGRAMS)

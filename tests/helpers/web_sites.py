@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import textgen_runtime as textgen
+from textgen_runtime.cli.web import read_abcjs
 from textgen_runtime.model_file.metadata import Metadata
 from textgen_runtime.model_file.source import read_model
 from textgen_runtime.text.normalization import Normalization
@@ -42,7 +43,7 @@ def write_sites(folder: Path) -> None:
     """Write a folder for each page, and ``expected.json``."""
     nietzsche = read_model("nietzsche")
     model = textgen.load(nietzsche)
-    tunes, abcjs = read_model("tunes"), ABCJS.read_text(encoding="utf-8")
+    tunes, abcjs = read_model("tunes"), read_abcjs(ABCJS)
     names = record_content(end_bias=2.0)
     names_page = one_file(names, title="Names", prompt="")
     # Most texts that the page would write.
@@ -58,7 +59,6 @@ def write_sites(folder: Path) -> None:
             small_content(("", *SMALL), SpecialTokens(unknown=0)), title="Unknown symbol", prompt="abc"
         ),
         "tunes": one_file(tunes, title="Tunes", prompt="", abcjs=abcjs),
-        "tunes-folder": separate_files(tunes, title="Tunes", prompt="", abcjs=abcjs),
         "damaged": one_file(nietzsche[:-1000], title="Damaged", prompt=""),
         **{level: one_file(record_content(level, end_bias=1.0), title=level, prompt="") for level in LEVELS},
     }

@@ -1,47 +1,114 @@
 // The page of textgen-web with a model of tunes, and abcjs.
 
 import assert from "node:assert/strict";
-import { hashOf, pageTests } from "./browser.mjs";
+import { fileOf, hashOf, pageTests } from "./browser.mjs";
 
 const TUNE = { prompt: "", seed: 110, temperature: 0.5, length: 400 };
 
 const onPage = pageTests();
 
-onPage("a tune has a score", "tunes", async (visit, page) => {
-  assert.match(await visit.text(), /^X:1\nT:Mullinagar Maid\n/);
-  const score = page.getByRole("img", { name: "Sheet Music for \"Mullinagar Maid\"" });
-  assert.ok(await score.isVisible());
-  await page.evaluate(() => (document.getElementById("prompt").value = "No tune"));
-  await page.evaluate(() => (location.hash = "#prompt=No+tune&seed=1&temperature=0&length=0"));
-  await visit.complete();
-  assert.ok(!(await score.isVisible()));
-}, { hash: hashOf(TUNE) });
+/** Return the address part of a page that shows just this text. */
+function written(text) {
+  return hashOf({ prompt: text, seed: 1, temperature: 0, length: 0 });
+}
 
-onPage("a press plays the notes of a tune, and another one stops them", "tunes", async (visit, page) => {
+/** Let the page collect its contexts, and the frequency, the beginning and the end of each note. */
+async function listen(page) {
   await page.evaluate(() => {
-    window.played = [];
-    const node = window.OscillatorNode;
-    window.OscillatorNode = class extends node {
+    Object.assign(window, { contexts: [], played: [], oscillators: [] });
+    const [Context, Oscillator] = [window.AudioContext, window.OscillatorNode];
+    window.AudioContext = class extends Context {
+      constructor() {
+        super();
+        window.contexts.push(this);
+      }
+    };
+    window.OscillatorNode = class extends Oscillator {
+      constructor(...parameters) {
+        super(...parameters);
+        window.oscillators.push(this);
+      }
       start(time) {
-        window.played.push([this.frequency.value, time]);
+        this.from = time;
         super.start(time);
+      }
+      stop(time) {
+        window.played.push([this.frequency.value, this.from, time]);
+        super.stop(time);
       }
     };
   });
-  await page.getByRole("button", { name: "Play", exact: true }).click();
+}
+
+const play = (page) => page.getByRole("button", { name: "Play", exact: true });
+
+/** Press Play, and return the notes, from the beginning of the first one. */
+async function notesOf(page) {
+  await play(page).click();
   const played = await page.evaluate(() => window.played);
+  return played.map(([frequency, from, to]) => [Math.round(frequency), from - played[0][1], to - played[0][1]]);
+}
+
+/** Whether the score is shown. */
+const isShown = (page) => page.locator("#score").isVisible();
+
+onPage("a tune has a score, and no other text has one", "tunes", async (visit, page) => {
+  assert.match(await visit.text(), /^X:1\nT:Mullinagar Maid\n/);
+  assert.ok(await page.getByRole("img", { name: 'Sheet Music for "Mullinagar Maid"' }).isVisible());
+  // The last two are a header without notes, and a text that abcjs cannot read.
+  for (const text of ["No tune", "K:D\nabc|", "X:1\nabc|", "X:1\nK:D\n", "X:1\nK:D\n:|abc|"]) {
+    await visit.open(fileOf("tunes") + written(text));
+    assert.ok(!(await isShown(page)), text);
+    await visit.open(fileOf("tunes") + hashOf(TUNE));
+    assert.ok(await isShown(page));
+  }
+}, { hash: hashOf(TUNE) });
+
+onPage("a press plays the notes of a tune, and another one stops them", "tunes", async (visit, page) => {
+  await listen(page);
+  const played = await notesOf(page);
   // D, F sharp, E, F sharp, which are eighths: a bar of 6/8 takes a second.
-  const times = played.slice(0, 4).map(([, time]) => time - played[0][1]);
-  assert.deepEqual(played.slice(0, 4).map(([frequency]) => Math.round(frequency)), [294, 370, 330, 370]);
-  assert.deepEqual(times.map((time) => Math.round(time * 6)), [0, 1, 2, 3]);
+  assert.deepEqual(played.slice(0, 4).map(([frequency]) => frequency), [294, 370, 330, 370]);
+  for (const [i, [, from, to]] of played.slice(0, 4).entries()) {
+    assert.deepEqual([Math.round(from * 600), Math.round(to * 600)], [100 * i, 100 * i + 100]);
+  }
   // Both parts are repeated.
   const notes = (await visit.text()).split("\n").slice(5).join("").match(/[A-Ga-g]/g).length;
   assert.equal(played.length, 2 * notes);
   await page.waitForFunction(() => document.querySelector("#score .sounding"));
   await page.getByRole("button", { name: "Stop playing" }).click();
   assert.equal(await page.locator("#score .sounding").count(), 0);
-  assert.ok(await page.getByRole("button", { name: "Play", exact: true }).isVisible());
+  await page.waitForFunction(() => window.contexts[0].state === "closed");
+  await play(page).click();
+  await page.waitForFunction(() => document.querySelector("#score .sounding"));
+  await page.keyboard.press("Escape");
+  await page.waitForFunction(() => window.contexts[1].state === "closed");
 }, { hash: hashOf(TUNE) });
+
+onPage("a tune that plays stops at its end, and when the next text begins", "tunes", async (visit, page) => {
+  await listen(page);
+  await play(page).click();
+  await page.evaluate(() => window.oscillators.at(-1).dispatchEvent(new Event("ended")));
+  await page.waitForFunction(() => window.contexts[0].state === "closed");
+  await play(page).click();
+  await visit.write();
+  await page.waitForFunction(() => window.contexts[1].state === "closed");
+}, { hash: hashOf(TUNE) });
+
+// Notes of an eighth in a second, at the tempo of dancers.
+for (const [meter, tempo, rate] of [["C|", "", 6], ["2/4", "", 3], ["C", "", 6], ["2/2", "Q:1/2=135\n", 9]]) {
+  const name = `an eighth of the meter ${meter} takes 1/${rate} s${tempo && " at its tempo"}`;
+  onPage(name, "tunes", async (visit, page) => {
+    await listen(page);
+    const [, [, from]] = await notesOf(page);
+    assert.equal(Math.round(1 / from), rate);
+  }, { hash: written(`X:1\nM:${meter}\nL:1/8\n${tempo}K:D\nabc`) });
+}
+
+onPage("a score fits a narrow screen", "tunes", async (visit, page) => {
+  const { width, height } = await page.locator("#score svg").boundingBox();
+  assert.ok(width <= 390 && height > width);
+}, { hash: hashOf(TUNE), context: { viewport: { width: 390, height: 800 } } });
 
 onPage("the list shows the titles of tunes", "tunes", async (visit, page) => {
   const item = page.getByRole("region", { name: "Written so far" }).getByRole("listitem");

@@ -85,7 +85,8 @@ def parser() -> CommandParser:
         type=Path,
         metavar="SCRIPT",
         help="show the score of a tune in ABC notation, and play it, with SCRIPT, which is the file "
-        "dist/abcjs-basic-min.js of the npm package abcjs (default: show the text alone)",
+        "dist/abcjs-basic-min.js of the npm package abcjs; its license stands beside it (default: show the "
+        "text alone)",
     )
     command.add_argument("--overwrite", action="store_true", help="replace an earlier page of this command")
     return command
@@ -162,21 +163,24 @@ def check_model(model: str, content: bytes) -> Metadata:
 
 
 def read_abcjs(path: Path) -> str:
-    """Return the script of abcjs.
+    """Return the script of abcjs after its license, which is a comment in a file beside it.
 
     Raises:
         OutputError: If the file cannot be read, or is another one.
     """
     try:
         script = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
-        raise OutputError(f"--abcjs {shorten(str(path))}: cannot read the file: {reason}") from None
+        license_text = path.with_name(f"{path.name}.LICENSE").read_text(encoding="utf-8")
+    except OSError as error:
+        name = shorten(error.filename)
+        raise OutputError(f"--abcjs {shorten(str(path))}: cannot read {name}: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise OutputError(f"--abcjs {shorten(str(path))}: the file is not UTF-8") from None
     if "renderAbc" not in script or "TimingCallbacks" not in script:
         raise OutputError(
             f"--abcjs {shorten(str(path))}: the file is not abcjs: pass abcjs-basic-min.js of its package"
         )
-    return script
+    return license_text + script
 
 
 def warn_unknown(metadata: Metadata, prompt: str) -> None:

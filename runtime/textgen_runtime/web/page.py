@@ -48,7 +48,7 @@ def one_file(model: bytes, *, title: str, prompt: str, abcjs: str = "") -> dict[
         model: The content of a model file.
         title: The title and heading, plain text.
         prompt: The text that stands in the field for the beginning, plain text.
-        abcjs: The script of abcjs, with which the page shows and plays tunes, or "".
+        abcjs: The script of abcjs with its license, with which the page shows and plays tunes, or "".
 
     Returns:
         The content of each file, by its name.

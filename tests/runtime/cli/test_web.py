@@ -136,16 +136,26 @@ def test_only_a_model_of_records_knows_a_corpus(tmp_path: Path, capsys: Captured
 def test_the_page_contains_abcjs(tmp_path: Path, capsys: Captured) -> None:
     script = tmp_path / "abcjs-basic-min.js"
     script.write_text("renderAbc; TimingCallbacks;", encoding="utf-8")
+    (tmp_path / "abcjs-basic-min.js.LICENSE").write_text("/* MIT */\n", encoding="utf-8")
     assert run(capsys, TINY, "-o", tmp_path / "site", "--abcjs", script)[0] == 0
     html = (tmp_path / "site" / "index.html").read_text(encoding="utf-8")
-    assert "<script>renderAbc; TimingCallbacks;</script>" in html
+    assert "<script>/* MIT */\nrenderAbc; TimingCallbacks;</script>" in html
+    # A page of several files is replaced with its own script only.
+    folder = tmp_path / "folder"
+    for _ in range(2):
+        assert run(capsys, TINY, "-o", folder, "--abcjs", script, "--folder", "--overwrite")[0] == 0
+    assert run(capsys, TINY, "-o", tmp_path / "other", "--folder")[0] == 0
+    own = tmp_path / "other" / "abcjs.js"
+    own.write_text("own", encoding="utf-8")
+    code, _, err = run(capsys, TINY, "-o", own.parent, "--abcjs", script, "--folder", "--overwrite")
+    assert (code, err, own.read_text(encoding="utf-8")) == (1, refusal(own), "own")
 
 
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (None, "cannot read the file: No such file or directory"),
-        (b"\xff", "cannot read the file: it is not UTF-8"),
+        (None, "cannot read {script}: No such file or directory"),
+        (b"\xff", "the file is not UTF-8"),
         (b"renderAbc", "the file is not abcjs: pass abcjs-basic-min.js of its package"),
     ],
 )
@@ -153,11 +163,17 @@ def test_a_script_that_is_not_abcjs_is_an_error(
     tmp_path: Path, capsys: Captured, content: bytes | None, message: str
 ) -> None:
     script, site = tmp_path / "a.js", tmp_path / "site"
+    license_path = tmp_path / "a.js.LICENSE"
+    license_path.write_text("/* MIT */", encoding="utf-8")
     if content is not None:
         script.write_bytes(content)
     code, _, err = run(capsys, TINY, "-o", site, "--abcjs", script)
-    assert (code, err) == (1, f"textgen-web: error: --abcjs {script}: {message}\n")
+    assert (code, err) == (1, f"textgen-web: error: --abcjs {script}: {message.format(script=script)}\n")
     assert not site.exists()
+    license_path.unlink()
+    script.write_text("renderAbc; TimingCallbacks;", encoding="utf-8")
+    code, _, err = run(capsys, TINY, "-o", site, "--abcjs", script)
+    assert (code, f"cannot read {license_path}: No such file" in err) == (1, True)
 
 
 @pytest.mark.parametrize("options", [(), ("--folder",)])

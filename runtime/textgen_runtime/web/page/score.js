@@ -1,74 +1,56 @@
 // The score of a tune in ABC notation, with a button that plays it, in a page that contains abcjs.
 
+// Beats in a minute in meters for which the default of abcjs is too fast, if the tune has no tempo.
+const TEMPOS = { "2/2": 90, "2/4": 90, "3/4": 130 };
 // abcjs can play sounds that it loads from a network. This page has none, so oscillators play the notes.
 const [WAVE, VOLUME] = ["triangle", 0.3];
-// In seconds: a note begins and ends without a click.
-const [ATTACK, RELEASE] = [0.01, 0.06];
+// In seconds: a note begins and ends without a click, and the first one begins a bit later.
+const [ATTACK, RELEASE, DELAY] = [0.01, 0.03, 0.05];
 // The class of the notes that sound.
 const SOUNDING = "sounding";
-// The field that each tune has.
-const KEY = /^K:/m;
+// The first and the last field of the header of a tune.
+const HEADER = /^X:.*\n(.*\n)*K:/m;
+// A narrow staff has fewer bars in a line.
+const [WIDE, BARS] = [500, { minSpacing: 1.5, maxSpacing: 2.5, preferredMeasuresPerLine: 3 }];
 
 export class Score {
   #section;
   #staff;
   #button;
-  #tune = null;
-  #context = null;
+  /** The notes of the tune: MIDI pitch, and beginning and end in seconds. */
+  #notes = [];
   #timing = null;
+  #context = null;
 
   /** `section` has a button, and an element for the staff. */
   constructor(section) {
     this.#section = section;
     this.#button = section.querySelector("button");
     this.#staff = section.querySelector("div");
-    this.#button.addEventListener("click", () => (this.#context ? this.#stop() : this.#play()));
+    this.#button.addEventListener("click", () => (this.#context ? this.stop() : this.#play()));
   }
 
   /** Show the score of a text that is a tune. Any other text has none. */
   show(text) {
     this.hide();
-    if (!globalThis.ABCJS || !KEY.test(text)) return;
+    if (!globalThis.ABCJS || !HEADER.test(text)) return;
     this.#section.hidden = false;
-    [this.#tune] = ABCJS.renderAbc(this.#staff, text, { responsive: "resize", add_classes: true });
+    try {
+      this.#read(text);
+    } catch {
+      // abcjs fails for some texts that are no complete tune.
+      this.#notes = [];
+    }
+    this.#section.hidden = this.#notes.length === 0;
   }
 
   hide() {
-    this.#stop();
+    this.stop();
     this.#section.hidden = true;
   }
 
-  #play() {
-    this.#context = new AudioContext();
-    this.#button.textContent = "Stop playing";
-    const output = new GainNode(this.#context, { gain: VOLUME });
-    output.connect(this.#context.destination);
-    // abcjs gives the times in whole notes.
-    const whole = this.#tune.millisecondsPerMeasure() / 1000 / this.#tune.getBarLength();
-    for (const { cmd, pitch, start, duration } of this.#tune.setUpAudio({}).tracks.flat()) {
-      if (cmd === "note") this.#sound(pitch, start * whole, (start + duration) * whole, output);
-    }
-    this.#timing = new ABCJS.TimingCallbacks(this.#tune, {
-      eventCallback: (event) => (event ? this.#mark(event.elements.flat()) : this.#stop()),
-    });
-    this.#timing.start();
-  }
-
-  /** Let a note of MIDI sound between two times in seconds. */
-  #sound(pitch, start, end, output) {
-    const oscillator = new OscillatorNode(this.#context, { type: WAVE, frequency: 440 * 2 ** ((pitch - 69) / 12) });
-    const envelope = new GainNode(this.#context, { gain: 0 });
-    const from = this.#context.currentTime + start;
-    const until = this.#context.currentTime + end;
-    envelope.gain.setValueAtTime(0, from);
-    envelope.gain.linearRampToValueAtTime(1, from + ATTACK);
-    envelope.gain.setTargetAtTime(0, Math.max(from + ATTACK, until - RELEASE), RELEASE / 3);
-    oscillator.connect(envelope).connect(output);
-    oscillator.start(from);
-    oscillator.stop(until);
-  }
-
-  #stop() {
+  /** Stop playing. */
+  stop() {
     if (!this.#context) return;
     this.#timing.stop();
     this.#context.close();
@@ -77,8 +59,52 @@ export class Score {
     this.#mark([]);
   }
 
+  /** Draw a tune, and note when each note sounds. */
+  #read(text) {
+    const { clientWidth } = this.#staff;
+    const narrow = clientWidth < WIDE ? { staffwidth: clientWidth, wrap: BARS } : {};
+    const [tune] = ABCJS.renderAbc(this.#staff, text, { responsive: "resize", selectTypes: false, ...narrow });
+    const { num, den } = tune.getMeterFraction();
+    const tempo = tune.metaText.tempo ? undefined : TEMPOS[`${num}/${den}`];
+    // abcjs gives the times in whole notes.
+    const whole = tune.millisecondsPerMeasure(tempo) / 1000 / tune.getBarLength();
+    this.#notes = tune.setUpAudio({}).tracks.flat().filter(({ cmd }) => cmd === "note")
+      .map(({ pitch, start, duration }) => ({ pitch, start: start * whole, end: (start + duration) * whole }));
+    this.#timing = new ABCJS.TimingCallbacks(tune, {
+      qpm: tempo,
+      eventCallback: (event) => this.#mark(event?.elements?.flat() ?? []),
+    });
+  }
+
+  #play() {
+    const context = new AudioContext();
+    this.#context = context;
+    this.#button.textContent = "Stop playing";
+    const output = new GainNode(context, { gain: VOLUME });
+    output.connect(context.destination);
+    const now = context.currentTime + DELAY;
+    const oscillators = this.#notes.map(({ pitch, start, end }) => sound(pitch, now + start, now + end, output));
+    oscillators.at(-1).addEventListener("ended", () => this.#context === context && this.stop());
+    // The device may need a moment before it plays.
+    context.resume().then(() => this.#context === context && this.#timing.start());
+  }
+
   #mark(elements) {
     for (const element of this.#staff.querySelectorAll(`.${SOUNDING}`)) element.classList.remove(SOUNDING);
     for (const element of elements) element.classList.add(SOUNDING);
   }
+}
+
+/** Let a note of MIDI sound between two times of the context, and return its oscillator. */
+function sound(pitch, start, end, output) {
+  const { context } = output;
+  const oscillator = new OscillatorNode(context, { type: WAVE, frequency: 440 * 2 ** ((pitch - 69) / 12) });
+  const envelope = new GainNode(context, { gain: 0 });
+  envelope.gain.setValueAtTime(0, start);
+  envelope.gain.linearRampToValueAtTime(1, start + ATTACK);
+  envelope.gain.setTargetAtTime(0, Math.max(start + ATTACK, end - RELEASE), RELEASE / 3);
+  oscillator.connect(envelope).connect(output);
+  oscillator.start(start);
+  oscillator.stop(end);
+  return oscillator;
 }

@@ -120,6 +120,16 @@ export class View {
     return fits;
   }
 
+  /** Show the score of a complete text, if it is a tune. */
+  showScore(text) {
+    this.#score.show(text.prompt + text.text);
+  }
+
+  /** Stop playing a tune. */
+  stopPlaying() {
+    this.#score.stop();
+  }
+
   /** Show the list that was written. */
   showList() {
     this.#shelf.reveal(RECORDS, this.lowestLine);
@@ -135,7 +145,6 @@ export class View {
     const amount = `${count.toLocaleString("en")} character${count === 1 ? "" : "s"}${limit}.`;
     // The beginning of a text is no text, but a beginning can be a whole record.
     if (text.text || (this.info.records && text.prompt)) this.#shelf.add(text);
-    this.#score.show(text.prompt + text.text);
     // A record is short, so a screen reader may read it.
     this.say(this.info.records === "lines" ? `${prefix}${text.prompt}${text.text}: ${amount}` : prefix + amount);
   }
