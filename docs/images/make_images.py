@@ -49,7 +49,7 @@ PAGE_WINDOW, PAGE_SCALE = (1060, 700), 1.25
 # The tune of the README on the page of the bundled model, and the script that draws its score.
 TUNE = "#prompt=&seed=110&temperature=0.5&length=400"
 ABCJS = HERE.parents[1] / "tests/web/node_modules/abcjs/dist/abcjs-basic-min.js"
-TUNE_WINDOW, TUNE_SCALE = (1060, 950), 1.25
+TUNE_WINDOW, TUNE_SCALE = (1060, 1090), 1.25
 # A list of names on the page of the tutorial, which a press of a button writes. The page writes in frames, of
 # which Chromium's virtual time has few, so they become timers.
 LIST_PAGE = Path("emoji-site", "index.html")
