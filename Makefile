@@ -18,8 +18,8 @@
 # make docs        build the documentation site in build/docs
 #
 # TIER=push or TIER=release add the tests of later tiers to those of TIER=commit. make models, quality, budgets,
-# corpus, threads, training-roofline, distributed, bench, peers, peers-web, proxies, coverage, fuzz, soak, interrupts,
-# kills, sanitize, images, notebook: see CONTRIBUTING.md.
+# corpus, threads, training-roofline, distributed, bench, peers, peers-web, proxies, coverage, fuzz, soak, soak-server,
+# interrupts, kills, sanitize, images, notebook: see CONTRIBUTING.md.
 #
 # Each target creates the environment that it needs in .venv.
 
@@ -40,7 +40,7 @@ CHECKS := -fsanitize=address,undefined -fno-sanitize-recover=all -g
 
 .PHONY: demo test test-all test-core test-arm test-emulated test-wine web test-web try-npm mutants core install sizes wheels \
 	release-check lint lint-workflows format models quality budgets threads training-roofline distributed bench peers \
-	peers-web proxies coverage fuzz soak interrupts kills sanitize images notebook corpus clean
+	peers-web proxies coverage fuzz soak soak-server interrupts kills sanitize images notebook corpus clean
 
 demo: $(VENV)/train.installed
 	$(BIN)/textgen-train python-docs --minutes 1 --no-samples --output $(DEMO) --overwrite
@@ -322,6 +322,9 @@ interrupts: $(DEV)
 
 soak: $(DEV) core
 	$(BIN)/python -m benchmarks.soak
+
+soak-server: $(DEV)
+	$(BIN)/python -m benchmarks.soak_server
 
 kills: $(DEV)
 	$(BIN)/python benchmarks/kills.py

@@ -92,7 +92,7 @@ def run_round(
     start = perf_counter()
     streams = read_streams(prompts, length, interfere)
     seconds = perf_counter() - start
-    counts = Counter(map(ending, streams))
+    counts = Counter(ending(b"".join(stream.pieces)) for stream in streams)
     first = [stream.times[0] - stream.sent for stream in streams if stream.times] or [math.nan]
     print(
         f"{name}: {', '.join(f'{count:,} {key}' for key, count in sorted(counts.items()))}; {seconds:.1f} s; "
@@ -138,17 +138,16 @@ def read_streams(prompts: list[str], length: int, interfere: Callable[[], None])
     return streams
 
 
-def ending(stream: Stream) -> str:
-    """Return how a stream ended."""
-    content = b"".join(stream.pieces)
-    if not content:
+def ending(response: bytes) -> str:
+    """Return how a stream ended, from what the client has received."""
+    if not response:
         return "without a response"
-    status = content.split(maxsplit=2)[1].decode()
+    status = response.split(maxsplit=2)[1].decode()
     if status != "200":
         return f"with status {status}"
-    if b"data: [DONE]" in content:
+    if b"data: [DONE]" in response:
         return "complete"
-    return "unnoticed" if content.endswith(b"\r\n0\r\n\r\n") else "cut"
+    return "unnoticed" if response.endswith(b"\r\n0\r\n\r\n") else "cut"
 
 
 def main() -> int:

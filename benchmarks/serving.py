@@ -57,9 +57,7 @@ class Stream:
 
     def text(self) -> str:
         """Return the text of all events."""
-        body = b"".join(self.pieces).partition(b"\r\n\r\n")[2]
-        events = re.findall(rb"^data: (\{.*\})\r?$", body, re.MULTILINE)
-        return "".join(json.loads(event)["choices"][0]["text"] for event in events)
+        return text_of(b"".join(self.pieces))
 
 
 @dataclass
@@ -84,11 +82,23 @@ def start_server(model: str, threads: int) -> tuple[subprocess.Popen[str], int]:
     return server, int(found[1])
 
 
-def request_of(prompt: str, length: int, seed: int) -> bytes:
-    """Return an HTTP request for a stream."""
-    body = json.dumps({"prompt": prompt, "max_tokens": length, "seed": seed, "stream": True}).encode()
-    head = f"POST /v1/completions HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(body)}\r\n"
+def request_of(prompt: str, length: int, seed: int, *, stream: bool = True) -> bytes:
+    """Return an HTTP request for a text, by default as a stream."""
+    fields = {"prompt": prompt, "max_tokens": length, "seed": seed, "stream": stream}
+    return post(json.dumps(fields).encode())
+
+
+def post(body: bytes, path: str = "/v1/completions") -> bytes:
+    """Return an HTTP request with this body. The server closes the connection after its response."""
+    head = f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(body)}\r\n"
     return head.encode() + b"Content-Type: application/json\r\nConnection: close\r\n\r\n" + body
+
+
+def text_of(response: bytes) -> str:
+    """Return the text of all events of a stream, of which each must be complete."""
+    body = response.partition(b"\r\n\r\n")[2]
+    events = re.findall(rb"^data: (\{.*\})\r?$", body, re.MULTILINE)
+    return "".join(json.loads(event)["choices"][0]["text"] for event in events)
 
 
 def run_load(port: int, prompts: list[str], length: int) -> Load:

@@ -1,0 +1,49 @@
+"""The soak of the server, with few requests."""
+
+import signal
+from typing import Any
+
+import pytest
+
+from benchmarks import soak_server
+from benchmarks.serving import post
+from benchmarks.soak_server import OUTCOMES, main
+from tests.helpers.commands import Captured
+from tests.helpers.paths import TINY
+
+
+@pytest.fixture(autouse=True)
+def _without_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(soak_server, "LONG_LENGTH", 2_000)
+    monkeypatch.setattr(soak_server, "PAUSE", 0.0)
+
+
+def test_servers_that_both_signals_end_are_right(capsys: Captured) -> None:
+    code = main([str(TINY), "--servers", "2", "--clients", "4", "--requests", "60"])
+    out, err = capsys.readouterr()
+    assert (code, err) == (0, "")
+    _, *lines = out.splitlines()
+    for line, number in zip(lines, (signal.SIGTERM, signal.SIGKILL), strict=True):
+        name, *cells = line.split()
+        counts = dict(zip(OUTCOMES, map(int, cells[: len(OUTCOMES)]), strict=True))
+        assert name == number.name
+        assert counts["wrong"] == 0
+        assert min(counts[kind] for kind in ("whole", "stream", "abort", "refused")) > 0
+        # One request of each client may come after those that end the server.
+        assert 60 <= sum(counts.values()) <= 60 + 2 * 4
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("read_text", lambda _, **__: ("another text", True), "the text of the seed "),
+        ("REFUSED", ((404, post(b"{")),), "the response to a request of the kind refused is b'HTTP/1.1 400 "),
+        ("MAX_GROWTH", -(2**40), "the memory has grown by "),
+    ],
+)
+def test_what_is_wrong_is_printed_and_is_an_error(
+    capsys: Captured, monkeypatch: pytest.MonkeyPatch, name: str, value: Any, message: str
+) -> None:
+    monkeypatch.setattr(soak_server, name, value)
+    assert main([str(TINY), "--servers", "1", "--clients", "2", "--requests", "20"]) == 1
+    assert all(line.startswith(message) for line in capsys.readouterr().err.splitlines())
