@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import onnx
 import pytest
@@ -84,7 +85,9 @@ def test_two_processes_and_one_resume_a_run_of_two_exactly(
         train_interrupted, tmp_path, ["book.txt", *QUICK, "--threads", "1", *options, "-o", "stopped"]
     )
     assert code == 130
-    assert err.splitlines()[-1].endswith("textgen-train --resume stopped")
+    assert err.splitlines()[-1].endswith(
+        ": torchrun --standalone --nproc-per-node 2 -m textgen_train --resume stopped"
+    )
     assert followed == (0, "", "")
     shutil.copytree(tmp_path / "stopped", tmp_path / "alone")
     (code, _, err), followed = run_processes(train_in, tmp_path, ["--resume", "stopped"])
@@ -105,6 +108,44 @@ def test_two_processes_and_one_resume_a_run_of_two_exactly(
     (code, out, _), followed = run_processes(train_in, tmp_path, ["--resume", "stopped"])
     assert "the run in stopped is complete" in out
     assert followed == (0, "", "")
+
+
+def train_and_lose(rank: int, lost: int, folder: Path, arguments: list[str]) -> Result:
+    """Kill one process before its third update."""
+    sums = DistributedRanks.sum_gradients
+    updates = iter(range(2))
+
+    def sum_gradients(ranks: DistributedRanks, *values: Any) -> Any:
+        if rank == lost and next(updates, None) is None:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return sums(ranks, *values)
+
+    DistributedRanks.sum_gradients = sum_gradients  # type: ignore[method-assign, assignment]
+    return train_in(rank, folder, arguments)
+
+
+LOST = "textgen-train: error: another process of the run has ended or cannot be reached "
+
+
+@pytest.mark.usefixtures("train")
+def test_the_first_process_says_how_to_resume_a_run_that_lost_another(tmp_path: Path) -> None:
+    arguments = ["book.txt", *QUICK, "--sequence-length", "16", "--threads", "1", "-o", "out"]
+    (code, _, err), lost = run_processes(train_and_lose, 1, tmp_path, arguments)
+    assert (code, lost) == (1, None)
+    line = err.splitlines()[-1]
+    assert line.startswith(f"{LOST}(process 0 on ")
+    assert line.endswith(
+        "; to resume the run: torchrun --standalone --nproc-per-node 2 -m textgen_train --resume out"
+    )
+    assert err.count("textgen-train: ") == 1
+
+
+@pytest.mark.usefixtures("train")
+def test_another_process_says_how_to_resume_a_run_that_lost_the_first(tmp_path: Path) -> None:
+    arguments = ["book.txt", *QUICK, "--sequence-length", "16", "--threads", "1", "-o", "out"]
+    lost, (code, out, err) = run_processes(train_and_lose, 0, tmp_path, arguments)
+    assert (lost, code, out) == (None, 1, "")
+    assert re.fullmatch(rf"{LOST}\(process 1 on .*\): resume the run with --resume\n", err)
 
 
 def test_an_error_in_one_process_is_one_line_of_the_first(

@@ -29,6 +29,7 @@ from textgen_train.report.chart import format_duration
 from textgen_train.report.facts import generating_command, novel_option
 
 from ._arguments import option, text_words
+from ._process import launcher
 
 if TYPE_CHECKING:
     from textgen_train.loop.checkpoint import ScheduleState, TrainerState
@@ -155,7 +156,8 @@ def describe_early_end(
     piped = "".join(
         f"{text_words(name, STANDARD_INPUT)} " for name in TEXTS if getattr(options, name) == STANDARD_INPUT
     )
-    command = f"textgen-train {piped}--resume {shlex.quote(unambiguous_path(folder))}"
+    start = " ".join(launcher(run.trainer.replicas.ranks))
+    command = f"{start} {piped}--resume {shlex.quote(unambiguous_path(folder))}"
     when = "when the folder can be written again, " if isinstance(error, OutputError) else "to "
     return f"{saved}; {when}resume the run: {command}{' < TEXT' * bool(piped)}"
 

@@ -127,3 +127,12 @@ def joined_ranks() -> Iterator[Ranks]:
         raise
     finally:
         ranks.close()
+
+
+def launcher(ranks: Ranks) -> list[str]:
+    """Return the words that start the command in these processes, without its arguments."""
+    if ranks.size == 1:
+        return [PROG]
+    machines = ranks.size // ranks.local_size
+    together = ["--standalone"] if machines == 1 else ["--nnodes", str(machines)]
+    return ["torchrun", *together, "--nproc-per-node", str(ranks.local_size), "-m", "textgen_train"]

@@ -17,6 +17,7 @@ from textgen_train.data.dataset_from_corpus import read_texts
 from textgen_train.errors import (
     ExportError,
     LossError,
+    LostProcessError,
     RecipeError,
     TrainingError,
     explaining_memory_errors,
@@ -199,8 +200,12 @@ def make_training_run(
 
 def follow(trainer: Trainer) -> int:
     """Make the updates that the first process decides, and return the exit code."""
-    with deferred_interrupts() as interrupts, explaining_memory_errors():
-        trainer.follow(interrupts.check)
+    try:
+        with deferred_interrupts() as interrupts, explaining_memory_errors():
+            trainer.follow(interrupts.check)
+    except LostProcessError as error:
+        # If the first process is lost, no other one knows what is saved.
+        raise extended(error, ": resume the run with ", Name("resume")) from error
     return 0
 
 

@@ -28,6 +28,7 @@ from ._process import (
     check_packages,
     check_tensorboard,
     joined_ranks,
+    launcher,
     run_training_command,
 )
 from ._resume import resume
@@ -93,15 +94,6 @@ def compared_options(options: RunOptions | None) -> dict[str, str]:
     return {
         option(Name(name)): str(value) for name, value in values.items() if name not in (*TEXTS, "parent")
     }
-
-
-def launcher(ranks: Ranks) -> list[str]:
-    """Return the words that start the command in these processes, without its arguments."""
-    if ranks.size == 1:
-        return [PROG]
-    machines = ranks.size // ranks.local_size
-    together = ["--standalone"] if machines == 1 else ["--nnodes", str(machines)]
-    return ["torchrun", *together, "--nproc-per-node", str(ranks.local_size), "-m", "textgen_train"]
 
 
 def train(options: RunOptions, call: CallOptions, words: Sequence[str], ranks: Ranks) -> int:
