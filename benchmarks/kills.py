@@ -1,14 +1,19 @@
-"""Kill training runs at random moments, resume them, and compare the results with those of unbroken runs.
+"""End training runs early at random moments, resume them, and compare the results with unbroken runs.
 
-Each run is killed by SIGKILL several times: once in a new run, and then in resumed ones. The moments are
-uniform over the time that a process takes, so that some are before the first update and some during the
-last evaluation. A process that ends before its moment is not counted as a kill. Checkpoints are written
-after each update, so that many kills interrupt a write. If a new run is killed before its first checkpoint,
-there is nothing to resume, and it is started again with --overwrite. After the last kill, the run is
-resumed to its end. After each kill, a checkpoint and a model must be complete if they are there.
+In one half of the runs, SIGKILL ends the process. In the other half, the disk becomes full: no file can grow
+beyond a random size, which may be 0. This is a limit of the process, RLIMIT_FSIZE, so the system itself
+refuses to write.
 
-At the end, the weights, the samples and the metrics except times must be equal to those of a run that was not
-killed, and no temporary file may remain. After any other outcome, the exit code of this program is 1.
+Each run is ended early several times: once as a new run, and then as a resumed one. The moments are uniform
+over the time that a process takes, so that some are before the first update and some during the last
+evaluation. A process that ends before its moment does not count. Checkpoints are written after each update,
+so that many kills interrupt a write. If a new run ends before its first checkpoint, there is nothing to
+resume, and it is started again with --overwrite. After the last time, the run is resumed to its end. Each
+time, a checkpoint and a model must be complete if they are there. With a full disk, a run must end with one
+line that starts with "textgen-train: error: ", or be complete after warnings, and leave no temporary file.
+
+At the end, the weights, the samples and the metrics except times must be equal to those of the unbroken run,
+and no temporary file may remain. After any other outcome, the exit code of this program is 1.
 """
 
 import argparse
@@ -67,33 +72,40 @@ KINDS = (
     Kind("conv", ("book.txt", *SMALL, "--cell", "conv", "--epochs", "20")),
 )
 
-# The number of kills of one run.
-KILLS_PER_RUN = 3
+# How often one run is ended early.
+ENDS_PER_RUN = 3
+
+# The largest size of a file on a full disk is below this one, which is about that of a checkpoint.
+MAX_ROOM = 2**16
+
+KILLED, FULL = ("kills", "starting", "training", "in a write"), ("full disks", "error", "complete")
+COLUMNS = (*KILLED, *FULL, "ended", "damaged", "different", "equal")
 
 
 def main() -> int:
-    """Kill runs of every kind, and print one row per kind."""
+    """End runs of every kind early, and print one row per kind."""
     command = argparse.ArgumentParser(description=__doc__)
-    command.add_argument("--kills", type=int, default=50, help="number of kills (default: 50)")
+    command.add_argument(
+        "--kills", type=int, default=50, help="number of kills, and of full disks (default: 50)"
+    )
     command.add_argument("--seed", type=int, default=0, help="seed of the moments (default: 0)")
     command.add_argument("--only", default="", help="run only kinds whose names contain this text")
     arguments = command.parse_args()
     rng = random.Random(arguments.seed)
     kinds = [kind for kind in KINDS if arguments.only in kind.name]
-    columns = ("kills", "starting", "training", "in a write", "ended", "damaged", "different", "equal")
-    print(f"{'':<15}" + "".join(f"{column:>12}" for column in columns))
+    print(f"{'':<15}" + "".join(f"{column:>12}" for column in COLUMNS))
     total: Counter[str] = Counter()
     for i, kind in enumerate(kinds):
-        kills = arguments.kills * (i + 1) // len(kinds) - arguments.kills * i // len(kinds)
-        outcomes = kill_runs(kind, kills, rng)
-        print(f"{kind.name:<15}" + "".join(f"{outcomes[column]:>12}" for column in columns), flush=True)
+        count = arguments.kills * (i + 1) // len(kinds) - arguments.kills * i // len(kinds)
+        outcomes = end_runs(kind, count, rng)
+        print(f"{kind.name:<15}" + "".join(f"{outcomes[column]:>12}" for column in COLUMNS), flush=True)
         total.update(outcomes)
-    print(f"{'all':<15}" + "".join(f"{total[column]:>12}" for column in columns))
+    print(f"{'all':<15}" + "".join(f"{total[column]:>12}" for column in COLUMNS))
     return int(bool(total["damaged"] or total["different"]))
 
 
-def kill_runs(kind: Kind, kills: int, rng: random.Random) -> Counter[str]:
-    """Kill runs of a kind this number of times, and count the outcomes."""
+def end_runs(kind: Kind, count: int, rng: random.Random) -> Counter[str]:
+    """End runs of a kind early, this number of times in each way, and count the outcomes."""
     outcomes: Counter[str] = Counter()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -106,20 +118,21 @@ def kill_runs(kind: Kind, kills: int, rng: random.Random) -> Counter[str]:
         finish(folder, [*kind.arguments, "-o", "unbroken"])
         seconds = time.perf_counter() - started
         expected = results(folder / "unbroken")
-        while outcomes["kills"] < kills:
-            for _ in range(min(kills - outcomes["kills"], KILLS_PER_RUN)):
-                started = time.perf_counter()
-                found = kill(folder, kind, rng.uniform(0.0, seconds))
-                outcomes.update(found)
-                if "ended" in found:
-                    # A resumed process takes less time than the unbroken one.
-                    seconds = time.perf_counter() - started
-                    break
-            finish(folder, next_arguments(folder, kind))
-            equal = results(folder / OUT) == expected and not abandoned(folder)
-            outcomes["equal" if equal else "different"] += 1
-            for path in (folder / OUT).iterdir():
-                path.unlink()
+        for end_early, way in ((kill, "kills"), (fill_disk, "full disks")):
+            while outcomes[way] < count:
+                for _ in range(min(count - outcomes[way], ENDS_PER_RUN)):
+                    started = time.perf_counter()
+                    found = end_early(folder, kind, rng.uniform(0.0, seconds), rng)
+                    outcomes.update([*found, *damages(folder / OUT)])
+                    if "ended" in found:
+                        # A resumed process takes less time than the unbroken one.
+                        seconds = time.perf_counter() - started
+                        break
+                finish(folder, next_arguments(folder, kind))
+                equal = results(folder / OUT) == expected and not abandoned(folder)
+                outcomes["equal" if equal else "different"] += 1
+                for path in (folder / OUT).iterdir():
+                    path.unlink()
     return outcomes
 
 
@@ -149,7 +162,7 @@ def finish(folder: Path, arguments: list[str]) -> None:
         raise RuntimeError(err.decode())
 
 
-def kill(folder: Path, kind: Kind, delay: float) -> list[str]:
+def kill(folder: Path, kind: Kind, delay: float, _: random.Random) -> list[str]:
     """Start or resume a run, kill it after a delay in seconds, and return the outcomes."""
     path = folder / OUT / CHECKPOINT_FILE
     before = path.stat().st_mtime_ns if path.exists() else None
@@ -159,10 +172,33 @@ def kill(folder: Path, kind: Kind, delay: float) -> list[str]:
         process.kill()
         process.communicate()
     if process.returncode != -signal.SIGKILL:
-        return ["ended", *damages(folder / OUT)]
+        return ["ended"]
     after = path.stat().st_mtime_ns if path.exists() else None
     moment = "starting" if before == after else "training"
-    return ["kills", "in a write" if abandoned(folder) else moment, *damages(folder / OUT)]
+    return ["kills", "in a write" if abandoned(folder) else moment]
+
+
+def fill_disk(folder: Path, kind: Kind, delay: float, rng: random.Random) -> list[str]:
+    """Start or resume a run, limit its files after a delay in seconds, and return the outcomes."""
+    # Windows does not have this module.
+    import resource
+
+    with start(folder, next_arguments(folder, kind)) as process:
+        try:
+            process.communicate(timeout=delay)
+        except subprocess.TimeoutExpired:
+            room = rng.choice((0, rng.randrange(MAX_ROOM)))
+            resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (room, resource.RLIM_INFINITY))
+            _, err = process.communicate()
+        else:
+            return ["ended"]
+    *_, last = err.decode().splitlines() or [""]
+    is_error = last.startswith("textgen-train: error: ") and process.returncode == 1
+    if not (is_error or process.returncode == 0) or b"Traceback" in err or abandoned(folder):
+        files = sorted(path.name for path in (folder / OUT).glob("*"))
+        print(f"exit code {process.returncode}, {files}: {err.decode()}", file=sys.stderr)
+        return ["full disks", "damaged"]
+    return ["full disks", "error" if is_error else "complete"]
 
 
 def abandoned(folder: Path) -> bool:
