@@ -70,10 +70,10 @@ class Load:
     events: int
 
 
-def start_server(model: str, threads: int) -> tuple[subprocess.Popen[str], int]:
-    """Start the server on a free port, and return its process and the port."""
+def start_server(model: str, threads: int, *options: str) -> tuple[subprocess.Popen[str], int]:
+    """Start the server on a free port with further options, and return its process and the port."""
     program = Path(sys.executable).with_name("textgen-serve")
-    command = [str(program), model, "--port", "0", "--threads", str(threads)]
+    command = [str(program), model, "--port", "0", "--threads", str(threads), *options]
     server = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     line = server.stderr.readline() if server.stderr else ""
     found = re.search(r":(\d+)/v1", line)

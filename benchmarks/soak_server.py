@@ -6,7 +6,7 @@ The servers run one after the other, for equal times. Each client sends one requ
 
 - whole: a text in one response;
 - stream: a text in a stream of events;
-- slow: a long stream, of which the client reads a part and then waits, again and again;
+- slow: a long stream, of which the client reads the beginning so slowly that the server stops the text;
 - abort: a long stream, whose connection the client closes in the middle or before the response begins;
 - refused: a request that is malformed, too long, or for something that does not exist.
 
@@ -47,11 +47,18 @@ from benchmarks.serving import post, request_of, start_server, text_of
 KINDS = {"whole": 4, "stream": 4, "slow": 1, "abort": 2, "refused": 4}
 OUTCOMES = [*KINDS, "503", "cut", "closed", "wrong"]
 
-# Tokens of a text. A long one is longer than what the server keeps for a client that does not read.
-LENGTH, LONG_LENGTH = 2_000, 100_000
+# Tokens of a text. A long one is longer than what the server and the system keep for a client that does not
+# read, so the server must stop the text of a slow one.
+LENGTH, LONG_LENGTH = 2_000, 400_000
 
-# A client reads at most this number of bytes at a time. A slow one then waits for this number of seconds.
-PIECE, PAUSE = 2**14, 0.1
+# A client reads at most this number of bytes at a time.
+PIECE = 2**14
+
+# A slow client waits for this number of seconds after each piece, until it has this number of bytes.
+PAUSE, SLOW_BYTES = 1.0, 2**15
+# Bytes of its buffer, and of a packet to it. With larger ones, Linux takes megabytes of a response from the
+# server at once.
+SLOW_BUFFER, SLOW_SEGMENT = 2**12, 536
 
 # A client that aborts has read one of these numbers of bytes.
 ABORT_BYTES = (0, 1, 5_000, 50_000)
@@ -99,7 +106,7 @@ class ServerSoak:
     def __init__(self, model: str, number: signal.Signals, seconds: float, requests: int) -> None:
         self._model, self._signal = textgen.load(model), number
         self._seconds, self._requests = seconds, requests
-        self._server, self._port = start_server(model, threads=1)
+        self._server, self._port = start_server(model, 1, "--max-length", str(LONG_LENGTH))
         self._start = perf_counter()
         self._memory: list[int] = []
         self.outcomes: Counter[str] = Counter()
@@ -208,13 +215,13 @@ class ServerSoak:
         with socket.socket() as connection, contextlib.suppress(ConnectionError):
             connection.setblocking(False)
             if pause:
-                # Otherwise the system would take most of the response from the server at once.
-                connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, PIECE)
+                connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, SLOW_BUFFER)
+                connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, SLOW_SEGMENT)
             await loop.sock_connect(connection, ("127.0.0.1", self._port))
             await loop.sock_sendall(connection, request)
             while len(response) < wanted and (piece := await loop.sock_recv(connection, PIECE)):
                 response += piece
-                await asyncio.sleep(pause)
+                await asyncio.sleep(pause if len(response) < SLOW_BYTES else 0.0)
         return response
 
     def _report(self, reason: str) -> None:
