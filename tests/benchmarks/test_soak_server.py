@@ -19,7 +19,7 @@ def _without_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_servers_that_both_signals_end_are_right(capsys: Captured) -> None:
-    code = main([str(TINY), "--servers", "2", "--clients", "4", "--requests", "60"])
+    code = main([str(TINY), "--servers", "2", "--clients", "4", "--requests", "150"])
     out, err = capsys.readouterr()
     assert (code, err) == (0, "")
     _, *lines = out.splitlines()
@@ -30,7 +30,7 @@ def test_servers_that_both_signals_end_are_right(capsys: Captured) -> None:
         assert counts["wrong"] == 0
         assert min(counts[kind] for kind in ("whole", "stream", "abort", "refused")) > 0
         # One request of each client may come after those that end the server.
-        assert 60 <= sum(counts.values()) <= 60 + 2 * 4
+        assert 150 <= sum(counts.values()) <= 150 + 2 * 4
 
 
 @pytest.mark.parametrize(
