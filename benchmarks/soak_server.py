@@ -6,7 +6,7 @@ The servers run one after the other, for equal times. Each client sends one requ
 
 - whole: a text in one response;
 - stream: a text in a stream of events;
-- slow: a long stream, of which the client reads the beginning so slowly that the server stops the text;
+- slow: a long stream, of which the client reads the beginning so slowly that the server waits;
 - abort: a long stream, whose connection the client closes in the middle or before the response begins;
 - refused: a request that is malformed, too long, or for something that does not exist.
 
@@ -48,7 +48,7 @@ KINDS = {"whole": 16, "stream": 16, "slow": 1, "abort": 8, "refused": 16}
 OUTCOMES = [*KINDS, "503", "cut", "closed", "wrong"]
 
 # Tokens of a text. A long one is longer than what the server and the system keep for a client that does not
-# read, so the server must stop the text of a slow one.
+# read, so the server must wait for a slow one.
 LENGTH, LONG_LENGTH = 2_000, 400_000
 
 # A client reads at most this number of bytes at a time.
