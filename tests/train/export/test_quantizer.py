@@ -93,8 +93,9 @@ def test_a_large_or_undefined_increase_is_refused(increase: float) -> None:
 
 def test_an_increase_above_the_usual_one_gives_a_warning() -> None:
     models = quantize_model(content())
-    for increase in (-1.0, 0.0, 0.0005):
+    for increase in (-1.0, 0.0, 0.0005, 0.00054):
         assert models.compared(increase, 0.0, 1).warning == ""
+    assert "by 0.0006 nats" in models.compared(0.00056, 0.0, 1).warning
     assert "increase the loss by 0.0051 nats per character" in models.compared(0.0051, 0.0, 1).warning
 
 

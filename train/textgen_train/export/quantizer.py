@@ -157,7 +157,8 @@ class Quantized:
     @property
     def warning(self) -> str:
         """A warning if 8 bits increase the loss by more than ``MAX_INCREASE``; otherwise ""."""
-        if self.increase <= MAX_INCREASE:
+        # What is shown decides: 0.00051 is shown as 0.0005.
+        if round(self.increase, 4) <= MAX_INCREASE:
             return ""
         return (
             f"8 bits increase the loss by {self.increase:.4f} nats per character; {MAX_INCREASE} or less is "
