@@ -49,9 +49,8 @@ export class App {
     this.#stream("replace");
   }
 
-  /** Stop a streaming text, and a tune that plays. */
+  /** Stop a streaming text. */
   stop() {
-    this.#view.stopPlaying();
     if (!this.#pace.isRunning) return;
     this.#pace.stop();
     this.#current.stop();
@@ -165,12 +164,8 @@ export class App {
     this.#view.showComplete(text, prefix);
     this.#reading.run(text, () => this.#showPanel());
     const { isInList } = this.#addresses;
-    if (this.#addresses.completeRecord()) {
-      this.#write();
-      return;
-    }
-    this.#view.showScore(text);
-    if (isInList) this.#view.showList();
+    if (this.#addresses.completeRecord()) this.#write();
+    else this.#view.showLast(text, isInList);
   }
 
   #showProgress(isFollowed) {

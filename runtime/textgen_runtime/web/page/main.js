@@ -67,7 +67,10 @@ function connect(app, view) {
   color();
   addEventListener("keydown", (event) => {
     if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) write();
-    if (event.key === "Escape") app.stop();
+    if (event.key === "Escape") {
+      app.stop();
+      view.stopPlaying();
+    }
   });
   addEventListener("hashchange", () => app.open(location.hash));
 }

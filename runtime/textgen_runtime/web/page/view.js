@@ -120,19 +120,15 @@ export class View {
     return fits;
   }
 
-  /** Show the score of a complete text, if it is a tune. */
-  showScore(text) {
-    this.#score.show(text.prompt + text.text);
-  }
-
   /** Stop playing a tune. */
   stopPlaying() {
     this.#score.stop();
   }
 
-  /** Show the list that was written. */
-  showList() {
-    this.#shelf.reveal(RECORDS, this.lowestLine);
+  /** Show the score of a complete text that no other one follows, and the list if the text is its last one. */
+  showLast(text, isInList) {
+    this.#score.show(text.prompt + text.text);
+    if (isInList) this.#shelf.reveal(RECORDS, this.lowestLine);
   }
 
   /** Show that a text is complete. */
