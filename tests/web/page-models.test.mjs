@@ -83,7 +83,12 @@ onPage("a page that finds no new record says so", "known", async (visit, page) =
 const keptTexts = (page) => page.evaluate(() => JSON.parse(Object.values(sessionStorage)[0]).map(([, text]) => text));
 
 onPage("a page writes no record twice, also after a reload, unless the switch is off", "character", async (visit, page) => {
+  // Each time, the page draws the same seeds.
   const write = async (count) => {
+    await page.evaluate(() => {
+      let seed = 0;
+      crypto.getRandomValues = (array) => array.fill(seed++);
+    });
     for (let i = 0; i < count; i += 1) await visit.write();
     return keptTexts(page);
   };
@@ -94,7 +99,7 @@ onPage("a page writes no record twice, also after a reload, unless the switch is
   await page.getByRole("slider", { name: "Temperature" }).fill("2");
   assert.equal(new Set(await write(30)).size, 60);
   await page.getByRole("checkbox", { name: "Only new" }).uncheck();
-  assert.ok(new Set(await write(30)).size < 90);
+  assert.equal(new Set(await write(30)).size, 60);
 }, { ownTab: true });
 
 onPage("a page writes no empty record, also if the switch is off", "character", async (visit, page) => {
