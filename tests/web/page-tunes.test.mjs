@@ -105,6 +105,13 @@ for (const [meter, tempo, rate] of [["C|", "", 6], ["2/4", "", 3], ["C", "", 6],
   }, { hash: written(`X:1\nM:${meter}\nL:1/8\n${tempo}K:D\nabc`) });
 }
 
+onPage("the last note of several voices ends a tune", "tunes", async (visit, page) => {
+  await listen(page);
+  const ends = (await notesOf(page)).map(([, , to]) => to);
+  assert.equal(ends.length, 6);
+  assert.equal(ends.at(-1), Math.max(...ends));
+}, { hash: written("X:1\nM:C\nL:1/8\nK:D\nV:1\nabcd\nV:2\nab") });
+
 onPage("a score fits a narrow screen", "tunes", async (visit, page) => {
   const { width, height } = await page.locator("#score svg").boundingBox();
   assert.ok(width <= 390 && height > width);

@@ -17,7 +17,7 @@ export class Score {
   #section;
   #staff;
   #button;
-  /** The notes of the tune: MIDI pitch, and beginning and end in seconds. */
+  /** The notes of the tune, by their ends: MIDI pitch, and beginning and end in seconds. */
   #notes = [];
   #timing = null;
   #context = null;
@@ -69,7 +69,8 @@ export class Score {
     // abcjs gives the times in whole notes.
     const whole = tune.millisecondsPerMeasure(tempo) / 1000 / tune.getBarLength();
     this.#notes = tune.setUpAudio({}).tracks.flat().filter(({ cmd }) => cmd === "note")
-      .map(({ pitch, start, duration }) => ({ pitch, start: start * whole, end: (start + duration) * whole }));
+      .map(({ pitch, start, duration }) => ({ pitch, start: start * whole, end: (start + duration) * whole }))
+      .sort((a, b) => a.end - b.end);
     this.#timing = new ABCJS.TimingCallbacks(tune, {
       qpm: tempo,
       eventCallback: (event) => this.#mark(event?.elements?.flat() ?? []),
