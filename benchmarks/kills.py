@@ -112,7 +112,7 @@ def end_runs(kind: Kind, count: int, rng: random.Random) -> Counter[str]:
         (folder / "book.txt").write_text(TEXT * 60, encoding="utf-8")
         (folder / "other.txt").write_text(TEXT * 8, encoding="utf-8")
         (folder / "list.txt").write_text(
-            "".join(f"{TEXT[i % 40 :]}{i}\n" for i in range(600)), encoding="utf-8"
+            "".join(f"{TEXT[i % 40 :]}{i}\n" for i in range(80)), encoding="utf-8"
         )
         started = time.perf_counter()
         finish(folder, [*kind.arguments, "-o", "unbroken"])

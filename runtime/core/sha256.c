@@ -15,6 +15,16 @@ static const uint32_t constants[64] = {
 
 static uint32_t rotate(uint32_t value, int bits) { return value >> bits | value << (32 - bits); }
 
+/* A round. Instead of moving the variables, variable j of the standard is v[(j - round) % 8]. */
+static inline void add_word(uint32_t v[8], unsigned round, uint32_t word) {
+    const uint32_t a = v[(0 - round) % 8], b = v[(1 - round) % 8], c = v[(2 - round) % 8];
+    const uint32_t e = v[(4 - round) % 8], f = v[(5 - round) % 8], g = v[(6 - round) % 8];
+    const uint32_t first =
+        v[(7 - round) % 8] + word + (rotate(e, 6) ^ rotate(e, 11) ^ rotate(e, 25)) + ((e & f) ^ (~e & g));
+    v[(3 - round) % 8] += first;
+    v[(7 - round) % 8] = first + (rotate(a, 2) ^ rotate(a, 13) ^ rotate(a, 22)) + ((a & b) ^ (a & c) ^ (b & c));
+}
+
 static void add_block(uint32_t hash[8], const unsigned char *block) {
     uint32_t words[64], v[8];
     for (int i = 0; i < 16; i++) {
@@ -27,14 +37,15 @@ static void add_block(uint32_t hash[8], const unsigned char *block) {
                    (rotate(late, 17) ^ rotate(late, 19) ^ late >> 10);
     }
     memcpy(v, hash, sizeof v);
-    for (int i = 0; i < 64; i++) {
-        const uint32_t first = v[7] + (rotate(v[4], 6) ^ rotate(v[4], 11) ^ rotate(v[4], 25)) +
-                               ((v[4] & v[5]) ^ (~v[4] & v[6])) + constants[i] + words[i];
-        const uint32_t second = (rotate(v[0], 2) ^ rotate(v[0], 13) ^ rotate(v[0], 22)) +
-                                ((v[0] & v[1]) ^ (v[0] & v[2]) ^ (v[1] & v[2]));
-        memmove(v + 1, v, 7 * sizeof *v);
-        v[4] += first;
-        v[0] = first + second;
+    for (int i = 0; i < 64; i += 8) {
+        add_word(v, 0, constants[i] + words[i]);
+        add_word(v, 1, constants[i + 1] + words[i + 1]);
+        add_word(v, 2, constants[i + 2] + words[i + 2]);
+        add_word(v, 3, constants[i + 3] + words[i + 3]);
+        add_word(v, 4, constants[i + 4] + words[i + 4]);
+        add_word(v, 5, constants[i + 5] + words[i + 5]);
+        add_word(v, 6, constants[i + 6] + words[i + 6]);
+        add_word(v, 7, constants[i + 7] + words[i + 7]);
     }
     for (int i = 0; i < 8; i++) {
         hash[i] += v[i];
