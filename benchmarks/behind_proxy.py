@@ -164,7 +164,7 @@ def main() -> int:
     import resource
 
     resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
-    excerpts = textgen.load(arguments.model).prompts
+    excerpts = textgen.load(arguments.model).prompts or ("",)
     prompts = [excerpts[i % len(excerpts)] for i in range(arguments.streams)]
     with contextlib.ExitStack() as stack:
         *_, last = [stack.enter_context(running_server(arguments.model, port)) for port in SERVER_PORTS]
