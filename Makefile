@@ -330,7 +330,7 @@ soak-server: $(DEV)
 	$(BIN)/python -m benchmarks.soak_server
 
 kills: $(DEV)
-	$(BIN)/python benchmarks/kills.py
+	$(BIN)/python -m benchmarks.kills
 
 # The images of the README. The screenshots require Chromium.
 images: $(DEV) $(WEB_TOOLS)/installed

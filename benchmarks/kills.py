@@ -18,18 +18,16 @@ and no temporary file may remain. After any other outcome, the exit code of this
 """
 
 import argparse
+import contextlib
 import json
-import multiprocessing
 import os
 import random
-import signal
 import sys
 import tempfile
 import time
-import typing
 from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import onnx
 import textgen_runtime as textgen
@@ -37,14 +35,9 @@ from textgen_runtime.corpora.sources import CHECKPOINT_FILE, METRICS_FILE
 from textgen_train.loop.checkpoint_file import read_checkpoint
 from textgen_train.loop.output_folder import LOCK_FILE
 
-if TYPE_CHECKING:
-    from multiprocessing.connection import Connection
+from tests.helpers.processes import ForkedCommand
 
 OUT = "out"
-
-# All that a run imports, also late.
-PRELOADED = ["__main__", "torch._dynamo", "textgen_train.cli.train", "textgen_train.cli._training_run"]
-FORKS = multiprocessing.get_context("forkserver")
 
 TEXT = "Do re mi fa sol la si do,\nsi la sol fa mi re do.\n"
 
@@ -91,7 +84,6 @@ def main() -> int:
     arguments = command.parse_args()
     rng = random.Random(arguments.seed)
     os.environ["OMP_NUM_THREADS"] = "1"
-    FORKS.set_forkserver_preload(PRELOADED)
     kinds = [kind for kind in KINDS if arguments.only in kind.name]
     print(f"{'':<15}" + "".join(f"{column:>12}" for column in COLUMNS))
     total: Counter[str] = Counter()
@@ -143,54 +135,33 @@ def next_arguments(folder: Path, kind: Kind) -> list[str]:
     return [*kind.arguments, "-o", OUT, "--overwrite"]
 
 
-class Training:
-    """A process that trains, and what it writes to standard error."""
-
-    def __init__(self, folder: Path, arguments: list[str]) -> None:
-        # Less is written than a pipe can hold.
-        self._errors, errors = FORKS.Pipe(duplex=False)
-        self.process = FORKS.Process(target=train, args=(folder, arguments, errors))
-        self.process.start()
-        self.pid = typing.cast("int", self.process.pid)
-        errors.close()
-
-    def errors(self) -> str:
-        """Wait for the end of the process, and return what it has written."""
-        self.process.join()
-        return os.read(self._errors.fileno(), 2**16).decode()
-
-
-def train(folder: Path, arguments: list[str], errors: "Connection") -> None:
+def train(arguments: list[str]) -> int:
     """Train in a new process, with checkpoints as often as possible, and several evaluations."""
     from textgen_train.cli.train import main
     from textgen_train.loop import checkpoint_file, eval_schedule
 
-    os.dup2(errors.fileno(), sys.stderr.fileno())
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     checkpoint_file.MIN_SECONDS_BETWEEN, checkpoint_file.MAX_FRACTION = 0.0, 1.0
     eval_schedule.MIN_UPDATES_BETWEEN, eval_schedule.TRAINING_COST_RATIO = 60, 1e9
-    os.chdir(folder)
-    sys.exit(main(arguments))
+    # The samples are more than a pipe can hold.
+    with Path(os.devnull).open("w") as nowhere, contextlib.redirect_stdout(nowhere):
+        return main(arguments)
 
 
 def finish(folder: Path, arguments: list[str]) -> None:
     """Train to the end."""
-    training = Training(folder, arguments)
-    errors = training.errors()
-    if training.process.exitcode:
-        raise RuntimeError(errors)
+    with ForkedCommand(train, arguments, folder) as process:
+        if process.wait():
+            raise RuntimeError(process.err.read())
 
 
 def kill(folder: Path, kind: Kind, delay: float, _: random.Random) -> list[str]:
     """Start or resume a run, kill it after a delay in seconds, and return the outcomes."""
     path = folder / OUT / CHECKPOINT_FILE
     before = path.stat().st_mtime_ns if path.exists() else None
-    process = Training(folder, next_arguments(folder, kind)).process
-    process.join(delay)
-    process.kill()
-    process.join()
-    if process.exitcode != -signal.SIGKILL:
-        return ["ended"]
+    with ForkedCommand(train, next_arguments(folder, kind), folder) as process:
+        if process.wait(delay) is not None:
+            return ["ended"]
+        # The end of the context kills the process.
     after = path.stat().st_mtime_ns if path.exists() else None
     moment = "starting" if before == after else "training"
     return ["kills", "in a write" if abandoned(folder) else moment]
@@ -201,19 +172,19 @@ def fill_disk(folder: Path, kind: Kind, delay: float, rng: random.Random) -> lis
     # Windows does not have this module.
     import resource
 
-    training = Training(folder, next_arguments(folder, kind))
-    training.process.join(delay)
-    room = rng.choice((0, rng.randrange(MAX_ROOM)))
-    try:
-        resource.prlimit(training.pid, resource.RLIMIT_FSIZE, (room, resource.RLIM_INFINITY))
-    except ProcessLookupError:
-        return ["ended"]
-    errors = training.errors()
+    with ForkedCommand(train, next_arguments(folder, kind), folder) as process:
+        if process.wait(delay) is not None:
+            return ["ended"]
+        room = rng.choice((0, rng.randrange(MAX_ROOM)))
+        with contextlib.suppress(ProcessLookupError):
+            resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (room, resource.RLIM_INFINITY))
+        code = process.wait()
+        errors = process.err.read()
     *_, last = errors.splitlines() or [""]
-    is_error = last.startswith("textgen-train: error: ") and training.process.exitcode == 1
-    if not (is_error or training.process.exitcode == 0) or "Traceback" in errors or abandoned(folder):
+    is_error = last.startswith("textgen-train: error: ") and code == 1
+    if not (is_error or code == 0) or "Traceback" in errors or abandoned(folder):
         files = sorted(path.name for path in (folder / OUT).glob("*"))
-        print(f"exit code {training.process.exitcode}, {files}: {errors}", file=sys.stderr)
+        print(f"exit code {code}, {files}: {errors}", file=sys.stderr)
         return ["full disks", "damaged"]
     return ["full disks", "error" if is_error else "complete"]
 

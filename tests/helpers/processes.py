@@ -31,7 +31,7 @@ def fork_context() -> ForkServerContext:
 
 
 class ForkedCommand:
-    """A command that runs in another process, with pipes. At the end of the context, the process is killed.
+    """A command that runs in another process, with pipes. The end of the context kills the process.
 
     Args:
         main: The function of the command.
@@ -41,6 +41,7 @@ class ForkedCommand:
     Attributes:
         out: Standard output.
         err: Standard error.
+        pid: The number of the process.
     """
 
     def __init__(self, main: Callable[[list[str]], int], arguments: list[str], folder: Path) -> None:
@@ -49,6 +50,8 @@ class ForkedCommand:
         writers = [writer for _, writer in pipes]
         self._process = context.Process(target=_run_command, args=(main, arguments, folder, *writers))
         self._process.start()
+        assert self._process.pid is not None
+        self.pid = self._process.pid
         for writer in writers:
             writer.close()
         self.out, self.err = (
@@ -68,12 +71,11 @@ class ForkedCommand:
             stream.close()
 
     def send_signal(self, number: int) -> None:
-        assert self._process.pid is not None
-        os.kill(self._process.pid, number)
+        os.kill(self.pid, number)
 
-    def wait(self) -> int | None:
-        """Wait for the end of the process; return its exit code."""
-        self._process.join(TIMEOUT)
+    def wait(self, timeout: float = TIMEOUT) -> int | None:
+        """Return the exit code; None if the process still runs after this many seconds."""
+        self._process.join(timeout)
         return self._process.exitcode
 
 
