@@ -94,16 +94,19 @@ def clean_environment() -> dict[str, str]:
 def empty_folders(path: Path) -> tuple[Path, Path]:
     """Return the output folder and a folder beside it for all other files, and empty both.
 
-    Exit if this project is in the output folder.
+    Exit if this project is in the output folder, or if a folder cannot be emptied.
     """
     output = path.resolve()
     if ROOT.is_relative_to(output):
         sys.exit(f"{output} has this project, and would be emptied: choose another folder")
     work = output.with_name(f"{output.name}-work")
     for folder in (output, work):
-        if folder.exists():
-            shutil.rmtree(folder)
-        folder.mkdir(parents=True)
+        try:
+            if folder.exists():
+                shutil.rmtree(folder)
+            folder.mkdir(parents=True)
+        except OSError as error:
+            sys.exit(f"cannot empty the folder {folder}: {error.strerror}")
     return output, work
 
 

@@ -215,6 +215,14 @@ def test_the_output_folder_and_the_one_beside_it_are_emptied(tmp_path: Path) -> 
     assert [list(folder.iterdir()) for folder in folders] == [[], []]
 
 
+@pytest.mark.parametrize("name", ["wheels", "wheels-work"])
+def test_a_file_in_place_of_a_folder_is_one_line(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_text("own", encoding="utf-8")
+    with pytest.raises(SystemExit, match=f"^cannot empty the folder {tmp_path / name}: Not a directory$"):
+        wheels.empty_folders(tmp_path / "wheels")
+    assert (tmp_path / name).read_text(encoding="utf-8") == "own"
+
+
 @pytest.mark.parametrize("folder", [wheels.ROOT, wheels.ROOT.parent])
 def test_a_folder_with_this_project_is_not_emptied(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
     monkeypatch.setattr(wheels, "shutil", None)
