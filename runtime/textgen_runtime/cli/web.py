@@ -3,7 +3,7 @@
 import argparse
 import shlex
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from textgen_runtime.engines.opening import open_native
@@ -222,21 +222,24 @@ def write_files(folder: Path, files: Mapping[str, bytes], model: Path, *, overwr
             replace_file(folder / name, content)
 
 
-def check_files(folder: Path, names: Iterable[str], model: Path, *, overwrite: bool) -> None:
-    """Check that files may be written to a folder: those that exist belong to an earlier page.
+def check_files(folder: Path, files: Mapping[str, bytes], model: Path, *, overwrite: bool) -> None:
+    """Check that files may be written to a folder: those that exist belong to its page, or stay as they are.
 
     Raises:
         OutputError: If a file exists and may not be replaced.
     """
     replaceable = page_files(folder)
-    for path in (folder / name for name in names):
+    for name, content in files.items():
+        path = folder / name
         if not path.exists():
             continue
         if path.samefile(model):
             raise OutputError(f"{path} is the model; refusing to overwrite it: choose another folder with -o")
-        if path.name not in replaceable:
+        # A page that loads fewer files than an earlier one leaves the others. A later page may need them.
+        if name not in replaceable and not (path.is_file() and path.read_bytes() == content):
             raise OutputError(
-                f"{PROG} did not write {path}; refusing to overwrite it: choose another folder with -o"
+                f"{path} belongs to no page of {PROG}; refusing to overwrite it: choose another folder "
+                "with -o"
             )
         if not overwrite:
             raise OutputError(f"{path} exists: choose another folder with -o, or pass --overwrite")

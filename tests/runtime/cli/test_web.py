@@ -31,9 +31,9 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 
 def refusal(path: Path) -> str:
-    """Return the error about a file that the command did not write."""
+    """Return the error about a file that the command may not replace."""
     return (
-        f"textgen-web: error: textgen-web did not write {path}; refusing to overwrite it: "
+        f"textgen-web: error: {path} belongs to no page of textgen-web; refusing to overwrite it: "
         "choose another folder with -o\n"
     )
 
@@ -140,10 +140,11 @@ def test_the_page_contains_abcjs(tmp_path: Path, capsys: Captured) -> None:
     assert run(capsys, TINY, "-o", tmp_path / "site", "--abcjs", script)[0] == 0
     html = (tmp_path / "site" / "index.html").read_text(encoding="utf-8")
     assert "<script>/* MIT */\nrenderAbc; TimingCallbacks;</script>" in html
-    # A page of several files is replaced with its own script only.
+    # A page of several files is replaced with its own script only. One without abcjs leaves the script.
     folder = tmp_path / "folder"
-    for _ in range(2):
-        assert run(capsys, TINY, "-o", folder, "--abcjs", script, "--folder", "--overwrite")[0] == 0
+    for has_abcjs in (False, True, True, False, True):
+        options = ["--abcjs", str(script)] * has_abcjs
+        assert run(capsys, TINY, "-o", folder, *options, "--folder", "--overwrite")[0] == 0
     assert run(capsys, TINY, "-o", tmp_path / "other", "--folder")[0] == 0
     own = tmp_path / "other" / "abcjs.js"
     own.write_text("own", encoding="utf-8")
@@ -189,6 +190,18 @@ def test_an_earlier_page_is_replaced_only_with_overwrite(
     assert contents(tmp_path) == before
     assert run(capsys, TINY, "-o", tmp_path, *options, "--title", "new", "--overwrite")[0] == 0
     assert "<title>new</title>" in (tmp_path / "index.html").read_text(encoding="utf-8")
+
+
+def test_a_page_of_several_files_takes_the_place_of_one_that_left_them(
+    tmp_path: Path, capsys: Captured
+) -> None:
+    for options in (["--folder"], [], ["--folder"]):
+        assert run(capsys, TINY, "-o", tmp_path, *options, "--overwrite")[0] == 0
+    (tmp_path / "page.js").write_text("own", encoding="utf-8")
+    assert run(capsys, TINY, "-o", tmp_path, "--overwrite")[0] == 0
+    code, _, err = run(capsys, TINY, "-o", tmp_path, "--folder", "--overwrite")
+    assert (code, err) == (1, refusal(tmp_path / "page.js"))
+    assert (tmp_path / "page.js").read_text(encoding="utf-8") == "own"
 
 
 @pytest.mark.parametrize("options", [(), ("--overwrite",), ("--folder",), ("--folder", "--overwrite")])
