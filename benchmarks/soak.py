@@ -17,6 +17,7 @@ import hashlib
 import subprocess
 import sys
 import typing
+from collections.abc import Sequence
 from pathlib import Path
 from time import perf_counter
 
@@ -61,7 +62,7 @@ def soak(language: str, model: str, prompt: str, size: int) -> tuple[str, int]:
     """Run a language, print its parts, and return the SHA-256 of its text and the growth of its memory."""
     found, memory = hashlib.sha256(), list[int]()
     words = command(language, model, prompt, size)
-    with subprocess.Popen(words, stdout=subprocess.PIPE, cwd=ROOT / "runtime", bufsize=0) as process:
+    with subprocess.Popen(words, stdout=subprocess.PIPE, bufsize=0) as process:
         pipe = typing.cast("typing.IO[bytes]", process.stdout)
         for part in range(PARTS):
             end, start = size * (part + 1) // PARTS, perf_counter()
@@ -78,7 +79,7 @@ def soak(language: str, model: str, prompt: str, size: int) -> tuple[str, int]:
     return found.hexdigest(), memory[-1] - memory[0]
 
 
-def main() -> int:
+def main(argv: Sequence[str] | None = None) -> int:
     """Run each language, and return the exit code."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -86,7 +87,7 @@ def main() -> int:
     parser.add_argument("--bytes", metavar="N", type=int, default=10**9, help="default: 1000000000")
     parser.add_argument("--languages", nargs="+", choices=LANGUAGES, default=LANGUAGES, help="default: all")
     parser.add_argument("--model", default=str(MODEL), help="it must have prompts (default: %(default)s)")
-    arguments = parser.parse_args()
+    arguments = parser.parse_args(argv)
     model = find_model_file(arguments.model)
     prompt = textgen.load(model).prompts[0]
     results = {name: soak(name, str(model), prompt, arguments.bytes) for name in arguments.languages}
