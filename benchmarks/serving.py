@@ -95,10 +95,10 @@ def post(body: bytes, path: str = "/v1/completions") -> bytes:
 
 
 def text_of(response: bytes) -> str:
-    """Return the text of all events of a stream, of which each must be complete."""
+    """Return the text of all events of a stream, of which each must be complete. An error has no text."""
     body = response.partition(b"\r\n\r\n")[2]
-    events = re.findall(rb"^data: (\{.*\})\r?$", body, re.MULTILINE)
-    return "".join(json.loads(event)["choices"][0]["text"] for event in events)
+    events = map(json.loads, re.findall(rb"^data: (\{.*\})\r?$", body, re.MULTILINE))
+    return "".join(event["choices"][0]["text"] for event in events if "choices" in event)
 
 
 def run_load(port: int, prompts: list[str], length: int) -> Load:

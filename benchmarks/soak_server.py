@@ -95,9 +95,9 @@ class ServerSoak:
 
     Args:
         model: The name of the model.
-        signal: The signal that ends the server.
+        number: The signal that ends the server.
         seconds: How long the server runs before the signal.
-        requests: The number of requests after which the signal is sent earlier.
+        requests: After this number of requests, the signal is sent, even if it is earlier.
 
     Attributes:
         outcomes: The number of requests by outcome.
@@ -144,7 +144,8 @@ class ServerSoak:
 
     async def _send_all(self, rng: random.Random) -> None:
         """Send one request after the other. The last one is sent after the signal."""
-        for _ in range(self._requests):
+        is_last = False
+        while not is_last:
             self._watch()
             is_last = self._is_signaled
             try:
@@ -153,8 +154,6 @@ class ServerSoak:
                 self._report(str(error))
             else:
                 self.outcomes[outcome] += 1
-            if is_last:
-                break
 
     def _watch(self) -> None:
         """Measure the memory and send the signal, each when it is time."""
@@ -162,7 +161,8 @@ class ServerSoak:
         part = max(spent, self.outcomes.total() / self._requests)
         while not self._is_signaled and part >= MEASURED_PARTS[len(self._memory)]:
             if self._server.poll() is not None:
-                raise SystemExit(f"the server has ended by itself, with {self._server.returncode}")
+                _, printed = self._server.communicate()
+                raise SystemExit(f"{printed}the server has ended by itself, with {self._server.returncode}")
             self._memory.append(psutil.Process(self._server.pid).memory_info().rss)
             if self._is_signaled:
                 self._server.send_signal(self._signal)
@@ -189,7 +189,10 @@ class ServerSoak:
             return "closed"
         if self._is_signaled and self._signal == signal.SIGKILL:
             return "cut"
-        raise WrongError(f"the response to a request of the kind {kind} is {found[:300]!r}")
+        # The end of a stream may be an error.
+        raise WrongError(
+            f"the response to a request of the kind {kind} is {found[:300]!r} ... {found[300:][-300:]!r}"
+        )
 
     async def _send_for_text(self, kind: str, rng: random.Random) -> tuple[bool, bytes]:
         """Request a text. Return whether the client got all that it wanted, and the response."""

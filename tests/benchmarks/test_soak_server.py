@@ -1,13 +1,15 @@
 """The soak of the server, with few requests."""
 
 import signal
+import subprocess
+import sys
 from typing import Any
 
 import pytest
 
 from benchmarks import soak_server
 from benchmarks.serving import post
-from benchmarks.soak_server import OUTCOMES, main
+from benchmarks.soak_server import OUTCOMES, main, read_text
 from tests.helpers.commands import Captured
 from tests.helpers.paths import TINY
 
@@ -47,3 +49,26 @@ def test_what_is_wrong_is_printed_and_is_an_error(
     monkeypatch.setattr(soak_server, name, value)
     assert main([str(TINY), "--servers", "1", "--clients", "2", "--requests", "20"]) == 1
     assert all(line.startswith(message) for line in capsys.readouterr().err.splitlines())
+
+
+def test_an_error_in_a_stream_is_no_text_and_no_complete_stream() -> None:
+    events = b'data: {"choices": [{"text": "ab"}]}\n\n', b'data: {"error": {"message": "it failed"}}\n\n'
+    response = b"HTTP/1.1 200 OK\r\n\r\n" + b"".join(events) + b"0\r\n\r\n"
+    assert read_text(response, is_stream=True) == ("ab", False)
+
+
+def test_what_a_server_that_ends_by_itself_has_printed_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    def start(*_: object) -> tuple[subprocess.Popen[str], int]:
+        program = "import sys; sys.exit('out of memory')"
+        server = subprocess.Popen([sys.executable, "-c", program], stderr=subprocess.PIPE, text=True)
+        server.wait()
+        return server, 1
+
+    monkeypatch.setattr(soak_server, "start_server", start)
+    with pytest.raises(SystemExit, match=r"^out of memory\nthe server has ended by itself, with 1$"):
+        main([str(TINY), "--servers", "1", "--clients", "1", "--minutes", "0.0001"])
+
+
+def test_one_client_ends_its_server(capsys: Captured) -> None:
+    assert main([str(TINY), "--servers", "1", "--clients", "1", "--requests", "3"]) == 0
+    assert capsys.readouterr().err == ""
