@@ -30,6 +30,9 @@ HEBREW = "\n אבגדה"
 
 SMALL = "\n abcdé"
 
+# All characters of ABC notation.
+PRINTABLE = "".join(map(chr, range(32, 127)))
+
 ABCJS = ROOT / "tests/web/node_modules/abcjs/dist/abcjs-basic-min.js"
 
 
@@ -59,6 +62,7 @@ def write_sites(folder: Path) -> None:
             small_content(("", *SMALL), SpecialTokens(unknown=0)), title="Unknown symbol", prompt="abc"
         ),
         "tunes": one_file(tunes, title="Tunes", prompt="", abcjs=abcjs),
+        "abc": one_file(small_content(f"\n{PRINTABLE}"), title="ABC", prompt="", abcjs=abcjs),
         "damaged": one_file(nietzsche[:-1000], title="Damaged", prompt=""),
         **{level: one_file(record_content(level, end_bias=1.0), title=level, prompt="") for level in LEVELS},
     }

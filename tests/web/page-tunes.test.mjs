@@ -5,6 +5,15 @@ import { fileOf, hashOf, pageTests } from "./browser.mjs";
 
 const TUNE = { prompt: "", seed: 110, temperature: 0.5, length: 400 };
 
+// Notes of an eighth in a second, at the tempo of dancers. The model of the page "abc" knows all printable characters.
+const RATES = [
+  ["tunes", "C|", "", 6],
+  ["tunes", "2/4", "", 3],
+  ["tunes", "C", "", 6],
+  ["tunes", "2/2", "Q:1/2=135\n", 9],
+  ["abc", "2/2", 'Q:"fast"\n', 6],
+];
+
 const onPage = pageTests();
 
 /** Return the address part of a page that shows just this text. */
@@ -95,15 +104,20 @@ onPage("a tune that plays stops at its end, and when the next text begins", "tun
   await page.waitForFunction(() => window.contexts[1].state === "closed");
 }, { hash: hashOf(TUNE) });
 
-// Notes of an eighth in a second, at the tempo of dancers.
-for (const [meter, tempo, rate] of [["C|", "", 6], ["2/4", "", 3], ["C", "", 6], ["2/2", "Q:1/2=135\n", 9]]) {
-  const name = `an eighth of the meter ${meter} takes 1/${rate} s${tempo && " at its tempo"}`;
-  onPage(name, "tunes", async (visit, page) => {
+for (const [site, meter, tempo, rate] of RATES) {
+  const name = `an eighth of the meter ${meter} takes 1/${rate} s${tempo && ` with ${tempo.trim()}`}`;
+  onPage(name, site, async (visit, page) => {
     await listen(page);
     const [, [, from]] = await notesOf(page);
     assert.equal(Math.round(1 / from), rate);
   }, { hash: written(`X:1\nM:${meter}\nL:1/8\n${tempo}K:D\nabc`) });
 }
+
+onPage("a tune whose bars have no length has no score", "abc", async (visit, page) => {
+  assert.ok(!(await isShown(page)));
+  await visit.open(fileOf("abc") + written("X:1\nM:4/4\nK:D\nabc"));
+  assert.ok(await isShown(page));
+}, { hash: written("X:1\nM:0/4\nK:D\nabc") });
 
 onPage("the last note of several voices ends a tune", "tunes", async (visit, page) => {
   await listen(page);

@@ -38,7 +38,7 @@ export class Score {
     try {
       this.#read(text);
     } catch {
-      // abcjs fails for some texts that are no complete tune.
+      // abcjs fails for some texts that are no complete tune, and a meter such as 0/4 cannot be played.
       this.#notes = [];
     }
     this.#section.hidden = this.#notes.length === 0;
@@ -65,9 +65,11 @@ export class Score {
     const narrow = clientWidth < WIDE ? { staffwidth: clientWidth, wrap: BARS } : {};
     const [tune] = ABCJS.renderAbc(this.#staff, text, { responsive: "resize", selectTypes: false, ...narrow });
     const { num, den } = tune.getMeterFraction();
-    const tempo = tune.metaText.tempo ? undefined : TEMPOS[`${num}/${den}`];
+    // abcjs knows some words for a tempo. Others give no beats in a minute.
+    const tempo = tune.metaText.tempo?.bpm ? undefined : TEMPOS[`${num}/${den}`];
     // abcjs gives the times in whole notes.
     const whole = tune.millisecondsPerMeasure(tempo) / 1000 / tune.getBarLength();
+    if (!Number.isFinite(whole)) throw new RangeError("a bar of this meter has no length");
     this.#notes = tune.setUpAudio({}).tracks.flat().filter(({ cmd }) => cmd === "note")
       .map(({ pitch, start, duration }) => ({ pitch, start: start * whole, end: (start + duration) * whole }))
       .sort((a, b) => a.end - b.end);
