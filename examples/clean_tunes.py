@@ -16,7 +16,7 @@ from pathlib import Path
 # In the order in which a tune has them. K is the last, and the notes follow it.
 FIELDS = "TMLK"
 TUNE = re.compile(r"^X:.*\n((?:[^\n]+\n)+)", re.MULTILINE)
-# A line such as "d:|" is a note before the end of a repeat.
+# A line such as "D:|" is a note before the end of a repeat.
 FIELD = re.compile(r"^([A-Zh-y]):(?!:?\|)[ \t]*(.*?)[ \t]*$", re.MULTILINE)
 # Comments, texts between quotes, and the sign for a line that goes on in the next one.
 REMOVED = re.compile(r'%.*|"[^"\n]*"|\\$', re.MULTILINE)

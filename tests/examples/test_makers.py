@@ -131,7 +131,7 @@ def test_a_text_of_tunes_has_their_titles_keys_and_notes_alone(
 ) -> None:
     first = "X:7\nT: The  Hut\nT:Another title\nR:jig\nM:6/8\nL: 1/8\nZ:J. Doe, doe@example.org\nK:Em\n"
     second = (
-        "X:8\nT:No key\nM:3/4\nabc\n\nX:9\nT:Sp\xe9cial\nM:C|\nK:D % major\nabc|\nd:|\nK:G\nN::slow\ne|]\n"
+        "X:8\nT:No key\nM:3/4\nabc\n\nX:9\nT:Sp\xe9cial\nM:C|\nK:D % major\nabc|\nD:|\nK:G\nN::slow\ne|]\n"
     )
     (tmp_path / "b.abc").write_text(first + '"Am"A2 B |\t"1"c3\\\n  d3 :| % end\n', encoding="latin-1")
     (tmp_path / "c.abc").write_text(f"{second}\n{first}A2 B | c3\nd3 :|", encoding="latin-1")
@@ -140,7 +140,7 @@ def test_a_text_of_tunes_has_their_titles_keys_and_notes_alone(
     assert run_example("clean_tunes", monkeypatch, capsys, tmp_path, text) == (0, "")
     assert text.read_text(encoding="utf-8").split("\n\n") == [
         "X:1\nT:The  Hut\nM:6/8\nL:1/8\nK:Em\nA2 B | c3\nd3 :|",
-        "X:1\nT:Sp\xe9cial\nM:C|\nK:D\nabc|\nd:|\ne|]",
+        "X:1\nT:Sp\xe9cial\nM:C|\nK:D\nabc|\nD:|\ne|]",
         "X:1\nT:R\xe9el\nM:C|\nK:D\ne::f|\n",
     ]
 
