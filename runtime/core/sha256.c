@@ -15,7 +15,8 @@ static const uint32_t constants[64] = {
 
 static uint32_t rotate(uint32_t value, int bits) { return value >> bits | value << (32 - bits); }
 
-/* A round. Instead of moving the variables, variable j of the standard is v[(j - round) % 8]. */
+/* A round. The standard moves its variables, a to h, in each round. Here they stay, and the j-th one of a
+ * round is v[(j - round) % 8]. The caller writes the rounds out, so that compilers know these indices. */
 static inline void add_word(uint32_t v[8], unsigned round, uint32_t word) {
     const uint32_t a = v[(0 - round) % 8], b = v[(1 - round) % 8], c = v[(2 - round) % 8];
     const uint32_t e = v[(4 - round) % 8], f = v[(5 - round) % 8], g = v[(6 - round) % 8];
