@@ -6,12 +6,13 @@ refuses to write. The processes are forks of one that has imported all that trai
 take longer than the training.
 
 Each run is ended early several times: once as a new run, and then as a resumed one. The moments are uniform
-over the time that a process takes, so that some are before the first update and some during the last
-evaluation. A process that ends before its moment does not count. Checkpoints are written after each update,
-so that many kills interrupt a write. If a new run ends before its first checkpoint, there is nothing to
-resume, and it is started again with --overwrite. After the last time, the run is resumed to its end. Each
-time, a checkpoint and a model must be complete if they are there. With a full disk, a run must end with one
-line that starts with "textgen-train: error: ", or be complete after warnings, and leave no temporary file.
+over the time of the unbroken run, so that some are before the first update and some during the last
+evaluation. A resumed process may be complete before its moment. It does not count then. Checkpoints are
+written after each update, so that many kills interrupt a write. If a new run ends before its first
+checkpoint, there is nothing to resume, and it is started again with --overwrite. After the last time, the run
+is resumed to its end. Each time, a checkpoint and a model must be complete if they are there. With a full
+disk, a run must end with one line that starts with "textgen-train: error: ", or be complete after warnings,
+and leave no temporary file.
 
 At the end, the weights, the samples and the metrics except times must be equal to those of the unbroken run,
 and no temporary file may remain. After any other outcome, the exit code of this program is 1.
@@ -85,6 +86,8 @@ def main() -> int:
     rng = random.Random(arguments.seed)
     os.environ["OMP_NUM_THREADS"] = "1"
     kinds = [kind for kind in KINDS if arguments.only in kind.name]
+    # The first process also waits until the server has imported torch. The next ones are measured.
+    finish(Path.cwd(), ["--version"])
     print(f"{'':<15}" + "".join(f"{column:>12}" for column in COLUMNS))
     total: Counter[str] = Counter()
     for i, kind in enumerate(kinds):
@@ -113,12 +116,9 @@ def end_runs(kind: Kind, count: int, rng: random.Random) -> Counter[str]:
         for end_early, way in ((kill, "kills"), (fill_disk, "full disks")):
             while outcomes[way] < count:
                 for _ in range(min(count - outcomes[way], ENDS_PER_RUN)):
-                    started = time.perf_counter()
                     found = end_early(folder, kind, rng.uniform(0.0, seconds), rng)
                     outcomes.update([*found, *damages(folder / OUT)])
                     if "ended" in found:
-                        # A resumed process takes less time than the unbroken one.
-                        seconds = time.perf_counter() - started
                         break
                 finish(folder, next_arguments(folder, kind))
                 equal = results(folder / OUT) == expected and not abandoned(folder)
@@ -158,10 +158,11 @@ def kill(folder: Path, kind: Kind, delay: float, _: random.Random) -> list[str]:
     """Start or resume a run, kill it after a delay in seconds, and return the outcomes."""
     path = folder / OUT / CHECKPOINT_FILE
     before = path.stat().st_mtime_ns if path.exists() else None
-    with ForkedCommand(train, next_arguments(folder, kind), folder) as process:
-        if process.wait(delay) is not None:
-            return ["ended"]
-        # The end of the context kills the process.
+    arguments = next_arguments(folder, kind)
+    # The end of the context kills the process.
+    with ForkedCommand(train, arguments, folder) as process, contextlib.suppress(TimeoutError):
+        process.wait(delay)
+        return ["ended"]
     after = path.stat().st_mtime_ns if path.exists() else None
     moment = "starting" if before == after else "training"
     return ["kills", "in a write" if abandoned(folder) else moment]
@@ -173,7 +174,8 @@ def fill_disk(folder: Path, kind: Kind, delay: float, rng: random.Random) -> lis
     import resource
 
     with ForkedCommand(train, next_arguments(folder, kind), folder) as process:
-        if process.wait(delay) is not None:
+        with contextlib.suppress(TimeoutError):
+            process.wait(delay)
             return ["ended"]
         room = rng.choice((0, rng.randrange(MAX_ROOM)))
         with contextlib.suppress(ProcessLookupError):

@@ -73,9 +73,11 @@ class ForkedCommand:
     def send_signal(self, number: int) -> None:
         os.kill(self.pid, number)
 
-    def wait(self, timeout: float = TIMEOUT) -> int | None:
-        """Return the exit code; None if the process still runs after this many seconds."""
+    def wait(self, timeout: float = TIMEOUT) -> int:
+        """Return the exit code. Raise TimeoutError if the process still runs after this many seconds."""
         self._process.join(timeout)
+        if self._process.exitcode is None:
+            raise TimeoutError(f"process {self.pid} still runs after {timeout} s")
         return self._process.exitcode
 
 
