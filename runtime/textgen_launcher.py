@@ -10,6 +10,7 @@ is built into the interpreter; ``signal`` would import ``enum``, which takes mil
 """
 
 import _signal  # type: ignore[import-not-found]
+import sys
 
 # An ignored signal, as under nohup, stays ignored.
 if _signal.getsignal(_signal.SIGINT) is _signal.default_int_handler:
@@ -26,6 +27,11 @@ def _run_command(prog: str, module: str) -> int:
     """
     from importlib import import_module
 
+    if not getattr(sys, "_is_gil_enabled", lambda: True)():
+        import warnings
+
+        # Some modules need the lock. This matters to programs with threads of their own, not to a command.
+        warnings.filterwarnings("ignore", "The global interpreter lock", RuntimeWarning)
     try:
         return int(import_module(module).main())
     except ImportError as error:

@@ -225,6 +225,18 @@ def test_every_lazy_name_has_a_module(package: str) -> None:
     assert set(module.__all__) == {*module._LAZY_MODULES, *eager}
 
 
+def test_a_command_of_a_free_threaded_interpreter_does_not_warn_about_the_gil() -> None:
+    warning = "The global interpreter lock (GIL) has been enabled to load module 'a', which has not declared"
+    program = (
+        "import sys, types, warnings; sys._is_gil_enabled = lambda: False; import textgen_launcher\n"
+        "command = sys.modules['command'] = types.ModuleType('command')\n"
+        f"command.main = lambda: warnings.warn({warning!r}, RuntimeWarning) or 0\n"
+        "sys.exit(textgen_launcher._run_command('textgen-run', 'command'))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], check=False, capture_output=True, encoding="utf-8")
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 @pytest.mark.parametrize(
     ("program", "start"),
     [
