@@ -61,12 +61,14 @@ static void check_sizes(const textgen_model *model) {
     free(part.data), free(saved.data), free(stream);
 }
 
-/* Write a number of 8 bytes at the place of a member. */
-#define DAMAGE(saved, member, value)                                                                           \
-    do {                                                                                                       \
-        const uint64_t number_ = (value);                                                                      \
-        memcpy((char *)(saved).data + HEADER + offsetof(textgen_text, member), &number_, sizeof number_);      \
-    } while (0)
+/* Write a number at an offset of the block. Saved data is little-endian on every machine. */
+static void write_number(const saved_stream *saved, size_t offset, uint64_t number, size_t width) {
+    for (size_t i = 0; i < width; i++) {
+        ((unsigned char *)saved->data)[HEADER + offset + i] = (unsigned char)(number >> 8 * i);
+    }
+}
+
+#define DAMAGE(saved, member, value) write_number(&(saved), offsetof(textgen_text, member), value, 8)
 
 /* Values that would overflow or point beyond a table. */
 static void check_damaged_numbers(const textgen_model *model) {
@@ -105,9 +107,8 @@ static void check_damaged_numbers(const textgen_model *model) {
     memcpy(&bits, &nan, sizeof bits);
     CHECK_REFUSED(parameters.temperature, bits);
     for (size_t i = 0; i < model->shape.state_values + model->shape.vocabulary; i++) {
-        const float invalid = i % 2 ? NAN : INFINITY;
-        memcpy((char *)saved.data + HEADER + sizeof(textgen_text) + i * sizeof(float), &invalid,
-               sizeof invalid);
+        const uint32_t nan_or_infinity = i % 2 ? 0x7fc00000 : 0x7f800000;
+        write_number(&saved, sizeof(textgen_text) + i * sizeof(float), nan_or_infinity, sizeof(float));
         CHECK(resume(&saved, &resumed) == TEXTGEN_DAMAGED_SAVED);
         memcpy(saved.data, right, saved.size);
     }
