@@ -43,6 +43,7 @@ static void constrain(const fuzz_model *model, const textgen_constraint *constra
         textgen_generate(&lane, 1, workspace, workspace_size, fuzz_message, sizeof fuzz_message);
     /* A length that is too short for the constraint is refused. */
     REQUIRE_CODE(code, CODE(LANE_FAILED) | CODE(INVALID_ARGUMENT));
+    REQUIRE(code != TEXTGEN_INVALID_ARGUMENT || strstr(fuzz_message, "the constraint needs "));
     REQUIRE_CODE(lane.result, FUZZ_DRAW_ERRORS);
     if (code == TEXTGEN_OK && strcmp(model->info.level, "character") == 0) {
         const fuzz_content text = {(unsigned char *)lane.text, lane.written};
