@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 import textgen_runtime as textgen
 from textgen_train.cli import train
-from textgen_train.cli._process import deferred_interrupts, keep_freed_memory, limit_kernel_caches
+from textgen_train.cli._process import deferred_interrupts, keep_freed_memory, launcher, limit_kernel_caches
 from textgen_train.cli.train import main
+from textgen_train.loop.ranks import Ranks
 
 from tests.helpers.processes import ForkedCommand
 from tests.helpers.programs import run_python
@@ -137,3 +138,12 @@ train.main(["{tmp_path}/book.txt", "--epochs", "1", "--output", "{tmp_path}/mode
 """
     first, last = map(int, run_python(program).split())
     assert last - first < 30
+
+
+def test_the_launcher_of_several_machines_names_what_differs_per_machine() -> None:
+    ranks = Ranks()
+    ranks.size, ranks.local_size = 4, 2
+    assert " ".join(launcher(ranks)) == (
+        "torchrun --nnodes 2 --node-rank NUMBER --master-addr FIRST_MACHINE --nproc-per-node 2 "
+        "-m textgen_train"
+    )

@@ -130,9 +130,14 @@ def joined_ranks() -> Iterator[Ranks]:
 
 
 def launcher(ranks: Ranks) -> list[str]:
-    """Return the words that start the command in these processes, without its arguments."""
+    """Return the words that start the command in these processes, without its arguments.
+
+    With several machines, NUMBER and FIRST_MACHINE stand for what differs per machine, or is not known here.
+    """
     if ranks.size == 1:
         return [PROG]
     machines = ranks.size // ranks.local_size
-    together = ["--standalone"] if machines == 1 else ["--nnodes", str(machines)]
+    together = ["--standalone"]
+    if machines > 1:
+        together = ["--nnodes", str(machines), "--node-rank", "NUMBER", "--master-addr", "FIRST_MACHINE"]
     return ["torchrun", *together, "--nproc-per-node", str(ranks.local_size), "-m", "textgen_train"]
