@@ -5,14 +5,14 @@ beyond a random size, which may be 0. This is a limit of the process, RLIMIT_FSI
 refuses to write. The processes are forks of one that has imported all that training needs: the imports would
 take longer than the training.
 
-Each run is ended early several times: once as a new run, and then as a resumed one. The moments are uniform
-over the time of the unbroken run, so that some are before the first update and some during the last
-evaluation. A resumed process may be complete before its moment. It does not count then. Checkpoints are
-written after each update, so that many kills interrupt a write. If a new run ends before its first
-checkpoint, there is nothing to resume, and it is started again with --overwrite. After the last time, the run
-is resumed to its end. Each time, a checkpoint and a model must be complete if they are there. With a full
-disk, a run must end with one line that starts with "textgen-train: error: ", or be complete after warnings,
-and leave no temporary file.
+Each run is ended early several times: once as a new run, and then as a resumed one. Each of its processes
+runs for a random part of the time of the unbroken run, so that some end before the first update and some
+during the last evaluation. A resumed run may be complete earlier: this counts as "ended", not as a kill.
+Checkpoints are written after each update, so that many kills interrupt a write. If a new run ends before its
+first checkpoint, there is nothing to resume, and it is started again with --overwrite. After the last time,
+the run is resumed to its end. Each time, a checkpoint and a model must be complete if they are there. With a
+full disk, a run must end with one line that starts with "textgen-train: error: ", or be complete after
+warnings, and leave no temporary file.
 
 At the end, the weights, the samples and the metrics except times must be equal to those of the unbroken run,
 and no temporary file may remain. After any other outcome, the exit code of this program is 1.
@@ -23,6 +23,7 @@ import contextlib
 import json
 import os
 import random
+import signal
 import sys
 import tempfile
 import time
@@ -154,15 +155,29 @@ def finish(folder: Path, arguments: list[str]) -> None:
             raise RuntimeError(process.err.read())
 
 
+def outlasts(process: ForkedCommand, delay: float) -> bool:
+    """Whether a process still runs after this many seconds. It must not have failed before."""
+    try:
+        code = process.wait(delay)
+    except TimeoutError:
+        return True
+    if code:
+        raise RuntimeError(process.err.read())
+    return False
+
+
 def kill(folder: Path, kind: Kind, delay: float, _: random.Random) -> list[str]:
     """Start or resume a run, kill it after a delay in seconds, and return the outcomes."""
     path = folder / OUT / CHECKPOINT_FILE
     before = path.stat().st_mtime_ns if path.exists() else None
     arguments = next_arguments(folder, kind)
-    # The end of the context kills the process.
-    with ForkedCommand(train, arguments, folder) as process, contextlib.suppress(TimeoutError):
-        process.wait(delay)
-        return ["ended"]
+    with ForkedCommand(train, arguments, folder) as process:
+        if not outlasts(process, delay):
+            return ["ended"]
+        with contextlib.suppress(ProcessLookupError):
+            process.send_signal(signal.SIGKILL)
+        if process.wait() != -signal.SIGKILL:
+            return ["ended"]
     after = path.stat().st_mtime_ns if path.exists() else None
     moment = "starting" if before == after else "training"
     return ["kills", "in a write" if abandoned(folder) else moment]
@@ -174,12 +189,13 @@ def fill_disk(folder: Path, kind: Kind, delay: float, rng: random.Random) -> lis
     import resource
 
     with ForkedCommand(train, next_arguments(folder, kind), folder) as process:
-        with contextlib.suppress(TimeoutError):
-            process.wait(delay)
+        if not outlasts(process, delay):
             return ["ended"]
         room = rng.choice((0, rng.randrange(MAX_ROOM)))
-        with contextlib.suppress(ProcessLookupError):
+        try:
             resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (room, resource.RLIM_INFINITY))
+        except ProcessLookupError:
+            return ["ended"]
         code = process.wait()
         errors = process.err.read()
     *_, last = errors.splitlines() or [""]
