@@ -12,6 +12,9 @@ from benchmarks.serving import post
 from benchmarks.soak_server import OUTCOMES, main, read_text
 from tests.helpers.commands import Captured
 from tests.helpers.paths import TINY
+from tests.helpers.programs import posix_only
+
+pytestmark = posix_only
 
 
 @pytest.fixture(autouse=True)

@@ -1,5 +1,6 @@
 """The examples that make names and tunes."""
 
+import os
 import re
 from argparse import ArgumentTypeError
 from fractions import Fraction
@@ -53,7 +54,7 @@ def test_names_are_new(
 def test_names_have_the_beginning(
     beginning: str, names_model: Path, monkeypatch: pytest.MonkeyPatch, capsys: Captured
 ) -> None:
-    _, out = run_example("names", monkeypatch, capsys, names_model, "/dev/null", "--beginning", beginning)
+    _, out = run_example("names", monkeypatch, capsys, names_model, os.devnull, "--beginning", beginning)
     assert len(out.splitlines()) == 12
     assert all(name.startswith("ba") for name in out.splitlines())
 

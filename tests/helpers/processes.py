@@ -14,15 +14,21 @@ import sys
 import traceback
 from collections.abc import Callable
 from multiprocessing.connection import Connection
-from multiprocessing.context import ForkServerContext
 from pathlib import Path
-from typing import Any, Self, TextIO
+from typing import TYPE_CHECKING, Any, Self, TextIO
+
+import pytest
+
+if TYPE_CHECKING:
+    from multiprocessing.context import ForkServerContext
 
 TIMEOUT = 120.0
 
 
-def fork_context() -> ForkServerContext:
-    """Return a context whose processes are forks of the server."""
+def fork_context() -> "ForkServerContext":
+    """Return a context whose processes are forks of the server. On Windows, which has none, skip the test."""
+    if sys.platform == "win32":
+        pytest.skip("Windows has no forks")
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(
         ["torch._dynamo", "textgen_train.loop.distributed", "textgen_train.cli._training_run"]

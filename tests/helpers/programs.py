@@ -1,7 +1,12 @@
-"""Running Python programs in separate processes."""
+"""Running Python programs in separate processes, and the mark of tests that Windows cannot run."""
 
+import os
 import subprocess
 import sys
+
+import pytest
+
+posix_only = pytest.mark.skipif(os.name != "posix", reason="Windows lacks what this test uses")
 
 
 def run_python(program: str) -> str:

@@ -9,7 +9,16 @@ import pytest
 from tests.helpers.paths import ROOT
 
 # Windows does not have these modules of Python.
-POSIX_ONLY = {"fcntl", "grp", "pty", "pwd", "readline", "resource", "syslog", "termios", "tty"}
+POSIX_MODULES = {"fcntl", "grp", "pty", "pwd", "readline", "resource", "syslog", "termios", "tty"}
+
+# Nor these names of modules that it has.
+POSIX_NAMES = {
+    "multiprocessing.context.ForkServerContext",
+    "pexpect.spawn",
+    *(f"os.{name}" for name in ("O_NONBLOCK", "fchmod", "fork", "killpg", "mkfifo", "openpty", "waitpid")),
+    *(f"signal.{name}" for name in ("alarm", "pause", "pthread_sigmask", "setitimer")),
+    *(f"signal.SIG{name}" for name in ("ALRM", "CONT", "HUP", "KILL", "QUIT", "STOP", "USR1", "WINCH")),
+}
 
 FOLDERS = ("benchmarks", "examples", "release", "runtime", "tests", "train")
 
@@ -21,6 +30,19 @@ def imported(source: str) -> Iterator[str]:
             yield from (alias.name for alias in statement.names)
         elif isinstance(statement, ast.ImportFrom):
             yield str(statement.module)
+            yield from (f"{statement.module}.{alias.name}" for alias in statement.names)
+
+
+def unmarked(source: str) -> Iterator[ast.FunctionDef]:
+    """Yield the tests of a module that Windows runs, too."""
+    statements = ast.parse(source).body
+    if "pytestmark = posix_only" in map(ast.unparse, statements):
+        return
+    for statement in statements:
+        if isinstance(statement, ast.FunctionDef) and statement.name.startswith("test_"):
+            marks = map(ast.unparse, statement.decorator_list)
+            if "posix_only" not in marks:
+                yield statement
 
 
 @pytest.mark.parametrize("folder", FOLDERS)
@@ -29,6 +51,18 @@ def test_windows_can_import_every_module(folder: str) -> None:
     missing = {
         str(path.relative_to(ROOT)): names
         for path in sorted(Path(ROOT, folder).rglob("*.py"))
-        if (names := POSIX_ONLY.intersection(imported(path.read_text(encoding="utf-8"))))
+        if (names := (POSIX_MODULES | POSIX_NAMES).intersection(imported(path.read_text(encoding="utf-8"))))
     }
     assert not missing
+
+
+def test_what_windows_lacks_is_only_in_tests_that_it_skips() -> None:
+    used = {
+        f"{path.relative_to(ROOT)}: {test.name}: {name}"
+        for path in sorted(Path(ROOT, "tests").rglob("test_*.py"))
+        for test in unmarked(path.read_text(encoding="utf-8"))
+        for name in POSIX_NAMES.intersection(
+            ast.unparse(node) for node in ast.walk(test) if isinstance(node, ast.Attribute)
+        )
+    }
+    assert not used

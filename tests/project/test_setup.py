@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.helpers.paths import ROOT
+from tests.helpers.programs import posix_only
 
 # Compiles the core to empty objects, and no extension, as if the headers of Python were missing.
 WITHOUT_HEADERS = """#!/bin/sh
@@ -17,7 +18,7 @@ while [ "$1" != -o ]; do shift; done
 """
 
 
-@pytest.mark.skipif(os.name != "posix", reason="$CC is for Unix")
+@posix_only
 @pytest.mark.parametrize("missing", ["compiler", "headers"])
 def test_a_build_without_a_compiler_or_headers_says_what_to_install(tmp_path: Path, missing: str) -> None:
     compiler = tmp_path / "cc"

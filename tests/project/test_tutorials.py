@@ -19,7 +19,10 @@ from textgen_train.options import RunOptions
 
 from tests.helpers.documents import FENCED, blocks
 from tests.helpers.paths import ROOT
+from tests.helpers.programs import posix_only
 from tests.helpers.shared_folders import shared_folder
+
+pytestmark = posix_only
 
 PAGES = ("tutorial.md", "tutorial-c.md")
 # The length of the runs, and a shorter one that does not depend on the speed of the machine.

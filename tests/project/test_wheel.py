@@ -17,6 +17,7 @@ from textgen_runtime.cli.embed import make_files
 from textgen_runtime.model_file.source import read_model
 
 from tests.helpers.paths import ROOT
+from tests.helpers.programs import posix_only
 
 BASE = ("numpy", "onnxruntime")
 
@@ -87,7 +88,7 @@ def test_the_wheel_is_for_all_later_versions_of_cpython(wheel: Path) -> None:
 
 
 @pytest.mark.tier("push")
-@pytest.mark.skipif(os.name != "posix", reason="compiles with cc")
+@posix_only
 @pytest.mark.parametrize("module", sorted(path.stem for path in (ROOT / "runtime").rglob("*.pyx")))
 def test_the_extensions_use_only_the_limited_api(module: str, tmp_path: Path) -> None:
     (source,) = (ROOT / "runtime").rglob(f"{module}.pyx")

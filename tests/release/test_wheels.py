@@ -9,6 +9,9 @@ import pytest
 from release import wheels
 from release.wheels import Interpreter, Target, find_interpreters
 from tests.helpers.commands import Captured
+from tests.helpers.programs import posix_only
+
+pytestmark = posix_only
 
 
 def write_interpreter(path: Path, *facts: str) -> Path:

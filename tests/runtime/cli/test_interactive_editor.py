@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 from textgen_runtime.cli._interactive_editor import MAX_LINES, History, history_path, matching_paths
 
+from tests.helpers.programs import posix_only
+
 
 def mode(path: Path) -> int:
     return stat.S_IMODE(path.stat().st_mode)
@@ -20,6 +22,7 @@ def test_lines_are_read_by_the_next_session(tmp_path: Path) -> None:
     assert History(path).load() == ["abc", "é /x"]
 
 
+@posix_only
 def test_only_the_owner_can_read_the_history(tmp_path: Path) -> None:
     path = tmp_path / "folder" / "history"
     old = os.umask(0)
@@ -36,8 +39,8 @@ def test_only_the_owner_can_read_the_history(tmp_path: Path) -> None:
 def test_windows_keeps_a_history_without_modes_of_files(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.delattr(os, "fchmod")
-    monkeypatch.delattr(os, "O_NONBLOCK")
+    monkeypatch.delattr(os, "fchmod", raising=False)
+    monkeypatch.delattr(os, "O_NONBLOCK", raising=False)
     # Without O_BINARY, Windows writes the line ends of its texts.
     monkeypatch.setattr(
         os, "write", lambda file, line, write=os.write: write(file, line.replace(b"\n", b"\r\n"))
@@ -48,6 +51,7 @@ def test_windows_keeps_a_history_without_modes_of_files(
     assert history.load() == ["abc", "def"]
 
 
+@posix_only
 def test_a_long_history_is_shortened(tmp_path: Path) -> None:
     path = tmp_path / "history"
     path.write_text("".join(f"line {i}\n" for i in range(MAX_LINES + 5)), encoding="utf-8")
@@ -63,6 +67,7 @@ def test_a_line_that_utf_8_cannot_encode_is_kept_without_its_surrogate(tmp_path:
     assert history.load() == ["a?b"]
 
 
+@posix_only
 @pytest.mark.parametrize("kind", ["folder", "device", "below a file", "pipe", "none"])
 def test_a_history_that_cannot_be_kept_is_no_error(tmp_path: Path, kind: str) -> None:
     path: Path | None = tmp_path / "history"

@@ -15,6 +15,7 @@ from textgen_runtime.text.records import RecordKind
 
 from tests.helpers.commands import Captured, run_here
 from tests.helpers.paths import FORMAT_2, TINY
+from tests.helpers.programs import posix_only
 from tests.helpers.record_models import record_content
 
 MODEL = textgen.load(TINY)
@@ -287,6 +288,7 @@ def test_a_prompt_outside_the_vocabulary_ends_the_command(session: Session) -> N
     assert err.startswith("textgen-run: error: not in the model's vocabulary: 'x'")
 
 
+@posix_only
 @pytest.mark.parametrize("redirection", ["<&-", "0>/dev/null"])
 def test_input_that_cannot_be_read_is_an_error(redirection: str) -> None:
     command = f"exec {sys.executable} -c '{PROGRAM}' {TINY} --interactive {redirection}"

@@ -19,7 +19,10 @@ from textgen_runtime.cli._interactive_console import Terminal
 from tests.helpers.commands import Captured
 from tests.helpers.make_tiny_model import make_model
 from tests.helpers.paths import TINY
+from tests.helpers.programs import posix_only
 from tests.helpers.screen import Screen
+
+pytestmark = posix_only
 
 COMMAND = Path(sys.executable).parent / "textgen-run"
 MODEL = textgen.load(TINY)

@@ -9,6 +9,9 @@ from pathlib import Path
 import pytest
 
 from tests.helpers.paths import TINY
+from tests.helpers.programs import posix_only
+
+pytestmark = posix_only
 
 PROGRAMS = Path(sys.executable).parent
 

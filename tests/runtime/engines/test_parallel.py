@@ -15,6 +15,7 @@ from textgen_runtime.engines.base import MAX_STEPS
 from textgen_runtime.engines.native import NativeEngine
 
 from tests.helpers.native_engines import KERNELS, content_of, engines, generate, texts_of
+from tests.helpers.programs import posix_only
 
 
 def test_results_are_in_order() -> None:
@@ -144,7 +145,7 @@ def test_no_task_runs_after_the_start_of_a_thread_fails() -> None:
     assert positions[2] == 0
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="os.fork is not available")
+@posix_only
 @pytest.mark.filterwarnings("ignore:.*multi-threaded.*:DeprecationWarning")
 def test_a_forked_process_starts_new_threads() -> None:
     native = NativeEngine(content_of(59, 16), threads=2)

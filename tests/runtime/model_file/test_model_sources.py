@@ -19,6 +19,7 @@ from textgen_runtime.engines.opening import EngineName
 
 from tests.helpers.damaged_models import set_values
 from tests.helpers.paths import TINY
+from tests.helpers.programs import posix_only
 
 
 def assert_rejected(path: Path, message: str, engine: EngineName = "auto") -> None:
@@ -127,7 +128,7 @@ def test_an_open_file_is_read_up_to_the_maximum_size(monkeypatch: pytest.MonkeyP
         textgen.load(Endless())
 
 
-@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="os.mkfifo is not available")
+@posix_only
 def test_a_model_is_loaded_from_a_pipe(tmp_path: Path) -> None:
     path = tmp_path / "pipe"
     os.mkfifo(path)

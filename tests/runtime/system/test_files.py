@@ -16,7 +16,6 @@ import pytest
 from textgen_runtime import OutputError
 from textgen_runtime.system import files as files_module
 from textgen_runtime.system.files import (
-    CAN_REMOVE_OPEN_FILES,
     TEMPORARY_PREFIX,
     TEMPORARY_SUFFIX,
     WAITS,
@@ -28,7 +27,7 @@ from textgen_runtime.system.files import (
     replacing_file,
 )
 
-needs_locks = pytest.mark.skipif(not CAN_REMOVE_OPEN_FILES, reason="Windows has no module fcntl")
+from tests.helpers.programs import posix_only
 
 
 def test_file_is_written_and_replaced(tmp_path: Path) -> None:
@@ -101,6 +100,7 @@ def test_missing_folder_is_an_error(tmp_path: Path) -> None:
         replace_file(tmp_path / "none" / "file", b"")
 
 
+@posix_only
 def test_permissions_are_kept_and_symbolic_links_are_followed(tmp_path: Path) -> None:
     path, link = tmp_path / "file", tmp_path / "link"
     path.write_bytes(b"old")
@@ -124,6 +124,7 @@ def modes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return modes
 
 
+@posix_only
 @pytest.mark.parametrize("mode", [0o600, 0o640, 0o444])
 def test_temporary_file_is_private_until_it_has_the_old_permissions(
     tmp_path: Path, modes: list[int], mode: int
@@ -140,6 +141,7 @@ def test_temporary_file_is_private_until_it_has_the_old_permissions(
     assert path.stat().st_mode & 0o777 == mode
 
 
+@posix_only
 def test_new_file_follows_the_umask(tmp_path: Path, modes: list[int]) -> None:
     before = os.umask(0o027)
     try:
@@ -159,6 +161,7 @@ replace_file(Path(sys.argv[1]) / "file", b"new")
 """
 
 
+@posix_only
 def test_temporary_file_of_a_killed_process_is_removed(tmp_path: Path) -> None:
     unrelated = tmp_path / "download.partial"
     unrelated.touch()
@@ -184,7 +187,7 @@ def test_temporary_file_of_a_running_process_is_not_removed(
     assert (tmp_path / "file").read_bytes() == b"new"
 
 
-@needs_locks
+@posix_only
 def test_temporary_file_removed_before_it_is_locked_is_created_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -249,7 +252,7 @@ def test_a_refusal_of_other_systems_is_final(tmp_path: Path, monkeypatch: pytest
         replace_file(tmp_path / "file", b"new")
 
 
-@needs_locks
+@posix_only
 @pytest.mark.parametrize("is_supported", [False, True])
 def test_macos_writes_through_the_cache_of_the_disk(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_supported: bool
@@ -270,7 +273,7 @@ def test_macos_writes_through_the_cache_of_the_disk(
     assert calls == ["command 51", *([] if is_supported else ["fsync"])]
 
 
-@needs_locks
+@posix_only
 @pytest.mark.parametrize("has_locks", [False, True])
 def test_nothing_is_removed_without_file_locks(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, has_locks: bool
@@ -292,6 +295,7 @@ def test_nothing_is_removed_without_file_locks(
     assert temporary.exists()
 
 
+@posix_only
 def test_special_files_are_written_directly(tmp_path: Path) -> None:
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)

@@ -10,7 +10,7 @@ import threading
 from argparse import Namespace
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 from textgen_runtime.bench._processes import child_process, python_command
@@ -23,9 +23,7 @@ from textgen_runtime.system.interrupts import DeferredInterrupts, interrupts_ign
 from tests.helpers.bench_reports import REPORT
 from tests.helpers.commands import Captured, run_here
 from tests.helpers.paths import TINY
-
-if TYPE_CHECKING:
-    pass
+from tests.helpers.programs import posix_only
 
 
 @pytest.mark.usefixtures("interrupts")
@@ -156,6 +154,7 @@ def test_second_interrupt_has_its_original_effect() -> None:
     assert is_raised
 
 
+@posix_only
 def test_closed_terminal_may_send_its_signal_twice() -> None:
     before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
     try:
@@ -192,6 +191,7 @@ def test_context_does_nothing_outside_the_main_thread() -> None:
     assert handlers == [before]
 
 
+@posix_only
 @pytest.mark.usefixtures("interrupts")
 def test_interrupt_ends_the_process_that_is_waited_for() -> None:
     command = python_command("import signal; print(1, flush=True); signal.pause()")
@@ -203,6 +203,7 @@ def test_interrupt_ends_the_process_that_is_waited_for() -> None:
     assert process.returncode == -signal.SIGKILL
 
 
+@posix_only
 def test_interrupt_from_the_terminal_is_blocked_in_the_process() -> None:
     program = "import signal; print(signal.SIGINT in signal.pthread_sigmask(signal.SIG_BLOCK, []))"
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, [])
@@ -216,12 +217,12 @@ def test_interrupts_have_an_effect_only_where_they_are_awaited() -> None:
     original = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         with interrupts_ignored():
-            os.kill(os.getpid(), signal.SIGINT)
+            signal.raise_signal(signal.SIGINT)
             with pytest.raises(KeyboardInterrupt), DeferredInterrupts():  # noqa: PT012 (the signals are the cause)
                 # Each signal is handled before the next one is sent.
                 for _ in range(3):
-                    os.kill(os.getpid(), signal.SIGINT)
-            os.kill(os.getpid(), signal.SIGINT)
+                    signal.raise_signal(signal.SIGINT)
+            signal.raise_signal(signal.SIGINT)
         assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         with interrupts_ignored():
