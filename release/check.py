@@ -10,7 +10,8 @@ import sys
 import tarfile
 from pathlib import Path
 
-from release.wheels import LENGTH, PROMPT, ROOT, SEED, TRIAL, clean_environment, empty_folders, run
+from release.audit import run
+from release.wheels import LENGTH, PROMPT, ROOT, SEED, TRIAL, clean_environment, empty_folders
 
 NODE_TRIAL = """
 import { load } from "textgen-onnx";

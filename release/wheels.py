@@ -11,14 +11,15 @@ import shutil
 import subprocess
 import sys
 import tomllib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+from release.audit import audit, run
 
 ROOT = Path(__file__).parents[1]
 # The programs of this environment.
 TOOLS = Path(sys.executable).parent
-LARGEST = 2_500_000
 # Weights of 8 bits give the same text on every processor.
 PROMPT, LENGTH, SEED = "the will to ", 100, 7
 OPTIONS = ("--prompt", PROMPT, "--no-echo", "--length", str(LENGTH), "--seed", str(SEED))
@@ -75,15 +76,6 @@ class Interpreter:
         if self.version >= (3, 12) and not self.free_threaded:
             return "cp312-abi3"
         return f"cp{self.name.removesuffix('t')}-cp{self.name}"
-
-
-def run(*command: str | Path, environment: Mapping[str, str] | None = None) -> str:
-    """Run a command, and return its standard output. If it fails, exit with its output and its errors."""
-    done = subprocess.run(command, env=environment, capture_output=True, check=False, encoding="utf-8")
-    if done.returncode != 0:
-        failure = f"failed with exit code {done.returncode}: {' '.join(map(str, command))}"
-        sys.exit(f"{done.stdout}{done.stderr}{failure}")
-    return done.stdout
 
 
 def clean_environment() -> dict[str, str]:
@@ -177,28 +169,23 @@ def name_musl(wheel: Path, target: Target, folder: Path) -> None:
     run(sys.executable, "-m", "wheel", "pack", "--dest-dir", wheel.parent, top)
 
 
-def audit(wheel: Path, target: Target, folder: Path) -> Path:
-    """Check a wheel with the tools of the community, and return its copy with the tag of the target.
+def repair(wheel: Path, target: Target, folder: Path) -> Path:
+    """Audit a wheel, and return its copy with the tag of the target.
 
     auditwheel finds out what a wheel needs, and gives it the tag of this. Its option --plat would accept only
     tags of the machine that it runs on.
     """
     before = set(folder.glob("*.whl"))
-    tool = (sys.executable, "-m")
     # auditwheel looks for the programs of its environment in PATH.
     paths = os.environ | {"PATH": f"{TOOLS}{os.pathsep}{os.environ['PATH']}"}
-    run(*tool, "auditwheel", "repair", "--plat", "auto", "--wheel-dir", folder, wheel, environment=paths)
+    options = ("--plat", "auto", "--wheel-dir", folder)
+    run(sys.executable, "-m", "auditwheel", "repair", *options, wheel, environment=paths)
     (final,) = set(folder.glob("*.whl")) - before
     if target.tag not in final.stem.split("-")[-1].split("."):
         sys.exit(
             f"{final.name} should have the tag {target.tag}: auditwheel found that it needs another system"
         )
-    if "abi3" in final.name:
-        run(*tool, "abi3audit", "--strict", final)
-    run(*tool, "check_wheel_contents", final)
-    run(*tool, "twine", "check", "--strict", final)
-    if final.stat().st_size > LARGEST:
-        sys.exit(f"{final.name} has {final.stat().st_size} bytes, more than {LARGEST}")
+    audit(final)
     return final
 
 
@@ -288,7 +275,7 @@ def main() -> None:
         tag = users[0].tag
         if tag not in builders:
             builders[tag] = make_builder(users[0], work / f"builder-{tag}")
-        wheel = audit(build(builders[tag], users[0], target, sdist, work), target, output)
+        wheel = repair(build(builders[tag], users[0], target, sdist, work), target, output)
         print(wheel.name, f"{wheel.stat().st_size} bytes", flush=True)
         generated = generated_texts(wheel, target, users, work, arguments.emulated)
         print("  tried with:", ", ".join(generated) or "nothing here", flush=True)

@@ -1,0 +1,62 @@
+"""The audit of finished wheels."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from release import audit
+from tests.helpers.commands import Captured
+
+
+def test_a_warning_of_a_command_is_no_part_of_its_output() -> None:
+    program = "import sys; print('text'); print('warning', file=sys.stderr)"
+    assert audit.run(sys.executable, "-c", program) == "text\n"
+
+
+def test_a_failed_command_shows_its_output_and_its_errors() -> None:
+    program = "import sys; print('text', flush=True); sys.exit('reason')"
+    with pytest.raises(SystemExit, match=r"text\nreason\nfailed with exit code 1: .* -c "):
+        audit.run(sys.executable, "-c", program)
+
+
+def audited(monkeypatch: pytest.MonkeyPatch, folder: Path, *names: str, size: int = 1) -> list[str]:
+    """Audit wheels of this size in a folder; return which tool saw which wheel."""
+    tools = list[str]()
+
+    def run(*command: str | Path) -> None:
+        tools.append(f"{command[2]} {Path(command[-1]).name}")
+
+    for name in names:
+        (folder / name).write_bytes(bytes(size))
+    monkeypatch.setattr(audit, "run", run)
+    monkeypatch.setattr(sys, "argv", ["audit", str(folder)])
+    audit.main()
+    return tools
+
+
+def test_each_wheel_of_a_folder_is_audited(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: Captured
+) -> None:
+    limited, own = "a-1-cp312-abi3-win_amd64.whl", "b-1-cp311-cp311-win_amd64.whl"
+    assert audited(monkeypatch, tmp_path, limited, own, size=audit.LARGEST) == [
+        *(f"{tool} {limited}" for tool in ("abi3audit", "check_wheel_contents", "twine")),
+        *(f"{tool} {own}" for tool in ("check_wheel_contents", "twine")),
+    ]
+    assert capsys.readouterr().out == f"{limited} 2500000 bytes\n{own} 2500000 bytes\n"
+
+
+@pytest.mark.parametrize(
+    ("system", "largest"), [("win_amd64", 2_500_000), ("macosx_11_0_universal2", 3_000_000)]
+)
+def test_a_wheel_with_too_many_bytes_is_an_error(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, system: str, largest: int
+) -> None:
+    name = f"a-1-cp311-cp311-{system}.whl"
+    with pytest.raises(SystemExit, match=f"^{name} has {largest + 1} bytes, more than {largest}$"):
+        audited(monkeypatch, tmp_path, name, size=largest + 1)
+
+
+def test_a_folder_without_wheels_is_an_error(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    with pytest.raises(SystemExit, match=r" has no wheels$"):
+        audited(monkeypatch, tmp_path)
