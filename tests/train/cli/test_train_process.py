@@ -140,10 +140,14 @@ train.main(["{tmp_path}/book.txt", "--epochs", "1", "--output", "{tmp_path}/mode
     assert last - first < 30
 
 
-def test_the_launcher_of_several_machines_names_what_differs_per_machine() -> None:
+def test_the_launcher_of_several_machines_has_the_address_of_the_first(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("MASTER_ADDR", "first.example")
+    monkeypatch.setenv("MASTER_PORT", "1234")
     ranks = Ranks()
-    ranks.size, ranks.local_size = 4, 2
+    ranks.size, ranks.local_size = 3, 2
     assert " ".join(launcher(ranks)) == (
-        "torchrun --nnodes 2 --node-rank NUMBER --master-addr FIRST_MACHINE --nproc-per-node 2 "
-        "-m textgen_train"
+        "torchrun --nnodes 2 --node-rank NUMBER --master-addr first.example --master-port 1234 "
+        "--nproc-per-node 2 -m textgen_train"
     )

@@ -132,12 +132,15 @@ def joined_ranks() -> Iterator[Ranks]:
 def launcher(ranks: Ranks) -> list[str]:
     """Return the words that start the command in these processes, without its arguments.
 
-    With several machines, NUMBER and FIRST_MACHINE stand for what differs per machine, or is not known here.
+    With several machines, NUMBER stands for the number of each machine.
     """
     if ranks.size == 1:
         return [PROG]
-    machines = ranks.size // ranks.local_size
-    together = ["--standalone"]
-    if machines > 1:
-        together = ["--nnodes", str(machines), "--node-rank", "NUMBER", "--master-addr", "FIRST_MACHINE"]
+    machines = -(-ranks.size // ranks.local_size)
+    if machines == 1:
+        together = ["--standalone"]
+    else:
+        address, port = os.environ["MASTER_ADDR"], os.environ["MASTER_PORT"]
+        together = ["--nnodes", str(machines), "--node-rank", "NUMBER"]
+        together += ["--master-addr", address, "--master-port", port]
     return ["torchrun", *together, "--nproc-per-node", str(ranks.local_size), "-m", "textgen_train"]
