@@ -10,7 +10,6 @@ is built into the interpreter; ``signal`` would import ``enum``, which takes mil
 """
 
 import _signal  # type: ignore[import-not-found]
-import sys
 
 # An ignored signal, as under nohup, stays ignored.
 if _signal.getsignal(_signal.SIGINT) is _signal.default_int_handler:
@@ -25,12 +24,13 @@ def _run_command(prog: str, module: str) -> int:
     Raises:
         SystemExit: If a module cannot be imported. Python prints the message.
     """
+    import sys
     from importlib import import_module
 
     if not getattr(sys, "_is_gil_enabled", lambda: True)():
         import warnings
 
-        # Some modules need the lock. This matters to programs with threads of their own, not to a command.
+        # Two modules need the GIL, see docs/platforms.md. The user of a command cannot change this.
         warnings.filterwarnings("ignore", "The global interpreter lock", RuntimeWarning)
     try:
         return int(import_module(module).main())

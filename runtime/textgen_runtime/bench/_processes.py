@@ -56,6 +56,9 @@ def python_command(program: str, *arguments: str) -> list[str]:
     switches = ["-P"]
     switches += ["-E"] * sys.flags.ignore_environment
     switches += ["-s"] * sys.flags.no_user_site
+    # As in the launcher of the commands.
+    is_free_threaded = "t" in getattr(sys, "abiflags", "")
+    switches += ["-W", "ignore:The global interpreter lock:RuntimeWarning"] * is_free_threaded
     return [sys.executable, *switches, "-c", program, *arguments]
 
 

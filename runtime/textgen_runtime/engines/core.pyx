@@ -1,4 +1,5 @@
 # cython: language_level=3
+# Not freethreading_compatible: the GIL protects the check that no other thread uses a text.
 """Run networks with the C core (runtime/core), without numpy.
 
 The C core checks no arguments, so this module checks them all. The C code runs without the GIL. An array

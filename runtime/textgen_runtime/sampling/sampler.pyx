@@ -1,4 +1,5 @@
 # cython: language_level=3
+# Not freethreading_compatible: the GIL protects the check that no other thread uses a text.
 """Apply filters and a temperature to logits and draw tokens from them.
 
 ``Sampler`` owns a random generator, the state of its filters and scratch memory. ``reweighting.pxi`` has the
