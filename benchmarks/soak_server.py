@@ -82,6 +82,9 @@ REFUSED = (
 MEASURED_PARTS = (0.25, 1.0)
 MAX_GROWTH = 2**23
 
+# Bytes of a wrong response that are shown, from its beginning and from its end.
+SHOWN = 300
+
 # Seconds within which a request must end, and a server after its signal: enough for a busy machine.
 PATIENCE = 300
 
@@ -97,7 +100,7 @@ class ServerSoak:
         model: The name of the model.
         number: The signal that ends the server.
         seconds: How long the server runs before the signal.
-        requests: After this number of requests, the signal is sent, even if it is earlier.
+        requests: After this number of requests, the signal is sent at the latest.
 
     Attributes:
         outcomes: The number of requests by outcome.
@@ -191,12 +194,13 @@ class ServerSoak:
             return "cut"
         # The end of a stream may be an error.
         raise WrongError(
-            f"the response to a request of the kind {kind} is {found[:300]!r} ... {found[300:][-300:]!r}"
+            f"the response to a request of the kind {kind}, {len(found)} bytes, begins with "
+            f"{found[:SHOWN]!r} and ends with {found[-SHOWN:]!r}"
         )
 
     async def _send_for_text(self, kind: str, rng: random.Random) -> tuple[bool, bytes]:
         """Request a text. Return whether the client got all that it wanted, and the response."""
-        prompt, seed = rng.choice(self._model.prompts), rng.randrange(2**32)
+        prompt, seed = rng.choice(self._model.prompts or ("",)), rng.randrange(2**32)
         length = LONG_LENGTH if kind in {"slow", "abort"} else rng.randint(1, LENGTH)
         wanted = rng.choice(ABORT_BYTES) if kind == "abort" else sys.maxsize
         request = request_of(prompt, length, seed, stream=kind != "whole")
@@ -263,7 +267,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--clients", metavar="N", type=int, default=16, help="default: 16")
     parser.add_argument("--seed", metavar="N", type=int, default=0, help="default: 0")
     parser.add_argument(
-        "--requests", metavar="N", type=int, default=10**6, help="for each server at most; default: 1000000"
+        "--requests",
+        metavar="N",
+        type=int,
+        default=10**6,
+        help="when a server gets its signal at the latest; default: 1000000",
     )
     arguments = parser.parse_args(argv)
     rng = random.Random(arguments.seed)
