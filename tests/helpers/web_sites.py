@@ -30,7 +30,7 @@ HEBREW = "\n אבגדה"
 
 SMALL = "\n abcdé"
 
-# All characters of ABC notation.
+# The printable characters of ASCII.
 PRINTABLE = "".join(map(chr, range(32, 127)))
 
 ABCJS = ROOT / "tests/web/node_modules/abcjs/dist/abcjs-basic-min.js"
