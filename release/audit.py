@@ -5,6 +5,7 @@
 The workflow of a release checks in this way what cibuildwheel built.
 """
 
+import argparse
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -37,7 +38,9 @@ def audit(wheel: Path) -> None:
 
 def main() -> None:
     """Audit each wheel of a folder."""
-    folder = Path(sys.argv[1])
+    parser = argparse.ArgumentParser(description="Audit finished wheels.")
+    parser.add_argument("folder", type=Path, help="folder of the wheels")
+    folder = parser.parse_args().folder
     wheels = sorted(folder.glob("*.whl"))
     if not wheels:
         sys.exit(f"{folder} has no wheels")
