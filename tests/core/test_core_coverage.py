@@ -1,9 +1,5 @@
 """The check of ``make coverage``."""
 
-import json
-from pathlib import Path
-from types import SimpleNamespace
-
 import pytest
 
 from tests.helpers import core_coverage
@@ -42,15 +38,3 @@ def test_the_missed_lines_are_printed(monkeypatch: pytest.MonkeyPatch, capsys: C
     monkeypatch.setattr(core_coverage, "counts", lambda _: {CORE / "text.c": lines(90, 10)})
     core_coverage.main()
     assert capsys.readouterr().out.split() == ["text.c", "90.0%", "91-100"]
-
-
-def test_a_file_without_counts_has_not_run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    report = {
-        "current_working_directory": str(CORE),
-        "files": [{"file": "text.c", "lines": [{"line_number": 7, "count": 2}]}],
-    }
-    monkeypatch.setattr("subprocess.run", lambda *_, **__: SimpleNamespace(stdout=json.dumps(report)))
-    assert core_coverage.counts(tmp_path) == {}
-    (tmp_path / "text.gcda").touch()
-    found = core_coverage.counts(tmp_path)
-    assert (found[CORE / "text.c"], found[CORE / "lane.c"]) == ({7: 2}, {1: 0})

@@ -18,10 +18,7 @@ LEAST = 90
 
 
 def counts(objects: Path) -> dict[Path, dict[int, int]]:
-    """Return how often each line of each file of the core ran, from what its programs left in a folder.
-
-    A file of which no program left counts has one line, which did not run.
-    """
+    """Return how often each line of each file of the core ran, from what its programs left in a folder."""
     found: dict[Path, dict[int, int]] = defaultdict(lambda: defaultdict(int))
     for data in sorted(objects.glob("*.gcda")):
         done = subprocess.run(
@@ -32,8 +29,6 @@ def counts(objects: Path) -> dict[Path, dict[int, int]]:
                 path = Path(report["current_working_directory"], file["file"]).resolve()
                 for line in file["lines"]:
                     found[path][line["line_number"]] += line["count"]
-    sources = [*CORE.glob("*.c"), *CORE.glob("kernels/*.c")] if found else []
-    found |= {path: {1: 0} for path in sources if path not in found}
     return {path: dict(lines) for path, lines in sorted(found.items()) if CORE in path.parents}
 
 
