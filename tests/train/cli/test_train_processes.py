@@ -18,6 +18,7 @@ from textgen_train.loop.distributed import DistributedRanks
 
 from tests.helpers.commands import Captured
 from tests.helpers.processes import run_command_here, run_processes
+from tests.helpers.programs import posix_only
 from tests.helpers.train_command import QUICK, TEXT, run
 
 Result = tuple[int, str, str]
@@ -140,6 +141,24 @@ def test_the_first_process_says_how_to_resume_a_run_that_lost_another(tmp_path: 
     assert err.count("textgen-train: ") == 1
 
 
+def train_interrupted_on_two_machines(rank: int, folder: Path, arguments: list[str]) -> Result:
+    os.environ["GROUP_WORLD_SIZE"] = "2"
+    return train_interrupted(rank, folder, arguments)
+
+
+@pytest.mark.usefixtures("train")
+def test_a_run_of_several_machines_says_how_to_resume_it_on_each(tmp_path: Path) -> None:
+    options = ["book.txt", *QUICK, "--sequence-length", "16", "--threads", "1", "-o", "out"]
+    (code, _, err), _ = run_processes(train_interrupted_on_two_machines, tmp_path, options)
+    assert code == 130
+    assert re.search(
+        r"; to resume the run on each machine, with its NUMBER from 0: torchrun --nnodes 2 "
+        r"--node-rank NUMBER --master-addr 127\.0\.0\.1 --master-port \d+ --nproc-per-node 2 "
+        r"-m textgen_train --resume out\n$",
+        err,
+    )
+
+
 @pytest.mark.usefixtures("train")
 def test_another_process_says_how_to_resume_a_run_that_lost_the_first(tmp_path: Path) -> None:
     arguments = ["book.txt", *QUICK, "--sequence-length", "16", "--threads", "1", "-o", "out"]
@@ -197,6 +216,7 @@ def test_a_device_that_is_not_there_is_one_line(
     assert list(Path().iterdir()) == [Path("book.txt")]
 
 
+@posix_only
 @pytest.mark.tier("push")
 def test_torchrun_interrupts_the_run_and_the_model_is_kept(tmp_path: Path) -> None:
     """Both processes receive the signal."""

@@ -159,7 +159,8 @@ def describe_early_end(
     start = " ".join(launcher(run.trainer.replicas.ranks))
     command = f"{start} {piped}--resume {shlex.quote(unambiguous_path(folder))}"
     when = "when the folder can be written again, " if isinstance(error, OutputError) else "to "
-    return f"{saved}; {when}resume the run: {command}{' < TEXT' * bool(piped)}"
+    where = " on each machine, with its NUMBER from 0" if "NUMBER" in start else ""
+    return f"{saved}; {when}resume the run{where}: {command}{' < TEXT' * bool(piped)}"
 
 
 def describe_resumption(state: "TrainerState", changes: Sequence[str]) -> str:

@@ -136,11 +136,10 @@ def launcher(ranks: Ranks) -> list[str]:
     """
     if ranks.size == 1:
         return [PROG]
-    machines = -(-ranks.size // ranks.local_size)
-    if machines == 1:
-        together = ["--standalone"]
-    else:
-        address, port = os.environ["MASTER_ADDR"], os.environ["MASTER_PORT"]
-        together = ["--nnodes", str(machines), "--node-rank", "NUMBER"]
-        together += ["--master-addr", address, "--master-port", port]
+    together = ["--standalone"]
+    # torchrun sets the number of machines, and the address of the first one.
+    machines = os.environ.get("GROUP_WORLD_SIZE", "1")
+    if machines != "1":
+        together = ["--nnodes", machines, "--node-rank", "NUMBER"]
+        together += ["--master-addr", os.environ["MASTER_ADDR"], "--master-port", os.environ["MASTER_PORT"]]
     return ["torchrun", *together, "--nproc-per-node", str(ranks.local_size), "-m", "textgen_train"]
