@@ -151,19 +151,23 @@ def train(arguments: list[str]) -> int:
 def finish(folder: Path, arguments: list[str]) -> None:
     """Train to the end."""
     with ForkedCommand(train, arguments, folder) as process:
-        if process.wait():
-            raise RuntimeError(process.err.read())
+        ended(process)
 
 
 def outlasts(process: ForkedCommand, delay: float) -> bool:
     """Whether a process still runs after this many seconds. It must not have failed before."""
     try:
-        code = process.wait(delay)
+        process.wait(delay)
     except TimeoutError:
         return True
-    if code:
+    return not ended(process)
+
+
+def ended(process: ForkedCommand, other: int = 0) -> bool:
+    """Whether a process ends by itself, or with another expected code. It must not fail."""
+    if (code := process.wait()) not in {0, other}:
         raise RuntimeError(process.err.read())
-    return False
+    return code == 0
 
 
 def kill(folder: Path, kind: Kind, delay: float, _: random.Random) -> list[str]:
@@ -176,7 +180,7 @@ def kill(folder: Path, kind: Kind, delay: float, _: random.Random) -> list[str]:
             return ["ended"]
         with contextlib.suppress(ProcessLookupError):
             process.send_signal(signal.SIGKILL)
-        if process.wait() != -signal.SIGKILL:
+        if ended(process, -signal.SIGKILL):
             return ["ended"]
     after = path.stat().st_mtime_ns if path.exists() else None
     moment = "starting" if before == after else "training"
@@ -195,6 +199,7 @@ def fill_disk(folder: Path, kind: Kind, delay: float, rng: random.Random) -> lis
         try:
             resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (room, resource.RLIM_INFINITY))
         except ProcessLookupError:
+            ended(process)
             return ["ended"]
         code = process.wait()
         errors = process.err.read()
