@@ -18,6 +18,7 @@ from tests.helpers.commands import Captured, run_here
 from tests.helpers.core_install import CAN_MAKE, make, needs_make
 from tests.helpers.definitions import definitions
 from tests.helpers.paths import TINY
+from tests.helpers.programs import posix_only
 from tests.helpers.record_models import LEVELS, record_content
 
 pytestmark = pytest.mark.skipif(
@@ -218,6 +219,7 @@ def test_a_program_may_contain_its_model(installed: Installed, tmp_path: Path) -
     assert run(program, "--help")[1].startswith("usage: textgen [PROMPT] [OPTIONS]\n")
 
 
+@posix_only
 @needs_make
 def test_another_model_replaces_the_one_in_the_program(tmp_path: Path) -> None:
     """The compiler of this test writes its arguments, of which the last one is the output."""

@@ -17,6 +17,7 @@ from textgen_runtime.cli.run import main
 from tests.helpers.commands import Captured, run_here
 from tests.helpers.make_tiny_model import make_model
 from tests.helpers.paths import TINY
+from tests.helpers.programs import posix_only
 
 # If a shell runs the tests in the background, SIGINT is ignored, and child processes inherit that.
 PROGRAM = (
@@ -58,6 +59,7 @@ def test_a_full_disk_is_an_error() -> None:
     assert (done.returncode, done.stderr) == (1, error)
 
 
+@posix_only
 def test_closed_standard_output_is_an_error() -> None:
     done = subprocess.run(
         ["/bin/sh", "-c", f"{shlex.join([*COMMAND, str(TINY)])} >&-"], capture_output=True, check=False
@@ -66,6 +68,7 @@ def test_closed_standard_output_is_an_error() -> None:
     assert (done.returncode, done.stderr) == (1, error)
 
 
+@posix_only
 def test_closed_standard_error_is_not_an_error() -> None:
     done = subprocess.run(
         ["/bin/sh", "-c", f"{shlex.join([*COMMAND, str(TINY), '--stats', '--no-echo'])} 2>&-"],
@@ -75,6 +78,7 @@ def test_closed_standard_error_is_not_an_error() -> None:
     assert (done.returncode, len(done.stdout.decode())) == (0, 401)
 
 
+@posix_only
 @EACH_MODE
 def test_an_interrupt_exits_with_130_after_a_line_end(options: tuple[str, ...]) -> None:
     with writing(*options) as process:

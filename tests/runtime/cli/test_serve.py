@@ -25,7 +25,10 @@ from textgen_runtime.server.requests import Settings
 
 from tests.helpers.commands import Captured, run_here
 from tests.helpers.paths import ROOT, TINY
+from tests.helpers.programs import posix_only
 from tests.helpers.serve_command import PATIENCE, PROGRAM, ServerProcess, read_all, request, running_server
+
+pytestmark = posix_only
 
 ENDLESS = 10**9
 

@@ -88,7 +88,19 @@ def test_no_process_imports_from_the_working_directory(
 def test_a_process_inherits_the_import_restrictions(monkeypatch: pytest.MonkeyPatch) -> None:
     flags = type("Flags", (), {"ignore_environment": 1, "no_user_site": 1})
     monkeypatch.setattr(sys, "flags", flags)
-    assert processes.python_command("pass", "x")[1:] == ["-P", "-E", "-s", "-c", "pass", "x"]
+    assert processes.python_command("pass", "x")[1:4] == ["-P", "-E", "-s"]
+    assert processes.python_command("pass", "x")[-3:] == ["-c", "pass", "x"]
+
+
+@pytest.mark.parametrize("is_free_threaded", [0, 1])
+def test_a_process_of_a_free_threaded_interpreter_does_not_warn_about_the_gil(
+    monkeypatch: pytest.MonkeyPatch, is_free_threaded: int
+) -> None:
+    monkeypatch.setattr("sysconfig.get_config_var", {"Py_GIL_DISABLED": is_free_threaded}.get)
+    warning = "The global interpreter lock (GIL) has been enabled to load module 'a'"
+    command = processes.python_command(f"import warnings; warnings.warn({warning!r}, RuntimeWarning)")
+    done = subprocess.run(command, capture_output=True, check=True)
+    assert (b"RuntimeWarning" in done.stderr) is not bool(is_free_threaded)
 
 
 def test_processes_start_without_signal_masks(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,7 +7,10 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.helpers.programs import posix_only
 from tests.helpers.serve_command import ServerProcess, read_all, request, running_server
+
+pytestmark = posix_only
 
 ENDLESS = 10**9
 

@@ -11,16 +11,16 @@ from pathlib import Path
 import pytest
 import textgen_runtime as textgen
 from textgen_train.cli import train
-from textgen_train.cli._process import deferred_interrupts, keep_freed_memory, launcher, limit_kernel_caches
+from textgen_train.cli._process import deferred_interrupts, keep_freed_memory, limit_kernel_caches
 from textgen_train.cli.train import main
-from textgen_train.loop.ranks import Ranks
 
 from tests.helpers.processes import ForkedCommand
-from tests.helpers.programs import run_python
+from tests.helpers.programs import posix_only, run_python
 
 TEXT = "Do re mi fa sol la si do,\n" * 80
 
 
+@posix_only
 def test_an_interrupt_with_closed_pipes_saves_the_best_model(tmp_path: Path) -> None:
     """In a shell, Ctrl-C also ends a ``tee`` that reads the output. The last evaluation cannot be printed."""
     (tmp_path / "book.txt").write_text(TEXT, encoding="utf-8")
@@ -52,6 +52,7 @@ def test_an_interrupt_before_a_run_is_ready_leaves_no_folder(tmp_path: Path) -> 
     assert [path.name for path in tmp_path.iterdir()] == ["book.txt"]
 
 
+@posix_only
 @pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP", "SIGBREAK"])
 def test_signals_interrupt_training_unless_ignored(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     """Windows has SIGBREAK and no SIGHUP, and other systems have no SIGBREAK."""
@@ -138,16 +139,3 @@ train.main(["{tmp_path}/book.txt", "--epochs", "1", "--output", "{tmp_path}/mode
 """
     first, last = map(int, run_python(program).split())
     assert last - first < 30
-
-
-def test_the_launcher_of_several_machines_has_the_address_of_the_first(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setenv("MASTER_ADDR", "first.example")
-    monkeypatch.setenv("MASTER_PORT", "1234")
-    ranks = Ranks()
-    ranks.size, ranks.local_size = 3, 2
-    assert " ".join(launcher(ranks)) == (
-        "torchrun --nnodes 2 --node-rank NUMBER --master-addr first.example --master-port 1234 "
-        "--nproc-per-node 2 -m textgen_train"
-    )
