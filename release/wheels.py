@@ -170,7 +170,7 @@ def name_musl(wheel: Path, target: Target, folder: Path) -> None:
 
 
 def repair(wheel: Path, target: Target, folder: Path) -> Path:
-    """Audit a wheel, and return its copy with the tag of the target.
+    """Copy a wheel, with the tag of the target, to a folder, audit the copy, and return it.
 
     auditwheel finds out what a wheel needs, and gives it the tag of this. Its option --plat would accept only
     tags of the machine that it runs on.
