@@ -54,6 +54,7 @@ HAS_DEBUGGING = any(flag.startswith("-g") for flag in os.environ.get("CFLAGS", "
 DEBUGGING = [] if HAS_DEBUGGING else ["-g0"]
 
 # Each extension has its own copy of the parts of the core that it uses. Hidden symbols keep them apart.
+# Without /std:c11, Microsoft's compiler has no _Static_assert.
 FLAGS = ["/O2", "/std:c11"] if os.name == "nt" else ["-O3", *DEBUGGING, *EXACT, "-fvisibility=hidden"]
 
 # Another name than that of the library of runtime/core/Makefile, which may be installed on this machine.

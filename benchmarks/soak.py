@@ -95,11 +95,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--bytes", metavar="N", type=int, default=10**9, help="default: 1000000000")
     parser.add_argument("--languages", nargs="+", choices=LANGUAGES, default=LANGUAGES, help="default: all")
-    parser.add_argument("--model", help="default: a small one with random weights")
+    parser.add_argument("--model", help="one with prompts; default: a small one with random weights")
     arguments = parser.parse_args(argv)
     with TemporaryDirectory() as folder:
         model = find_model_file(arguments.model or small_model(Path(folder)))
-        (prompt, *_) = textgen.load(model).prompts or ("",)
+        prompt = textgen.load(model).prompts[0]
         results = {name: soak(name, str(model), prompt, arguments.bytes) for name in arguments.languages}
     texts = {text for text, _ in results.values()}
     growth = max(growth for _, growth in results.values())

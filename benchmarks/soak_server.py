@@ -100,7 +100,7 @@ class ServerSoak:
         model: The name of the model.
         number: The signal that ends the server.
         seconds: How long the server runs before the signal.
-        requests: After this number of requests, the signal is sent at the latest.
+        requests: The signal is sent after this number of requests, if this is earlier.
 
     Attributes:
         outcomes: The number of requests by outcome.
@@ -194,13 +194,13 @@ class ServerSoak:
             return "cut"
         # The end of a stream may be an error.
         raise WrongError(
-            f"the response to a request of the kind {kind}, {len(found)} bytes, begins with "
-            f"{found[:SHOWN]!r} and ends with {found[-SHOWN:]!r}"
+            f"the response to a request of the kind {kind} is {found[:SHOWN]!r}"
+            + (f" ... {found[SHOWN:][-SHOWN:]!r}" if found[SHOWN:] else "")
         )
 
     async def _send_for_text(self, kind: str, rng: random.Random) -> tuple[bool, bytes]:
         """Request a text. Return whether the client got all that it wanted, and the response."""
-        prompt, seed = rng.choice(self._model.prompts or ("",)), rng.randrange(2**32)
+        prompt, seed = rng.choice(self._model.prompts), rng.randrange(2**32)
         length = LONG_LENGTH if kind in {"slow", "abort"} else rng.randint(1, LENGTH)
         wanted = rng.choice(ABORT_BYTES) if kind == "abort" else sys.maxsize
         request = request_of(prompt, length, seed, stream=kind != "whole")
@@ -261,7 +261,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("model", metavar="MODEL", nargs="?", default="nietzsche")
+    parser.add_argument(
+        "model", metavar="MODEL", nargs="?", default="nietzsche", help="one with prompts; default: nietzsche"
+    )
     parser.add_argument("--minutes", metavar="N", type=float, default=60.0, help="default: 60")
     parser.add_argument("--servers", metavar="N", type=int, default=12, help="default: 12")
     parser.add_argument("--clients", metavar="N", type=int, default=16, help="default: 16")
@@ -271,7 +273,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         metavar="N",
         type=int,
         default=10**6,
-        help="when a server gets its signal at the latest; default: 1000000",
+        help="after these, a server gets its signal, if this is earlier than its time; default: 1000000",
     )
     arguments = parser.parse_args(argv)
     rng = random.Random(arguments.seed)

@@ -42,7 +42,7 @@ def test_servers_that_both_signals_end_are_right(capsys: Captured) -> None:
     ("name", "value", "message"),
     [
         ("read_text", lambda _, **__: ("another text", True), "the text of the seed "),
-        ("REFUSED", ((404, post(b"{")),), "the response to a request of the kind refused, "),
+        ("REFUSED", ((404, post(b"{")),), "the response to a request of the kind refused is b'HTTP/1.1 400 "),
         ("MAX_GROWTH", -(2**40), "the memory has grown by "),
     ],
 )

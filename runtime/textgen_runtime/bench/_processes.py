@@ -4,6 +4,7 @@ import contextlib
 import signal
 import subprocess
 import sys
+import sysconfig
 import tempfile
 from collections.abc import Iterator
 from functools import partial
@@ -56,9 +57,10 @@ def python_command(program: str, *arguments: str) -> list[str]:
     switches = ["-P"]
     switches += ["-E"] * sys.flags.ignore_environment
     switches += ["-s"] * sys.flags.no_user_site
-    # As in the launcher of the commands.
-    is_free_threaded = "t" in getattr(sys, "abiflags", "")
-    switches += ["-W", "ignore:The global interpreter lock:RuntimeWarning"] * is_free_threaded
+    if sysconfig.get_config_var("Py_GIL_DISABLED"):
+        # The launcher of the commands hides this warning, too. It can ask whether the GIL is disabled. Here,
+        # modules that enable it are already imported.
+        switches += ["-W", "ignore:The global interpreter lock:RuntimeWarning"]
     return [sys.executable, *switches, "-c", program, *arguments]
 
 

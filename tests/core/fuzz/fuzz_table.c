@@ -41,8 +41,8 @@ static void constrain(const fuzz_model *model, const textgen_constraint *constra
     lane.text = fuzz_allocate(lane.size);
     const int32_t code =
         textgen_generate(&lane, 1, workspace, workspace_size, fuzz_message, sizeof fuzz_message);
-    REQUIRE_CODE(code, constraint->distance[0] > (int64_t)length ? CODE(INVALID_ARGUMENT) : CODE(LANE_FAILED));
-    REQUIRE(constraint->distance[0] <= (int64_t)length || code != TEXTGEN_OK);
+    REQUIRE_CODE(code, CODE(LANE_FAILED) | CODE(INVALID_ARGUMENT));
+    REQUIRE((code == TEXTGEN_INVALID_ARGUMENT) == (constraint->distance[0] > (int64_t)length));
     REQUIRE_CODE(lane.result, FUZZ_DRAW_ERRORS);
     if (code == TEXTGEN_OK && strcmp(model->info.level, "character") == 0) {
         const fuzz_content text = {(unsigned char *)lane.text, lane.written};
