@@ -22,7 +22,7 @@ static int64_t follow(const fuzz_model *model, const textgen_constraint *constra
     return state;
 }
 
-/* Generate a text of a constraint, which matches it. A length that is too short for all its texts is refused. */
+/* Generate a text of a constraint, which matches it. A length that is too short is refused. */
 static void constrain(const fuzz_model *model, const textgen_constraint *constraint, size_t length) {
     textgen_sampling sampling = TEXTGEN_SAMPLING_DEFAULT;
     const size_t size = textgen_stream_size(model->model);
