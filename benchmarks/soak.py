@@ -7,8 +7,9 @@ The default model has 8-bit weights, because its text is the same in every engin
 are random, and each of its characters is a byte. With nietzsche, a text takes 4 to 11 times as long.
 
 Each language runs in a process of its own, one after the other, and writes its text to a pipe. It is read in
-ten parts. Printed are the speed during each part, and the memory of the process at its end. The exit code is
-1 if two texts differ, or if the memory at the end is larger than after the first part by more than 16 MiB.
+ten parts. Printed are the speed during each part, the memory of the process at its end, and the SHA-256 of
+the text. The exit code is 1 if two texts differ, or if the memory at the end is larger than after the first
+part by more than 16 MiB.
 """
 
 import argparse
@@ -85,6 +86,7 @@ def soak(language: str, model: str, prompt: str, size: int) -> tuple[str, int]:
             speed = length / (perf_counter() - start)
             print(f"{language:10} {end:15,} {speed:11,.0f} bytes/s {memory[-1] / 2**20:7.1f} MiB", flush=True)
         process.kill()
+    print(f"{language:10} {found.hexdigest()}", flush=True)
     return found.hexdigest(), memory[-1] - memory[0]
 
 
