@@ -20,6 +20,7 @@ and no temporary file may remain. After any other outcome, the exit code of this
 
 import argparse
 import contextlib
+import errno
 import json
 import os
 import random
@@ -160,13 +161,14 @@ def outlasts(process: ForkedCommand, delay: float) -> bool:
         process.wait(delay)
     except TimeoutError:
         return True
-    return not ended(process)
+    ended(process)
+    return False
 
 
 def ended(process: ForkedCommand, other: int = 0) -> bool:
-    """Whether a process ends by itself, or with another expected code. It must not fail."""
+    """Wait for a process, and return whether its exit code is 0. Codes but 0 and ``other`` are errors."""
     if (code := process.wait()) not in {0, other}:
-        raise RuntimeError(process.err.read())
+        raise RuntimeError(f"exit code {code}: {process.err.read()}")
     return code == 0
 
 
@@ -204,7 +206,7 @@ def fill_disk(folder: Path, kind: Kind, delay: float, rng: random.Random) -> lis
         code = process.wait()
         errors = process.err.read()
     *_, last = errors.splitlines() or [""]
-    is_error = last.startswith("textgen-train: error: ") and code == 1
+    is_error = last.startswith("textgen-train: error: ") and os.strerror(errno.EFBIG) in last and code == 1
     if not (is_error or code == 0) or "Traceback" in errors or abandoned(folder):
         files = sorted(path.name for path in (folder / OUT).glob("*"))
         print(f"exit code {code}, {files}: {errors}", file=sys.stderr)

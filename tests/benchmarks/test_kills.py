@@ -1,9 +1,8 @@
-"""The moments at which ``make kills`` ends training runs."""
+"""How ``make kills`` ends training runs, and what it counts."""
 
+import io
 import random
 import signal
-import sys
-from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -34,23 +33,30 @@ def test_a_process_that_is_complete_early_does_not_change_the_moments(
     assert (found["ended"], found["equal"], len(latest)) == (2, 4, 1)
 
 
-def fail(_: list[str]) -> int:
-    sys.exit("it failed")
+class Process:
+    """A process that has ended."""
+
+    def __init__(self, code: int) -> None:
+        self.err = io.StringIO("it failed")
+        self._code = code
+
+    def wait(self) -> int:
+        return self._code
 
 
-def end(_: list[str]) -> int:
-    return 0
-
-
-@pytest.mark.parametrize("end_early", [kills.kill, kills.fill_disk])
-def test_a_run_that_fails_by_itself_is_an_error(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, end_early: Callable[..., list[str]]
+@pytest.mark.parametrize(("code", "other", "expected"), [(0, 0, True), (0, -9, True), (-9, -9, False)])
+def test_a_process_that_ended_by_itself_is_told_from_a_killed_one(
+    code: int, other: int, expected: bool
 ) -> None:
-    monkeypatch.setattr(kills, "train", end)
-    assert end_early(tmp_path, kills.KINDS[0], 60.0, random.Random(0)) == ["ended"]
-    monkeypatch.setattr(kills, "train", fail)
-    with pytest.raises(RuntimeError, match="it failed"):
-        end_early(tmp_path, kills.KINDS[0], 60.0, random.Random(0))
+    process: Any = Process(code)
+    assert kills.ended(process, other) is expected
+
+
+@pytest.mark.parametrize(("code", "other"), [(1, 0), (1, -9), (-9, 0)])
+def test_a_process_that_failed_is_an_error(code: int, other: int) -> None:
+    process: Any = Process(code)
+    with pytest.raises(RuntimeError, match=f"exit code {code}: it failed"):
+        kills.ended(process, other)
 
 
 def sleep(_: list[str]) -> int:
@@ -59,8 +65,6 @@ def sleep(_: list[str]) -> int:
 
 
 @posix_only
-def test_a_run_that_was_killed_is_told_from_one_that_ended(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_a_run_that_still_runs_is_killed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(kills, "train", sleep)
     assert kills.kill(tmp_path, kills.KINDS[0], 0.0, random.Random(0)) == ["kills", "starting"]
