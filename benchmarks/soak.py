@@ -4,7 +4,7 @@
     python -m benchmarks.soak [--bytes 1000000000] [--languages python c javascript] [--model MODEL]
 
 The default model has 8-bit weights, because its text is the same in every engine. It is small, its weights
-are random, and each of its characters is a byte. With nietzsche, a text takes 4 to 11 times as long.
+are random, and each of its characters is a byte.
 
 Each language runs in a process of its own, one after the other, and writes its text to a pipe. It is read in
 ten parts. Printed are the speed during each part, the memory of the process at its end, and the SHA-256 of
@@ -97,12 +97,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--bytes", metavar="N", type=int, default=10**9, help="default: 1000000000")
     parser.add_argument("--languages", nargs="+", choices=LANGUAGES, default=LANGUAGES, help="default: all")
-    parser.add_argument("--model", help="one with prompts; default: a small one with random weights")
+    parser.add_argument("--model", help="default: a small one with random weights")
     arguments = parser.parse_args(argv)
     with TemporaryDirectory() as folder:
         model = find_model_file(arguments.model or small_model(Path(folder)))
-        prompt = textgen.load(model).prompts[0]
-        results = {name: soak(name, str(model), prompt, arguments.bytes) for name in arguments.languages}
+        prompts = textgen.load(model).prompts
+        if not prompts:
+            parser.error(f"{model} has no prompts")
+        results = {name: soak(name, str(model), prompts[0], arguments.bytes) for name in arguments.languages}
     texts = {text for text, _ in results.values()}
     growth = max(growth for _, growth in results.values())
     if len(results) > 1:

@@ -195,7 +195,7 @@ class ServerSoak:
         # The end of a stream may be an error.
         raise WrongError(
             f"the response to a request of the kind {kind} is {found[:SHOWN]!r}"
-            + (f" ... {found[SHOWN:][-SHOWN:]!r}" if found[SHOWN:] else "")
+            + (f", and its end {found[SHOWN:][-SHOWN:]!r}" if found[SHOWN:] else "")
         )
 
     async def _send_for_text(self, kind: str, rng: random.Random) -> tuple[bool, bytes]:
@@ -261,9 +261,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument(
-        "model", metavar="MODEL", nargs="?", default="nietzsche", help="one with prompts; default: nietzsche"
-    )
+    parser.add_argument("model", metavar="MODEL", nargs="?", default="nietzsche", help="default: nietzsche")
     parser.add_argument("--minutes", metavar="N", type=float, default=60.0, help="default: 60")
     parser.add_argument("--servers", metavar="N", type=int, default=12, help="default: 12")
     parser.add_argument("--clients", metavar="N", type=int, default=16, help="default: 16")
@@ -273,9 +271,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         metavar="N",
         type=int,
         default=10**6,
-        help="after these, a server gets its signal, if this is earlier than its time; default: 1000000",
+        help="largest number before the signal of a server; default: 1000000",
     )
     arguments = parser.parse_args(argv)
+    if not textgen.load(arguments.model).prompts:
+        parser.error(f"{arguments.model} has no prompts")
     rng = random.Random(arguments.seed)
     columns = ["ended by", *OUTCOMES, *(f"MiB at {part:.0%}" for part in MEASURED_PARTS)]
     print("".join(f"{column:>13}" for column in columns), flush=True)
