@@ -156,10 +156,10 @@ def describe_early_end(
     piped = "".join(
         f"{text_words(name, STANDARD_INPUT)} " for name in TEXTS if getattr(options, name) == STANDARD_INPUT
     )
-    start = " ".join(launcher(run.trainer.replicas.ranks))
-    command = f"{start} {piped}--resume {shlex.quote(unambiguous_path(folder))}"
+    start = launcher(run.trainer.replicas.ranks)
+    command = f"{' '.join(start)} {piped}--resume {shlex.quote(unambiguous_path(folder))}"
     when = "when the folder can be written again, " if isinstance(error, OutputError) else "to "
-    where = " on each machine, with its NUMBER from 0" if "NUMBER" in start else ""
+    where = ", start on each machine, with its number from 0 as NUMBER" * ("NUMBER" in start)
     return f"{saved}; {when}resume the run{where}: {command}{' < TEXT' * bool(piped)}"
 
 

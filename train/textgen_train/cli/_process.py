@@ -132,14 +132,15 @@ def joined_ranks() -> Iterator[Ranks]:
 def launcher(ranks: Ranks) -> list[str]:
     """Return the words that start the command in these processes, without its arguments.
 
-    With several machines, NUMBER stands for the number of each machine.
+    With several machines, NUMBER stands for the number of each machine. The number of processes is that of
+    this machine.
     """
     if ranks.size == 1:
         return [PROG]
     together = ["--standalone"]
     # torchrun sets the number of machines, and the address of the first one.
-    machines = os.environ.get("GROUP_WORLD_SIZE", "1")
-    if machines != "1":
-        together = ["--nnodes", machines, "--node-rank", "NUMBER"]
+    machines = int(os.environ.get("GROUP_WORLD_SIZE", ranks.size // ranks.local_size))
+    if machines > 1:
+        together = ["--nnodes", str(machines), "--node-rank", "NUMBER"]
         together += ["--master-addr", os.environ["MASTER_ADDR"], "--master-port", os.environ["MASTER_PORT"]]
     return ["torchrun", *together, "--nproc-per-node", str(ranks.local_size), "-m", "textgen_train"]
