@@ -170,10 +170,10 @@ def name_musl(wheel: Path, target: Target, folder: Path) -> None:
 
 
 def repair(wheel: Path, target: Target, folder: Path) -> Path:
-    """Copy a wheel, with the tag of the target, to a folder, audit the copy, and return it.
+    """Write a copy of a wheel with the tag of its target to a folder. Audit the copy, and return its path.
 
-    auditwheel finds out what a wheel needs, and gives it the tag of this. Its option --plat would accept only
-    tags of the machine that it runs on.
+    auditwheel finds out which systems a wheel can run on, and gives it their tags. With its option --plat, it
+    would accept only tags of the machine that it runs on.
     """
     before = set(folder.glob("*.whl"))
     # auditwheel looks for the programs of its environment in PATH.

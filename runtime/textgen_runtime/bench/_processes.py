@@ -58,8 +58,8 @@ def python_command(program: str, *arguments: str) -> list[str]:
     switches += ["-E"] * sys.flags.ignore_environment
     switches += ["-s"] * sys.flags.no_user_site
     if sysconfig.get_config_var("Py_GIL_DISABLED"):
-        # The launcher of the commands hides this warning, too. It can ask whether the GIL is disabled. Here,
-        # modules that enable it are already imported.
+        # The launcher of the commands hides this warning, too. It asks whether the GIL is disabled. This
+        # process cannot: it has imported modules that enable the GIL.
         switches += ["-W", "ignore:The global interpreter lock:RuntimeWarning"]
     return [sys.executable, *switches, "-c", program, *arguments]
 
