@@ -347,7 +347,7 @@ def test_several_processes_are_refused(
     if not is_new:
         interrupted(*TAUGHT)
     ranks = Ranks()
-    ranks.size = 2
+    ranks.size = ranks.local_size = 2
     monkeypatch.setattr("textgen_train.cli.train.joined_ranks", lambda: nullcontext(ranks))
     code, out, err = run(capsys, *(TAUGHT if is_new else ("--resume", "out")))
     assert (code, out) == (1, "")
