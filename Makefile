@@ -109,20 +109,20 @@ $(addprefix $(QEMU)/,$(EMULATORS)):
 		tar -x --strip-components=3 $(addprefix ./usr/bin/,$(EMULATORS))
 	rm $(QEMU)/qemu-user_*.deb
 
-# The tests of what depends on the processor, for a target of the compiler and an emulator.
-test_emulated = TEXTGEN_CORE_COMPILERS="$(CLANG) -target $(1)" TEXTGEN_CORE_EMULATOR="$(2)" \
-	$(PYTEST) tests/core/test_core.py tests/core/test_core_levels.py \
-	tests/core/test_core_builds.py::test_numbers_are_the_same_to_the_last_bit \
-	tests/core/test_core_int8.py::test_the_golden_text_is_the_same_everywhere \
-	tests/core/test_core_embedding.py::test_a_plain_compiler_compiles_the_files
+# Tests of the core for another system: a target of the compiler and an emulator. Those of the kernels depend most on
+# the processor.
+test_emulated = TEXTGEN_CORE_COMPILERS="$(CLANG) -target $(1)" TEXTGEN_CORE_EMULATOR="$(2)" $(PYTEST)
+KERNEL_TESTS := $(addprefix tests/core/test_core,.py _int8.py _levels.py \
+	_builds.py::test_numbers_are_the_same_to_the_last_bit _embedding.py::test_a_plain_compiler_compiles_the_files)
+CORE_TESTS := $(KERNEL_TESTS) $(addprefix tests/core/test_core,_cells.py _fuzz.py _metadata.py _reader.py)
 
 test-arm: $(DEV) $(VENV)/clang.installed $(call emulator,aarch64)
-	$(call test_emulated,aarch64-linux-musl,$(call emulator,aarch64))
+	$(call test_emulated,aarch64-linux-musl,$(call emulator,aarch64)) $(KERNEL_TESTS)
 
 # Big-endian, and 32 bits.
 test-emulated: $(DEV) $(VENV)/clang.installed $(call emulator,s390x) $(call emulator,arm)
-	$(call test_emulated,s390x-linux-musl,$(call emulator,s390x))
-	$(call test_emulated,arm-linux-musleabihf,$(call emulator,arm))
+	$(call test_emulated,s390x-linux-musl,$(call emulator,s390x)) $(CORE_TESTS)
+	$(call test_emulated,arm-linux-musleabihf,$(call emulator,arm)) $(CORE_TESTS)
 
 # If there is no wine, that of Debian is installed, as root. Its folder of settings is made before the tests, which run
 # at the same time. Without its drivers of windows, it needs no display. Its server and services, which take longer than a
@@ -135,7 +135,7 @@ test-wine: $(DEV) $(VENV)/clang.installed
 	command -v wine || { apt-get update && apt-get install --yes --no-install-recommends wine wine64; }
 	$(WINE_SETTINGS) wine cmd /c exit < /dev/null > $(WINE)/log 2>&1 && $(WINE_SETTINGS) wineserver -w
 	$(WINE_SETTINGS) wineserver -p60 > $(WINE)/log 2>&1 && $(WINE_SETTINGS) wine cmd /c exit < /dev/null > $(WINE)/log 2>&1
-	$(WINE_SETTINGS) $(call test_emulated,x86_64-windows-gnu,wine) tests/core/test_core_command.py
+	$(WINE_SETTINGS) $(call test_emulated,x86_64-windows-gnu,wine) $(CORE_TESTS) tests/core/test_core_command.py
 
 # A CPython of Debian for ARM64, in which the emulator tries a wheel. apt has a state of its own, so that the packages
 # and the architectures of this machine stay as they are. `make wheels EMULATED=` leaves this trial out.
