@@ -135,3 +135,21 @@ onPage("the list shows the titles of tunes", "tunes", async (visit, page) => {
   const item = page.getByRole("region", { name: "Written so far" }).getByRole("listitem");
   assert.match(await item.getByRole("button").first().textContent(), /^X:1\s+T:Mullinagar Maid\s/);
 }, { hash: hashOf(TUNE) });
+
+onPage("a melody and a chord of four notes are not too loud", "abc", async (_, page) => {
+  await page.evaluate(() => {
+    window.AudioContext = class extends OfflineAudioContext {
+      constructor() {
+        super(1, 44100, 44100);
+      }
+      async resume() {
+        const samples = (await this.startRendering()).getChannelData(0);
+        window.peak = samples.reduce((peak, sample) => Math.max(peak, Math.abs(sample)), 0);
+      }
+      close() {}
+    };
+  });
+  await play(page).click();
+  const peak = await (await page.waitForFunction(() => window.peak)).jsonValue();
+  assert.ok(peak > 0.5 && peak <= 1, String(peak));
+}, { hash: written('X:1\nL:1/1\nK:C\n"C7"c|') });

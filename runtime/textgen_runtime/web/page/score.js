@@ -2,8 +2,9 @@
 
 // Beats in a minute in meters for which the default of abcjs is too fast, if the tune has no tempo.
 const TEMPOS = { "2/2": 90, "2/4": 90, "3/4": 130 };
-// abcjs can play sounds that it loads from a network. This page has none, so oscillators play the notes.
-const [WAVE, VOLUME] = ["triangle", 0.3];
+// abcjs can play sounds that it loads from a network. This page has none, so oscillators play the notes. A melody and
+// a chord of four notes, five at once, are as loud as the device allows.
+const [WAVE, VOLUME] = ["triangle", 1 / 5];
 // In seconds: a note begins and ends without a click, and the first one begins a bit later.
 const [ATTACK, RELEASE, DELAY] = [0.01, 0.03, 0.05];
 // The class of the notes that sound.
