@@ -10,7 +10,6 @@ from typing import Any
 
 from textgen_runtime.errors import OutputError
 from textgen_runtime.system.files import replace_file
-from textgen_runtime.system.interrupts import wait_for_input
 
 from ._interactive_lines import LineError, expand_home
 
@@ -117,12 +116,6 @@ class Editor:
         """
         self._prefill = prefill
         try:
-            if readline is None and os.name == "posix":
-                # input() alone would miss a Ctrl-C that arrives directly after the prompt.
-                sys.stdout.write(prompt)
-                sys.stdout.flush()
-                wait_for_input(sys.stdin)
-                prompt = ""
             line = input(prompt)
         except EOFError:
             return None

@@ -7,12 +7,10 @@ suppress it, and a line of output or a weight update would stay incomplete.
 """
 
 import contextlib
-import os
-import select
 import signal
 from collections.abc import Iterator
 from types import FrameType, TracebackType
-from typing import Any, Self, TextIO
+from typing import Any, Self
 
 # A closed terminal may send SIGHUP twice: once from the kernel and once from the shell.
 REPEATED_SIGNALS = [getattr(signal, name) for name in ("SIGHUP",) if hasattr(signal, name)]
@@ -111,26 +109,3 @@ def interrupts_ignored() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGINT, original)
-
-
-def wait_for_input(stream: TextIO) -> None:
-    """Wait until a read from a terminal returns at once; only the main thread of a POSIX system can wait so.
-
-    A read alone would not notice a signal that arrives directly before it: Python runs the handler after the
-    system call, which waits for the next line. Here the signal also writes to a pipe, which ends the wait.
-
-    Raises:
-        KeyboardInterrupt: If the handler of a signal raises it.
-    """
-    receiver, sender = os.pipe()
-    try:
-        os.set_blocking(sender, False)
-        original = signal.set_wakeup_fd(sender)
-        try:
-            while stream not in select.select([stream, receiver], [], [])[0]:
-                os.read(receiver, 1)
-        finally:
-            signal.set_wakeup_fd(original)
-    finally:
-        os.close(receiver)
-        os.close(sender)

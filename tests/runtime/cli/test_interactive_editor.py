@@ -1,14 +1,12 @@
-"""The lines of the interactive mode: interrupts, and a history that is private and never a reason to fail."""
+"""The history file of the interactive mode: private, small, and never a reason to fail."""
 
 import os
 import stat
 from pathlib import Path
 
 import pytest
-from textgen_runtime.cli import _interactive_editor
-from textgen_runtime.cli._interactive_editor import MAX_LINES, Editor, History, history_path, matching_paths
+from textgen_runtime.cli._interactive_editor import MAX_LINES, History, history_path, matching_paths
 
-from tests.helpers.commands import Captured
 from tests.helpers.programs import posix_only
 
 
@@ -124,17 +122,3 @@ def test_paths_are_completed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     assert matching_paths(f"{tmp_path}/sav") == [f"{tmp_path}/saved.gen"]
     assert matching_paths("~/o") == ["~/other"]
     assert matching_paths("missing/a") == []
-
-
-@posix_only
-def test_without_readline_an_interrupt_ends_the_wait_for_a_line(
-    monkeypatch: pytest.MonkeyPatch, capsys: Captured
-) -> None:
-    def interrupt(_: object) -> None:
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(_interactive_editor, "readline", None)
-    monkeypatch.setattr(_interactive_editor, "wait_for_input", interrupt)
-    with pytest.raises(KeyboardInterrupt):
-        Editor(History(None), []).read("> ")
-    assert capsys.readouterr().out == "> "

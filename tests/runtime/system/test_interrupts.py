@@ -1,18 +1,14 @@
 """Deferred interrupts: work in progress is finished before Ctrl-C takes effect."""
 
-import ctypes
 import io
 import itertools
-import operator
 import os
-import select
 import signal
 import subprocess
 import sys
 import threading
 from argparse import Namespace
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +18,7 @@ from textgen_runtime.cli import _bench_outputs as bench_outputs
 from textgen_runtime.cli import eval as eval_module
 from textgen_runtime.cli import run as run_module
 from textgen_runtime.generation.batch import Batch, BatchChunk
-from textgen_runtime.system.interrupts import DeferredInterrupts, interrupts_ignored, wait_for_input
+from textgen_runtime.system.interrupts import DeferredInterrupts, interrupts_ignored
 
 from tests.helpers.bench_reports import REPORT
 from tests.helpers.commands import Captured, run_here
@@ -233,46 +229,3 @@ def test_interrupts_have_an_effect_only_where_they_are_awaited() -> None:
             assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
     finally:
         signal.signal(signal.SIGINT, original)
-
-
-def select_after(number: int, results: list[Any]) -> Callable[..., Any]:
-    """Return ``select.select`` whose first call follows a signal, and that keeps what its calls return."""
-    # Python handles a signal between two bytecodes: there is none between these calls.
-    calls = [partial(getattr(ctypes.CDLL(None), "raise"), number)]
-    original = select.select
-
-    def replacement(*descriptors: list[Any]) -> Any:
-        results.extend(map(operator.call, [*calls, partial(original, *descriptors, 10)]))
-        calls.clear()
-        assert any(results[-1]), "nothing ended the wait"
-        return results[-1]
-
-    return replacement
-
-
-@posix_only
-@pytest.mark.usefixtures("interrupts")
-def test_an_interrupt_directly_before_the_system_call_ends_the_wait(monkeypatch: pytest.MonkeyPatch) -> None:
-    results: list[Any] = []
-    monkeypatch.setattr(select, "select", select_after(signal.SIGINT, results))
-    receiver, sender = os.pipe()
-    with os.fdopen(receiver) as stream, os.fdopen(sender, "w"), pytest.raises(KeyboardInterrupt):
-        wait_for_input(stream)
-    _, (readable, _, _) = results
-    assert readable
-    assert signal.set_wakeup_fd(-1) == -1
-
-
-@posix_only
-def test_another_signal_does_not_end_the_wait_for_input(monkeypatch: pytest.MonkeyPatch) -> None:
-    results: list[Any] = []
-    monkeypatch.setattr(select, "select", select_after(signal.SIGCONT, results))
-    receiver, sender = os.pipe()
-    before = signal.signal(signal.SIGCONT, lambda *_: os.write(sender, b"a"))
-    try:
-        with os.fdopen(receiver) as stream:
-            wait_for_input(stream)
-            assert results[-1][0] == [stream]
-    finally:
-        signal.signal(signal.SIGCONT, before)
-        os.close(sender)
