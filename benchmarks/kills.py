@@ -7,12 +7,13 @@ take longer than the training.
 
 Each run is ended early several times: once as a new run, and then as a resumed one. Each of its processes
 runs for a random part of the time of the unbroken run, so that some end before the first update and some
-during the last evaluation. A resumed run may be complete earlier: this counts as "ended", not as a kill.
+during the last evaluation. A run may be complete before its moment: this counts as "ended", not as a kill.
 Checkpoints are written after each update, so that many kills interrupt a write. If a new run ends before its
 first checkpoint, there is nothing to resume, and it is started again with --overwrite. After the last time,
 the run is resumed to its end. Each time, a checkpoint and a model must be complete if they are there. With a
 full disk, a run must end with one line that starts with "textgen-train: error: ", or be complete after
-warnings, and leave no temporary file.
+warnings, and leave no temporary file. A run that is complete without them needed no more room: this counts as
+"ended", too.
 
 At the end, the weights, the samples and the metrics except times must be equal to those of the unbroken run,
 and no temporary file may remain. After any other outcome, the exit code of this program is 1.
@@ -206,11 +207,14 @@ def fill_disk(folder: Path, kind: Kind, delay: float, rng: random.Random) -> lis
         code = process.wait()
         errors = process.err.read()
     *_, last = errors.splitlines() or [""]
-    is_error = last.startswith("textgen-train: error: ") and os.strerror(errno.EFBIG) in last and code == 1
+    reason = os.strerror(errno.EFBIG)
+    is_error = last.startswith("textgen-train: error: ") and reason in last and code == 1
     if not (is_error or code == 0) or "Traceback" in errors or abandoned(folder):
         files = sorted(path.name for path in (folder / OUT).glob("*"))
         print(f"exit code {code}, {files}: {errors}", file=sys.stderr)
         return ["full disks", "damaged"]
+    if reason not in errors:
+        return ["ended"]
     return ["full disks", "error" if is_error else "complete"]
 
 

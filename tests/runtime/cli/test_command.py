@@ -17,6 +17,7 @@ from textgen_train.cli import train
 from tests.helpers.commands import Captured, run_here
 from tests.helpers.damaged_models import clip_the_gates
 from tests.helpers.paths import FORMAT_2, TINY
+from tests.helpers.programs import posix_only
 from tests.helpers.run_command import tiny_with
 
 
@@ -95,6 +96,7 @@ def test_a_model_can_be_named_by_its_folder(
     assert run_here(command.main, capsys, "model", *arguments)[0] == 0
 
 
+@posix_only
 @pytest.mark.parametrize(
     ("command", "arguments"),
     [

@@ -89,14 +89,13 @@ def test_a_history_that_cannot_be_kept_is_no_error(tmp_path: Path, kind: str) ->
     assert history.load() == []
 
 
-def test_the_history_is_in_the_state_folder(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HOME", "/home/me")
-    monkeypatch.setenv("XDG_STATE_HOME", "/state")
-    assert history_path() == Path("/state/textgen-onnx/interactive-history")
+def test_the_history_is_in_the_state_folder(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(home / "state"))
+    assert history_path() == home / "state/textgen-onnx/interactive-history"
     monkeypatch.setattr("sys.platform", "linux")
     for ignored in ("", "relative/path"):
         monkeypatch.setenv("XDG_STATE_HOME", ignored)
-        assert history_path() == Path("/home/me/.local/state/textgen-onnx/interactive-history")
+        assert history_path() == home / ".local/state/textgen-onnx/interactive-history"
     for system in ("darwin", "win32"):
         monkeypatch.setattr("sys.platform", system)
         assert history_path() is None
@@ -111,14 +110,13 @@ def test_a_user_without_a_home_has_no_history(monkeypatch: pytest.MonkeyPatch) -
     assert history_path() is None
 
 
-def test_paths_are_completed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "saved.gen").touch()
-    (tmp_path / "same").mkdir()
-    (tmp_path / "other").touch()
-    monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.chdir(tmp_path)
+def test_paths_are_completed(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (home / "saved.gen").touch()
+    (home / "same").mkdir()
+    (home / "other").touch()
+    monkeypatch.chdir(home)
     assert matching_paths("sa") == ["same/", "saved.gen"]
     assert matching_paths("same/") == []
-    assert matching_paths(f"{tmp_path}/sav") == [f"{tmp_path}/saved.gen"]
+    assert matching_paths(f"{home}/sav") == [f"{home}/saved.gen"]
     assert matching_paths("~/o") == ["~/other"]
     assert matching_paths("missing/a") == []

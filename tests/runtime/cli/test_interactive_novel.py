@@ -284,12 +284,11 @@ def test_a_corpus_that_cannot_be_read_changes_nothing(
 
 
 def test_the_corpus_is_typed_as_other_paths_or_by_its_name(
-    tiny: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tiny: Model, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.chdir(tmp_path)
+    monkeypatch.chdir(home)
     monkeypatch.setitem(published.EMBEDDED, "python-docs", lambda: "dab")
-    (tmp_path / "python-docs").write_text("cab")
+    (home / "python-docs").write_text("cab")
     session = started(tiny, 9)
     for typed, text in (
         ("python-docs", "dab"),

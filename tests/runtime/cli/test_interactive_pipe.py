@@ -143,12 +143,9 @@ def test_a_text_is_saved_and_loaded(session: Session, tmp_path: Path) -> None:
     assert path.read_text(encoding="utf-8") == "notes"
 
 
-def test_a_path_can_begin_with_the_home_folder(
-    session: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("HOME", str(tmp_path))
+def test_a_path_can_begin_with_the_home_folder(session: Session, home: Path) -> None:
     assert session("abc\n/save ~/x.gen\n")[0] == 0
-    assert (tmp_path / "x.gen").exists()
+    assert (home / "x.gen").exists()
 
 
 @pytest.mark.parametrize("quote", ["'", '"'])

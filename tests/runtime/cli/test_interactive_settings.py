@@ -57,11 +57,8 @@ def test_a_json_schema_is_read_from_its_file(session: Session, tmp_path: Path) -
         change(session, "json-schema", str(tmp_path / "missing.json"))
 
 
-def test_a_path_of_a_json_schema_can_begin_with_the_home_folder(
-    session: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("HOME", str(tmp_path))
-    (tmp_path / "schema.json").write_text('{"enum": [2]}', encoding="utf-8")
+def test_a_path_of_a_json_schema_can_begin_with_the_home_folder(session: Session, home: Path) -> None:
+    (home / "schema.json").write_text('{"enum": [2]}', encoding="utf-8")
     session.model = textgen.load(make_model("2").SerializeToString())
     assert change(session, "json-schema", "~/schema.json") == '{"enum": [2]}'
 

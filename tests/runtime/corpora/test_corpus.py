@@ -17,6 +17,8 @@ from textgen_runtime.corpora.published import DATA_FOLDER_VARIABLE, PUBLISHED, P
 from textgen_runtime.text.records import split_records
 from textgen_train.errors import CorpusError
 
+from tests.helpers.programs import posix_only
+
 CONTENT = b"ecce homo\n"
 
 
@@ -101,6 +103,7 @@ def test_empty_name_is_rejected() -> None:
         read_corpus("")
 
 
+@posix_only
 @pytest.mark.parametrize("folder", ["XDG_CACHE_HOME", "TEXTGEN_DATA_DIR"])
 def test_unreadable_folder_of_published_corpora_is_an_error(
     monkeypatch: pytest.MonkeyPatch, folder: str
@@ -111,6 +114,7 @@ def test_unreadable_folder_of_published_corpora_is_an_error(
         read_corpus("nietzsche")
 
 
+@posix_only
 def test_names_that_are_too_long_or_not_unicode(tmp_path: Path) -> None:
     with pytest.raises(CorpusError, match=r"cannot read x+\.{3}x+: File name too long"):
         read_corpus("x" * 300)

@@ -152,7 +152,7 @@ def test_a_run_of_several_machines_says_how_to_resume_it_on_each(tmp_path: Path)
     (code, _, err), _ = run_processes(train_interrupted_on_two_machines, tmp_path, options)
     assert code == 130
     assert re.search(
-        r"; to resume the run, start on each machine, with its number from 0 as NUMBER: torchrun --nnodes 2 "
+        r"; to resume the run on each machine, with its number from 0 as NUMBER: torchrun --nnodes 2 "
         r"--node-rank NUMBER --master-addr 127\.0\.0\.1 --master-port \d+ .*-m textgen_train --resume out\n$",
         err,
     )

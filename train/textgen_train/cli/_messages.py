@@ -29,7 +29,7 @@ from textgen_train.report.chart import format_duration
 from textgen_train.report.facts import generating_command, novel_option
 
 from ._arguments import option, text_words
-from ._process import launcher
+from ._process import MACHINE_NUMBER, launcher
 
 if TYPE_CHECKING:
     from textgen_train.loop.checkpoint import ScheduleState, TrainerState
@@ -159,7 +159,7 @@ def describe_early_end(
     start = launcher(run.trainer.replicas.ranks)
     command = f"{' '.join(start)} {piped}--resume {shlex.quote(unambiguous_path(folder))}"
     when = "when the folder can be written again, " if isinstance(error, OutputError) else "to "
-    where = ", start on each machine, with its number from 0 as NUMBER" * ("NUMBER" in start)
+    where = f" on each machine, with its number from 0 as {MACHINE_NUMBER}" * (MACHINE_NUMBER in start)
     return f"{saved}; {when}resume the run{where}: {command}{' < TEXT' * bool(piped)}"
 
 

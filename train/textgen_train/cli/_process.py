@@ -27,6 +27,9 @@ M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4
 # A kernel of torch takes up to a megabyte. A continuous text needs about twenty.
 MAX_CACHED_KERNELS = 64
 
+# Stands for the number of each machine in a command for several machines.
+MACHINE_NUMBER = "NUMBER"
+
 # Windows has no SIGHUP. Only Windows has SIGBREAK, of Ctrl-Break, which other programs can send, too.
 ENDING_SIGNALS = ("SIGTERM", "SIGHUP", "SIGBREAK")
 
@@ -132,8 +135,8 @@ def joined_ranks() -> Iterator[Ranks]:
 def launcher(ranks: Ranks) -> list[str]:
     """Return the words that start the command in these processes, without its arguments.
 
-    With several machines, NUMBER stands for the number of each machine. The number of processes is that of
-    this machine.
+    The report and the message of a run that ended early show them. With several machines, ``MACHINE_NUMBER``
+    stands for the number of each machine. The number of processes is that of this machine.
     """
     if ranks.size == 1:
         return [PROG]
@@ -141,6 +144,6 @@ def launcher(ranks: Ranks) -> list[str]:
     # torchrun sets the number of machines, and the address of the first one.
     machines = int(os.environ.get("GROUP_WORLD_SIZE", ranks.size // ranks.local_size))
     if machines > 1:
-        together = ["--nnodes", str(machines), "--node-rank", "NUMBER"]
+        together = ["--nnodes", str(machines), "--node-rank", MACHINE_NUMBER]
         together += ["--master-addr", os.environ["MASTER_ADDR"], "--master-port", os.environ["MASTER_PORT"]]
     return ["torchrun", *together, "--nproc-per-node", str(ranks.local_size), "-m", "textgen_train"]
