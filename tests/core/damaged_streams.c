@@ -1,5 +1,5 @@
-/* Tests damaged data of saved streams: damaged_streams MODEL RECORDS. The vocabularies contain "abc". RECORDS
- * is a model of records. */
+/* Tests damaged data of saved streams: damaged_streams MODEL RECORDS CHANGES. The vocabularies contain "abc".
+ * RECORDS is a model of records. CHANGES is the number of changes of each byte, from 1 to 4. */
 #include "saved_streams.h"
 
 /* Check that changed data is refused, or gives a stream that can be used. Return whether it is refused. */
@@ -24,9 +24,11 @@ static bool try_damaged(const saved_stream *saved) {
     return false;
 }
 
+static const unsigned char masks[] = {0x01, 0x10, 0x80, 0xFF};
+static size_t changes;
+
 static void check_damaged_bytes(const textgen_model *model, textgen_stream *stream,
                                 const textgen_sampling *sampling) {
-    static const unsigned char changes[] = {0x01, 0x10, 0x80, 0xFF};
     saved_stream saved = save(model, stream, sampling);
     const textgen_shape *shape = &model->shape;
     const size_t tokens = HEADER + textgen_text_size(shape) - textgen_filters_size(shape->vocabulary) -
@@ -35,13 +37,14 @@ static void check_damaged_bytes(const textgen_model *model, textgen_stream *stre
     size_t refused = 0;
     CHECK(saved.size > tokens || !sampling->penalty_window || !textgen_stream_text(stream)->filtered);
     for (size_t i = 0; i < saved.size; i++) {
-        for (size_t change = 0; change < sizeof changes; change++) {
-            bytes[i] ^= changes[change];
+        for (size_t change = 0; change < changes; change++) {
+            const unsigned char mask = masks[(i + change) % sizeof masks];
+            bytes[i] ^= mask;
             refused += try_damaged(&saved);
-            bytes[i] ^= changes[change];
+            bytes[i] ^= mask;
         }
     }
-    CHECK(refused > (HEADER - 16) * sizeof changes);
+    CHECK(refused > (HEADER - 16) * changes);
     free(saved.data), free(stream);
 }
 
@@ -150,7 +153,9 @@ static void check_limits(const textgen_model *model) {
 
 int main(int count, char **arguments) {
     float bias[MOST_TOKENS] = {0.5f, -1000.0f, 0.0f, 0.0f, 0.0f, -INFINITY};
-    CHECK(count == 3);
+    CHECK(count == 4);
+    changes = (size_t)strtoul(arguments[3], NULL, 10);
+    CHECK(changes > 0 && changes <= sizeof masks);
     loaded model = load(arguments[1], NULL);
     loaded records = load(arguments[2], NULL);
     textgen_sampling sampling;
