@@ -41,7 +41,10 @@ def compile_all(folder: Path, *command: str, output: Path) -> Path:
 # In an emulator, a program without optimization takes a minute.
 @pytest.mark.parametrize(
     "flags",
-    ["-O1" if EMULATOR else "", pytest.param("-O2 -std=c11 -Wpedantic -DTEXTGEN_NO_HEAP", marks=pytest.mark.tier("push"))],
+    [
+        "-O1" if EMULATOR else "",
+        pytest.param("-O2 -std=c11 -Wpedantic -DTEXTGEN_NO_HEAP", marks=pytest.mark.tier("push")),
+    ],
 )
 @pytest.mark.parametrize("build", PLAIN, ids=str)
 def test_a_plain_compiler_compiles_the_files(
