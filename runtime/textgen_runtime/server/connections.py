@@ -14,6 +14,10 @@ from .requests import ClientGoneError, RequestError, Settings
 # be lost if the connection were closed while the client still sends.
 DISCARDED = 16
 
+# Turns of the event loop after the time in which a request must come. If the server was busy, the request may
+# be there: in one turn it is read, and in the next one its task begins.
+TURNS = 2
+
 # The connection whose data is being processed. The task of a request inherits it.
 _connection: ContextVar["Connection | None"] = ContextVar("connection", default=None)
 
@@ -36,8 +40,8 @@ class Connection(H11Protocol):
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
-        self._request_timer: asyncio.TimerHandle | None = None
-        self._write_timer: asyncio.TimerHandle | None = None
+        self._request_timer: asyncio.Handle | None = None
+        self._write_timer: asyncio.Handle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Start the timer for the first request."""
@@ -55,7 +59,8 @@ class Connection(H11Protocol):
     def pause_writing(self) -> None:
         """Start the timer for a client that does not read."""
         super().pause_writing()
-        self._write_timer = self._start_timer()
+        # abort() discards what is buffered, for which close() would wait.
+        self._write_timer = self.loop.call_later(self.client_timeout, self.transport.abort)
 
     def resume_writing(self) -> None:
         """Stop the timer, because the client has read."""
@@ -71,17 +76,20 @@ class Connection(H11Protocol):
     def wait_for_request(self) -> None:
         """Start the timer for the next request."""
         if not self.transport.is_closing():
-            self._request_timer = self._start_timer()
+            self._request_timer = self.loop.call_later(self.client_timeout, self._give_up)
 
     def begin_request(self) -> None:
         """Stop the timer, because the head of a request has arrived."""
         self._stop(self._request_timer)
 
-    def _start_timer(self) -> asyncio.TimerHandle:
-        # abort() discards what is buffered, for which close() would wait.
-        return self.loop.call_later(self.client_timeout, self.transport.abort)
+    def _give_up(self, turns: int = TURNS) -> None:
+        """Close the connection after some turns of the event loop."""
+        if turns:
+            self._request_timer = self.loop.call_later(0, self._give_up, turns - 1)
+        else:
+            self.transport.abort()
 
-    def _stop(self, timer: asyncio.TimerHandle | None) -> None:
+    def _stop(self, timer: asyncio.Handle | None) -> None:
         if timer:
             timer.cancel()
 

@@ -10,12 +10,15 @@ from types import SimpleNamespace
 
 import pytest
 import textgen_runtime as textgen
+import uvicorn
 from textgen_runtime.server import completions, running
 from textgen_runtime.server.completion_request import CompletionRequest, Take, parse_request
+from textgen_runtime.server.connections import Connection
 from textgen_runtime.server.requests import Settings
 from textgen_runtime.server.running import OTHER_FILES, listen
 
 from tests.helpers.programs import run_python
+from tests.helpers.serve_command import request
 from tests.helpers.served import ENDLESS, OpenCall, asynchronous, served, until
 
 
@@ -34,6 +37,28 @@ async def test_an_event_does_not_wait_for_the_acknowledgment_of_the_one_before()
             assert await options.get() != 0
             writer.close()
             await writer.wait_closed()
+
+
+class Hurried(Connection):
+    """A connection whose client has no time."""
+
+    client_timeout = 0.0
+
+
+@asynchronous
+async def test_a_request_that_was_there_in_time_is_answered(tiny: textgen.Model) -> None:
+    """The time is over before a busy server reads the request."""
+    loop = asyncio.get_running_loop()
+    async with served(tiny) as server:
+        config = uvicorn.Config(server.app, lifespan="off", log_config=None)
+        config.load()
+        with listen("127.0.0.1", 0) as listener, socket.create_connection(listener.getsockname()) as client:
+            client.sendall(request(b'{"prompt": "a"}'))
+            async with await loop.create_server(
+                lambda: Hurried(config, uvicorn.server.ServerState(), {}), sock=listener
+            ):
+                client.setblocking(False)
+                assert (await loop.sock_recv(client, 100)).startswith(b"HTTP/1.1 200 ")
 
 
 def test_windows_has_its_own_options_and_no_limit_of_files(monkeypatch: pytest.MonkeyPatch) -> None:
