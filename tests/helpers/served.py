@@ -193,13 +193,15 @@ class OpenCall:
         """Close the connection."""
         self._requests.put_nowait({"type": "http.disconnect"})
 
-    async def first_text(self) -> str:
-        """Wait for the first event with text, and return its text."""
+    async def beginning(self, length: int = 1) -> str:
+        """Wait until the text of a stream has at least this length, and return what there is of it."""
         start = await self.messages.get()
         assert start["status"] == 200
-        event = (await self.messages.get())["body"].decode()
-        text = json.loads(event.partition("\n\n")[0].removeprefix("data: "))["choices"][0]["text"]
-        assert isinstance(text, str)
+        text = ""
+        while len(text) < length:
+            events = (await self.messages.get())["body"].decode().removesuffix("\n\n").split("\n\n")
+            for event in events:
+                text += json.loads(event.removeprefix("data: "))["choices"][0]["text"]
         return text
 
     async def answer(self) -> Answer:

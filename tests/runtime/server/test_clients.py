@@ -31,7 +31,7 @@ async def test_a_client_that_leaves_frees_its_lanes(tiny: textgen.Model, stream:
 async def test_a_client_can_leave_while_its_texts_wait(tiny: textgen.Model) -> None:
     async with served(tiny, max_users=1, max_length=ENDLESS) as server:
         running = call(server, stream=True)
-        await running.first_text()
+        await running.beginning()
         waiting = call(server, n=2)
         await until(lambda: server.scheduler.texts == 3)
         waiting.leave()
@@ -53,17 +53,17 @@ async def test_a_slow_reader_stops_only_its_own_text(
     tiny: textgen.Model, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(scheduler, "MAX_PENDING", 1000)
-    length = 50_000
-    async with served(tiny, max_length=length) as server:
-        slow = call(server, max_tokens=length, stream=True, seed=4)
+    async with served(tiny, max_length=ENDLESS) as server:
+        slow = call(server, stream=True, seed=4)
         slow.stop_reading()
         await until(lambda: server.scheduler.worker.paused)
         # Others go on, and the paused text does not.
         assert (await server.complete(prompt="a", max_tokens=5_000)).status == 200
         assert (server.scheduler.worker.paused, server.scheduler.texts) == (1, 1)
         slow.read_on()
-        answer = await slow.answer()
-    assert answer.texts == [tiny.generate("a", length=length, seed=4, temperature=1.0)]
+        text = await slow.beginning(50_000)
+        slow.leave()
+    assert text == tiny.generate("a", length=len(text), seed=4, temperature=1.0)
 
 
 @asynchronous

@@ -82,7 +82,7 @@ async def test_expensive_expressions_do_not_stop_running_texts(tiny_path: object
     body = json.dumps({"prompt": "a", "max_tokens": ENDLESS, "stream": True}).encode()
     async with served(textgen.load(str(tiny_path)), max_length=ENDLESS) as server:
         running = OpenCall(server.app, body)
-        await running.first_text()
+        await running.beginning()
         exploding = [
             asyncio.create_task(server.complete(prompt="a", match=f"(a|b)*a(a|b){{{size}}}c"))
             for size in (30, 31, 32)

@@ -67,17 +67,17 @@ async def test_a_text_may_have_the_maximum_length_and_not_more(tiny: textgen.Mod
 async def test_texts_beyond_the_users_wait_until_others_have_ended(tiny: textgen.Model) -> None:
     async with served(tiny, max_users=1, max_length=ENDLESS) as server:
         first = endless(server)
-        await first.first_text()
+        await first.beginning()
         second = endless(server)
         third = endless(server)
         await until(lambda: server.scheduler.texts == 3)
         health = (await server.request("GET", "/health")).json
         assert health == {"status": "ok", "users": 1, "waiting": 2}
         first.leave()
-        await second.first_text()
+        await second.beginning()
         assert third.messages.empty()
         second.leave()
-        await third.first_text()
+        await third.beginning()
         third.leave()
 
 
@@ -92,7 +92,7 @@ async def test_a_request_beyond_the_queue_is_asked_to_come_back(tiny: textgen.Mo
         assert answer.json["error"]["code"] == "queue_full"
         assert answer.json["error"]["type"] == "rate_limit_error"
         calls[0].leave()
-        await calls[1].first_text()
+        await calls[1].beginning()
         assert (await server.complete(prompt="a", n=2)).status == 429
         calls[1].leave()
         await server.scheduler.idle()
@@ -106,7 +106,7 @@ async def test_the_prompts_of_all_requests_have_a_limit(
     monkeypatch.setattr(completions, "MAX_CHARACTERS", 10)
     async with served(tiny, max_users=1, max_length=ENDLESS) as server:
         call = endless(server)
-        await call.first_text()
+        await call.beginning()
         assert (await server.complete(prompt="a" * 10)).status == 429
         call.leave()
         await call.task

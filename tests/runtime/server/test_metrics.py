@@ -76,7 +76,7 @@ async def test_texts_that_run_and_wait_are_shown_and_clients_that_left_are_count
     stream = json.dumps({"prompt": "a", "max_tokens": ENDLESS, "stream": True}).encode()
     async with served(tiny, metrics=True, max_users=1, max_length=ENDLESS) as server:
         running = OpenCall(server.app, stream)
-        await running.first_text()
+        await running.beginning()
         waiting = OpenCall(server.app, body)
         await until(lambda: server.scheduler.texts == 2)
         measured = await measurements(server)

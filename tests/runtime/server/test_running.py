@@ -5,6 +5,7 @@ import json
 import os
 import socket
 import sys
+import threading
 from collections import Counter
 from types import SimpleNamespace
 
@@ -19,7 +20,7 @@ from textgen_runtime.server.running import OTHER_FILES, listen
 
 from tests.helpers.programs import run_python
 from tests.helpers.serve_command import request
-from tests.helpers.served import ENDLESS, OpenCall, asynchronous, served, until
+from tests.helpers.served import ENDLESS, PATIENCE, OpenCall, asynchronous, served, until
 
 
 @asynchronous
@@ -141,12 +142,16 @@ async def test_many_requests_at_once_leave_turns_for_events(
 @asynchronous
 async def test_a_draining_server_finishes_texts_and_refuses_new_ones(tiny: textgen.Model) -> None:
     body = json.dumps({"prompt": "a", "max_tokens": 20_000, "seed": 1, "stream": True}).encode()
+    go_on = threading.Event()
     async with served(tiny) as server:
+        # The worker waits, so that the text does not end before the new one is refused.
+        server.scheduler.worker.order(go_on.wait, PATIENCE)
         running = OpenCall(server.app, body)
         await until(lambda: server.scheduler.texts)
         server.scheduler.draining = True
         refused = await server.complete(prompt="a")
         health = await server.request("GET", "/health")
+        go_on.set()
         await server.scheduler.idle()
         answer = await running.answer()
     assert refused.status == 503
@@ -164,7 +169,7 @@ async def test_texts_that_are_still_running_at_the_end_fail(tiny: textgen.Model,
         running = OpenCall(server.app, body)
         await until(lambda: server.scheduler.worker.users)
         if stream:
-            await running.first_text()
+            await running.beginning()
         waiting = OpenCall(server.app, body)
         await until(lambda: server.scheduler.texts == 2)
         await server.scheduler.stop()

@@ -18,7 +18,7 @@ from textgen_runtime.server.text import Prompt, Text, Update
 from textgen_runtime.server.text_completions import take_text_request
 from textgen_runtime.server.worker import FIRST_STEPS, MAX_GROWTH, Pace, Worker
 
-from tests.helpers.served import ENDLESS, OpenCall, asynchronous, served, until
+from tests.helpers.served import ENDLESS, PATIENCE, OpenCall, asynchronous, served, until
 
 
 def break_texts(monkeypatch: pytest.MonkeyPatch, length: int) -> None:
@@ -42,7 +42,7 @@ async def test_a_text_that_fails_does_not_stop_the_others(
     together = threading.Event()
     async with served(tiny) as server:
         # The worker waits, so that the texts are lanes at the same time.
-        server.scheduler.worker.order(threading.Event.wait, together)
+        server.scheduler.worker.order(together.wait, PATIENCE)
         requests = [{"prompt": "dad ", "max_tokens": n, "seed": 2, **control} for n in (500, 77, 600)]
         tasks = [asyncio.create_task(server.complete(**fields)) for fields in requests]
         await until(lambda: server.scheduler.texts == 3)
@@ -122,7 +122,7 @@ async def test_all_texts_are_lanes_of_one_batch(tiny_path: object, monkeypatch: 
     async with served(model, max_users=4, max_length=ENDLESS) as server:
         calls = [OpenCall(server.app, body) for _ in range(6)]
         for call in calls[:4]:
-            await call.first_text()
+            await call.beginning()
         for call in calls:
             call.leave()
     assert max(lanes) == 4
