@@ -6,7 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -43,20 +43,40 @@ class ServerProcess:
         """Open a connection."""
         return socket.create_connection(("127.0.0.1", self.port), timeout=PATIENCE)
 
+    @contextmanager
+    def suspended(self) -> Iterator[None]:
+        """Suspend the process during the block. What clients send in the block is there when it goes on.
+
+        Otherwise, a test on a busy machine could be too slow for the server.
+        """
+        self.process.send_signal(signal.SIGSTOP)
+        os.waitpid(self.process.pid, os.WUNTRACED)
+        try:
+            yield
+        finally:
+            self.process.send_signal(signal.SIGCONT)
+
     def stop(self, number: int = signal.SIGTERM) -> tuple[int, str]:
         """Send a signal; return the exit code, and what the server printed after its start."""
         self.process.send_signal(number)
+        return self.end()
+
+    def end(self) -> tuple[int, str]:
+        """Wait for the end of the server; return the exit code, and what the server printed since."""
         _, printed = self.process.communicate(timeout=PATIENCE)
         return self.process.returncode, printed
 
 
 @contextmanager
 def running_server(
-    *options: str, model: str = str(TINY), environment: dict[str, str] | None = None
+    *options: str,
+    model: str = str(TINY),
+    environment: dict[str, str] | None = None,
+    program: Sequence[str] = (str(PROGRAM),),
 ) -> Iterator[ServerProcess]:
     """Serve a model on a free port. The process ends with the block, if it has not ended before."""
     with subprocess.Popen(
-        [str(PROGRAM), model, "--port", "0", *options],
+        [*program, model, "--port", "0", *options],
         env={**os.environ, **(environment or {})},
         stderr=subprocess.PIPE,
         encoding="utf-8",

@@ -33,11 +33,33 @@ pytestmark = posix_only
 ENDLESS = 10**9
 
 
+# The server, but it does not cut off a client that is slow to read its end.
+PATIENT = """
+import sys
+from textgen_runtime.cli import serve
+from textgen_runtime.server import running
+running.MIN_CLOSING_SECONDS = 600
+sys.exit(serve.main())
+"""
+
+
 @contextmanager
 def running_text(*options: str, length: int = ENDLESS) -> Iterator[tuple[ServerProcess, socket.socket]]:
-    """A server that sends a text, and the connection of its client, which has read a little."""
+    """A server that sends a text, and the connection of its client, which has read a little.
+
+    If the text is longer than what the system keeps for the client, it does not end before the client reads.
+    """
     body = json.dumps({"prompt": "a", "max_tokens": length, "seed": 1, "stream": True}).encode()
-    with running_server("--max-length", str(length), *options) as server, server.connect() as connection:
+    options = ("--max-length", str(length), "--client-timeout", "600", *options)
+    with (
+        running_server(*options, program=(sys.executable, "-c", PATIENT)) as server,
+        socket.socket() as connection,
+    ):
+        # With a larger buffer and larger packets, Linux takes megabytes at once.
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, 536)
+        connection.settimeout(PATIENCE)
+        connection.connect(("127.0.0.1", server.port))
         connection.sendall(request(body))
         assert len(connection.recv(10)) == 10
         yield server, connection
@@ -148,9 +170,12 @@ def test_requests_are_logged_if_wanted_and_ctrl_c_ends_the_server_with_130() -> 
 
 
 def test_a_signal_lets_running_texts_end() -> None:
-    with running_text(length=400_000) as (server, connection):
-        assert server.stop(signal.SIGINT) == (130, "textgen-serve: stops when 1 text is complete\n")
+    with running_text("--grace", "600", length=400_000) as (server, connection):
+        server.process.send_signal(signal.SIGINT)
+        assert server.process.stderr
+        assert server.process.stderr.readline() == "textgen-serve: stops when 1 text is complete\n"
         assert read_all(connection).endswith(b"data: [DONE]\n\n\r\n0\r\n\r\n")
+        assert server.end() == (130, "")
 
 
 @pytest.mark.parametrize("second", [signal.SIGINT, signal.SIGTERM])
@@ -171,7 +196,7 @@ def test_after_the_grace_time_running_texts_end_with_an_error() -> None:
     with running_text("--grace", "0.1") as (server, connection):
         server.process.send_signal(signal.SIGTERM)
         answer = read_all(connection)
-        assert server.process.wait(PATIENCE) == 0
+        assert server.end() == (0, "textgen-serve: stops when 1 text is complete\n")
     assert b"the server stopped before the text was complete" in answer
     assert b"[DONE]" not in answer
 
