@@ -116,28 +116,31 @@ def run_processes(target: Callable[..., Any], *arguments: Any, size: int = 2) ->
         The result of each process. None if it ended without one.
     """
     context = fork_context()
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    ends, processes = [], []
-    for rank in range(size):
-        receiver, sender = context.Pipe(duplex=False)
-        process = context.Process(
-            target=_call, args=(sender, rank, size, port, pickle.dumps((target, arguments))), daemon=True
-        )
-        process.start()
-        sender.close()
-        ends.append(receiver)
-        processes.append(process)
-    results = []
-    for receiver, process in zip(ends, processes, strict=True):
-        result: Any = None
-        with contextlib.suppress(EOFError):
-            assert receiver.poll(TIMEOUT), "a process does not end"
-            result = pickle.loads(receiver.recv_bytes())  # noqa: S301 (from this module)
-        process.join(TIMEOUT)
-        assert not isinstance(result, _Failure), result.text
-        results.append(result)
+    with socket.socket() as holder:
+        # No other program gets the port of a socket that is bound. As it does not listen, and has this option
+        # as the server of torch, that one can listen there.
+        holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        holder.bind(("127.0.0.1", 0))
+        port = holder.getsockname()[1]
+        ends, processes = [], []
+        for rank in range(size):
+            receiver, sender = context.Pipe(duplex=False)
+            process = context.Process(
+                target=_call, args=(sender, rank, size, port, pickle.dumps((target, arguments))), daemon=True
+            )
+            process.start()
+            sender.close()
+            ends.append(receiver)
+            processes.append(process)
+        results = []
+        for receiver, process in zip(ends, processes, strict=True):
+            result: Any = None
+            with contextlib.suppress(EOFError):
+                assert receiver.poll(TIMEOUT), "a process does not end"
+                result = pickle.loads(receiver.recv_bytes())  # noqa: S301 (from this module)
+            process.join(TIMEOUT)
+            assert not isinstance(result, _Failure), result.text
+            results.append(result)
     return results
 
 
