@@ -7,6 +7,7 @@ import signal
 import stat
 import sys
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pexpect
@@ -48,6 +49,11 @@ def default_interrupt() -> None:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
+def suspend_and_resume(process: int) -> None:
+    os.kill(process, signal.SIGSTOP)
+    os.kill(process, signal.SIGCONT)
+
+
 class Person:
     """Types lines, and sees a screen."""
 
@@ -84,16 +90,25 @@ class Person:
             self.wait()
 
     def interrupt(self) -> None:
-        """Press Ctrl-C at the prompt mark, and wait for the next mark.
+        """Press Ctrl-C at the prompt mark, and wait for the next mark."""
+        self.repeat(self.child.sendintr, PROMPT)
+
+    def suspend(self, shown: str) -> None:
+        """Suspend the program, let it go on, and wait until it shows a text."""
+        assert self.child.pid
+        self.repeat(partial(suspend_and_resume, self.child.pid), shown)
+
+    def repeat(self, send: Callable[[], object], shown: str) -> None:
+        """Send a signal until the program shows a text.
 
         Python does not notice a signal directly before the system call that waits for a key. A person presses
         again.
         """
         for _ in range(4):
-            self.child.sendintr()
-            if not self.child.expect_exact([PROMPT, pexpect.TIMEOUT], timeout=20):
+            send()
+            if not self.child.expect_exact([shown, pexpect.TIMEOUT], timeout=20):
                 return
-        pytest.fail("Ctrl-C has no effect")
+        pytest.fail("the signal has no effect")
 
     def begin(self) -> None:
         """Begin another text with the first settings, and look at an empty screen."""
@@ -109,6 +124,12 @@ class Person:
         self.child.close()
         assert self.child.exitstatus is not None
         return self.child.exitstatus
+
+    def end(self) -> None:
+        """Kill the program, and wait until it has ended. pexpect waits for only 0.1 s."""
+        self.child.kill(signal.SIGKILL)
+        self.child.wait()
+        self.child.close()
 
     def output(self) -> str:
         """Everything that the program has written."""
@@ -129,7 +150,7 @@ def seated_person(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Person]:
     person = Person(tmp_path_factory.mktemp("session"))
     person.wait()
     yield person
-    person.child.close(force=True)
+    person.end()
 
 
 @pytest.fixture
@@ -152,7 +173,7 @@ def sit_down(tmp_path: Path) -> Iterator[Callable[..., Person]]:
 
     yield start
     for person in persons:
-        person.child.close(force=True)
+        person.end()
 
 
 def cut(text: str) -> list[str]:
@@ -350,10 +371,7 @@ def test_a_session_that_was_suspended_shows_the_line_again(person: Person) -> No
     person.type("abc")
     person.child.send("da")
     person.child.expect_exact("da")
-    assert person.child.pid
-    os.kill(person.child.pid, signal.SIGSTOP)
-    os.kill(person.child.pid, signal.SIGCONT)
-    person.child.expect_exact("> da")
+    person.suspend("> da")
     person.type("d")
     text = running_text("abc", "dad")
     assert person.screen()[-len(wrapped(text)) + 1 :][-2:] == [*wrapped(text)[-1:], ">"]
