@@ -98,10 +98,10 @@ def test_an_interrupt_of_the_wait_does_not_end_it_and_is_raised_after_it(
     assert Interrupted.waits == 2
 
 
-def test_other_threads_run_during_generate() -> None:
-    """Another thread runs while one call generates a long chunk."""
+def ticks_during_generate() -> int:
+    """Count while another thread generates a long chunk in one call."""
     native, _ = engines(59, 256, 1, KERNELS[0])
-    started, ticks, finished = threading.Event(), [0], threading.Event()
+    started, ticks, finished = threading.Event(), 0, threading.Event()
 
     def work() -> None:
         started.set()
@@ -112,10 +112,17 @@ def test_other_threads_run_during_generate() -> None:
     thread.start()
     started.wait()
     while not finished.is_set():
-        ticks[0] += 1
+        ticks += 1
     thread.join()
-    # If the loop held the GIL, this thread would count only until the loop starts.
-    assert ticks[0] > 100_000
+    return ticks
+
+
+def test_other_threads_run_during_generate() -> None:
+    """If the loop held the GIL, a thread would count only until the loop starts.
+
+    On a busy machine, a thread may not run during one call.
+    """
+    assert any(ticks_during_generate() > 100_000 for _ in range(10))
 
 
 class OneThread(ThreadPoolExecutor):
