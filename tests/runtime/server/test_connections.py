@@ -15,20 +15,36 @@ pytestmark = posix_only
 ENDLESS = 10**9
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[ServerProcess]:
-    """A server with little patience."""
-    with running_server("--client-timeout", "0.5", "--max-length", str(ENDLESS)) as started:
+@contextlib.contextmanager
+def serving(seconds: float) -> Iterator[ServerProcess]:
+    """A server that waits for its clients for this number of seconds."""
+    with running_server("--client-timeout", str(seconds), "--max-length", str(ENDLESS)) as started:
         yield started
         code, printed = started.stop()
         # No traceback, whatever the clients did.
         assert (code, printed) == (0, "textgen-serve: stops now\n")
 
 
+@pytest.fixture(scope="module")
+def server() -> Iterator[ServerProcess]:
+    """A server with more patience than any client needs."""
+    with serving(600) as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def impatient() -> Iterator[ServerProcess]:
+    """A server with little patience. Suspend it while a client sends."""
+    with serving(0.5) as started:
+        yield started
+
+
 def health(server: ServerProcess) -> dict[str, object]:
     """The state of the server."""
-    with server.connect() as connection:
-        connection.sendall(b"GET /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+    with contextlib.ExitStack() as stack:
+        with server.suspended():
+            connection = stack.enter_context(server.connect())
+            connection.sendall(b"GET /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
         state = json.loads(read_all(connection).partition(b"\r\n\r\n")[2])
         assert isinstance(state, dict)
         return state
@@ -45,14 +61,15 @@ COMPLETE = request(b'{"prompt": "a"}')
 
 
 @pytest.fixture(scope="module")
-def silent(server: ServerProcess) -> Iterator[dict[bytes, socket.socket]]:
+def silent(impatient: ServerProcess) -> Iterator[dict[bytes, socket.socket]]:
     """Connections that have sent a request or a part of it, and wait at the same time."""
     with contextlib.ExitStack() as stack:
-        connections = {
-            sent: stack.enter_context(server.connect()) for sent in (*PARTS, COMPLETE[:-3], COMPLETE)
-        }
-        for sent, connection in connections.items():
-            connection.sendall(sent)
+        with impatient.suspended():
+            connections = {
+                sent: stack.enter_context(impatient.connect()) for sent in (*PARTS, COMPLETE[:-3], COMPLETE)
+            }
+            for sent, connection in connections.items():
+                connection.sendall(sent)
         yield connections
 
 
@@ -81,15 +98,16 @@ def test_requests_can_follow_each_other_before_their_responses(server: ServerPro
     assert answer.count(b"HTTP/1.1 200 ") == 3
 
 
-def test_a_client_that_does_not_read_is_cut_off(server: ServerProcess) -> None:
+def test_a_client_that_does_not_read_is_cut_off(impatient: ServerProcess) -> None:
     body = json.dumps({"prompt": "a", "max_tokens": ENDLESS, "stream": True}).encode()
     with socket.socket() as connection:
         # A small buffer, so that the server soon cannot send.
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        connection.connect(("127.0.0.1", server.port))
-        connection.sendall(request(body))
+        with impatient.suspended():
+            connection.connect(("127.0.0.1", impatient.port))
+            connection.sendall(request(body))
         assert connection.recv(10) == b"HTTP/1.1 2"
-        wait_until_idle(server)
+        wait_until_idle(impatient)
         # What was sent can still be read, and then comes the end, regular or not.
         with contextlib.suppress(ConnectionResetError):
             read_all(connection)
