@@ -177,13 +177,12 @@ class ServerSoak:
             WrongError: If the response is wrong.
         """
         kind = rng.choices(list(KINDS), list(KINDS.values()))[0]
-        is_late = self._is_signaled
         if kind == "refused":
             status, request = rng.choice(REFUSED)
-            found = await self._receive(request)
+            found, is_late = await self._receive(request)
             is_right = found.startswith(f"HTTP/1.1 {status} ".encode())
         else:
-            is_right, found = await self._send_for_text(kind, rng)
+            is_right, found, is_late = await self._send_for_text(kind, rng)
         if is_right:
             return kind
         if self._is_terminated and found.startswith(b"HTTP/1.1 503 "):
@@ -198,13 +197,13 @@ class ServerSoak:
             + (f", and its end {found[SHOWN:][-SHOWN:]!r}" if found[SHOWN:] else "")
         )
 
-    async def _send_for_text(self, kind: str, rng: random.Random) -> tuple[bool, bytes]:
-        """Request a text. Return whether the client got all that it wanted, and the response."""
+    async def _send_for_text(self, kind: str, rng: random.Random) -> tuple[bool, bytes, bool]:
+        """Request a text. Return whether the client got all that it wanted, and what ``_receive`` returns."""
         prompt, seed = rng.choice(self._model.prompts), rng.randrange(2**32)
         length = LONG_LENGTH if kind in {"slow", "abort"} else rng.randint(1, LENGTH)
         wanted = rng.choice(ABORT_BYTES) if kind == "abort" else sys.maxsize
         request = request_of(prompt, length, seed, stream=kind != "whole")
-        response = await self._receive(request, wanted, PAUSE if kind == "slow" else 0.0)
+        response, is_late = await self._receive(request, wanted, PAUSE if kind == "slow" else 0.0)
         text, is_complete = "", False
         if response.startswith(b"HTTP/1.1 200 "):
             text, is_complete = read_text(response, is_stream=kind != "whole")
@@ -213,15 +212,21 @@ class ServerSoak:
             raise WrongError(
                 f"the text of the seed {seed}, the prompt {prompt!r} and the kind {kind} is {text!r}"
             )
-        return is_complete or len(response) >= wanted, response
+        return is_complete or len(response) >= wanted, response, is_late
 
-    async def _receive(self, request: bytes, wanted: int = sys.maxsize, pause: float = 0.0) -> bytes:
-        """Send a request, and return the response, or a beginning of it that has the wanted length.
+    async def _receive(
+        self, request: bytes, wanted: int = sys.maxsize, pause: float = 0.0
+    ) -> tuple[bytes, bool]:
+        """Send a request.
+
+        Returns:
+            The response, or a beginning of it that has the wanted length; and whether the request was sent
+            after the signal.
 
         Raises:
             WrongError: If the response takes too long.
         """
-        response, loop = b"", asyncio.get_running_loop()
+        response, is_late, loop = b"", None, asyncio.get_running_loop()
         try:
             async with asyncio.timeout(PATIENCE):
                 with socket.socket() as connection, contextlib.suppress(ConnectionError):
@@ -231,6 +236,7 @@ class ServerSoak:
                         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, SLOW_SEGMENT)
                     await loop.sock_connect(connection, ("127.0.0.1", self._port))
                     await loop.sock_sendall(connection, request)
+                    is_late = self._is_signaled
                     while len(response) < wanted and (piece := await loop.sock_recv(connection, PIECE)):
                         response += piece
                         await asyncio.sleep(pause if len(response) < SLOW_BYTES else 0.0)
@@ -238,7 +244,7 @@ class ServerSoak:
             raise WrongError(
                 f"after {PATIENCE} s, {len(response):,} bytes have come for {request[:300]!r}"
             ) from None
-        return response
+        return response, self._is_signaled if is_late is None else is_late
 
     def _report(self, reason: str) -> None:
         print(reason, file=sys.stderr)
