@@ -4,6 +4,7 @@ import json
 import re
 import subprocess
 import sys
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -253,6 +254,14 @@ def test_a_run_that_is_going_on_is_marked(capsys: Captured) -> None:
     folder = make_folder("one", [2.0], model_with(TRAINING))
     with FileLock(folder / LOCK_FILE):
         assert cells(compare(capsys, "one")[1])["one"][1] == "1:40 so far"
+    assert cells(compare(capsys, "one")[1])["one"][1] == "1:40"
+
+
+def test_another_comparison_is_no_run(capsys: Captured, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It holds the lock for a moment."""
+    look = FileLock(make_folder("one", [2.0], model_with(TRAINING)) / LOCK_FILE)
+    look.acquire()
+    monkeypatch.setattr(time, "sleep", lambda _: look.release())
     assert cells(compare(capsys, "one")[1])["one"][1] == "1:40"
 
 

@@ -4,6 +4,7 @@ import contextlib
 import errno
 import os
 import shutil
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -35,6 +36,17 @@ def test_a_second_run_is_rejected_until_the_first_one_ends(tmp_path: Path) -> No
                     prepared_folder(folder, [], 1, overwrite=True, quantize=False),
                 ):
                     pass
+
+
+def test_a_comparison_that_looks_at_a_folder_does_not_stop_a_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It holds the lock for a moment."""
+    look = FileLock(tmp_path / LOCK_FILE)
+    look.acquire()
+    monkeypatch.setattr(time, "sleep", lambda _: look.release())
+    with locked_folder(tmp_path):
+        pass
 
 
 def test_a_run_without_files_leaves_no_folder_on_windows(

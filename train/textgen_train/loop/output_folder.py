@@ -34,6 +34,9 @@ EVENTS_PREFIX = "events.out.tfevents."
 # It stays in a folder. The operating system releases the lock when the process ends.
 LOCK_FILE = ".textgen-train.lock"
 
+# How long to wait for the lock. textgen-compare holds it for a moment, to see whether a run does.
+LOCK_SECONDS = 0.3
+
 
 def check_folder(folder: Path, inputs: Sequence[Path], *, overwrite: bool) -> None:
     """Check that a new run can write to a folder, before it takes time. The folder may not exist yet.
@@ -231,7 +234,7 @@ def locked_folder(folder: Path) -> Iterator[None]:
             with _explaining_errors(folder):
                 with tempfile.TemporaryFile(dir=folder):
                     pass
-                stack.enter_context(FileLock(folder / LOCK_FILE, timeout=0))
+                stack.enter_context(FileLock(folder / LOCK_FILE, timeout=LOCK_SECONDS))
         except Timeout:
             raise OutputError(
                 f"another textgen-train run is writing to the folder {folder}: wait until it ends, or start "

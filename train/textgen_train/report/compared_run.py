@@ -14,7 +14,7 @@ from textgen_runtime.model_file.source import MODEL_FILE
 from textgen_runtime.system.json_text import from_json
 
 from textgen_train.loop.events import Evaluation
-from textgen_train.loop.output_folder import LOCK_FILE
+from textgen_train.loop.output_folder import LOCK_FILE, LOCK_SECONDS
 
 MAX_METRICS_BYTES = 2**26
 
@@ -186,7 +186,7 @@ def _is_locked(folder: Path) -> bool:
     if not (folder / LOCK_FILE).exists():
         return False
     try:
-        with FileLock(folder / LOCK_FILE, timeout=0):
+        with FileLock(folder / LOCK_FILE, timeout=LOCK_SECONDS):
             return False
     except Timeout:
         return True
