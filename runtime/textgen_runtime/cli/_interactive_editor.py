@@ -121,6 +121,9 @@ class Editor:
             return None
         except UnicodeDecodeError:
             raise LineError("the line is not in the encoding of the terminal: type it again") from None
+        finally:
+            # readline does not read any longer, and the terminal has its own mode again.
+            self._mode = None
         if readline is not None and line:
             readline.add_history(line)
         self._history.append(line)

@@ -1,11 +1,13 @@
-"""The history file of the interactive mode: private, small, and never a reason to fail."""
+"""The lines of the interactive mode, and their history: private, small, and never a reason to fail."""
 
 import os
 import stat
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
-from textgen_runtime.cli._interactive_editor import MAX_LINES, History, history_path, matching_paths
+from textgen_runtime.cli import _interactive_editor
+from textgen_runtime.cli._interactive_editor import MAX_LINES, Editor, History, history_path, matching_paths
 
 from tests.helpers.programs import posix_only
 
@@ -120,3 +122,19 @@ def test_paths_are_completed(home: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     assert matching_paths(f"{home}/sav") == [f"{home}/saved.gen"]
     assert matching_paths("~/o") == ["~/other"]
     assert matching_paths("missing/a") == []
+
+
+def test_the_terminal_keeps_its_own_mode_after_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The process may be suspended, and go on, before the session uses the line."""
+    pytest.importorskip("readline", reason="the terminal has no other mode")
+    editor = Editor(History(None), [])
+
+    def read(_: str) -> str:
+        editor._start_line()
+        return "abc"
+
+    modes = SimpleNamespace(tcgetattr=lambda _: [], tcsetattr=lambda *_: pytest.fail("the mode changed"))
+    monkeypatch.setattr(_interactive_editor, "termios", modes)
+    monkeypatch.setattr("builtins.input", read)
+    assert editor.read("> ") == "abc"
+    assert editor.resume() == ""
