@@ -119,6 +119,14 @@ export class Visit {
     await this.complete();
   }
 
+  /** Let the next text take minutes, so that it streams however slow the test is. */
+  async writeSlowly() {
+    await this.page.evaluate(() => {
+      document.getElementById("length").value = "4000";
+      document.getElementById("pace").value = "calm";
+    });
+  }
+
   /** Return what the model has written. */
   text() {
     return this.page.locator(".continuation").textContent();
