@@ -1,11 +1,13 @@
 """Clients that leave, read slowly, or send long prompts do not disturb the others."""
 
 import json
+import threading
 from typing import Any
 
 import pytest
 import textgen_runtime as textgen
 from textgen_runtime.server import completions, scheduler
+from textgen_runtime.server.text import Prompt
 
 from tests.helpers.served import ENDLESS, OpenCall, Served, asynchronous, served, until
 
@@ -105,12 +107,28 @@ async def test_a_large_response_is_sent_in_pieces_so_that_others_get_their_turn(
 
 
 @asynchronous
-async def test_a_long_prompt_does_not_delay_other_texts_until_its_end(tiny: textgen.Model) -> None:
-    async with served(tiny, max_body=10**8) as server:
-        long = call(server, prompt="abcd" * 2_500_000, max_tokens=1)
-        await until(lambda: server.scheduler.worker.users)
-        assert (await server.complete(prompt="a", max_tokens=100)).status == 200
-        assert not long.task.done()
-        # A client can leave while its prompt is fed.
-        long.leave()
-        await server.scheduler.idle()
+async def test_a_long_prompt_does_not_delay_other_texts_until_its_end(
+    tiny: textgen.Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    feed, is_over = Prompt.feed, threading.Event()
+
+    def feed_again(prompt: Prompt) -> bool:
+        """Feed a piece, and begin a long prompt again after its end, until the test is over."""
+        is_complete = feed(prompt)
+        if len(prompt.tokens) == 1 or is_over.is_set():
+            return is_complete
+        prompt._fed %= len(prompt.tokens)
+        return False
+
+    monkeypatch.setattr(Prompt, "feed", feed_again)
+    async with served(tiny) as server:
+        long = call(server, prompt="abcd" * 1000, max_tokens=1)
+        try:
+            await until(lambda: server.scheduler.worker.users)
+            assert (await server.complete(prompt="a", max_tokens=100)).status == 200
+            assert not long.task.done()
+            # A client can leave while its prompt is fed.
+            long.leave()
+            await server.scheduler.idle()
+        finally:
+            is_over.set()
