@@ -101,8 +101,9 @@ def test_requests_can_follow_each_other_before_their_responses(server: ServerPro
 def test_a_client_that_does_not_read_is_cut_off(impatient: ServerProcess) -> None:
     body = json.dumps({"prompt": "a", "max_tokens": ENDLESS, "stream": True}).encode()
     with socket.socket() as connection:
-        # A small buffer, so that the server soon cannot send.
+        # A small buffer and small packets, so that the server soon cannot send.
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, 536)
         with impatient.suspended():
             connection.connect(("127.0.0.1", impatient.port))
             connection.sendall(request(body))
