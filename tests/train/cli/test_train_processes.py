@@ -1,5 +1,6 @@
 """``textgen-train`` in two processes."""
 
+import contextlib
 import os
 import re
 import shutil
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import onnx
+import psutil
 import pytest
 import textgen_runtime as textgen
 from textgen_train.cli.train import main
@@ -236,6 +238,10 @@ def test_torchrun_interrupts_the_run_and_the_model_is_kept(tmp_path: Path) -> No
             process.send_signal(signal.SIGTERM)
             _, err = process.communicate(timeout=120)
         finally:
+            # Those that torchrun has started would train on without it.
+            with contextlib.suppress(psutil.NoSuchProcess):
+                for child in psutil.Process(process.pid).children(recursive=True):
+                    child.kill()
             process.kill()
     assert len(re.findall("textgen-train: interrupted: book-model/model.onnx holds the best model", err)) == 1
     assert textgen.load(tmp_path / "book-model" / "model.onnx").generate(seed=1, length=5)
