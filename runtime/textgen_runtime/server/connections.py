@@ -40,8 +40,8 @@ class Connection(H11Protocol):
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
-        self._request_timer: asyncio.Handle | None = None
-        self._write_timer: asyncio.Handle | None = None
+        self._request_timer: asyncio.TimerHandle | None = None
+        self._write_timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Start the timer for the first request."""
@@ -89,7 +89,7 @@ class Connection(H11Protocol):
         else:
             self.transport.abort()
 
-    def _stop(self, timer: asyncio.Handle | None) -> None:
+    def _stop(self, timer: asyncio.TimerHandle | None) -> None:
         if timer:
             timer.cancel()
 
