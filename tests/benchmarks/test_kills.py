@@ -1,5 +1,6 @@
 """How ``make kills`` ends training runs, and what it counts."""
 
+import contextlib
 import io
 import random
 import signal
@@ -68,3 +69,28 @@ def sleep(_: list[str]) -> int:
 def test_a_run_that_still_runs_is_killed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(kills, "train", sleep)
     assert kills.kill(tmp_path, kills.KINDS[0], 0.0, random.Random(0)) == ["kills", "starting"]
+
+
+TOO_LARGE = "cannot write model.onnx: File too large\n"
+
+
+@posix_only
+@pytest.mark.parametrize(
+    ("code", "err", "expected"),
+    [
+        (0, "", ["ended"]),
+        (0, f"textgen-train: warning: {TOO_LARGE}", ["full disks", "complete"]),
+        (1, f"textgen-train: error: {TOO_LARGE}", ["full disks", "error"]),
+        (1, "textgen-train: error: it failed\n", ["full disks", "damaged"]),
+        (1, TOO_LARGE, ["full disks", "damaged"]),
+    ],
+)
+def test_a_full_disk_counts_only_if_a_write_was_refused(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, code: int, err: str, expected: list[str]
+) -> None:
+    process = SimpleNamespace(pid=0, wait=lambda: code, err=io.StringIO(err))
+    monkeypatch.setattr(kills, "ForkedCommand", lambda *_: contextlib.nullcontext(process))
+    monkeypatch.setattr(kills, "outlasts", lambda *_: True)
+    # Only Linux has it.
+    monkeypatch.setattr("resource.prlimit", lambda *_: None, raising=False)
+    assert kills.fill_disk(tmp_path, kills.KINDS[0], 0.0, random.Random(0)) == expected
