@@ -3,7 +3,8 @@
 # make test-all    run every test there is, with every compiler: before a release
 # make core        build the C library and the command textgen in build/core
 # make install     build them, and copy them to $(DESTDIR)$(PREFIX)
-# make sizes       print the sizes of what is built
+# make size        count the lines of code of each room, and compare them with their caps
+# make bytes       print the bytes of what is built
 # make test-core   test the C core with clang, and with the sanitizers of gcc
 # make test-arm    test the C core on ARM64, with an emulator
 # make test-emulated  test it on s390x, which is big-endian, and on 32-bit ARM
@@ -38,7 +39,7 @@ BUNDLED := runtime/textgen_runtime/bundled_models
 SANITIZED := build/sanitized
 CHECKS := -fsanitize=address,undefined -fno-sanitize-recover=all -g
 
-.PHONY: demo test test-all test-core test-arm test-emulated test-wine web test-web try-npm mutants core install sizes wheels \
+.PHONY: demo test test-all test-core test-arm test-emulated test-wine web test-web try-npm mutants core install size bytes wheels \
 	release-check lint lint-workflows format models quality budgets threads training-roofline distributed bench peers \
 	peers-web proxies coverage fuzz soak soak-server interrupts kills sanitize images notebook corpus clean
 
@@ -77,8 +78,11 @@ core:
 install:
 	$(MAKE) --directory=runtime/core install BUILD=$(CORE_BUILD)
 
+size:
+	@$(PYTHON) release/size.py
+
 # Each file without debugging symbols. The amalgamation has no symbols.
-sizes: core $(VENV)/train.installed
+bytes: core $(VENV)/train.installed
 	$(BIN)/textgen-embed nietzsche --output build/embedded
 	@for file in $(CORE_BUILD)/libtextgen.so $(CORE_BUILD)/textgen; do \
 		strip -o build/stripped $$file && echo "$$(wc -c < build/stripped) $$(basename $$file), stripped"; \
@@ -206,6 +210,7 @@ lint: $(DEV)
 	$(BIN)/clang-format --dry-run --Werror $(C_FILES)
 	$(BIN)/ruff check .
 	$(BIN)/python runtime/definitions.py --check
+	$(BIN)/python release/size.py
 	# cython-lint runs a second tool of .venv, which must be in PATH.
 	PATH="$(CURDIR)/$(BIN):$$PATH" cython-lint runtime
 	$(BIN)/mypy
