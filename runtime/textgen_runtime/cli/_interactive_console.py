@@ -16,7 +16,7 @@ from textgen_runtime.system.console import (
     terminal_size,
     write_stderr,
 )
-from textgen_runtime.system.file_content import decode_utf8
+from textgen_runtime.system.file_content import BYTE_ORDER_MARK, decode_utf8
 from textgen_runtime.system.interrupts import DeferredInterrupts
 from textgen_runtime.text.columns import rows_of
 from textgen_runtime.text.records import RecordKind
@@ -93,7 +93,7 @@ class Pipe:
             line = decode_utf8(content.removesuffix(b"\n").removesuffix(b"\r"), "the line")
         except TextFileError as error:
             raise LineError(*error.args) from None
-        return line.removeprefix("\ufeff") if self._line_number == 1 else line
+        return line.removeprefix(BYTE_ORDER_MARK) if self._line_number == 1 else line
 
     def begin_text(
         self,

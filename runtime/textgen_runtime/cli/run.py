@@ -15,7 +15,6 @@ from textgen_runtime.generation.model import Model, fresh_seed
 from textgen_runtime.sampling.parameters import Sampling
 from textgen_runtime.system.console import print_diagnostic, write_stderr
 from textgen_runtime.system.file_content import STANDARD_INPUT, read_bytes, read_text
-from textgen_runtime.text.normalization import BYTE_ORDER_MARK
 from textgen_runtime.text.token_names import unit_of
 from textgen_runtime.text.tokenizer import UnknownPolicy
 from textgen_runtime.text.vocabulary import unknown_characters_warning
@@ -152,7 +151,7 @@ def read_prompts(arguments: argparse.Namespace) -> Prompts:
     if arguments.prompts is None:
         return Prompts((prompt_argument(arguments),))
     source = _name_of(arguments.prompts)
-    lines = read_text(arguments.prompts).removeprefix(BYTE_ORDER_MARK).split("\n")
+    lines = read_text(arguments.prompts).split("\n")
     texts = [line.removesuffix("\r") for line in lines]
     numbers = tuple(number for number, text in enumerate(texts, 1) if text)
     if not numbers:
