@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from textgen_runtime.errors import Name, TextgenError
 from textgen_runtime.generation.model import Model
 from textgen_runtime.sampling.parameters import Sampling
+from textgen_runtime.system.console import print_diagnostic
 from textgen_runtime.system.interrupts import interrupts_ignored
 
 from ._interactive_console import Console, open_console
@@ -14,7 +15,8 @@ from ._interactive_lines import COMMAND_MARK, COMMANDS, Addition, LineError, par
 from ._interactive_session import Session
 from ._interactive_settings import find_settings
 from ._run_arguments import SEED, SESSION_OPTIONS, parser
-from ._sampling_options import sampling_options, with_checked_stops
+from ._sampling_options import sampling_options, temperature_warnings, with_checked_stops
+from ._text_selection import novel_warnings
 from .command import EXIT_FAILED, spell_option
 from .parser import CommandParser
 
@@ -51,6 +53,8 @@ def interact(
         value = seed if option is SEED else getattr(arguments, option.name)
         if value is not None:
             setattr(session, option.name, value)
+    for warning in (*temperature_warnings(samplings), *novel_warnings(session.model)):
+        print_diagnostic(command.prog, warning, "warning")
     session.sampling = with_checked_stops(command.prog, model, sampling)
     records = model.metadata.records
     names = [f"{COMMAND_MARK}{name}" for name in (*(known.name for known in COMMANDS), *settings)]
