@@ -32,7 +32,7 @@ DEV := $(VENV)/dev.built
 SOURCES := $(wildcard $(addprefix runtime/textgen_runtime/*/*.,pyx pxi pxd) \
 	$(addprefix runtime/core/,*.c *.h *.def kernels/*.c kernels/*.h))
 C_FILES := $(wildcard $(addsuffix /*.[ch],runtime/core runtime/core/kernels runtime/core/command runtime/web/source \
-	examples tests/core tests/core/fuzz benchmarks))
+	examples tests/core tests/core/fuzz tests/golden benchmarks))
 BUILD_INPUTS := pyproject.toml setup.py MANIFEST.in $(SOURCES)
 DEMO := demo
 BUNDLED := runtime/textgen_runtime/bundled_models

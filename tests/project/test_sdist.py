@@ -48,6 +48,7 @@ def test_the_sdist_contains_every_source_file(unpacked: Path) -> None:
         "tests/**/*.py",
         "tests/core/*",
         "tests/data/**/*.*",
+        "tests/golden/*.*",
         "tests/mutants/*.toml",
         "benchmarks/**/*.py",
         "benchmarks/**/*.c",

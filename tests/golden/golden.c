@@ -1,0 +1,150 @@
+/* Prints how a text ends and, after a line end, the text. The values are arguments, by name:
+ *
+ *     golden MODEL [prompt TEXT] [length N] [seed N] [stop TEXT]... [table FILE] [save FILE] [top_k N] ...
+ *
+ * With `save`, the text is not complete after `length` tokens, and its stream is saved. With `resume`, the
+ * text continues one that was saved. The value of `bias` is a token and what is added to its logit. */
+#include "textgen.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { MOST_STOPS = 8 };
+
+static char error[256];
+
+static void check(int is_right, const char *what) {
+    if (!is_right) {
+        fprintf(stderr, "%s: %s\n", what, error);
+        exit(1);
+    }
+}
+
+/* Expects that a call of textgen.h succeeds. */
+#define TRY(function, ...) check(function(__VA_ARGS__, error, sizeof error) == TEXTGEN_OK, #function)
+
+static void *allocate(size_t size) {
+    void *memory = calloc(1, size);
+    check(memory != NULL, "memory");
+    return memory;
+}
+
+static void *read_file(const char *path, size_t *size) {
+    FILE *file = fopen(path, "rb");
+    check(file && !fseek(file, 0, SEEK_END), path);
+    *size = (size_t)ftell(file);
+    void *data = allocate(*size + 1);
+    check(!fseek(file, 0, SEEK_SET) && fread(data, 1, *size, file) == *size && !fclose(file), path);
+    return data;
+}
+
+static void write_file(const char *path, const void *data, size_t size) {
+    FILE *file = fopen(path, "wb");
+    check(file && fwrite(data, 1, size, file) == size && !fclose(file), path);
+}
+
+/* The last value of a name, or NULL. */
+static const char *value_of(char **arguments, const char *name) {
+    const char *value = NULL;
+    for (; arguments[0]; arguments += 2) {
+        value = strcmp(arguments[0], name) ? value : arguments[1];
+    }
+    return value;
+}
+
+static uint64_t number_of(char **arguments, const char *name) {
+    const char *value = value_of(arguments, name);
+    return value ? strtoull(value, NULL, 10) : 0;
+}
+
+static void read_sampling(char **arguments, const textgen_model *model, size_t vocabulary,
+                          textgen_sampling *sampling) {
+    static const char *stops[MOST_STOPS];
+    float *bias = allocate(vocabulary * sizeof *bias);
+    sampling->seed = number_of(arguments, "seed");
+    sampling->seed_high = number_of(arguments, "seed_high");
+    sampling->substream = number_of(arguments, "substream");
+    sampling->keep_stop = (size_t)number_of(arguments, "keep_stop");
+    sampling->stop = stops;
+    for (char **pair = arguments; pair[0]; pair += 2) {
+        if (!strcmp(pair[0], "stop")) {
+            check(sampling->stop_count < MOST_STOPS, "stop");
+            stops[sampling->stop_count++] = pair[1];
+        } else if (!strcmp(pair[0], "bias")) {
+            char *rest;
+            const size_t token = (size_t)strtoull(pair[1], &rest, 10);
+            bias[token] = strtof(rest, NULL);
+            sampling->logit_bias = bias;
+            sampling->logit_bias_count = vocabulary;
+        }
+    }
+    const textgen_parameter_info *info;
+    for (size_t i = 0; (info = textgen_parameter(i)) != NULL; i++) {
+        const char *value = value_of(arguments, info->name);
+        if (value && info->offset && !strcmp(info->kind, "number")) {
+            *(double *)(void *)((char *)sampling + info->offset) = strtod(value, NULL);
+        } else if (value && info->offset) {
+            *(uint64_t *)(void *)((char *)sampling + info->offset) = strtoull(value, NULL, 10);
+        }
+    }
+    size_t size;
+    if (value_of(arguments, "table")) {
+        const void *table = read_file(value_of(arguments, "table"), &size);
+        textgen_constraint *constraint;
+        TRY(textgen_constraint_create, model, table, size, NULL, 0, &constraint);
+        sampling->constraint = constraint;
+    }
+    if (value_of(arguments, "novel")) {
+        const char *corpus = value_of(arguments, "novel");
+        textgen_spans *spans;
+        TRY(textgen_spans_create, model, corpus, strlen(corpus), (size_t)number_of(arguments, "max_copy"), NULL,
+            0, &spans);
+        sampling->spans = spans;
+    }
+}
+
+int main(int count, char **arguments) {
+    check(count > 1 && !(count % 2), "usage: golden MODEL [NAME VALUE]...");
+    textgen_model_options options = TEXTGEN_MODEL_OPTIONS_DEFAULT;
+    textgen_model_info info = TEXTGEN_MODEL_INFO_DEFAULT;
+    textgen_sampling sampling = TEXTGEN_SAMPLING_DEFAULT;
+    textgen_model *model;
+    textgen_stream *stream;
+    size_t size;
+    const void *data = read_file(arguments[1], &size);
+    arguments += 2;
+    options.kernels = value_of(arguments, "kernels");
+    TRY(textgen_model_create, data, size, &options, &model);
+    TRY(textgen_model_get_info, model, &info);
+    read_sampling(arguments, model, info.vocabulary, &sampling);
+    const size_t stream_size = textgen_stream_size(model);
+    void *memory = allocate(stream_size);
+    const char *prompt = value_of(arguments, "prompt"), *saved = value_of(arguments, "save");
+    if (value_of(arguments, "resume")) {
+        const void *earlier = read_file(value_of(arguments, "resume"), &size);
+        TRY(textgen_stream_resume, memory, stream_size, model, &sampling, earlier, size, &stream);
+    } else {
+        TRY(textgen_stream_init, memory, stream_size, model, &sampling, &stream);
+        if (prompt && *prompt) {
+            TRY(textgen_stream_feed, stream, prompt, strlen(prompt));
+        }
+    }
+    textgen_lane lane = TEXTGEN_LANE_DEFAULT;
+    lane.stream = stream;
+    lane.length = (size_t)number_of(arguments, "length");
+    lane.finish = !saved;
+    lane.size = textgen_stream_text_size(stream, lane.length);
+    lane.text = allocate(lane.size);
+    size = textgen_workspace_size(model, 1);
+    TRY(textgen_generate, &lane, 1, allocate(size), size);
+    if (saved) {
+        size = textgen_stream_saved_size(stream);
+        void *block = allocate(size);
+        TRY(textgen_stream_save, stream, block, size);
+        write_file(saved, block, size);
+    }
+    printf("%d\n", (int)lane.ending);
+    check(fwrite(lane.text, 1, lane.written, stdout) == lane.written && !fflush(stdout), "standard output");
+    return 0; /* the end of the process frees everything */
+}

@@ -1,0 +1,154 @@
+"""Wrong usage ends a command with status 2, other errors of users with 1, and one line names the culprit."""
+
+import shlex
+import shutil
+import subprocess
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+
+from tests.helpers.c_programs import Build, link_command
+from tests.helpers.commands import Captured, run_here
+from tests.helpers.paths import FORMAT_2, TINY
+
+USAGE, FAILED = 2, 1
+TRAINING = ("train", "compare", "quantize")
+
+# A command with its arguments, the status, and what the line must contain.
+ROWS = [
+    ("run", USAGE, "MODEL"),
+    ("run none.onnx", FAILED, "none.onnx"),
+    ("run book.txt", FAILED, "book.txt"),
+    ("run damaged.onnx", FAILED, "damaged.onnx"),
+    ("run folder", FAILED, "folder"),
+    ("run tiny.onnx --warmth 1", USAGE, "--warmth"),
+    ("run tiny.onnx --temp x", USAGE, "--temp"),
+    ("run tiny.onnx --temp -1", USAGE, "--temp"),
+    ("run tiny.onnx --temp nan", USAGE, "--temp"),
+    ("run tiny.onnx --length 0", USAGE, "--length"),
+    ("run tiny.onnx --seed -1", USAGE, "--seed"),
+    ("run tiny.onnx --top-p 0", USAGE, "--top-p"),
+    ("run tiny.onnx --top-k 1.5", USAGE, "--top-k"),
+    ("run tiny.onnx --penalty-window 1025", USAGE, "--penalty-window"),
+    ("run tiny.onnx --mirostat-tau 1 --top-k 2", USAGE, "--mirostat-tau"),
+    ("run tiny.onnx --stop ''", USAGE, "--stop"),
+    ("run tiny.onnx --engine fast", USAGE, "--engine"),
+    ("run tiny.onnx --logit-bias a", USAGE, "--logit-bias"),
+    ("run tiny.onnx --logit-bias Z=1", FAILED, "Z"),
+    ("run tiny.onnx --allowed Z", FAILED, "--allowed"),
+    ("run tiny.onnx --match '(('", FAILED, "(("),
+    ("run tiny.onnx --match Z", FAILED, "Z"),
+    ("run tiny.onnx --match a{9} --length 3", FAILED, "--length"),
+    ("run tiny.onnx --match a --choices b", USAGE, "--choices"),
+    ("run tiny.onnx --json-schema none.json", FAILED, "none.json"),
+    ("run tiny.onnx --json-schema book.txt", FAILED, "JSON schema"),
+    ("run tiny.onnx --min-length 5", FAILED, "--min-length"),
+    ("run tiny.onnx --max-copy 5", FAILED, "--max-copy"),
+    ("run tiny.onnx --resample 5", USAGE, "--resample"),
+    ("run tiny.onnx --prompt xyz", FAILED, "x'"),
+    ("run tiny.onnx --prompt a --prompt-file b", USAGE, "--prompt-file"),
+    ("run tiny.onnx --prompt-file none.txt", FAILED, "none.txt"),
+    ("run tiny.onnx --prompts latin.txt", FAILED, "latin.txt"),
+    ("run tiny.onnx --novel none.txt", FAILED, "none.txt"),
+    ("run tiny.onnx --raw", FAILED, "--raw"),
+    ("run tiny.onnx --explain --plot other.txt", USAGE, "--plot"),
+    ("eval tiny.onnx", USAGE, "TEXT"),
+    ("eval none.onnx book.txt", FAILED, "none.onnx"),
+    ("eval tiny.onnx none.txt", FAILED, "none.txt"),
+    ("eval tiny.onnx latin.txt", FAILED, "latin.txt"),
+    ("eval tiny.onnx empty.txt", FAILED, "empty.txt"),
+    ("eval tiny.onnx book.txt", FAILED, "book.txt"),
+    ("eval tiny.onnx known.txt --last 2", USAGE, "--last"),
+    ("eval tiny.onnx known.txt --surprise book.txt", FAILED, "book.txt"),
+    ("info", USAGE, "MODEL"),
+    ("info damaged.onnx", FAILED, "damaged.onnx"),
+    ("info tiny.onnx --jsn", USAGE, "--jsn"),
+    ("info tiny.onnx --match Z", FAILED, "Z"),
+    ("bench none.onnx", FAILED, "none.onnx"),
+    ("bench tiny.onnx --section speed", USAGE, "--section"),
+    ("bench tiny.onnx --compare none.json", FAILED, "none.json"),
+    ("serve tiny.onnx --port x", USAGE, "--port"),
+    ("serve none.onnx", FAILED, "none.onnx"),
+    ("serve tiny.onnx --api-key-file none.txt", FAILED, "none.txt"),
+    ("serve tiny.onnx --host a..", FAILED, "a.."),
+    ("embed tiny.onnx", USAGE, "--output"),
+    ("embed tiny.onnx -o out --name 2a", USAGE, "--name"),
+    ("embed damaged.onnx -o out", FAILED, "damaged.onnx"),
+    ("embed tiny.onnx -o book.txt", FAILED, "book.txt"),
+    ("web none.onnx -o out", FAILED, "none.onnx"),
+    ("web tiny.onnx -o book.txt", FAILED, "book.txt"),
+    ("web tiny.onnx -o out --novel known.txt", FAILED, "--novel"),
+    ("web tiny.onnx -o out --abcjs book.txt", FAILED, "--abcjs"),
+    ("train", USAGE, "CORPUS"),
+    ("train none.txt", FAILED, "none.txt"),
+    ("train latin.txt", FAILED, "latin.txt"),
+    ("train empty.txt", FAILED, "empty.txt"),
+    ("train book.txt --minutes 0", USAGE, "--minutes"),
+    ("train book.txt --preset huge", USAGE, "--preset"),
+    ("train book.txt --extend", USAGE, "--extend"),
+    ("train book.txt --from none.onnx", FAILED, "none.onnx"),
+    ("train --resume folder", FAILED, "folder"),
+    ("compare", USAGE, "FOLDER"),
+    ("compare none", FAILED, "none"),
+    ("quantize tiny.onnx", USAGE, "--output"),
+    ("quantize none.onnx -o out.onnx", FAILED, "none.onnx"),
+    ("quantize conv.onnx -o out.onnx", FAILED, "conv.onnx"),
+    ("quantize tiny.onnx -o book.txt", FAILED, "book.txt"),
+]
+IN_C = [
+    ("", USAGE, "model"),
+    ("none.onnx", FAILED, "none.onnx"),
+    ("book.txt", FAILED, "book.txt"),
+    ("tiny.onnx abc --warmth 1", USAGE, "--warmth"),
+    ("tiny.onnx abc --temp", USAGE, "--temp"),
+    ("tiny.onnx abc --temp x", USAGE, "--temp"),
+    ("tiny.onnx abc --top-p 0", USAGE, "--top-p"),
+    ("tiny.onnx abc --length 0", USAGE, "--length"),
+    ("tiny.onnx abc --stop ''", USAGE, "--stop"),
+    ("tiny.onnx abc --mirostat-tau 1 --top-k 2", USAGE, "top"),
+    ("tiny.onnx abc --stop x", FAILED, "x'"),
+    ("tiny.onnx xyz", FAILED, "x'"),
+]
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A working directory with the files of the rows."""
+    monkeypatch.chdir(tmp_path)
+    shutil.copy(TINY, "tiny.onnx")
+    shutil.copy(FORMAT_2 / "conv.onnx", "conv.onnx")
+    Path("damaged.onnx").write_bytes(TINY.read_bytes()[:-9])
+    Path("book.txt").write_text("Do re mi fa sol la si do.\n" * 40, encoding="utf-8")
+    Path("known.txt").write_text("abcd dad had abc", encoding="utf-8")
+    Path("latin.txt").write_bytes("é".encode("latin-1") * 200)
+    Path("empty.txt").touch()
+    Path("folder").mkdir()
+
+
+def check(done: tuple[int, str, str], code: int, culprit: str) -> None:
+    """Check the status, that nothing is written, and that one line names the culprit."""
+    assert done[:2] == (code, ""), done[2]
+    assert done[2].count("\n") == 1
+    assert culprit in done[2].partition(" error: ")[2]
+
+
+@pytest.mark.usefixtures("folder")
+@pytest.mark.parametrize(("line", "code", "culprit"), ROWS)
+def test_an_error_is_one_line_that_names_the_culprit(
+    capsys: Captured, line: str, code: int, culprit: str
+) -> None:
+    command, *words = shlex.split(line)
+    package = "textgen_train" if command in TRAINING else "textgen_runtime"
+    check(run_here(import_module(f"{package}.cli.{command}").main, capsys, *words), code, culprit)
+    assert {"out", "out.onnx"}.isdisjoint(path.name for path in Path().iterdir())
+
+
+@pytest.mark.usefixtures("folder")
+@pytest.mark.parametrize(("line", "code", "culprit"), IN_C)
+def test_the_command_in_c_does_the_same(
+    build: Build, objects: Path, line: str, code: int, culprit: str
+) -> None:
+    command = [str(link_command(build, objects)), *shlex.split(line)]
+    done = subprocess.run(command, capture_output=True, encoding="utf-8", check=False)
+    check((done.returncode, done.stdout, done.stderr), code, culprit)
