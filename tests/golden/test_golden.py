@@ -113,3 +113,34 @@ def test_a_text_that_c_or_python_saved_continues_in_both(case: Case, program: Pa
     if TEXTS.isdisjoint(case.sampling):
         resumed = textgen.resume(case.load(), tmp_path / "c")
         assert (resumed.take(left, finish=True), resumed.ending) == expected
+
+
+def test_other_parameters_apply_from_the_next_chunk_on() -> None:
+    """The recent characters stay, mirostat begins, and a draw at temperature 0 takes a random number."""
+    generation = textgen.load("nietzsche").start("the will to ", seed=7, repetition_penalty=1.4)
+    texts = [generation.take(20)]
+    for sampling in (
+        Sampling(presence_penalty=2.0, penalty_window=20),
+        Sampling(temperature=0.0),
+        Sampling(temperature=1.0, mirostat_tau=1.0),
+    ):
+        generation.sampling = sampling
+        texts.append(generation.take(20))
+    generation.reseed(2**64)
+    texts += [generation.feed("that is "), generation.take(20, finish=True)]
+    assert texts == [
+        "men must be\nconstrai",
+        'ned and multifor\n"sc',
+        'ience," and the same',
+        " time the same time ",
+        "that is ",
+        "the same time that i",
+    ]
+
+
+def test_a_feed_starts_the_next_record_whose_minimum_length_counts_anew() -> None:
+    generation = textgen.load("names").start("", seed=7, temperature=1.0, min_length=9)
+    texts = []
+    for prompt in ("ma", "", "joh"):
+        texts += [generation.take(30), generation.feed(prompt)]
+    assert texts == ["mordchaus", "ma", "kailahyos", "", "darachius", "joh"]
