@@ -186,8 +186,9 @@ def in_c(
     done = subprocess.run([program, facts(case.path)["path"], *words], capture_output=True, check=False)
     assert not done.returncode, done.stderr.decode()
     ending, _, text = done.stdout.partition(b"\n")
-    # The bytes of an incomplete character have no text.
-    return getincrementaldecoder("utf-8")("replace").decode(text), ENDINGS.get(int(ending))
+    # The bytes of an incomplete character have no text at the end. A part of a text does not have them.
+    decoder = getincrementaldecoder("utf-8")("replace")
+    return decoder.decode(text, final="save" in files), ENDINGS.get(int(ending))
 
 
 def in_two_parts(case: Case) -> tuple[str, textgen.Generation]:
