@@ -1,6 +1,5 @@
 """The C core with models of bytes, words and records, compared with Python."""
 
-import codecs
 import random
 import subprocess
 import sys
@@ -107,18 +106,6 @@ def test_lanes_end_as_their_constraints_and_records_say(build: Build, objects: P
     path = tmp_path / "model"
     path.write_bytes(record_content("word"))
     run(link(build, objects, PROGRAMS / "endings.c"), path)
-
-
-@pytest.mark.parametrize("level", ["byte", "word"])
-def test_continuous_texts_equal_pythons(build: Build, objects: Path, tmp_path: Path, level: str) -> None:
-    path = tmp_path / "model"
-    path.write_bytes(continuous(level))
-    expected = open_model(path.read_bytes(), "native").start("cab", temperature=0.9, seed=5).take(300)
-    program = link(build, objects, PROGRAMS / "texts.c")
-    written = subprocess.run(
-        [program, path, "", "cab", "300", "5", "0.9"], capture_output=True, check=True
-    ).stdout[:-1]
-    assert codecs.getincrementaldecoder("utf-8")("replace").decode(written) == expected
 
 
 def test_the_example_writes_the_record_that_the_command_writes(
