@@ -4,7 +4,6 @@
 
 #include "exp64.h"
 #include "kernels/processor.h"
-#include "kernels/unroll.h"
 
 #include <stdint.h>
 #include <string.h>

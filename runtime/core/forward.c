@@ -1,146 +1,155 @@
-/* The layers of a network, run over tokens. */
 #include "forward.h"
 
 #include "exact.h"
+#include "sampler.h"
 
 #include <string.h>
 
-/* Set the inputs of the first layer to the 8-bit embeddings of tokens. */
-static void embed_int8(const textgen_network *network, const textgen_slots *slots, const int64_t *tokens,
-                       size_t count) {
-    const size_t size = network->embedding_size;
+textgen_slots textgen_slots_find(const textgen_network *network, void *workspace, size_t lanes,
+                                 size_t logit_steps) {
+    const size_t units = network->padded_units, vocabulary = network->vocabulary;
+    const bool is_int8 = network->bits == 8;
+    const size_t unit_size = is_int8 ? 1 : sizeof(float);
+    char *start = workspace;
+    uint64_t used = 0;
+    if (start) {
+        start += (TEXTGEN_PART_ALIGNMENT - (uintptr_t)start % TEXTGEN_PART_ALIGNMENT) % TEXTGEN_PART_ALIGNMENT;
+    }
+    textgen_slots slots;
+    slots.count = lanes;
+    slots.sampling = textgen_part(start, &used, textgen_sampler_scratch(vocabulary) * sizeof(double));
+    slots.probabilities = textgen_part(start, &used, 2 * vocabulary * sizeof(double));
+    slots.masked = textgen_part(start, &used, vocabulary * sizeof(float));
+    slots.gate_inputs = textgen_part(start, &used, lanes * sizeof(float *));
+    slots.tokens = textgen_part(start, &used, lanes * sizeof(int64_t));
+    slots.lanes = textgen_part(start, &used, lanes * sizeof(size_t));
+    slots.state = textgen_part(start, &used, 2 * network->layer_count * lanes * units * sizeof(float));
+    slots.sums = textgen_part(start, &used, lanes * units * sizeof(float));
+    slots.inputs = textgen_part(
+        start, &used, lanes * ((is_int8 ? logit_steps * units : 0) + network->embedding_size * unit_size));
+    slots.input_scales = textgen_part(start, &used, is_int8 ? lanes * sizeof(float) : 0);
+    slots.scratch = textgen_part(start, &used, lanes * units * unit_size);
+    slots.features = textgen_part(start, &used, logit_steps * lanes * units * sizeof(float));
+    slots.logits = textgen_part(start, &used, logit_steps * lanes * network->padded_vocabulary * sizeof(float));
+    slots.bytes = (size_t)used + TEXTGEN_PART_ALIGNMENT;
+    return slots;
+}
+
+size_t textgen_slots_size(const textgen_network *network, size_t lanes, size_t logit_steps) {
+    return textgen_slots_find(network, NULL, lanes, logit_steps).bytes;
+}
+
+/* Return the hidden states of a layer, or its cell states, [slots][padded units]. */
+static float *state_of(const textgen_network *network, const textgen_slots *slots, bool cell, size_t layer) {
+    const size_t row = (cell ? network->layer_count : 0) + layer;
+    return slots->state + row * slots->count * network->padded_units;
+}
+
+void textgen_slot_load(const textgen_network *network, const textgen_slots *slots, const float *state,
+                       size_t batch, size_t lane, size_t slot) {
+    const size_t units = network->units, width = network->padded_units;
+    for (size_t row = 0; row < 2 * network->layer_count; row++) {
+        float *to = slots->state + (row * slots->count + slot) * width;
+        memcpy(to, state + (row * batch + lane) * units, units * sizeof(float));
+        memset(to + units, 0, (width - units) * sizeof(float));
+    }
+}
+
+void textgen_slot_store(const textgen_network *network, const textgen_slots *slots, float *state, size_t batch,
+                        size_t lane, size_t slot) {
+    const size_t units = network->units;
+    for (size_t row = 0; row < 2 * network->layer_count; row++) {
+        const float *from = slots->state + (row * slots->count + slot) * network->padded_units;
+        memcpy(state + (row * batch + lane) * units, from, units * sizeof(float));
+    }
+}
+
+void textgen_slot_move(const textgen_network *network, const textgen_slots *slots, size_t from, size_t to) {
+    const size_t width = network->padded_units, padded = network->padded_vocabulary;
+    if (from == to) {
+        return;
+    }
+    for (size_t row = 0; row < 2 * network->layer_count; row++) {
+        float *values = slots->state + row * slots->count * width;
+        memcpy(values + to * width, values + from * width, width * sizeof(float));
+    }
+    memcpy(slots->logits + to * padded, slots->logits + from * padded, padded * sizeof(float));
+}
+
+/* Set the first layer's gate inputs and, without a token_gates table, its inputs. */
+static void embed(const textgen_network *network, const textgen_slots *slots, const int64_t *tokens,
+                  size_t count) {
+    const size_t size = network->embedding_size * (network->bits == 8 ? 1 : sizeof(float));
     for (size_t slot = 0; slot < count; slot++) {
         const size_t token = (size_t)tokens[slot];
-        memcpy(slots->inputs + slot * size, network->int8.embedding + token * size, size);
-        slots->input_scales[slot] = network->int8.embedding_scales[token];
-        slots->gate_inputs[slot] = network->int8.layers[0].bias;
+        if (!size) {
+            slots->gate_inputs[slot] =
+                network->token_gates + token * network->padded_units * (TEXTGEN_BLOCK / TEXTGEN_GROUP);
+            continue;
+        }
+        memcpy((char *)slots->inputs + slot * size, (const char *)network->embedding + token * size, size);
+        slots->gate_inputs[slot] = network->layers[0].bias;
+        if (network->bits == 8) {
+            slots->input_scales[slot] = network->embedding_scales[token];
+        }
     }
 }
 
 /* Round the inputs of a layer. Return their scale. */
-static float quantize(const textgen_network *network, const textgen_slots *slots, size_t layer,
+static float quantize(const textgen_network *network, const textgen_slots *slots, float bound,
                       const float *input, size_t count) {
-    const float bound = network->int8.input_bounds[layer];
-    network->kernels->int8->quantize(input, (ptrdiff_t)count * network->padded_units, bound, slots->inputs);
+    network->kernels->int8->quantize(input, (ptrdiff_t)(count * network->padded_units), bound, slots->inputs);
     return bound / TEXTGEN_INT8_LEVELS;
 }
 
-/* Run an lstm or a gru with 8-bit weights. The input of the first layer is set already. */
-static const float *run_int8(const textgen_network *network, const textgen_slots *slots, size_t layer,
-                             const float *input, size_t count) {
-    const textgen_int8_kernels *kernels = network->kernels->int8;
-    const textgen_int8_layer *weights = &network->int8.layers[layer];
-    float *hidden = textgen_slot_row(network, slots, 0, layer);
-    if (layer) {
-        const float scale = quantize(network, slots, layer, input, count);
-        for (size_t slot = 0; slot < count; slot++) {
-            slots->input_scales[slot] = scale;
-            slots->gate_inputs[slot] = weights->bias;
-        }
-    }
-    if (network->kind == TEXTGEN_LSTM) {
-        kernels->lstm(weights, slots->gate_inputs, slots->inputs, slots->input_scales, hidden,
-                      textgen_slot_row(network, slots, 1, layer), slots->hidden, (ptrdiff_t)count);
-    } else {
-        kernels->gru(weights, slots->gate_inputs, slots->inputs, slots->input_scales, hidden, slots->hidden,
-                     (ptrdiff_t)count);
-    }
-    return hidden;
-}
-
-static void run_int8_output(const textgen_network *network, const textgen_slots *slots, const float *features,
-                            size_t count, bool masked) {
-    const textgen_int8_layer *layer = masked ? &network->int8.masked_output_layer : &network->int8.output_layer;
-    const float scale = quantize(network, slots, network->layer_count, features, count);
-    network->kernels->int8->linear(layer, slots->inputs, scale, slots->logits, (ptrdiff_t)count);
-}
-
-/* Set the first layer's gate inputs, and return its input: NULL if the token_gates table replaces it, or if it
- * is rounded. */
-static const float *embed(const textgen_network *network, const textgen_slots *slots, const int64_t *tokens,
-                          size_t count) {
-    const size_t size = network->embedding_size;
-    if (size && network->bits == 8) {
-        embed_int8(network, slots, tokens, count);
-        return NULL;
-    }
-    for (size_t slot = 0; slot < count; slot++) {
-        const size_t token = (size_t)tokens[slot];
-        if (size) {
-            memcpy(slots->embedded + slot * size, network->embedding + token * size, size * sizeof(float));
-            slots->gate_inputs[slot] = network->layers[0].bias;
-        } else {
-            slots->gate_inputs[slot] =
-                network->token_gates + token * (size_t)network->padded_units * (TEXTGEN_BLOCK / TEXTGEN_GROUP);
-        }
-    }
-    return size ? slots->embedded : NULL;
-}
-
-/* Run an lstm or a gru. Return its output, which is part of the state. */
-static const float *run_recurrent(const textgen_network *network, const textgen_slots *slots, size_t layer,
-                                  const float *input, size_t count) {
-    const textgen_packed_layer *weights = &network->layers[layer];
-    float *hidden = textgen_slot_row(network, slots, 0, layer);
-    for (size_t slot = 0; layer && slot < count; slot++) {
-        slots->gate_inputs[slot] = weights->bias;
-    }
-    if (network->kind == TEXTGEN_LSTM) {
-        network->kernels->lstm(weights, slots->gate_inputs, input, hidden,
-                               textgen_slot_row(network, slots, 1, layer), slots->scratch, (ptrdiff_t)count);
-    } else {
-        network->kernels->gru(weights, slots->gate_inputs, input, hidden, slots->scratch, (ptrdiff_t)count);
-    }
-    return hidden;
-}
-
-/* Run a convolution, and replace its oldest input by the present one. */
-static const float *run_conv(const textgen_network *network, const textgen_slots *slots, size_t layer,
-                             const float *input, size_t count) {
-    float *oldest = textgen_slot_row(network, slots, layer, 0);
-    float *output = input == slots->outputs ? slots->scratch : slots->outputs;
-    network->kernels->conv(&network->layers[layer], oldest, input, output, (ptrdiff_t)count);
-    memcpy(oldest, input, count * network->state[layer].width * sizeof(float));
-    return output;
-}
-
-static const float *run_layer(const textgen_network *network, const textgen_slots *slots, size_t layer,
+/* Run an lstm. Return its output, which is part of the state. input: not used if the first layer has a
+ * token_gates table, or rounded inputs. */
+static const float *run_layer(const textgen_network *network, const textgen_slots *slots, size_t index,
                               const float *input, size_t count) {
-    return network->bits == 8              ? run_int8(network, slots, layer, input, count)
-           : network->kind == TEXTGEN_CONV ? run_conv(network, slots, layer, input, count)
-                                           : run_recurrent(network, slots, layer, input, count);
-}
-
-/* Return the sum of a layer's output and its input. `output` or `input` may be the memory of the sum. */
-static const float *add_residual(const textgen_network *network, float *sum, const float *output,
-                                 const float *input, size_t count) {
-    const size_t values = count * (size_t)network->padded_units;
-    for (size_t i = 0; i < values; i++) {
-        sum[i] = output[i] + input[i];
+    const textgen_kernels *kernels = network->kernels;
+    const textgen_packed_layer *layer = &network->layers[index];
+    float *hidden = state_of(network, slots, false, index), *cell = state_of(network, slots, true, index);
+    const float scale =
+        index && network->bits == 8 ? quantize(network, slots, layer->bound, input, count) : 0.0f;
+    for (size_t slot = 0; index && slot < count; slot++) {
+        slots->gate_inputs[slot] = layer->bias;
+        if (network->bits == 8) {
+            slots->input_scales[slot] = scale;
+        }
     }
-    return sum;
+    if (network->bits == 8) {
+        kernels->int8->lstm(layer, slots->gate_inputs, slots->inputs, slots->input_scales, hidden, cell,
+                            slots->scratch, (ptrdiff_t)count);
+    } else {
+        kernels->lstm(layer, slots->gate_inputs, input, hidden, cell, slots->scratch, (ptrdiff_t)count);
+    }
+    return hidden;
 }
 
-const float *textgen_forward_features(const textgen_network *network, textgen_slots *slots,
+const float *textgen_forward_features(const textgen_network *network, const textgen_slots *slots,
                                       const int64_t *tokens, size_t count) {
-    const float *input = embed(network, slots, tokens, count);
+    const size_t values = count * network->padded_units;
+    const float *input = slots->inputs;
+    embed(network, slots, tokens, count);
     for (size_t layer = 0; layer < network->layer_count; layer++) {
         const float *output = run_layer(network, slots, layer, input, count);
-        if (network->residual[layer]) {
-            float *sum = output == slots->scratch ? slots->scratch : slots->outputs;
-            output = add_residual(network, sum, output, input, count);
+        if (network->layers[layer].residual) {
+            for (size_t i = 0; i < values; i++) {
+                slots->sums[i] = output[i] + input[i];
+            }
+            output = slots->sums;
         }
         input = output;
     }
-    slots->step++;
     return input;
 }
 
 void textgen_forward_logits(const textgen_network *network, const textgen_slots *slots, const float *features,
                             size_t count, bool masked) {
-    const textgen_packed_layer *layer = masked ? &network->masked_output_layer : &network->output_layer;
+    const textgen_packed_layer *layer = textgen_output_layer(network, masked);
     if (network->bits == 8) {
-        run_int8_output(network, slots, features, count, masked);
+        const float scale = quantize(network, slots, layer->bound, features, count);
+        network->kernels->int8->linear(layer, slots->inputs, scale, slots->logits, (ptrdiff_t)count);
     } else {
         network->kernels->linear(layer, features, slots->logits, (ptrdiff_t)count);
     }
@@ -148,8 +157,8 @@ void textgen_forward_logits(const textgen_network *network, const textgen_slots 
 
 void textgen_forward(const textgen_network *network, const int64_t *tokens, size_t time, size_t batch,
                      float *state, size_t logit_steps, float *logits, void *workspace) {
-    textgen_slots slots = textgen_slots_find(network, workspace, batch, logit_steps);
-    const size_t width = (size_t)network->padded_units, padded = (size_t)network->padded_vocabulary;
+    const textgen_slots slots = textgen_slots_find(network, workspace, batch, logit_steps);
+    const size_t values = batch * network->padded_units;
     for (size_t i = 0; i < batch; i++) {
         textgen_slot_load(network, &slots, state, batch, i, i);
     }
@@ -158,13 +167,12 @@ void textgen_forward(const textgen_network *network, const int64_t *tokens, size
     for (size_t i = 0; i < time; i++) {
         const float *features = textgen_forward_features(network, &slots, tokens + i * batch, batch);
         if (i + logit_steps >= time) {
-            memcpy(slots.features + (i + logit_steps - time) * batch * width, features,
-                   batch * width * sizeof(float));
+            memcpy(slots.features + (i + logit_steps - time) * values, features, values * sizeof(float));
         }
     }
     textgen_forward_logits(network, &slots, slots.features, logit_steps * batch, false);
     for (size_t i = 0; i < logit_steps * batch; i++) {
-        memcpy(logits + i * network->vocabulary, slots.logits + i * padded,
+        memcpy(logits + i * network->vocabulary, slots.logits + i * network->padded_vocabulary,
                network->vocabulary * sizeof(float));
     }
     for (size_t i = 0; i < batch; i++) {

@@ -13,14 +13,13 @@ typedef struct {
     const float **gate_inputs; /* [slots], see textgen_kernels */
     int64_t *tokens;           /* [slots] */
     size_t *lanes;             /* [slots], the index of the lane in each slot */
-    float *state;              /* the arrays one after the other, each [rows][slots][width] */
-    size_t step;               /* the number of steps since the slots were found */
-    float *scratch;            /* [slots][padded units] */
-    float *outputs;            /* of a layer, if not part of the state: [slots][padded units] */
-    float *embedded;           /* [slots][embedding size] */
-    uint8_t *inputs; /* 8-bit weights: rounded inputs, [logit_steps][slots][units] or [slots][embedding size] */
-    uint8_t *hidden; /* 8-bit weights: a rounded hidden state, [slots][padded units] */
-    float *input_scales; /* 8-bit weights: [slots], of `inputs` */
+    float *state;              /* [2][layers][slots][padded units] */
+    float *sums;               /* of a layer and its residual connection: [slots][padded units] */
+    /* Of the first layer without a token_gates table, [slots][embedding size], or with 8-bit weights the
+     * rounded inputs of any layer, [logit_steps][slots][padded units]. */
+    void *inputs;
+    float *input_scales; /* 8-bit weights: [slots] */
+    void *scratch;       /* see textgen_kernels */
     float *features;     /* outputs of the last layer, [logit_steps][slots][padded units] */
     float *logits;       /* [logit_steps][slots][padded vocabulary] */
     size_t bytes;
@@ -33,26 +32,21 @@ size_t textgen_slots_size(const textgen_network *network, size_t lanes, size_t l
 textgen_slots textgen_slots_find(const textgen_network *network, void *workspace, size_t lanes,
                                  size_t logit_steps);
 
-/* Copy the state of one lane to or from a slot. state: the arrays of all lanes one after the other, each
- * [rows][batch][units]. Load all lanes before the first step. */
+/* Copy the state of one lane to or from a slot. state: of all lanes, [2][layers][batch][units]. */
 void textgen_slot_load(const textgen_network *network, const textgen_slots *slots, const float *state,
                        size_t batch, size_t lane, size_t slot);
 void textgen_slot_store(const textgen_network *network, const textgen_slots *slots, float *state, size_t batch,
                         size_t lane, size_t slot);
-
-/* Return a row of a state array, [slots][width]. The rows of a convolution's inputs rotate: row 0 is the oldest
- * one. */
-float *textgen_slot_row(const textgen_network *network, const textgen_slots *slots, size_t array, size_t row);
 
 /* Copy the state and the logits of one slot to another. */
 void textgen_slot_move(const textgen_network *network, const textgen_slots *slots, size_t from, size_t to);
 
 /* Run the network over `time` tokens of each lane.
  *
- * tokens: [time][batch], each in [0, vocabulary). state: the network's state arrays one
- * after the other, each [rows][batch][units], updated in place. logits: [logit_steps][batch][vocabulary], after
- * each of the last `logit_steps` tokens, 1 to time. workspace: of textgen_slots_size(network, batch,
- * logit_steps) bytes. With TEXTGEN_SMALL, batch and logit_steps are 1. */
+ * tokens: [time][batch], each in [0, vocabulary). state: [2][layers][batch][units], the hidden states and the
+ * cell states, updated in place. logits: [logit_steps][batch][vocabulary], after each of the last `logit_steps`
+ * tokens, 1 to time. workspace: of textgen_slots_size(network, batch, logit_steps) bytes. With TEXTGEN_SMALL,
+ * batch and logit_steps are 1. */
 void textgen_forward(const textgen_network *network, const int64_t *tokens, size_t time, size_t batch,
                      float *state, size_t logit_steps, float *logits, void *workspace);
 
@@ -63,7 +57,7 @@ void textgen_forward_logits(const textgen_network *network, const textgen_slots 
 
 /* Run one token through the embedding and the layers after it, for each of the first `count` slots. Return the
  * features: the output of the last of these layers, [count][padded units]. */
-const float *textgen_forward_features(const textgen_network *network, textgen_slots *slots,
+const float *textgen_forward_features(const textgen_network *network, const textgen_slots *slots,
                                       const int64_t *tokens, size_t count);
 
 #endif

@@ -2,10 +2,6 @@
 
 #include <string.h>
 
-const char *textgen_layer_title(textgen_layer_kind kind) {
-    return kind == TEXTGEN_LSTM ? "LSTM" : kind == TEXTGEN_GRU ? "GRU" : "convolution";
-}
-
 /* The number of units that the output weights declare; not checked yet. */
 static int64_t declared_units(const textgen_graph *graph, textgen_view name) {
     const textgen_tensor *tensor = textgen_tensors_find(&graph->tensors, name);
@@ -21,11 +17,8 @@ static int32_t match_layer(const textgen_graph *graph, textgen_view value, int64
         TEXTGEN_TRY(
             textgen_graph_match_node(graph, value, &(textgen_node_pattern){.type = "Add", .inputs = 2}, &add));
         value = add->inputs[0];
-        producer = textgen_graph_producer(graph, value);
     }
-    TEXTGEN_TRY(producer && textgen_view_is(producer->type, "Mul")
-                    ? textgen_match_conv(graph, value, layer)
-                    : textgen_match_recurrent(graph, value, units, layer));
+    TEXTGEN_TRY(textgen_match_recurrent(graph, value, units, layer));
     layer->residual = add != NULL;
     layer->node_count += layer->residual;
     return add && !textgen_views_equal(add->inputs[1], layer->input)
@@ -34,15 +27,14 @@ static int32_t match_layer(const textgen_graph *graph, textgen_view value, int64
 }
 
 static bool is_layer_output(const textgen_node *producer) {
-    return producer && (textgen_view_is(producer->type, "Squeeze") || textgen_view_is(producer->type, "Mul") ||
-                        textgen_view_is(producer->type, "Add"));
+    return producer && (textgen_view_is(producer->type, "Squeeze") || textgen_view_is(producer->type, "Add"));
 }
 
 /* Match the layers, from the last to the first. `*value` is the output of the last, and becomes the input of
  * the first. */
 static int32_t match_layers(const textgen_graph *graph, int64_t units, textgen_view *value,
                             textgen_nodes *nodes) {
-    textgen_layer_nodes layer = {.kind = TEXTGEN_LSTM};
+    textgen_layer_nodes layer;
     char formatted[2][TEXTGEN_NUMBER_SIZE];
     while (is_layer_output(textgen_graph_producer(graph, *value))) {
         if (nodes->layer_count >= graph->file->node_count) {
@@ -58,33 +50,16 @@ static int32_t match_layers(const textgen_graph *graph, int64_t units, textgen_v
         *value = layer.input;
     }
     if (nodes->layer_count > TEXTGEN_MAX_LAYERS) {
-        return textgen_fail(
-            graph->error, TEXTGEN_TOO_LARGE, "the model has %s %s layers; at most %s are supported",
-            textgen_format_number(nodes->layer_count, formatted[0]), textgen_layer_title(layer.kind),
-            textgen_format_number(TEXTGEN_MAX_LAYERS, formatted[1]));
+        return textgen_fail(graph->error, TEXTGEN_TOO_LARGE,
+                            "the model has %s LSTM layers; at most %s are supported",
+                            textgen_format_number(nodes->layer_count, formatted[0]),
+                            textgen_format_number(TEXTGEN_MAX_LAYERS, formatted[1]));
     }
     /* Reverse the order: the first layer comes first. */
     for (size_t i = 0; i < nodes->layer_count / 2; i++) {
         layer = nodes->layers[nodes->layer_count - 1 - i];
         nodes->layers[nodes->layer_count - 1 - i] = nodes->layers[i];
         nodes->layers[i] = layer;
-    }
-    return TEXTGEN_OK;
-}
-
-/* Check that all layers are of one kind, and that the first one has no residual connection. */
-static int32_t check_layers(const textgen_graph *graph, const textgen_nodes *nodes) {
-    if (nodes->layers[0].residual) {
-        return textgen_unknown_graph(graph, "the first layer has a residual connection");
-    }
-    for (size_t i = 1; i < nodes->layer_count; i++) {
-        if (nodes->layers[i].kind != nodes->layers[0].kind) {
-            return textgen_unknown_graph(graph, "the layers are of several kinds");
-        }
-    }
-    if (nodes->layers[0].kind == TEXTGEN_CONV && nodes->layer_count > TEXTGEN_MAX_STATE_ARRAYS) {
-        return textgen_fail(graph->error, TEXTGEN_TOO_LARGE, "the model has more than %d convolution layers",
-                            (int)TEXTGEN_MAX_STATE_ARRAYS);
     }
     return TEXTGEN_OK;
 }
@@ -102,13 +77,10 @@ int32_t textgen_match_nodes(const textgen_graph *graph, textgen_nodes *nodes) {
     if (!textgen_view_is(nodes->gather->inputs[1], "token") || nodes->layer_count == 0) {
         return textgen_unknown_graph(graph, "unexpected connections of the input token");
     }
-    TEXTGEN_TRY(check_layers(graph, nodes));
-    TEXTGEN_TRY(textgen_match_shared_arrays(graph, nodes));
-    for (size_t i = 0; i < nodes->layer_count; i++) {
-        if (nodes->layers[i].kind == TEXTGEN_CONV) {
-            TEXTGEN_TRY(textgen_match_inputs(graph, &nodes->layers[i], i));
-        }
+    if (nodes->layers[0].residual) {
+        return textgen_unknown_graph(graph, "the first layer has a residual connection");
     }
+    TEXTGEN_TRY(textgen_match_shared_arrays(graph, nodes));
     TEXTGEN_TRY(textgen_match_weights(graph, nodes));
     return graph->file->node_count != nodes->node_count
                ? textgen_unknown_graph(graph, "the graph has unexpected nodes")

@@ -5,7 +5,7 @@
 #include "graph.h"
 #include "model.h"
 
-/* The arrays of a state that have one part for each layer: hidden and cell of an LSTM, hidden of a GRU. */
+/* The arrays of the state, which have one part for each layer. */
 enum { TEXTGEN_SHARED_ARRAYS = 2 };
 extern const char *const textgen_shared_arrays[TEXTGEN_SHARED_ARRAYS];
 
@@ -16,12 +16,9 @@ typedef struct {
 
 /* One layer between the embedding and the output. */
 typedef struct {
-    textgen_layer_kind kind;
-    const textgen_node *node;                      /* the node that has the name and the weights of the layer */
-    textgen_view input;                            /* the output of the layer below */
-    textgen_weight weights[TEXTGEN_LAYER_TENSORS]; /* empty names if the layer has fewer */
-    textgen_view buffer; /* conv: the inputs before and in this call, one after the other */
-    size_t dilation;     /* conv */
+    const textgen_node *node; /* the node that has the name and the weights of the layer */
+    textgen_view input;       /* the output of the layer below */
+    textgen_weight weights[TEXTGEN_LAYER_TENSORS];
     size_t node_count;
     bool residual;
 } textgen_layer_nodes;
@@ -45,12 +42,6 @@ int32_t textgen_shapes_describe(const textgen_graph *graph, const textgen_nodes 
 
 /* The functions below are used by these two. */
 
-/* The name of a kind of layer in error messages. */
-const char *textgen_layer_title(textgen_layer_kind kind);
-
-/* The number of shared arrays of a kind of layer. */
-size_t textgen_shared_array_count(textgen_layer_kind kind);
-
 /* Find the initializers of a weight. 8-bit weights are behind a DequantizeLinear node, whose scales are on an
  * axis. `name` is the name of the weight in the graph. */
 int32_t textgen_match_weight(const textgen_graph *graph, textgen_view name, int64_t axis,
@@ -59,18 +50,11 @@ int32_t textgen_match_weight(const textgen_graph *graph, textgen_view name, int6
 /* Find the initializers of all weights, and how many bits they have. Check that no two layers share one. */
 int32_t textgen_match_weights(const textgen_graph *graph, textgen_nodes *nodes);
 
-/* Match the layer whose output is `output`. units: the hidden_size of a recurrent layer. */
+/* Match the layer whose output is `output`. units: the hidden_size of the layer. */
 int32_t textgen_match_recurrent(const textgen_graph *graph, textgen_view output, int64_t units,
                                 textgen_layer_nodes *layer);
-int32_t textgen_match_conv(const textgen_graph *graph, textgen_view output, textgen_layer_nodes *layer);
 
-/* Check that each recurrent layer reads and writes its part of each shared array. Count the nodes. */
+/* Check that each layer reads and writes its part of each shared array. Count the nodes. */
 int32_t textgen_match_shared_arrays(const textgen_graph *graph, textgen_nodes *nodes);
-
-/* Check that a convolution reads its state array, and that the next value of the array is its last inputs. */
-int32_t textgen_match_inputs(const textgen_graph *graph, const textgen_layer_nodes *layer, size_t index);
-
-/* Write the name of the state array of a convolution. */
-void textgen_inputs_name(size_t index, char name[TEXTGEN_STATE_NAME_SIZE]);
 
 #endif

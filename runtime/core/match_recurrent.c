@@ -1,4 +1,4 @@
-/* LSTM and GRU layers: a node of the layer, a Squeeze, and parts of the state arrays. */
+/* LSTM layers: a node of the layer, a Squeeze, and parts of the state arrays. */
 #include "match.h"
 
 /* The inputs of a node: the layer's input, three weights, sequence lengths, and its parts of the state. */
@@ -7,36 +7,21 @@ enum { SEQUENCE_LENGTHS = 4, FIRST_STATE_INPUT = 5 };
 const char *const textgen_shared_arrays[TEXTGEN_SHARED_ARRAYS] = {"hidden", "cell"};
 static const char *const next_arrays[TEXTGEN_SHARED_ARRAYS] = {"next_hidden", "next_cell"};
 
-size_t textgen_shared_array_count(textgen_layer_kind kind) {
-    return kind == TEXTGEN_LSTM ? 2 : kind == TEXTGEN_GRU ? 1 : 0;
-}
-
-/* Match the node of an LSTM or a GRU that has the output `name`. */
+/* Match the node of an LSTM that has the output `name`. */
 static int32_t match_node(const textgen_graph *graph, textgen_view name, int64_t units,
                           textgen_layer_nodes *layer) {
-    const textgen_node *found = textgen_graph_producer(graph, name);
-    const bool gru = found && textgen_view_is(found->type, "GRU");
-    textgen_node_pattern pattern = {.type = gru ? "GRU" : "LSTM",
-                                    .integers = {{"hidden_size", units}},
-                                    .text_attribute = "direction",
-                                    .text = "forward"};
-    if (gru) {
-        pattern.integers[1].name = "linear_before_reset";
-        pattern.integers[1].value = 1;
-    }
-    layer->kind = gru ? TEXTGEN_GRU : TEXTGEN_LSTM;
-    const size_t arrays = textgen_shared_array_count(layer->kind);
-    pattern.inputs = FIRST_STATE_INPUT + arrays;
+    const textgen_node_pattern pattern = {.type = "LSTM",
+                                          .inputs = FIRST_STATE_INPUT + TEXTGEN_SHARED_ARRAYS,
+                                          .integers = {{"hidden_size", units}},
+                                          .text_attribute = "direction",
+                                          .text = "forward"};
     TEXTGEN_TRY(textgen_graph_match_node(graph, name, &pattern, &layer->node));
-    if (layer->node->output_count != 1 + arrays || !textgen_views_equal(layer->node->outputs[0], name) ||
-        layer->node->inputs[SEQUENCE_LENGTHS].size > 0) {
+    if (layer->node->output_count != 1 + TEXTGEN_SHARED_ARRAYS ||
+        !textgen_views_equal(layer->node->outputs[0], name) || layer->node->inputs[SEQUENCE_LENGTHS].size > 0) {
         return textgen_fail(graph->error, TEXTGEN_UNKNOWN_GRAPH,
                             "unexpected inputs or outputs of a node of type %s", pattern.type);
     }
-    /* Without the attribute, a GRU has another formula. */
-    return gru && !textgen_node_has_attribute(layer->node, "linear_before_reset")
-               ? textgen_unknown_graph(graph, "a GRU node must have the attribute linear_before_reset")
-               : TEXTGEN_OK;
+    return TEXTGEN_OK;
 }
 
 int32_t textgen_match_recurrent(const textgen_graph *graph, textgen_view output, int64_t units,
@@ -90,8 +75,7 @@ static int32_t match_array(const textgen_graph *graph, textgen_nodes *nodes, siz
 }
 
 int32_t textgen_match_shared_arrays(const textgen_graph *graph, textgen_nodes *nodes) {
-    const size_t arrays = textgen_shared_array_count(nodes->layers[0].kind);
-    for (size_t i = 0; i < arrays; i++) {
+    for (size_t i = 0; i < TEXTGEN_SHARED_ARRAYS; i++) {
         TEXTGEN_TRY(match_array(graph, nodes, i));
     }
     return TEXTGEN_OK;

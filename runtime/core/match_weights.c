@@ -38,17 +38,13 @@ static int32_t match_all(const textgen_graph *graph, textgen_nodes *nodes) {
     size_t quantized = (size_t)has_8_bits(&nodes->embedding) + has_8_bits(&nodes->output);
     for (size_t i = 0; i < nodes->layer_count; i++) {
         textgen_weight *weights = nodes->layers[i].weights;
-        const size_t count = nodes->layers[i].kind == TEXTGEN_CONV ? 1 : TEXTGEN_LAYER_SCALES;
-        for (size_t j = 0; j < count; j++) {
+        for (size_t j = 0; j < TEXTGEN_LAYER_SCALES; j++) {
             TEXTGEN_TRY(textgen_match_weight(graph, weights[j].values, AXIS, &weights[j]));
             quantized += has_8_bits(&weights[j]);
         }
     }
     nodes->bits = quantized > 0 ? 8 : 32;
     nodes->node_count += quantized;
-    if (quantized > 0 && nodes->layers[0].kind == TEXTGEN_CONV) {
-        return textgen_unknown_graph(graph, "convolutions with 8-bit weights are not supported");
-    }
     return quantized == 0 || quantized == 2 + TEXTGEN_LAYER_SCALES * nodes->layer_count
                ? TEXTGEN_OK
                : textgen_unknown_graph(graph, "some weights have 8 bits, and others have 32");
@@ -71,8 +67,7 @@ static int32_t check_names(const textgen_graph *graph, const textgen_nodes *node
     names[count++].name = nodes->add->inputs[1];
     for (size_t i = 0; i < nodes->layer_count; i++) {
         const textgen_layer_nodes *layer = &nodes->layers[i];
-        const size_t tensors = layer->kind == TEXTGEN_CONV ? 2 : TEXTGEN_LAYER_TENSORS;
-        for (size_t j = 0; j < tensors; j++) {
+        for (size_t j = 0; j < TEXTGEN_LAYER_TENSORS; j++) {
             count = add_names(names, count, &layer->weights[j]);
         }
     }

@@ -119,6 +119,6 @@ int32_t textgen_model_match(const textgen_onnx *file, textgen_description *descr
 }
 
 const char *textgen_layer_kind_name(textgen_layer_kind kind) {
-    static const char *const names[] = {"embedding", "lstm", "gru", "conv", "linear"};
+    static const char *const names[] = {"embedding", "lstm", "linear"};
     return names[kind];
 }

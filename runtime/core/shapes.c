@@ -56,14 +56,9 @@ typedef struct {
     int64_t shapes[TEXTGEN_LAYER_TENSORS][3];
 } layer_shapes;
 
-static layer_shapes expected_shapes(textgen_layer_kind kind, int64_t inputs, int64_t units) {
-    const int64_t gates = kind == TEXTGEN_LSTM ? 4 : 3;
-    if (kind == TEXTGEN_CONV) {
-        return (layer_shapes){2, {2, 1}, {{2 * inputs, 2 * units}, {2 * units}}};
-    }
+static layer_shapes expected_shapes(int64_t inputs, int64_t units) {
     /* The shapes begin with the number of directions. */
-    return (layer_shapes){
-        3, {3, 3, 2}, {{1, gates * units, inputs}, {1, gates * units, units}, {1, 2 * gates * units}}};
+    return (layer_shapes){3, {3, 3, 2}, {{1, 4 * units, inputs}, {1, 4 * units, units}, {1, 8 * units}}};
 }
 
 enum { SHAPES_SIZE = TEXTGEN_LAYER_TENSORS * (TEXTGEN_SHAPE_SIZE + 8) };
@@ -77,7 +72,7 @@ static void append_shape(char list[SHAPES_SIZE], const int64_t *shape, size_t di
              textgen_format_shape(shape, dimensions, formatted));
 }
 
-static int32_t fail_shapes(const textgen_graph *graph, textgen_layer_kind kind, const layer_shapes *expected,
+static int32_t fail_shapes(const textgen_graph *graph, const layer_shapes *expected,
                            const textgen_layer *layer) {
     char found[SHAPES_SIZE] = "";
     char wanted[SHAPES_SIZE] = "";
@@ -87,38 +82,34 @@ static int32_t fail_shapes(const textgen_graph *graph, textgen_layer_kind kind, 
         append_shape(wanted, expected->shapes[i], expected->dimensions[i], separator);
     }
     return textgen_fail(graph->error, TEXTGEN_DAMAGED_MODEL,
-                        "the %s weights have shapes %s; expected %s: export the model again",
-                        textgen_layer_title(kind), found, wanted);
+                        "the LSTM weights have shapes %s; expected %s: export the model again", found, wanted);
 }
 
 static int32_t describe_layer(const textgen_graph *graph, const textgen_layer_nodes *nodes, size_t inputs,
                               size_t units, textgen_layer *layer) {
-    const layer_shapes expected = expected_shapes(nodes->kind, (int64_t)inputs, (int64_t)units);
+    const layer_shapes expected = expected_shapes((int64_t)inputs, (int64_t)units);
     bool valid = true;
     TEXTGEN_TRY(find_weights(graph, nodes->weights, expected.count, expected.dimensions, layer));
     for (size_t i = 0; i < expected.count; i++) {
         const int64_t *shape = layer->tensors[i]->shape;
-        if (nodes->kind != TEXTGEN_CONV && shape[0] != 1) {
+        if (shape[0] != 1) {
             return textgen_fail(graph->error, TEXTGEN_DAMAGED_MODEL,
-                                "the %s weights have several directions; only one is supported",
-                                textgen_layer_title(nodes->kind));
+                                "the LSTM weights have several directions; only one is supported");
         }
         for (size_t j = 0; j < expected.dimensions[i]; j++) {
             valid = valid && shape[j] == expected.shapes[i][j];
         }
     }
     if (!valid) {
-        return fail_shapes(graph, nodes->kind, &expected, layer);
+        return fail_shapes(graph, &expected, layer);
     }
-    if (nodes->kind != TEXTGEN_CONV && !textgen_node_has_attribute(nodes->node, "hidden_size")) {
-        return textgen_fail(graph->error, TEXTGEN_DAMAGED_MODEL,
-                            "a node of type %s has no hidden_size attribute", textgen_layer_title(nodes->kind));
+    if (!textgen_node_has_attribute(nodes->node, "hidden_size")) {
+        return textgen_fail(graph->error, TEXTGEN_DAMAGED_MODEL, "an LSTM node has no hidden_size attribute");
     }
-    layer->kind = nodes->kind;
+    layer->kind = TEXTGEN_LSTM;
     layer->name = nodes->node->name;
     layer->inputs = inputs;
     layer->outputs = units;
-    layer->dilation = nodes->dilation;
     layer->residual = nodes->residual;
     return TEXTGEN_OK;
 }
@@ -145,17 +136,12 @@ static int32_t describe_ends(const textgen_graph *graph, const textgen_nodes *no
 }
 
 static void describe_state(const textgen_nodes *nodes, textgen_description *description) {
-    const size_t shared = textgen_shared_array_count(nodes->layers[0].kind);
-    description->state_count = shared > 0 ? shared : nodes->layer_count;
+    description->state_count = TEXTGEN_SHARED_ARRAYS;
     for (size_t i = 0; i < description->state_count; i++) {
         textgen_state_array *array = &description->state[i];
-        if (shared > 0) {
-            snprintf(array->name, sizeof array->name, "%s", textgen_shared_arrays[i]);
-        } else {
-            textgen_inputs_name(i, array->name);
-        }
-        array->rows = shared > 0 ? nodes->layer_count : nodes->layers[i].dilation;
-        array->units = shared > 0 ? description->layers[1].outputs : description->layers[i + 1].inputs;
+        snprintf(array->name, sizeof array->name, "%s", textgen_shared_arrays[i]);
+        array->rows = nodes->layer_count;
+        array->units = description->layers[1].outputs;
     }
 }
 

@@ -84,9 +84,9 @@ typedef struct {
 #define TEXTGEN_MODEL_INFO_DEFAULT {sizeof(textgen_model_info), 0, 0, 0, 0, 0, NULL, NULL, 0, NULL, NULL, 0, 0}
 typedef struct {
     size_t struct_size;
-    const char *kind; /* "embedding", "lstm", "gru", "conv" (a causal convolution) or "linear" */
+    const char *kind; /* "embedding", "lstm" or "linear" */
     size_t inputs;    /* input size; the vocabulary size for an embedding */
-    size_t outputs;   /* output size; the number of units for an lstm, a gru or a conv */
+    size_t outputs;   /* output size; the number of units for an lstm */
 } textgen_layer_info;
 #define TEXTGEN_LAYER_INFO_DEFAULT {sizeof(textgen_layer_info), NULL, 0, 0}
 /* The sampling parameters of a stream: the random numbers, and what textgen_parameter describes. A 0 that is no

@@ -52,21 +52,15 @@ static void check_alone(const textgen_network *network, const int64_t *tokens, c
     free(state), free(alone), free(workspace);
 }
 
-/* The kernels that `check_lstm` and `check_gru` call. */
+/* The kernels that `check_lstm` calls. */
 static const textgen_int8_kernels *original;
 
 /* The kernels add an offset to `input`, even that of 0 inputs. To a null pointer, this is undefined. */
-static void check_lstm(const textgen_int8_layer *layer, const float *const *gate_inputs, const uint8_t *input,
+static void check_lstm(const textgen_packed_layer *layer, const float *const *gate_inputs, const uint8_t *input,
                        const float *input_scales, float *hidden, float *cell, uint8_t *scratch,
                        ptrdiff_t lanes) {
     CHECK(input);
     original->lstm(layer, gate_inputs, input, input_scales, hidden, cell, scratch, lanes);
-}
-
-static void check_gru(const textgen_int8_layer *layer, const float *const *gate_inputs, const uint8_t *input,
-                      const float *input_scales, float *hidden, uint8_t *scratch, ptrdiff_t lanes) {
-    CHECK(input);
-    original->gru(layer, gate_inputs, input, input_scales, hidden, scratch, lanes);
 }
 
 static void run(const char *path, const char *kernels) {
@@ -83,7 +77,6 @@ static void run(const char *path, const char *kernels) {
     textgen_model_info info = TEXTGEN_MODEL_INFO_DEFAULT;
     original = all.int8;
     of_int8.lstm = check_lstm;
-    of_int8.gru = check_gru;
     all.int8 = &of_int8;
     checked.kernels = &all;
     CHECK_OK(textgen_model_get_info(file.model, &info, ERROR));

@@ -111,11 +111,12 @@ def test_models_tell_what_they_are_and_refuse_wrong_arguments(
     assert int(version) == major * 10000 + minor * 100 + patch
 
 
-# Of each layer: its biases, or the gates of a token, and the weights. Sizes are padded: a layer of 4 units
+# Of each layer: its biases, or the gates of a token, and the weights, with two factors for each part of a sum
+# of 8-bit weights, rounded to 256 bytes. Sizes are padded: a layer of 4 units
 # to 16 with 64 gates, layers of 20 units to 32 with 128 gates, and the vocabulary to 64.
 STEP_BYTES = {
     TINY: 4 * (64 + 64 * 16 + 64 + 16 * 64),
-    TINY_INT8: (4 * 128 + 128 * 32) + (4 * 128 + 2 * 128 * 32) + (4 * 64 + 32 * 64),
+    TINY_INT8: (4 * 3 * 128 + 128 * 32) + (4 * 5 * 128 + 2 * 128 * 32) + (4 * 3 * 64 + 32 * 64),
 }
 
 

@@ -15,33 +15,28 @@ from tests.core.test_core_cells import set_attribute, set_input, without_a_table
 from tests.helpers.c_programs import EMULATOR, EXACT, PROGRAMS, Build, link, run
 from tests.helpers.core_reader import DAMAGED_MODEL, TOO_LARGE, UNKNOWN_GRAPH, refusal, run_all
 from tests.helpers.damaged_models import Damage, drop_tensor, tensor
-from tests.helpers.int8_models import make_int8_model, quantize_model
+from tests.helpers.int8_models import make_int8_model
 from tests.helpers.make_tiny_model import SYMBOLS, make_model
 from tests.helpers.paths import TINY_INT8, TINY_INT8_TEXT
 
 # Hashes of the logits and the states of random networks.
-GOLDEN = {
-    ("lstm", 1): "ab0d5da3bbb4421f",
-    ("lstm", 3): "a58d160aab9e7cbd",
-    ("gru", 1): "25d1af563b9e064e",
-    ("gru", 3): "5726fcc167ab6735",
-}
+GOLDEN = {1: "ab0d5da3bbb4421f", 3: "a58d160aab9e7cbd"}
 
-each_network = pytest.mark.parametrize(("cell", "layers"), GOLDEN)
+each_network = pytest.mark.parametrize("layers", GOLDEN)
 
 
-def write_model(folder: Path, cell: str, layers: int) -> Path:
+def write_model(folder: Path, layers: int) -> Path:
     """Write a model with residual connections, and sizes that are no multiples of the sizes of vectors."""
-    model = make_int8_model(cell=cell, layers=layers, residual=True, units=37, embedding=19, scale=0.3)
+    model = make_int8_model(layers=layers, residual=True, units=37, embedding=19, scale=0.3)
     written = folder / "model.onnx"
     written.write_bytes(model.SerializeToString())
     return written
 
 
 @pytest.fixture
-def path(cell: str, layers: int, tmp_path: Path) -> Path:
+def path(layers: int, tmp_path: Path) -> Path:
     """A model of ``write_model``."""
-    return write_model(tmp_path, cell, layers)
+    return write_model(tmp_path, layers)
 
 
 def hashes(program: Path, path: Path) -> dict[str, str]:
@@ -52,20 +47,20 @@ def hashes(program: Path, path: Path) -> dict[str, str]:
 @each_network
 @pytest.mark.parametrize("build", EXACT, indirect=True, ids=str)
 def test_results_are_the_same_to_the_last_bit_in_all_instruction_sets(
-    build: Build, objects: Path, cell: str, layers: int, path: Path
+    build: Build, objects: Path, layers: int, path: Path
 ) -> None:
     found = hashes(link(build, objects, PROGRAMS / "int8.c"), path)
     assert "baseline" in found
-    assert set(found.values()) == {GOLDEN[cell, layers]}
+    assert set(found.values()) == {GOLDEN[layers]}
 
 
 @each_network
 def test_results_are_the_same_without_a_table_of_the_first_layer(
-    build: Build, objects: Path, cell: str, layers: int, path: Path
+    build: Build, objects: Path, layers: int, path: Path
 ) -> None:
     others = without_a_table(build, objects, path.parent)
     found = hashes(link(build, others, PROGRAMS / "int8.c"), path)
-    assert set(found.values()) == {GOLDEN[cell, layers]}
+    assert set(found.values()) == {GOLDEN[layers]}
 
 
 @pytest.mark.parametrize("build", EXACT, indirect=True, ids=str)
@@ -116,37 +111,33 @@ def store_integers_apart(model: onnx.ModelProto) -> None:
     weight.ClearField("raw_data")
 
 
-BOUND = "exceed the limits of 8-bit weights: quantize the model again"
-SCALE = "contain a number that is not positive, or too small: quantize the model again"
 FIRST = (0, 0, slice(0, 2))
 
 
 @pytest.mark.parametrize(
-    ("damage", "message"),
+    ("damage", "name"),
     [
+        *((set_weight(name, FIRST, [65, 65]), name) for name in ("input_0", "recurrent_0", "recurrent_1")),
+        (set_weight("input_1", (0, 79, slice(2, 4)), [-127, -3]), "input_1"),
+        (set_weight("recurrent_0", (0, 3, slice(0, 2)), [-128, 0]), "recurrent_0"),
+        (set_weight("input_0", (0, 3, slice(12, 13)), [-128]), "input_0"),
+        (set_weight("output_weights", (slice(4, 6), 11), [100, 30]), "output_weights"),
+        (set_weight("embedding", (2, slice(0, 2)), [-128, 0]), "embedding"),
         *(
-            (set_weight(name, FIRST, [65, 65]), f"the weights '{name}_int8' {BOUND}")
-            for name in ("input_0", "recurrent_0", "recurrent_1")
-        ),
-        (set_weight("input_1", (0, 79, slice(2, 4)), [-127, -3]), f"'input_1_int8' {BOUND}"),
-        (set_weight("recurrent_0", (0, 3, slice(0, 2)), [-128, 0]), f"'recurrent_0_int8' {BOUND}"),
-        (set_weight("input_0", (0, 3, slice(12, 13)), [-128]), f"'input_0_int8' {BOUND}"),
-        (set_weight("output_weights", (slice(4, 6), 11), [100, 30]), f"'output_weights_int8' {BOUND}"),
-        (set_weight("embedding", (2, slice(0, 2)), [-128, 0]), f"'embedding_int8' {BOUND}"),
-        *(
-            (set_scale(name, 1e-39), f"the scales '{name}_scale' {SCALE}")
+            (set_scale(name, 1e-39), name)
             for name in ("embedding", "input_0", "recurrent_1", "output_weights")
         ),
-        (set_scale("input_1", -0.5), f"the scales 'input_1_scale' {SCALE}"),
-        (set_scale("input_1", np.nan), "the weights 'input_1_scale' contain NaN or infinity"),
-        (set_scale("embedding", 3e38), "overflow float32"),
+        (set_scale("input_1", -0.5), "input_1"),
+        (set_scale("input_1", np.nan), "input_1"),
+        # The products overflow.
+        (set_scale("embedding", 3e38), "embedding"),
     ],
 )
-def test_values_beyond_their_bounds_are_damage(core_reader: Path, damage: Damage, message: str) -> None:
+def test_values_beyond_their_bounds_are_damage(core_reader: Path, damage: Damage, name: str) -> None:
     model = make_int8_model(units=20, embedding=13, layers=2, scale=0.5)
     damage(model)
     code, line = refusal(core_reader, model.SerializeToString())
-    assert (code, message in line) == (DAMAGED_MODEL, True), line
+    assert (code, f"'{name}_" in line) == (DAMAGED_MODEL, True), line
 
 
 def test_weights_at_their_bounds_are_accepted(core_reader: Path) -> None:
@@ -277,18 +268,6 @@ def test_weights_of_different_types_are_unknown(core_reader: Path, name: str) ->
     )
 
 
-def test_convolutions_with_8_bit_weights_are_unknown(core_reader: Path) -> None:
-    model = make_model(cell="conv", layers=2)
-    quantized = quantize_model(model, ["embedding", "output_weights"])
-    assert refusal(core_reader, quantized.SerializeToString()) == (
-        UNKNOWN_GRAPH,
-        "convolutions with 8-bit weights are not supported",
-    )
-
-
 def test_layers_with_too_many_inputs_are_refused(core_reader: Path) -> None:
     model = make_int8_model(SYMBOLS[:2], units=1, embedding=65537)
-    assert refusal(core_reader, model.SerializeToString()) == (
-        TOO_LARGE,
-        "a layer with 8-bit weights has more than 65,536 units or inputs",
-    )
+    assert refusal(core_reader, model.SerializeToString())[0] == TOO_LARGE

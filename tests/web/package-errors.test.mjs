@@ -11,6 +11,13 @@ import { content } from "./package-cases.mjs";
 
 const tiny = await load(content("tiny"));
 
+test("a cell that only onnxruntime runs is refused in a line", async () => {
+  for (const cell of ["gru", "conv"]) {
+    const file = readFileSync(new URL(`../data/format_2/${cell}.onnx`, import.meta.url));
+    await assert.rejects(load(file), error("UNKNOWN_GRAPH", /^.+$/), cell);
+  }
+});
+
 test("an error about an option says which one, and what to change", () => {
   const circular = {};
   circular.states = [circular];

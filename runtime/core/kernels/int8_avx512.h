@@ -11,7 +11,5 @@
 #define MAXIMUM(a, b) ((vector)_mm512_max_ps((__m512)(a), (__m512)(b)))
 #define VECTORS_ONE_LANE 4
 #define VECTORS_MANY_LANES 4
-#define GRU_VECTORS_ONE_LANE 3
-#define GRU_VECTORS_MANY_LANES 3
 #define CHAINS 2
 #define AHEAD 0

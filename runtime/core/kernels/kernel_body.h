@@ -10,22 +10,116 @@
  *   VECTORS_ONE_LANE   how many vectors of a block are summed at once, for one lane
  *   VECTORS_MANY_LANES the same for MANY_LANES and FEW_LANES. Both are chosen so that the sums fit in the
  *                      registers and hide the latency of an addition
- *   GRU_VECTORS_ONE_LANE, GRU_VECTORS_MANY_LANES  the same for the smaller blocks of a gru
  *
  * Multiply-adds are explicit. Products in sums use only MULTIPLY_ADD and PRODUCT, so the compiler cannot fuse
  * others. Results therefore depend only on the instruction set, not on the compiler or its flags. All sets with
  * fused multiply-adds give the same results.
  */
 
-#include "project_body.h"
 #include "vector_body.h"
 
-#include "activation_body.h"
+/* Set all bits of an element where a > b. The result for NaN is 0. */
+TARGET INLINE integers NAME(greater)(vector a, vector b) {
+#if WIDTH == 1
+    return (uint32_t)0 - (uint32_t)(a > b);
+#else
+    return (integers)(a > b);
+#endif
+}
+
+/* Return the larger of two floats in each element, or b if one is NaN. */
+TARGET INLINE vector NAME(maximum)(vector a, vector b) {
+#ifdef MAXIMUM
+    return MAXIMUM(a, b);
+#else
+    const integers is_larger = NAME(greater)(a, b);
+    both larger = {.floats = a}, other = {.floats = b};
+    larger.bits = (larger.bits & is_larger) | (other.bits & ~is_larger);
+    return larger.floats;
+#endif
+}
+
+/* Activations are computed for up to so many vectors at once: each operation on a vector must wait for the one
+ * before, while those on other vectors need not. */
+#define ACTIVATIONS 8
+
+/* Replace each x of `count` vectors by exp(x), for x in [-87, 0]. x = n ln 2 + r with |r| <= ln 2 / 2 (Cody and
+ * Waite 1980, chapter 6: ln 2 in two parts, so that x minus the first is exact). exp(r) is its Taylor
+ * polynomial of degree 7, with a remainder below 1e-8. `count` is a constant in all calls. */
+TARGET INLINE void NAME(exponentials)(vector *x, const int count) {
+    /* log2(e), -ln 2 in two parts, a number whose addition removes the fraction (1.5 * 2^23), 1. */
+    static const float values[] = {1.44269504f, -0.693359375f, 2.12194440e-4f, 12582912.0f, 1.0f};
+    static const float inverses[] = {1.0f / 7.0f, 1.0f / 6.0f, 1.0f / 5.0f,
+                                     1.0f / 4.0f, 1.0f / 3.0f, 1.0f / 2.0f};
+    const float *constants = textgen_loaded(values), *factors = textgen_loaded(inverses);
+    const vector log2_e = NAME(broadcast)(constants[0]), round_by = NAME(broadcast)(constants[3]);
+    const vector ln2_high = NAME(broadcast)(constants[1]), ln2_low = NAME(broadcast)(constants[2]);
+    const both one = {.floats = NAME(broadcast)(constants[4])};
+    both shifted[ACTIVATIONS];
+    vector n[ACTIVATIONS], e[ACTIVATIONS];
+    UNROLL for (int v = 0; v < count; v++) { shifted[v].floats = MULTIPLY_ADD(x[v], log2_e, round_by); }
+    UNROLL for (int v = 0; v < count; v++) { n[v] = shifted[v].floats - round_by; }
+    UNROLL for (int v = 0; v < count; v++) { x[v] = MULTIPLY_ADD(n[v], ln2_high, x[v]); }
+    UNROLL for (int v = 0; v < count; v++) { x[v] = MULTIPLY_ADD(n[v], ln2_low, x[v]); }
+    UNROLL for (int v = 0; v < count; v++) {
+        e[v] = MULTIPLY_ADD(x[v], NAME(broadcast)(factors[0]), one.floats);
+    }
+    UNROLL for (int i = 1; i < 6; i++) {
+        UNROLL for (int v = 0; v < count; v++) {
+            e[v] = MULTIPLY_ADD(e[v] * x[v], NAME(broadcast)(factors[i]), one.floats);
+        }
+    }
+    UNROLL for (int v = 0; v < count; v++) { e[v] = MULTIPLY_ADD(e[v], x[v], one.floats); }
+    UNROLL for (int v = 0; v < count; v++) {
+        /* The low bits of `shifted` are n. Added to the exponent of 1 they give 2^n. */
+        shifted[v].bits = (shifted[v].bits << 23) + one.bits;
+        x[v] = e[v] * shifted[v].floats;
+    }
+}
+
+/* Replace each x of `count` vectors by tanh(x / 2) = (1 - t) / (1 + t) with t = exp(-|x|), and the sign of x.
+ * The absolute error is below 2e-7; for |x| below 6e-8 the result is 0. NaN stays NaN. */
+TARGET INLINE void NAME(tanh_at_once)(vector *x, const int count) {
+    static const float values[] = {-86.0f, 1.0f, -0.0f};
+    const float *constants = textgen_loaded(values);
+    const vector least = NAME(broadcast)(constants[0]), one = NAME(broadcast)(constants[1]);
+    const both sign = {.floats = NAME(broadcast)(constants[2])};
+    both negative;
+    vector t[ACTIVATIONS];
+    UNROLL for (int v = 0; v < count; v++) {
+        negative.floats = x[v];
+        negative.bits = negative.bits | sign.bits;
+        t[v] = NAME(maximum)(least, negative.floats); /* tanh(43) is 1 in float32 */
+    }
+    NAME(exponentials)(t, count);
+    both result;
+    UNROLL for (int v = 0; v < count; v++) {
+        negative.floats = x[v];
+        result.floats = (one - t[v]) / (one + t[v]);
+        result.bits = result.bits | (negative.bits & sign.bits);
+        x[v] = result.floats;
+    }
+}
+
+/* The same. A small program has code for one vector, which a processor can also run for several at once. */
+TARGET SHARED void NAME(tanh_of_halves)(vector *x, const int count) {
+#ifdef TEXTGEN_SMALL
+    for (int v = 0; v < count; v++) {
+        NAME(tanh_at_once)(x + v, 1);
+    }
+#else
+    NAME(tanh_at_once)(x, count);
+#endif
+}
+
+/* sigmoid(x) = (tanh(x / 2) + 1) / 2 */
+TARGET INLINE vector NAME(as_sigmoid)(vector tanh_of_half) {
+    const vector half = (vector){0} + 0.5f;
+    return MULTIPLY_ADD(tanh_of_half, half, half);
+}
 
 #define VECTORS (TEXTGEN_BLOCK / WIDTH)
-#define GRU_VECTORS (TEXTGEN_GRU_BLOCK / WIDTH)
 #define GROUP_VECTORS (TEXTGEN_GROUP / WIDTH)
-#define CELLS (GROUP_VECTORS > 1 ? 2 : 1) /* vectors of a gru that are updated at once */
 
 /* How many lanes are summed at once: each weight that is loaded serves all of them. For one lane: the inputs of
  * an iteration, and the blocks whose activations follow each other, so that their long chains of operations
@@ -42,7 +136,99 @@
 #define BLOCKS_AT_ONCE 4
 #endif
 
-#include "products_body.h"
+/* A block of weights is usually larger than the first-level cache. Therefore it is read in tiles of TILE
+ * inputs, and each tile serves MAX_LANES lanes. A tile, the sums and the inputs of these lanes fit in
+ * 32 KB. */
+#define MAX_LANES 24
+#define TILE 72
+
+/* Add the products of one input of each lane. */
+TARGET INLINE void NAME(add_row)(vector *sum, const float *weights, const float *inputs, ptrdiff_t stride,
+                                 const int lanes, const int vectors) {
+    vector weight[VECTORS];
+    UNROLL for (int v = 0; v < vectors; v++) { weight[v] = NAME(load)(weights + v * WIDTH); }
+    UNROLL for (int lane = 0; lane < lanes; lane++) {
+        const vector input = NAME(broadcast)(inputs[lane * stride]);
+        UNROLL for (int v = 0; v < vectors; v++) {
+            sum[lane * vectors + v] = MULTIPLY_ADD(weight[v], input, sum[lane * vectors + v]);
+        }
+    }
+}
+
+/* sums[lane][BLOCK] += inputs[lane][count] * weights[count][BLOCK], for some of the block's vectors. `lanes`
+ * and `vectors` are constants in all calls, so that the compiler keeps the sums in registers. */
+TARGET INLINE void NAME(add_vectors)(float *sums, const float *weights, const float *inputs, ptrdiff_t stride,
+                                     ptrdiff_t count, const int lanes, const int vectors) {
+    vector sum[MANY_LANES * VECTORS];
+    /* This is never so. Compilers that know it keep the sums in the same registers. */
+    if (count < 1) {
+        return;
+    }
+    UNROLL for (int lane = 0; lane < lanes; lane++) {
+        UNROLL for (int v = 0; v < vectors; v++) {
+            sum[lane * vectors + v] = NAME(load)(sums + lane * TEXTGEN_BLOCK + v * WIDTH);
+        }
+    }
+    if (lanes == 1) {
+        UNROLL_BY(INPUTS_AT_ONCE) for (ptrdiff_t i = 0; i < count; i++) {
+            NAME(add_row)(sum, weights + i * TEXTGEN_BLOCK, inputs + i, stride, lanes, vectors);
+        }
+    } else {
+        UNROLL_BY(2) for (ptrdiff_t i = 0; i < count; i++) {
+            NAME(add_row)(sum, weights + i * TEXTGEN_BLOCK, inputs + i, stride, lanes, vectors);
+        }
+    }
+    UNROLL for (int lane = 0; lane < lanes; lane++) {
+        UNROLL for (int v = 0; v < vectors; v++) {
+            NAME(store)(sums + lane * TEXTGEN_BLOCK + v * WIDTH, sum[lane * vectors + v]);
+        }
+    }
+}
+
+/* The same for all vectors of a block. Separate functions, so that each can use all registers. */
+#define ADD_BLOCK(name, lanes, vectors)                                                                        \
+    TARGET NOINLINE void NAME(name)(float *sums, const float *weights, const float *inputs, ptrdiff_t stride,  \
+                                    ptrdiff_t count) {                                                         \
+        for (int v = 0; v < VECTORS; v += (vectors)) {                                                         \
+            NAME(add_vectors)(sums + v * WIDTH, weights + v * WIDTH, inputs, stride, count, lanes, vectors);   \
+        }                                                                                                      \
+    }
+
+ADD_BLOCK(add_one_lane, 1, VECTORS_ONE_LANE)
+#if !defined(TEXTGEN_SMALL)
+ADD_BLOCK(add_few_lanes, FEW_LANES, VECTORS_MANY_LANES)
+ADD_BLOCK(add_many_lanes, MANY_LANES, VECTORS_MANY_LANES)
+#endif
+
+/* The same for up to MAX_LANES lanes. inputs: [lanes][count]. */
+TARGET NOINLINE void NAME(add_products)(float *sums, const float *weights, const float *inputs, ptrdiff_t count,
+                                        ptrdiff_t lanes) {
+    const ptrdiff_t tile = TEXTGEN_LANES(lanes) > MANY_LANES ? TILE : count;
+    ptrdiff_t at_once;
+    lanes = TEXTGEN_LANES(lanes);
+    for (ptrdiff_t start = 0; start < count; start += tile) {
+        const ptrdiff_t size = count - start < tile ? count - start : tile;
+        for (ptrdiff_t first = 0; first < lanes; first += at_once) {
+            float *to = sums + first * TEXTGEN_BLOCK;
+            const float *from = inputs + first * count + start, *weight = weights + start * TEXTGEN_BLOCK;
+            at_once = 1;
+#if !defined(TEXTGEN_SMALL)
+            const ptrdiff_t left = lanes - first;
+            if (left >= MANY_LANES && left != 2 * FEW_LANES) {
+                at_once = MANY_LANES;
+                NAME(add_many_lanes)(to, weight, from, count, size);
+                continue;
+            }
+            if (left >= FEW_LANES) {
+                at_once = FEW_LANES;
+                NAME(add_few_lanes)(to, weight, from, count, size);
+                continue;
+            }
+#endif
+            NAME(add_one_lane)(to, weight, from, count, size);
+        }
+    }
+}
 
 TARGET INLINE ptrdiff_t NAME(next_lanes)(ptrdiff_t left) { return left < MAX_LANES ? left : MAX_LANES; }
 
@@ -92,6 +278,7 @@ TARGET INLINE void NAME(lstm_hidden)(const float *cell, const float *output, flo
 TARGET static void NAME(lstm)(const textgen_packed_layer *layer, const float *const *gate_inputs,
                               const float *input, float *hidden, float *cell, float *scratch, ptrdiff_t lanes) {
     const ptrdiff_t units = layer->outputs, inputs = layer->inputs, blocks = units / TEXTGEN_GROUP;
+    const float *layer_weights = layer->weights;
     const ptrdiff_t at_once = TEXTGEN_LANES(lanes) == 1 ? BLOCKS_AT_ONCE : 1;
     /* The distance of the units of two sums, which are those of two lanes, or of two blocks of one lane. */
     const ptrdiff_t stride = TEXTGEN_LANES(lanes) == 1 ? TEXTGEN_GROUP : units;
@@ -106,7 +293,7 @@ TARGET static void NAME(lstm)(const textgen_packed_layer *layer, const float *co
             lane_count = NAME(next_lanes)(lanes - first);
             for (ptrdiff_t block = 0; block < block_count; block++) {
                 const ptrdiff_t start = (first_block + block) * TEXTGEN_BLOCK;
-                const float *weights = layer->weights + start * (inputs + units);
+                const float *weights = layer_weights + start * (inputs + units);
                 float *to = sums + block * TEXTGEN_BLOCK;
                 NAME(copy_gate_inputs)(to, gate_inputs + first, start, lane_count);
                 if (inputs) {
@@ -133,99 +320,10 @@ TARGET static void NAME(lstm)(const textgen_packed_layer *layer, const float *co
     }
 }
 
-/* Compute the next hidden state of a group of units. sums: see textgen_packed_layer. */
-TARGET INLINE void NAME(gru_cell)(const float *sums, const float *hidden, float *next) {
-    vector gates[2 * CELLS], candidates[CELLS];
-    for (int start = 0; start < GROUP_VECTORS; start += CELLS, sums += CELLS * WIDTH) {
-        UNROLL for (int v = 0; v < CELLS; v++) {
-            gates[v] = NAME(load)(sums + TEXTGEN_GROUP + v * WIDTH);
-            gates[CELLS + v] = NAME(load)(sums + 2 * TEXTGEN_GROUP + v * WIDTH);
-        }
-        NAME(tanh_of_halves)(gates, 2 * CELLS);
-        UNROLL for (int v = 0; v < CELLS; v++) {
-            const vector reset = NAME(as_sigmoid)(gates[CELLS + v]);
-            const vector recurrent = NAME(load)(sums + 3 * TEXTGEN_GROUP + v * WIDTH);
-            candidates[v] = MULTIPLY_ADD(reset, recurrent, NAME(load)(sums + v * WIDTH)) * 2.0f;
-        }
-        NAME(tanh_of_halves)(candidates, CELLS);
-        UNROLL for (int v = 0; v < CELLS; v++) {
-            const vector update = NAME(as_sigmoid)(gates[v]);
-            const vector old = NAME(load)(hidden + (start + v) * WIDTH);
-            /* (1 - update) * candidate + update * hidden */
-            NAME(store)(next + (start + v) * WIDTH, MULTIPLY_ADD(update, old - candidates[v], candidates[v]));
-        }
-    }
-}
-
-TARGET static void NAME(gru)(const textgen_packed_layer *layer, const float *const *gate_inputs,
-                             const float *input, float *hidden, float *scratch, ptrdiff_t lanes) {
-    const ptrdiff_t units = layer->outputs, inputs = layer->inputs;
-    float sums[MAX_LANES * TEXTGEN_BLOCK];
-    lanes = TEXTGEN_LANES(lanes);
-    ptrdiff_t lane_count;
-    for (ptrdiff_t group = 0; group < units; group += TEXTGEN_GROUP) {
-        const ptrdiff_t block = group / TEXTGEN_GROUP * TEXTGEN_BLOCK;
-        const float *weights = layer->weights + group / TEXTGEN_GROUP * TEXTGEN_GRU_BLOCK * (inputs + units);
-        for (ptrdiff_t first = 0; first < lanes; first += lane_count) {
-            lane_count = NAME(next_lanes)(lanes - first);
-            NAME(copy_gate_inputs)(sums, gate_inputs + first, block, lane_count);
-            if (inputs) {
-                NAME(add_gru_products)(sums, weights, input + first * inputs, inputs, lane_count);
-            }
-            NAME(add_gru_products)(sums + TEXTGEN_GROUP, weights + inputs * TEXTGEN_GRU_BLOCK,
-                                   hidden + first * units, units, lane_count);
-            for (ptrdiff_t lane = 0; lane < lane_count; lane++) {
-                const ptrdiff_t offset = (first + lane) * units + group;
-                NAME(gru_cell)(sums + lane * TEXTGEN_BLOCK, hidden + offset, scratch + offset);
-            }
-        }
-    }
-    memcpy(hidden, scratch, (size_t)(lanes * units) * sizeof(float));
-}
-
-/* Compute two vectors of outputs. */
-TARGET INLINE void NAME(conv_outputs)(const float *filters, const float *gates, float *outputs) {
-    vector x[4];
-    x[0] = NAME(load)(filters) * 2.0f;
-    x[1] = NAME(load)(filters + WIDTH) * 2.0f;
-    x[2] = NAME(load)(gates);
-    x[3] = NAME(load)(gates + WIDTH);
-    NAME(tanh_of_halves)(x, 4);
-    NAME(store)(outputs, x[0] * NAME(as_sigmoid)(x[2]));
-    NAME(store)(outputs + WIDTH, x[1] * NAME(as_sigmoid)(x[3]));
-}
-
-TARGET static void NAME(conv)(const textgen_packed_layer *layer, const float *older, const float *input,
-                              float *output, ptrdiff_t lanes) {
-    const ptrdiff_t units = layer->outputs, inputs = layer->inputs;
-    float sums[MAX_LANES * TEXTGEN_BLOCK];
-    lanes = TEXTGEN_LANES(lanes);
-    ptrdiff_t lane_count;
-    for (ptrdiff_t group = 0; group < units; group += TEXTGEN_CONV_GROUP) {
-        const ptrdiff_t block = group / TEXTGEN_CONV_GROUP * TEXTGEN_BLOCK;
-        const float *weights = layer->weights + block * 2 * inputs;
-        for (ptrdiff_t first = 0; first < lanes; first += lane_count) {
-            lane_count = NAME(next_lanes)(lanes - first);
-            for (ptrdiff_t lane = 0; lane < lane_count; lane++) {
-                memcpy(sums + lane * TEXTGEN_BLOCK, layer->bias + block, TEXTGEN_BLOCK * sizeof(float));
-            }
-            NAME(add_products)(sums, weights, older + first * inputs, inputs, lane_count);
-            NAME(add_products)(sums, weights + inputs * TEXTGEN_BLOCK, input + first * inputs, inputs,
-                               lane_count);
-            for (ptrdiff_t lane = 0; lane < lane_count; lane++) {
-                const float *filters = sums + lane * TEXTGEN_BLOCK, *gates = filters + TEXTGEN_CONV_GROUP;
-                float *outputs = output + (first + lane) * units + group;
-                for (ptrdiff_t v = 0; v < TEXTGEN_CONV_GROUP; v += 2 * WIDTH) {
-                    NAME(conv_outputs)(filters + v, gates + v, outputs + v);
-                }
-            }
-        }
-    }
-}
-
 TARGET static void NAME(linear)(const textgen_packed_layer *layer, const float *input, float *output,
                                 ptrdiff_t lanes) {
     const ptrdiff_t inputs = layer->inputs, outputs = layer->outputs;
+    const float *weights = layer->weights;
     float sums[MAX_LANES * TEXTGEN_BLOCK];
     lanes = TEXTGEN_LANES(lanes);
     ptrdiff_t lane_count;
@@ -235,8 +333,7 @@ TARGET static void NAME(linear)(const textgen_packed_layer *layer, const float *
             for (ptrdiff_t lane = 0; lane < lane_count; lane++) {
                 memcpy(sums + lane * TEXTGEN_BLOCK, layer->bias + block, TEXTGEN_BLOCK * sizeof(float));
             }
-            NAME(add_products)(sums, layer->weights + block * inputs, input + first * inputs, inputs,
-                               lane_count);
+            NAME(add_products)(sums, weights + block * inputs, input + first * inputs, inputs, lane_count);
             for (ptrdiff_t lane = 0; lane < lane_count; lane++) {
                 memcpy(output + (first + lane) * outputs + block, sums + lane * TEXTGEN_BLOCK,
                        TEXTGEN_BLOCK * sizeof(float));
@@ -245,15 +342,53 @@ TARGET static void NAME(linear)(const textgen_packed_layer *layer, const float *
     }
 }
 
-#include "activation_arrays.h"
+/* The float64 kernel runs only once, when a model is loaded. Its products of float32 numbers are exact, so they
+ * may be fused or not. SUMS vectors of sums fit in the registers and hide the latency of an addition. */
+#define WIDTH64 (WIDTH > 1 ? WIDTH / 2 : 1)
+#if WIDTH == 1
+typedef double NAME(vector64);
+#else
+typedef double NAME(vector64) __attribute__((vector_size(4 * WIDTH)));
+#endif
+#define vector64 NAME(vector64)
+#ifdef TEXTGEN_SMALL
+#define SUMS 2
+#else
+#define SUMS 8
+#endif
+
+TARGET static void NAME(project)(const double *weights, const double *bias, const float *rows, ptrdiff_t inputs,
+                                 ptrdiff_t count, float *products, ptrdiff_t stride) {
+    for (ptrdiff_t column = 0; column < TEXTGEN_BLOCK; column += SUMS * WIDTH64) {
+        for (ptrdiff_t row = 0; row < count; row++) {
+            vector64 sum[SUMS];
+            double total[SUMS * WIDTH64];
+            memset(sum, 0, sizeof sum);
+            for (ptrdiff_t i = 0; i < inputs; i++) {
+                /* One-hot rows are almost all zeros. */
+                if (rows[row * inputs + i] == 0.0f) {
+                    continue;
+                }
+                const vector64 input = (double)rows[row * inputs + i] - (vector64){0};
+                UNROLL for (int v = 0; v < SUMS; v++) {
+                    vector64 weight;
+                    memcpy(&weight, weights + i * TEXTGEN_BLOCK + column + v * WIDTH64, sizeof weight);
+                    sum[v] = MULTIPLY_ADD64(weight, input, sum[v]);
+                }
+            }
+            memcpy(total, sum, sizeof total);
+            for (ptrdiff_t i = 0; i < SUMS * WIDTH64; i++) {
+                products[row * stride + column + i] = (float)(total[i] + bias[column + i]);
+            }
+        }
+    }
+}
 
 #undef vector
 #undef integers
 #undef both
 #undef VECTORS
-#undef GRU_VECTORS
 #undef GROUP_VECTORS
-#undef CELLS
 #undef ACTIVATIONS
 #undef MAXIMUM
 #undef MANY_LANES
@@ -262,8 +397,10 @@ TARGET static void NAME(linear)(const textgen_packed_layer *layer, const float *
 #undef BLOCKS_AT_ONCE
 #undef MAX_LANES
 #undef ADD_BLOCK
-#undef ADD_PRODUCTS
 #undef TILE
+#undef vector64
+#undef WIDTH64
+#undef SUMS
 #undef NAME
 #undef WIDTH
 #undef TARGET
@@ -272,5 +409,3 @@ TARGET static void NAME(linear)(const textgen_packed_layer *layer, const float *
 #undef PRODUCT
 #undef VECTORS_ONE_LANE
 #undef VECTORS_MANY_LANES
-#undef GRU_VECTORS_ONE_LANE
-#undef GRU_VECTORS_MANY_LANES

@@ -15,16 +15,9 @@ from textgen_runtime.sampling.c_sampler cimport (
 
 cdef extern from "kernels/kernels.h" nogil:
     enum:
-        TEXTGEN_GROUP
         TEXTGEN_MAX_KERNELS
-    ctypedef struct textgen_int8_kernels:
-        void (*sigmoid)(float *values, ptrdiff_t count) noexcept nogil
-        void (*tanh)(float *values, ptrdiff_t count) noexcept nogil
     ctypedef struct textgen_kernels:
         const char *name
-        void (*sigmoid)(float *values, ptrdiff_t count) noexcept nogil
-        void (*tanh)(float *values, ptrdiff_t count) noexcept nogil
-        const textgen_int8_kernels *int8
     int textgen_available_kernels(const textgen_kernels **kernels)
     const textgen_kernels *textgen_find_kernels(const char *name)
 
@@ -52,7 +45,7 @@ cdef extern from "pack.h" nogil:
     )
     void textgen_network_destroy(textgen_network *network)
     size_t textgen_network_step_bytes(const textgen_network *network)
-    float textgen_network_read(const textgen_network *network)
+    uint32_t textgen_network_read(const textgen_network *network)
 
 
 cdef extern from "text.h" nogil:

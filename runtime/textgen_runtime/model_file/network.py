@@ -1,10 +1,7 @@
 """The description of a network: its layers from the token to the logits, its state arrays, and their names.
 
-Export builds a description; the C core reads one from a file. The onnxruntime engine knows only the
-state of a graph. Only the C core knows the memory layout of the weights.
-
-A new kind of layer needs a subclass of ``Cell`` here, like ``GRU``, and an entry in ``CELLS``.
-``runtime/core/model.h`` lists all places to change.
+Export builds a description; the C core reads that of an LSTM from a file. The onnxruntime engine, which runs
+all cells, knows only the state of a graph.
 """
 
 from collections.abc import Mapping
@@ -154,7 +151,7 @@ class Linear:
 Layer: TypeAlias = Embedding | Cell | Linear
 
 # The classes of the layers between the embedding and the output, and of all layers, by kind. The C core
-# reports the same kinds.
+# reports the kinds of those that it runs.
 CELLS: dict[str, type[Cell]] = {cell.kind: cell for cell in (LSTM, GRU, Conv)}
 LAYERS: dict[str, type[Layer]] = {Embedding.kind: Embedding, **CELLS, Linear.kind: Linear}
 

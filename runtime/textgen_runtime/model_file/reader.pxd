@@ -63,7 +63,6 @@ cdef extern from "model.h" nogil:
         textgen_view name
         size_t inputs
         size_t outputs
-        size_t dilation
         bint residual
         const textgen_tensor **tensors
     ctypedef struct textgen_state_array:

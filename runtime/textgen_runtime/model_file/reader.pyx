@@ -181,7 +181,6 @@ cdef class ModelFile:
                 inputs=self.description.layers[i].inputs,
                 outputs=self.description.layers[i].outputs,
                 residual=self.description.layers[i].residual,
-                dilation=self.description.layers[i].dilation,
             )
             for i in range(self.description.layer_count)
         ])

@@ -16,7 +16,8 @@ from textgen_train.cli import train
 
 from tests.helpers.commands import Captured, run_here
 from tests.helpers.damaged_models import clip_the_gates
-from tests.helpers.paths import FORMAT_2, TINY
+from tests.helpers.make_format_2_models import CHARACTERS, make_model
+from tests.helpers.paths import TINY
 from tests.helpers.programs import posix_only
 from tests.helpers.run_command import tiny_with
 
@@ -157,8 +158,12 @@ def test_help_is_written_to_standard_output(capsys: Captured) -> None:
         ),
     ],
 )
-def test_prompts_are_mended_by_options(capsys: Captured, options: list[str], message: str) -> None:
-    code, _, err = run_here(run.main, capsys, str(FORMAT_2 / "gru.onnx"), *options)
+def test_prompts_are_mended_by_options(
+    capsys: Captured, tmp_path: Path, options: list[str], message: str
+) -> None:
+    path = tmp_path / "model.onnx"
+    path.write_bytes(make_model(CHARACTERS, "abc"))
+    code, _, err = run_here(run.main, capsys, str(path), *options)
     assert code == 1
     assert err.endswith(f"{message}\n")
 

@@ -124,7 +124,7 @@ def test_a_graph_that_is_too_large_is_an_error_that_says_so() -> None:
 def test_a_file_that_needs_many_times_its_size_in_memory_is_rejected() -> None:
     """With one unit and an embedding of 500,000, the weights are 12 MB, and 128 MB with padding."""
     content = make_model("ab", units=1, embedding=500_000).SerializeToString()
-    with pytest.raises(TooLargeError, match="embedding of size 500,000 would need many times more memory"):
+    with pytest.raises(TooLargeError, match="many times more memory"):
         NativeEngine(content)
     NativeEngine(make_model("ab", units=1, embedding=100_000).SerializeToString())
 

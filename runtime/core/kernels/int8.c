@@ -4,14 +4,21 @@
  * on x86-64: ARM64's dot products (-march=armv8.2-a+dotprod; the default for Apple's processors), and the SIMD
  * of WebAssembly (-msimd128). */
 
-#include "kernels.h"
+#include "int8.h"
 #include "processor.h"
-#include "unroll.h"
 
 #include <string.h>
 
-#if TEXTGEN_X86 ||                                                                                             \
-    (TEXTGEN_VECTORS && ((defined(__aarch64__) && !defined(__AARCH64EB__)) || defined(__wasm_simd128__)))
+#if TEXTGEN_X86
+#include <immintrin.h>
+#elif TEXTGEN_VECTORS && defined(__aarch64__) && !defined(__AARCH64EB__)
+#define NEON 1
+#include <arm_neon.h>
+#elif TEXTGEN_VECTORS && defined(__wasm_simd128__)
+#include <wasm_simd128.h>
+#endif
+
+#if TEXTGEN_X86 || defined(NEON) || (TEXTGEN_VECTORS && defined(__wasm_simd128__))
 /* Load the bytes of four inputs as one number. */
 INLINE int32_t four_bytes(const uint8_t *bytes) {
     int32_t number;
@@ -21,36 +28,6 @@ INLINE int32_t four_bytes(const uint8_t *bytes) {
 #endif
 
 #if TEXTGEN_X86
-#include <immintrin.h>
-
-/* Weights or inputs of 8 bits as pairs of 16 bits: the first and the third of four, the second and the fourth.
- */
-typedef struct {
-    __m128i even, odd;
-} int8_pairs;
-
-INLINE int8_pairs load_int8_weights(const int8_t *weights) {
-    __m128i bytes;
-    memcpy(&bytes, weights, sizeof bytes);
-    int8_pairs pairs;
-    pairs.even = _mm_srai_epi16(_mm_slli_epi16(bytes, 8), 8);
-    pairs.odd = _mm_srai_epi16(bytes, 8);
-    return pairs;
-}
-
-INLINE int8_pairs load_int8_inputs(const uint8_t *inputs) {
-    const __m128i bytes = _mm_set1_epi32(four_bytes(inputs));
-    int8_pairs pairs;
-    pairs.even = _mm_and_si128(bytes, _mm_set1_epi16(255));
-    pairs.odd = _mm_srli_epi16(bytes, 8);
-    return pairs;
-}
-
-INLINE __m128i add_int8_dots(__m128i sums, int8_pairs weights, int8_pairs inputs) {
-    sums = _mm_add_epi32(sums, _mm_madd_epi16(weights.even, inputs.even));
-    return _mm_add_epi32(sums, _mm_madd_epi16(weights.odd, inputs.odd));
-}
-
 /* Store the low bytes of 4 integers below 256. */
 INLINE void store_int8_bytes(uint8_t *to, __m128i integers) {
     const __m128i words = _mm_packs_epi32(integers, integers);
@@ -94,8 +71,6 @@ INLINE void store_int8_bytes(uint8_t *to, __m128i integers) {
 #define MAXIMUM(a, b) ((vector)_mm256_max_ps((__m256)(a), (__m256)(b)))
 #define VECTORS_ONE_LANE 8
 #define VECTORS_MANY_LANES 2
-#define GRU_VECTORS_ONE_LANE 6
-#define GRU_VECTORS_MANY_LANES 2
 #define CHAINS 1
 #define AHEAD 1024
 #include "int8_body.h"
@@ -107,19 +82,8 @@ INLINE void store_int8_bytes(uint8_t *to, __m128i integers) {
 #define KERNELS textgen_int8_baseline
 #define CHAINS 1
 #define AHEAD 0
-#if TEXTGEN_X86
-#define WIDTH 4
-#define ZERO TEXTGEN_INT8_LEVELS
-#define WEIGHTS int8_pairs
-#define INPUTS int8_pairs
-#define LOAD_WEIGHTS(weights) load_int8_weights(weights)
-#define ADD_DOTS(sums, weights, inputs) ((integers)add_int8_dots((__m128i)(sums), (weights), (inputs)))
-#define TO_FLOATS(sums) ((vector)_mm_cvtepi32_ps((__m128i)(sums)))
-#define STORE_BYTES(to, x) store_int8_bytes((to), (__m128i)(x))
-#define MINIMUM(a, b) ((vector)_mm_min_ps((__m128)(a), (__m128)(b)))
-#define MAXIMUM(a, b) ((vector)_mm_max_ps((__m128)(a), (__m128)(b)))
-#elif TEXTGEN_VECTORS && defined(__aarch64__) && !defined(__AARCH64EB__)
-#include <arm_neon.h>
+#define VECTORS_ONE_LANE 8
+#if defined(NEON)
 
 /* Load 4 inputs, 4 times. */
 INLINE int8x16_t load_int8_inputs(const uint8_t *inputs) {
@@ -151,6 +115,7 @@ INLINE void store_int8_bytes(uint8_t *to, uint32x4_t integers) {
 #define WEIGHTS int8x16_t
 #define INPUTS int8x16_t
 #define LOAD_WEIGHTS(weights) vld1q_s8(weights)
+#define LOAD_INPUTS(inputs) load_int8_inputs(inputs)
 #define ADD_DOTS(sums, weights, inputs) ((integers)add_int8_dots((int32x4_t)(sums), (weights), (inputs)))
 #define TO_FLOATS(sums) ((vector)vcvtq_f32_s32((int32x4_t)(sums)))
 #define STORE_BYTES(to, x) store_int8_bytes((to), (uint32x4_t)(x))
@@ -158,40 +123,48 @@ INLINE void store_int8_bytes(uint8_t *to, uint32x4_t integers) {
     ((vector)vbslq_f32(vcltq_f32((float32x4_t)(a), (float32x4_t)(b)), (float32x4_t)(a), (float32x4_t)(b)))
 #define MAXIMUM(a, b)                                                                                          \
     ((vector)vbslq_f32(vcgtq_f32((float32x4_t)(a), (float32x4_t)(b)), (float32x4_t)(a), (float32x4_t)(b)))
-#elif TEXTGEN_VECTORS && defined(__wasm_simd128__)
-#include <wasm_simd128.h>
-
-/* Weights or inputs of 8 bits as pairs of 16 bits: the first and the third of four, the second and the fourth.
- */
-typedef struct {
-    v128_t even, odd;
-} int8_pairs;
-
-INLINE int8_pairs load_int8_weights(const int8_t *weights) {
-    const v128_t bytes = wasm_v128_load(weights);
-    int8_pairs pairs;
-    pairs.even = wasm_i16x8_shr(wasm_i16x8_shl(bytes, 8), 8);
-    pairs.odd = wasm_i16x8_shr(bytes, 8);
-    return pairs;
-}
-
-INLINE int8_pairs load_int8_inputs(const uint8_t *inputs) {
-    const v128_t bytes = wasm_i32x4_splat(four_bytes(inputs));
-    int8_pairs pairs;
-    pairs.even = wasm_v128_and(bytes, wasm_i16x8_const_splat(255));
-    pairs.odd = wasm_u16x8_shr(bytes, 8);
-    return pairs;
-}
-
-INLINE v128_t add_int8_dots(v128_t sums, int8_pairs weights, int8_pairs inputs) {
-    sums = wasm_i32x4_add(sums, wasm_i32x4_dot_i16x8(weights.even, inputs.even));
-    return wasm_i32x4_add(sums, wasm_i32x4_dot_i16x8(weights.odd, inputs.odd));
-}
+#define VECTORS_MANY_LANES 1
+#elif TEXTGEN_X86 || (TEXTGEN_VECTORS && defined(__wasm_simd128__))
+#if TEXTGEN_X86
+#define MULTIPLY_PAIRS(a, b) ((int8_sums)_mm_madd_epi16((__m128i)(a), (__m128i)(b)))
+#define TO_FLOATS(sums) ((vector)_mm_cvtepi32_ps((__m128i)(sums)))
+#define STORE_BYTES(to, x) store_int8_bytes((to), (__m128i)(x))
+#define MINIMUM(a, b) ((vector)_mm_min_ps((__m128)(a), (__m128)(b)))
+#define MAXIMUM(a, b) ((vector)_mm_max_ps((__m128)(a), (__m128)(b)))
+#else
+#define MULTIPLY_PAIRS(a, b) ((int8_sums)wasm_i32x4_dot_i16x8((v128_t)(a), (v128_t)(b)))
+#define TO_FLOATS(sums) ((vector)wasm_f32x4_convert_i32x4((v128_t)(sums)))
+#define STORE_BYTES(to, x) store_int8_bytes((to), (v128_t)(x))
+#define MINIMUM(a, b) ((vector)wasm_f32x4_pmin((v128_t)(b), (v128_t)(a)))
+#define MAXIMUM(a, b) ((vector)wasm_f32x4_pmax((v128_t)(b), (v128_t)(a)))
 
 /* Store the low bytes of 4 integers below 256. */
 INLINE void store_int8_bytes(uint8_t *to, v128_t integers) {
     const v128_t words = wasm_i16x8_narrow_i32x4(integers, integers);
     wasm_v128_store32_lane(to, wasm_u8x16_narrow_i16x8(words, words), 0);
+}
+#endif
+
+/* Weights or inputs of 8 bits as pairs of 16 bits: the first and the third of four, the second and the fourth.
+ */
+typedef int16_t int8_halves __attribute__((vector_size(16)));
+typedef uint32_t int8_sums __attribute__((vector_size(16)));
+typedef struct {
+    int8_halves even, odd;
+} int8_pairs;
+
+INLINE int8_pairs load_int8_weights(const int8_t *weights) {
+    int8_halves bytes;
+    memcpy(&bytes, weights, sizeof bytes);
+    const int8_pairs pairs = {bytes << 8 >> 8, bytes >> 8};
+    return pairs;
+}
+
+INLINE int8_pairs load_int8_inputs(const uint8_t *inputs) {
+    const int32_t four = four_bytes(inputs);
+    const int8_sums bytes = {(uint32_t)four, (uint32_t)four, (uint32_t)four, (uint32_t)four};
+    const int8_pairs pairs = {(int8_halves)(bytes & 0x00ff00ffu), (int8_halves)(bytes >> 8 & 0x00ff00ffu)};
+    return pairs;
 }
 
 #define WIDTH 4
@@ -199,11 +172,11 @@ INLINE void store_int8_bytes(uint8_t *to, v128_t integers) {
 #define WEIGHTS int8_pairs
 #define INPUTS int8_pairs
 #define LOAD_WEIGHTS(weights) load_int8_weights(weights)
-#define ADD_DOTS(sums, weights, inputs) ((integers)add_int8_dots((v128_t)(sums), (weights), (inputs)))
-#define TO_FLOATS(sums) ((vector)wasm_f32x4_convert_i32x4((v128_t)(sums)))
-#define STORE_BYTES(to, x) store_int8_bytes((to), (v128_t)(x))
-#define MINIMUM(a, b) ((vector)wasm_f32x4_pmin((v128_t)(b), (v128_t)(a)))
-#define MAXIMUM(a, b) ((vector)wasm_f32x4_pmax((v128_t)(b), (v128_t)(a)))
+#define LOAD_INPUTS(inputs) load_int8_inputs(inputs)
+#define ADD_DOTS(sums, weights, inputs)                                                                        \
+    ((integers)((int8_sums)(sums) + MULTIPLY_PAIRS((weights).even, (inputs).even) +                            \
+                MULTIPLY_PAIRS((weights).odd, (inputs).odd)))
+#define VECTORS_MANY_LANES 1
 #else
 /* Sums are unsigned, because these may wrap around. */
 INLINE uint32_t add_int8_dots(uint32_t sum, const int8_t *weights, const uint8_t *inputs) {
@@ -226,23 +199,12 @@ INLINE int32_t signed_int8_sum(uint32_t sum) {
 #define WEIGHTS const int8_t *
 #define INPUTS const uint8_t *
 #define LOAD_WEIGHTS(weights) (weights)
+#define LOAD_INPUTS(inputs) (inputs)
 #define ADD_DOTS(sums, weights, inputs) add_int8_dots((sums), (weights), (inputs))
 #define TO_FLOATS(sums) ((float)signed_int8_sum(sums))
 #define STORE_BYTES(to, x) (*(to) = (uint8_t)(x))
 #define MINIMUM(a, b) ((a) < (b) ? (a) : (b))
 #define MAXIMUM(a, b) ((a) > (b) ? (a) : (b))
-#endif
-#if WIDTH == 4
-#define LOAD_INPUTS(inputs) load_int8_inputs(inputs)
-#define VECTORS_ONE_LANE 8
-#define VECTORS_MANY_LANES 1
-#define GRU_VECTORS_ONE_LANE 6
-#define GRU_VECTORS_MANY_LANES 1
-#else
-#define LOAD_INPUTS(inputs) (inputs)
-#define VECTORS_ONE_LANE 8
 #define VECTORS_MANY_LANES 2
-#define GRU_VECTORS_ONE_LANE 8
-#define GRU_VECTORS_MANY_LANES 2
 #endif
 #include "int8_body.h"
