@@ -151,6 +151,9 @@ int32_t textgen_spans_read(textgen_spans *spans, const textgen_vocabulary *vocab
     int64_t token;
     size_t count = 0;
     int32_t result;
+    if (vocabulary->symbols.level == TEXTGEN_WORD_LEVEL) {
+        return textgen_report(error, TEXTGEN_INVALID_ARGUMENT, "max_copy needs a model of characters or bytes");
+    }
     while ((result = textgen_encode_known(vocabulary, &encoder, &token, error)) > 0) {
         count++;
     }
