@@ -4,8 +4,7 @@
 
 #include "check.h"
 
-#include "constraint.h"
-#include "stops.h"
+#include "tables.h"
 
 enum { MOST_TOKENS = 16, MOST_STATES = 40, STOPS = 3, STOP_LENGTH = 4 };
 

@@ -3,7 +3,7 @@
 from libc.stdint cimport int16_t, int32_t, int64_t, uint16_t, uint64_t
 
 
-cdef extern from "stops.h" nogil:
+cdef extern from "tables.h" nogil:
     ctypedef struct textgen_stop_state:
         uint16_t matched
         uint16_t pending
@@ -18,7 +18,7 @@ cdef extern from "text.h" nogil:
         TEXTGEN_MAX_STOP
 
 
-cdef extern from "constraint.h" nogil:
+cdef extern from "tables.h" nogil:
     enum:
         TEXTGEN_MAX_STATES
         TEXTGEN_MAX_ENTRIES
@@ -48,7 +48,7 @@ cdef extern from "constraint.h" nogil:
     bint textgen_constraint_complete(const textgen_constraint *constraint, int64_t state)
 
 
-cdef extern from "spans.h" nogil:
+cdef extern from "tables.h" nogil:
     ctypedef struct textgen_spans:
         size_t vocabulary
         int64_t max_copy

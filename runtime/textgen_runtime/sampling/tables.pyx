@@ -76,7 +76,7 @@ cdef class Stops:
             texts together are too long.
         TypeError: If a token is not an integer.
 
-    Source: A. Aho and M. Corasick, Efficient string matching, 1975; see ``runtime/core/stops.h``.
+    Source: A. Aho and M. Corasick, Efficient string matching, 1975; see ``runtime/core/tables.h``.
     """
 
     def __cinit__(self, texts, vocabulary_size):

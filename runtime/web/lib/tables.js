@@ -1,7 +1,7 @@
 import { TextgenError, codeName, invalid, quote } from "./errors.js";
 import { sha256 } from "./sha256.js";
 
-/** Those of stops.h and text.h of the core. */
+/** Those of tables.h and text.h of the core. */
 const STOP_STATE_BYTES = 20;
 const MAX_STATES = 2 ** 15;
 const MAX_STOP_TOKENS = 1020;
@@ -75,7 +75,7 @@ export class LatestTable {
 }
 
 /**
- * Compile stop texts: see stops.h of the core.
+ * Compile stop texts: see tables.h of the core.
  *
  * @param {import("./core.js").Core} core
  * @param {number[][]} texts the tokens of each stop text
@@ -126,7 +126,7 @@ export function readConstraint(core, table, banned) {
 }
 
 /**
- * Build the spans of a corpus: see spans.h of the core.
+ * Build the spans of a corpus: see tables.h of the core.
  *
  * @param {import("./core.js").Core} core
  * @param {string | null} novel the corpus, normalized

@@ -1,7 +1,7 @@
 /* Tables of constraints: each is refused, or the texts that it allows match it. */
 #include "fuzz.h"
 
-#include "constraint.h"
+#include "tables.h"
 
 #include <stdlib.h>
 #include <string.h>
