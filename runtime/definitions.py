@@ -70,7 +70,8 @@ PYTHON_ONLY = ("choices", "json_schema", "resample")
 # JavaScript does not compile expressions.
 JAVASCRIPT_HELP = {
     "match": "generate a text that matches this table",
-    "max_copy": "copy at most N successive characters of the corpus that is the option novel of load",
+    "max_copy": "copy at most N successive characters of the corpus that is the option novel of load, "
+    "with a model of characters or bytes",
 }
 
 

@@ -4,7 +4,6 @@
 #define TEXTGEN_HANDLES_H
 
 #include "generate.h"
-#include "stream_stops.h"
 
 struct textgen_model {
     textgen_arena arena;  /* counts the model itself, too */

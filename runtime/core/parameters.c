@@ -1,6 +1,6 @@
 #include "parameters.h"
 
-#include "spans.h"
+#include "tables.h"
 
 #include <float.h>
 #include <math.h>

@@ -65,27 +65,6 @@ static uint64_t read_number(const unsigned char *data) {
     return number;
 }
 
-void textgen_constraint_digest(const textgen_constraint *constraint,
-                               unsigned char digest[TEXTGEN_SHA256_SIZE]) {
-    const size_t entries = constraint->states * constraint->vocabulary;
-    unsigned char sizes[2 * 8];
-    write_number(sizes, constraint->states);
-    write_number(sizes + 8, constraint->vocabulary);
-    textgen_sha256 sum;
-    textgen_sha256_init(&sum);
-    textgen_sha256_add(&sum, sizes, sizeof sizes);
-    for (size_t i = 0; i < entries; i++) {
-        int16_t next = constraint->next[i];
-        convert(&next, 1, sizeof next);
-        textgen_sha256_add(&sum, &next, sizeof next);
-    }
-    for (size_t i = 0; i < constraint->states; i++) {
-        const unsigned char accepting = constraint->distance[i] <= 0;
-        textgen_sha256_add(&sum, &accepting, 1);
-    }
-    textgen_sha256_end(&sum, digest);
-}
-
 size_t textgen_saved_size(const textgen_shape *shape, const textgen_text *text, size_t description) {
     return HEADER + textgen_aligned(description) + textgen_text_used(shape, text);
 }

@@ -11,16 +11,12 @@
 
 /* What a saved text is of, and what is said of it. */
 typedef struct {
-    unsigned char model[TEXTGEN_SHA256_SIZE]; /* the hash of the model file */
-    unsigned char
-        constraint[TEXTGEN_SHA256_SIZE]; /* see textgen_constraint_digest; zeros without a constraint */
+    unsigned char model[TEXTGEN_SHA256_SIZE];      /* the hash of the model file */
+    unsigned char constraint[TEXTGEN_SHA256_SIZE]; /* the digest of the constraint; zeros without one */
     textgen_view description; /* JSON with what only some languages know, such as the prompt; it may be empty */
     textgen_view block;       /* only textgen_saved_open sets it, and the number of the parameters */
     size_t parameters;
 } textgen_saved;
-
-/* Write the hash of a constraint. Equal tables have equal hashes in every language. */
-void textgen_constraint_digest(const textgen_constraint *constraint, unsigned char digest[TEXTGEN_SHA256_SIZE]);
 
 /* Return the bytes of a saved text. */
 size_t textgen_saved_size(const textgen_shape *shape, const textgen_text *text, size_t description);

@@ -17,7 +17,7 @@ static void hash(const textgen_model *model, const textgen_constraint *constrain
     textgen_sha256_add(&sum, model->content.data, model->content.size);
     textgen_sha256_end(&sum, saved->model);
     if (constraint) {
-        textgen_constraint_digest(constraint, saved->constraint);
+        memcpy(saved->constraint, constraint->digest, sizeof saved->constraint);
     }
 }
 

@@ -10,11 +10,9 @@
 #ifndef TEXTGEN_TEXT_H
 #define TEXTGEN_TEXT_H
 
-#include "constraint.h"
 #include "sampler.h"
-#include "spans.h"
 #include "special.h"
-#include "stops.h"
+#include "tables.h"
 
 /* Why a text ended, besides the public reasons. */
 enum {
@@ -98,7 +96,7 @@ int64_t textgen_text_needed(const textgen_text *text, const textgen_constraint *
 
 /* Return the logits to draw from, [vocabulary]: those of the network, or `masked`, a copy in which the tokens
  * are -infinity that the constraint, min_length or the spans forbid. It may be the logits themselves. drawn:
- * tokens of this call, which `since_feed` does not count yet. remaining: see constraint.h. span_hash: see
+ * tokens of this call, which `since_feed` does not count yet. remaining: see tables.h. span_hash: see
  * textgen_spans_hash. */
 const float *textgen_text_mask(const textgen_shape *shape, textgen_text *text, textgen_guide guide,
                                int64_t drawn, int64_t remaining, uint64_t span_hash, const float *logits,

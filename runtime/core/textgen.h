@@ -192,15 +192,18 @@ TEXTGEN_API int64_t textgen_model_get_token(const textgen_model *model, const ch
  * text. */
 TEXTGEN_API size_t textgen_model_get_symbol(const textgen_model *model, int64_t token, char *symbol);
 /* Create a constraint from a table: the JSON that `textgen-info MODEL --match EXPRESSION` writes. The data is
- * not needed any more. memory: aligned to 8 bytes, until textgen_constraint_destroy; NULL for the heap. If it
- * is too small, the message says how many bytes are needed at least. */
+ * not needed any more. banned: [banned_count], the tokens that the streams never draw, because their logit_bias
+ * is -INFINITY; NULL for none. memory: aligned to 8 bytes, until textgen_constraint_destroy; NULL for the heap.
+ * If it is too small, the message says how many bytes are needed at least. */
 TEXTGEN_API int32_t textgen_constraint_create(const textgen_model *model, const void *data, size_t size,
-                                              void *memory, size_t memory_size, textgen_constraint **constraint,
-                                              char *error, size_t error_size);
+                                              const int64_t *banned, size_t banned_count, void *memory,
+                                              size_t memory_size, textgen_constraint **constraint, char *error,
+                                              size_t error_size);
 TEXTGEN_API void textgen_constraint_destroy(textgen_constraint *constraint); /* it may be NULL */
-/* Create the spans of a corpus, of `size` bytes, of which a text copies at most `max_copy` successive tokens, 1
- * to 1000. The text is not needed any more. It must be in lower case and in the normal form that prompts need.
- * The spans take up to 20 bytes for each token. memory: as for a constraint. */
+/* Create the spans of a corpus, of `size` bytes, of which a text copies at most `max_copy` successive
+ * characters or bytes, 1 to 1000. A model of words has none: a word can be spelled in other tokens. The text is
+ * not needed any more. It must be in lower case and in the normal form that prompts need. The spans take up to
+ * 20 bytes for each token. memory: as for a constraint. */
 TEXTGEN_API int32_t textgen_spans_create(const textgen_model *model, const char *text, size_t size,
                                          size_t max_copy, void *memory, size_t memory_size,
                                          textgen_spans **spans, char *error, size_t error_size);

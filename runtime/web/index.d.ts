@@ -52,7 +52,7 @@ export interface Sampling {
   keepStop?: boolean;
   /** Generate a text that matches this table. */
   match?: ConstraintTable | null;
-  /** Copy at most N successive characters of the corpus that is the option novel of load: an integer from 0 to 1000; default 0. */
+  /** Copy at most N successive characters of the corpus that is the option novel of load, with a model of characters or bytes: an integer from 0 to 1000; default 0. */
   maxCopy?: number;
   /* End of the generated part. */
 }

@@ -4,8 +4,7 @@
 
 #include "check.h"
 
-#include "constraint.h"
-#include "stops.h"
+#include "tables.h"
 
 enum { MOST_TOKENS = 16, MOST_STATES = 40, STOPS = 3, STOP_LENGTH = 4 };
 
@@ -45,7 +44,7 @@ static inline bool make_random_constraint(constraint *made, size_t vocabulary, i
         }
         made->distance[s] = made->distance[s] == 0 && !leads_on ? -1 : made->distance[s];
     }
-    made->core = (textgen_constraint){made->next, made->distance, states, vocabulary, {0}};
+    made->core = (textgen_constraint){made->next, made->distance, states, vocabulary, {0}, {0}};
     return made->distance[0] < MOST_STATES;
 }
 

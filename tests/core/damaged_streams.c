@@ -137,7 +137,7 @@ static void check_limits(const textgen_model *model) {
     free(saved.data), free(stream);
     sampling = defaults;
     textgen_constraint *constraint;
-    CHECK_OK(textgen_constraint_create(model, table, sizeof table - 1, NULL, 0, &constraint, ERROR));
+    CHECK_OK(textgen_constraint_create(model, table, sizeof table - 1, NULL, 0, NULL, 0, &constraint, ERROR));
     sampling.constraint = constraint;
     stream = run(model, &sampling, "abc", 1);
     saved = save(model, stream, &sampling);
@@ -163,7 +163,8 @@ int main(int count, char **arguments) {
     check_damaged_bytes(model.model, stream, &sampling);
     sampling = defaults;
     textgen_constraint *constraint;
-    CHECK_OK(textgen_constraint_create(model.model, table, sizeof table - 1, NULL, 0, &constraint, ERROR));
+    CHECK_OK(
+        textgen_constraint_create(model.model, table, sizeof table - 1, NULL, 0, NULL, 0, &constraint, ERROR));
     sampling.constraint = constraint;
     check_damaged_bytes(model.model, run(model.model, &sampling, "abc", 1), &sampling);
     textgen_constraint_destroy(constraint);

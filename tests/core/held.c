@@ -122,7 +122,7 @@ static void check_chunks(const unsigned char *bytes, size_t size, uint64_t ends,
 static void check_complete(void) {
     static int16_t next[2 * BYTES];
     static int32_t distance[] = {1, -1};
-    const textgen_constraint constraint = {next, distance, 2, BYTES, {0}};
+    const textgen_constraint constraint = {next, distance, 2, BYTES, {0}, {0}};
     int64_t tokens[TEXTGEN_MAX_HELD + 1];
     textgen_lane_call lane = {.guide = {.constraint = &constraint}, .tokens = tokens, .length = 9};
     float logits[BYTES] = {0.0f};

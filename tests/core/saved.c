@@ -64,7 +64,7 @@ static void check_states(const textgen_model *model, const textgen_model *record
     }
     sampling = defaults;
     textgen_constraint *constraint;
-    CHECK_OK(textgen_constraint_create(model, table, sizeof table - 1, NULL, 0, &constraint, ERROR));
+    CHECK_OK(textgen_constraint_create(model, table, sizeof table - 1, NULL, 0, NULL, 0, &constraint, ERROR));
     sampling.constraint = constraint;
     check_resumed(model, run(model, &sampling, "abc", 0), &sampling);
     check_resumed(model, run(model, &sampling, "abc", 1), &sampling);
@@ -84,7 +84,7 @@ static void check_messages(const textgen_model *model, const textgen_model *othe
     saved_stream saved = save(model, stream, &defaults);
     unsigned char *bytes = saved.data;
     textgen_constraint *constraint;
-    CHECK_OK(textgen_constraint_create(model, table, sizeof table - 1, NULL, 0, &constraint, ERROR));
+    CHECK_OK(textgen_constraint_create(model, table, sizeof table - 1, NULL, 0, NULL, 0, &constraint, ERROR));
     saved.sampling.constraint = constraint;
     textgen_stream *resumed;
     CHECK(resume(&saved, &resumed) == TEXTGEN_DAMAGED_SAVED);

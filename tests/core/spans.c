@@ -1,4 +1,4 @@
-/* Tests that texts copy no spans of a corpus: spans MODEL RECORDS. RECORDS is a model of records with another
+/* Tests that texts copy no spans of a corpus: spans MODEL RECORDS. RECORDS is a model of words, with another
  * number of tokens. The vocabulary of MODEL contains "ab" and a line end, and not "x". */
 #include "check.h"
 
@@ -237,12 +237,12 @@ static void check_nothing_left(const textgen_model *model) {
 }
 
 /* In memory of each size, from none to the first that is enough, and with wrong arguments. */
-static void check_creation(const textgen_model *model, const textgen_model *other) {
+static void check_creation(const textgen_model *model, const textgen_model *words) {
     textgen_spans *made = NULL;
     textgen_sampling sampling = TEXTGEN_SAMPLING_DEFAULT;
     char *memory = allocate(4096);
     size_t size = 0;
-    void *stream_memory = allocate(textgen_stream_size(other));
+    void *stream_memory = allocate(textgen_stream_size(words));
     textgen_stream *stream;
     while (textgen_spans_create(model, "abab", 4, 1, memory, size, &made, ERROR) == TEXTGEN_BUFFER_TOO_SMALL) {
         CHECK(strstr(error, "or more are needed") && !made && size < 4096);
@@ -251,7 +251,7 @@ static void check_creation(const textgen_model *model, const textgen_model *othe
     CHECK(made && size > 0);
     sampling.spans = made;
     CHECK_FAILS(
-        textgen_stream_init(stream_memory, textgen_stream_size(other), other, &sampling, &stream, ERROR),
+        textgen_stream_init(stream_memory, textgen_stream_size(words), words, &sampling, &stream, ERROR),
         TEXTGEN_INVALID_ARGUMENT, "spans are of another model");
     textgen_spans_destroy(made);
     CHECK_FAILS(textgen_spans_create(model, "ab", 2, 0, NULL, 0, &made, ERROR), TEXTGEN_INVALID_ARGUMENT,
@@ -260,6 +260,8 @@ static void check_creation(const textgen_model *model, const textgen_model *othe
                 "not 1001");
     CHECK_FAILS(textgen_spans_create(model, "a\xFF", 2, 1, NULL, 0, &made, ERROR), TEXTGEN_INVALID_UTF8,
                 "not valid UTF-8 at byte 1");
+    CHECK_FAILS(textgen_spans_create(words, "ab", 2, 1, NULL, 0, &made, ERROR), TEXTGEN_INVALID_ARGUMENT,
+                "characters or bytes");
     CHECK_FAILS(textgen_spans_create(model, NULL, 2, 1, NULL, 0, &made, ERROR), TEXTGEN_INVALID_ARGUMENT,
                 "text is NULL");
     textgen_spans_destroy(NULL);

@@ -135,27 +135,30 @@ static void check_stream(const textgen_model *model, uint64_t seed, const char *
 
 static void check_wrong_stops(const textgen_model *model) {
     char longest[251 + 1] = {0};
-    const char *const texts[] = {"ab", NULL, "", "x", "\xff", longest};
+    const struct {
+        const char *text;
+        int32_t code;
+    } cases[] = {{NULL, TEXTGEN_INVALID_ARGUMENT},
+                 {"", TEXTGEN_INVALID_ARGUMENT},
+                 {"ax", TEXTGEN_UNKNOWN_CHARACTER},
+                 {"\xff", TEXTGEN_INVALID_UTF8},
+                 {longest, TEXTGEN_INVALID_ARGUMENT}};
+    const char *texts[] = {"ab", NULL};
     textgen_sampling sampling = TEXTGEN_SAMPLING_DEFAULT;
     textgen_stream *stream = start(model, 0.5, 1, 0, "abc");
-    memset(longest, 'a', 251);
-    sampling.stop_count = 1;
-    CHECK_INVALID(textgen_stream_set_sampling(stream, &sampling, ERROR), "stop is NULL");
-    sampling.stop = texts;
+    memset(longest, 'b', 251);
     sampling.stop_count = 2;
-    CHECK_INVALID(textgen_stream_set_sampling(stream, &sampling, ERROR), "stop[1]: the text is NULL");
-    sampling.stop_count = 1;
-    sampling.stop = texts + 2;
-    CHECK_INVALID(textgen_stream_set_sampling(stream, &sampling, ERROR), "empty");
-    sampling.stop = texts + 3;
-    CHECK_FAILS(textgen_stream_set_sampling(stream, &sampling, ERROR), TEXTGEN_UNKNOWN_CHARACTER,
-                "stop[0]: 'x' (U+0078)");
-    sampling.stop = texts + 4;
-    CHECK_FAILS(textgen_stream_set_sampling(stream, &sampling, ERROR), TEXTGEN_INVALID_UTF8, "stop[0]");
-    sampling.stop = texts + 5;
-    CHECK_INVALID(textgen_stream_set_sampling(stream, &sampling, ERROR), "more than 250 tokens");
-    longest[250] = '\0';
+    CHECK_INVALID(textgen_stream_set_sampling(stream, &sampling, ERROR), "stop[0]");
+    sampling.stop = texts;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        texts[1] = cases[i].text;
+        CHECK_FAILS(textgen_stream_set_sampling(stream, &sampling, ERROR), cases[i].code, "stop[1]");
+    }
+    /* With the two of "ab", these are 250 tokens. */
+    longest[248] = '\0';
     CHECK_OK(textgen_stream_set_sampling(stream, &sampling, ERROR));
+    longest[248] = 'b', longest[249] = '\0';
+    CHECK_INVALID(textgen_stream_set_sampling(stream, &sampling, ERROR), "stop[1]");
     free(stream);
 }
 

@@ -3,7 +3,7 @@
  * "ab", and not "x". */
 #include "check.h"
 
-#include "constraint.h"
+#include "handles.h"
 
 #include <math.h>
 
@@ -13,7 +13,7 @@ static int32_t create(const textgen_model *model, const char *table, textgen_con
     const size_t size = strlen(table);
     /* A sanitizer sees what is read beyond the end. */
     void *data = memcpy(allocate(size + !size), table, size);
-    const int32_t code = textgen_constraint_create(model, data, size, NULL, 0, made, ERROR);
+    const int32_t code = textgen_constraint_create(model, data, size, NULL, 0, NULL, 0, made, ERROR);
     free(data);
     return code;
 }
@@ -34,41 +34,87 @@ static textgen_stream *start_constrained(const textgen_model *model, const textg
 }
 
 static void check_damaged(const textgen_model *model) {
-    static const char *const tables[][2] = {
-        {"", "the table is not JSON with a list of states: write it with textgen-info"},
-        {"{\"states\": [", "not JSON"},
-        {"[]", "a list of states"},
-        {"{\"states\": {}}", "a list of states"},
-        {"{\"states\": []}", "a list of states"},
-        {"{\"states\": [1]}", "state 0 of the table must have \"accepting\" and \"next\""},
-        {"{\"states\": [{\"accepting\": true}]}", "state 0 of the table must have"},
-        {"{\"states\": [{\"next\": {}}]}", "state 0 of the table must have"},
-        {"{\"states\": [{\"accepting\": 1, \"next\": {}}]}", "state 0 of the table must have"},
-        {"{\"states\": [{\"accepting\": true, \"next\": []}]}", "state 0 of the table must have"},
-        {"{\"states\": [{\"accepting\": true, \"next\": {}}, {}]}", "state 1 of the table must have"},
-        {"{\"states\": [{\"accepting\": true, \"next\": {\"x\": 0}}]}",
-         "the table has 'x', which is not in the"},
-        {"{\"states\": [{\"accepting\": true, \"next\": {\"ab\": 0}}]}", "the table has 'ab'"},
-        {"{\"states\": [{\"accepting\": true, \"next\": {\"\": 0}}]}", "the table has ''"},
-        {"{\"states\": [{\"accepting\": true, \"next\": {\"a\": 1}}]}", "leads to 1; the states are 0 to 0"},
-        {"{\"states\": [{\"accepting\": true, \"next\": {\"a\": -1}}]}", "state 0 of the table leads to -1"},
-        {"{\"states\": [{\"accepting\": true, \"next\": {\"a\": 65536}}]}", "leads to 65536"},
-        {"{\"states\": [{\"accepting\": true, \"next\": {\"a\": 0.5}}]}", "leads to 0.5"},
-        {"{\"states\": [{\"accepting\": true, \"next\": {\"a\": \"0\"}}]}", "leads to '0'"},
-        {"{\"states\": [{\"accepting\": false, \"next\": {\"a\": 0}}]}", "no text matches the table"},
+    static const char *const tables[] = {
+        "",
+        "{\"states\": [",
+        "[]",
+        "{\"states\": {}}",
+        "{\"states\": []}",
+        "{\"states\": [1]}",
+        "{\"states\": [{\"accepting\": true}]}",
+        "{\"states\": [{\"next\": {}}]}",
+        "{\"states\": [{\"accepting\": 1, \"next\": {}}]}",
+        "{\"states\": [{\"accepting\": true, \"next\": []}]}",
+        "{\"states\": [{\"accepting\": true, \"next\": {}}, {}]}",
+        "{\"states\": [{\"accepting\": true, \"next\": {\"x\": 0}}]}",
+        "{\"states\": [{\"accepting\": true, \"next\": {\"ab\": 0}}]}",
+        "{\"states\": [{\"accepting\": true, \"next\": {\"\": 0}}]}",
+        "{\"states\": [{\"accepting\": true, \"next\": {\"a\": 1}}]}",
+        "{\"states\": [{\"accepting\": true, \"next\": {\"a\": -1}}]}",
+        "{\"states\": [{\"accepting\": true, \"next\": {\"a\": 65536}}]}",
+        "{\"states\": [{\"accepting\": true, \"next\": {\"a\": 0.5}}]}",
+        "{\"states\": [{\"accepting\": true, \"next\": {\"a\": \"0\"}}]}",
+        "{\"states\": [{\"accepting\": false, \"next\": {\"a\": 0}}]}",
+        /* No UTF-8, in a key and elsewhere. */
+        "{\"states\": [{\"accepting\": true, \"next\": {\"a\xff\": 0, \"b\": 0}}]}",
+        "{\"states\": [{\"accepting\": true, \"next\": {}}], \"other\": \"\xc3\"}",
     };
     textgen_constraint *made = NULL;
     char *large = allocate(TOO_MANY * 2 + 20), *end = large + sprintf(large, "{\"states\": [0");
     for (size_t i = 0; i < sizeof tables / sizeof *tables; i++) {
-        CHECK_INVALID(create(model, tables[i][0], &made), tables[i][1]);
+        CHECK_INVALID(create(model, tables[i], &made), "table");
     }
     for (size_t i = 1; i < TOO_MANY; i++) {
         end += sprintf(end, ",0");
     }
     sprintf(end, "]}");
-    CHECK_INVALID(create(model, large, &made), "the table has 32769 states, and at most 32768 are supported");
+    CHECK_INVALID(create(model, large, &made), "1 to 32768 states");
     CHECK(!made);
     free(large);
+}
+
+/* The states of (ab|cd)[a-d]{2}. */
+static const char two_ways[] =
+    "{\"states\": [{\"accepting\": false, \"next\": {\"a\": 1, \"c\": 2}},"
+    "{\"accepting\": false, \"next\": {\"b\": 3}}, {\"accepting\": false, \"next\": {\"d\": 3}},"
+    "{\"accepting\": false, \"next\": {\"a\": 4, \"b\": 4, \"c\": 4, \"d\": 4}},"
+    "{\"accepting\": false, \"next\": {\"a\": 5, \"b\": 5, \"c\": 5, \"d\": 5}},"
+    "{\"accepting\": true, \"next\": {}}]}";
+
+/* No text begins that needs a banned token, and the table is still the same one. */
+static void check_banned(const textgen_model *model) {
+    const int64_t banned[] = {textgen_model_get_token(model, "b", 1), textgen_model_get_token(model, "c", 1),
+                              (int64_t)model->shape.vocabulary};
+    float bias[MOST_TOKENS] = {0};
+    textgen_constraint *whole = table_of(model, two_ways), *without, *made = NULL;
+    CHECK_OK(
+        textgen_constraint_create(model, two_ways, sizeof two_ways - 1, banned, 1, NULL, 0, &without, ERROR));
+    CHECK(!memcmp(whole->digest, without->digest, sizeof whole->digest));
+    bias[banned[0]] = -INFINITY;
+    for (uint64_t seed = 0; seed < 20; seed++) {
+        textgen_sampling sampling = TEXTGEN_SAMPLING_DEFAULT;
+        char text[TEXT_SIZE];
+        sampling.seed = seed;
+        sampling.temperature = 2.0;
+        sampling.constraint = without;
+        sampling.logit_bias = bias;
+        sampling.logit_bias_count = model->shape.vocabulary;
+        textgen_stream *stream = start_with(model, &sampling, "a");
+        CHECK_OK(textgen_stream_generate(stream, LENGTH, text, TEXT_SIZE, NULL, ERROR));
+        CHECK(strlen(text) == 4 && !strncmp(text, "cd", 2) && strspn(text, "acd") == 4);
+        free(stream);
+    }
+    CHECK_INVALID(
+        textgen_constraint_create(model, two_ways, sizeof two_ways - 1, banned, 2, NULL, 0, &made, ERROR),
+        "no text matches");
+    CHECK_INVALID(
+        textgen_constraint_create(model, two_ways, sizeof two_ways - 1, banned + 2, 1, NULL, 0, &made, ERROR),
+        "banned");
+    CHECK_INVALID(
+        textgen_constraint_create(model, two_ways, sizeof two_ways - 1, NULL, 1, NULL, 0, &made, ERROR),
+        "banned");
+    textgen_constraint_destroy(whole);
+    textgen_constraint_destroy(without);
 }
 
 /* Every change of one byte is refused, or gives a constraint that can be used. */
@@ -95,22 +141,24 @@ static void check_changed_bytes(const textgen_model *model, const char *table) {
     free(changed);
 }
 
-/* Random tables, with their distances by the definition. The temporary memory has exactly its size. */
+/* Random tables with random banned tokens. The distances are those of the definition. */
 static void check_links(void) {
     enum { STATES = 12, TOKENS = 5, ROUNDS = 2000 };
     uint64_t state = 3;
+    size_t refused = 0;
     for (size_t round = 0; round < ROUNDS; round++) {
         int16_t next[STATES * TOKENS], linked[STATES * TOKENS];
-        int32_t distance[STATES], expected[STATES], *work;
-        bool leads[STATES][STATES] = {{false}};
-        size_t sources = 0;
-        for (size_t i = 0; i < (size_t)STATES * TOKENS; i++) {
-            next[i] = linked[i] = (int16_t)((int)random_up_to(&state, 2 * STATES) - STATES - 1);
-            next[i] = linked[i] = next[i] < -1 ? -1 : next[i];
-            sources += next[i] >= 0 && !leads[i / TOKENS][next[i]];
-            leads[i / TOKENS][next[i] < 0 ? 0 : next[i]] |= next[i] >= 0;
-        }
+        int32_t distance[STATES], expected[STATES];
+        const int64_t banned[] = {(int64_t)random_up_to(&state, TOKENS - 1), 0};
+        const size_t count = random_up_to(&state, 2);
         size_t s;
+        for (size_t i = 0; i < (size_t)STATES * TOKENS; i++) {
+            const int drawn = (int)random_up_to(&state, 2 * STATES) - STATES - 1;
+            next[i] = linked[i] = (int16_t)(drawn < -1 ? -1 : drawn);
+            for (size_t j = 0; j < count; j++) {
+                next[i] = (int64_t)(i % TOKENS) == banned[j] ? -1 : next[i];
+            }
+        }
         for (s = 0; s < STATES; s++) {
             distance[s] = expected[s] = random_up_to(&state, 5) ? INT32_MAX : 0;
         }
@@ -121,10 +169,14 @@ static void check_links(void) {
                 expected[s] = expected[to] + 1;
             }
         }
-        CHECK(textgen_constraint_work(next, STATES, TOKENS) == 3 * STATES + 1 + sources);
-        work = allocate((3 * STATES + 1 + sources) * sizeof *work);
-        textgen_constraint_link(linked, distance, STATES, TOKENS, work);
-        free(work);
+        textgen_constraint made = {linked, distance, STATES, TOKENS, {0}, {0}};
+        int32_t code = textgen_constraint_link(&made, NULL);
+        code = code == TEXTGEN_OK ? textgen_constraint_ban(&made, banned, count, NULL) : code;
+        CHECK(code == (expected[0] == INT32_MAX ? TEXTGEN_INVALID_ARGUMENT : TEXTGEN_OK));
+        if (code < 0) {
+            refused++;
+            continue;
+        }
         for (s = 0; s < STATES; s++) {
             bool leads_on = false;
             for (size_t t = s * TOKENS; t < (s + 1) * TOKENS; t++) {
@@ -135,21 +187,24 @@ static void check_links(void) {
             CHECK(distance[s] == (expected[s] == 0 && !leads_on ? -1 : expected[s]));
         }
     }
+    CHECK(refused > 0 && refused < ROUNDS / 2);
 }
 
 /* In memory of each size, from none to the first that is enough. Each buffer has exactly its size. */
 static void check_memory(const textgen_model *model, const void *data, size_t size) {
     textgen_constraint *made = NULL;
     char *memory = allocate(64);
-    CHECK_INVALID(textgen_constraint_create(model, data, size, memory + 4, 60, &made, ERROR),
+    CHECK_INVALID(textgen_constraint_create(model, data, size, NULL, 0, memory + 4, 60, &made, ERROR),
                   "memory is not aligned to 8 bytes");
     size_t memory_size;
     for (memory_size = 0; !made; memory_size += 8) {
         free(memory);
         memory = allocate(memory_size + !memory_size);
-        if (textgen_constraint_create(model, data, size, memory, memory_size, &made, ERROR) != TEXTGEN_OK) {
-            CHECK_FAILS(textgen_constraint_create(model, data, size, memory, memory_size, &made, ERROR),
-                        TEXTGEN_BUFFER_TOO_SMALL, "are needed");
+        if (textgen_constraint_create(model, data, size, NULL, 0, memory, memory_size, &made, ERROR) !=
+            TEXTGEN_OK) {
+            CHECK_FAILS(
+                textgen_constraint_create(model, data, size, NULL, 0, memory, memory_size, &made, ERROR),
+                TEXTGEN_BUFFER_TOO_SMALL, "are needed");
         }
     }
     CHECK((void *)made == (void *)memory && memory_size > 500);
@@ -258,10 +313,10 @@ static void check_wrong_samplings(const textgen_model *model, const textgen_mode
 
 static void check_wrong_arguments(const textgen_model *model) {
     textgen_constraint *made = NULL;
-    CHECK_INVALID(textgen_constraint_create(NULL, "", 0, NULL, 0, &made, ERROR), "model is NULL");
-    CHECK_INVALID(textgen_constraint_create(model, NULL, 0, NULL, 0, &made, ERROR), "data is NULL");
-    CHECK_INVALID(textgen_constraint_create(model, "", 0, NULL, 0, NULL, ERROR), "constraint is NULL");
-    CHECK_INVALID(textgen_constraint_create(model, "", SIZE_MAX, NULL, 0, &made, ERROR),
+    CHECK_INVALID(textgen_constraint_create(NULL, "", 0, NULL, 0, NULL, 0, &made, ERROR), "model is NULL");
+    CHECK_INVALID(textgen_constraint_create(model, NULL, 0, NULL, 0, NULL, 0, &made, ERROR), "data is NULL");
+    CHECK_INVALID(textgen_constraint_create(model, "", 0, NULL, 0, NULL, 0, NULL, ERROR), "constraint is NULL");
+    CHECK_INVALID(textgen_constraint_create(model, "", SIZE_MAX, NULL, 0, NULL, 0, &made, ERROR),
                   "larger than any buffer");
 }
 
@@ -273,11 +328,12 @@ int main(int count, char **arguments) {
     void *data = read_file(arguments[3], &size);
     check_links();
     check_damaged(model.model);
+    check_banned(model.model);
     check_changed_bytes(model.model, "{\"states\": [{\"accepting\": false, \"next\": {\"a\": 1, \"b\": 0}},"
                                      " {\"accepting\": true, \"next\": {\"c\": 0}}]}");
     check_memory(model.model, data, size);
     textgen_constraint *constraint;
-    CHECK_OK(textgen_constraint_create(model.model, data, size, NULL, 0, &constraint, ERROR));
+    CHECK_OK(textgen_constraint_create(model.model, data, size, NULL, 0, NULL, 0, &constraint, ERROR));
     free(data);
     print_texts(model.model, constraint, strtoul(arguments[4], NULL, 10));
     textgen_constraint_destroy(constraint);

@@ -25,7 +25,7 @@ from textgen_runtime.generation.controls import compile_controls
 from textgen_runtime.model_file.reader import ModelFile
 from textgen_runtime.model_file.source import read_model
 from textgen_runtime.text.normalization import Normalization
-from textgen_runtime.text.tokenizer import BYTE
+from textgen_runtime.text.tokenizer import BYTE, WORD
 
 from tests.helpers.byte_models import accented_content
 from tests.helpers.int8_models import quantize_model
@@ -64,6 +64,7 @@ LONG_SEED = 2**64 + 5
 CONSTRAINTS: dict[str, dict[str, Any]] = {
     "expression": {"match": "[a-d]+ (a|b)[cd]{2,3}"},
     "choices": {"choices": ["abc", "abd", "b é", "dd"]},
+    "banned": {"match": "(ab|cd)[a-d]{3}", "banned": "b"},
 }
 
 
@@ -74,6 +75,7 @@ SAVED: list[tuple[str, str, int, dict[str, Any]]] = [
     ("tiny_int8", "bad", 30, {"temperature": 1.0, "mirostat_tau": 2.0, "banned": "a"}),
     ("tiny_int8", "abc", 5, {"allowed": "a", "stop": "aaaaaaa", "keep_stop": True}),
     ("tiny_int8", "abc", 4, {"match": "[a-d]{4,} [a-e]{2}"}),
+    ("tiny_int8", "abc", 1, {"match": "(ab|cd)[a-d]{30}", "banned": "b", "temperature": 2.0}),
     ("tiny_int8", "abc", 90, {"choices": ["abc", "abd"]}),
     ("character_int8", "ab", 400, {"min_length": 5}),
     ("accented_int8", "abc", 23, {"stop": "c€ca"}),
@@ -155,6 +157,8 @@ def describe(name: str, data: bytes, model: Model) -> dict[str, Any]:
 
 def is_possible(name: str, model: Model) -> bool:
     """Whether a model has what the sampling parameters need."""
+    if "max_copy" in SAMPLINGS[name]:
+        return model.tokenizer.level != WORD
     return name != "minimum" or model.metadata.records is not None
 
 
@@ -179,10 +183,13 @@ def constraint_case(model: Model, prompt: str, name: str) -> dict[str, Any]:
     """Return the texts that match a constraint, and its table."""
     sampling = Sampling(temperature=1.0, **CONSTRAINTS[name])
     constraint = compile_controls(sampling, model.metadata).constraint
+    table = compile_controls(sampling.replace(banned=""), model.metadata).constraint
     assert constraint is not None
+    assert table is not None
     return {
         "name": name,
-        "table": describe_table(constraint, model.tokenizer.symbols),
+        "banned": sampling.banned,
+        "table": describe_table(table, model.tokenizer.symbols),
         "digest": constraint.digest,
         "texts": [model.generate(prompt, length=12, seed=seed, sampling=sampling) for seed in range(20)],
     }
@@ -229,7 +236,7 @@ def saved_cases(contents: dict[str, bytes], folder: Path) -> list[dict[str, Any]
         file = folder / str(number)
         textgen.save(generation, file)
         table = None
-        if constraint := model.compile_controls(generation.sampling).constraint:
+        if constraint := model.compile_controls(generation.sampling.replace(banned="")).constraint:
             table = describe_table(constraint, model.tokenizer.symbols)
         case = {
             "model": name,

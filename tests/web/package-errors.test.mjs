@@ -49,13 +49,11 @@ test("an error about an option says which one, and what to change", () => {
     [{ unknown: "no" }, /^unknown must be "error" or "skip", not "no"$/],
     [{ maxCopy: 1 }, /^maxCopy needs a corpus that texts must not copy: load the model with novel$/],
     [{ minLength: 1 }, /^minLength needs a model of records: the texts of other models have no end$/],
-    ...[{}, { states: [] }, 7, () => {}].map((match) => [{ match }, /^match: the table is not JSON with a list of states: write it with textgen-info$/]),
+    ...[{}, { states: [] }, 7, () => {}, { states: new Array(2 ** 15 + 1).fill({ accepting: true, next: {} }) }].map((match) => [{ match }, /^match: the table must be JSON with a list of 1 to 32768 states$/]),
     [{ match: circular }, /^match must be a table, as textgen-info writes it, not \[object Object\]$/],
-    [{ match: { states: new Array(2 ** 15 + 1).fill({ accepting: true, next: {} }) } }, /^match: the table has 32769 states, and at most 32768 are supported/],
     [{ match: { states: [{ accepting: false, next: {} }] } }, /^match: no text matches the table/],
-    [{ match: { states: [{ accepting: true, next: { a: 1 } }] } }, /^match: state 0 of the table leads to 1; the states are 0 to 0$/],
-    [{ match: { states: [{ accepting: true, next: { z: 0 } }] } }, /^match: the table has 'z', which is not in the vocabulary/],
-    [{ match: { states: [{ accepting: true, next: null }] } }, /^match: state 0 of the table must have/],
+    [{ match: { states: [{ accepting: true, next: { a: 1 } }] } }, /^match: state 0 of the table leads to no state$/],
+    ...[{ z: 0 }, null].map((next) => [{ match: { states: [{ accepting: true, next }] } }, /^match: state 0 of the table is wrong, or of another model$/]),
     [{ match: { states: [{ accepting: true, next: {} }] }, stop: "a" }, /^use match or stop, not both/],
     [{ match: { states: [{ accepting: true, next: {} }] }, minLength: 1 }, /^use match or minLength, not both/],
     [{ match: { states: [{ accepting: true, next: {} }] }, maxCopy: 1 }, /^use match or maxCopy, not both/],
@@ -86,6 +84,8 @@ test("a model is loaded with a corpus that is a text, and with no unknown option
   const bytes = content("tiny");
   await assert.rejects(load(bytes, { novel: ["a"] }), error("INVALID_ARGUMENT", /^novel must be a text, not a$/, "novel"));
   await assert.rejects(load(bytes, { corpus: "a" }), error("INVALID_ARGUMENT", /^unknown option "corpus": the options are novel$/, "corpus"));
+  const words = await load(content("word"), { novel: "abc" });
+  assert.throws(() => words.start(null, { maxCopy: 1 }), error("INVALID_ARGUMENT", /characters or bytes$/, "maxCopy"));
   const model = await load(bytes, { novel: null });
   assert.throws(() => model.start("abc", { maxCopy: 1 }), error("INVALID_ARGUMENT", /^maxCopy needs/, "maxCopy"));
 });

@@ -90,6 +90,16 @@ test("a text matches its constraint within its length, and ends where no symbol 
   assert.equal(generation.take(5), "");
 });
 
+test("no text begins that needs a banned symbol", () => {
+  const state = (accepting, next) => ({ accepting, next });
+  const match = { states: [state(false, { a: 1, c: 2 }), state(false, { b: 3 }), state(false, { d: 3 }), state(true, {})] };
+  for (const options of [{ banned: "b" }, { allowed: "acd" }, { banned: "d" }, {}]) {
+    const expected = options.banned === "d" ? ["ab"] : Object.keys(options).length ? ["cd"] : ["ab", "cd"];
+    const texts = Array.from({ length: 20 }, (_, seed) => tiny.generate("abc", { match, seed, temperature: 2, ...options }));
+    assert.deepEqual([...new Set(texts)].sort(), expected);
+  }
+});
+
 test("a symbol after which no text matches is not allowed", () => {
   const match = {
     states: [

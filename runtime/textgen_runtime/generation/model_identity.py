@@ -72,9 +72,9 @@ class ModelIdentity:
     def with_novel(self, corpus: str) -> Self:
         """Return a model with the same network, whose texts can be kept from copying a corpus.
 
-        The parameter ``max_copy`` then limits how many successive tokens of the corpus a text has. It needs
-        up to 20 bytes of memory for each token of the corpus, which all texts share. Another value of it
-        makes another table.
+        The parameter ``max_copy`` then limits how many successive characters or bytes of the corpus a text
+        has; a model of words refuses it. It needs up to 20 bytes of memory for each token of the corpus,
+        which all texts share. Another value of it makes another table.
 
         Args:
             corpus: The text, for example that which the model was trained on. It is normalized like prompts.

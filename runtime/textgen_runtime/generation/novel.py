@@ -2,7 +2,8 @@
 
 from typing import TYPE_CHECKING
 
-from textgen_runtime.text.tokenizer import Tokenizer
+from textgen_runtime.errors import Name, SamplingError
+from textgen_runtime.text.tokenizer import WORD, Tokenizer
 
 if TYPE_CHECKING:
     from textgen_runtime.sampling.tables import Spans
@@ -34,7 +35,12 @@ class Novel:
         """Return the table for a value of ``max_copy``.
 
         The latest table is kept. More of them would take too much memory: up to 20 bytes for each token.
+
+        Raises:
+            SamplingError: If the model is one of words, which can be spelled in other tokens than the corpus.
         """
+        if self._tokenizer.level == WORD:
+            raise SamplingError(Name("max_copy"), " needs a model of characters or bytes")
         # Imported on use: most texts need no tables.
         from textgen_runtime.sampling.tables import Spans
 

@@ -108,6 +108,6 @@ class SamplingFields:
     apply the constraint, which changes the distribution. An integer from 0 to 10000; default 0, off.
     """
     max_copy: int
-    """Copy at most N successive characters of the corpus ``novel``. An integer from 0 to 1000; default 0,
-    off.
+    """Copy at most N successive characters of the corpus ``novel``, with a model of characters or bytes.
+    An integer from 0 to 1000; default 0, off.
     """

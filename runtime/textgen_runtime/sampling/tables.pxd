@@ -3,7 +3,7 @@
 from libc.stdint cimport int16_t, int32_t, int64_t, uint16_t, uint64_t
 
 
-cdef extern from "stops.h" nogil:
+cdef extern from "tables.h" nogil:
     ctypedef struct textgen_stop_state:
         uint16_t matched
         uint16_t pending
@@ -18,18 +18,25 @@ cdef extern from "text.h" nogil:
         TEXTGEN_MAX_STOP
 
 
-cdef extern from "constraint.h" nogil:
+cdef extern from "tables.h" nogil:
     enum:
         TEXTGEN_MAX_STATES
         TEXTGEN_MAX_ENTRIES
+        TEXTGEN_OUT_OF_MEMORY
+        TEXTGEN_SHA256_SIZE
+    ctypedef struct textgen_error:
+        char *text
+        size_t size
     ctypedef struct textgen_constraint:
         int16_t *next
         int32_t *distance
         size_t states
         size_t vocabulary
-    size_t textgen_constraint_work(const int16_t *next, size_t states, size_t vocabulary)
-    void textgen_constraint_link(
-        int16_t *next, int32_t *distance, size_t states, size_t vocabulary, int32_t *work
+        unsigned char *digest
+    int32_t textgen_constraint_link(textgen_constraint *constraint, const textgen_error *error)
+    void textgen_constraint_digest(textgen_constraint *constraint)
+    int32_t textgen_constraint_ban(
+        textgen_constraint *constraint, const int64_t *banned, size_t count, const textgen_error *error
     )
     void textgen_constraint_mask(
         const textgen_constraint *constraint, int64_t state, int64_t remaining, float *logits
@@ -41,12 +48,7 @@ cdef extern from "constraint.h" nogil:
     bint textgen_constraint_complete(const textgen_constraint *constraint, int64_t state)
 
 
-cdef extern from "spans.h" nogil:
-    enum:
-        TEXTGEN_OUT_OF_MEMORY
-    ctypedef struct textgen_error:
-        char *text
-        size_t size
+cdef extern from "tables.h" nogil:
     ctypedef struct textgen_spans:
         size_t vocabulary
         int64_t max_copy
@@ -65,12 +67,6 @@ cdef extern from "spans.h" nogil:
     bint textgen_spans_has(
         const textgen_spans *spans, const int32_t *recent, int64_t count, uint64_t hash, int64_t token
     )
-
-
-cdef extern from "saved.h" nogil:
-    enum:
-        TEXTGEN_SHA256_SIZE
-    void textgen_constraint_digest(const textgen_constraint *constraint, unsigned char *digest)
 
 
 # Return the address of the items of an `array.array`. The limited C API of Python has no function for it.

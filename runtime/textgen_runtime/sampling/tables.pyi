@@ -22,7 +22,13 @@ class Stops:
 
 @final
 class Constraint:
-    def __init__(self, transitions: NDArray[np.int16] | Buffer, accepting: Sequence[bool]) -> None: ...
+    def __init__(
+        self,
+        transitions: NDArray[np.int16] | Buffer,
+        accepting: Sequence[bool],
+        banned: Iterable[int] = ...,
+    ) -> None: ...
+    def without(self, banned: Iterable[int]) -> Constraint: ...
     @property
     def vocabulary_size(self) -> int: ...
     @property

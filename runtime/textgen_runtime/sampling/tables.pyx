@@ -16,7 +16,7 @@ from libc.string cimport memcpy, memset
 
 from .sampler cimport RealBuffer, new_memory
 
-from textgen_runtime.errors import SamplingError, quote
+from textgen_runtime.errors import ConstraintError, SamplingError, quote
 
 
 # The limits of the core for Python code.
@@ -76,7 +76,7 @@ cdef class Stops:
             texts together are too long.
         TypeError: If a token is not an integer.
 
-    Source: A. Aho and M. Corasick, Efficient string matching, 1975; see ``runtime/core/stops.h``.
+    Source: A. Aho and M. Corasick, Efficient string matching, 1975; see ``runtime/core/tables.h``.
     """
 
     def __cinit__(self, texts, vocabulary_size):
@@ -132,17 +132,19 @@ cdef class Constraint:
         transitions: A contiguous int16 buffer of shape [states, vocabulary_size], or flat: the state after
             each token, or -1 if the token is not allowed.
         accepting: For each state, whether the text matches if it ends there.
+        banned: Tokens that are never drawn, so that no text needs them to match.
 
     Attributes:
         states: The number of states.
         vocabulary_size: The number of tokens.
-        digest: The SHA-256 of the table, as 64 hexadecimal digits: equal constraints have the same digest.
+        digest: The SHA-256 of the table, as 64 hexadecimal digits. It does not depend on ``banned``.
 
     Raises:
-        SamplingError: If no text matches, or if the table is too large or of another shape or type.
+        ConstraintError: If no text matches, or if a transition is none.
+        SamplingError: If the table is too large or of another shape or type.
     """
 
-    def __cinit__(self, transitions, accepting):
+    def __cinit__(self, transitions, accepting, banned=()):
         cdef list flags = [bool(flag) for flag in accepting]
         cdef Py_ssize_t vocabulary
         self.states = len(flags)
@@ -159,10 +161,19 @@ cdef class Constraint:
         self.core.next = <int16_t *>PyByteArray_AsString(self.next_memory)
         self.core.distance = <int32_t *>PyByteArray_AsString(self.distance_memory)
         self.core.states, self.core.vocabulary = self.states, vocabulary
-        link_table(&self.core, flags)
-        if self.core.distance[0] == INT32_MAX:
-            raise SamplingError("no text matches the constraint: no accepting state can be reached")
-        self.digest = digest_of(&self.core)
+        for state in range(self.states):
+            self.core.distance[<size_t>state] = 0 if flags[state] else INT32_MAX
+        link_table(&self.core, array("q", banned))
+        self.digest = self.core.digest[:TEXTGEN_SHA256_SIZE].hex()
+
+    def without(self, banned):
+        """Return the constraint of the same table, and with the same digest, without tokens that are never drawn.
+
+        Raises:
+            ConstraintError: If no text matches.
+        """
+        accepting = [self.is_accepting(state) for state in range(self.states)]
+        return Constraint(memoryview(self.next_memory).cast("h"), accepting, banned)
 
     cdef int64_t checked_state(self, object state) except -1:
         return checked_index("a state of the constraint", state, self.states)
@@ -245,31 +256,23 @@ cdef class Constraint:
         return f"<Constraint of {self.states} states and {self.vocabulary_size} tokens>"
 
 
-cdef int link_table(textgen_constraint *constraint, list accepting) except -1:
-    """Check ``next``, write ``distance``, and remove the transitions after which no text can match."""
-    cdef int16_t *table = <int16_t *>constraint.next
-    cdef int32_t *distance = <int32_t *>constraint.distance
-    cdef size_t count
-    cdef bytearray memory
-    cdef int32_t *work
-    for state in range(constraint.states):
-        distance[<size_t>state] = 0 if accepting[state] else INT32_MAX
+cdef int link_table(textgen_constraint *constraint, object banned) except -1:
+    cdef const int64_t *tokens = <const int64_t *>address_of(banned)
+    cdef size_t count = len(banned)
+    cdef char[256] message
+    cdef textgen_error error
+    cdef int32_t result
+    error.text, error.size = message, sizeof(message)
     with nogil:
-        count = textgen_constraint_work(table, constraint.states, constraint.vocabulary)
-    if count == 0:
-        raise SamplingError(f"transitions must be -1 or a state from 0 to {constraint.states - 1}")
-    memory = new_memory(count * sizeof(int32_t))
-    work = <int32_t *>PyByteArray_AsString(memory)
-    with nogil:
-        textgen_constraint_link(table, distance, constraint.states, constraint.vocabulary, work)
+        result = textgen_constraint_link(constraint, &error)
+        if result == 0:
+            textgen_constraint_digest(constraint)
+            result = textgen_constraint_ban(constraint, tokens, count, &error)
+    if result == TEXTGEN_OUT_OF_MEMORY:
+        raise MemoryError(message.decode())
+    if result < 0:
+        raise ConstraintError(message.decode())
     return 0
-
-
-cdef str digest_of(const textgen_constraint *constraint):
-    cdef unsigned char value[TEXTGEN_SHA256_SIZE]
-    with nogil:
-        textgen_constraint_digest(constraint, value)
-    return value[:TEXTGEN_SHA256_SIZE].hex()
 
 
 cdef int64_t checked_remaining(object remaining) except -1:

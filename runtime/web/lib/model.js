@@ -2,11 +2,11 @@ import { TextgenError, invalid, quote } from "./errors.js";
 import { Generation } from "./generation.js";
 import { describe } from "./info.js";
 import { normalize } from "./normalization.js";
-import { checkNumber, checkOptions, checkSampling, checkSeed, withParameters } from "./sampling.js";
+import { bannedTokens, checkNumber, checkOptions, checkSampling, checkSeed, withParameters } from "./sampling.js";
 import { resumeGeneration } from "./saving.js";
 import { SLICE, eventLoop } from "./scheduling.js";
 import { hexadecimal, sha256 } from "./sha256.js";
-import { LatestTables, compileStops, readConstraint, readSpans, releaseTables } from "./tables.js";
+import { LatestTable, compileStops, readConstraint, readSpans, releaseTables } from "./tables.js";
 import { Vocabulary } from "./vocabulary.js";
 
 const DEFAULT_LENGTH = 400;
@@ -37,8 +37,8 @@ export class Model {
     this.spare = core.allocate(textBytes);
     this.vocabulary = new Vocabulary(info.vocabulary, info.level, end);
     const corpus = novel === null ? null : normalize(novel, info);
-    this.#constraints = new LatestTables(1, (match) => readConstraint(core, match));
-    this.#spans = new LatestTables(1, (maxCopy) => readSpans(core, corpus, maxCopy));
+    this.#constraints = new LatestTable((match, banned) => readConstraint(core, match, banned));
+    this.#spans = new LatestTable((maxCopy) => readSpans(core, corpus, maxCopy));
   }
 
   /** The SHA-256 of the file, as hexadecimal digits. */
@@ -213,7 +213,8 @@ export class Model {
       throw invalid("minLength needs a model of records: the texts of other models have no end", "minLength");
     }
     const stops = sampling.stop.flatMap((/** @type {string} */ text) => this.#stopTokens(text));
-    const constraint = this.#constraints.get(sampling.match);
+    const banned = sampling.match ? bannedTokens(sampling, this.vocabulary) : [];
+    const constraint = this.#constraints.get(sampling.match, banned);
     const spans = this.#spans.get(sampling.maxCopy || null);
     // The last one, because after an error nothing is released.
     const compiled = compileStops(this.core, stops);

@@ -173,6 +173,10 @@ function tokenBias(sampling, vocabulary) {
   return bias;
 }
 
+/** Return the tokens that are never drawn. @param {Record<string, any>} sampling @param {import("./vocabulary.js").Vocabulary} vocabulary */
+export const bannedTokens = (sampling, vocabulary) =>
+  [...(tokenBias(sampling, vocabulary) ?? [])].flatMap((bias, token) => (bias === -Infinity ? [token] : []));
+
 /**
  * Write what `start` of the core takes to memory, and call a function with the pointer.
  *

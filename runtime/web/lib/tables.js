@@ -1,7 +1,7 @@
-import { TextgenError, invalid, quote } from "./errors.js";
+import { TextgenError, codeName, invalid, quote } from "./errors.js";
 import { sha256 } from "./sha256.js";
 
-/** Those of stops.h and text.h of the core. */
+/** Those of tables.h and text.h of the core. */
 const STOP_STATE_BYTES = 20;
 const MAX_STATES = 2 ** 15;
 const MAX_STOP_TOKENS = 1020;
@@ -39,38 +39,43 @@ export const releaseTables = (tables) => Object.values(tables).forEach((table) =
 /** Stands for no stop texts, no constraint and no spans. */
 export const NO_TABLE = new Table(0);
 
-/** The latest tables of a kind, which many texts may have one after another. */
-export class LatestTables {
-  /** By what they were read from, the latest one last. @type {Map<any, Table>} */
-  #tables = new Map();
-  #most;
+/** The latest table of a kind, which many texts may have one after another. */
+export class LatestTable {
+  /** @type {Table | undefined} */
+  #table;
+  /** @type {unknown} */
+  #source;
+  #banned = "";
   #read;
 
-  /** @param {number} most @param {(source: any) => Table} read */
-  constructor(most, read) {
-    this.#most = most;
+  /** @param {(source: any, banned: number[]) => Table} read */
+  constructor(read) {
     this.#read = read;
   }
 
-  /** Return the table of a source, or of none. Before the next call, the caller shares it. @param {any} source */
-  get(source) {
+  /**
+   * Return the table of a source, or of none. Before the next call, the caller shares it.
+   *
+   * @param {unknown} source
+   * @param {number[]} [banned] the tokens that are never drawn
+   */
+  get(source, banned = []) {
     if (source === null) {
       return NO_TABLE;
     }
-    const table = this.#tables.get(source) ?? this.#read(source);
-    this.#tables.delete(source);
-    this.#tables.set(source, table);
-    if (this.#tables.size > this.#most) {
-      const [[oldest, unused]] = this.#tables;
-      this.#tables.delete(oldest);
-      unused.release();
+    if (!this.#table || source !== this.#source || String(banned) !== this.#banned) {
+      const table = this.#read(source, banned);
+      this.#table?.release();
+      this.#table = table;
+      this.#source = source;
+      this.#banned = String(banned);
     }
-    return table;
+    return this.#table;
   }
 }
 
 /**
- * Compile stop texts: see stops.h of the core.
+ * Compile stop texts: see tables.h of the core.
  *
  * @param {import("./core.js").Core} core
  * @param {number[][]} texts the tokens of each stop text
@@ -99,17 +104,29 @@ export function compileStops(core, texts) {
  *
  * @param {import("./core.js").Core} core
  * @param {unknown} table see ConstraintTable in index.d.ts
+ * @param {number[]} banned the tokens that are never drawn
  */
-export function readConstraint(core, table) {
+export function readConstraint(core, table, banned) {
+  /** @param {boolean} done */
+  const check = (done) => {
+    if (!done) {
+      throw new TextgenError(codeName(core.call.failure()), `match: ${core.message()}`, "match");
+    }
+  };
   const pointer = core.withBytes(toJson(table), (json, size) => core.call.read_constraint(json, size));
-  if (!pointer) {
-    throw new TextgenError("INVALID_ARGUMENT", `match: ${core.message()}`, "match");
+  check(pointer !== 0);
+  const read = new Table(pointer, () => core.call.release_constraint(pointer), digestOf(core, pointer));
+  try {
+    check(!banned.length || core.withTokens(banned, (tokens) => core.call.ban(pointer, tokens, banned.length)) === 0);
+  } catch (error) {
+    read.release();
+    throw error;
   }
-  return new Table(pointer, () => core.call.release_constraint(pointer), digestOf(core, pointer));
+  return read;
 }
 
 /**
- * Build the spans of a corpus: see spans.h of the core.
+ * Build the spans of a corpus: see tables.h of the core.
  *
  * @param {import("./core.js").Core} core
  * @param {string | null} novel the corpus, normalized
@@ -121,12 +138,12 @@ export function readSpans(core, novel, maxCopy) {
   }
   const pointer = core.withBytes(novel, (text, size) => core.call.read_spans(text, size, maxCopy));
   if (!pointer) {
-    throw new TextgenError("OUT_OF_MEMORY", `maxCopy: ${core.message()}`, "maxCopy");
+    throw new TextgenError(codeName(core.call.failure()), `maxCopy: ${core.message()}`, "maxCopy");
   }
   return new Table(pointer, () => core.call.release_spans(pointer));
 }
 
-/** Return the SHA-256 of a constraint: see saved.c. @param {import("./core.js").Core} core @param {number} pointer */
+/** Return the SHA-256 of a constraint: see tables.c. @param {import("./core.js").Core} core @param {number} pointer */
 function digestOf(core, pointer) {
   const [next, distance, states, vocabulary] = core.int32(pointer, 4);
   const size = 2 * states * vocabulary;

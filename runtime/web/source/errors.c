@@ -109,6 +109,7 @@ int32_t textgen_report(const textgen_error *error, int32_t code, const char *for
     va_start(values, format);
     vsnprintf(error->text, error->size, format, values);
     va_end(values);
+    failed = code;
     return code;
 }
 

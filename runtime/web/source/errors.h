@@ -12,7 +12,7 @@ extern const textgen_error web_error;
 /* Return the message of the latest error. */
 const char *message(void);
 
-/* Return the code of the error of a model file, which made the module trap, or 0 if something else did. */
+/* Return the code of the latest error, or 0. That of a model file makes the module trap. */
 int32_t failure(void);
 
 #endif

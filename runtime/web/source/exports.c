@@ -164,6 +164,11 @@ textgen_constraint *EXPORT(read_constraint)(const void *json, size_t size) {
     return constraint;
 }
 
+/* See textgen_constraint_ban. */
+int32_t EXPORT(ban)(textgen_constraint *constraint, const int64_t *banned, size_t count) {
+    return textgen_constraint_ban(constraint, banned, count, &web_error);
+}
+
 void EXPORT(release_spans)(textgen_spans *spans) {
     textgen_spans_release(spans);
     free(spans);

@@ -101,12 +101,14 @@ static void load(const char *name, fuzz_model *loaded) {
                  0);
     loaded->info = unknown;
     REQUIRE_CODE(textgen_model_get_info(loaded->model, &loaded->info, fuzz_message, sizeof fuzz_message), 0);
-    REQUIRE_CODE(textgen_constraint_create(loaded->model, table, strlen(table), NULL, 0, &loaded->constraint,
-                                           fuzz_message, sizeof fuzz_message),
+    REQUIRE_CODE(textgen_constraint_create(loaded->model, table, strlen(table), NULL, 0, NULL, 0,
+                                           &loaded->constraint, fuzz_message, sizeof fuzz_message),
                  0);
+    /* A model of words has no spans. */
+    const bool has_words = strcmp(loaded->info.level, "word") == 0;
     REQUIRE_CODE(textgen_spans_create(loaded->model, corpus, strlen(corpus), 2, NULL, 0, &loaded->spans,
                                       fuzz_message, sizeof fuzz_message),
-                 0);
+                 has_words ? CODE(INVALID_ARGUMENT) : 0);
 }
 
 int LLVMFuzzerInitialize(int *count, char ***arguments) {

@@ -1,7 +1,7 @@
 /* Tables of constraints: each is refused, or the texts that it allows match it. */
 #include "fuzz.h"
 
-#include "constraint.h"
+#include "tables.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -56,9 +56,11 @@ static void constrain(const fuzz_model *model, const textgen_constraint *constra
 
 void fuzz_read_table(const fuzz_model *model, fuzz_input input) {
     textgen_constraint *constraint = NULL;
-    const size_t length = 1 + fuzz_take(&input) % MAX_LENGTH;
-    const int32_t code = textgen_constraint_create(model->model, input.data, input.size, NULL, 0, &constraint,
-                                                   fuzz_message, sizeof fuzz_message);
+    const unsigned taken = fuzz_take(&input);
+    const size_t length = 1 + taken % MAX_LENGTH;
+    const int64_t banned[] = {(int64_t)(taken / MAX_LENGTH) % (int64_t)model->info.vocabulary};
+    const int32_t code = textgen_constraint_create(model->model, input.data, input.size, banned, taken >= 128,
+                                                   NULL, 0, &constraint, fuzz_message, sizeof fuzz_message);
     if (REQUIRE_CODE(code, CODE(INVALID_ARGUMENT)) == TEXTGEN_OK) {
         constrain(model, constraint, length);
     }

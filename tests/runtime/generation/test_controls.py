@@ -83,6 +83,23 @@ def test_a_text_matches_its_expression_and_ends_in_time(tiny: Model, expression:
     assert len(set(texts)) > 1
 
 
+def test_no_text_begins_that_needs_a_banned_character(tiny: Model) -> None:
+    expression = "(ab|cd)[a-d]{3}"
+    sampling = Sampling(temperature=2.0, match=expression)
+    for options in ({"banned": "b"}, {"allowed": "acd"}):
+        without = sampling.replace(**options)
+        texts = tiny.generate(["abc"] * 60, seed=1, sampling=without)
+        assert all(re.fullmatch("cd[acd]{3}", text) for text in texts)
+        controls = [tiny.compile_controls(each).constraint for each in (sampling, without)]
+        assert controls[0] != controls[1]
+        # The languages share saved texts, which have the digest of the table.
+        assert len({each.digest for each in controls if each}) == 1
+    assert tiny.generate("abc", choices=["ab", "cd"], banned="a") == "cd"
+    with pytest.raises(textgen.ConstraintError, match="no text matches without") as caught:
+        tiny.start("abc", match=expression, banned="bd")
+    assert caught.value.parameter == "match"
+
+
 def test_the_end_of_the_expression_ends_the_text_for_good(tiny: Model) -> None:
     generation = tiny.start("abc", seed=1, match="ab{3}")
     texts = [(generation.take(length), generation.ending) for length in (2, 100, 100)]

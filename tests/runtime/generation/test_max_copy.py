@@ -106,9 +106,15 @@ def test_the_corpus_may_have_characters_that_the_model_lacks(model: Model) -> No
     assert separated.generate(PROMPT, length=200, temperature=0.0, max_copy=5) == known[:200]
 
 
-@pytest.mark.parametrize("level", ["byte", "word"])
-def test_tokens_are_counted_at_every_level(level: str) -> None:
-    model = record_model(level)
+def test_max_copy_needs_a_model_of_characters_or_bytes() -> None:
+    """A model of words can spell a word in other tokens than the corpus does."""
+    with pytest.raises(SamplingError, match="needs a model of characters or bytes") as caught:
+        record_model("word").with_novel("cab cab").start("a", max_copy=1)
+    assert caught.value.parameter == "max_copy"
+
+
+def test_the_bytes_of_a_model_of_bytes_are_counted() -> None:
+    model = record_model("byte")
     options: dict[str, Any] = {"length": 50, "temperature": 0.0, "allowed": "abcde ", "min_length": 20}
     free = model.generate("", **options)
     tokens = model.with_novel(free).tokenizer.encode(free)

@@ -44,8 +44,8 @@ def test_the_table_may_be_any_contiguous_int16_buffer() -> None:
         (np.zeros(5, np.int16), [True, True], "transitions must be"),
         (np.zeros((0, 3), np.int16), [True], "transitions must be"),
         (np.zeros((1, 2, 2), np.int16), [True], "transitions must be"),
-        (np.full((2, 3), 2, np.int16), [True, True], "transitions must be -1 or a state from 0 to 1"),
-        (np.full((2, 3), -2, np.int16), [True, True], "transitions must be -1 or a state from 0 to 1"),
+        (np.full((2, 3), 2, np.int16), [True, True], "state 0 of the table leads to no state"),
+        (np.full((2, 3), -2, np.int16), [True, True], "state 0 of the table leads to no state"),
         (np.zeros((2, 3), np.int16), [], "accepting must have at least one state"),
         (
             np.zeros(2**15 + 1, np.int16),

@@ -1,0 +1,550 @@
+#include "tables.h"
+
+#include "exact.h"
+#include "handles.h"
+#include "utf8.h"
+
+#include <math.h>
+#include <string.h>
+
+/* Stop texts. */
+
+/* Return the state after a token of a prefix that the token makes longer, or 0. */
+static int16_t find_child(const textgen_stop_state *states, int64_t state, int64_t token) {
+    int16_t child = states[state].child;
+    while (child && states[child].token != token) {
+        child = states[child].sibling;
+    }
+    return child;
+}
+
+int64_t textgen_stops_next(const textgen_stop_state *states, int64_t state, int64_t token) {
+    int16_t child = find_child(states, state, token);
+    while (!child && state) {
+        state = states[state].failure;
+        child = find_child(states, state, token);
+    }
+    return child;
+}
+
+/* Return the state of a prefix that is one token longer. It is added to `*count` states if it is new. */
+static int16_t extend(textgen_stop_state *states, size_t *count, int16_t state, int64_t token) {
+    int16_t child = find_child(states, state, token);
+    if (!child) {
+        child = (int16_t)(*count)++;
+        states[child] = (textgen_stop_state){.token = (int32_t)token,
+                                             .sibling = states[state].child,
+                                             .length = (uint16_t)(states[state].length + 1)};
+        states[state].child = child;
+    }
+    return child;
+}
+
+size_t textgen_stops_add(textgen_stop_state *states, size_t count, const int64_t *tokens, size_t length) {
+    int16_t state = 0;
+    for (size_t i = 0; i < length; i++) {
+        state = extend(states, &count, state, tokens[i]);
+    }
+    states[state].matched = states[state].length;
+    return count;
+}
+
+/* Shorter prefixes come first, because the failure state of a prefix is shorter. */
+void textgen_stops_link(textgen_stop_state *states) {
+    int16_t state = 0, last = 0;
+    do {
+        textgen_stop_state *linked = &states[state];
+        const textgen_stop_state *failure = &states[linked->failure];
+        if (!linked->matched) {
+            linked->matched = failure->matched;
+        }
+        linked->pending = linked->child ? linked->length : failure->pending;
+        for (int16_t child = linked->child; child; child = states[child].sibling) {
+            states[child].failure =
+                state ? (int16_t)textgen_stops_next(states, linked->failure, states[child].token) : 0;
+            states[last].queue = child;
+            last = child;
+        }
+        state = linked->queue;
+    } while (state);
+}
+
+int32_t textgen_stream_stops_read(const char *const *texts, size_t count, const textgen_vocabulary *vocabulary,
+                                  textgen_stream_stops *stops, const textgen_error *error) {
+    memset(stops, 0, sizeof *stops);
+    stops->count = 1;
+    for (size_t i = 0; i < count; i++) {
+        const char *text = texts && texts[i] ? texts[i] : "";
+        textgen_encoder encoder = {text, strlen(text), 0};
+        int16_t state = 0;
+        int64_t token = 0;
+        int32_t result;
+        while ((result = textgen_encode_known(vocabulary, &encoder, &token, error)) > 0 && token >= 0 &&
+               stops->count <= TEXTGEN_MAX_STOP_TOKENS) {
+            state = extend(stops->states, &stops->count, state, token);
+        }
+        if (result || !state) {
+            const int32_t code = token < 0 ? TEXTGEN_UNKNOWN_CHARACTER : TEXTGEN_INVALID_ARGUMENT;
+            return textgen_report(error, result < 0 ? result : code,
+                                  "stop[%zu] must be a text of the vocabulary, and all at most %d tokens", i,
+                                  (int)TEXTGEN_MAX_STOP_TOKENS);
+        }
+        stops->states[state].matched = stops->states[state].length;
+    }
+    textgen_stops_link(stops->states);
+    return TEXTGEN_OK;
+}
+
+/* Constraints. */
+
+int64_t textgen_constraint_next(const textgen_constraint *constraint, int64_t state, int64_t token,
+                                int64_t remaining) {
+    const int64_t next = constraint->next[(size_t)state * constraint->vocabulary + (size_t)token];
+    return next < 0 || constraint->distance[next] > remaining - 1 ? -1 : next;
+}
+
+void textgen_constraint_mask(const textgen_constraint *constraint, int64_t state, int64_t remaining,
+                             float *logits) {
+    if (textgen_constraint_accepting(constraint, state)) {
+        return;
+    }
+    for (size_t token = 0; token < constraint->vocabulary; token++) {
+        if (textgen_constraint_next(constraint, state, (int64_t)token, remaining) < 0) {
+            logits[token] = -INFINITY;
+        }
+    }
+}
+
+/* Visit the states that lead to each state, each once: count them in `counts` if `sources` is NULL. Otherwise,
+ * the counts are where the sources of a state end, and become where they begin. latest: temporary. */
+static void visit_sources(const textgen_constraint *constraint, int32_t *latest, int32_t *counts,
+                          int32_t *sources) {
+    const int16_t *next = constraint->next;
+    memset(latest, 0xFF, constraint->states * sizeof *latest);
+    for (int32_t state = 0; state < (int32_t)constraint->states; state++) {
+        for (size_t token = 0; token < constraint->vocabulary; token++, next++) {
+            if (*next < 0 || latest[*next] == state) {
+                continue;
+            }
+            latest[*next] = state;
+            if (sources) {
+                sources[--counts[*next]] = state;
+            } else {
+                counts[*next]++;
+            }
+        }
+    }
+}
+
+/* Return the states that lead to each state: those of state i are from starts[i] to starts[i + 1]. Return NULL
+ * if there is not enough memory. */
+static int32_t *list_sources(textgen_constraint *constraint, int32_t *starts, int32_t *latest) {
+    visit_sources(constraint, latest, starts, NULL);
+    for (size_t i = 1; i <= constraint->states; i++) {
+        starts[i] += starts[i - 1];
+    }
+    int32_t *sources =
+        textgen_allocate(&constraint->arena, (size_t)starts[constraint->states], sizeof *sources);
+    if (sources) {
+        visit_sources(constraint, latest, starts, sources);
+    }
+    return sources;
+}
+
+/* Write the distance of each state to the nearest accepting state: a breadth-first search backwards. */
+static void measure(size_t states, const int32_t *starts, const int32_t *sources, int32_t *queue,
+                    int32_t *distance) {
+    size_t last = 0;
+    for (size_t i = 0; i < states; i++) {
+        if (distance[i] == 0) {
+            queue[last++] = (int32_t)i;
+        }
+    }
+    for (size_t first = 0; first < last; first++) {
+        const int32_t state = queue[first];
+        for (int32_t source = starts[state]; source < starts[state + 1]; source++) {
+            if (distance[sources[source]] == INT32_MAX) {
+                distance[sources[source]] = distance[state] + 1;
+                queue[last++] = sources[source];
+            }
+        }
+    }
+}
+
+static int32_t out_of_memory(const textgen_error *error) {
+    return textgen_report(error, TEXTGEN_OUT_OF_MEMORY, "not enough memory for the constraint");
+}
+
+int32_t textgen_constraint_link(textgen_constraint *constraint, const textgen_error *error) {
+    const size_t states = constraint->states, vocabulary = constraint->vocabulary;
+    int16_t *next = constraint->next;
+    int32_t *distance = constraint->distance;
+    for (size_t i = 0; i < states * vocabulary; i++) {
+        if (next[i] < -1 || next[i] >= (int64_t)states) {
+            return textgen_report(error, TEXTGEN_INVALID_ARGUMENT, "state %zu of the table leads to no state",
+                                  i / vocabulary);
+        }
+    }
+    int32_t *starts = textgen_allocate(&constraint->arena, 3 * states + 1, sizeof *starts);
+    int32_t *sources = starts ? list_sources(constraint, starts, starts + states + 1) : NULL;
+    if (sources) {
+        measure(states, starts, sources, starts + 2 * states + 1, distance);
+    }
+    textgen_release(sources);
+    textgen_release(starts);
+    if (!sources) {
+        return out_of_memory(error);
+    }
+    for (size_t state = 0; state < states; state++, next += vocabulary) {
+        bool complete = distance[state] == 0;
+        for (size_t token = 0; token < vocabulary; token++) {
+            next[token] = next[token] >= 0 && distance[next[token]] < INT32_MAX ? next[token] : -1;
+            complete = complete && next[token] < 0;
+        }
+        distance[state] = complete ? -1 : distance[state];
+    }
+    return distance[0] == INT32_MAX
+               ? textgen_report(error, TEXTGEN_INVALID_ARGUMENT, "no text matches the table")
+               : TEXTGEN_OK;
+}
+
+/* Append the little-endian bytes of a number to a hash. */
+static void add_number(textgen_sha256 *sum, uint64_t number, size_t size) {
+    unsigned char bytes[8];
+    for (size_t i = 0; i < size; i++) {
+        bytes[i] = (unsigned char)(number >> 8 * i & 0xFF);
+    }
+    textgen_sha256_add(sum, bytes, size);
+}
+
+void textgen_constraint_digest(textgen_constraint *constraint) {
+    textgen_sha256 sum;
+    textgen_sha256_init(&sum);
+    add_number(&sum, constraint->states, 8);
+    add_number(&sum, constraint->vocabulary, 8);
+    for (size_t i = 0; i < constraint->states * constraint->vocabulary; i++) {
+        add_number(&sum, (uint16_t)constraint->next[i], 2);
+    }
+    for (size_t state = 0; state < constraint->states; state++) {
+        add_number(&sum, constraint->distance[state] <= 0, 1);
+    }
+    textgen_sha256_end(&sum, constraint->digest);
+}
+
+int32_t textgen_constraint_ban(textgen_constraint *constraint, const int64_t *banned, size_t count,
+                               const textgen_error *error) {
+    if (!count) {
+        return TEXTGEN_OK;
+    }
+    for (size_t i = 0; i < count; i++) {
+        if (banned[i] < 0 || banned[i] >= (int64_t)constraint->vocabulary) {
+            return textgen_report(error, TEXTGEN_INVALID_ARGUMENT, "banned[%zu] is no token", i);
+        }
+    }
+    for (size_t state = 0; state < constraint->states; state++) {
+        for (size_t i = 0; i < count; i++) {
+            constraint->next[state * constraint->vocabulary + (size_t)banned[i]] = -1;
+        }
+        constraint->distance[state] = constraint->distance[state] <= 0 ? 0 : INT32_MAX;
+    }
+    return textgen_constraint_link(constraint, error);
+}
+
+/* Read a state of a table. Return whether it is one of this vocabulary. Whether it leads to states is checked
+ * when the table is linked. */
+static bool read_state(const textgen_json *entry, size_t state, const textgen_vocabulary *vocabulary,
+                       textgen_constraint *constraint) {
+    static const char *const names[] = {"accepting", "next"};
+    textgen_json values[2], key, target;
+    textgen_json_members(entry, names, 2, values);
+    const bool accepting = values[0].kind == TEXTGEN_JSON_TRUE;
+    if ((!accepting && values[0].kind != TEXTGEN_JSON_FALSE) || values[1].kind != TEXTGEN_JSON_OBJECT) {
+        return false;
+    }
+    constraint->distance[state] = accepting ? 0 : INT32_MAX;
+    while (textgen_json_member(&values[1].text, &key, &target)) {
+        const int64_t token = textgen_vocabulary_find(vocabulary, &key);
+        int64_t number;
+        if (token < 0 || !textgen_json_integer(&target, &number)) {
+            return false;
+        }
+        constraint->next[state * constraint->vocabulary + (size_t)token] =
+            (int16_t)(number < 0 || number >= TEXTGEN_MAX_STATES ? INT16_MIN : number);
+    }
+    return true;
+}
+
+int32_t textgen_constraint_read(textgen_view content, const textgen_vocabulary *vocabulary,
+                                textgen_constraint *constraint, const textgen_error *error) {
+    static const char *const names[] = {"states"};
+    const size_t tokens = vocabulary->symbols.count, fitting = TEXTGEN_MAX_ENTRIES / tokens;
+    const size_t most = fitting < TEXTGEN_MAX_STATES ? fitting : TEXTGEN_MAX_STATES;
+    textgen_json table, list = {0};
+    if (textgen_utf8_valid(content) && textgen_json_read(content, &table)) {
+        textgen_json_members(&table, names, 1, &list);
+    }
+    const size_t states = textgen_json_count(&list);
+    if (states < 1 || states > most) {
+        return textgen_report(error, TEXTGEN_INVALID_ARGUMENT,
+                              "the table must be JSON with a list of 1 to %zu states", most);
+    }
+    constraint->states = states;
+    constraint->vocabulary = tokens;
+    constraint->next = textgen_allocate(&constraint->arena, states * tokens, sizeof(int16_t));
+    constraint->distance = textgen_allocate(&constraint->arena, states, sizeof(int32_t));
+    if (!constraint->next || !constraint->distance) {
+        return out_of_memory(error);
+    }
+    memset(constraint->next, 0xFF, states * tokens * sizeof(int16_t));
+    textgen_json entry;
+    for (size_t state = 0; textgen_json_item(&list.text, &entry); state++) {
+        if (!read_state(&entry, state, vocabulary, constraint)) {
+            return textgen_report(error, TEXTGEN_INVALID_ARGUMENT,
+                                  "state %zu of the table is wrong, or of another model", state);
+        }
+    }
+    return textgen_constraint_link(constraint, error);
+}
+
+void textgen_constraint_release(textgen_constraint *constraint) {
+    textgen_release(constraint->distance);
+    textgen_release(constraint->next);
+}
+
+/* Spans. */
+
+/* Odd numbers with no pattern in their bits: the base of the polynomial, and the multiplier whose high bits
+ * choose a place (Knuth, "The Art of Computer Programming", volume 3, section 6.4). */
+#define BASE UINT64_C(0xC6A4A7935BD1E995)
+#define MIX UINT64_C(0x9E3779B97F4A7C15)
+
+/* Append a token to a hash. No token counts as 0, so that spans of token 0 differ in length. */
+static uint64_t append(uint64_t hash, int64_t token) { return hash * BASE + (uint64_t)token + 1; }
+
+/* The spans of a context are in successive places. Return the first one, where to look for them. */
+static size_t first_place(const textgen_spans *spans, uint64_t hash) {
+    return (size_t)((hash * MIX) >> spans->shift);
+}
+
+static size_t next_place(const textgen_spans *spans, size_t place) {
+    return (place + 1) & (((size_t)1 << (64 - spans->shift)) - 1);
+}
+
+uint64_t textgen_spans_next(const textgen_spans *spans, const int32_t *recent, int64_t count, uint64_t hash,
+                            int64_t token) {
+    if (count >= spans->max_copy) {
+        hash -= ((uint64_t)recent[count - spans->max_copy] + 1) * spans->oldest;
+    }
+    hash = append(hash, token);
+    /* It is not in the cache, and the network runs before it is read. */
+    TEXTGEN_PREFETCH(&spans->places[first_place(spans, hash)]);
+    return hash;
+}
+
+uint64_t textgen_spans_hash(const textgen_spans *spans, const int32_t *recent, int64_t count) {
+    uint64_t hash = 0;
+    for (int64_t i = count > spans->max_copy ? count - spans->max_copy : 0; i < count; i++) {
+        hash = append(hash, recent[i]);
+    }
+    return hash;
+}
+
+/* Return whether the span at a place begins with a context. */
+static bool begins(const textgen_spans *spans, const int32_t *span, const int32_t *context) {
+    return memcmp(span, context, (size_t)spans->max_copy * sizeof *span) == 0;
+}
+
+/* Return the place of the span of a context and the token after it, or the empty place where it would be. */
+static uint32_t *find(const textgen_spans *spans, const int32_t *context, uint64_t hash, int64_t token) {
+    size_t place = first_place(spans, hash);
+    for (; spans->places[place] != 0; place = next_place(spans, place)) {
+        const int32_t *span = spans->tokens + spans->places[place] - 1;
+        if (span[spans->max_copy] == token && begins(spans, span, context)) {
+            break;
+        }
+    }
+    return &spans->places[place];
+}
+
+bool textgen_spans_has(const textgen_spans *spans, const int32_t *recent, int64_t count, uint64_t hash,
+                       int64_t token) {
+    return count >= spans->max_copy && *find(spans, recent + count - spans->max_copy, hash, token) != 0;
+}
+
+const float *textgen_spans_mask(const textgen_spans *spans, const int32_t *recent, int64_t count, uint64_t hash,
+                                const float *logits, float *masked) {
+    if (count < spans->max_copy) {
+        return logits;
+    }
+    const int32_t *context = recent + count - spans->max_copy;
+    for (size_t place = first_place(spans, hash); spans->places[place] != 0; place = next_place(spans, place)) {
+        const int32_t *span = spans->tokens + spans->places[place] - 1;
+        if (begins(spans, span, context)) {
+            if (logits != masked) {
+                memcpy(masked, logits, spans->vocabulary * sizeof *masked);
+                logits = masked;
+            }
+            masked[span[spans->max_copy]] = -INFINITY;
+        }
+    }
+    return logits;
+}
+
+/* Enter all spans. A span contains no character that no text can have. */
+static void enter_all(textgen_spans *spans) {
+    int64_t run = 0;
+    uint64_t hash = 0;
+    for (size_t i = 0; i < spans->count; i++) {
+        const int32_t token = spans->tokens[i];
+        if (token < 0) {
+            run = 0;
+            hash = 0;
+            continue;
+        }
+        const int32_t *tokens = spans->tokens + i - run;
+        if (run >= spans->max_copy) {
+            const int32_t *before = spans->tokens + i - spans->max_copy;
+            uint32_t *place = find(spans, before, hash, token);
+            if (*place == 0) {
+                *place = (uint32_t)(before - spans->tokens) + 1;
+            }
+        }
+        hash = textgen_spans_next(spans, tokens, run, hash, token);
+        run++;
+    }
+}
+
+/* Allocate the table for `count` tokens. At most half of its places are used. */
+static int32_t allocate(textgen_spans *spans, size_t count, size_t vocabulary, size_t max_copy,
+                        const textgen_error *error) {
+    /* So many places have no room in memory. */
+    const int32_t most = sizeof(size_t) * 8 - 1;
+    int32_t bits = 1;
+    if (max_copy < 1 || max_copy > TEXTGEN_MAX_COPY) {
+        return textgen_report(error, TEXTGEN_INVALID_ARGUMENT, "max_copy must be from 1 to %d, not %zu",
+                              (int)TEXTGEN_MAX_COPY, max_copy);
+    }
+    while (bits < most && ((size_t)1 << bits) < 2 * count) {
+        bits++;
+    }
+    spans->max_copy = (int64_t)max_copy;
+    spans->vocabulary = vocabulary;
+    spans->count = count;
+    spans->shift = 64 - bits;
+    spans->oldest = 1;
+    for (size_t i = 1; i < max_copy; i++) {
+        spans->oldest *= BASE;
+    }
+    if (count < UINT32_MAX / 2) {
+        spans->tokens = textgen_allocate(&spans->arena, count, sizeof *spans->tokens);
+        spans->places = textgen_allocate(&spans->arena, (size_t)1 << bits, sizeof *spans->places);
+    }
+    return spans->tokens && spans->places
+               ? TEXTGEN_OK
+               : textgen_report(error, TEXTGEN_OUT_OF_MEMORY, "not enough memory for the spans of the corpus");
+}
+
+int32_t textgen_spans_build(textgen_spans *spans, const int32_t *tokens, size_t count, size_t vocabulary,
+                            size_t max_copy, const textgen_error *error) {
+    TEXTGEN_TRY(allocate(spans, count, vocabulary, max_copy, error));
+    memcpy(spans->tokens, tokens, count * sizeof *tokens);
+    enter_all(spans);
+    return TEXTGEN_OK;
+}
+
+int32_t textgen_spans_read(textgen_spans *spans, const textgen_vocabulary *vocabulary, const char *text,
+                           size_t size, size_t max_copy, const textgen_error *error) {
+    textgen_encoder encoder = {text, size, 0};
+    int64_t token;
+    size_t count = 0;
+    int32_t result;
+    if (vocabulary->symbols.level == TEXTGEN_WORD_LEVEL) {
+        return textgen_report(error, TEXTGEN_INVALID_ARGUMENT, "max_copy needs a model of characters or bytes");
+    }
+    while ((result = textgen_encode_known(vocabulary, &encoder, &token, error)) > 0) {
+        count++;
+    }
+    TEXTGEN_TRY(result);
+    TEXTGEN_TRY(allocate(spans, count, vocabulary->symbols.count, max_copy, error));
+    encoder.offset = 0;
+    for (size_t i = 0; textgen_encode_known(vocabulary, &encoder, &token, error) > 0; i++) {
+        spans->tokens[i] = (int32_t)token;
+    }
+    enter_all(spans);
+    return TEXTGEN_OK;
+}
+
+void textgen_spans_release(textgen_spans *spans) {
+    textgen_release(spans->places);
+    textgen_release(spans->tokens);
+}
+
+/* The handles of the C library. */
+
+/* Return the result of what was created in an arena, which the caller's memory may be too small for. */
+static int32_t creation_result(const textgen_arena *arena, int32_t result, const textgen_error *error) {
+    return result == TEXTGEN_OUT_OF_MEMORY && arena->memory ? textgen_too_small(arena, error) : result;
+}
+
+int32_t textgen_constraint_create(const textgen_model *model, const void *data, size_t size,
+                                  const int64_t *banned, size_t banned_count, void *memory, size_t memory_size,
+                                  textgen_constraint **constraint, char *error, size_t error_size) {
+    const textgen_error message = {error, error_size};
+    textgen_arena arena = {memory, memory_size, 0, 0};
+    void *place;
+    TEXTGEN_TRY(textgen_check_pointer(model, "model", &message));
+    TEXTGEN_TRY(textgen_check_data(data, size, "data", "size", &message));
+    TEXTGEN_TRY(banned_count ? textgen_check_pointer(banned, "banned", &message) : TEXTGEN_OK);
+    TEXTGEN_TRY(textgen_check_pointer(constraint, "constraint", &message));
+    TEXTGEN_TRY(textgen_find_place(&arena, sizeof **constraint, "constraint", &place, &message));
+    textgen_constraint *created = place;
+    created->arena = arena;
+    int32_t result = textgen_constraint_read((textgen_view){data, size}, model->vocabulary, created, &message);
+    if (result == TEXTGEN_OK) {
+        textgen_constraint_digest(created);
+        result = textgen_constraint_ban(created, banned, banned_count, &message);
+    }
+    if (result == TEXTGEN_OK) {
+        *constraint = created;
+        return TEXTGEN_OK;
+    }
+    result = creation_result(&created->arena, result, &message);
+    textgen_constraint_destroy(created);
+    return result;
+}
+
+int32_t textgen_spans_create(const textgen_model *model, const char *text, size_t size, size_t max_copy,
+                             void *memory, size_t memory_size, textgen_spans **spans, char *error,
+                             size_t error_size) {
+    const textgen_error message = {error, error_size};
+    textgen_arena arena = {memory, memory_size, 0, 0};
+    void *place;
+    TEXTGEN_TRY(textgen_check_pointer(model, "model", &message));
+    TEXTGEN_TRY(textgen_check_data(text, size, "text", "size", &message));
+    TEXTGEN_TRY(textgen_check_pointer(spans, "spans", &message));
+    TEXTGEN_TRY(textgen_find_place(&arena, sizeof **spans, "spans", &place, &message));
+    textgen_spans *created = place;
+    created->arena = arena;
+    int32_t result = textgen_spans_read(created, model->vocabulary, text, size, max_copy, &message);
+    if (result == TEXTGEN_OK) {
+        *spans = created;
+        return TEXTGEN_OK;
+    }
+    result = creation_result(&created->arena, result, &message);
+    textgen_spans_destroy(created);
+    return result;
+}
+
+void textgen_constraint_destroy(textgen_constraint *constraint) {
+    if (constraint) {
+        textgen_constraint_release(constraint);
+        textgen_release(constraint->arena.memory ? NULL : constraint);
+    }
+}
+
+void textgen_spans_destroy(textgen_spans *spans) {
+    if (spans) {
+        textgen_spans_release(spans);
+        textgen_release(spans->arena.memory ? NULL : spans);
+    }
+}
