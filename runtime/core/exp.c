@@ -51,7 +51,7 @@ textgen_exp64 textgen_find_exp64(const char *kernels) {
     static const struct textgen_exp64 baseline = {widen64_baseline, largest64_baseline,
                                                   exponentials64_baseline};
 #if TEXTGEN_AVX512
-    static const struct textgen_exp64 avx512 = {widen64_avx512, largest64_avx512, exponentials64_avx512};
+    static const struct textgen_exp64 avx512 = {widen64_avx2, largest64_avx2, exponentials64_avx512};
     if (textgen_has_avx512() && !is(kernels, "avx2") && !is(kernels, "baseline")) {
         return &avx512;
     }

@@ -75,6 +75,8 @@ TARGET TEXTGEN_SHARED void NAME(exponential)(vector *x, double shift, double div
     }
 }
 
+/* Loops with vectors of 64 bytes are slower: most of their loads cross a cache line. */
+#if WIDTH < 8
 TARGET static void NAME(widen)(const float *values, size_t count, double *results) {
     for (size_t i = 0; i < count; i++) {
         results[i] = (double)values[i];
@@ -109,6 +111,7 @@ TARGET static double NAME(largest)(const double *values, size_t count) {
     }
     return is_nan ? NAN : parts[0];
 }
+#endif
 
 TARGET static double NAME(exponentials)(const double *values, size_t count, double shift, double divisor,
                                         bool cumulate, double *results) {
