@@ -299,7 +299,7 @@ FUZZ_COMPILE = $(or $(FUZZ_CLANG),clang) -std=c11 -gline-tables-only -Iruntime/c
 # With a check for undefined behavior, the kernels would compile for minutes, and with any check, the hash would take a
 # fifth of the time. make sanitize checks them, too.
 FUZZ_KERNELS := $(wildcard runtime/core/kernels/*.c)
-FUZZ_PLAIN := $(FUZZ_KERNELS) runtime/core/sha256.c runtime/core/sort.c
+FUZZ_PLAIN := $(FUZZ_KERNELS) runtime/core/sha256.c
 FUZZ_OBJECTS := $(patsubst runtime/core/%.c,$(FUZZ)/%.o,$(FUZZ_PLAIN))
 FUZZ_CHECKS = -fsanitize=address,undefined
 $(patsubst runtime/core/%.c,$(FUZZ)/%.o,$(FUZZ_KERNELS)): FUZZ_CHECKS = -fsanitize=address

@@ -36,34 +36,34 @@ PYTHON_WIDTH = 103
 
 # The types of values as arguments, and as attributes of `Sampling`.
 ARGUMENT_TYPES = {
-    "NUMBER": "float",
-    "WHOLE": "int",
-    "SWITCH": "bool",
-    "TEXT": "str | None",
-    "TEXTS": "str | Iterable[str]",
-    "CHARACTERS": "Iterable[str]",
-    "BIASES": "Mapping[str, float] | Iterable[tuple[str, float]]",
-    "CHOICES": "Iterable[str] | None",
-    "SCHEMA": "str | Mapping[str, Any] | None",
+    "number": "float",
+    "whole": "int",
+    "switch": "bool",
+    "text": "str | None",
+    "texts": "str | Iterable[str]",
+    "characters": "Iterable[str]",
+    "biases": "Mapping[str, float] | Iterable[tuple[str, float]]",
+    "choices": "Iterable[str] | None",
+    "schema": "str | Mapping[str, Any] | None",
 }
 ATTRIBUTE_TYPES = ARGUMENT_TYPES | {
-    "TEXTS": "tuple[str, ...]",
-    "CHARACTERS": "tuple[str, ...]",
-    "BIASES": "tuple[tuple[str, float], ...]",
-    "CHOICES": "tuple[str, ...] | None",
-    "SCHEMA": "str | None",
+    "texts": "tuple[str, ...]",
+    "characters": "tuple[str, ...]",
+    "biases": "tuple[tuple[str, float], ...]",
+    "choices": "tuple[str, ...] | None",
+    "schema": "str | None",
 }
 # None permits all characters. No characters would permit none.
 OPTIONAL = ("allowed",)
 
 JAVASCRIPT_TYPES = {
-    "NUMBER": "number",
-    "WHOLE": "number",
-    "SWITCH": "boolean",
-    "TEXT": "ConstraintTable | null",
-    "TEXTS": "string | readonly string[]",
-    "CHARACTERS": "string | readonly string[]",
-    "BIASES": "{ readonly [symbol: string]: number }",
+    "number": "number",
+    "whole": "number",
+    "switch": "boolean",
+    "text": "ConstraintTable | null",
+    "texts": "string | readonly string[]",
+    "characters": "string | readonly string[]",
+    "biases": "{ readonly [symbol: string]: number }",
 }
 # Those that JavaScript does not have.
 PYTHON_ONLY = ("choices", "json_schema", "resample")
@@ -95,7 +95,7 @@ class Parameter:
     @property
     def is_number(self) -> bool:
         """Whether the values are numbers."""
-        return self.kind in {"NUMBER", "WHOLE"}
+        return self.kind in {"number", "whole"}
 
     @property
     def is_truncation(self) -> bool:
@@ -105,7 +105,7 @@ class Parameter:
     @property
     def requirement(self) -> str:
         """What a number must be, as ``textgen_parameter_requirement`` says it."""
-        what = "an integer" if self.kind == "WHOLE" else "a number"
+        what = "an integer" if self.kind == "whole" else "a number"
         if self.high == LARGEST["DBL_MAX"]:
             return f"a finite number, {self.low:g} or more"
         if self.limit == "OPEN":
@@ -147,7 +147,7 @@ def _c_fields(parameters: list[Parameter]) -> str:
     lines: list[str] = []
     for parameter in parameters:
         if parameter.in_core:
-            kind = {"NUMBER": "double", "WHOLE": "uint64_t"}[parameter.kind]
+            kind = {"number": "double", "whole": "uint64_t"}[parameter.kind]
             lines += _wrapped(_spelled(parameter.help, "{}"))
             value = f"{parameter.requirement}; default {parameter.default}"
             lines.append(f"    {kind} {parameter.name}; /* {value} */\n")
@@ -222,7 +222,7 @@ def _javascript_name(name: str) -> str:
 
 
 def _javascript_row(parameter: Parameter) -> str:
-    is_whole = parameter.kind == "WHOLE"
+    is_whole = parameter.kind == "whole"
     values = [
         _javascript_name(parameter.name),
         is_whole,
@@ -282,7 +282,7 @@ def _javascript_types(parameters: list[Parameter]) -> str:
 def _table(parameters: list[Parameter]) -> str:
     lines = ["| step | parameter | value | default | effect |\n|---:|---|---|---:|---|\n"]
     for parameter in sorted(parameters, key=lambda parameter: parameter.order):
-        value, default = "" if parameter.kind == "SCHEMA" else parameter.value, ""
+        value, default = "" if parameter.kind == "schema" else parameter.value, ""
         if parameter.is_number:
             value, default = f"{value}: {parameter.requirement}", parameter.default
         effect = _spelled(parameter.help, "`{}`")

@@ -43,6 +43,29 @@ int32_t textgen_report(const textgen_error *error, int32_t code, const char *for
 
 #endif
 
+const char *textgen_code_text(int32_t code) {
+    static const char *const texts[] = {
+        [-TEXTGEN_OK] = "no error",
+        [-TEXTGEN_INVALID_ARGUMENT] = "an argument is invalid",
+        [-TEXTGEN_BUFFER_TOO_SMALL] = "a buffer is too small",
+        [-TEXTGEN_OUT_OF_MEMORY] = "not enough memory",
+        [-TEXTGEN_DAMAGED_MODEL] = "the model file is damaged, or is not a model file",
+        [-TEXTGEN_UNKNOWN_GRAPH] = "this library does not support the graph of the model file",
+        [-TEXTGEN_UNKNOWN_CHARACTER] = "a character of the text is not in the vocabulary",
+        [-TEXTGEN_INVALID_UTF8] = "the text is not valid UTF-8",
+        [-TEXTGEN_INVALID_LOGITS] = "the logits contain NaN or +infinity, or all are -infinity",
+        [-TEXTGEN_RNG_EXHAUSTED] = "the random stream is exhausted",
+        [-TEXTGEN_NO_PROMPT] = "the stream has no prompt",
+        [-TEXTGEN_LANE_FAILED] = "a lane stopped before its length",
+        [-TEXTGEN_TOO_LARGE] = "the model exceeds this library's limits",
+        [-TEXTGEN_NEWER_FORMAT] = "the model file or the saved stream needs a newer version of this library",
+        [-TEXTGEN_DAMAGED_SAVED] = "the saved stream is damaged, or is of another model or constraint",
+        [-TEXTGEN_NO_TOKEN] = "no token is allowed",
+    };
+    const int32_t count = sizeof texts / sizeof *texts;
+    return code <= 0 && code > -count ? texts[-code] : "unknown code";
+}
+
 int32_t textgen_out_of_memory(const textgen_error *error) {
     return textgen_fail(error, TEXTGEN_OUT_OF_MEMORY, "not enough memory for the model");
 }

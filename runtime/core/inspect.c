@@ -21,13 +21,15 @@ static textgen_slots slots_of(textgen_stream *stream) {
 /* Feed tokens one by one, and write their log-probabilities. */
 static void score_text(textgen_stream *stream, textgen_encoder *encoder, double *logprobs) {
     const textgen_model *model = stream->model;
-    const float *logits = textgen_text_find(&model->shape, textgen_stream_text(stream)).logits;
-    const textgen_slots slots = slots_of(stream);
+    const textgen_shape *shape = &model->shape;
+    const float *logits = textgen_text_find(shape, textgen_stream_text(stream)).logits;
+    double *scratch = slots_of(stream).sampling;
     const textgen_error none = {NULL, 0};
     int64_t token;
     while (textgen_encode_next(model->vocabulary, encoder, &token, &none) > 0) {
-        *logprobs++ = (double)logits[token] - textgen_log_sum_exp_float(logits, model->shape.vocabulary,
-                                                                        slots.sampling, model->shape.exp64);
+        double *values = textgen_widen(logits, shape->vocabulary, scratch, shape->exp64);
+        *logprobs++ = values[token] -
+                      textgen_log_sum_exp(values, shape->vocabulary, values + shape->vocabulary, shape->exp64);
         textgen_stream_forward(stream, &token, 1);
     }
 }
@@ -123,7 +125,7 @@ int32_t textgen_stream_next(textgen_stream *stream, textgen_next_token *tokens, 
                                             slots.masked, slots.sampling);
     }
     if (result < 0) {
-        return textgen_fail(&message, textgen_sampler_code(result), "%s", textgen_sampler_error_text(result));
+        return textgen_fail(&message, (int32_t)result, "%s", textgen_code_text((int32_t)result));
     }
     count = count < shape->vocabulary ? count : shape->vocabulary;
     if (count) {

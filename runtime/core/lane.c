@@ -91,7 +91,9 @@ static void append(const textgen_shape *shape, textgen_lane_call *lane, const fl
     }
     if (lane->logprobs) {
         lane->logprobs[lane->generated] =
-            (double)logits[token] - textgen_log_sum_exp_float(logits, shape->vocabulary, scratch, shape->exp64);
+            (double)logits[token] -
+            textgen_log_sum_exp(textgen_widen(logits, shape->vocabulary, scratch, shape->exp64),
+                                shape->vocabulary, scratch + shape->vocabulary, shape->exp64);
     }
     lane->tokens[lane->held + lane->generated++] = token;
     find_stop(lane, token);
@@ -103,9 +105,10 @@ static void append(const textgen_shape *shape, textgen_lane_call *lane, const fl
 int64_t textgen_lane_draw(const textgen_shape *shape, textgen_lane_call *lane, const float *logits,
                           float *masked, double *scratch) {
     const float *allowed = allowed_logits(shape, lane, logits, masked);
-    const int64_t token = textgen_sampler_draw_float(&lane->sampler, allowed, shape->vocabulary, scratch);
-    lane->ending =
-        token < 0 ? textgen_text_draw_error(shape, logits, token) : constrain(lane, token, shape->special.end);
+    const int64_t token = textgen_sampler_draw(
+        &lane->sampler, textgen_widen(allowed, shape->vocabulary, scratch, shape->exp64), shape->vocabulary);
+    lane->ending = token < 0 ? textgen_text_draw_error(shape, logits, token, scratch)
+                             : constrain(lane, token, shape->special.end);
     if (lane->ending != TEXTGEN_CONTINUES) {
         return -1;
     }
@@ -129,8 +132,9 @@ int64_t textgen_lane_ending(const textgen_shape *shape, const textgen_lane_call 
 
 double textgen_lane_entropy(const textgen_shape *shape, const textgen_lane_call *lane, const float *logits,
                             float *masked, double *scratch) {
-    return textgen_sampler_entropy_float(&lane->sampler, allowed_logits(shape, lane, logits, masked),
-                                         shape->vocabulary, scratch);
+    const float *allowed = allowed_logits(shape, lane, logits, masked);
+    return textgen_sampler_entropy(
+        &lane->sampler, textgen_widen(allowed, shape->vocabulary, scratch, shape->exp64), shape->vocabulary);
 }
 
 /* The limits of the second byte are those of the Unicode Standard, table 3-7. */

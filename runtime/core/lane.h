@@ -25,7 +25,7 @@ typedef struct {
     int64_t decided;   /* output: how many of `tokens` are decided, from the first on. The others are held back,
                           or are a stop text that is no part of the text. */
     int64_t stop_length;     /* output: tokens of the stop text that ended the lane, the last ones; or 0 */
-    int64_t ending;          /* output: a reason of textgen.h or text.h, or a textgen_sampler_error */
+    int64_t ending;          /* output: a reason or a code of textgen.h, or a reason of text.h */
     textgen_sampler sampler; /* of the text, during the call */
     int64_t stop_state;      /* of the stop texts */
     int32_t *recent;         /* of the text */

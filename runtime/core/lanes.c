@@ -149,10 +149,10 @@ static void write_held(textgen_lane *lane) {
     text->held = 0;
 }
 
-/* The first lane that failed, and its textgen_sampler_error. */
+/* The first lane that failed, and its code. */
 typedef struct {
     size_t lane;
-    int64_t error;
+    int32_t code;
 } failure;
 
 /* Decode the decided tokens, and end the lanes that are complete or failed. */
@@ -167,8 +167,8 @@ static void end_chunk(textgen_lane *lanes, size_t count, const textgen_workspace
         write_tokens(lane, call->tokens, call->decided);
         lane->drawn += (size_t)call->generated;
         if (call->ending < 0) {
-            lane->result = textgen_sampler_code(call->ending);
-            *failed = i < failed->lane ? (failure){i, call->ending} : *failed;
+            lane->result = (int32_t)call->ending;
+            *failed = i < failed->lane ? (failure){i, lane->result} : *failed;
         } else {
             lane->ending = textgen_public_ending(call->text, call->ending);
         }
@@ -179,7 +179,7 @@ static void end_chunk(textgen_lane *lanes, size_t count, const textgen_workspace
     }
 }
 
-/* Run the lanes. `error` of the result is 0 if none failed. */
+/* Run the lanes. `code` of the result is 0 if none failed. */
 static failure run_lanes(textgen_lane *lanes, size_t count, void *workspace) {
     const textgen_model *model = lanes->stream->model;
     const textgen_workspace_parts parts = textgen_workspace_find(workspace, count);
@@ -216,10 +216,10 @@ int32_t textgen_generate(textgen_lane *lanes, size_t count, void *workspace, siz
         return result;
     }
     const failure failed = run_lanes(lanes, count, workspace);
-    const char *reason = textgen_sampler_error_text(failed.error);
-    return !failed.error ? TEXTGEN_OK
-           : count == 1  ? textgen_fail(&message, TEXTGEN_LANE_FAILED, "%s", reason)
-                         : textgen_fail(&message, TEXTGEN_LANE_FAILED, "lane %zu: %s", failed.lane, reason);
+    const char *reason = textgen_code_text(failed.code);
+    return !failed.code ? TEXTGEN_OK
+           : count == 1 ? textgen_fail(&message, TEXTGEN_LANE_FAILED, "%s", reason)
+                        : textgen_fail(&message, TEXTGEN_LANE_FAILED, "lane %zu: %s", failed.lane, reason);
 }
 
 int32_t textgen_stream_generate(textgen_stream *stream, size_t length, char *text, size_t size, size_t *written,
@@ -235,7 +235,7 @@ int32_t textgen_stream_generate(textgen_stream *stream, size_t length, char *tex
     if (written) {
         *written = lane.written;
     }
-    return lane.result < 0 ? textgen_fail(&message, lane.result, "%s", textgen_sampler_error_text(failed.error))
+    return lane.result < 0 ? textgen_fail(&message, lane.result, "%s", textgen_code_text(failed.code))
                            : TEXTGEN_OK;
 }
 

@@ -2,7 +2,7 @@
 #ifndef TEXTGEN_PACK_H
 #define TEXTGEN_PACK_H
 
-#include "exp64.h"
+#include "exp.h"
 #include "kernels/int8.h"
 #include "model.h"
 #include "special.h"

@@ -4,48 +4,21 @@
 
 #include "rng.h"
 
-#include <stddef.h>
-
 #define POOL 4
 
-static textgen_uint128 add(textgen_uint128 a, textgen_uint128 b) {
-    textgen_uint128 sum;
-    sum.low = a.low + b.low;
-    sum.high = a.high + b.high + (sum.low < a.low);
-    return sum;
-}
+static const textgen_uint128 multiplier = {2549297995355413924u, 4865540595714422341u};
 
-static textgen_uint128 multiply(textgen_uint128 a, textgen_uint128 b) {
+/* Return a * b + c. */
+static textgen_uint128 multiply_add(textgen_uint128 a, textgen_uint128 b, textgen_uint128 c) {
     const uint64_t a0 = a.low & 0xffffffffu, a1 = a.low >> 32, b0 = b.low & 0xffffffffu, b1 = b.low >> 32;
     const uint64_t low = a0 * b0;
     const uint64_t middle = a1 * b0 + (low >> 32);
     const uint64_t other = a0 * b1 + (middle & 0xffffffffu);
     textgen_uint128 result;
-    result.low = (other << 32) | (low & 0xffffffffu);
-    result.high = a1 * b1 + (middle >> 32) + (other >> 32) + a.high * b.low + a.low * b.high;
+    result.low = ((other << 32) | (low & 0xffffffffu)) + c.low;
+    result.high = a1 * b1 + (middle >> 32) + (other >> 32) + a.high * b.low + a.low * b.high + c.high +
+                  (result.low < c.low);
     return result;
-}
-
-static textgen_uint128 multiplier(void) {
-    const textgen_uint128 value = {2549297995355413924u, 4865540595714422341u};
-    return value;
-}
-
-/* Return the state after `distance` more numbers: Brown 1994, "Random Number Generation with Arbitrary
- * Strides". */
-static textgen_uint128 advance(textgen_uint128 state, textgen_uint128 increment, uint64_t distance) {
-    textgen_uint128 factor = multiplier(), term = increment;
-    textgen_uint128 total_factor = {0, 1}, total_term = {0, 0};
-    const textgen_uint128 one = {0, 1};
-    for (; distance; distance >>= 1) {
-        if (distance & 1) {
-            total_factor = multiply(total_factor, factor);
-            total_term = add(multiply(total_term, factor), term);
-        }
-        term = multiply(add(factor, one), term);
-        factor = multiply(factor, factor);
-    }
-    return add(multiply(total_factor, state), total_term);
 }
 
 static uint32_t hash(uint32_t value, uint32_t *constant, uint32_t factor) {
@@ -64,13 +37,9 @@ static uint32_t mix(uint32_t x, uint32_t y) {
 static void fill_pool(uint32_t pool[POOL], textgen_uint128 seed, uint32_t substream) {
     const uint32_t factor = 0x931e8875u;
     uint32_t constant = 0x43b0d7e5u;
-    uint32_t entropy[POOL];
-    entropy[0] = (uint32_t)seed.low;
-    entropy[1] = (uint32_t)(seed.low >> 32);
-    entropy[2] = (uint32_t)seed.high;
-    entropy[3] = (uint32_t)(seed.high >> 32);
     for (int target = 0; target < POOL; target++) {
-        pool[target] = hash(entropy[target], &constant, factor);
+        const uint64_t half = target < 2 ? seed.low : seed.high;
+        pool[target] = hash((uint32_t)(half >> target % 2 * 32), &constant, factor);
     }
     for (int source = 0; source < POOL; source++) {
         for (int target = 0; target < POOL; target++) {
@@ -86,38 +55,40 @@ static void fill_pool(uint32_t pool[POOL], textgen_uint128 seed, uint32_t substr
 }
 
 void textgen_rng_init(textgen_rng *rng, textgen_uint128 seed, uint32_t substream) {
-    uint32_t pool[POOL];
+    uint32_t pool[POOL], constant = 0x8b51f9ddu;
     uint64_t words[POOL];
-    uint32_t constant = 0x8b51f9ddu;
     fill_pool(pool, seed, substream);
     for (int i = 0; i < POOL; i++) {
-        const uint64_t low = hash(pool[2 * i % POOL], &constant, 0x58f38dedu);
-        const uint64_t high = hash(pool[(2 * i + 1) % POOL], &constant, 0x58f38dedu);
-        words[i] = high << 32 | low;
+        words[i] = hash(pool[2 * i % POOL], &constant, 0x58f38dedu);
+        words[i] |= (uint64_t)hash(pool[(2 * i + 1) % POOL], &constant, 0x58f38dedu) << 32;
     }
-    textgen_uint128 start;
-    start.high = words[0];
-    start.low = words[1];
-    textgen_uint128 sequence;
-    sequence.high = words[2];
-    sequence.low = words[3];
-    rng->increment.high = sequence.high << 1 | sequence.low >> 63;
-    rng->increment.low = sequence.low << 1 | 1;
+    const textgen_uint128 start = {words[0], words[1]}, one = {0, 1};
+    *rng = (textgen_rng){.increment = {words[2] << 1 | words[3] >> 63, words[3] << 1 | 1}};
     /* PCG's seeding: from state 0, advance, add the start value, advance. */
-    rng->state = add(multiply(add(rng->increment, start), multiplier()), rng->increment);
-    rng->origin = rng->state;
+    rng->origin = multiply_add(multiply_add(start, one, rng->increment), multiplier, rng->increment);
+    rng->state = rng->origin;
     rng->seed = seed;
     rng->substream = substream;
-    rng->position = 0;
 }
 
+/* Brown 1994, "Random Number Generation with Arbitrary Strides": so many steps are one multiplication and one
+ * addition, too. */
 void textgen_rng_seek(textgen_rng *rng, int64_t position) {
-    rng->state = advance(rng->origin, rng->increment, (uint64_t)position);
+    const textgen_uint128 zero = {0, 0};
+    textgen_uint128 factor = multiplier, term = rng->increment;
+    rng->state = rng->origin;
     rng->position = position;
+    for (uint64_t distance = (uint64_t)position; distance; distance >>= 1) {
+        if (distance & 1) {
+            rng->state = multiply_add(rng->state, factor, term);
+        }
+        term = multiply_add(factor, term, term);
+        factor = multiply_add(factor, factor, zero);
+    }
 }
 
 uint64_t textgen_rng_next(textgen_rng *rng) {
-    rng->state = add(multiply(rng->state, multiplier()), rng->increment);
+    rng->state = multiply_add(rng->state, multiplier, rng->increment);
     rng->position++;
     const uint64_t folded = rng->state.high ^ rng->state.low;
     const unsigned rotation = (unsigned)(rng->state.high >> 58);

@@ -1,29 +1,133 @@
-/* The sampler of a block: applies filters and a temperature to next-token logits, and draws a token. sampling.c
- * checks and sets what a caller of the C library passes for a handle.
+/* Sampling: parameters, filters, and the draw of a token from next-token logits. One draw applies, in this
+ * order:
  *
- * A distribution p at temperature T is p ** (1 / T), normalized. If p is the softmax of the logits, that is the
- * softmax of logits / T. textgen_reweight applies the temperature; the code is in sampler_body.h, which
- * sampler.c compiles once for float64 and once for float32 logits. Both compute in float64 and never change the
- * logits. The filters, such as top_k, come before the temperature: see filters.h.
+ *   1. logit bias: added to the logits; a bias of -infinity forbids a token
+ *   2. penalties: lower the logits of the tokens that were drawn recently
+ *   3. truncations: remove unlikely tokens: top_k, typical_p, top_p and min_p; or mirostat, which replaces them
+ *   4. temperature T: the softmax of logits / T, which is the distribution p ** (1 / T), normalized
+ *   5. the draw: the first token whose cumulative probability exceeds a uniform random number
  *
- * Functions that take the uniform number as an argument are pure. Those that return an int64_t return a token
- * or 0, or a negative textgen_sampler_error. */
+ * Each truncation works on the softmax, at temperature 1, of the tokens that the earlier ones left. It always
+ * leaves at least one. Of tokens with equal logits, the one with the lowest id counts as the most likely.
+ *
+ * All arithmetic is in float64; textgen_widen converts the logits of a network. Functions can fail with these
+ * codes of textgen.h: TEXTGEN_INVALID_LOGITS; TEXTGEN_NO_TOKEN if the logit bias forbids every token;
+ * TEXTGEN_RNG_EXHAUSTED. Otherwise they return a token, or TEXTGEN_OK.
+ *
+ * To add a filter, add its parameter to parameters.def, its state, if any, to textgen_filters, and its place to
+ * textgen_sampler_filter and textgen_filters_active, or textgen_parameters_truncation if mirostat replaces it.
+ * State changes in textgen_sampler_accept, and is carried over in textgen_filters_change. */
 #ifndef TEXTGEN_SAMPLER_H
 #define TEXTGEN_SAMPLER_H
 
-#include "exp64.h"
-#include "filters.h"
+#include "core.h"
+#include "exp.h"
 #include "rng.h"
 
-typedef enum {
-    TEXTGEN_SAMPLER_NAN = -101,       /* a logit is NaN */
-    TEXTGEN_SAMPLER_INFINITY = -102,  /* a logit is +infinity */
-    TEXTGEN_SAMPLER_NO_TOKEN = -103,  /* every logit is -infinity */
-    TEXTGEN_SAMPLER_EXHAUSTED = -104, /* the random numbers have ended */
-    TEXTGEN_SAMPLER_FORBIDDEN = -105  /* the logit bias or textgen_text_mask forbids every token */
-} textgen_sampler_error;
+/* The parameters that the core applies, as parameters.def lists them. A plain value. */
+#define TEXTGEN_TYPE_number double
+#define TEXTGEN_TYPE_whole uint64_t
+typedef struct {
+#define TEXTGEN_PARAMETER(name, kind, ...) TEXTGEN_TYPE_##kind name;
+#include "parameters.def"
+} textgen_parameters;
 
-/* The sampler of one lane. A plain value, except for its filters. */
+/* The numbers of the parameters, and how many there are. */
+enum {
+#define TEXTGEN_PARAMETER(name, ...) TEXTGEN_PARAMETER_##name,
+#include "parameters.def"
+    TEXTGEN_PARAMETER_COUNT
+};
+
+/* All have their defaults, with which no filter is on. */
+extern const textgen_parameters textgen_parameters_default;
+
+/* Set all parameters, in the order of parameters.def. The values were checked. */
+void textgen_parameters_set(textgen_parameters *parameters, const double values[TEXTGEN_PARAMETER_COUNT]);
+
+/* Write all values in this order. */
+void textgen_parameters_get(const textgen_parameters *parameters, double values[TEXTGEN_PARAMETER_COUNT]);
+
+/* Whether each of the values is valid. */
+bool textgen_parameters_valid(const textgen_parameters *parameters);
+
+/* Return the name of a truncation that is not off, or NULL. */
+const char *textgen_parameters_truncation(const textgen_parameters *parameters);
+
+/* Copy the parameters of a sampling. A 0 that is no value of a parameter stands for its default. */
+int32_t textgen_parameters_read(const textgen_sampling *sampling, textgen_parameters *parameters,
+                                const textgen_error *error);
+
+/* Whether a number is a value of a parameter. */
+bool textgen_parameter_accepts(const textgen_parameter_info *parameter, double value);
+
+/* Write what a value must be, such as "a number from 0 to 1", into `buffer`. Return `buffer`. */
+enum { TEXTGEN_REQUIREMENT_SIZE = 64 };
+const char *textgen_parameter_requirement(const textgen_parameter_info *parameter,
+                                          char buffer[TEXTGEN_REQUIREMENT_SIZE]);
+
+/* What the filters of one text remember: a block without pointers, aligned to 8 bytes. A copy of its bytes is a
+ * copy of the filters. It is part of saved texts. */
+enum { TEXTGEN_MAX_PENALTY_WINDOW = 1024 };
+typedef struct {
+    uint64_t vocabulary;
+    double mirostat_mu;     /* the largest surprisal that mirostat allows, in bits */
+    double drawn_surprisal; /* of the latest draw, in bits; only with mirostat */
+    uint64_t recent_count;  /* tokens in `recent`, at most penalty_window */
+    uint64_t recent_next;   /* the index in `recent` of the oldest token when it is full, else 0 */
+    uint32_t recent[TEXTGEN_MAX_PENALTY_WINDOW]; /* ring of drawn tokens, [penalty_window] */
+    /* double bias[vocabulary] and double counts[vocabulary], of the tokens in `recent`, follow. */
+} textgen_filters;
+
+/* Return the size in bytes, or 0 if it exceeds a size_t. */
+size_t textgen_filters_size(size_t vocabulary);
+
+/* Initialize filters without recent tokens, with a mirostat_mu of 2 * mirostat_tau and a bias of zeros. */
+void textgen_filters_init(textgen_filters *filters, const textgen_parameters *parameters, size_t vocabulary);
+
+/* Return the logit bias, [vocabulary]. The caller may change it: finite values, or -infinity. */
+double *textgen_filters_bias(textgen_filters *filters);
+
+/* Whether any of the parameters is on. The logit bias is none of them. */
+bool textgen_filters_active(const textgen_parameters *parameters);
+
+/* Replace the recent tokens, oldest first. Only the last penalty_window are kept; without a penalty, none. */
+void textgen_filters_set_recent(textgen_filters *filters, const textgen_parameters *parameters,
+                                const uint32_t *tokens, size_t count);
+
+/* Copy the recent tokens, oldest first, to `tokens`, [recent_count]. Return their number. */
+size_t textgen_filters_get_recent(const textgen_filters *filters, uint32_t *tokens);
+
+/* Adapt the state to other parameters, and reset the bias to zeros. The recent tokens are kept, and mirostat_mu
+ * unless mirostat_tau changes. */
+void textgen_filters_change(textgen_filters *filters, const textgen_parameters *before,
+                            const textgen_parameters *parameters);
+
+/* Convert logits to float64. Return `values`, [count]. */
+double *textgen_widen(const float *logits, size_t count, double *values, textgen_exp64 exp64);
+
+/* The functions without filters. weights: output or temporary, [count], other memory than the logits. */
+
+/* Return the most likely token, the lowest one if several are equal. */
+int64_t textgen_argmax(const double *logits, size_t count, textgen_exp64 exp64);
+
+/* Write exp((logit - max logit) / temperature) to `weights` and their sum to `*sum`. */
+int32_t textgen_reweight(const double *logits, size_t count, double temperature, double *weights, double *sum,
+                         textgen_exp64 exp64);
+
+/* Return the lowest token whose cumulative probability exceeds `uniform`, a number in [0, 1). */
+int64_t textgen_draw_with(const double *logits, size_t count, double temperature, double uniform,
+                          double *weights, textgen_exp64 exp64);
+
+/* Return the natural logarithm of the sum of exp(logit), or NaN if the logits are invalid. logit - log_sum_exp
+ * is the log-probability of a token at temperature 1. */
+double textgen_log_sum_exp(const double *logits, size_t count, double *weights, textgen_exp64 exp64);
+
+/* Return the entropy in bits of the distribution at a temperature, or 0 if the logits are invalid. */
+double textgen_entropy(const double *logits, size_t count, double temperature, double *weights,
+                       textgen_exp64 exp64);
+
+/* The sampler of one text. A plain value, except for its filters, without which a draw costs less. */
 typedef struct {
     textgen_parameters parameters;
     textgen_rng rng;
@@ -31,73 +135,27 @@ typedef struct {
     textgen_filters *filters; /* or NULL */
 } textgen_sampler;
 
-/* Initialize a sampler without filters, at the start of a substream of the seed. */
-void textgen_sampler_init(textgen_sampler *sampler, const textgen_parameters *parameters, textgen_uint128 seed,
-                          uint32_t substream, textgen_exp64 exp64);
+/* Return the size, in float64 elements, of the memory `values` of the functions below. It begins with the
+ * logits, [count], which the functions replace. */
+static inline size_t textgen_sampler_scratch(size_t count) { return 4 * count + 16; }
 
-/* Return the most likely token, the lowest one if several are equal. */
-int64_t textgen_argmax(const double *logits, size_t count);
-int64_t textgen_argmax_float(const float *logits, size_t count);
+/* Apply the filters to the logits: those of removed tokens become -infinity. log_sum: output, the
+ * natural logarithm of the sum of exp(logit) before mirostat's truncation, or 0 without mirostat. */
+int32_t textgen_sampler_filter(const textgen_sampler *sampler, double *values, size_t count, double *log_sum);
 
-/* Write exp((logit - max logit) / temperature) to exp_logits, [count], and their sum to `*sum`. Return 0. */
-int64_t textgen_reweight(const double *logits, size_t count, double temperature, double *exp_logits,
-                         double *sum, textgen_exp64 exp64);
-int64_t textgen_reweight_float(const float *logits, size_t count, double temperature, double *exp_logits,
-                               double *sum, textgen_exp64 exp64);
-
-/* Return the lowest token whose cumulative probability exceeds `uniform`, a number in [0, 1). exp_logits:
- * temporary, [count]. */
-int64_t textgen_draw_with(const double *logits, size_t count, double temperature, double uniform,
-                          double *exp_logits, textgen_exp64 exp64);
-int64_t textgen_draw_with_float(const float *logits, size_t count, double temperature, double uniform,
-                                double *exp_logits, textgen_exp64 exp64);
-
-/* Return the entropy in bits of the distribution at a temperature, without filters, or 0 if the logits are
- * invalid. exp_logits: temporary, [count]. */
-double textgen_entropy(const double *logits, size_t count, double temperature, double *exp_logits,
-                       textgen_exp64 exp64);
-double textgen_entropy_float(const float *logits, size_t count, double temperature, double *exp_logits,
-                             textgen_exp64 exp64);
-
-/* Return the natural logarithm of the sum of exp(logit), or NaN if the logits are invalid. exp_logits:
- * temporary, [count]. logit - log_sum_exp is the log-probability of a token at temperature 1. */
-double textgen_log_sum_exp(const double *logits, size_t count, double *exp_logits, textgen_exp64 exp64);
-double textgen_log_sum_exp_float(const float *logits, size_t count, double *exp_logits, textgen_exp64 exp64);
-
-/* Return the size, in float64 elements, of the temporary memory `scratch` of the functions below, with or
- * without filters. */
-static inline size_t textgen_sampler_scratch(size_t count) {
-    return 2 * count + textgen_filters_scratch(count);
-}
-
-/* Write the distribution of the next draw, with filters and temperature, to scratch, [count], as unnormalized
- * probabilities, and their sum to `*sum`. Uses no random number. Return 0. */
-int64_t textgen_sampler_reweight(const textgen_sampler *sampler, const double *logits, size_t count,
-                                 double *scratch, double *sum);
-int64_t textgen_sampler_reweight_float(const textgen_sampler *sampler, const float *logits, size_t count,
-                                       double *scratch, double *sum);
+/* Write the distribution of the next draw, with filters and temperature, to `weights`, [count], as unnormalized
+ * probabilities, and their sum to `*sum`. Uses no random number. */
+int32_t textgen_sampler_reweight(const textgen_sampler *sampler, double *values, size_t count, double *weights,
+                                 double *sum);
 
 /* Return the entropy in bits of the distribution of the next draw, or 0 if the logits are invalid. */
-double textgen_sampler_entropy(const textgen_sampler *sampler, const double *logits, size_t count,
-                               double *scratch);
-double textgen_sampler_entropy_float(const textgen_sampler *sampler, const float *logits, size_t count,
-                                     double *scratch);
+double textgen_sampler_entropy(const textgen_sampler *sampler, double *values, size_t count);
 
 /* Apply the filters and draw with the sampler's next uniform number. Each draw takes exactly one number, even
  * at temperature 0 or if the logits are invalid. */
-int64_t textgen_sampler_draw(textgen_sampler *sampler, const double *logits, size_t count, double *scratch);
-int64_t textgen_sampler_draw_float(textgen_sampler *sampler, const float *logits, size_t count,
-                                   double *scratch);
+int64_t textgen_sampler_draw(textgen_sampler *sampler, double *values, size_t count);
 
 /* Pass the drawn token to the filters. */
-static inline void textgen_sampler_accept(textgen_sampler *sampler, int64_t token) {
-    if (sampler->filters) {
-        textgen_filters_accept(sampler->filters, &sampler->parameters, token);
-    }
-}
-
-/* Return the code in textgen.h of a textgen_sampler_error, and its message. */
-int32_t textgen_sampler_code(int64_t error);
-const char *textgen_sampler_error_text(int64_t error);
+void textgen_sampler_accept(textgen_sampler *sampler, int64_t token);
 
 #endif

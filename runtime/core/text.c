@@ -115,9 +115,11 @@ const float *textgen_text_mask(const textgen_shape *shape, textgen_text *text, t
                        : logits;
 }
 
-int64_t textgen_text_draw_error(const textgen_shape *shape, const float *logits, int64_t error) {
-    return error == TEXTGEN_SAMPLER_NO_TOKEN && textgen_argmax_float(logits, shape->vocabulary) >= 0
-               ? TEXTGEN_SAMPLER_FORBIDDEN
+int64_t textgen_text_draw_error(const textgen_shape *shape, const float *logits, int64_t error,
+                                double *scratch) {
+    const double *values = textgen_widen(logits, shape->vocabulary, scratch, shape->exp64);
+    return error == TEXTGEN_INVALID_LOGITS && textgen_argmax(values, shape->vocabulary, shape->exp64) >= 0
+               ? TEXTGEN_NO_TOKEN
                : error;
 }
 
@@ -127,20 +129,21 @@ int64_t textgen_text_probabilities(const textgen_shape *shape, textgen_text *tex
     const textgen_sampler sampler = {text->parameters, text->rng, shape->exp64,
                                      text->filtered ? parts.filters : NULL};
     double sum = 1.0;
-    int64_t result;
+    int32_t result;
     memcpy(masked, parts.logits, shape->vocabulary * sizeof *masked);
     textgen_special_mask(&shape->special, masked);
     if (of_draw) {
         const uint64_t hash = guide.spans ? textgen_spans_hash(guide.spans, parts.recent, text->recent) : 0;
         (void)textgen_text_mask(shape, text, guide, 0, INT64_MAX, hash, masked, masked);
-        result = textgen_text_draw_error(
-            shape, parts.logits,
-            textgen_sampler_reweight_float(&sampler, masked, shape->vocabulary, scratch, &sum));
+    }
+    double *values = textgen_widen(masked, shape->vocabulary, scratch, shape->exp64);
+    if (of_draw) {
+        result = textgen_sampler_reweight(&sampler, values, shape->vocabulary, probabilities, &sum);
     } else {
-        result = textgen_reweight_float(masked, shape->vocabulary, 1.0, scratch, &sum, shape->exp64);
+        result = textgen_reweight(values, shape->vocabulary, 1.0, probabilities, &sum, shape->exp64);
     }
-    for (size_t i = 0; i < shape->vocabulary && result == 0; i++) {
-        probabilities[i] = scratch[i] / sum;
+    for (size_t i = 0; i < shape->vocabulary && result == TEXTGEN_OK; i++) {
+        probabilities[i] /= sum;
     }
-    return result;
+    return of_draw && result < 0 ? textgen_text_draw_error(shape, parts.logits, result, scratch) : result;
 }

@@ -102,12 +102,13 @@ const float *textgen_text_mask(const textgen_shape *shape, textgen_text *text, t
                                int64_t drawn, int64_t remaining, uint64_t span_hash, const float *logits,
                                float *masked);
 
-/* Return the error of a draw from masked logits. logits: those of the network. */
-int64_t textgen_text_draw_error(const textgen_shape *shape, const float *logits, int64_t error);
+/* Return the error of a draw from masked logits. logits: those of the network. scratch: temporary. */
+int64_t textgen_text_draw_error(const textgen_shape *shape, const float *logits, int64_t error,
+                                double *scratch);
 
 /* Write the probabilities of the next token, [vocabulary]: those of the model, or those of the next draw, with
  * the tables, min_length, the filters and the temperature. masked: temporary, [vocabulary]. scratch:
- * temporary, see textgen_sampler_scratch. Return 0 or a textgen_sampler_error. */
+ * temporary, see textgen_sampler_scratch. Return 0 or a code. */
 int64_t textgen_text_probabilities(const textgen_shape *shape, textgen_text *text, textgen_guide guide,
                                    bool of_draw, double *probabilities, float *masked, double *scratch);
 

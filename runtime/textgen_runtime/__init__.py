@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from .model_file.metadata import Metadata, Quantization
     from .model_file.source import bundled_models
     from .sampling.definition import PARAMETERS, Parameter
-    from .sampling.filter_state import FilterState
     from .sampling.parameters import Sampling
     from .sampling.sampler import Sampler, entropy, reweight, softmax
     from .scoring.prediction import Prediction, Score, predict
@@ -60,7 +59,6 @@ _LAZY_MODULES = {
     "Completion": "generation.completion",
     "Metadata": "model_file.metadata",
     "Engine": "engines.base",
-    "FilterState": "sampling.filter_state",
     "Generation": "generation.generation",
     "Model": "generation.model",
     "NextToken": "generation.generation",
@@ -96,7 +94,6 @@ __all__ = [
     "ConstraintError",
     "CorpusError",
     "Engine",
-    "FilterState",
     "Generation",
     "Metadata",
     "Model",

@@ -52,8 +52,8 @@ FEATURES += ["--enable-nontrapping-float-to-int"]
 # Files with functions that run for each token. In the others, the compiler does not inline functions, which
 # makes the module smaller.
 FREQUENT = {
-    *("exp64.c", "exports.c", "filters.c", "forward.c", "generate.c", "int8.c"),
-    *("kernels.c", "lane.c", "rng.c", "sampler.c", "sort.c", "text.c", "truncation.c"),
+    *("exp.c", "exports.c", "forward.c", "generate.c", "int8.c"),
+    *("kernels.c", "lane.c", "rng.c", "sampler.c", "text.c"),
 }
 
 INLINED = """\

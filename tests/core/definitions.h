@@ -38,12 +38,11 @@ static inline void rank(const double *logits, size_t count) {
     defined.candidates = 0;
     for (size_t i = 0; i < count; i++) {
         defined.gap[i] = fabs(largest - logits[i]);
-        defined.weight[i] = -defined.gap[i];
         if (defined.gap[i] < INFINITY) {
             defined.order[defined.candidates++] = i;
         }
     }
-    textgen_find_exp64(NULL)(defined.weight, count);
+    (void)textgen_find_exp64(NULL)->exponentials(defined.gap, count, 0.0, -1.0, false, defined.weight);
     qsort(defined.order, defined.candidates, sizeof *defined.order, compare);
 }
 

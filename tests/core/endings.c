@@ -4,7 +4,6 @@
 #include "automata.h"
 
 #include "handles.h"
-#include "log64.h"
 
 #include <math.h>
 
@@ -63,7 +62,9 @@ static void make_lanes(test_lane *lane, reference_lane *reference, const textgen
     textgen_special_mask(&network->special, parts.logits);
     reference->state = memcpy(allocate(bytes), parts.state, bytes);
     memcpy(reference->logits, parts.logits, network->vocabulary * sizeof(float));
-    textgen_sampler_init(&reference->sampler, &parameters, seed, 0, network->exp64);
+    reference->sampler.parameters = parameters;
+    reference->sampler.exp64 = network->exp64;
+    textgen_rng_init(&reference->sampler.rng, seed, 0);
     if (chosen->filtered) {
         reference->sampler.filters = allocate(textgen_filters_size(network->vocabulary));
         textgen_filters_init(reference->sampler.filters, &parameters, network->vocabulary);
@@ -80,8 +81,9 @@ static void free_lanes(test_lane *lane, reference_lane *reference) {
 static double log_probability(const float *logits, size_t count, int64_t token, textgen_exp64 exp64) {
     double sum = 0.0;
     for (size_t i = 0; i < count; i++) {
-        double weight = -fabs((double)logits[i] - (double)logits[token]);
-        exp64(&weight, 1);
+        const double difference = fabs((double)logits[i] - (double)logits[token]);
+        double weight;
+        (void)exp64->exponentials(&difference, 1, 0.0, -1.0, false, &weight);
         sum += logits[i] > logits[token] ? 1.0 / weight : weight;
     }
     return -textgen_log64(sum);
@@ -94,17 +96,19 @@ static bool follow(reference_lane *lane, const textgen_network *network, const c
     const int64_t remaining = chosen->must_end ? chosen->length - lane->generated : INT64_MAX;
     const bool accepting = core && core->distance[lane->constraint_state] <= 0;
     float masked[MOST_TOKENS];
-    double *scratch = allocate(textgen_sampler_scratch(network->vocabulary) * sizeof(double));
+    double *values = allocate(textgen_sampler_scratch(network->vocabulary) * sizeof(double));
     for (int64_t t = 0; t < (int64_t)network->vocabulary; t++) {
         const bool forbidden =
             core && chosen->masked && !accepting && !is_allowed(core, lane->constraint_state, t, remaining);
         masked[t] = forbidden ? -INFINITY : lane->logits[t];
     }
-    *entropy += textgen_sampler_entropy_float(&lane->sampler, masked, network->vocabulary, scratch);
-    int64_t token = textgen_sampler_draw_float(&lane->sampler, masked, network->vocabulary, scratch);
-    free(scratch);
+    textgen_widen(masked, network->vocabulary, values, network->exp64);
+    *entropy += textgen_sampler_entropy(&lane->sampler, values, network->vocabulary);
+    textgen_widen(masked, network->vocabulary, values, network->exp64);
+    int64_t token = textgen_sampler_draw(&lane->sampler, values, network->vocabulary);
+    free(values);
     if (token < 0) {
-        lane->ending = token == TEXTGEN_SAMPLER_NO_TOKEN ? TEXTGEN_SAMPLER_FORBIDDEN : token;
+        lane->ending = TEXTGEN_NO_TOKEN;
         return false;
     }
     const bool ended = token == network->special.end;

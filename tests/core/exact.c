@@ -8,7 +8,8 @@
 
 #include "exact.h"
 #include "handles.h"
-#include "log64.h"
+
+#include <math.h>
 
 enum { ROUNDS = 100, VALUES = 4095, LANES = 5, STEPS = 200 };
 
@@ -26,15 +27,15 @@ static uint64_t add_numbers(uint64_t hash, const double *numbers, size_t count) 
 
 /* Over arguments from 0 down to those whose result is 0. */
 static uint64_t hash_exp64(textgen_exp64 exp64) {
-    static double values[VALUES];
+    static double values[VALUES], results[VALUES];
     uint64_t hash = no_hash, state = 1;
     for (int round = 0; round < ROUNDS; round++) {
         const double range = round % 2 ? 720.0 : 3.0;
         for (int i = 0; i < VALUES; i++) {
             values[i] = (double)next_random(&state) * (-1.0 / 9007199254740992.0) * range;
         }
-        exp64(values, VALUES);
-        hash = add_numbers(hash, values, VALUES);
+        exp64->exponentials(values, VALUES, 0.0, 1.0, false, results);
+        hash = add_numbers(hash, results, VALUES);
     }
     return hash;
 }
@@ -71,11 +72,11 @@ static void print_filters(void) {
     enum { TOKENS = 59 };
     const textgen_uint128 seed = {0, 5};
     uint64_t hash = no_hash, state = 1;
-    double scratch[8 * TOKENS];
+    double values[8 * TOKENS], weights[TOKENS];
     float logits[TOKENS];
     CHECK(textgen_sampler_scratch(TOKENS) <= 8 * TOKENS);
-    textgen_sampler sampler;
-    textgen_sampler_init(&sampler, parameters, seed, 0, textgen_find_exp64(NULL));
+    textgen_sampler sampler = {.exp64 = textgen_find_exp64(NULL)};
+    textgen_rng_init(&sampler.rng, seed, 0);
     sampler.filters = allocate(textgen_filters_size(TOKENS));
     for (int kind = 0; kind < 2; kind++) {
         sampler.parameters = parameters[kind];
@@ -86,11 +87,14 @@ static void print_filters(void) {
                 logits[j] = (float)(random_below(&state, 6.0) + random_below(&state, 6.0));
             }
             double sum;
-            CHECK(textgen_sampler_reweight_float(&sampler, logits, TOKENS, scratch, &sum) == 0);
-            hash = add_numbers(hash, scratch, TOKENS);
-            double entropy = textgen_sampler_entropy_float(&sampler, logits, TOKENS, scratch);
+            textgen_widen(logits, TOKENS, values, sampler.exp64);
+            CHECK_OK(textgen_sampler_reweight(&sampler, values, TOKENS, weights, &sum));
+            hash = add_numbers(hash, weights, TOKENS);
+            textgen_widen(logits, TOKENS, values, sampler.exp64);
+            double entropy = textgen_sampler_entropy(&sampler, values, TOKENS);
             hash = add_numbers(hash, &entropy, 1);
-            textgen_sampler_accept(&sampler, textgen_sampler_draw_float(&sampler, logits, TOKENS, scratch));
+            textgen_widen(logits, TOKENS, values, sampler.exp64);
+            textgen_sampler_accept(&sampler, textgen_sampler_draw(&sampler, values, TOKENS));
             hash = add_numbers(hash, &sampler.filters->mirostat_mu, 1);
         }
     }
@@ -98,18 +102,33 @@ static void print_filters(void) {
     printf("filters %016llx\n", (unsigned long long)hash);
 }
 
-/* Check that a result does not depend on the number of values. */
-static void check_counts(void) {
-    const textgen_exp64 exp64 = textgen_find_exp64(NULL);
-    double batch[100], single[100];
-    for (size_t count = 0; count <= 100; count++) {
+/* Check that a result depends neither on the number of values nor on its place, and that sums are of all
+ * before. Each kernel finds the largest value, and NaN. */
+static void check_counts(textgen_exp64 exp64) {
+    double values[100], batch[100], sums[100], single;
+    for (size_t count = 1; count <= 100; count++) {
+        double sum = 0.0;
         for (size_t i = 0; i < count; i++) {
-            batch[i] = single[i] = -0.37 * (double)i;
-            exp64(&single[i], 1);
+            values[i] = 5.0 - 0.37 * (double)((i + 7) % count);
         }
-        exp64(batch, count);
-        CHECK(!memcmp(batch, single, count * sizeof *single));
+        CHECK(exp64->largest(values, count) == 5.0);
+        const double total = exp64->exponentials(values, count, 5.0, 0.7, false, batch);
+        CHECK(exp64->exponentials(values, count, 5.0, 0.7, true, sums) == total);
+        for (size_t i = 0; i < count; i++) {
+            (void)exp64->exponentials(&values[i], 1, 5.0, 0.7, false, &single);
+            CHECK(batch[i] == single && sums[i] == (sum += single));
+        }
+        CHECK(sum == total);
+        for (size_t i = 0; i < count; i++) {
+            const double before = values[i];
+            values[i] = NAN;
+            CHECK(isnan(exp64->largest(values, count)));
+            values[i] = INFINITY;
+            CHECK(exp64->largest(values, count) == INFINITY);
+            values[i] = before;
+        }
     }
+    CHECK(exp64->largest(NULL, 0) == -INFINITY);
 }
 
 static void print_logits(const char *path, const char *kernels) {
@@ -140,7 +159,9 @@ int main(int count, char **arguments) {
     const textgen_kernels *kernels[TEXTGEN_MAX_KERNELS];
     const int sets = textgen_available_kernels(kernels);
     CHECK(count > 1);
-    check_counts();
+    for (int i = 0; i < sets; i++) {
+        check_counts(textgen_find_exp64(kernels[i]->name));
+    }
     print_exp64();
     print_log64();
     print_filters();

@@ -4,18 +4,19 @@
 static void print_golden_draws(uint32_t substream) {
     const textgen_parameters parameters = make_parameters();
     textgen_sampler sampler = make_sampler(&parameters, substream);
-    double logits[TOKENS], scratch[TOKENS];
-    float float_logits[TOKENS];
+    double logits[TOKENS], values[8 * TOKENS];
+    float narrow[TOKENS];
     fill_logits(logits);
     for (int i = 0; i < TOKENS; i++) {
         textgen_rng rng = sampler.rng;
         const int64_t token = draw(&sampler, logits);
         /* With the same random number, rounding the logits to float32 does not change these draws. */
         for (int j = 0; j < TOKENS; j++) {
-            float_logits[j] = (float)logits[j];
+            narrow[j] = (float)logits[j];
         }
         sampler.rng = rng;
-        CHECK(textgen_sampler_draw_float(&sampler, float_logits, TOKENS, scratch) == token);
+        CHECK(textgen_sampler_draw(&sampler, textgen_widen(narrow, TOKENS, values, sampler.exp64), TOKENS) ==
+              token);
         printf("%d ", (int)token);
     }
     printf("\n");
@@ -23,14 +24,10 @@ static void print_golden_draws(uint32_t substream) {
 
 /* A draw takes the first token whose cumulative probability exceeds the uniform number. */
 static void check_borders(void) {
-    const double logits[4] = {-INFINITY, 0.0, 0.0, -1e9};
-    const float float_logits[4] = {-INFINITY, 0.0f, 0.0f, -1e9f};
-    const textgen_exp64 exp64 = textgen_find_exp64(NULL);
-    const double uniforms[] = {0.0, 0.5 - 1e-9, 0.5, 1.0 - 1e-16};
-    double scratch[4];
+    const double logits[4] = {-INFINITY, 0.0, 0.0, -1e9}, uniforms[] = {0.0, 0.5 - 1e-9, 0.5, 1.0 - 1e-16};
+    double weights[4];
     for (int i = 0; i < 4; i++) {
-        CHECK(textgen_draw_with(logits, 4, 0.7, uniforms[i], scratch, exp64) == 1 + i / 2);
-        CHECK(textgen_draw_with_float(float_logits, 4, 0.7, uniforms[i], scratch, exp64) == 1 + i / 2);
+        CHECK(textgen_draw_with(logits, 4, 0.7, uniforms[i], weights, textgen_find_exp64(NULL)) == 1 + i / 2);
     }
 }
 
@@ -39,7 +36,7 @@ static void check_off(void) {
     const textgen_parameters off = make_parameters();
     textgen_sampler plain = make_sampler(&off, 1), filtered = make_filtered(&off, 1);
     double logits[TOKENS];
-    CHECK(!textgen_filters_active(&off) && !textgen_penalties_active(&off));
+    CHECK(!textgen_filters_active(&off));
     fill_logits(logits);
     for (int i = 0; i < DRAWS; i++) {
         CHECK(draw(&plain, logits) == draw(&filtered, logits));
@@ -51,64 +48,56 @@ static void check_off(void) {
 static void check_bias(void) {
     const textgen_parameters parameters = make_parameters();
     textgen_sampler sampler = make_filtered(&parameters, 0);
-    double logits[TOKENS], scratch[8 * TOKENS], biased[TOKENS];
-    double weights[TOKENS];
-    CHECK(textgen_sampler_scratch(TOKENS) <= 8 * TOKENS);
+    double logits[TOKENS], biased[TOKENS], expected[TOKENS], weights[TOKENS], expected_sum, sum;
     fill_logits(logits);
     for (int i = 0; i < TOKENS; i++) {
         const double bias = i % 3 ? 0.25 * i - 1.0 : -INFINITY;
         textgen_filters_bias(sampler.filters)[i] = bias;
         biased[i] = logits[i] + bias;
     }
-    double sum;
-    CHECK(textgen_sampler_reweight(&sampler, logits, TOKENS, scratch, &sum) == 0);
-    double expected_sum;
-    CHECK(textgen_reweight(biased, TOKENS, 0.8, weights, &expected_sum, sampler.exp64) == 0);
-    CHECK(sum == expected_sum && !memcmp(scratch, weights, sizeof weights));
-    free(sampler.filters);
+    double *values = copied(logits, TOKENS);
+    CHECK_OK(textgen_sampler_reweight(&sampler, values, TOKENS, weights, &sum));
+    CHECK_OK(textgen_reweight(biased, TOKENS, 0.8, expected, &expected_sum, sampler.exp64));
+    CHECK(sum == expected_sum && !memcmp(expected, weights, sizeof weights));
+    free(sampler.filters), free(values);
 }
 
-static void check_error(textgen_sampler *sampler, const double logits[TOKENS], int64_t error_code) {
-    double scratch[8 * TOKENS];
-    float float_logits[TOKENS];
+static void check_error(textgen_sampler *sampler, const double logits[TOKENS], int64_t code) {
     const int64_t position = sampler->rng.position;
-    for (int i = 0; i < TOKENS; i++) {
-        float_logits[i] = (float)logits[i];
-    }
-    CHECK(textgen_sampler_draw(sampler, logits, TOKENS, scratch) == error_code);
-    CHECK(textgen_sampler_draw_float(sampler, float_logits, TOKENS, scratch) == error_code);
-    CHECK(sampler->rng.position == position + 2);
-    double sum;
-    CHECK(textgen_sampler_reweight(sampler, logits, TOKENS, scratch, &sum) == error_code);
-    CHECK(textgen_sampler_reweight_float(sampler, float_logits, TOKENS, scratch, &sum) == error_code);
-    CHECK(textgen_sampler_entropy(sampler, logits, TOKENS, scratch) == 0.0);
-    CHECK(textgen_sampler_entropy_float(sampler, float_logits, TOKENS, scratch) == 0.0);
-    CHECK(strlen(textgen_sampler_error_text(error_code)) > 20);
+    double *values[3] = {copied(logits, TOKENS), copied(logits, TOKENS), copied(logits, TOKENS)};
+    double weights[TOKENS], sum;
+    CHECK(textgen_sampler_draw(sampler, values[0], TOKENS) == code);
+    CHECK(sampler->rng.position == position + 1);
+    CHECK(textgen_sampler_reweight(sampler, values[1], TOKENS, weights, &sum) == code);
+    CHECK(textgen_sampler_entropy(sampler, values[2], TOKENS) == 0.0);
+    free(values[0]), free(values[1]), free(values[2]);
 }
 
 static void check_errors(textgen_sampler sampler) {
+    const double bad[] = {NAN, INFINITY};
     textgen_filters *filters = sampler.filters;
-    double logits[TOKENS], scratch[8 * TOKENS];
-    fill_logits(logits);
-    logits[3] = NAN;
-    check_error(&sampler, logits, TEXTGEN_SAMPLER_NAN);
-    logits[3] = INFINITY;
-    check_error(&sampler, logits, TEXTGEN_SAMPLER_INFINITY);
-    CHECK(isnan(textgen_log_sum_exp(logits, TOKENS, scratch, sampler.exp64)));
+    double logits[TOKENS], values[8 * TOKENS];
+    for (int i = 0; i < 2; i++) {
+        fill_logits(logits);
+        logits[3] = bad[i];
+        check_error(&sampler, logits, TEXTGEN_INVALID_LOGITS);
+        CHECK(isnan(textgen_log_sum_exp(logits, TOKENS, values, sampler.exp64)));
+        CHECK(textgen_argmax(logits, TOKENS, sampler.exp64) == TEXTGEN_INVALID_LOGITS);
+    }
     for (int i = 0; i < TOKENS; i++) {
         logits[i] = -INFINITY;
     }
-    check_error(&sampler, logits, TEXTGEN_SAMPLER_NO_TOKEN);
+    check_error(&sampler, logits, TEXTGEN_INVALID_LOGITS);
     fill_logits(logits);
     if (filters) {
         for (int i = 0; i < TOKENS; i++) {
             textgen_filters_bias(filters)[i] = -INFINITY;
         }
-        check_error(&sampler, logits, TEXTGEN_SAMPLER_FORBIDDEN);
+        check_error(&sampler, logits, TEXTGEN_NO_TOKEN);
         CHECK(filters->recent_count == 0 && filters->mirostat_mu == 2.0 * sampler.parameters.mirostat_tau);
     }
     sampler.rng.position = INT64_MAX;
-    CHECK(textgen_sampler_draw(&sampler, logits, TOKENS, scratch) == TEXTGEN_SAMPLER_EXHAUSTED);
+    CHECK(textgen_sampler_draw(&sampler, logits, TOKENS) == TEXTGEN_RNG_EXHAUSTED);
     CHECK(sampler.rng.position == INT64_MAX);
     free(filters);
 }

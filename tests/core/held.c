@@ -126,13 +126,14 @@ static void check_complete(void) {
     int64_t tokens[TEXTGEN_MAX_HELD + 1];
     textgen_lane_call lane = {.guide = {.constraint = &constraint}, .tokens = tokens, .length = 9};
     float logits[BYTES] = {0.0f};
+    double scratch[16 * BYTES];
     for (size_t i = 0; i < 2 * (size_t)BYTES; i++) {
         next[i] = i == 0xC3 ? 1 : -1;
     }
     lane.text = new_text();
     textgen_lane_begin(&shape, &lane);
     logits[0xC3] = 1.0f;
-    CHECK(textgen_lane_draw(&shape, &lane, logits, logits, NULL) == 0xC3);
+    CHECK(textgen_lane_draw(&shape, &lane, logits, logits, scratch) == 0xC3);
     lane.ending = textgen_lane_ending(&shape, &lane);
     textgen_lane_finish(&shape, &lane);
     CHECK(lane.ending == TEXTGEN_CONSTRAINT_END && lane.decided == 1 && lane.text->held == 0);

@@ -18,8 +18,9 @@ static textgen_stream *copy_of(const textgen_model *model, const textgen_stream 
 }
 
 static double exponential(double x) {
-    textgen_find_exp64(NULL)(&x, 1);
-    return x;
+    double result;
+    (void)textgen_find_exp64(NULL)->exponentials(&x, 1, 0.0, 1.0, false, &result);
+    return result;
 }
 
 /* Each symbol is that of its token. Return how many tokens have no symbol. */

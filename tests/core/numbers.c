@@ -9,7 +9,7 @@
  * 1, 2 and so on, which are added in parts of random sizes. */
 #include "check.h"
 
-#include "log64.h"
+#include "exp.h"
 #include "rng.h"
 #include "sha256.h"
 

@@ -1,8 +1,6 @@
 /* Tests the penalties and mirostat, whose state depends on the drawn tokens. */
 #include "samplers.h"
 
-#include "log64.h"
-
 #include <float.h>
 
 /* The definition of the penalties, over the last `window` of the drawn tokens. */
@@ -24,16 +22,15 @@ static void check_penalties(size_t window, double repetition, double frequency, 
     const textgen_parameters parameters = {0.8, repetition, frequency, presence, window, 0, 1, 1, 0, 0, 0.1, 0};
     textgen_sampler sampler = make_filtered(&parameters, 0);
     static int64_t drawn[DRAWS];
-    double logits[TOKENS], filtered[TOKENS], scratch[8 * TOKENS];
+    double logits[TOKENS], filtered[TOKENS];
     const double bias = 0.4;
     uint32_t recent[TEXTGEN_MAX_PENALTY_WINDOW];
-    CHECK(textgen_penalties_active(&parameters) && textgen_filters_active(&parameters));
+    CHECK(textgen_filters_active(&parameters));
     /* The bias comes first. */
     textgen_filters_bias(sampler.filters)[TOKENS / 2] = bias;
     for (size_t i = 0; i < DRAWS; i++) {
         fill_logits(logits);
-        memcpy(filtered, logits, sizeof filtered);
-        textgen_filters_apply(sampler.filters, &parameters, sampler.exp64, filtered, scratch);
+        apply_filters(&sampler, logits, TOKENS, filtered);
         for (size_t j = 0; j < TOKENS; j++) {
             const double biased = logits[j] + (j == TOKENS / 2 ? bias : 0.0);
             const double expected = penalized(&parameters, biased, (int64_t)j, drawn, i);
@@ -67,16 +64,16 @@ static void check_overflow(void) {
 static void check_underflow(void) {
     textgen_parameters parameters = textgen_parameters_default;
     const uint32_t recent[] = {0, 1, 2};
-    double logits[TOKENS], scratch[8 * TOKENS];
+    double logits[TOKENS];
     parameters.repetition_penalty = 100.0;
-    textgen_filters *filters = make_filters(&parameters);
-    textgen_filters_set_recent(filters, &parameters, recent, 3);
+    textgen_sampler sampler = make_filtered(&parameters, 0);
+    textgen_filters_set_recent(sampler.filters, &parameters, recent, 3);
     fill_logits(logits);
     logits[0] = -1e307;
     logits[1] = -INFINITY;
-    textgen_filters_apply(filters, &parameters, textgen_find_exp64(NULL), logits, scratch);
+    apply_filters(&sampler, logits, TOKENS, logits);
     CHECK(logits[0] == -DBL_MAX && logits[1] == -INFINITY && logits[2] > -1000.0);
-    free(filters);
+    free(sampler.filters);
 }
 
 static void check_change(void) {
@@ -108,7 +105,9 @@ static void check_change(void) {
     parameters.presence_penalty = 0.0;
     textgen_filters_change(filters, &before, &parameters);
     CHECK(textgen_filters_get_recent(filters, recent) == 0);
-    textgen_filters_accept(filters, &parameters, 1);
+    textgen_sampler sampler = make_sampler(&parameters, 0);
+    sampler.filters = filters;
+    textgen_sampler_accept(&sampler, 1);
     CHECK(textgen_filters_get_recent(filters, recent) == 0);
     free(filters);
 }
@@ -117,9 +116,9 @@ static void check_change(void) {
 static double surprisal(const double *logits, int64_t token, textgen_exp64 exp64) {
     double sum = 0.0;
     for (int i = 0; i < TOKENS; i++) {
-        double weight = logits[i] - logits[token];
-        weight = weight > 0.0 ? -weight : weight;
-        exp64(&weight, 1);
+        const double difference = fabs(logits[i] - logits[token]);
+        double weight;
+        (void)exp64->exponentials(&difference, 1, 0.0, -1.0, false, &weight);
         sum += logits[i] > logits[token] ? 1.0 / weight : weight;
     }
     return textgen_log64(sum) / TEXTGEN_LN2;
@@ -127,7 +126,7 @@ static double surprisal(const double *logits, int64_t token, textgen_exp64 exp64
 
 static void check_mirostat(double tau, double eta) {
     textgen_parameters parameters = textgen_parameters_default;
-    double logits[TOKENS], filtered[TOKENS], scratch[8 * TOKENS], mu = 2.0 * tau, total = 0.0;
+    double logits[TOKENS], filtered[TOKENS], mu = 2.0 * tau, total = 0.0;
     parameters.mirostat_tau = tau;
     parameters.mirostat_eta = eta;
     parameters.temperature = 1.5;
@@ -136,8 +135,7 @@ static void check_mirostat(double tau, double eta) {
     fill_logits(logits);
     for (int i = 0; i < DRAWS; i++) {
         CHECK(fabs(sampler.filters->mirostat_mu - mu) < 1e-6);
-        memcpy(filtered, logits, sizeof filtered);
-        textgen_filters_apply(sampler.filters, &parameters, sampler.exp64, filtered, scratch);
+        apply_filters(&sampler, logits, TOKENS, filtered);
         for (int j = 0; j < TOKENS; j++) {
             const double margin = surprisal(logits, j, sampler.exp64) - mu;
             CHECK(filtered[j] == logits[j] || filtered[j] == -INFINITY);
@@ -157,14 +155,14 @@ static void check_mirostat(double tau, double eta) {
 static void check_most_likely(void) {
     textgen_parameters parameters = textgen_parameters_default;
     parameters.mirostat_tau = 1e-9;
-    textgen_filters *filters = make_filters(&parameters);
-    double logits[TOKENS], scratch[8 * TOKENS];
+    textgen_sampler sampler = make_filtered(&parameters, 0);
+    double logits[TOKENS];
     fill_logits(logits);
-    textgen_filters_apply(filters, &parameters, textgen_find_exp64(NULL), logits, scratch);
+    apply_filters(&sampler, logits, TOKENS, logits);
     for (int i = 0; i < TOKENS; i++) {
         CHECK((logits[i] > -INFINITY) == (i == TOKENS - 1));
     }
-    free(filters);
+    free(sampler.filters);
 }
 
 int main(void) {

@@ -25,8 +25,8 @@ static inline textgen_parameters make_parameters(void) {
 
 static inline textgen_sampler make_sampler(const textgen_parameters *parameters, uint32_t substream) {
     const textgen_uint128 seed = {0, 2024};
-    textgen_sampler sampler;
-    textgen_sampler_init(&sampler, parameters, seed, substream, textgen_find_exp64(NULL));
+    textgen_sampler sampler = {.parameters = *parameters, .exp64 = textgen_find_exp64(NULL)};
+    textgen_rng_init(&sampler.rng, seed, substream);
     return sampler;
 }
 
@@ -43,16 +43,28 @@ static inline textgen_sampler make_filtered(const textgen_parameters *parameters
     return sampler;
 }
 
-/* Draw and accept. The scratch memory has exactly the stated size, for sanitizers to see writes beyond it. */
+/* Copy logits to memory of exactly the size that draws need, for sanitizers to see writes beyond it. */
+static inline double *copied(const double *logits, size_t count) {
+    return memcpy(allocate(textgen_sampler_scratch(count) * sizeof(double)), logits, count * sizeof *logits);
+}
+
+/* Draw and accept. */
 static inline int64_t draw(textgen_sampler *sampler, const double *logits) {
-    double *scratch = allocate(textgen_sampler_scratch(TOKENS) * sizeof(double)), original[TOKENS];
-    memcpy(original, logits, sizeof original);
-    const int64_t token = textgen_sampler_draw(sampler, logits, TOKENS, scratch);
-    CHECK(memcmp(logits, original, sizeof original) == 0);
+    double *values = copied(logits, TOKENS);
+    const int64_t token = textgen_sampler_draw(sampler, values, TOKENS);
     CHECK(token >= 0 && token < TOKENS);
     textgen_sampler_accept(sampler, token);
-    free(scratch);
+    free(values);
     return token;
+}
+
+/* Write logits after the filters. */
+static inline void apply_filters(const textgen_sampler *sampler, const double *logits, size_t count,
+                                 double *filtered) {
+    double log_sum, *values = copied(logits, count);
+    CHECK_OK(textgen_sampler_filter(sampler, values, count, &log_sum));
+    memcpy(filtered, values, count * sizeof *values);
+    free(values);
 }
 
 #endif

@@ -4,7 +4,8 @@
  * what the value of each parameter must be. */
 #include "check.h"
 
-#include "parameters.h"
+#include "sampler.h"
+#include "spans.h"
 
 #include <math.h>
 
@@ -76,9 +77,12 @@ static void check_parameter(const textgen_model *model, const textgen_parameter_
 }
 
 static void check_parameters(const textgen_model *model) {
-    const textgen_parameter_info *parameter;
+    const textgen_parameter_info *parameter = textgen_parameter(TEXTGEN_PARAMETER_penalty_window);
+    /* The blocks of the filters and of the text have room for so many tokens. */
+    CHECK(parameter->high == TEXTGEN_MAX_PENALTY_WINDOW);
     for (size_t i = 0; (parameter = textgen_parameter(i)) != NULL; i++) {
         const textgen_sampling sampling = with(parameter, parameter->high);
+        CHECK(strcmp(parameter->name, "max_copy") || parameter->high == TEXTGEN_MAX_COPY);
         /* The core does not apply a parameter without a field. */
         CHECK(!parameter->offset == (i >= TEXTGEN_PARAMETER_COUNT));
         if (parameter->offset) {

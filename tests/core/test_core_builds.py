@@ -60,9 +60,9 @@ def test_flags_that_change_numbers_are_refused(build: Build, flag: str, advice: 
         *build.command,
         "-Wno-deprecated",
         "-c",
-        str(CORE / "exp64.c"),
+        str(CORE / "exp.c"),
         "-o",
-        str(tmp_path / "exp64.o"),
+        str(tmp_path / "exp.o"),
     ]
     assert not subprocess.run(command, capture_output=True, check=False).returncode
     if flag == "-mfpmath=387":
@@ -72,20 +72,6 @@ def test_flags_that_change_numbers_are_refused(build: Build, flag: str, advice: 
     finished = subprocess.run([*command, flag], capture_output=True, check=False)
     assert finished.returncode
     assert advice in finished.stderr.decode()
-
-
-@pytest.mark.parametrize("build", PLAIN, ids=str)
-def test_a_window_of_penalties_without_room_in_the_filters_is_refused(build: Build, tmp_path: Path) -> None:
-    for name in ("parameters.c", "parameters.h", "parameters.def"):
-        shutil.copy(CORE / name, tmp_path)
-    command = [*build.command, f"-I{CORE}", "-c", str(tmp_path / "parameters.c")]
-    command += ["-o", str(tmp_path / "parameters.o")]
-    assert not subprocess.run(command, check=False).returncode
-    definition = tmp_path / "parameters.def"
-    text = definition.read_text("utf-8")
-    definition.write_text(text.replace("64, NONE, 1, CLOSED, 1024,", "64, NONE, 1, CLOSED, 1025,"), "utf-8")
-    finished = subprocess.run(command, capture_output=True, check=False)
-    assert b"have room for penalty_window" in finished.stderr
 
 
 needs_nm = pytest.mark.skipif(
@@ -166,7 +152,7 @@ PRODUCTS = {
 
 @pytest.mark.tier("release")
 @pytest.mark.several_compilers
-@pytest.mark.parametrize("source", ["exp64", "filters", "log64", "sampler", "truncation"])
+@pytest.mark.parametrize("source", ["exp", "sampler"])
 @pytest.mark.parametrize("variant", ["contracted", "plain C"])
 @pytest.mark.parametrize("processor", PRODUCTS)
 def test_no_addition_is_fused_on_other_processors(

@@ -2,11 +2,7 @@
  *
  * tests/runtime/sampling/test_filter_distributions.py has examples with known probabilities. */
 #include "definitions.h"
-
-#include "log64.h"
-#include "sort.h"
-
-#include <math.h>
+#include "samplers.h"
 
 enum { ROUNDS = 4000 };
 
@@ -51,10 +47,8 @@ static textgen_parameters random_parameters(size_t count) {
     return parameters;
 }
 
-static textgen_sampler make_sampler(const textgen_parameters *parameters, size_t count) {
-    const textgen_uint128 seed = {0, next_random(&state)};
-    textgen_sampler sampler;
-    textgen_sampler_init(&sampler, parameters, seed, 0, textgen_find_exp64(NULL));
+static textgen_sampler make_random(const textgen_parameters *parameters, size_t count) {
+    textgen_sampler sampler = make_sampler(parameters, (uint32_t)next_random(&state));
     sampler.filters = allocate(textgen_filters_size(count));
     textgen_filters_init(sampler.filters, parameters, count);
     for (size_t i = 0; i < count; i++) {
@@ -65,62 +59,59 @@ static textgen_sampler make_sampler(const textgen_parameters *parameters, size_t
 
 /* Check that the distribution of the next draw consists of the tokens that the definition keeps, and that the
  * draw inverts it. */
-static void check_draws(textgen_sampler *sampler, const double *logits, size_t count, double *scratch) {
-    static double kept[MOST], weights[MOST];
-    double entropy = 0.0, cumulative = 0.0;
+static void check_draws(textgen_sampler *sampler, const double *logits, size_t count) {
+    static double kept[MOST], expected[MOST], weights[MOST];
+    double entropy = 0.0, cumulative = 0.0, expected_sum, sum;
+    double *values[3] = {copied(logits, count), copied(logits, count), copied(logits, count)};
     textgen_rng rng = sampler->rng;
     size_t i;
     for (i = 0; i < count; i++) {
         kept[i] = defined.kept[i] ? logits[i] : -INFINITY;
     }
-    double expected_sum;
-    CHECK(textgen_reweight(kept, count, sampler->parameters.temperature, weights, &expected_sum,
-                           sampler->exp64) == 0);
-    double sum;
-    CHECK(textgen_sampler_reweight(sampler, logits, count, scratch, &sum) == 0);
-    CHECK(sum == expected_sum && !memcmp(scratch, weights, count * sizeof *weights));
+    CHECK_OK(textgen_reweight(kept, count, sampler->parameters.temperature, expected, &expected_sum,
+                              sampler->exp64));
+    CHECK_OK(textgen_sampler_reweight(sampler, values[0], count, weights, &sum));
+    CHECK(sum == expected_sum && !memcmp(expected, weights, count * sizeof *weights));
     for (i = 0; i < count; i++) {
         entropy -= weights[i] > 0.0 ? weights[i] / sum * textgen_log64(weights[i] / sum) / TEXTGEN_LN2 : 0.0;
     }
-    CHECK(fabs(textgen_sampler_entropy(sampler, logits, count, scratch) - entropy) < 1e-9);
+    CHECK(fabs(textgen_sampler_entropy(sampler, values[1], count) - entropy) < 1e-9);
     const double threshold = textgen_rng_uniform(&rng) * sum;
     for (i = 0; cumulative <= threshold; i++) {
         cumulative += weights[i];
     }
-    CHECK(textgen_sampler_draw(sampler, logits, count, scratch) == (int64_t)(i - 1));
+    CHECK(textgen_sampler_draw(sampler, values[2], count) == (int64_t)(i - 1));
     CHECK(sampler->rng.position == rng.position && defined.kept[i - 1]);
+    free(values[0]), free(values[1]), free(values[2]);
 }
 
 static void check_random(size_t count) {
     const textgen_parameters parameters = random_parameters(count);
-    textgen_sampler sampler = make_sampler(&parameters, count);
-    /* Of exactly this size, for sanitizers to see accesses beyond it. */
-    double *scratch = allocate(textgen_sampler_scratch(count) * sizeof(double));
-    double *logits = allocate(count * sizeof(double)), *filtered = allocate(count * sizeof(double));
+    textgen_sampler sampler = make_random(&parameters, count);
+    double *logits = allocate(count * sizeof(double)), *left = allocate(count * sizeof(double));
     size_t remaining = 0;
     random_logits(logits, count);
     define(&parameters, logits, count);
-    memcpy(filtered, logits, count * sizeof *logits);
-    textgen_filters_apply(sampler.filters, &parameters, sampler.exp64, filtered, scratch);
+    apply_filters(&sampler, logits, count, left);
     for (size_t i = 0; i < count; i++) {
-        CHECK(filtered[i] == (defined.kept[i] ? logits[i] : -INFINITY));
-        remaining += filtered[i] > -INFINITY;
+        CHECK(left[i] == (defined.kept[i] ? logits[i] : -INFINITY));
+        remaining += left[i] > -INFINITY;
     }
     CHECK(remaining > 0);
-    check_draws(&sampler, logits, count, scratch);
-    free(sampler.filters), free(scratch), free(logits), free(filtered);
+    check_draws(&sampler, logits, count);
+    free(sampler.filters), free(logits), free(left);
 }
 
 /* Check how many of the first tokens remain of some tokens, whose logits are multiples of ln 2. */
 static void check_first(const textgen_parameters *parameters, const int *gaps, size_t count, size_t expected) {
-    textgen_sampler sampler = make_sampler(parameters, count);
-    double filtered[8], scratch[64];
+    textgen_sampler sampler = make_random(parameters, count);
+    double logits[8];
     for (size_t i = 0; i < count; i++) {
-        filtered[i] = -TEXTGEN_LN2 * gaps[i];
+        logits[i] = -TEXTGEN_LN2 * gaps[i];
     }
-    textgen_filters_apply(sampler.filters, parameters, sampler.exp64, filtered, scratch);
+    apply_filters(&sampler, logits, count, logits);
     for (size_t i = 0; i < count; i++) {
-        CHECK((filtered[i] > -INFINITY) == (i < expected));
+        CHECK((logits[i] > -INFINITY) == (i < expected));
     }
     free(sampler.filters);
 }
@@ -129,8 +120,9 @@ static void check_first(const textgen_parameters *parameters, const int *gaps, s
 static void check_borders(void) {
     static const int halves[] = {0, 1, 2, 3}, symmetric[] = {0, 2, 2, 2, 2};
     textgen_parameters parameters = textgen_parameters_default;
-    double weight = -TEXTGEN_LN2;
-    textgen_find_exp64(NULL)(&weight, 1);
+    const double difference = TEXTGEN_LN2;
+    double weight;
+    (void)textgen_find_exp64(NULL)->exponentials(&difference, 1, 0.0, -1.0, false, &weight);
     CHECK(weight == 0.5);
     parameters.min_p = 0.25;
     check_first(&parameters, halves, 4, 3);
@@ -144,28 +136,8 @@ static void check_borders(void) {
     check_first(&parameters, symmetric, 5, 2);
 }
 
-static void check_sort(size_t count) {
-    const size_t room = textgen_sort_room(count);
-    double *values = allocate(room * sizeof(double)), *scratch = allocate(room * sizeof(double));
-    double sum = 0.0, sorted_sum = 0.0;
-    for (size_t i = 0; i < count; i++) {
-        values[i] = (double)random_up_to(&state, random_number() < 0.5 ? 9 : 1 << 30);
-        sum += values[i];
-    }
-    textgen_sort(values, count, scratch);
-    for (size_t i = 0; i < count; i++) {
-        CHECK(i == 0 || values[i - 1] <= values[i]);
-        sorted_sum += values[i];
-    }
-    CHECK(sum == sorted_sum);
-    free(values), free(scratch);
-}
-
 int main(void) {
     const size_t sizes[] = {1, 2, 3, 7, 8, 9, 17, 31, 59, 59, 64, 65, 200};
-    for (size_t i = 0; i < 300; i++) {
-        check_sort(i);
-    }
     check_borders();
     for (size_t i = 0; i < ROUNDS; i++) {
         check_random(sizes[random_up_to(&state, sizeof sizes / sizeof *sizes - 1)]);

@@ -6,7 +6,7 @@ Each ``.toml`` file beside this module lists the mutants of one room:
 
     [[mutant]]
     name = "min_p excludes its border"      # unique; says what the code does wrong
-    file = "runtime/core/truncation.c"
+    file = "runtime/core/sampler.c"
     find = "probability >= limit"           # occurs once in the file
     replace = "probability > limit"
     tests = ["tests/core/test_core.py"]     # pytest arguments, or files for ``node --test``

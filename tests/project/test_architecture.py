@@ -65,7 +65,7 @@ CYTHON_IMPORT = re.compile(
 MAPS = [
     *("docs/architecture.md", "CONTRIBUTING.md", "runtime/core/README.md"),
     *("runtime/core/model.h", "runtime/core/kernels/kernels.h"),
-    *("runtime/core/filters.h", "runtime/core/parameters.def", "runtime/textgen_runtime/text/tokenizer.py"),
+    *("runtime/core/sampler.h", "runtime/core/parameters.def", "runtime/textgen_runtime/text/tokenizer.py"),
     *("runtime/textgen_runtime/server/__init__.py", "train/textgen_train/loop/__init__.py"),
 ]
 # A path in a map starts at one of these folders, or at that of the map.

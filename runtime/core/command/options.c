@@ -1,6 +1,6 @@
 #include "options.h"
 
-#include "../parameters.h"
+#include "../sampler.h"
 
 #include <stdarg.h>
 #include <stdio.h>

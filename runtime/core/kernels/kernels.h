@@ -3,7 +3,7 @@
  * To add an instruction set: define the macros listed in kernel_body.h in kernels.c and include kernel_body.h
  * once more; do the same for 8-bit weights, see int8.h; detect the set in kernels.c; list it in
  * textgen_available_kernels, best first, and raise TEXTGEN_MAX_KERNELS, which x86-64 fills; choose its exp in
- * exp64.c, by the name of the set; add the name to textgen.h, and the set to docs/how-it-works.md. */
+ * exp.c, by the name of the set; add the name to textgen.h, and the set to docs/how-it-works.md. */
 #ifndef TEXTGEN_KERNELS_H
 #define TEXTGEN_KERNELS_H
 

@@ -50,12 +50,12 @@ from textgen_runtime.sampling.tables cimport (
     address_of,
 )
 from textgen_runtime.sampling.c_sampler cimport (
-    TEXTGEN_SAMPLER_FORBIDDEN,
+    TEXTGEN_NO_TOKEN,
+    textgen_code_text,
     textgen_filters_bias,
     textgen_find_exp64,
     textgen_parameters,
     textgen_rng_seek,
-    textgen_sampler_error_text,
     textgen_sampler_scratch,
     textgen_uint128,
 )
@@ -673,9 +673,9 @@ cdef class Lanes:
 
 cdef object draw_error(int64_t code, const textgen_guide *guide):
     """Return the error of a draw. It names ``max_copy`` if that leaves no token."""
-    if code == TEXTGEN_SAMPLER_FORBIDDEN and guide.spans != NULL:
+    if code == TEXTGEN_NO_TOKEN and guide.spans != NULL:
         return SamplingError(Name("max_copy"), " leaves no token to draw: use a greater value")
-    return SamplingError(textgen_sampler_error_text(code).decode())
+    return SamplingError(textgen_code_text(<int32_t>code).decode())
 
 
 # The constructors of State and Generated are Python code. Calls of them would take most of the time of a

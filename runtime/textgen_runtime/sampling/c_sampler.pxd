@@ -1,6 +1,6 @@
 """Declarations of the C sampler (runtime/core/sampler.h), for Cython modules that link it."""
 
-from libc.stdint cimport int64_t, uint32_t, uint64_t
+from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
 
 
 cdef extern from "rng.h" nogil:
@@ -11,15 +11,21 @@ cdef extern from "rng.h" nogil:
         textgen_uint128 seed
         uint64_t substream
         int64_t position
+    void textgen_rng_init(textgen_rng *rng, textgen_uint128 seed, uint32_t substream)
     void textgen_rng_seek(textgen_rng *rng, int64_t position)
 
 
-cdef extern from "exp64.h" nogil:
-    ctypedef void (*textgen_exp64)(double *values, size_t count) noexcept nogil
+cdef extern from "exp.h" nogil:
+    # A pointer to a table of functions.
+    ctypedef struct textgen_exp64_table "struct textgen_exp64":
+        pass
+    ctypedef const textgen_exp64_table *textgen_exp64
     textgen_exp64 textgen_find_exp64(const char *kernels)
 
 
 cdef extern from "textgen.h" nogil:
+    enum:
+        TEXTGEN_NO_TOKEN
     ctypedef struct textgen_parameter_info:
         const char *name
         const char *kind
@@ -32,77 +38,42 @@ cdef extern from "textgen.h" nogil:
         double high
         int order
     const textgen_parameter_info *textgen_parameter(size_t index)
-
-
-cdef extern from "parameters.h" nogil:
-    enum:
-        TEXTGEN_MAX_PENALTY_WINDOW
-        TEXTGEN_PARAMETER_COUNT
-        TEXTGEN_REQUIREMENT_SIZE
-    ctypedef struct textgen_parameters:
-        double temperature
-        size_t penalty_window
-        double mirostat_tau
-    void textgen_parameters_set(textgen_parameters *parameters, const double *values)
-    void textgen_parameters_get(const textgen_parameters *parameters, double *values)
-    bint textgen_parameter_accepts(const textgen_parameter_info *parameter, double value)
-    const char *textgen_parameter_requirement(const textgen_parameter_info *parameter, char *buffer)
-
-
-cdef extern from "filters.h" nogil:
-    ctypedef struct textgen_filters:
-        size_t vocabulary
-        double mirostat_mu
-        size_t recent_count
-    size_t textgen_filters_size(size_t vocabulary)
-    double *textgen_filters_bias(textgen_filters *filters)
-    bint textgen_filters_active(const textgen_parameters *parameters)
-    bint textgen_penalties_active(const textgen_parameters *parameters)
-    void textgen_filters_init(
-        textgen_filters *filters, const textgen_parameters *parameters, size_t vocabulary
-    )
-    void textgen_filters_set_recent(
-        textgen_filters *filters,
-        const textgen_parameters *parameters,
-        const uint32_t *tokens,
-        size_t count,
-    )
-    void textgen_filters_change(
-        textgen_filters *filters, const textgen_parameters *before, const textgen_parameters *parameters
-    )
-    size_t textgen_filters_get_recent(const textgen_filters *filters, uint32_t *tokens)
+    const char *textgen_code_text(int32_t code)
 
 
 cdef extern from "sampler.h" nogil:
     enum:
-        TEXTGEN_SAMPLER_FORBIDDEN
+        TEXTGEN_PARAMETER_COUNT
+        TEXTGEN_REQUIREMENT_SIZE
+    ctypedef struct textgen_parameters:
+        pass
+    ctypedef struct textgen_filters:
+        pass
     ctypedef struct textgen_sampler:
         textgen_parameters parameters
         textgen_rng rng
+        textgen_exp64 exp64
         textgen_filters *filters
-    void textgen_sampler_init(
-        textgen_sampler *sampler,
-        const textgen_parameters *parameters,
-        textgen_uint128 seed,
-        uint32_t substream,
-        textgen_exp64 exp64,
+    void textgen_parameters_set(textgen_parameters *parameters, const double *values)
+    void textgen_parameters_get(const textgen_parameters *parameters, double *values)
+    bint textgen_parameter_accepts(const textgen_parameter_info *parameter, double value)
+    const char *textgen_parameter_requirement(const textgen_parameter_info *parameter, char *buffer)
+    size_t textgen_filters_size(size_t vocabulary)
+    void textgen_filters_init(
+        textgen_filters *filters, const textgen_parameters *parameters, size_t vocabulary
     )
-    size_t textgen_sampler_scratch(size_t count)
-    int64_t textgen_argmax(const double *logits, size_t count)
-    int64_t textgen_argmax_float(const float *logits, size_t count)
-    int64_t textgen_reweight(
+    double *textgen_filters_bias(textgen_filters *filters)
+    bint textgen_filters_active(const textgen_parameters *parameters)
+    void textgen_filters_change(
+        textgen_filters *filters, const textgen_parameters *before, const textgen_parameters *parameters
+    )
+    double *textgen_widen(const float *logits, size_t count, double *values, textgen_exp64 exp64)
+    int64_t textgen_argmax(const double *logits, size_t count, textgen_exp64 exp64)
+    int32_t textgen_reweight(
         const double *logits,
         size_t count,
         double temperature,
-        double *exp_logits,
-        double *sum,
-        textgen_exp64 exp64,
-    )
-    int64_t textgen_reweight_float(
-        const float *logits,
-        size_t count,
-        double temperature,
-        double *exp_logits,
+        double *weights,
         double *sum,
         textgen_exp64 exp64,
     )
@@ -111,35 +82,15 @@ cdef extern from "sampler.h" nogil:
         size_t count,
         double temperature,
         double uniform,
-        double *exp_logits,
+        double *weights,
         textgen_exp64 exp64,
     )
-    int64_t textgen_draw_with_float(
-        const float *logits,
-        size_t count,
-        double temperature,
-        double uniform,
-        double *exp_logits,
-        textgen_exp64 exp64,
+    double textgen_entropy(
+        const double *logits, size_t count, double temperature, double *weights, textgen_exp64 exp64
     )
-    double textgen_entropy_float(
-        const float *logits,
-        size_t count,
-        double temperature,
-        double *exp_logits,
-        textgen_exp64 exp64,
+    size_t textgen_sampler_scratch(size_t count)
+    int32_t textgen_sampler_reweight(
+        const textgen_sampler *sampler, double *values, size_t count, double *weights, double *sum
     )
-    int64_t textgen_sampler_reweight(
-        const textgen_sampler *sampler, const double *logits, size_t count, double *scratch, double *sum
-    )
-    int64_t textgen_sampler_reweight_float(
-        const textgen_sampler *sampler, const float *logits, size_t count, double *scratch, double *sum
-    )
-    int64_t textgen_sampler_draw(
-        textgen_sampler *sampler, const double *logits, size_t count, double *scratch
-    )
-    int64_t textgen_sampler_draw_float(
-        textgen_sampler *sampler, const float *logits, size_t count, double *scratch
-    )
+    int64_t textgen_sampler_draw(textgen_sampler *sampler, double *values, size_t count)
     void textgen_sampler_accept(textgen_sampler *sampler, int64_t token)
-    const char *textgen_sampler_error_text(int64_t error)

@@ -2,25 +2,24 @@
 
 ``reweight`` and ``entropy`` accept probabilities. ``softmax`` and all functions that draw accept logits.
 
-The arithmetic is in ``runtime/core/sampler_body.h`` of the C core. The ``cdef`` functions do not need the
-GIL; the .pxd declares them for other Cython code. The ``def`` functions check their arguments, and import
-numpy if they return arrays.
+The arithmetic is in ``runtime/core/sampler.c`` of the C core. The ``cdef`` functions do not need the GIL; the
+.pxd declares them for other Cython code. The ``def`` functions check their arguments, and import numpy if they
+return arrays.
 """
 
 from cpython.bytearray cimport PyByteArray_AsString
-from libc.stdint cimport int64_t
+from libc.stdint cimport int32_t, int64_t
+from libc.string cimport memcpy
 
 from .c_sampler cimport (
     textgen_argmax,
-    textgen_argmax_float,
+    textgen_code_text,
     textgen_draw_with,
-    textgen_draw_with_float,
-    textgen_entropy_float,
+    textgen_entropy,
     textgen_exp64,
     textgen_find_exp64,
     textgen_reweight,
-    textgen_reweight_float,
-    textgen_sampler_error_text,
+    textgen_widen,
 )
 
 from textgen_runtime.errors import Name, SamplingError, quote
@@ -28,40 +27,38 @@ from textgen_runtime.errors import Name, SamplingError, quote
 cdef textgen_exp64 exp64 = textgen_find_exp64(NULL)
 
 
-cdef int64_t argmax_row(const real *logits, Py_ssize_t size) noexcept nogil:
-    if real is float:
-        return textgen_argmax_float(logits, size)
-    else:
-        return textgen_argmax(logits, size)
+cdef int64_t argmax_row(const double *logits, Py_ssize_t size) noexcept nogil:
+    return textgen_argmax(logits, size, exp64)
 
 
 cdef int64_t reweight_row(
-    const real *logits, Py_ssize_t size, double temperature, double *exp_logits, double *sum
+    const double *logits, Py_ssize_t size, double temperature, double *exp_logits, double *sum
 ) noexcept nogil:
-    if real is float:
-        return textgen_reweight_float(logits, size, temperature, exp_logits, sum, exp64)
-    else:
-        return textgen_reweight(logits, size, temperature, exp_logits, sum, exp64)
+    return textgen_reweight(logits, size, temperature, exp_logits, sum, exp64)
 
 
 cdef int64_t draw_row_with(
-    const real *logits, Py_ssize_t size, double temperature, double uniform, double *exp_logits
+    const double *logits, Py_ssize_t size, double temperature, double uniform, double *exp_logits
 ) noexcept nogil:
-    if real is float:
-        return textgen_draw_with_float(logits, size, temperature, uniform, exp_logits, exp64)
-    else:
-        return textgen_draw_with(logits, size, temperature, uniform, exp_logits, exp64)
+    return textgen_draw_with(logits, size, temperature, uniform, exp_logits, exp64)
 
 
 cdef double entropy_row(
-    const float *logits, Py_ssize_t size, double temperature, double *exp_logits
+    const double *logits, Py_ssize_t size, double temperature, double *exp_logits
 ) noexcept nogil:
-    return textgen_entropy_float(logits, size, temperature, exp_logits, exp64)
+    return textgen_entropy(logits, size, temperature, exp_logits, exp64)
+
+
+cdef const double *as_doubles(const void *row, Py_ssize_t size, bint is_float32, double *values) noexcept nogil:
+    """Copy a row of float32 or float64 values to ``values``, and return that."""
+    if is_float32:
+        return textgen_widen(<const float *>row, size, values, exp64)
+    return <const double *>memcpy(values, row, size * sizeof(double))
 
 
 cdef int64_t checked(int64_t result) except? -1:
     if result < 0:
-        raise SamplingError(textgen_sampler_error_text(result).decode())
+        raise SamplingError(textgen_code_text(<int32_t>result).decode())
     return result
 
 
@@ -79,12 +76,10 @@ cdef object softmax_row(object logits, double temperature):
 
     cdef RealBuffer row = RealBuffer(logits, 1, "logits")
     cdef double total = 0.0
-    cdef bytearray memory = bytearray(row.size * sizeof(double))
-    cdef double *exp_logits = <double *>PyByteArray_AsString(memory)
-    if row.is_float32:
-        checked(reweight_row(<const float *>row.buffer.buf, row.size, temperature, exp_logits, &total))
-    else:
-        checked(reweight_row(<const double *>row.buffer.buf, row.size, temperature, exp_logits, &total))
+    cdef bytearray memory = bytearray(row.size * sizeof(double)), copy = bytearray(row.size * sizeof(double))
+    cdef double *values = <double *>PyByteArray_AsString(copy)
+    as_doubles(row.buffer.buf, row.size, row.is_float32, values)
+    checked(reweight_row(values, row.size, temperature, <double *>PyByteArray_AsString(memory), &total))
     return np.frombuffer(memory, np.float64) / total
 
 
@@ -216,14 +211,7 @@ def draw_with(logits, temperature, uniform):
     if not 0.0 <= uniform_value < 1.0:
         raise SamplingError(f"uniform must be in [0, 1), not {quote(uniform)}")
     cdef RealBuffer row = RealBuffer(logits, 1, "logits")
-    cdef bytearray memory = bytearray(row.size * sizeof(double))
-    cdef double *exp_logits = <double *>PyByteArray_AsString(memory)
-    if row.is_float32:
-        return checked(
-            draw_row_with(
-                <const float *>row.buffer.buf, row.size, temperature_value, uniform_value, exp_logits
-            )
-        )
-    return checked(
-        draw_row_with(<const double *>row.buffer.buf, row.size, temperature_value, uniform_value, exp_logits)
-    )
+    cdef bytearray memory = bytearray(2 * row.size * sizeof(double))
+    cdef double *values = <double *>PyByteArray_AsString(memory)
+    as_doubles(row.buffer.buf, row.size, row.is_float32, values)
+    return checked(draw_row_with(values, row.size, temperature_value, uniform_value, values + row.size))

@@ -1,33 +1,30 @@
 """Reweight rows of logits and draw from them, from other Cython code, without the GIL.
 
 Code that cimports this module needs no C header and no library. The functions take the uniform number as an
-argument and allocate nothing: the caller passes ``exp_logits``, an array of ``size`` doubles.
+argument and allocate nothing: the caller passes ``exp_logits``, an array of ``size`` doubles other than
+the logits.
 """
 
 from libc.stdint cimport int64_t
 
-ctypedef fused real:
-    float
-    double
-
 # A negative result is an error code. `checked` raises it as a SamplingError.
 
 # Return the most likely token (the lowest one of equals), or an error code.
-cdef int64_t argmax_row(const real *logits, Py_ssize_t size) noexcept nogil
+cdef int64_t argmax_row(const double *logits, Py_ssize_t size) noexcept nogil
 
 # Write exp((logit - max logit) / temperature) to exp_logits and the sum to `sum`. Return 0 or an error code.
 cdef int64_t reweight_row(
-    const real *logits, Py_ssize_t size, double temperature, double *exp_logits, double *sum
+    const double *logits, Py_ssize_t size, double temperature, double *exp_logits, double *sum
 ) noexcept nogil
 
 # Return the lowest token whose cumulative probability exceeds `uniform`, or an error code.
 cdef int64_t draw_row_with(
-    const real *logits, Py_ssize_t size, double temperature, double uniform, double *exp_logits
+    const double *logits, Py_ssize_t size, double temperature, double uniform, double *exp_logits
 ) noexcept nogil
 
 # Return the entropy in bits of the distribution at a temperature; 0 if the logits are invalid.
 cdef double entropy_row(
-    const float *logits, Py_ssize_t size, double temperature, double *exp_logits
+    const double *logits, Py_ssize_t size, double temperature, double *exp_logits
 ) noexcept nogil
 
 # Return a result that is not negative. Raise SamplingError for an error code.
@@ -42,26 +39,20 @@ cdef class Sampler:
     cdef readonly object substream
     cdef object _sampling
     cdef tuple _logit_bias
-    # A textgen_sampler of the C core: parameters, random generator, and a pointer to `block`.
+    # A textgen_sampler of the C core. Its filters are for `vocabulary` tokens; NULL before the first draw.
     cdef void *core
-    # The textgen_filters for `vocabulary` tokens. NULL before the first draw, and without filters.
-    cdef void *block
     cdef Py_ssize_t vocabulary
-    # The FilterState to begin with, until `block` is made; or None.
-    cdef object waiting
     # Temporary memory of the C core for rows of `capacity` logits.
     cdef double *scratch
     cdef Py_ssize_t capacity
     # Whether a thread draws without the GIL.
     cdef bint busy
     cdef int enter(self) except -1
-    # Before a draw of a row of `size` logits by the C core, call `prepare`, or `reserve` for the two below.
     cdef int prepare(self, Py_ssize_t vocabulary) except -1
+    # Call `reserve` before a draw from a row of `size` logits.
     cdef int reserve(self, Py_ssize_t size) except -1
-    # Return a token drawn from a row of float32 or float64 logits, or an error code. `draw_row` also passes
-    # the token to the filters.
+    # Return a token drawn from a row of float32 or float64 logits, or an error code.
     cdef int64_t draw_row(self, const void *row, Py_ssize_t size, bint is_float32) noexcept nogil
-    cdef int64_t propose_row(self, const void *row, Py_ssize_t size, bint is_float32) noexcept nogil
 
 
 # The rest is for the other modules of this package.

@@ -5,8 +5,8 @@
 #include "errors.h"
 
 #include "clock.h"
+#include "exp.h"
 #include "handles.h"
-#include "log64.h"
 #include "saved.h"
 
 #include <math.h>
@@ -215,7 +215,7 @@ static int32_t write_tokens(int64_t count, bool is_last) {
 }
 
 static int32_t fail_sampler(int64_t failed) {
-    return textgen_report(&web_error, textgen_sampler_code(failed), "%s", textgen_sampler_error_text(failed));
+    return textgen_report(&web_error, (int32_t)failed, "%s", textgen_code_text((int32_t)failed));
 }
 
 /* Draw up to `steps` tokens, at most CHUNK. length: how many the text may still have. Return how many of
@@ -276,10 +276,12 @@ void EXPORT(surprise)(const textgen_text *text, const int64_t *fed, size_t count
     const float *current = logits(copy);
     copy_text(text, copy);
     for (size_t i = 0; i < count; i++) {
-        const double logit = (double)current[fed[i]];
-        nats[i] = logit > -INFINITY
-                      ? textgen_log_sum_exp_float(current, shape->vocabulary, scratch, shape->exp64) - logit
-                      : NAN;
+        double *values = textgen_widen(current, shape->vocabulary, scratch, shape->exp64);
+        const double logit = values[fed[i]];
+        nats[i] = logit > -INFINITY ? textgen_log_sum_exp(values, shape->vocabulary, values + shape->vocabulary,
+                                                          shape->exp64) -
+                                          logit
+                                    : NAN;
         forward(copy, fed + i, 1);
     }
 }

@@ -42,8 +42,8 @@ def test_temperature_zero_draws_the_lowest_id_of_a_tie_and_uses_one_uniform() ->
     ("bad", "message"),
     [
         ([0.0, math.nan], "NaN"),
-        ([math.inf, 0.0], "inf"),
-        ([-math.inf, -math.inf], "no token"),
+        ([math.inf, 0.0], "NaN"),
+        ([-math.inf, -math.inf], "NaN"),
         ([], "non-empty"),
         ([[0.0, 1.0]], "dimension"),
         (0.0, "dimension"),
@@ -65,13 +65,13 @@ def test_an_invalid_logit_and_the_largest_are_found_at_each_position(
     for index in range(count):
         logits: Any = np.zeros(count, dtype)
         logits[index] = np.inf
-        with pytest.raises(SamplingError, match="inf"):
+        with pytest.raises(SamplingError, match="NaN"):
             sampler.draw(logits)
         logits[(index + 7) % count] = np.nan
         with pytest.raises(SamplingError, match="NaN"):
             sampler.draw(logits)
         logits[:] = -np.inf
-        with pytest.raises(SamplingError, match="no token"):
+        with pytest.raises(SamplingError, match="NaN"):
             sampler.draw(logits)
         logits[index] = -1e30
         assert sampler.draw(logits) == index
@@ -217,7 +217,7 @@ def test_a_sampler_that_draws_refuses_every_other_use() -> None:
         drawing = pool.submit(draw)
         while not (drawing.done() or refusals):
             try:
-                sampler.filter_state  # noqa: B018
+                sampler.draw([0.0])
             except RuntimeError as error:
                 refusals.append(str(error))
     assert refusals == ["another thread uses this sampler: lock it, or give each thread its own"]
