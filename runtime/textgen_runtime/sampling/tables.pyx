@@ -167,7 +167,7 @@ cdef class Constraint:
         self.digest = self.core.digest[:TEXTGEN_SHA256_SIZE].hex()
 
     def without(self, banned):
-        """Return the constraint of the same table, and with the same digest, without tokens that are never drawn.
+        """Return the constraint of the same table and digest, without tokens that are never drawn.
 
         Raises:
             ConstraintError: If no text matches.
