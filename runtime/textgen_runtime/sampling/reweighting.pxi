@@ -2,9 +2,9 @@
 
 ``reweight`` and ``entropy`` accept probabilities. ``softmax`` and all functions that draw accept logits.
 
-The arithmetic is in ``runtime/core/sampler.c`` of the C core. The ``cdef`` functions do not need the GIL; the
-.pxd declares them for other Cython code. The ``def`` functions check their arguments, and import numpy if they
-return arrays.
+The arithmetic is in ``runtime/core/sampler.c`` of the C core. The ``cdef`` functions do not need the GIL;
+the .pxd declares them for other Cython code. The ``def`` functions check their arguments, and import numpy
+if they return arrays.
 """
 
 from cpython.bytearray cimport PyByteArray_AsString
@@ -49,7 +49,9 @@ cdef double entropy_row(
     return textgen_entropy(logits, size, temperature, exp_logits, exp64)
 
 
-cdef const double *as_doubles(const void *row, Py_ssize_t size, bint is_float32, double *values) noexcept nogil:
+cdef const double *as_doubles(
+    const void *row, Py_ssize_t size, bint is_float32, double *values
+) noexcept nogil:
     """Copy a row of float32 or float64 values to ``values``, and return that."""
     if is_float32:
         return textgen_widen(<const float *>row, size, values, exp64)

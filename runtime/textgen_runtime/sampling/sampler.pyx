@@ -68,8 +68,8 @@ cdef class Sampler:
 
     The filters work in the order of ``Sampling``. Those that remove tokens use the softmax, at temperature 1,
     of the tokens that the earlier ones left, and leave at least one. Of equal logits, the lowest token counts
-    as the most likely. The penalties count the tokens that the sampler drew. With another number of logits, the
-    filters begin anew.
+    as the most likely. The penalties count the tokens that the sampler drew. With another number of
+    logits, the filters begin anew.
 
     A sampler is not thread-safe. Threads that share one must lock it.
 
@@ -251,8 +251,8 @@ cdef class Sampler:
     def sampling(self):
         """The ``Sampling``, of parameters that concern a single draw. A new one applies from the next draw.
 
-        The recent tokens are kept while a penalty is on. The limit of mirostat is kept unless ``mirostat_tau``
-        changes; then it starts again at twice the new value.
+        The recent tokens are kept while a penalty is on. The limit of mirostat is kept unless
+        ``mirostat_tau`` changes; then it starts again at twice the new value.
 
         Raises:
             SamplingError: If a parameter needs a model, such as ``stop``.
