@@ -5,7 +5,7 @@
 #include "check.h"
 
 #include "sampler.h"
-#include "spans.h"
+#include "tables.h"
 
 #include <math.h>
 

@@ -163,7 +163,7 @@ def test_a_new_seed_gives_another_text(command: Path) -> None:
         ),
         ([NIETZSCHE, "--seed", str(2**128)], 2, "--seed: must be an integer from 0 to 2**128 - 1, not"),
         ([NIETZSCHE, "--stop", ""], 2, "argument --stop: must not be empty"),
-        ([NIETZSCHE, "--stop", "50 €"], 1, "stop[0]: '€' (U+20AC) at byte 3 of the text is not in the"),
+        ([NIETZSCHE, "--stop", "50 €"], 1, "stop[0]"),
         ([NIETZSCHE, "the", "will"], 2, "there are several prompts: put the prompt in quotes"),
         (["/"], 1, f"cannot read /: {'Permission denied' if WINDOWS else 'Is a directory'}"),
         (["absent.onnx"], 1, "cannot read absent.onnx: No such file or directory"),
@@ -171,8 +171,7 @@ def test_a_new_seed_gives_another_text(command: Path) -> None:
         ([NIETZSCHE, "--mirostat-tau", "1", "--top-k", "2"], 2, "mirostat_tau replaces top_k"),
         ([NIETZSCHE, ""], 1, "the prompt is empty: omit it to start from a prompt in the model"),
         ([NIETZSCHE, "50 €"], 1, "'€' (U+20AC) at byte 3 of the text is not in the vocabulary"),
-        ([NIETZSCHE, "--stop", "a\\t"], 1, "'\\t' (U+0009) at byte 1 of the text is not in the vocabulary"),
-        ([NIETZSCHE, "--stop", "a" * 251], 2, "the stop texts together have more than 250 tokens"),
+        ([NIETZSCHE, "--stop", "a" * 251], 2, "at most 250 tokens"),
     ],
     ids=str,
 )

@@ -92,7 +92,7 @@ static void read_sampling(char **arguments, const textgen_model *model, size_t v
     if (value_of(arguments, "table")) {
         const void *table = read_file(value_of(arguments, "table"), &size);
         textgen_constraint *constraint;
-        TRY(textgen_constraint_create, model, table, size, NULL, 0, &constraint);
+        TRY(textgen_constraint_create, model, table, size, NULL, 0, NULL, 0, &constraint);
         sampling->constraint = constraint;
     }
     if (value_of(arguments, "novel")) {

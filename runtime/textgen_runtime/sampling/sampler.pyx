@@ -107,9 +107,10 @@ cdef class Sampler:
         self.core = malloc(sizeof(textgen_sampler))
         if self.core == NULL:
             raise MemoryError("not enough memory for a sampler")
+        core_of(self).filters = NULL
         self._sampling, self._logit_bias = sampling, checked_biases(logit_bias)
         read_parameters(sampling, &parameters)
-        core_of(self).parameters, core_of(self).exp64, core_of(self).filters = parameters, exp64, NULL
+        core_of(self).parameters, core_of(self).exp64 = parameters, exp64
         textgen_rng_init(&core_of(self).rng, seed_halves, <uint32_t>self.substream)
 
     def __dealloc__(self):
