@@ -136,7 +136,9 @@ static void print_logits(const char *path, const char *kernels) {
     const textgen_network *network = file.model->network;
     const size_t count = (size_t)STEPS * LANES * network->vocabulary;
     const size_t state_bytes = LANES * network->state_values * sizeof(float);
-    void *workspace = allocate(textgen_slots_size(network, LANES, STEPS));
+    const size_t workspace_bytes = textgen_slots_size(network, LANES, STEPS);
+    /* NaN, which padding must not have. */
+    void *workspace = memset(allocate(workspace_bytes), 255, workspace_bytes);
     float *logits = allocate(count * sizeof *logits);
     float *state = memset(allocate(state_bytes), 0, state_bytes);
     static int64_t tokens[STEPS * LANES];

@@ -64,7 +64,7 @@ CYTHON_IMPORT = re.compile(
 # What says where things are: documents, and the comments at the beginning of some sources.
 MAPS = [
     *("docs/architecture.md", "CONTRIBUTING.md", "runtime/core/README.md"),
-    *("runtime/core/model.h", "runtime/core/kernels/kernels.h"),
+    "runtime/core/kernels/kernels.h",
     *("runtime/core/sampler.h", "runtime/core/parameters.def", "runtime/textgen_runtime/text/tokenizer.py"),
     *("runtime/textgen_runtime/server/__init__.py", "train/textgen_train/loop/__init__.py"),
 ]

@@ -65,7 +65,7 @@ def test_activations_are_accurate(kernels: str, name: str, bits: int, bound: flo
     grid = np.concatenate([np.linspace(0, 20, 200), np.geomspace(1e-38, 3e38, 31)])
     values = np.concatenate([grid, -grid, [0.0, -0.0]]).astype(np.float32)
     if name == "tanh":
-        values = np.append(values, np.float32([np.inf, -np.inf]))
+        values = np.append(values, np.array([np.inf, -np.inf], np.float32))
     with np.errstate(over="ignore"):
         expected = np.tanh(values, dtype=float) if name == "tanh" else 1 / (1 + np.exp(-values.astype(float)))
     found = activation(name, values, bits, kernels)
