@@ -119,18 +119,18 @@ static int32_t read_row(const textgen_json *next, size_t state, const textgen_vo
     textgen_view members = next->text;
     textgen_json key, target;
     while (textgen_json_member(&members, &key, &target)) {
-        const int64_t token = textgen_vocabulary_find(vocabulary, &key);
+        const int64_t token = textgen_vocabulary_find_entry(vocabulary, &key);
         char quoted[TEXTGEN_QUOTE_SIZE];
         if (token < 0) {
             return textgen_report(error, TEXTGEN_INVALID_ARGUMENT,
                                   "the table has %s, which is not in the vocabulary: write it with this model",
-                                  textgen_json_quote(&key, quoted));
+                                  textgen_quote(key.text, quoted));
         }
         int64_t number;
         if (!textgen_json_integer(&target, &number) || number < 0 || number >= (int64_t)states) {
             return textgen_report(error, TEXTGEN_INVALID_ARGUMENT,
                                   "state %zu of the table leads to %s; the states are 0 to %zu", state,
-                                  textgen_json_quote(&target, quoted), states - 1);
+                                  textgen_quote(target.text, quoted), states - 1);
         }
         row[token] = (int16_t)number;
     }
@@ -181,7 +181,7 @@ int32_t textgen_constraint_read(textgen_view content, const textgen_vocabulary *
         return textgen_report(error, TEXTGEN_INVALID_ARGUMENT,
                               "the table is not JSON with a list of states: write it with textgen-info");
     }
-    constraint->vocabulary = vocabulary->symbols.count;
+    constraint->vocabulary = vocabulary->count;
     size_t most = TEXTGEN_MAX_ENTRIES / constraint->vocabulary;
     most = most < TEXTGEN_MAX_STATES ? most : TEXTGEN_MAX_STATES;
     if (constraint->states > most) {

@@ -1,14 +1,13 @@
 #include "pack_layers.h"
 
-/* Describe the state arrays. The inputs of the first layer are not padded. */
-static void fill_state(textgen_network *network, const textgen_description *description) {
+/* Describe the state arrays, hidden and cell. */
+static void fill_state(textgen_network *network) {
     for (size_t i = 0; i < network->state_count; i++) {
         textgen_packed_state *array = &network->state[i];
-        const size_t units = description->state[i].units;
-        array->rotates = network->kind == TEXTGEN_CONV;
-        array->rows = description->state[i].rows;
-        array->units = units;
-        array->width = array->rotates && i == 0 ? units : (size_t)network->padded_units;
+        array->rotates = false;
+        array->rows = network->layer_count;
+        array->units = network->units;
+        array->width = (size_t)network->padded_units;
         array->start = network->padded_state_values;
         network->state_values += array->rows * array->units;
         network->padded_state_values += array->rows * array->width;
@@ -22,14 +21,14 @@ static textgen_network *allocate_network(const textgen_description *description,
     if (!network) {
         return NULL;
     }
-    network->vocabulary = description->vocabulary;
-    network->bits = description->bits;
+    network->vocabulary = description->sizes.vocabulary;
+    network->bits = description->sizes.bits;
     network->kind = textgen_first_layer(description)->kind;
     network->units = textgen_first_layer(description)->outputs;
     network->layer_count = description->layer_count - 2;
-    network->state_count = description->state_count;
+    network->state_count = 2;
     network->padded_units = (ptrdiff_t)textgen_padded(network->units, textgen_group_size(network->kind));
-    network->padded_vocabulary = (ptrdiff_t)textgen_padded(description->vocabulary, TEXTGEN_BLOCK);
+    network->padded_vocabulary = (ptrdiff_t)textgen_padded(description->sizes.vocabulary, TEXTGEN_BLOCK);
     network->embedding_size = plan->table ? 0
                                           : (size_t)textgen_padded(description->layers[0].outputs,
                                                                    network->bits == 8 ? TEXTGEN_GROUP : 1);
@@ -54,7 +53,7 @@ static textgen_network *allocate_network(const textgen_description *description,
     for (size_t i = 0; i < network->layer_count; i++) {
         network->residual[i] = description->layers[i + 1].residual;
     }
-    fill_state(network, description);
+    fill_state(network);
     return network;
 }
 

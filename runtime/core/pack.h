@@ -4,8 +4,7 @@
 
 #include "exp64.h"
 #include "kernels/kernels.h"
-#include "model.h"
-#include "special.h"
+#include "vocabulary.h"
 
 /* One array of the state, with the padding of its units. */
 typedef struct {

@@ -2,7 +2,6 @@
 #include "pack_layers.h"
 
 #include "exact.h"
-#include "tensors.h"
 
 #include <float.h>
 #include <string.h>
@@ -22,26 +21,15 @@ static const int8_t *values_of(const textgen_tensor *tensor) { return (const int
 
 /* Read the scales of a weight into `rows`. */
 static int32_t read_scales(textgen_packing *pack, const textgen_tensor *scales) {
-    char quoted[TEXTGEN_QUOTE_SIZE];
     const size_t count = (size_t)scales->shape[0];
     TEXTGEN_TRY(textgen_tensor_floats(scales, 0, count, pack->rows, pack->error));
     for (size_t i = 0; i < count; i++) {
         /* Some processors replace numbers below FLT_MIN by 0. */
         if (pack->rows[i] < FLT_MIN) {
-            return textgen_fail(
-                pack->error, TEXTGEN_DAMAGED_MODEL,
-                "the scales %s contain a number that is not positive, or too small: quantize the model again",
-                textgen_quote(scales->name, quoted));
+            return textgen_tensor_damaged(scales, pack->error);
         }
     }
     return TEXTGEN_OK;
-}
-
-static int32_t fail_bound(const textgen_packing *pack, const textgen_tensor *tensor) {
-    char quoted[TEXTGEN_QUOTE_SIZE];
-    return textgen_fail(pack->error, TEXTGEN_DAMAGED_MODEL,
-                        "the weights %s exceed the limits of 8-bit weights: quantize the model again",
-                        textgen_quote(tensor->name, quoted));
 }
 
 /* Copy the weights of one sum to its column of a block [inputs / 4][block][4], and add them up. Return false if
@@ -80,7 +68,7 @@ static int32_t pack_part(textgen_packing *pack, const int8_part *from, textgen_i
             int32_t total;
             if (!pack_sum(values_of(from->tensor) + row * from->inputs, 1, from->inputs, to, from->block,
                           &total)) {
-                return fail_bound(pack, from->tensor);
+                return textgen_tensor_damaged(from->tensor, pack->error);
             }
             scales[place] = pack->rows[row] * from->factor;
             offsets[place] = -pack->network->kernels->int8->zero * total;
@@ -163,7 +151,7 @@ static int32_t pack_token_gates(textgen_packing *pack) {
     TEXTGEN_TRY(read_scales(pack, embedding->scales[0]));
     for (size_t token = 0; token < embedding->inputs; token++) {
         if (!pack_embedding_row(pack, token, row)) {
-            return fail_bound(pack, embedding->tensors[0]);
+            return textgen_tensor_damaged(embedding->tensors[0], pack->error);
         }
         network->kernels->int8->linear(&product, row, pack->rows[token], table + token * outputs, 1);
         if (!textgen_all_finite(table + token * outputs, outputs)) {
@@ -182,7 +170,7 @@ static int32_t pack_embedding(textgen_packing *pack) {
     TEXTGEN_TRY(read_scales(pack, embedding->scales[0]));
     for (size_t token = 0; token < embedding->inputs; token++) {
         if (!pack_embedding_row(pack, token, rows + token * size)) {
-            return fail_bound(pack, embedding->tensors[0]);
+            return textgen_tensor_damaged(embedding->tensors[0], pack->error);
         }
         scales[token] = pack->rows[token];
     }
@@ -208,7 +196,7 @@ static int32_t pack_output(textgen_packing *pack) {
         int32_t total;
         if (!pack_sum(values_of(layer->tensors[0]) + token, vocabulary, pack->units, column, TEXTGEN_BLOCK,
                       &total)) {
-            return fail_bound(pack, layer->tensors[0]);
+            return textgen_tensor_damaged(layer->tensors[0], pack->error);
         }
         scales[token] = pack->rows[token];
         offsets[token] = -network->kernels->int8->zero * total;

@@ -1,7 +1,6 @@
 #include "pack_layers.h"
 
 #include "exact.h"
-#include "tensors.h"
 
 #include <math.h>
 #include <string.h>

@@ -11,9 +11,6 @@
 #define MAX_MEMORY_RATIO 8
 #define EXTRA_BYTES ((uint64_t)1 << 25)
 
-/* The limit for units, inputs and symbols, so that products do not overflow. No file reaches it. */
-#define MAX_SIZE ((size_t)1 << 28)
-
 /* The token_gates table is computed in parts. These limits keep the weights and the embeddings in the cache. */
 #define PART_BYTES ((uint64_t)1 << 20)
 enum { MAX_PART_TOKENS = 64 };
@@ -31,19 +28,16 @@ static uint64_t layer_floats(textgen_layer_kind kind, uint64_t inputs, uint64_t 
 
 /* The values of the state of one lane. */
 static uint64_t state_values(const textgen_description *description) {
-    uint64_t values = 0;
-    for (size_t i = 0; i < description->state_count; i++) {
-        values += description->state[i].rows * textgen_padded(description->state[i].units, TEXTGEN_CONV_GROUP);
-    }
-    return values;
+    const textgen_sizes *sizes = &description->sizes;
+    return 2 * sizes->layers * textgen_padded(sizes->units, TEXTGEN_CONV_GROUP);
 }
 
 /* Nothing overflows: terms that grow with the square of the units are limited by the size of the file, and
- * MAX_SIZE limits the others. */
+ * TEXTGEN_MAX_SIZE limits the others. */
 static textgen_pack_plan make_float_plan(const textgen_description *description, bool table) {
     const textgen_layer_kind kind = textgen_first_layer(description)->kind;
     const uint64_t units = textgen_first_layer(description)->outputs, layers = description->layer_count - 2;
-    const uint64_t inputs = description->layers[0].outputs, vocabulary = description->vocabulary;
+    const uint64_t inputs = description->layers[0].outputs, vocabulary = description->sizes.vocabulary;
     const uint64_t padded = textgen_padded(units, textgen_group_size(kind)), gates = TEXTGEN_SUMS * padded;
     const uint64_t blocks = PART_BYTES / (sizeof(double) * TEXTGEN_BLOCK * inputs);
     textgen_pack_plan plan = {.table = table, .bias = gates, .state = state_values(description)};
@@ -75,7 +69,7 @@ static uint64_t int8_layer_floats(textgen_layer_kind kind, uint64_t inputs, uint
 static textgen_pack_plan make_int8_plan(const textgen_description *description, bool table) {
     const textgen_layer_kind kind = textgen_first_layer(description)->kind;
     const uint64_t units = textgen_first_layer(description)->outputs, layers = description->layer_count - 2;
-    const uint64_t vocabulary = description->vocabulary, padded = textgen_padded(units, TEXTGEN_GROUP);
+    const uint64_t vocabulary = description->sizes.vocabulary, padded = textgen_padded(units, TEXTGEN_GROUP);
     const uint64_t inputs = textgen_padded(description->layers[0].outputs, TEXTGEN_GROUP);
     const uint64_t gates = TEXTGEN_SUMS * padded, tokens = textgen_padded(vocabulary, TEXTGEN_BLOCK);
     textgen_pack_plan plan = {.table = table, .bias = gates, .state = state_values(description)};
@@ -93,7 +87,8 @@ static textgen_pack_plan make_int8_plan(const textgen_description *description, 
 }
 
 static textgen_pack_plan make_plan(const textgen_description *description, bool table) {
-    return description->bits == 8 ? make_int8_plan(description, table) : make_float_plan(description, table);
+    return description->sizes.bits == 8 ? make_int8_plan(description, table)
+                                        : make_float_plan(description, table);
 }
 
 /* The memory of the network, and of a stream's state and its padded copy. */
@@ -122,32 +117,21 @@ int32_t textgen_choose_plan(const textgen_description *description, textgen_pack
                             const textgen_error *error) {
     const textgen_layer_kind kind = textgen_first_layer(description)->kind;
     const size_t units = textgen_first_layer(description)->outputs, inputs = description->layers[0].outputs;
-    char formatted[4][TEXTGEN_NUMBER_SIZE];
-    if (units > MAX_SIZE || description->vocabulary > MAX_SIZE || inputs > MAX_SIZE) {
-        return textgen_fail(error, TEXTGEN_TOO_LARGE, "a layer has more than %s units, inputs or symbols",
-                            textgen_format_number(MAX_SIZE, formatted[0]));
-    }
-    if (description->bits == 8 && (units > TEXTGEN_INT8_MAX_INPUTS || inputs > TEXTGEN_INT8_MAX_INPUTS)) {
+    if (description->sizes.bits == 8 && (units > TEXTGEN_INT8_MAX_INPUTS || inputs > TEXTGEN_INT8_MAX_INPUTS)) {
         return textgen_fail(error, TEXTGEN_TOO_LARGE,
-                            "a layer with 8-bit weights has more than %s units or inputs",
-                            textgen_format_number(TEXTGEN_INT8_MAX_INPUTS, formatted[0]));
+                            "a layer with 8-bit weights has more than %d units or inputs",
+                            (int)TEXTGEN_INT8_MAX_INPUTS);
     }
     const uint64_t limit = MAX_MEMORY_RATIO * bytes_stored(description) + EXTRA_BYTES;
     const uint64_t table =
-        description->vocabulary * TEXTGEN_SUMS * textgen_padded(units, TEXTGEN_GROUP) * sizeof(float);
+        description->sizes.vocabulary * TEXTGEN_SUMS * textgen_padded(units, TEXTGEN_GROUP) * sizeof(float);
     *chosen = make_plan(description, kind != TEXTGEN_CONV);
     if (table > TEXTGEN_MAX_TABLE_BYTES || bytes_needed(chosen) > limit) {
         *chosen = make_plan(description, false);
     }
     if (bytes_needed(chosen) > limit) {
-        return textgen_fail(
-            error, TEXTGEN_TOO_LARGE,
-            "%s layers of %s units, %s symbols and an embedding of size %s would need many times more "
-            "memory than the size of the file",
-            textgen_format_number(description->layer_count - 2, formatted[0]),
-            textgen_format_number(units, formatted[1]),
-            textgen_format_number(description->vocabulary, formatted[2]),
-            textgen_format_number(inputs, formatted[3]));
+        return textgen_fail(error, TEXTGEN_TOO_LARGE,
+                            "the network would need many times more memory than the size of the file");
     }
     /* For 32-bit addresses. */
     return bytes_needed(chosen) > PTRDIFF_MAX ? textgen_out_of_memory(error) : TEXTGEN_OK;

@@ -155,7 +155,7 @@ int32_t textgen_spans_read(textgen_spans *spans, const textgen_vocabulary *vocab
         count++;
     }
     TEXTGEN_TRY(result);
-    TEXTGEN_TRY(allocate(spans, count, vocabulary->symbols.count, max_copy, error));
+    TEXTGEN_TRY(allocate(spans, count, vocabulary->count, max_copy, error));
     encoder.offset = 0;
     for (size_t i = 0; textgen_encode_known(vocabulary, &encoder, &token, error) > 0; i++) {
         spans->tokens[i] = (int32_t)token;

@@ -1,8 +1,5 @@
 #include "stream_stops.h"
 
-#include "symbols.h"
-#include "utf8.h"
-
 #include <string.h>
 
 /* Encode a text. Return the number of tokens, at most one more than the limit, or a negative code. */

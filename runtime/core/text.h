@@ -13,8 +13,8 @@
 #include "constraint.h"
 #include "sampler.h"
 #include "spans.h"
-#include "special.h"
 #include "stops.h"
+#include "vocabulary.h"
 
 /* Why a text ended, besides the public reasons. */
 enum {

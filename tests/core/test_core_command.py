@@ -171,7 +171,7 @@ def test_a_new_seed_gives_another_text(command: Path) -> None:
         ([NIETZSCHE, "--mirostat-tau", "1", "--top-k", "2"], 2, "mirostat_tau replaces top_k"),
         ([NIETZSCHE, ""], 1, "the prompt is empty: omit it to start from a prompt in the model"),
         ([NIETZSCHE, "50 €"], 1, "'€' (U+20AC) at byte 3 of the text is not in the vocabulary"),
-        ([NIETZSCHE, "--stop", "a\\t"], 1, "'\\t' (U+0009) at byte 1 of the text is not in the vocabulary"),
+        ([NIETZSCHE, "--stop", "a\\t"], 1, "'\\x09' (U+0009) at byte 1 of the text is not in the vocabulary"),
         ([NIETZSCHE, "--stop", "a" * 251], 2, "the stop texts together have more than 250 tokens"),
     ],
     ids=str,

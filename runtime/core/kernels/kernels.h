@@ -9,13 +9,11 @@
  *
  * To add another weight type, follow int8 through the core: its kernels in files of their own, and in
  * `KERNELS` in kernels.c; the packing in pack.c and pack_int8.c, its memory in pack_plan.c and slots.c; the
- * layers in forward.c; the initializers in onnx_messages.c and tensors.c; the nodes of its weights in
- * match_weights.c, and their shapes in shapes.c; `bits` in match.h, model.h and textgen.h. In Python, its
+ * layers in forward.c; its nodes and tensors in onnx.c; `bits` in onnx.h and textgen.h. In Python, its
  * description in `Quantization` of `model_file/metadata.py`; the writer of the file, as in
  * export/quantized_graph.py, and its comparison by loss instead of by logits, as in export/quantizer.py. Such
- * files need a new format number (metadata.c).
- *
- * To add a kind of layer, see model.h. */
+ * files need a new format number (vocabulary.c).
+ */
 #ifndef TEXTGEN_KERNELS_H
 #define TEXTGEN_KERNELS_H
 

@@ -4,7 +4,6 @@ Export builds a description; the C core reads one from a file. The onnxruntime e
 state of a graph. Only the C core knows the memory layout of the weights.
 
 A new kind of layer needs a subclass of ``Cell`` here, like ``GRU``, and an entry in ``CELLS``.
-``runtime/core/model.h`` lists all places to change.
 """
 
 from collections.abc import Mapping

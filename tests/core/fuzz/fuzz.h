@@ -38,7 +38,7 @@ typedef struct {
     textgen_spans *spans;
 } fuzz_model;
 
-enum { FUZZ_MODELS = 7 };
+enum { FUZZ_MODELS = 5 };
 extern fuzz_model fuzz_models[FUZZ_MODELS];
 
 /* The message of the latest call of the core. */
