@@ -126,6 +126,8 @@ def with_parts(part: bytes, model: onnx.ModelProto | None = None) -> bytes:
         (TINY.read_bytes() + b"\x80", DAMAGED_MODEL),
         (TINY.read_bytes() + b"\x00\x00", DAMAGED_MODEL),
         (TINY.read_bytes() + b"\x13\x14", DAMAGED_MODEL),
+        (TINY.read_bytes() + b"\x13abcd", DAMAGED_MODEL),
+        (TINY.read_bytes() + b"\x70\x01", DAMAGED_MODEL),
         (TINY.read_bytes() + b"\x0a\x01x", DAMAGED_MODEL),
         (TINY.read_bytes() + b"\x82\x01\x01", DAMAGED_MODEL),
         (TINY.read_bytes() + b"\x82\x01" + b"\xff" * 9 + b"\x01", DAMAGED_MODEL),
@@ -234,7 +236,8 @@ def test_the_place_of_a_damage_is_named(core_reader: Path) -> None:
     place = content.index(b'{"lowercase"')
     assert refusal(core_reader, content)[1].startswith(f"damaged at byte {place}:")
     content = make_model().SerializeToString()
-    assert refusal(core_reader, content + b"\x80")[1].startswith(f"damaged at byte {len(content)}:")
+    for damage in (b"\x80", b"\x82\x01\x03ab"):
+        assert refusal(core_reader, content + damage)[1].startswith(f"damaged at byte {len(content)}:")
 
 
 @pytest.mark.parametrize(

@@ -228,6 +228,7 @@ DAMAGED: list[tuple[Damage, int, str]] = [
     (set_attribute("lstm_0", "direction", "reverse"), UNKNOWN_GRAPH, "node 4"),
     (set_attribute("lstm_1", "hidden_size", 5), UNKNOWN_GRAPH, "node"),
     (set_attribute("lstm_1", "hidden_size", None), UNKNOWN_GRAPH, "node 6"),
+    (lambda model: setattr(node(model, "lstm_1").attribute[0], "name", "other"), UNKNOWN_GRAPH, "node 6"),
     (set_attribute("embed", "axis", 1), UNKNOWN_GRAPH, "node 1"),
     (set_attribute("split_cell", "axis", 2), UNKNOWN_GRAPH, "node 3"),
     (set_attribute("join_cell", "axis", None), UNKNOWN_GRAPH, "node 15"),
