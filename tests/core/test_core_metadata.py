@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.helpers.core_reader import field, refusal, run_all
+from tests.helpers.core_reader import DAMAGED_MODEL, field, refusal, run_all
 from tests.helpers.damaged_metadata import DAMAGED_METADATA, METADATA, change, entries
 from tests.helpers.make_tiny_model import make_model
 from tests.helpers.metadata_rules import expected
@@ -190,3 +190,9 @@ def test_the_wrong_entry_is_named(
     found, line = refusal(core_reader, Models(12).content(change(changes)))
     assert (found, f"'textgen.{key}'" in line) == (code, True), line
     assert len(line) < 250
+
+
+def test_special_tokens_alone_are_no_vocabulary(core_reader: Path) -> None:
+    special = '{"begin": 0, "end": 1}'
+    changes = {"vocabulary": '["", ""]', "special": special, "records": '"lines"', "prompts": "[]"}
+    assert refusal(core_reader, Models(2).content(change(changes)))[0] == DAMAGED_MODEL

@@ -91,6 +91,7 @@ DAMAGED_METADATA: list[tuple[dict[str, str | None], int, str]] = [
                 {"training": "<not json>"},
                 {"training": "[]"},
                 {"training": '{"held_out_nats": NaN}'},
+                {"training": '{"x": ' + "[" * 64 + "]" * 64 + "}"},
                 {"training": '{"held_out_nats": 1e999}'},
                 {"training": "{" + '"x": 1, ' * 150_000 + '"x": 1}'},
             ),
