@@ -1,4 +1,5 @@
-/* Used everywhere in the core: views of the caller's buffer, error messages, compiler differences. */
+/* Used everywhere in the core: views of the caller's buffer, errors, UTF-8, sorted names, compiler differences.
+ */
 #ifndef TEXTGEN_CORE_H
 #define TEXTGEN_CORE_H
 
@@ -17,6 +18,10 @@ typedef struct {
     const unsigned char *data;
     size_t size;
 } textgen_view;
+
+textgen_view textgen_view_of(const char *text);
+bool textgen_view_is(textgen_view view, const char *text);
+bool textgen_views_equal(textgen_view a, textgen_view b);
 
 /* The buffer for an error message. `text` may be NULL, and `size` may be 0. */
 typedef struct {
@@ -52,19 +57,40 @@ _Noreturn int32_t textgen_fail(const textgen_error *error, int32_t code, const c
 /* Fail with TEXTGEN_OUT_OF_MEMORY. */
 int32_t textgen_out_of_memory(const textgen_error *error);
 
-/* Write a string from a file into `buffer` for an error message: in quotes, escaped, cut after 80 bytes. Return
+/* Write a text from a file into `buffer` for an error message: in quotes, escaped, cut after 80 bytes. Return
  * `buffer`. */
 enum { TEXTGEN_QUOTE_SIZE = 88 };
-const char *textgen_quote(textgen_view name, char buffer[TEXTGEN_QUOTE_SIZE]);
-/* The same without quotes, for JSON text. */
-const char *textgen_escape(textgen_view text, char buffer[TEXTGEN_QUOTE_SIZE]);
+const char *textgen_quote(textgen_view text, char buffer[TEXTGEN_QUOTE_SIZE]);
 
-/* Write a number with commas, such as 1,048,576, into `buffer`. Return its start, a pointer into `buffer`. */
-enum { TEXTGEN_NUMBER_SIZE = 28 };
-const char *textgen_format_number(uint64_t number, char buffer[TEXTGEN_NUMBER_SIZE]);
+/* UTF-8 as the Unicode Standard defines it: no surrogates, no overlong forms, at most U+10FFFF. */
+enum { TEXTGEN_UTF8_BYTES = 4, TEXTGEN_CODE_POINTS = 0x110000 };
 
-textgen_view textgen_view_of(const char *text);
-bool textgen_view_is(textgen_view view, const char *text);
-bool textgen_views_equal(textgen_view a, textgen_view b);
+/* Return the character at `*offset`, which is within the text, and move `*offset` past it. Return -1 and leave
+ * `*offset` unchanged if the bytes are not valid UTF-8. */
+int32_t textgen_utf8_next(textgen_view text, size_t *offset);
+
+/* Write a character that is not a surrogate. Return the number of bytes, at most TEXTGEN_UTF8_BYTES. */
+size_t textgen_utf8_write(uint32_t character, char *text);
+
+bool textgen_utf8_valid(textgen_view text);
+
+/* Return the number of characters of a valid text. */
+size_t textgen_utf8_length(textgen_view text);
+
+/* A sorted table of names. The time of a search is logarithmic whatever a file contains. */
+typedef struct {
+    textgen_view name;
+    size_t index; /* into another table */
+} textgen_name;
+
+/* Sort a table for textgen_names_find. Return an entry with a duplicate name, or NULL. */
+const textgen_name *textgen_names_sort(textgen_name *names, size_t count);
+
+/* Return how many names of a sorted table are not greater than a text, in the order of their bytes. A name is
+ * less than those that it begins. */
+size_t textgen_names_rank(const textgen_name *names, size_t count, textgen_view text);
+
+/* Return the entry with this name, or NULL. */
+const textgen_name *textgen_names_find(const textgen_name *names, size_t count, textgen_view name);
 
 #endif

@@ -3,7 +3,7 @@
 
 int64_t textgen_model_get_token(const textgen_model *model, const char *symbol, size_t size) {
     const textgen_view view = {(const unsigned char *)symbol, size};
-    return model && symbol && size ? textgen_symbols_find(&model->vocabulary->symbols, view) : -1;
+    return model && symbol && size ? textgen_vocabulary_find(model->vocabulary, view) : -1;
 }
 
 size_t textgen_model_get_symbol(const textgen_model *model, int64_t token, char *symbol) {

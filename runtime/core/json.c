@@ -1,21 +1,196 @@
 #include "json.h"
 
-#include "json_scan.h"
-#include "utf8.h"
-
 #include <string.h>
 
-static bool read_value(textgen_json_cursor *at, textgen_json *value) {
-    textgen_json_skip_space(at);
-    const unsigned char *start = at->next;
-    if (!textgen_json_skip_value(at)) {
+/* The functions below remove what they match from the start of `rest`. */
+
+static void skip(textgen_view *rest, size_t size) {
+    rest->data += size;
+    rest->size -= size;
+}
+
+/* Return the next byte, or 0 at the end. */
+static unsigned char peek(const textgen_view *rest) { return rest->size > 0 ? *rest->data : 0; }
+
+static void skip_space(textgen_view *rest) {
+    while (peek(rest) == ' ' || peek(rest) == '\t' || peek(rest) == '\n' || peek(rest) == '\r') {
+        skip(rest, 1);
+    }
+}
+
+static bool accept(textgen_view *rest, const char *text) {
+    const size_t size = strlen(text);
+    const bool found = rest->size >= size && memcmp(rest->data, text, size) == 0;
+    if (found) {
+        skip(rest, size);
+    }
+    return found;
+}
+
+/* Read the four digits of a \u escape. Return -1 if they are invalid. */
+static int32_t code_unit(textgen_view *rest) {
+    static const char digits[] = "0123456789abcdef0123456789ABCDEF";
+    int32_t unit = 0;
+    for (int i = 0; i < 4; i++) {
+        const char *found = peek(rest) ? strchr(digits, peek(rest)) : NULL;
+        if (!found) {
+            return -1;
+        }
+        unit = unit * 16 + (int32_t)(found - digits) % 16;
+        skip(rest, 1);
+    }
+    return unit;
+}
+
+/* Read an escape after its backslash and return its character. A surrogate pair is one character. Return -1 if
+ * it is not a valid escape. */
+static int32_t escape(textgen_view *rest) {
+    static const char letters[] = "\"\\/bfnrt", meanings[] = "\"\\/\b\f\n\r\t";
+    const char *found = peek(rest) ? strchr(letters, peek(rest)) : NULL;
+    if (found) {
+        skip(rest, 1);
+        return meanings[found - letters];
+    }
+    const int32_t unit = accept(rest, "u") ? code_unit(rest) : -1;
+    if (unit >= 0xD800 && unit < 0xDC00) {
+        textgen_view after = *rest;
+        const int32_t low = accept(&after, "\\u") ? code_unit(&after) : -1;
+        if (low >= 0xDC00 && low < 0xE000) {
+            *rest = after;
+            return 0x10000 + (unit - 0xD800) * 0x400 + (low - 0xDC00);
+        }
+    }
+    return unit;
+}
+
+static bool skip_string(textgen_view *rest) {
+    if (!accept(rest, "\"")) {
         return false;
     }
-    value->outer.data = value->text.data = start;
-    value->outer.size = value->text.size = (size_t)(at->next - start);
+    while (rest->size > 0) {
+        const unsigned char byte = peek(rest);
+        skip(rest, 1);
+        if (byte == '"') {
+            return true;
+        }
+        if (byte < 0x20 || (byte == '\\' && escape(rest) < 0)) {
+            return false;
+        }
+    }
+    return false;
+}
+
+static textgen_view skip_digits(textgen_view *rest) {
+    textgen_view digits = {rest->data, 0};
+    while (peek(rest) >= '0' && peek(rest) <= '9') {
+        skip(rest, 1);
+        digits.size++;
+    }
+    return digits;
+}
+
+static bool skip_number(textgen_view *rest) {
+    (void)accept(rest, "-");
+    const size_t digits = accept(rest, "0") ? 1 : skip_digits(rest).size;
+    if (digits == 0) {
+        return false;
+    }
+    const bool has_fraction = accept(rest, ".");
+    if (has_fraction && skip_digits(rest).size == 0) {
+        return false;
+    }
+    if (!accept(rest, "e") && !accept(rest, "E")) {
+        return digits <= (has_fraction ? TEXTGEN_JSON_POWER : TEXTGEN_JSON_DIGITS);
+    }
+    const bool negative = accept(rest, "-");
+    if (!negative) {
+        (void)accept(rest, "+");
+    }
+    const textgen_view power = skip_digits(rest);
+    size_t exponent = 0;
+    for (size_t i = 0; i < power.size && power.size <= 3; i++) {
+        exponent = exponent * 10 + (size_t)(power.data[i] - '0');
+    }
+    return power.size > 0 && power.size <= 3 && digits + (negative ? 0 : exponent) <= TEXTGEN_JSON_POWER;
+}
+
+static bool skip_scalar(textgen_view *rest) {
+    switch (peek(rest)) {
+    case '"':
+        return skip_string(rest);
+    case 'n':
+        return accept(rest, "null");
+    case 'f':
+        return accept(rest, "false");
+    case 't':
+        return accept(rest, "true");
+    default:
+        return skip_number(rest);
+    }
+}
+
+static bool skip_key(textgen_view *rest) {
+    skip_space(rest);
+    if (!skip_string(rest)) {
+        return false;
+    }
+    skip_space(rest);
+    return accept(rest, ":");
+}
+
+/* Skip one complete value. Return false if there is no valid value. */
+static bool skip_value(textgen_view *rest) {
+    /* One bit for each open bracket, 1 for an object. The innermost bracket is the lowest bit. */
+    uint64_t objects = 0;
+    unsigned depth = 0;
+    for (;;) {
+        skip_space(rest);
+        const bool object = accept(rest, "{");
+        if (object || accept(rest, "[")) {
+            if (depth == TEXTGEN_JSON_DEPTH) {
+                return false;
+            }
+            objects = objects << 1 | object;
+            depth++;
+            skip_space(rest);
+            if (peek(rest) != (object ? '}' : ']')) {
+                if (object && !skip_key(rest)) {
+                    return false;
+                }
+                continue;
+            }
+        } else if (!skip_scalar(rest)) {
+            return false;
+        }
+        /* After a value, or before the end of an empty array or object. */
+        for (;;) {
+            if (depth == 0) {
+                return true;
+            }
+            skip_space(rest);
+            if (!accept(rest, objects & 1 ? "}" : "]")) {
+                break;
+            }
+            objects >>= 1;
+            depth--;
+        }
+        if (!accept(rest, ",") || (objects & 1 && !skip_key(rest))) {
+            return false;
+        }
+    }
+}
+
+static bool read_value(textgen_view *rest, textgen_json *value) {
+    skip_space(rest);
+    value->outer = *rest;
+    if (!skip_value(rest)) {
+        return false;
+    }
+    value->outer.size -= rest->size;
+    value->text = value->outer;
     /* In the order of the kinds; other numbers begin with another digit, or with a sign. */
     static const char firsts[] = "nft0\"[{";
-    const char *found = strchr(firsts, *start);
+    const char *found = strchr(firsts, *value->text.data);
     value->kind = found ? (textgen_json_kind)(found - firsts) : TEXTGEN_JSON_NUMBER;
     if (value->kind >= TEXTGEN_JSON_STRING) {
         value->text.data++;
@@ -24,46 +199,22 @@ static bool read_value(textgen_json_cursor *at, textgen_json *value) {
     return true;
 }
 
-static textgen_json_cursor start(textgen_view text) {
-    textgen_json_cursor at = {text.data, text.data};
-    if (text.size > 0) {
-        at.end += text.size;
-    }
-    return at;
-}
-
-static void set_rest(textgen_view *text, const textgen_json_cursor *at) {
-    text->data = at->next;
-    text->size = (size_t)(at->end - at->next);
-}
-
 bool textgen_json_read(textgen_view text, textgen_json *value) {
-    textgen_json_cursor at = start(text);
-    if (!read_value(&at, value)) {
-        return false;
-    }
-    textgen_json_skip_space(&at);
-    return at.next == at.end;
+    const bool found = textgen_utf8_valid(text) && read_value(&text, value);
+    skip_space(&text);
+    return found && text.size == 0;
 }
 
 bool textgen_json_item(textgen_view *items, textgen_json *value) {
-    textgen_json_cursor at = start(*items);
-    textgen_json_skip_space(&at);
-    (void)textgen_json_accept(&at, ',');
-    const bool found = read_value(&at, value);
-    set_rest(items, &at);
-    return found;
+    skip_space(items);
+    (void)accept(items, ",");
+    return read_value(items, value);
 }
 
 bool textgen_json_member(textgen_view *members, textgen_json *key, textgen_json *value) {
-    textgen_json_cursor at = start(*members);
-    textgen_json_skip_space(&at);
-    (void)textgen_json_accept(&at, ',');
-    bool found = read_value(&at, key);
-    textgen_json_skip_space(&at);
-    found = found && textgen_json_accept(&at, ':') && read_value(&at, value);
-    set_rest(members, &at);
-    return found;
+    const bool found = textgen_json_item(members, key);
+    skip_space(members);
+    return found && accept(members, ":") && read_value(members, value);
 }
 
 bool textgen_json_members(const textgen_json *object, const char *const *names, size_t count,
@@ -98,52 +249,43 @@ size_t textgen_json_count(const textgen_json *array) {
     return count;
 }
 
-int32_t textgen_json_character(textgen_view *string) {
+/* Remove the next character from `string`, the text of a string. Return it, or -1 at the end. Lone surrogates
+ * are returned unchanged. */
+static int32_t next_character(textgen_view *string) {
+    size_t offset = 0;
     if (string->size == 0) {
         return -1;
     }
-    if (string->data[0] != '\\') {
-        size_t offset = 0;
-        const int32_t character = textgen_utf8_next(*string, &offset);
-        string->data += offset;
-        string->size -= offset;
-        return character;
+    if (accept(string, "\\")) {
+        return escape(string);
     }
-    textgen_json_cursor at = start(*string);
-    at.next++;
-    const int32_t character = textgen_json_escape(&at);
-    set_rest(string, &at);
+    const int32_t character = textgen_utf8_next(*string, &offset);
+    skip(string, offset);
     return character;
 }
 
 bool textgen_json_utf8(const textgen_json *value, char *text, size_t *size) {
-    if (value->kind != TEXTGEN_JSON_STRING) {
-        return false;
-    }
     textgen_view rest = value->text;
-    *size = 0;
     int32_t character;
-    while ((character = textgen_json_character(&rest)) >= 0) {
+    *size = 0;
+    while (value->kind == TEXTGEN_JSON_STRING && (character = next_character(&rest)) >= 0) {
         if (character >= 0xD800 && character < 0xE000) {
             return false;
         }
         *size += textgen_utf8_write((uint32_t)character, text + *size);
     }
-    return true;
+    return value->kind == TEXTGEN_JSON_STRING;
 }
 
 bool textgen_json_is(const textgen_json *value, const char *text) {
-    if (value->kind != TEXTGEN_JSON_STRING) {
-        return false;
-    }
     textgen_view rest = value->text;
     int32_t character;
-    while ((character = textgen_json_character(&rest)) >= 0) {
+    while (value->kind == TEXTGEN_JSON_STRING && (character = next_character(&rest)) >= 0) {
         if (*text == '\0' || character != (unsigned char)*text++) {
             return false;
         }
     }
-    return *text == '\0';
+    return value->kind == TEXTGEN_JSON_STRING && *text == '\0';
 }
 
 bool textgen_json_integer(const textgen_json *value, int64_t *integer) {
@@ -161,19 +303,4 @@ bool textgen_json_integer(const textgen_json *value, int64_t *integer) {
     }
     *integer = negative ? -result : result;
     return true;
-}
-
-const char *textgen_json_quote(const textgen_json *value, char buffer[TEXTGEN_QUOTE_SIZE]) {
-    char decoded[TEXTGEN_QUOTE_SIZE];
-    if (value->kind != TEXTGEN_JSON_STRING) {
-        return textgen_escape(value->outer, buffer);
-    }
-    textgen_view rest = value->text;
-    textgen_view text = {(const unsigned char *)decoded, 0};
-    int32_t character;
-    while (text.size + TEXTGEN_UTF8_BYTES <= sizeof decoded &&
-           (character = textgen_json_character(&rest)) >= 0) {
-        text.size += textgen_utf8_write((uint32_t)character, decoded + text.size);
-    }
-    return textgen_quote(text, buffer);
 }

@@ -1,8 +1,9 @@
 /* JSON (RFC 8259) without a tree: a text is validated once, and then its values are iterated.
  *
- * The same texts are valid as for Python's json.loads, except that NaN, numbers beyond float64 and brackets
- * nested deeper than TEXTGEN_JSON_DEPTH are refused. As in Python, strings may contain lone surrogates as
- * escapes. */
+ * The same texts are valid as for Python's json.loads, except that these are refused: NaN; brackets nested
+ * deeper than TEXTGEN_JSON_DEPTH; exponents of more than three digits; and numbers with a fraction or an
+ * exponent whose digits before the point and exponent are together more than TEXTGEN_JSON_POWER, which a
+ * float64 may not hold. As in Python, strings may contain lone surrogates as escapes. */
 #ifndef TEXTGEN_JSON_H
 #define TEXTGEN_JSON_H
 
@@ -10,7 +11,8 @@
 
 enum {
     TEXTGEN_JSON_DEPTH = 64,
-    TEXTGEN_JSON_DIGITS = 4300 /* of an integer; Python's limit */
+    TEXTGEN_JSON_DIGITS = 4300, /* of an integer; Python's limit */
+    TEXTGEN_JSON_POWER = 308
 };
 
 /* read_value in json.c depends on the order. */
@@ -30,7 +32,7 @@ typedef struct {
     textgen_view outer; /* the value in the file, with its quotes or brackets */
 } textgen_json;
 
-/* Validate a complete text, which must be UTF-8. Return false if it is not JSON. */
+/* Validate a complete text. Return false if it is not JSON in UTF-8. */
 bool textgen_json_read(textgen_view text, textgen_json *value);
 
 /* Remove the next item from `items`, the text of an array. Return false at the end. */
@@ -48,10 +50,6 @@ bool textgen_json_members(const textgen_json *object, const char *const *names, 
 /* Return the number of items of an array, or 0 for any other value. */
 size_t textgen_json_count(const textgen_json *array);
 
-/* Remove the next character from `string`, the text of a string. Return it, or -1 at the end. Lone surrogates
- * are returned unchanged. */
-int32_t textgen_json_character(textgen_view *string);
-
 /* Write a string as UTF-8 to `text`, which has at least the size of the value's text. Return false if the value
  * is not a string, or has a lone surrogate. */
 bool textgen_json_utf8(const textgen_json *value, char *text, size_t *size);
@@ -62,9 +60,5 @@ bool textgen_json_is(const textgen_json *value, const char *text);
 /* Return whether a value is an integer without fraction and exponent. Integers beyond int64 become INT64_MAX or
  * -INT64_MAX. */
 bool textgen_json_integer(const textgen_json *value, int64_t *integer);
-
-/* Write a value into `buffer` for an error message: a string in quotes, any other value as JSON. Return
- * `buffer`. */
-const char *textgen_json_quote(const textgen_json *value, char buffer[TEXTGEN_QUOTE_SIZE]);
 
 #endif

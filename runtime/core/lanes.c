@@ -29,7 +29,7 @@ size_t textgen_workspace_size(const textgen_model *model, size_t lanes) {
 }
 
 size_t textgen_stream_text_size(const textgen_stream *stream, size_t length) {
-    const size_t symbol_bytes = stream ? stream->model->vocabulary->symbols.longest : 0;
+    const size_t symbol_bytes = stream ? stream->model->vocabulary->longest : 0;
     const size_t held = stream ? (size_t)textgen_stream_text(stream)->held : 0;
     return stream && length <= MAX_BYTES / (symbol_bytes + 1) - held ? (held + length) * symbol_bytes + 1 : 0;
 }

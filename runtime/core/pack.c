@@ -1,7 +1,6 @@
 #include "pack.h"
 
 #include "exact.h"
-#include "tensors.h"
 
 #include <math.h>
 #include <string.h>
@@ -36,7 +35,7 @@ static uint64_t stored_bytes(const textgen_description *description) {
     for (size_t i = 0; i < description->layer_count; i++) {
         for (size_t j = 0; j < TEXTGEN_LAYER_TENSORS && description->layers[i].tensors[j]; j++) {
             const textgen_tensor *tensor = description->layers[i].tensors[j];
-            bytes += tensor->raw.size + tensor->floats.size;
+            bytes += tensor->raw.size;
         }
     }
     return bytes;
@@ -45,13 +44,13 @@ static uint64_t stored_bytes(const textgen_description *description) {
 static textgen_network describe(const textgen_description *description, const textgen_kernels *kernels,
                                 textgen_special special) {
     textgen_network network = {.special = special, .kernels = kernels};
-    network.vocabulary = description->vocabulary;
+    network.vocabulary = description->sizes.vocabulary;
     network.units = description->layers[1].outputs;
     network.padded_units = padded(network.units, TEXTGEN_GROUP);
     network.padded_vocabulary = padded(network.vocabulary, TEXTGEN_BLOCK);
     network.layer_count = description->layer_count - 2;
     network.state_values = 2 * network.layer_count * network.units;
-    network.bits = description->bits;
+    network.bits = description->sizes.bits;
     network.exp64 = textgen_find_exp64(kernels->name);
     return network;
 }

@@ -4,8 +4,7 @@
 
 #include "exp.h"
 #include "kernels/int8.h"
-#include "model.h"
-#include "special.h"
+#include "vocabulary.h"
 
 /* A network that is ready to run. Immutable, and independent of the file that it was read from. The state of a
  * lane is the hidden state of each layer, then the cell state of each layer: [2][layers][units]. */

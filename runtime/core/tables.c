@@ -2,7 +2,6 @@
 
 #include "exact.h"
 #include "handles.h"
-#include "utf8.h"
 
 #include <math.h>
 #include <string.h>
@@ -263,7 +262,7 @@ static bool read_state(const textgen_json *entry, size_t state, const textgen_vo
     }
     constraint->distance[state] = accepting ? 0 : INT32_MAX;
     while (textgen_json_member(&values[1].text, &key, &target)) {
-        const int64_t token = textgen_vocabulary_find(vocabulary, &key);
+        const int64_t token = textgen_vocabulary_find_entry(vocabulary, &key);
         int64_t number;
         if (token < 0 || !textgen_json_integer(&target, &number)) {
             return false;
@@ -277,7 +276,7 @@ static bool read_state(const textgen_json *entry, size_t state, const textgen_vo
 int32_t textgen_constraint_read(textgen_view content, const textgen_vocabulary *vocabulary,
                                 textgen_constraint *constraint, const textgen_error *error) {
     static const char *const names[] = {"states"};
-    const size_t tokens = vocabulary->symbols.count, fitting = TEXTGEN_MAX_ENTRIES / tokens;
+    const size_t tokens = vocabulary->count, fitting = TEXTGEN_MAX_ENTRIES / tokens;
     const size_t most = fitting < TEXTGEN_MAX_STATES ? fitting : TEXTGEN_MAX_STATES;
     textgen_json table, list = {0};
     if (textgen_utf8_valid(content) && textgen_json_read(content, &table)) {
@@ -458,14 +457,14 @@ int32_t textgen_spans_read(textgen_spans *spans, const textgen_vocabulary *vocab
     int64_t token;
     size_t count = 0;
     int32_t result;
-    if (vocabulary->symbols.level == TEXTGEN_WORD_LEVEL) {
+    if (vocabulary->level == TEXTGEN_WORD_LEVEL) {
         return textgen_report(error, TEXTGEN_INVALID_ARGUMENT, "max_copy needs a model of characters or bytes");
     }
     while ((result = textgen_encode_known(vocabulary, &encoder, &token, error)) > 0) {
         count++;
     }
     TEXTGEN_TRY(result);
-    TEXTGEN_TRY(allocate(spans, count, vocabulary->symbols.count, max_copy, error));
+    TEXTGEN_TRY(allocate(spans, count, vocabulary->count, max_copy, error));
     encoder.offset = 0;
     for (size_t i = 0; textgen_encode_known(vocabulary, &encoder, &token, error) > 0; i++) {
         spans->tokens[i] = (int32_t)token;

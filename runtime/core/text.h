@@ -11,8 +11,8 @@
 #define TEXTGEN_TEXT_H
 
 #include "sampler.h"
-#include "special.h"
 #include "tables.h"
+#include "vocabulary.h"
 
 /* Why a text ended, besides the public reasons. */
 enum {

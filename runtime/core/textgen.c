@@ -53,12 +53,11 @@ static int32_t copy_tables(textgen_model *model, const textgen_onnx *file,
 static int32_t fill_model(textgen_model *model, const textgen_onnx *file, textgen_description *description,
                           const textgen_kernels *kernels, const textgen_error *error) {
     TEXTGEN_TRY(textgen_format_check(file, error));
-    TEXTGEN_TRY(textgen_model_match(file, description, error));
-    TEXTGEN_TRY(textgen_vocabulary_create(file, description->vocabulary, &model->vocabulary, error));
+    TEXTGEN_TRY(textgen_onnx_describe(file, description, error));
+    TEXTGEN_TRY(textgen_vocabulary_create(file, description->sizes.vocabulary, &model->vocabulary, error));
     TEXTGEN_TRY(
         textgen_network_create(description, kernels, model->vocabulary->special, &model->network, error));
-    model->shape =
-        textgen_network_shape(model->network, model->vocabulary->symbols.level == TEXTGEN_BYTE_LEVEL);
+    model->shape = textgen_network_shape(model->network, model->vocabulary->level == TEXTGEN_BYTE_LEVEL);
     return copy_tables(model, file, description, error);
 }
 
@@ -142,12 +141,12 @@ textgen_model_info textgen_model_describe(const textgen_model *model) {
     info.layers = model->layer_count;
     info.parameters = (size_t)model->parameters;
     info.bits = (size_t)model->network->bits;
-    info.symbol_bytes = vocabulary->symbols.longest;
+    info.symbol_bytes = vocabulary->longest;
     info.lowercase = vocabulary->lowercase;
     info.unicode = vocabulary->unicode;
     info.kernels = model->network->kernels->name;
     info.unknown = vocabulary->special.unknown >= 0;
-    info.level = textgen_level_names[vocabulary->symbols.level];
+    info.level = textgen_level_names[vocabulary->level];
     info.records = vocabulary->records;
     info.memory = model->arena.peak;
     return info;

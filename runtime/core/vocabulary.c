@@ -1,124 +1,325 @@
 #include "vocabulary.h"
 
-#include "metadata.h"
-#include "symbols.h"
-#include "utf8.h"
-
 #include <string.h>
 
-/* The maximum number of entries if the number of logits is not known: one for each character. */
-enum { CODE_POINTS = 0x110000 };
+/* The newest supported format, and the first one with special tokens. */
+enum { MAX_FORMAT = 2, SPECIAL_TOKENS_FORMAT = 2 };
 
-static int32_t not_a_list(textgen_level level, const textgen_error *error) {
-    return textgen_fail(error, TEXTGEN_DAMAGED_MODEL,
-                        "the metadata '%s' is not a list of %ss: export the model again",
-                        TEXTGEN_VOCABULARY_KEY, textgen_level_names[level]);
+const char *const textgen_level_names[TEXTGEN_LEVELS] = {"character", "byte", "word"};
+
+static const char format_key[] = "textgen.format", vocabulary_key[] = "textgen.vocabulary";
+static const char special_key[] = "textgen.special", records_key[] = "textgen.records";
+static const char quantization_key[] = "textgen.quantization";
+
+/* The metadata of a file, and what is made of it. */
+typedef struct {
+    const textgen_onnx *file;
+    textgen_vocabulary *vocabulary;
+    const textgen_error *error;
+} reader;
+
+static bool has_key(const reader *from, const char *key) { return textgen_onnx_property(from->file, key).data; }
+
+static int32_t fail_damaged(const reader *from, const char *key) {
+    const textgen_view value = textgen_onnx_property(from->file, key);
+    const unsigned char *start = from->file->content.data;
+    const size_t offset = start && value.data ? (size_t)(value.data - start) : SIZE_MAX;
+    return textgen_damaged(offset, "metadata", textgen_view_of(key), from->error);
 }
 
-/* Check that a vocabulary does not have too many entries, before parsing them. A comma, a bracket or a brace
- * may itself be one of the characters. No longer symbol has one. */
-static int32_t check_entries(textgen_view text, size_t size, textgen_level level, const textgen_error *error) {
-    char formatted[TEXTGEN_NUMBER_SIZE];
-    const size_t limit = size == TEXTGEN_ANY_SIZE ? CODE_POINTS : size;
-    size_t commas = 0;
-    size_t brackets = 0;
-    size_t braces = 0;
-    for (size_t i = 0; i < text.size; i++) {
-        commas += text.data[i] == ',';
-        brackets += text.data[i] == '[';
-        braces += text.data[i] == '{';
-    }
-    if (brackets > 2 || braces > 1) {
-        return not_a_list(level, error);
-    }
-    if (commas > limit) {
-        return textgen_fail(error, TEXTGEN_DAMAGED_MODEL,
-                            "the metadata '%s' has more entries than %s (%s): export the model again",
-                            TEXTGEN_VOCABULARY_KEY,
-                            size == TEXTGEN_ANY_SIZE ? "there are characters" : "the graph has logits",
-                            textgen_format_number(limit, formatted));
-    }
-    return TEXTGEN_OK;
+static int32_t fail_newer(const reader *from, const char *key) {
+    return textgen_fail(from->error, TEXTGEN_NEWER_FORMAT, "the metadata '%s' needs a newer version", key);
 }
 
-static int32_t read_symbols(const textgen_onnx *file, size_t size, textgen_vocabulary *vocabulary,
-                            const textgen_error *error) {
-    textgen_level level;
-    textgen_json list;
-    TEXTGEN_TRY(textgen_metadata_level(file, &level, error));
-    TEXTGEN_TRY(check_entries(textgen_onnx_property(file, TEXTGEN_VOCABULARY_KEY), size, level, error));
-    TEXTGEN_TRY(textgen_metadata_read(file, TEXTGEN_VOCABULARY_KEY, &list, error));
-    const size_t count = textgen_json_count(&list);
-    if (count == 0) {
-        return not_a_list(level, error);
-    }
-    TEXTGEN_TRY(textgen_metadata_special(file, count, &vocabulary->special, error));
-    vocabulary->symbols.arena = file->arena;
-    TEXTGEN_TRY(textgen_symbols_read(&list, count, level, &vocabulary->special, &vocabulary->symbols, error));
-    return size == TEXTGEN_ANY_SIZE || count == size
-               ? TEXTGEN_OK
-               : textgen_fail(
-                     error, TEXTGEN_DAMAGED_MODEL,
-                     "the vocabulary has %zu %ss, but the graph has %zu logits: export the model again", count,
-                     textgen_level_names[level], size);
+static int32_t check(const reader *from, const char *key, bool valid) {
+    return valid ? TEXTGEN_OK : fail_damaged(from, key);
 }
 
-/* Whether a text of UTF-8 can be encoded without the unknown symbol. */
-static bool is_encodable(const textgen_symbols *symbols, textgen_view text) {
-    size_t offset = 0;
-    if (symbols->level == TEXTGEN_BYTE_LEVEL) {
-        return true;
-    }
-    while (offset < text.size) {
-        if (textgen_symbols_match(symbols, text, &offset) < 0) {
-            return false;
+/* Read the value of a key. Fails if the key is missing or its value is not JSON. */
+static int32_t read_value(const reader *from, const char *key, textgen_json *value) {
+    const textgen_view text = textgen_onnx_property(from->file, key);
+    const bool fits = key == vocabulary_key || text.size <= TEXTGEN_MAX_METADATA_LENGTH ||
+                      textgen_utf8_length(text) <= TEXTGEN_MAX_METADATA_LENGTH;
+    return check(from, key, text.data && fits && textgen_json_read(text, value));
+}
+
+/* Read a value that is one of `count` names. */
+static int32_t read_name(const reader *from, const char *key, const char *const *names, size_t count,
+                         size_t *index) {
+    textgen_json value;
+    TEXTGEN_TRY(read_value(from, key, &value));
+    for (*index = 0; *index < count; ++*index) {
+        if (textgen_json_is(&value, names[*index])) {
+            return TEXTGEN_OK;
         }
     }
+    return fail_newer(from, key);
+}
+
+static int32_t read_format(const reader *from, int64_t *format) {
+    textgen_json value;
+    if (!has_key(from, format_key)) {
+        return textgen_fail(from->error, TEXTGEN_DAMAGED_MODEL, "not a text generator: without metadata '%s'",
+                            format_key);
+    }
+    TEXTGEN_TRY(read_value(from, format_key, &value));
+    TEXTGEN_TRY(check(from, format_key, textgen_json_integer(&value, format) && *format >= 1));
+    return *format > MAX_FORMAT ? fail_newer(from, format_key) : TEXTGEN_OK;
+}
+
+int32_t textgen_format_check(const textgen_onnx *file, const textgen_error *error) {
+    const reader from = {file, NULL, error};
+    int64_t format;
+    return read_format(&from, &format);
+}
+
+/* Read the special tokens of a vocabulary with `count` entries. */
+static int32_t read_special(const reader *from, size_t count) {
+    enum { UNKNOWN, BEGIN, END, TOKENS };
+    static const char *const names[TOKENS] = {"unknown", "begin", "end"};
+    int64_t format, tokens[TOKENS] = {-1, -1, -1};
+    textgen_json object, values[TOKENS];
+    size_t found = 0;
+    TEXTGEN_TRY(read_format(from, &format));
+    if (has_key(from, special_key) && format >= SPECIAL_TOKENS_FORMAT) {
+        TEXTGEN_TRY(read_value(from, special_key, &object));
+        if (!textgen_json_members(&object, names, TOKENS, values)) {
+            return fail_newer(from, special_key);
+        }
+        for (size_t i = 0; i < TOKENS; i++) {
+            bool valid = values[i].kind == TEXTGEN_JSON_NULL;
+            if (!valid) {
+                valid = textgen_json_integer(&values[i], &tokens[i]) && tokens[i] >= 0 &&
+                        (uint64_t)tokens[i] < count;
+                found++;
+            }
+            for (size_t j = 0; j < i; j++) {
+                valid = valid && (tokens[i] < 0 || tokens[i] != tokens[j]);
+            }
+            TEXTGEN_TRY(check(from, special_key, valid));
+        }
+    }
+    from->vocabulary->special = (textgen_special){tokens[UNKNOWN], tokens[BEGIN], tokens[END]};
+    return check(from, special_key, (tokens[BEGIN] < 0) == (tokens[END] < 0) && found < count);
+}
+
+/* The class does not depend on the version of Unicode. The Python runtime has the same one. */
+static bool is_word_character(int32_t character) {
+    return (character >= '0' && character <= '9') || (character >= 'A' && character <= 'Z') ||
+           (character >= 'a' && character <= 'z') || character == '_' || character >= 0x80;
+}
+
+/* Whether a text is a symbol: a character, or a word of at most TEXTGEN_MAX_WORD characters, which one space
+ * may precede. The entry of byte n is U+00n. */
+static bool is_symbol(textgen_level level, textgen_view text) {
+    size_t offset = 0, length = 0;
+    bool word = true;
+    int32_t character = 0;
+    for (; offset < text.size; length++) {
+        character = textgen_utf8_next(text, &offset);
+        word = word && (is_word_character(character) || (length == 0 && character == ' '));
+    }
+    return level == TEXTGEN_WORD_LEVEL && length != 1
+               ? word && length > 0 && length <= TEXTGEN_MAX_WORD
+               : length == 1 && (level != TEXTGEN_BYTE_LEVEL || character <= 0xFF);
+}
+
+/* Append the text of an entry to the symbols, of which `*used` bytes are used. Return whether it is valid. */
+static bool read_entry(const textgen_json *entry, size_t token, textgen_vocabulary *vocabulary, size_t *used) {
+    const textgen_special *special = &vocabulary->special;
+    const int64_t index = (int64_t)token;
+    char *start = vocabulary->text + *used;
+    textgen_view text = {(const unsigned char *)start, 0};
+    const bool is_text = textgen_json_utf8(entry, start, &text.size);
+    if (index == special->unknown || index == special->begin || index == special->end) {
+        return is_text && text.size == 0;
+    }
+    if (!is_text || !is_symbol(vocabulary->level, text)) {
+        return false;
+    }
+    if (vocabulary->level == TEXTGEN_BYTE_LEVEL) {
+        size_t offset = 0;
+        *start = (char)(unsigned char)textgen_utf8_next(text, &offset);
+        text.size = 1;
+    }
+    vocabulary->longest = text.size > vocabulary->longest ? text.size : vocabulary->longest;
+    vocabulary->symbols[token] = text;
+    vocabulary->sorted[vocabulary->sorted_count++] = (textgen_name){text, token};
+    *used += text.size;
     return true;
 }
 
-static int32_t check_prompts(const textgen_onnx *file, const textgen_vocabulary *vocabulary,
-                             const textgen_error *error) {
-    static const char key[] = "textgen.prompts";
-    textgen_json prompts;
-    TEXTGEN_TRY(textgen_metadata_read(file, key, &prompts, error));
-    /* Decoded, no text is longer than its JSON text. */
-    char *buffer = textgen_allocate(file->arena, prompts.text.size + 1, 1);
-    if (!buffer) {
-        return textgen_out_of_memory(error);
+/* Return the place of the longest symbol that is a prefix of a text. Places count from 1; 0 means none. `place`
+ * is that of the last symbol not greater than the text. Every symbol that is a prefix of the text is also a
+ * prefix of that symbol. The time is therefore limited by the length of a word, whatever symbols a file
+ * contains. */
+static size_t longest_prefix(const textgen_vocabulary *vocabulary, size_t place, textgen_view text) {
+    for (; place > 0; place = vocabulary->prefixes[place - 1]) {
+        const textgen_view symbol = vocabulary->sorted[place - 1].name;
+        if (symbol.size <= text.size && memcmp(symbol.data, text.data, symbol.size) == 0) {
+            break;
+        }
     }
-    bool valid = prompts.kind == TEXTGEN_JSON_ARRAY;
-    textgen_view rest = prompts.text;
-    textgen_json prompt;
-    while (valid && textgen_json_item(&rest, &prompt)) {
-        textgen_view text = {(const unsigned char *)buffer, 0};
-        valid = textgen_json_utf8(&prompt, buffer, &text.size) && text.size > 0 &&
-                is_encodable(&vocabulary->symbols, text);
-    }
-    textgen_release(buffer);
-    return valid ? TEXTGEN_OK
-                 : textgen_fail(
-                       error, TEXTGEN_DAMAGED_MODEL,
-                       "the metadata '%s' is not a list of texts whose characters are in the vocabulary: "
-                       "export the model again",
-                       key);
+    return place;
 }
 
-static int32_t read_all(const textgen_onnx *file, size_t size, textgen_vocabulary *vocabulary,
-                        const textgen_error *error) {
-    TEXTGEN_TRY(textgen_format_check(file, error));
-    TEXTGEN_TRY(read_symbols(file, size, vocabulary, error));
-    TEXTGEN_TRY(textgen_metadata_normalization(file, &vocabulary->lowercase, &vocabulary->unicode, error));
-    TEXTGEN_TRY(check_prompts(file, vocabulary, error));
-    TEXTGEN_TRY(textgen_metadata_check_training(file, error));
-    TEXTGEN_TRY(textgen_metadata_records(file, &vocabulary->special, &vocabulary->records, error));
-    return textgen_metadata_check_quantization(file, error);
+/* Whether the 256 bytes are in order, before the special tokens. */
+static bool has_bytes(const textgen_vocabulary *vocabulary) {
+    bool ordered = vocabulary->sorted_count == 256 && vocabulary->special.unknown < 0;
+    for (size_t token = 0; ordered && token < 256; token++) {
+        const textgen_view symbol = vocabulary->symbols[token];
+        ordered = symbol.size == 1 && symbol.data[0] == token;
+    }
+    return ordered;
+}
+
+/* Read the entries of the vocabulary. size: as for textgen_vocabulary_create. */
+static int32_t read_symbols(const reader *from, size_t size) {
+    textgen_vocabulary *vocabulary = from->vocabulary;
+    textgen_arena *arena = from->file->arena;
+    textgen_json list, entry;
+    size_t index, used = 0;
+    TEXTGEN_TRY(read_name(from, "textgen.level", textgen_level_names, TEXTGEN_LEVELS, &index));
+    TEXTGEN_TRY(read_value(from, vocabulary_key, &list));
+    const size_t count = textgen_json_count(&list);
+    TEXTGEN_TRY(check(from, vocabulary_key,
+                      size == TEXTGEN_ANY_SIZE ? count > 0 && count <= TEXTGEN_CODE_POINTS : count == size));
+    TEXTGEN_TRY(read_special(from, count));
+    vocabulary->level = (textgen_level)index;
+    vocabulary->count = count;
+    vocabulary->longest = 1;
+    /* Decoded, no entry is longer than its JSON text. */
+    vocabulary->text = textgen_allocate(arena, list.text.size, 1);
+    vocabulary->symbols = textgen_allocate(arena, count, sizeof *vocabulary->symbols);
+    vocabulary->sorted = textgen_allocate(arena, count, sizeof *vocabulary->sorted);
+    vocabulary->prefixes = textgen_allocate(arena, count, sizeof *vocabulary->prefixes);
+    if (!vocabulary->text || !vocabulary->symbols || !vocabulary->sorted || !vocabulary->prefixes) {
+        return textgen_out_of_memory(from->error);
+    }
+    for (size_t token = 0; textgen_json_item(&list.text, &entry); token++) {
+        TEXTGEN_TRY(check(from, vocabulary_key, read_entry(&entry, token, vocabulary, &used)));
+    }
+    const bool twice = textgen_names_sort(vocabulary->sorted, vocabulary->sorted_count);
+    for (size_t i = 0; i < vocabulary->sorted_count; i++) {
+        vocabulary->prefixes[i] = longest_prefix(vocabulary, i, vocabulary->sorted[i].name);
+    }
+    return check(from, vocabulary_key,
+                 !twice && (vocabulary->level != TEXTGEN_BYTE_LEVEL || has_bytes(vocabulary)));
+}
+
+static int32_t read_normalization(const reader *from) {
+    static const char key[] = "textgen.normalization";
+    static const char *const names[] = {"lowercase", "unicode"};
+    static const char *const forms[] = {"NFC", "NFD", "NFKC", "NFKD"};
+    textgen_json object, values[2];
+    TEXTGEN_TRY(read_value(from, key, &object));
+    bool valid = textgen_json_members(&object, names, 2, values);
+    from->vocabulary->lowercase = values[0].kind == TEXTGEN_JSON_TRUE;
+    valid = valid && (values[0].kind == TEXTGEN_JSON_TRUE || values[0].kind == TEXTGEN_JSON_FALSE);
+    for (size_t i = 0; i < sizeof forms / sizeof *forms; i++) {
+        if (textgen_json_is(&values[1], forms[i])) {
+            from->vocabulary->unicode = forms[i];
+        }
+    }
+    /* The text of a missing value is NULL. */
+    return check(
+        from, key,
+        valid && (from->vocabulary->unicode || (values[1].kind == TEXTGEN_JSON_NULL && values[1].text.data)));
+}
+
+/* Return the token of the longest symbol at `*offset`, where a valid character is, and move `*offset` past the
+ * symbol. Return -1 and leave `*offset` unchanged if there is none. */
+static int64_t match_symbol(const textgen_vocabulary *vocabulary, textgen_view text, size_t *offset) {
+    const textgen_view rest = {text.data + *offset, text.size - *offset};
+    const size_t last = textgen_names_rank(vocabulary->sorted, vocabulary->sorted_count, rest);
+    const size_t place = longest_prefix(vocabulary, last, rest);
+    if (place == 0) {
+        return -1;
+    }
+    *offset += vocabulary->sorted[place - 1].name.size;
+    return (int64_t)vocabulary->sorted[place - 1].index;
+}
+
+/* Check that the prompts are texts that can be encoded without the unknown symbol. */
+static int32_t check_prompts(const reader *from) {
+    static const char key[] = "textgen.prompts";
+    textgen_json prompts, prompt;
+    TEXTGEN_TRY(read_value(from, key, &prompts));
+    /* Decoded, no text is longer than its JSON text. */
+    char *buffer = textgen_allocate(from->file->arena, prompts.text.size + 1, 1);
+    if (!buffer) {
+        return textgen_out_of_memory(from->error);
+    }
+    bool valid = prompts.kind == TEXTGEN_JSON_ARRAY;
+    while (valid && textgen_json_item(&prompts.text, &prompt)) {
+        textgen_view text = {(const unsigned char *)buffer, 0};
+        size_t offset = 0;
+        valid = textgen_json_utf8(&prompt, buffer, &text.size) && text.size > 0;
+        while (valid && from->vocabulary->level != TEXTGEN_BYTE_LEVEL && offset < text.size) {
+            valid = match_symbol(from->vocabulary, text, &offset) >= 0;
+        }
+    }
+    textgen_release(buffer);
+    return check(from, key, valid);
+}
+
+static int32_t read_records(const reader *from) {
+    static const char *const kinds[] = {"lines", "blank"};
+    const bool has_records = from->vocabulary->special.begin >= 0;
+    size_t index;
+    if (!has_records && !has_key(from, records_key)) {
+        return TEXTGEN_OK;
+    }
+    TEXTGEN_TRY(read_name(from, records_key, kinds, 2, &index));
+    from->vocabulary->records = kinds[index];
+    return check(from, records_key, has_records);
+}
+
+/* Whether a value is a number that a float64 can hold, or null. Only integers may have more digits. */
+static bool is_loss(const textgen_json *value) {
+    int64_t integer = 0;
+    (void)textgen_json_integer(value, &integer);
+    return value->kind == TEXTGEN_JSON_NULL ||
+           (value->kind == TEXTGEN_JSON_NUMBER && integer < INT64_MAX && integer > -INT64_MAX);
+}
+
+/* Check what only files with 8-bit weights have. */
+static int32_t check_quantization(const reader *from) {
+    enum { BITS, LOSS, FLOAT32_LOSS, TEXT, FIELDS };
+    static const char *const names[FIELDS] = {"bits", "loss", "float32_loss", "text"};
+    textgen_json object, fields[FIELDS];
+    int64_t bits;
+    if (!has_key(from, quantization_key)) {
+        return TEXTGEN_OK;
+    }
+    TEXTGEN_TRY(read_value(from, quantization_key, &object));
+    textgen_json_members(&object, names, FIELDS, fields);
+    TEXTGEN_TRY(
+        check(from, quantization_key,
+              textgen_json_integer(&fields[BITS], &bits) && is_loss(&fields[LOSS]) &&
+                  is_loss(&fields[FLOAT32_LOSS]) &&
+                  (fields[TEXT].kind == TEXTGEN_JSON_OBJECT || fields[TEXT].kind == TEXTGEN_JSON_NULL)));
+    return bits != 8 ? fail_newer(from, quantization_key) : TEXTGEN_OK;
+}
+
+static int32_t read_all(const reader *from, size_t size) {
+    static const char training_key[] = "textgen.training";
+    textgen_json training;
+    TEXTGEN_TRY(textgen_format_check(from->file, from->error));
+    TEXTGEN_TRY(read_symbols(from, size));
+    TEXTGEN_TRY(read_normalization(from));
+    TEXTGEN_TRY(check_prompts(from));
+    TEXTGEN_TRY(read_value(from, training_key, &training));
+    TEXTGEN_TRY(check(from, training_key, training.kind == TEXTGEN_JSON_OBJECT));
+    TEXTGEN_TRY(read_records(from));
+    return check_quantization(from);
 }
 
 int32_t textgen_vocabulary_create(const textgen_onnx *file, size_t size, textgen_vocabulary **vocabulary,
                                   const textgen_error *error) {
     textgen_vocabulary *created = textgen_allocate(file->arena, 1, sizeof *created);
-    const int32_t code = created ? read_all(file, size, created, error) : textgen_out_of_memory(error);
+    const reader from = {file, created, error};
+    const int32_t code = created ? read_all(&from, size) : textgen_out_of_memory(error);
     if (code < 0) {
         textgen_vocabulary_destroy(created);
     } else {
@@ -129,47 +330,58 @@ int32_t textgen_vocabulary_create(const textgen_onnx *file, size_t size, textgen
 
 void textgen_vocabulary_destroy(textgen_vocabulary *vocabulary) {
     if (vocabulary) {
-        textgen_symbols_free(&vocabulary->symbols);
+        textgen_release(vocabulary->text);
+        textgen_release(vocabulary->symbols);
+        textgen_release(vocabulary->sorted);
+        textgen_release(vocabulary->prefixes);
         textgen_release(vocabulary);
     }
 }
 
-static int32_t unknown_character(const textgen_vocabulary *vocabulary, textgen_view character,
-                                 uint32_t code_point, size_t offset, const textgen_error *error) {
-    char quoted[TEXTGEN_QUOTE_SIZE];
-    const unsigned char lower = (unsigned char)(code_point - 'A' + 'a');
-    const textgen_view lowercase = {&lower, 1};
-    const bool capital =
-        code_point >= 'A' && code_point <= 'Z' && textgen_symbols_find(&vocabulary->symbols, lowercase) >= 0;
-    return textgen_report(error, TEXTGEN_UNKNOWN_CHARACTER,
-                          "%s (U+%04X) at byte %zu of the text is not in the vocabulary: %s",
-                          textgen_quote(character, quoted), (unsigned)code_point, offset,
-                          capital ? "use lower case" : "remove it");
+int64_t textgen_vocabulary_find(const textgen_vocabulary *vocabulary, textgen_view symbol) {
+    const textgen_name *found = textgen_names_find(vocabulary->sorted, vocabulary->sorted_count, symbol);
+    return found ? (int64_t)found->index : -1;
+}
+
+int64_t textgen_vocabulary_find_entry(const textgen_vocabulary *vocabulary, const textgen_json *entry) {
+    char text[6 * TEXTGEN_MAX_WORD * TEXTGEN_UTF8_BYTES];
+    textgen_view symbol = {(const unsigned char *)text, 0};
+    size_t offset = 0;
+    if (entry->text.size > sizeof text || !textgen_json_utf8(entry, text, &symbol.size) || !symbol.size) {
+        return -1;
+    }
+    if (vocabulary->level != TEXTGEN_BYTE_LEVEL) {
+        return textgen_vocabulary_find(vocabulary, symbol);
+    }
+    /* The entry of a byte is the character of its number. */
+    const int32_t character = textgen_utf8_next(symbol, &offset);
+    return offset == symbol.size && character <= 0xFF ? character : -1;
 }
 
 /* Encode the next symbol of a text that is UTF-8. */
 static int32_t encode_symbol(const textgen_vocabulary *vocabulary, textgen_view text, size_t *offset,
                              int64_t *token, const textgen_error *error) {
-    static const textgen_view line_end = {(const unsigned char *)"\n", 1};
     const size_t start = *offset;
     size_t end = start;
-    const int32_t character = textgen_utf8_next(text, &end);
+    int32_t character = textgen_utf8_next(text, &end);
+    char quoted[TEXTGEN_QUOTE_SIZE];
     if (character < 0) {
         return textgen_report(error, TEXTGEN_INVALID_UTF8, "the text is not valid UTF-8 at byte %zu", start);
     }
     if (character == '\r') {
+        character = '\n';
         end += end < text.size && text.data[end] == '\n';
-        *token = textgen_symbols_find(&vocabulary->symbols, line_end);
+        *token = textgen_vocabulary_find(vocabulary, textgen_view_of("\n"));
     } else {
-        *token = textgen_symbols_match(&vocabulary->symbols, text, offset);
+        *token = match_symbol(vocabulary, text, offset);
     }
     if (*token < 0) {
         *token = vocabulary->special.unknown;
     }
     if (*token < 0) {
-        const textgen_view unknown = {text.data + start, end - start};
-        return unknown_character(vocabulary, unknown, character == '\r' ? '\n' : (uint32_t)character, start,
-                                 error);
+        return textgen_report(
+            error, TEXTGEN_UNKNOWN_CHARACTER, "%s (U+%04X) at byte %zu of the text is not in the vocabulary",
+            textgen_quote((textgen_view){text.data + start, end - start}, quoted), (unsigned)character, start);
     }
     if (*offset == start) {
         *offset = end;
@@ -180,7 +392,7 @@ static int32_t encode_symbol(const textgen_vocabulary *vocabulary, textgen_view 
 int32_t textgen_encode_next(const textgen_vocabulary *vocabulary, textgen_encoder *encoder, int64_t *token,
                             const textgen_error *error) {
     const textgen_view text = {(const unsigned char *)encoder->text, encoder->size};
-    const bool bytes = vocabulary->symbols.level == TEXTGEN_BYTE_LEVEL;
+    const bool bytes = vocabulary->level == TEXTGEN_BYTE_LEVEL;
     size_t offset = encoder->offset;
     if (offset == 0 && !bytes && text.size >= 3 && memcmp(text.data, "\xEF\xBB\xBF", 3) == 0) {
         offset = 3;
@@ -216,27 +428,12 @@ int32_t textgen_encode_known(const textgen_vocabulary *vocabulary, textgen_encod
 }
 
 size_t textgen_decode_token(const textgen_vocabulary *vocabulary, int64_t token, char *text) {
-    if (token < 0 || (uint64_t)token >= vocabulary->symbols.count) {
+    if (token < 0 || (uint64_t)token >= vocabulary->count) {
         return 0;
     }
-    const textgen_view symbol = vocabulary->symbols.symbols[(size_t)token];
+    const textgen_view symbol = vocabulary->symbols[(size_t)token];
     if (symbol.size > 0) {
         memcpy(text, symbol.data, symbol.size);
     }
     return symbol.size;
-}
-
-int64_t textgen_vocabulary_find(const textgen_vocabulary *vocabulary, const textgen_json *entry) {
-    char text[6 * TEXTGEN_MAX_WORD * TEXTGEN_UTF8_BYTES];
-    textgen_view symbol = {(const unsigned char *)text, 0};
-    size_t offset = 0;
-    if (entry->text.size > sizeof text || !textgen_json_utf8(entry, text, &symbol.size) || !symbol.size) {
-        return -1;
-    }
-    if (vocabulary->symbols.level != TEXTGEN_BYTE_LEVEL) {
-        return textgen_symbols_find(&vocabulary->symbols, symbol);
-    }
-    /* The entry of a byte is the character of its number. */
-    const int32_t character = textgen_utf8_next(symbol, &offset);
-    return offset == symbol.size && character <= 0xFF ? character : -1;
 }

@@ -1,23 +1,60 @@
-/* The vocabulary: reads it from the metadata, and converts text to tokens and back.
+/* The vocabulary: reads it from the metadata, which it checks, and converts text to tokens and back.
  *
  * A vocabulary is a list of symbols. A token is an index into it. A symbol is a character, a byte or a word.
  * The special tokens have empty symbols. */
 #ifndef TEXTGEN_VOCABULARY_H
 #define TEXTGEN_VOCABULARY_H
 
-#include "onnx_reader.h"
-#include "symbols.h"
+#include "json.h"
+#include "onnx.h"
+
+#include <math.h>
+
+/* The special tokens. Each is -1 if the vocabulary has none. */
+typedef struct {
+    int64_t unknown; /* stands for rare characters; never drawn */
+    int64_t begin;   /* the first token of each record; never drawn */
+    int64_t end;     /* the last token of each record: a text ends where it is drawn */
+} textgen_special;
+
+/* Set the values of the tokens that are never drawn to -infinity. values: [vocabulary], logits or biases. */
+static inline void textgen_special_mask(const textgen_special *special, float *values) {
+    if (special->unknown >= 0) {
+        values[special->unknown] = -INFINITY;
+    }
+    if (special->begin >= 0) {
+        values[special->begin] = -INFINITY;
+    }
+}
+
+/* The maximum number of characters of a word, and of each entry of the metadata except the vocabulary. */
+enum { TEXTGEN_MAX_WORD = 64, TEXTGEN_MAX_METADATA_LENGTH = 1 << 20 };
+
+/* The kinds of tokens. Each byte, which is a part of UTF-8, is one token at the second level. At the third, a
+ * token is a character or a word. */
+typedef enum { TEXTGEN_CHARACTER_LEVEL, TEXTGEN_BYTE_LEVEL, TEXTGEN_WORD_LEVEL } textgen_level;
+enum { TEXTGEN_LEVELS = 3 };
+extern const char *const textgen_level_names[TEXTGEN_LEVELS];
 
 typedef struct {
-    textgen_symbols symbols;
+    textgen_level level;
+    size_t count;          /* number of tokens */
+    size_t longest;        /* bytes of the longest symbol, 1 or more */
+    char *text;            /* all symbols, one after another */
+    textgen_view *symbols; /* [count], the symbol of each token; empty for the special tokens */
+    textgen_name *sorted;  /* [sorted_count], without the special tokens, in the order of their bytes */
+    size_t sorted_count;
+    /* [sorted_count], of each symbol: the place of the longest other symbol that is a prefix of it, from 1; 0
+     * if there is none */
+    size_t *prefixes;
     textgen_special special;
     const char *records; /* how records are separated, "lines" or "blank"; NULL if the model has no records */
     const char *unicode; /* "NFC", "NFD", "NFKC", "NFKD" or NULL */
     bool lowercase;
 } textgen_vocabulary;
 
-/* Fails if the metadata is not that of a text generator in a supported format. Call it before matching the
- * graph: for an ONNX file that is not a text generator, this message is the helpful one. */
+/* Fails if the metadata is not that of a text generator in a supported format. Call it before
+ * textgen_onnx_describe: for an ONNX file that is not a text generator, this message is the helpful one. */
 int32_t textgen_format_check(const textgen_onnx *file, const textgen_error *error);
 
 /* Read the vocabulary and the normalization, and check all other metadata. size: the number of logits of the
@@ -26,6 +63,12 @@ int32_t textgen_format_check(const textgen_onnx *file, const textgen_error *erro
 int32_t textgen_vocabulary_create(const textgen_onnx *file, size_t size, textgen_vocabulary **vocabulary,
                                   const textgen_error *error);
 void textgen_vocabulary_destroy(textgen_vocabulary *vocabulary);
+
+/* Return the token of a symbol, or -1. */
+int64_t textgen_vocabulary_find(const textgen_vocabulary *vocabulary, textgen_view symbol);
+
+/* The same for a symbol as an entry of the metadata has it. */
+int64_t textgen_vocabulary_find_entry(const textgen_vocabulary *vocabulary, const textgen_json *entry);
 
 /* A text and the offset in bytes of its next symbol; start with offset 0. */
 typedef struct {
@@ -44,10 +87,7 @@ int32_t textgen_encode_next(const textgen_vocabulary *vocabulary, textgen_encode
 int32_t textgen_encode_known(const textgen_vocabulary *vocabulary, textgen_encoder *encoder, int64_t *token,
                              const textgen_error *error);
 
-/* Return the token of a symbol, as an entry of the metadata has it, or -1. */
-int64_t textgen_vocabulary_find(const textgen_vocabulary *vocabulary, const textgen_json *entry);
-
-/* Write the bytes of a token, at most symbol_bytes. Return how many: 0 for a special token. */
+/* Write the bytes of a token, at most `longest`. Return how many: 0 for a special token. */
 size_t textgen_decode_token(const textgen_vocabulary *vocabulary, int64_t token, char *text);
 
 #endif

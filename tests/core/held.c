@@ -3,7 +3,6 @@
 #include "check.h"
 
 #include "lane.h"
-#include "utf8.h"
 
 #include <math.h>
 

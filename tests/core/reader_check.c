@@ -7,9 +7,6 @@
  * The text is in a file because an argument cannot hold each byte: on Windows, arguments are UTF-16.
  */
 #include "pack.h"
-#include "symbols.h"
-#include "tensors.h"
-#include "vocabulary.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -67,8 +64,8 @@ static double weighted_sum(const textgen_tensor *tensor) {
 }
 
 static void print_layer(const textgen_layer *layer) {
-    printf("layer %s '%.*s' %zu %zu", textgen_layer_kind_name(layer->kind), (int)layer->name.size,
-           (const char *)layer->name.data, layer->inputs, layer->outputs);
+    printf("layer %s %zu %zu %d", textgen_layer_kind_name(layer->kind), layer->inputs, layer->outputs,
+           layer->residual);
     for (size_t i = 0; i < TEXTGEN_LAYER_TENSORS && layer->tensors[i]; i++) {
         printf(" %.9g", weighted_sum(layer->tensors[i]));
     }
@@ -111,11 +108,10 @@ static int32_t print_vocabulary(const textgen_onnx *file, size_t size, const tex
     }
     const textgen_special *special = &vocabulary->special;
     const char *records = vocabulary->records;
-    printf("\nunknown %" PRId64 " bytes %zu lowercase %d unicode %s\n", special->unknown,
-           vocabulary->symbols.longest, vocabulary->lowercase, !unicode ? "none" : unicode);
-    printf("level %s begin %" PRId64 " end %" PRId64 " records %s\n",
-           textgen_level_names[vocabulary->symbols.level], special->begin, special->end,
-           !records ? "none" : records);
+    printf("\nunknown %" PRId64 " bytes %zu lowercase %d unicode %s\n", special->unknown, vocabulary->longest,
+           vocabulary->lowercase, !unicode ? "none" : unicode);
+    printf("level %s begin %" PRId64 " end %" PRId64 " records %s\n", textgen_level_names[vocabulary->level],
+           special->begin, special->end, !records ? "none" : records);
     *special_tokens = *special;
     if (text) {
         code = print_text(vocabulary, text);
@@ -139,11 +135,11 @@ static int32_t print_model(const textgen_onnx *file, const textgen_view *text) {
     static textgen_description description;
     int32_t code = textgen_format_check(file, &error);
     if (code == TEXTGEN_OK) {
-        code = textgen_model_match(file, &description, &error);
+        code = textgen_onnx_describe(file, &description, &error);
     }
     textgen_special special;
     if (code == TEXTGEN_OK) {
-        code = print_vocabulary(file, description.vocabulary, text, &special);
+        code = print_vocabulary(file, description.sizes.vocabulary, text, &special);
     }
     if (code == TEXTGEN_OK) {
         code = pack(&description, special);
@@ -151,9 +147,8 @@ static int32_t print_model(const textgen_onnx *file, const textgen_view *text) {
     for (size_t i = 0; code == TEXTGEN_OK && i < description.layer_count; i++) {
         print_layer(&description.layers[i]);
     }
-    for (size_t i = 0; code == TEXTGEN_OK && i < description.state_count; i++) {
-        printf("state %s %zu %zu\n", description.state[i].name, description.state[i].rows,
-               description.state[i].units);
+    if (code == TEXTGEN_OK) {
+        printf("layers %zu bits %d\n", description.sizes.layers, description.sizes.bits);
     }
     return code;
 }

@@ -1,6 +1,8 @@
-"""Metadata that is damaged or newer, with what the C core says about it."""
+"""Metadata that is damaged or newer, with the error code of the C core and the entry that it names."""
 
 import json
+
+from tests.helpers.core_reader import DAMAGED_MODEL, NEWER_FORMAT
 
 # Of a model with 12 logits.
 METADATA = {
@@ -14,109 +16,91 @@ METADATA = {
 }
 
 
+def entries(*texts: str, start: str = '""') -> str:
+    """A vocabulary of 12 entries: the first is empty, the next are given as they stand in JSON."""
+    return "[" + ", ".join([start, *texts, *(f'"{each}"' for each in "abcdefghijk")][:12]) + "]"
+
+
 def change(changes: dict[str, str | None]) -> dict[str, str]:
     """Return the metadata with other values. A key of None is missing."""
     changed = {**METADATA, **{f"textgen.{key}": value for key, value in changes.items()}}
     return {key: value for key, value in changed.items() if value is not None}
 
 
-# Changes, each with a part of the message.
-DAMAGED_METADATA: list[tuple[dict[str, str | None], str]] = [
-    (
-        {"format": "3"},
-        "the file has format 3, but this version supports formats up to 2: upgrade textgen-onnx",
+# Changes, each with the code and the key.
+DAMAGED_METADATA: list[tuple[dict[str, str | None], int, str]] = [
+    ({"format": "3"}, NEWER_FORMAT, "format"),
+    ({"format": "9" * 4000}, NEWER_FORMAT, "format"),
+    ({"level": '"pair"'}, NEWER_FORMAT, "level"),
+    ({"level": json.dumps("x" * 10**6)}, NEWER_FORMAT, "level"),
+    ({"special": "[]"}, NEWER_FORMAT, "special"),
+    ({"special": '{"start": 0}'}, NEWER_FORMAT, "special"),
+    ({"records": '"tabs"'}, NEWER_FORMAT, "records"),
+    ({"quantization": '{"bits": 4}'}, NEWER_FORMAT, "quantization"),
+    *(
+        (values, DAMAGED_MODEL, key)
+        for key, changes in {
+            "format": ({"format": "0"}, {"format": "true"}, {"format": "{"}, {"format": None}),
+            "level": ({"level": None}, {"level": "word"}),
+            "vocabulary": (
+                {"vocabulary": None},
+                {"vocabulary": "[]"},
+                {"vocabulary": "{"},
+                {"vocabulary": '["", "b"]'},
+                {"vocabulary": entries('"a"', '"a"')},
+                {"vocabulary": entries('"bc"')},
+                {"vocabulary": entries('""')},
+                {"vocabulary": entries(r'"\ud800"')},
+                {"vocabulary": entries("7")},
+                {"vocabulary": entries("[[]]")},
+                {"vocabulary": entries('"a"', start='"b"')},
+                {"vocabulary": entries(json.dumps("x" * 10**6))},
+                {"vocabulary": "[" + ",".join(['"a"'] * 14) + "]"},
+                {"format": "1"},
+                {"special": "{}"},
+                {"special": None},
+                {"special": '{"begin": 0, "end": 2}'},
+                {"level": '"byte"'},
+                {"level": '"word"', "vocabulary": entries('"a b"')},
+                {"level": '"word"', "vocabulary": entries('"ab"', '"ab"')},
+            ),
+            "special": (
+                {"special": '{"unknown": 12}'},
+                {"special": '{"unknown": -1}'},
+                {"special": '{"unknown": true}'},
+                {"special": '{"begin": 0}'},
+                {"special": '{"begin": 0, "end": 0}'},
+            ),
+            "records": ({"records": '"lines"'},),
+            "normalization": (
+                {"normalization": None},
+                {"normalization": '{"lowercase": true, "unicode": "NFX"}'},
+                {"normalization": '{"lowercase": true, "unicode": null, "stemmed": true}'},
+                {"normalization": json.dumps({"x" * 10**6: 1})},
+                {"normalization": "[" * 100_000},
+                {"normalization": "[" + "{}," * 400_000 + "{}]"},
+            ),
+            "prompts": (
+                {"prompts": None},
+                {"prompts": '["a", "z"]'},
+                {"prompts": '[""]'},
+                {"prompts": "[[]]"},
+                {"prompts": '"a"'},
+            ),
+            "training": (
+                {"training": "<not json>"},
+                {"training": "[]"},
+                {"training": '{"held_out_nats": NaN}'},
+                {"training": '{"x": ' + "[" * 64 + "]" * 64 + "}"},
+                {"training": '{"held_out_nats": 1e999}'},
+                {"training": "{" + '"x": 1, ' * 150_000 + '"x": 1}'},
+            ),
+            "quantization": (
+                {"quantization": "8"},
+                {"quantization": '{"bits": true}'},
+                {"quantization": '{"bits": 8, "loss": "low"}'},
+            ),
+        }.items()
+        for values in changes
     ),
-    ({"format": "0"}, "the metadata 'textgen.format' is 0; expected a format number: export the model again"),
-    ({"format": "true"}, "expected a format number"),
-    ({"format": "9" * 4000}, "but this version supports formats up to 2: upgrade"),
-    (
-        {"level": '"pair"'},
-        "'textgen.level' is 'pair', but this version supports only 'character', 'byte', 'word': upgrade",
-    ),
-    ({"vocabulary": "[]"}, "the metadata 'textgen.vocabulary' is not a list of characters"),
-    ({"vocabulary": "[[],[],[]]"}, "is not a list of characters"),
-    ({"vocabulary": "{"}, "the metadata 'textgen.vocabulary' is not valid JSON: export the model again"),
-    ({"vocabulary": '["", "a", "a"]'}, "contains a character twice: export the model again"),
-    (
-        {"vocabulary": '["", "bc"]'},
-        "the metadata 'textgen.vocabulary' has 'bc' at index 1; expected a character",
-    ),
-    ({"vocabulary": '["", ""]'}, "has '' at index 1; expected a character"),
-    ({"vocabulary": r'["", "\ud800"]'}, "at index 1; expected a character"),
-    ({"vocabulary": '["", 7]'}, "has 7 at index 1; expected a character"),
-    ({"vocabulary": '["a", "b"]'}, "has 'a' at index 0, the index of "),
-    (
-        {"vocabulary": "[" + ",".join(['"a"'] * 14) + "]"},
-        "has more entries than the graph has logits (12)",
-    ),
-    (
-        {"vocabulary": '["", "b"]'},
-        "the vocabulary has 2 characters, but the graph has 12 logits: export the model again",
-    ),
-    ({"format": "1"}, "has '' at index 0; expected a character"),
-    (
-        {"special": '{"unknown": 12}'},
-        "has the token 12 for 'unknown', but the vocabulary has 12 entries",
-    ),
-    ({"special": '{"unknown": -1}'}, "has the token -1 for 'unknown', but the vocabulary has 12 entries"),
-    ({"special": '{"unknown": true}'}, " for 'unknown', but the vocabulary has 12 entries"),
-    ({"special": "[]"}, "but this version supports only 'unknown', 'begin', 'end': upgrade"),
-    ({"special": "{}"}, "has '' at index 0; expected a character"),
-    ({"special": '{"start": 0}'}, "but this version supports only 'unknown', 'begin', 'end': upgrade"),
-    ({"special": '{"begin": 0}'}, "'textgen.special': begin and end must be given together: export"),
-    ({"special": '{"begin": 0, "end": 0}'}, "the metadata 'textgen.special': the special tokens must differ"),
-    ({"special": '{"begin": 0, "end": 2}'}, "has 'b' at index 2, the index of "),
-    ({"special": None}, "has '' at index 0; expected a character"),
-    (
-        {"vocabulary": '["", ""]', "special": '{"begin": 0, "end": 1}'},
-        "the vocabulary has only special tokens, which make no text: export the model again",
-    ),
-    (
-        {"records": '"lines"'},
-        "'textgen.records' is 'lines', but 'textgen.special' has no 'begin' and 'end'",
-    ),
-    (
-        {"records": '"tabs"'},
-        "'textgen.records' is 'tabs', but this version supports only 'lines', 'blank': upgrade",
-    ),
-    ({"level": '"byte"'}, "has '𝄞' at index 4; expected a byte: export the model again"),
-    ({"level": '"word"', "vocabulary": '["", "a b"]'}, "has 'a b' at index 1; expected a word: export"),
-    ({"level": '"word"', "vocabulary": '["", "ab", "ab"]'}, "contains a word twice"),
-    (
-        {"normalization": '{"lowercase": true, "unicode": "NFX"}'},
-        "expected a lowercase flag and a Unicode normal form: export the model again",
-    ),
-    ({"normalization": '{"lowercase": true, "unicode": null, "stemmed": true}'}, "expected a lowercase flag"),
-    ({"normalization": json.dumps({"x" * 10**6: 1})}, "expected a lowercase flag"),
-    ({"normalization": "[" * 100_000}, "the metadata 'textgen.normalization' is not valid JSON"),
-    ({"level": json.dumps("x" * 10**6)}, ", but this version supports only 'character'"),
-    ({"vocabulary": json.dumps(["", "x" * 10**6])}, "at index 1; expected a character"),
-    (
-        {"normalization": "[" + "{}," * 400_000 + "{}]"},
-        "has 1,200,004 characters; at most 1,048,576 are",
-    ),
-    (
-        {"prompts": '["a", "z"]'},
-        "'textgen.prompts' is not a list of texts whose characters are in the vocabulary: export the model",
-    ),
-    ({"prompts": '[""]'}, "the metadata 'textgen.prompts' is not a list of texts"),
-    ({"prompts": "[[]]"}, "is not a list of texts"),
-    ({"prompts": None}, "the metadata 'textgen.prompts' is missing: export the model again"),
-    (
-        {"training": "<not json>"},
-        "the metadata 'textgen.training' is not valid JSON: export the model again",
-    ),
-    ({"training": "[]"}, "the metadata 'textgen.training' is not a JSON object"),
-    ({"training": '{"held_out_nats": NaN}'}, "the metadata 'textgen.training' is not valid JSON"),
-    ({"training": '{"held_out_nats": 1e999}'}, "the metadata 'textgen.training' is not valid JSON"),
-    ({"level": None}, "the metadata 'textgen.level' is missing"),
-    ({"vocabulary": None}, "the metadata 'textgen.vocabulary' is missing"),
-    ({"normalization": None}, "the metadata 'textgen.normalization' is missing"),
-    ({"quantization": "8"}, "is 8; expected an object with a number of bits: quantize the model again"),
-    ({"quantization": '{"bits": true}'}, 'is {"bits": true}; expected an object with a number of bits'),
-    (
-        {"quantization": '{"bits": 4}'},
-        "the metadata 'textgen.quantization' has 4 bits, but this version supports only 8: upgrade",
-    ),
-    ({"quantization": '{"bits": 8, "loss": "low"}'}, "expected two losses and a text, or null: quantize"),
 ]

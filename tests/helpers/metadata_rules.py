@@ -1,10 +1,11 @@
 """The rules for metadata, written in Python. Tests compare what the C core refuses with them."""
 
+import json
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from textgen_runtime.model_file.metadata import make_tokenizer
-from textgen_runtime.system.json_text import from_json
+from textgen_runtime.model_file.metadata import Metadata, make_tokenizer
 from textgen_runtime.text.byte_tokenizer import BYTE_SYMBOLS
 from textgen_runtime.text.normalization import UNICODE_FORMS
 from textgen_runtime.text.records import RECORD_KINDS
@@ -12,6 +13,48 @@ from textgen_runtime.text.tokenizer import LEVELS, SpecialTokens, Tokenizer
 from textgen_runtime.text.word_tokenizer import WordTokenizer
 
 MAX_LENGTH = 2**20
+
+# A number with a fraction or an exponent is refused if a float64 may not hold it.
+NUMBER = re.compile(r"-?(\d+)(\.\d+)?(?:[eE]([+-]?)(\d+))?")
+
+
+def from_json(text: str) -> Any:
+    """Parse JSON text as the core does."""
+    return json.loads(text, parse_constant=_refuse, parse_float=_number)
+
+
+def _refuse(constant: str) -> float:
+    raise ValueError(constant)
+
+
+def _number(text: str) -> float:
+    found = NUMBER.fullmatch(text)
+    assert found
+    digits, _, sign, exponent = found.groups()
+    assert len(exponent or "") <= 3
+    assert len(digits) + (int(exponent) if exponent and sign != "-" else 0) <= 308
+    return float(text)
+
+
+def expected(props: Mapping[str, str], symbols: int) -> list[str] | None:
+    """What the test program prints of metadata, by way of Python; None if it is refused."""
+    if not is_valid(props, symbols):
+        return None
+    metadata = Metadata.from_props(props, symbols)
+    listed, unknown = metadata.tokenizer.symbols, metadata.tokenizer.unknown
+    is_bytes = metadata.tokenizer.level == "byte"
+    encoded = [each.encode("latin-1" if is_bytes else "utf-8") for each in listed]
+    longest = max(map(len, encoded))
+    special = metadata.tokenizer.special
+    begin, end = (-1, -1) if special.begin is None else (special.begin, special.end)
+    token = -1 if unknown is None else unknown
+    normalization = metadata.normalization
+    lowercase = int(normalization.lowercase)
+    return [
+        "symbols " + " ".join(each.hex() for each in encoded),
+        f"unknown {token} bytes {longest} lowercase {lowercase} unicode {normalization.unicode or 'none'}",
+        f"level {metadata.tokenizer.level} begin {begin} end {end} records {metadata.records or 'none'}",
+    ]
 
 
 def is_valid(props: Mapping[str, str], symbols: int) -> bool:

@@ -1,7 +1,6 @@
 /* The command `textgen`: generates a text with a model and writes it to standard output. It is the text that
  * textgen-run writes. */
 #include "../handles.h"
-#include "../utf8.h"
 #include "options.h"
 #include "platform.h"
 
@@ -189,7 +188,7 @@ static content find_prompt(const textgen_model *model, const textgen_model_info 
 static void write_prompt(const textgen_model *model, content prompt) {
     const textgen_error none = {NULL, 0};
     textgen_encoder encoder = {prompt.data, prompt.size, 0};
-    content read = {allocate(prompt.size * model->vocabulary->symbols.longest + 1), 0};
+    content read = {allocate(prompt.size * model->vocabulary->longest + 1), 0};
     int64_t token;
     while (textgen_encode_next(model->vocabulary, &encoder, &token, &none) > 0) {
         read.size += textgen_decode_token(model->vocabulary, token, read.data + read.size);

@@ -22,7 +22,7 @@ cdef extern from "kernels/kernels.h" nogil:
     const textgen_kernels *textgen_find_kernels(const char *name)
 
 
-cdef extern from "special.h" nogil:
+cdef extern from "vocabulary.h" nogil:
     ctypedef struct textgen_special:
         int64_t unknown
         int64_t begin

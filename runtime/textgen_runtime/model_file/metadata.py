@@ -1,7 +1,7 @@
 """The metadata of a model file: vocabulary, normalization, default prompts and provenance.
 
 Each value is JSON text, so that a program in any language can read it. ``docs/model-file.md`` lists the keys
-and values. The C core checks all of them (``runtime/core/metadata.h``), so this module only converts them.
+and values. The C core checks all of them (``runtime/core/vocabulary.c``), so this module only converts them.
 """
 
 from collections.abc import Collection, Mapping, Sequence

@@ -17,9 +17,9 @@ cdef extern from "core.h" nogil:
         size_t size
 
 
-cdef extern from "onnx_reader.h" nogil:
+cdef extern from "onnx.h" nogil:
     enum:
-        TEXTGEN_MAX_DIMENSIONS
+        TEXTGEN_OPSET
         TEXTGEN_ONNX_FLOAT
     ctypedef struct textgen_value:
         textgen_view name
@@ -28,7 +28,6 @@ cdef extern from "onnx_reader.h" nogil:
         size_t dimensions
     ctypedef struct textgen_tensor:
         textgen_view raw
-        textgen_view floats
     ctypedef struct textgen_property:
         textgen_view key
         textgen_view value
@@ -41,6 +40,22 @@ cdef extern from "onnx_reader.h" nogil:
     int32_t textgen_onnx_read(textgen_view content, textgen_onnx *file, const textgen_error *error)
     void textgen_onnx_free(textgen_onnx *file)
 
+    ctypedef struct textgen_layer:
+        const textgen_tensor **tensors
+    ctypedef struct textgen_sizes:
+        size_t layers
+        size_t units
+        size_t embedding
+        size_t vocabulary
+        bint residual
+        int bits
+    ctypedef struct textgen_description:
+        textgen_sizes sizes
+        textgen_layer *layers
+        size_t scales
+    int32_t textgen_onnx_describe(
+        const textgen_onnx *file, textgen_description *description, const textgen_error *error
+    )
 
 cdef extern from "vocabulary.h" nogil:
     const size_t TEXTGEN_ANY_SIZE
@@ -51,36 +66,6 @@ cdef extern from "vocabulary.h" nogil:
         const textgen_onnx *file, size_t size, textgen_vocabulary **vocabulary, const textgen_error *error
     )
     void textgen_vocabulary_destroy(textgen_vocabulary *vocabulary)
-
-
-cdef extern from "model.h" nogil:
-    enum:
-        TEXTGEN_OPSET
-    ctypedef enum textgen_layer_kind:
-        pass
-    ctypedef struct textgen_layer:
-        textgen_layer_kind kind
-        textgen_view name
-        size_t inputs
-        size_t outputs
-        bint residual
-        const textgen_tensor **tensors
-    ctypedef struct textgen_state_array:
-        const char *name
-        size_t rows
-        size_t units
-    ctypedef struct textgen_description:
-        textgen_layer *layers
-        size_t layer_count
-        textgen_state_array *state
-        size_t state_count
-        size_t vocabulary
-        int bits
-        size_t scales
-    const char *textgen_layer_kind_name(textgen_layer_kind kind)
-    int32_t textgen_model_match(
-        const textgen_onnx *file, textgen_description *description, const textgen_error *error
-    )
 
 
 cdef enum:

@@ -114,7 +114,7 @@ cdef class ModelFile:
         with nogil:
             self.graph_code = textgen_format_check(&self.file, &error)
             if self.graph_code == TEXTGEN_OK:
-                self.graph_code = textgen_model_match(&self.file, self.description, &error)
+                self.graph_code = textgen_onnx_describe(&self.file, self.description, &error)
 
     def __dealloc__(self):
         if self.is_open:
@@ -141,19 +141,14 @@ cdef class ModelFile:
     def vocabulary_size(self):
         """The number of logits. Raises the errors of ``check_graph``."""
         self.check_graph()
-        return self.description.vocabulary
+        return self.description.sizes.vocabulary
 
     @property
     def state_shapes(self):
         """Rows and units of each state array, by name. Raises the errors of ``check_graph``."""
         self.check_graph()
-        return {
-            self.description.state[i].name.decode(): (
-                self.description.state[i].rows,
-                self.description.state[i].units,
-            )
-            for i in range(self.description.state_count)
-        }
+        shape = (self.description.sizes.layers, self.description.sizes.units)
+        return {"hidden": shape, "cell": shape}
 
     @property
     def output_bias_offset(self):
@@ -162,29 +157,28 @@ cdef class ModelFile:
         Raises the errors of ``check_graph``.
         """
         cdef const textgen_tensor *tensor
-        cdef const unsigned char *values
         self.check_graph()
-        tensor = self.description.layers[self.description.layer_count - 1].tensors[1]
-        values = tensor.raw.data if tensor.raw.data != NULL else tensor.floats.data
-        return values - <const unsigned char *>self.content.buf
+        tensor = self.description.layers[self.description.sizes.layers + 1].tensors[1]
+        return tensor.raw.data - <const unsigned char *>self.content.buf
 
     @property
     def network(self):
         """The layers and the state, as a ``Network``. Raises the errors of ``check_graph``."""
-        from .network import Network, make_layer
+        from .network import LSTM, Embedding, Linear, Network
 
         self.check_graph()
-        layers = tuple([
-            make_layer(
-                textgen_layer_kind_name(self.description.layers[i].kind).decode(),
-                name=decode(self.description.layers[i].name),
-                inputs=self.description.layers[i].inputs,
-                outputs=self.description.layers[i].outputs,
-                residual=self.description.layers[i].residual,
-            )
-            for i in range(self.description.layer_count)
-        ])
-        return Network(layers, self.state_shapes, self.description.vocabulary, self.description.bits)
+        sizes = self.description.sizes
+        layers = (
+            Embedding("embed", sizes.vocabulary, sizes.embedding),
+            *[
+                LSTM(
+                    f"lstm_{i}", sizes.units if i else sizes.embedding, sizes.units, bool(sizes.residual and i)
+                )
+                for i in range(sizes.layers)
+            ],
+            Linear("output", sizes.units, sizes.vocabulary),
+        )
+        return Network(layers, self.state_shapes, sizes.vocabulary, sizes.bits)
 
     @property
     def declared_state(self):

@@ -8,7 +8,7 @@ To add a tokenizer:
 1. Write a module like ``word_tokenizer.py`` in this folder, with a class that has all members of
    ``Tokenizer``. ``Vocabulary`` in ``vocabulary.py`` has most of them.
 2. Add its level below, and the class to ``make_tokenizer`` in ``model_file/metadata.py``.
-3. Add the level to ``symbols.h``, ``symbols.c``, ``vocabulary.c`` and ``metadata.c`` in ``runtime/core``,
+3. Add the level to ``vocabulary.h`` and ``vocabulary.c`` in ``runtime/core``,
    which checks every model file. Model files of this level can then be loaded, run and scored. Name it in
    the comment on ``level`` in ``runtime/core/textgen.h`` and in its type in ``runtime/web/index.d.ts``.
 4. To train such models, build the vocabulary from a corpus in ``data/vocabularies.py``, which

@@ -51,7 +51,7 @@ def test_fields_of_unexpected_types_are_removed() -> None:
     assert checked_fields(content + b"\x0d\x01\x02\x03\x04" + b"\x38\x07") == checked_fields(content)
 
 
-def test_packed_and_unpacked_numbers_are_kept(tiny_proto: onnx.ModelProto, tiny: textgen.Model) -> None:
+def test_packed_and_unpacked_numbers_are_kept(tiny_proto: onnx.ModelProto) -> None:
     for tensor in tiny_proto.graph.initializer:
         values = numpy_helper.to_array(tensor)
         tensor.ClearField("raw_data")
@@ -59,8 +59,6 @@ def test_packed_and_unpacked_numbers_are_kept(tiny_proto: onnx.ModelProto, tiny:
         packed.extend(values.ravel())
     kept = onnx.load_from_string(checked_fields(tiny_proto.SerializeToString()))
     assert kept.graph == tiny_proto.graph
-    model = open_model(checked_fields(tiny_proto.SerializeToString()))
-    assert model.generate("abc", length=50, seed=1) == tiny.generate("abc", length=50, seed=1)
 
 
 @pytest.mark.parametrize("damage", [b"\x0b", b"\x3a\x7f", b"\x80" * 20 + bytes(2), b"\x08", b"\x0d\x01"])

@@ -32,7 +32,7 @@ def test_a_damaged_file_is_rejected_with_the_message_of_the_core(tiny_proto: onn
     """``tests/core/test_core_reader.py`` has all kinds of damage."""
     drop_tensor("embedding")(tiny_proto)
     for read in (NativeEngine, open_model):
-        with pytest.raises(textgen.ModelFileError, match="the weights 'embedding' are missing") as caught:
+        with pytest.raises(textgen.ModelFileError, match="'embedding'") as caught:
             read(tiny_proto.SerializeToString())
         assert not isinstance(caught.value, UnknownGraphError)
 
@@ -116,7 +116,7 @@ def test_a_large_vocabulary_needs_no_table_of_token_gates() -> None:
 def test_a_graph_that_is_too_large_is_an_error_that_says_so() -> None:
     with pytest.raises(
         textgen.ModelFileError,
-        match=r"the model is too large for the native engine \(the graph has more than 4,096 weights",
+        match="the model is too large for the native engine",
     ):
         open_model(make_model(layers=1400, units=1).SerializeToString())
 

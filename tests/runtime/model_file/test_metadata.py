@@ -38,12 +38,14 @@ def test_all_values_are_json() -> None:
     }
 
 
-@pytest.mark.parametrize(("changes", "message"), DAMAGED_METADATA[::8])
-def test_what_the_core_says_about_metadata_is_the_error(changes: dict[str, str | None], message: str) -> None:
+@pytest.mark.parametrize(("changes", "code", "key"), DAMAGED_METADATA[::8])
+def test_what_the_core_says_about_metadata_is_the_error(
+    changes: dict[str, str | None], code: int, key: str
+) -> None:
     """``tests/core/test_core_metadata.py`` has all kinds of damage."""
-    with pytest.raises(ModelFileError) as caught:
+    del code
+    with pytest.raises(ModelFileError, match=f"textgen.{key}"):
         Metadata.from_props(change(changes), 12)
-    assert message in str(caught.value)
 
 
 def test_nan_in_the_training_metadata_is_an_error() -> None:
@@ -54,7 +56,7 @@ def test_nan_in_the_training_metadata_is_an_error() -> None:
 
 def test_the_vocabulary_of_an_unknown_graph_is_limited_by_the_number_of_characters() -> None:
     vocabulary = "[" + '"a",' * (sys.maxunicode + 2) + '"a"]'
-    with pytest.raises(ModelFileError, match=r"more entries than there are characters \(1,114,112\)"):
+    with pytest.raises(ModelFileError, match=r"textgen\.vocabulary"):
         Metadata.from_props(METADATA | {"textgen.vocabulary": vocabulary})
 
 

@@ -73,9 +73,7 @@ def test_an_invalid_source_is_an_error_that_names_it(tmp_path: Path) -> None:
     # Bytes are content, even if they are the path of a file.
     with pytest.raises(textgen.ModelFileError, match=r"^the given bytes: this is a text"):
         textgen.load(str(TINY).encode())
-    with pytest.raises(
-        textgen.ModelFileError, match=r"^the given bytes: the file is empty: copy or export it again$"
-    ):
+    with pytest.raises(textgen.ModelFileError, match=r"^the given bytes: the file is not an ONNX model$"):
         textgen.load(b"")
     with pytest.raises(TypeError, match="the model must be a path, bytes or a binary file object, not int"):
         textgen.load(5)  # type: ignore[arg-type]
@@ -163,7 +161,7 @@ def test_a_model_is_loaded_from_a_pipe(tmp_path: Path) -> None:
 def test_a_file_of_another_kind_is_no_model(beginning: bytes, tmp_path: Path) -> None:
     path = tmp_path / "other"
     path.write_bytes(beginning + bytes(range(256)))
-    assert_rejected(path, r"the file is not an ONNX model \(at byte \d+, .*\): choose an ONNX file$")
+    assert_rejected(path, "the file is not an ONNX model$")
 
 
 def test_another_onnx_model_is_rejected(tmp_path: Path) -> None:
@@ -179,7 +177,7 @@ def test_another_onnx_model_is_rejected(tmp_path: Path) -> None:
             graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9
         ).SerializeToString()
     )
-    assert_rejected(path, r"not a text generator: the ONNX file has no 'textgen.format' metadata")
+    assert_rejected(path, "not a text generator: without metadata 'textgen.format'")
     assert_rejected(path, r"not a text generator: the inputs are \['x'\]", "onnxruntime")
 
 
@@ -191,8 +189,8 @@ def test_metadata_is_checked_before_weights_are_packed(
     path = tmp_path / "short.onnx"
     path.write_bytes(tiny_proto.SerializeToString())
     monkeypatch.delattr("textgen_runtime.engines.native.CoreNetwork")
-    assert_rejected(path, "the vocabulary has 2 characters, but the graph has 12 logits")
-    assert_rejected(path, "the vocabulary has 2 characters, but the graph has 12 logits", "onnxruntime")
+    assert_rejected(path, r"damaged.*: metadata 'textgen\.vocabulary'")
+    assert_rejected(path, r"damaged.*: metadata 'textgen\.vocabulary'", "onnxruntime")
 
 
 def test_weights_that_are_nan_are_an_error(tiny_proto: onnx.ModelProto, tmp_path: Path) -> None:
@@ -201,4 +199,4 @@ def test_weights_that_are_nan_are_an_error(tiny_proto: onnx.ModelProto, tmp_path
     path.write_bytes(tiny_proto.SerializeToString())
     with pytest.raises(textgen.SamplingError, match="logits contain NaN"):
         textgen.load(path, engine="onnxruntime").generate("abc", length=1)
-    assert_rejected(path, "the weights 'output_bias' contain NaN or infinity")
+    assert_rejected(path, "damaged at byte .*: tensor 'output_bias'")

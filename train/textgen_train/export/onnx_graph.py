@@ -1,7 +1,7 @@
 """The ONNX graph of a model file, built node by node from the description of a network.
 
 ``build_model`` is the entry point. ``WRITERS`` maps each layer type to the function that writes its nodes.
-The C core matches these graphs node for node (``match_recurrent.c`` and ``match_conv.c``).
+The C core expects these nodes of an LSTM (``runtime/core/onnx.c``).
 
 torch's own exporter writes an LSTM layer as about twenty nodes. Many of them slice and transpose weights,
 which takes time at every step. The graph of this module has one LSTM or GRU node per layer. The module needs
