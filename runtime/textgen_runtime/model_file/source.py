@@ -68,8 +68,6 @@ def read_model(source: ModelSource) -> bytes:
         raise TypeError(
             f"the model must be a path, bytes or a binary file object, not {type(source).__name__}"
         )
-    if not content:
-        raise ModelFileError(f"{name}: the file is empty: copy or export it again")
     return content
 
 
