@@ -705,7 +705,7 @@ int32_t textgen_onnx_describe(const textgen_onnx *file, textgen_description *des
 }
 
 const char *textgen_layer_kind_name(textgen_layer_kind kind) {
-    static const char *const names[] = {"embedding", "lstm", "gru", "conv", "linear"};
+    static const char *const names[] = {"embedding", "lstm", "linear"};
     return names[kind];
 }
 

@@ -105,7 +105,7 @@ enum { TEXTGEN_NAME_SIZE = 48 };
 size_t textgen_node_name(const textgen_sizes *sizes, const textgen_node *node, const char *list, size_t index,
                          char name[TEXTGEN_NAME_SIZE]);
 
-typedef enum { TEXTGEN_EMBEDDING, TEXTGEN_LSTM, TEXTGEN_GRU, TEXTGEN_CONV, TEXTGEN_LINEAR } textgen_layer_kind;
+typedef enum { TEXTGEN_EMBEDDING, TEXTGEN_LSTM, TEXTGEN_LINEAR } textgen_layer_kind;
 
 enum { TEXTGEN_LAYER_TENSORS = 3, TEXTGEN_LAYER_SCALES = 2 };
 

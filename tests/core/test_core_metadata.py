@@ -194,5 +194,10 @@ def test_the_wrong_entry_is_named(
 
 def test_special_tokens_alone_are_no_vocabulary(core_reader: Path) -> None:
     special = '{"begin": 0, "end": 1}'
-    changes = {"vocabulary": '["", ""]', "special": special, "records": '"lines"', "prompts": "[]"}
+    changes: dict[str, str | None] = {
+        "vocabulary": '["", ""]',
+        "special": special,
+        "records": '"lines"',
+        "prompts": "[]",
+    }
     assert refusal(core_reader, Models(2).content(change(changes)))[0] == DAMAGED_MODEL

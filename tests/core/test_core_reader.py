@@ -43,7 +43,9 @@ def described(model: onnx.ModelProto) -> list[str | list[float]]:
     stored = {each.name: numpy_helper.to_array(each) for each in model.graph.initializer}
     is_int8 = "embedding_int8" in stored
 
-    def layer(kind: str, inputs: int, outputs: int, names: list[str], residual: int = 0) -> Iterator[str]:
+    def layer(
+        kind: str, inputs: int, outputs: int, names: list[str], residual: int = 0
+    ) -> Iterator[str | list[float]]:
         sums = [weighted(stored[name + "_int8" * (is_int8 and "bias" not in name)]) for name in names]
         yield f"layer {kind} {inputs} {outputs} {residual}"
         yield sums
@@ -54,7 +56,10 @@ def described(model: onnx.ModelProto) -> list[str | list[float]]:
     units = len(stored["output_weights" + "_int8" * is_int8])
     parameters = sum(array.size for array in stored.values() if array.dtype != np.int64)
     props = {each.key: each.value for each in model.metadata_props}
-    lines = [f"parameters {parameters}", *(expected(props, vocabulary) or ["no metadata"])]
+    lines: list[str | list[float]] = [
+        f"parameters {parameters}",
+        *(expected(props, vocabulary) or ["no metadata"]),
+    ]
     lines += layer("embedding", vocabulary, embedding, ["embedding"])
     for i in range(layers):
         names = [f"{name}_{i}" for name in ("input", "recurrent", "bias")]

@@ -1,6 +1,7 @@
 """Metadata that is damaged or newer, with the error code of the C core and the entry that it names."""
 
 import json
+from typing import cast
 
 from tests.helpers.core_reader import DAMAGED_MODEL, NEWER_FORMAT
 
@@ -27,8 +28,10 @@ def change(changes: dict[str, str | None]) -> dict[str, str]:
     return {key: value for key, value in changed.items() if value is not None}
 
 
-# Changes, each with the code and the key.
-DAMAGED_METADATA: list[tuple[dict[str, str | None], int, str]] = [
+Changes = dict[str, str | None]
+
+# Each with the code and the key.
+DAMAGED_METADATA: list[tuple[Changes, int, str]] = [
     ({"format": "3"}, NEWER_FORMAT, "format"),
     ({"format": "9" * 4000}, NEWER_FORMAT, "format"),
     ({"level": '"pair"'}, NEWER_FORMAT, "level"),
@@ -101,6 +104,6 @@ DAMAGED_METADATA: list[tuple[dict[str, str | None], int, str]] = [
                 {"quantization": '{"bits": 8, "loss": "low"}'},
             ),
         }.items()
-        for values in changes
+        for values in cast("tuple[Changes, ...]", changes)
     ),
 ]

@@ -8,7 +8,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from tests.helpers.core_reader import DAMAGED_MODEL, UNKNOWN_GRAPH
 
-Damage = Callable[[onnx.ModelProto], None]
+Damage = Callable[[onnx.ModelProto], object]
 
 
 def tensor(model: onnx.ModelProto, name: str) -> TensorProto:

@@ -73,9 +73,7 @@ def read_model(source: ModelSource) -> bytes:
         raise TypeError(
             f"the model must be a path, bytes or a binary file object, not {type(source).__name__}"
         )
-    if not content:
-        raise ModelFileError(f"{name}: the file is empty: copy or export it again")
-    if _is_text(content[:TEXT_SIZE]):
+    if content and _is_text(content[:TEXT_SIZE]):
         raise ModelFileError(f"{name}: this is a text, not a model: train on it first, with textgen-train")
     return content
 
