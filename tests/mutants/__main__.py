@@ -179,7 +179,9 @@ class Tree:
 
 def in_c_or_node(tests: tuple[str, ...]) -> bool:
     """Whether tests need no extension module of the mutant."""
-    return all(test.startswith(("tests/core", "tests/web", "tests/golden/test_golden.py::test_c_")) for test in tests)
+    return all(
+        test.startswith(("tests/core", "tests/web", "tests/golden/test_golden.py::test_c_")) for test in tests
+    )
 
 
 def measure(tree: Tree, mutants: list[Mutant]) -> dict[tuple[str, ...], float]:
