@@ -21,12 +21,12 @@ _Static_assert(sizeof(textgen_sampling) ==
                "padding");
 _Static_assert(sizeof(textgen_lane) == TEXTGEN_FIELDS_END(textgen_lane, ending), "padding");
 
-int32_t textgen_check_pointer(const void *pointer, const char *name, const textgen_error *error) {
+int32_t textgen_check_pointer(const void *pointer, const char *name, textgen_error *error) {
     return pointer ? TEXTGEN_OK : textgen_fail(error, TEXTGEN_INVALID_ARGUMENT, "%s is NULL", name);
 }
 
 int32_t textgen_check_data(const void *data, size_t size, const char *name, const char *size_name,
-                           const textgen_error *error) {
+                           textgen_error *error) {
     TEXTGEN_TRY(textgen_check_pointer(data, name, error));
     return size > (size_t)PTRDIFF_MAX
                ? textgen_fail(error, TEXTGEN_INVALID_ARGUMENT, "%s is %zu, which is larger than any buffer",
@@ -34,7 +34,7 @@ int32_t textgen_check_data(const void *data, size_t size, const char *name, cons
                : TEXTGEN_OK;
 }
 
-static int32_t check_alignment(const void *memory, const char *name, const textgen_error *error) {
+static int32_t check_alignment(const void *memory, const char *name, textgen_error *error) {
     return (uintptr_t)memory % CALLER_ALIGNMENT
                ? textgen_fail(error, TEXTGEN_INVALID_ARGUMENT, "%s is not aligned to %d bytes", name,
                               CALLER_ALIGNMENT)
@@ -42,7 +42,7 @@ static int32_t check_alignment(const void *memory, const char *name, const textg
 }
 
 int32_t textgen_check_memory(const void *memory, size_t size, size_t needed, const char *name,
-                             const textgen_error *error) {
+                             textgen_error *error) {
     TEXTGEN_TRY(textgen_check_pointer(memory, name, error));
     TEXTGEN_TRY(check_alignment(memory, name, error));
     return needed && size >= needed
@@ -51,13 +51,13 @@ int32_t textgen_check_memory(const void *memory, size_t size, size_t needed, con
                               needed ? needed : SIZE_MAX);
 }
 
-int32_t textgen_too_small(const textgen_arena *arena, const textgen_error *error) {
+int32_t textgen_too_small(const textgen_arena *arena, textgen_error *error) {
     return textgen_fail(error, TEXTGEN_BUFFER_TOO_SMALL, "memory has %zu bytes; %zu or more are needed",
                         arena->size, arena->peak);
 }
 
 int32_t textgen_find_place(textgen_arena *arena, size_t size, const char *name, void **place,
-                           const textgen_error *error) {
+                           textgen_error *error) {
     arena->used = arena->peak = (size + OBJECT_ALIGNMENT - 1) / OBJECT_ALIGNMENT * OBJECT_ALIGNMENT;
     if (!arena->memory) {
         *place = textgen_allocate(NULL, 1, size);
@@ -73,7 +73,7 @@ int32_t textgen_find_place(textgen_arena *arena, size_t size, const char *name, 
 }
 
 static int32_t get_struct_size(const void *given, size_t first, size_t *size, const char *name,
-                               const textgen_error *error) {
+                               textgen_error *error) {
     memcpy(size, given, sizeof *size);
     return *size < first || *size > MAX_STRUCT_SIZE || *size % sizeof(size_t)
                ? textgen_fail(error, TEXTGEN_INVALID_ARGUMENT,
@@ -83,7 +83,7 @@ static int32_t get_struct_size(const void *given, size_t first, size_t *size, co
 }
 
 int32_t textgen_read_struct(const void *given, size_t first, void *copy, size_t known, const char *name,
-                            const textgen_error *error) {
+                            textgen_error *error) {
     const unsigned char *bytes = given;
     size_t size;
     TEXTGEN_TRY(get_struct_size(given, first, &size, name, error));
@@ -100,7 +100,7 @@ int32_t textgen_read_struct(const void *given, size_t first, void *copy, size_t 
 }
 
 int32_t textgen_write_struct(void *given, size_t first, void *values, size_t known, const char *name,
-                             const textgen_error *error) {
+                             textgen_error *error) {
     size_t size;
     TEXTGEN_TRY(get_struct_size(given, first, &size, name, error));
     memcpy(values, &size, sizeof size);

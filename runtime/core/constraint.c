@@ -109,13 +109,13 @@ void textgen_constraint_link(int16_t *next, int32_t *distance, size_t states, si
     }
 }
 
-static int32_t out_of_memory(const textgen_error *error) {
+static int32_t out_of_memory(textgen_error *error) {
     return textgen_report(error, TEXTGEN_OUT_OF_MEMORY, "not enough memory for the constraint");
 }
 
 /* Read the transitions of a state to its row. */
 static int32_t read_row(const textgen_json *next, size_t state, const textgen_vocabulary *vocabulary,
-                        size_t states, int16_t *row, const textgen_error *error) {
+                        size_t states, int16_t *row, textgen_error *error) {
     textgen_view members = next->text;
     textgen_json key, target;
     while (textgen_json_member(&members, &key, &target)) {
@@ -138,7 +138,7 @@ static int32_t read_row(const textgen_json *next, size_t state, const textgen_vo
 }
 
 static int32_t read_state(const textgen_json *entry, size_t state, const textgen_vocabulary *vocabulary,
-                          textgen_constraint *constraint, const textgen_error *error) {
+                          textgen_constraint *constraint, textgen_error *error) {
     static const char *const names[] = {"accepting", "next"};
     int16_t *row = constraint->next + state * constraint->vocabulary;
     int32_t *distance = constraint->distance + state;
@@ -154,7 +154,7 @@ static int32_t read_state(const textgen_json *entry, size_t state, const textgen
     return read_row(&values[1], state, vocabulary, constraint->states, row, error);
 }
 
-static int32_t link_table(textgen_constraint *constraint, const textgen_error *error) {
+static int32_t link_table(textgen_constraint *constraint, textgen_error *error) {
     const size_t count = textgen_constraint_work(constraint->next, constraint->states, constraint->vocabulary);
     int32_t *work = textgen_allocate(&constraint->arena, count, sizeof *work);
     if (!work) {
@@ -170,7 +170,7 @@ static int32_t link_table(textgen_constraint *constraint, const textgen_error *e
 }
 
 int32_t textgen_constraint_read(textgen_view content, const textgen_vocabulary *vocabulary,
-                                textgen_constraint *constraint, const textgen_error *error) {
+                                textgen_constraint *constraint, textgen_error *error) {
     static const char *const names[] = {"states"};
     textgen_json table, list;
     const bool is_json = textgen_json_read(content, &table);
@@ -213,7 +213,7 @@ void textgen_constraint_release(textgen_constraint *constraint) {
 int32_t textgen_constraint_create(const textgen_model *model, const void *data, size_t size, void *memory,
                                   size_t memory_size, textgen_constraint **constraint, char *error,
                                   size_t error_size) {
-    const textgen_error message = {error, error_size};
+    textgen_error message = {error, error_size};
     textgen_arena arena = {memory, memory_size, 0, 0};
     void *place;
     TEXTGEN_TRY(textgen_check_pointer(model, "model", &message));

@@ -51,7 +51,7 @@ void textgen_constraint_link(int16_t *next, int32_t *distance, size_t states, si
 /* Read a table as JSON, as textgen-info writes it. constraint: zeros but for `arena`. The caller releases the
  * table, also after an error. */
 int32_t textgen_constraint_read(textgen_view content, const textgen_vocabulary *vocabulary,
-                                textgen_constraint *constraint, const textgen_error *error);
+                                textgen_constraint *constraint, textgen_error *error);
 void textgen_constraint_release(textgen_constraint *constraint);
 
 #endif

@@ -25,7 +25,7 @@ static void drop_partial_character(char *text, size_t length) {
     }
 }
 
-int32_t textgen_report(const textgen_error *error, int32_t code, const char *format, ...) {
+int32_t textgen_report(textgen_error *error, int32_t code, const char *format, ...) {
     if (!error || !error->text || error->size == 0) {
         return code;
     }
@@ -43,7 +43,7 @@ int32_t textgen_report(const textgen_error *error, int32_t code, const char *for
 
 #endif
 
-int32_t textgen_out_of_memory(const textgen_error *error) {
+int32_t textgen_out_of_memory(textgen_error *error) {
     return textgen_fail(error, TEXTGEN_OUT_OF_MEMORY, "not enough memory for the model");
 }
 

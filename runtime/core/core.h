@@ -28,13 +28,13 @@ typedef struct {
 enum { TEXTGEN_MESSAGE_SIZE = 1024 };
 
 /* Write an error message, cut to the size of the buffer, and return `code`. */
-int32_t textgen_report(const textgen_error *error, int32_t code, const char *format, ...) TEXTGEN_PRINTF(3, 4);
+int32_t textgen_report(textgen_error *error, int32_t code, const char *format, ...) TEXTGEN_PRINTF(3, 4);
 
 /* The same, for errors of model files and arguments, which no text, constraint, corpus or saved text causes.
  * A program that defines TEXTGEN_FAIL_ENDS defines both functions, and this one does not return. The compiler
  * then leaves out what follows an error. */
 #ifdef TEXTGEN_FAIL_ENDS
-_Noreturn int32_t textgen_fail(const textgen_error *error, int32_t code, const char *format, ...)
+_Noreturn int32_t textgen_fail(textgen_error *error, int32_t code, const char *format, ...)
     TEXTGEN_PRINTF(3, 4);
 #else
 #define textgen_fail textgen_report
@@ -50,7 +50,7 @@ _Noreturn int32_t textgen_fail(const textgen_error *error, int32_t code, const c
     } while (0)
 
 /* Fail with TEXTGEN_OUT_OF_MEMORY. */
-int32_t textgen_out_of_memory(const textgen_error *error);
+int32_t textgen_out_of_memory(textgen_error *error);
 
 /* Write a string from a file into `buffer` for an error message: in quotes, escaped, cut after 80 bytes. Return
  * `buffer`. */

@@ -24,7 +24,7 @@ struct textgen_model {
 
 /* Read a file into a model of zeros but for its arena. The caller destroys the model after an error too. */
 int32_t textgen_model_read(textgen_model *model, textgen_view content, const textgen_kernels *kernels,
-                           const textgen_error *error);
+                           textgen_error *error);
 
 /* See textgen_model_get_info and textgen_model_get_layer. struct_size is not set. */
 textgen_model_info textgen_model_describe(const textgen_model *model);
@@ -56,7 +56,7 @@ typedef struct {
 /* Check what a stream is created of, without a change. */
 int32_t textgen_stream_check(const void *memory, size_t size, const textgen_model *model,
                              const textgen_sampling *sampling, textgen_stream_sampling *read,
-                             const textgen_error *error);
+                             textgen_error *error);
 
 /* Write a stream that has not been fed to memory that was checked, and return it. */
 textgen_stream *textgen_stream_place(void *memory, const textgen_model *model,
@@ -71,11 +71,11 @@ void textgen_stream_begin_text(textgen_stream *stream);
 
 /* Encode a text without feeding it. Return how many tokens it has, or a negative code. */
 int64_t textgen_stream_check_text(const textgen_stream *stream, const char *text, size_t size,
-                                  const textgen_error *error);
+                                  textgen_error *error);
 
 /* Copy and check a sampling; the defaults if `given` is NULL. */
 int32_t textgen_sampling_read(const textgen_sampling *given, const textgen_model *model,
-                              textgen_stream_sampling *read, const textgen_error *error);
+                              textgen_stream_sampling *read, textgen_error *error);
 
 /* Set everything that a sampling says of a stream. restart: whether to seed even if the seed and
  * the substream are unchanged. */
@@ -93,34 +93,34 @@ textgen_workspace_parts textgen_workspace_find(void *workspace, size_t lanes);
 
 /* Check what a caller passes: a pointer that must not be NULL, data that is read, and memory that is used, of
  * `needed` bytes, or 0 if they exceed a size_t. */
-int32_t textgen_check_pointer(const void *pointer, const char *name, const textgen_error *error);
+int32_t textgen_check_pointer(const void *pointer, const char *name, textgen_error *error);
 int32_t textgen_check_data(const void *data, size_t size, const char *name, const char *size_name,
-                           const textgen_error *error);
+                           textgen_error *error);
 int32_t textgen_check_memory(const void *memory, size_t size, size_t needed, const char *name,
-                             const textgen_error *error);
+                             textgen_error *error);
 
 /* Find zeros for an object of `size` bytes, at the start of the caller's memory or on the heap. arena: only its
  * `memory` and `size` are set. */
 int32_t textgen_find_place(textgen_arena *arena, size_t size, const char *name, void **place,
-                           const textgen_error *error);
+                           textgen_error *error);
 
 /* Fail because the memory of an arena is too small. */
-int32_t textgen_too_small(const textgen_arena *arena, const textgen_error *error);
+int32_t textgen_too_small(const textgen_arena *arena, textgen_error *error);
 
 /* Return an ending as a reason of textgen.h. */
 int32_t textgen_public_ending(const textgen_text *text, int64_t ending);
 
 /* Fail if nothing was fed to a stream. */
-int32_t textgen_check_fed(const textgen_stream *stream, const textgen_error *error);
+int32_t textgen_check_fed(const textgen_stream *stream, textgen_error *error);
 
 /* Copy a structure of the caller, which begins with its struct_size, to `copy`, of `known` bytes. Fields that
  * the caller's version lacks become 0. first: the end of the fields of the first version, in bytes. */
 int32_t textgen_read_struct(const void *given, size_t first, void *copy, size_t known, const char *name,
-                            const textgen_error *error);
+                            textgen_error *error);
 
 /* Copy `values` to a structure of the caller. Fields that only the caller's version has become 0. */
 int32_t textgen_write_struct(void *given, size_t first, void *values, size_t known, const char *name,
-                             const textgen_error *error);
+                             textgen_error *error);
 
 /* The end, in bytes, of the fields of a structure up to and including `last`. */
 #define TEXTGEN_FIELDS_END(type, last) (offsetof(type, last) + sizeof(((type *)0)->last))

@@ -23,7 +23,7 @@ static void score_text(textgen_stream *stream, textgen_encoder *encoder, double 
     const textgen_model *model = stream->model;
     const float *logits = textgen_text_find(&model->shape, textgen_stream_text(stream)).logits;
     const textgen_slots slots = slots_of(stream);
-    const textgen_error none = {NULL, 0};
+    textgen_error none = {NULL, 0};
     int64_t token;
     while (textgen_encode_next(model->vocabulary, encoder, &token, &none) > 0) {
         *logprobs++ = (double)logits[token] - textgen_log_sum_exp_float(logits, model->shape.vocabulary,
@@ -34,7 +34,7 @@ static void score_text(textgen_stream *stream, textgen_encoder *encoder, double 
 
 int32_t textgen_stream_score(textgen_stream *stream, const char *text, size_t size, double *logprobs,
                              size_t capacity, size_t *count, char *error, size_t error_size) {
-    const textgen_error message = {error, error_size};
+    textgen_error message = {error, error_size};
     textgen_encoder encoder = {text, size, 0};
     TEXTGEN_TRY(textgen_check_pointer(stream, "stream", &message));
     TEXTGEN_TRY(textgen_check_pointer(logprobs, "logprobs", &message));
@@ -103,7 +103,7 @@ static void choose_likeliest(const double *probabilities, const double *draw_pro
 
 int32_t textgen_stream_next(textgen_stream *stream, textgen_next_token *tokens, size_t count, size_t *written,
                             char *error, size_t error_size) {
-    const textgen_error message = {error, error_size};
+    textgen_error message = {error, error_size};
     double *probabilities[2];
     int64_t result = 0;
     TEXTGEN_TRY(textgen_check_pointer(stream, "stream", &message));

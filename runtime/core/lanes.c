@@ -45,7 +45,7 @@ static void release_lanes(textgen_lane *lanes, size_t count) {
     }
 }
 
-static int32_t check_lane(const textgen_lane *lane, const textgen_error *error) {
+static int32_t check_lane(const textgen_lane *lane, textgen_error *error) {
     const textgen_stream *stream = lane->stream;
     TEXTGEN_TRY(textgen_check_pointer(stream, "stream", error));
     TEXTGEN_TRY(textgen_check_pointer(lane->text, "text", error));
@@ -69,7 +69,7 @@ static int32_t check_lane(const textgen_lane *lane, const textgen_error *error) 
 }
 
 /* Check a lane against the first one, and mark its stream as in use by this call. */
-static int32_t claim_lane(textgen_lane *lane, const textgen_lane *first, const textgen_error *error) {
+static int32_t claim_lane(textgen_lane *lane, const textgen_lane *first, textgen_error *error) {
     textgen_lane known;
     TEXTGEN_TRY(textgen_read_struct(lane, TEXTGEN_FIELDS_END(textgen_lane, ending), &known, sizeof known,
                                     "textgen_lane", error));
@@ -90,9 +90,9 @@ static int32_t claim_lane(textgen_lane *lane, const textgen_lane *first, const t
 }
 
 /* Claim all lanes, or none. */
-static int32_t claim_lanes(textgen_lane *lanes, size_t count, const textgen_error *error) {
+static int32_t claim_lanes(textgen_lane *lanes, size_t count, textgen_error *error) {
     char text[TEXTGEN_MESSAGE_SIZE];
-    const textgen_error message = {text, sizeof text};
+    textgen_error message = {text, sizeof text};
     for (size_t i = 0; i < count; i++) {
         const int32_t result = claim_lane(lane_at(lanes, i), lanes, &message);
         if (result < 0) {
@@ -203,7 +203,7 @@ static failure run_lanes(textgen_lane *lanes, size_t count, void *workspace) {
 
 int32_t textgen_generate(textgen_lane *lanes, size_t count, void *workspace, size_t workspace_size, char *error,
                          size_t error_size) {
-    const textgen_error message = {error, error_size};
+    textgen_error message = {error, error_size};
     TEXTGEN_TRY(textgen_check_pointer(lanes, "lanes", &message));
     if (!count) {
         return textgen_fail(&message, TEXTGEN_INVALID_ARGUMENT, "count must be 1 or more, not 0");
@@ -224,7 +224,7 @@ int32_t textgen_generate(textgen_lane *lanes, size_t count, void *workspace, siz
 
 int32_t textgen_stream_generate(textgen_stream *stream, size_t length, char *text, size_t size, size_t *written,
                                 char *error, size_t error_size) {
-    const textgen_error message = {error, error_size};
+    textgen_error message = {error, error_size};
     textgen_lane lane = TEXTGEN_LANE_DEFAULT;
     lane.stream = stream;
     lane.length = length;
@@ -241,7 +241,7 @@ int32_t textgen_stream_generate(textgen_stream *stream, size_t length, char *tex
 
 int32_t textgen_stream_finish(textgen_stream *stream, char *text, size_t size, size_t *written, char *error,
                               size_t error_size) {
-    const textgen_error message = {error, error_size};
+    textgen_error message = {error, error_size};
     textgen_lane lane = TEXTGEN_LANE_DEFAULT;
     TEXTGEN_TRY(textgen_check_pointer(stream, "stream", &message));
     TEXTGEN_TRY(textgen_check_pointer(text, "text", &message));

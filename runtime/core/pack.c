@@ -77,7 +77,7 @@ static void *allocate_buffer(textgen_arena *arena, uint64_t count, size_t size) 
 }
 
 int32_t textgen_network_create(const textgen_description *description, const textgen_kernels *kernels,
-                               textgen_special special, textgen_network **network, const textgen_error *error) {
+                               textgen_special special, textgen_network **network, textgen_error *error) {
     textgen_pack_plan plan;
     TEXTGEN_TRY(textgen_choose_plan(description, &plan, error));
     textgen_network *created = allocate_network(description, &plan, kernels, special);

@@ -90,7 +90,7 @@ bool textgen_parameter_accepts(const textgen_parameter_info *parameter, double v
 }
 
 int32_t textgen_parameters_read(const textgen_sampling *sampling, textgen_parameters *parameters,
-                                const textgen_error *error) {
+                                textgen_error *error) {
     double values[TEXTGEN_PARAMETER_COUNT];
 #define TEXTGEN_PARAMETER(name, ...) values[TEXTGEN_PARAMETER_##name] = (double)sampling->name;
 #include "parameters.def"

@@ -5,7 +5,7 @@
 #include <math.h>
 #include <string.h>
 
-static int32_t check_mirostat(const textgen_parameters *parameters, const textgen_error *error) {
+static int32_t check_mirostat(const textgen_parameters *parameters, textgen_error *error) {
     const char *replaced = textgen_parameters_truncation(parameters);
     return parameters->mirostat_tau > 0.0 && replaced
                ? textgen_fail(error, TEXTGEN_INVALID_ARGUMENT, "mirostat_tau replaces %s: turn one of them off",
@@ -14,7 +14,7 @@ static int32_t check_mirostat(const textgen_parameters *parameters, const textge
 }
 
 static int32_t check_tables(const textgen_stream_sampling *read, const textgen_model *model,
-                            const textgen_error *error) {
+                            textgen_error *error) {
     const textgen_constraint *constraint = read->sampling.constraint;
     if (constraint && constraint->vocabulary != model->shape.vocabulary) {
         return textgen_fail(error, TEXTGEN_INVALID_ARGUMENT,
@@ -42,8 +42,7 @@ static int32_t check_tables(const textgen_stream_sampling *read, const textgen_m
     return TEXTGEN_OK;
 }
 
-static int32_t check_bias(const textgen_sampling *sampling, const textgen_model *model,
-                          const textgen_error *error) {
+static int32_t check_bias(const textgen_sampling *sampling, const textgen_model *model, textgen_error *error) {
     const textgen_special *special = &model->network->special;
     const size_t vocabulary = model->network->vocabulary;
     bool any = false;
@@ -69,7 +68,7 @@ static int32_t check_bias(const textgen_sampling *sampling, const textgen_model 
 }
 
 int32_t textgen_sampling_read(const textgen_sampling *given, const textgen_model *model,
-                              textgen_stream_sampling *read, const textgen_error *error) {
+                              textgen_stream_sampling *read, textgen_error *error) {
     const textgen_sampling defaults = TEXTGEN_SAMPLING_DEFAULT;
     read->sampling = defaults;
     if (given) {

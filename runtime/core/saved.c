@@ -136,7 +136,7 @@ void textgen_saved_write(const textgen_shape *shape, const textgen_text *text, c
 
 static const char damaged[] = "the saved text is damaged: save it again, or start a new one";
 
-int32_t textgen_saved_open(textgen_view data, textgen_saved *saved, const textgen_error *error) {
+int32_t textgen_saved_open(textgen_view data, textgen_saved *saved, textgen_error *error) {
     if (data.size < HEADER || memcmp(data.data, MARK, sizeof MARK)) {
         return textgen_report(error, TEXTGEN_DAMAGED_SAVED,
                               "this is not a saved text: choose one that was saved");
@@ -279,8 +279,7 @@ static bool read_block(const textgen_shape *shape, const textgen_saved *saved,
 }
 
 int32_t textgen_saved_read(const textgen_shape *shape, const textgen_saved *saved,
-                           const textgen_constraint *constraint, textgen_text *text,
-                           const textgen_error *error) {
+                           const textgen_constraint *constraint, textgen_text *text, textgen_error *error) {
     const textgen_uint128 unseeded = {0, 0};
     if (!read_block(shape, saved, constraint, text)) {
         textgen_text_init(shape, text, unseeded, 0);

@@ -34,12 +34,11 @@ void textgen_saved_write(const textgen_shape *shape, const textgen_text *text, c
                          void *data);
 
 /* Read the header. */
-int32_t textgen_saved_open(textgen_view data, textgen_saved *saved, const textgen_error *error);
+int32_t textgen_saved_open(textgen_view data, textgen_saved *saved, textgen_error *error);
 
 /* Read the block to the memory of a text, of textgen_text_size(shape) bytes. The caller has compared the
  * hashes. After an error, the memory is a text that has not been fed, with the default parameters. */
 int32_t textgen_saved_read(const textgen_shape *shape, const textgen_saved *saved,
-                           const textgen_constraint *constraint, textgen_text *text,
-                           const textgen_error *error);
+                           const textgen_constraint *constraint, textgen_text *text, textgen_error *error);
 
 #endif

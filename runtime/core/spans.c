@@ -110,7 +110,7 @@ enum { MAX_BITS = sizeof(size_t) * 8 - 1 };
 
 /* Allocate the table for the tokens. At most half of its places are used. */
 static int32_t allocate(textgen_spans *spans, size_t count, size_t vocabulary, size_t max_copy,
-                        const textgen_error *error) {
+                        textgen_error *error) {
     int32_t bits = 1;
     if (max_copy < 1 || max_copy > TEXTGEN_MAX_COPY) {
         return textgen_fail(error, TEXTGEN_INVALID_ARGUMENT, "max_copy must be from 1 to %d, not %zu",
@@ -138,7 +138,7 @@ static int32_t allocate(textgen_spans *spans, size_t count, size_t vocabulary, s
 }
 
 int32_t textgen_spans_build(textgen_spans *spans, const int32_t *tokens, size_t count, size_t vocabulary,
-                            size_t max_copy, const textgen_error *error) {
+                            size_t max_copy, textgen_error *error) {
     TEXTGEN_TRY(allocate(spans, count, vocabulary, max_copy, error));
     memcpy(spans->tokens, tokens, count * sizeof *tokens);
     enter_all(spans);
@@ -146,7 +146,7 @@ int32_t textgen_spans_build(textgen_spans *spans, const int32_t *tokens, size_t 
 }
 
 int32_t textgen_spans_read(textgen_spans *spans, const textgen_vocabulary *vocabulary, const char *text,
-                           size_t size, size_t max_copy, const textgen_error *error) {
+                           size_t size, size_t max_copy, textgen_error *error) {
     textgen_encoder encoder = {text, size, 0};
     int64_t token;
     size_t count = 0;
@@ -172,7 +172,7 @@ void textgen_spans_release(textgen_spans *spans) {
 int32_t textgen_spans_create(const textgen_model *model, const char *text, size_t size, size_t max_copy,
                              void *memory, size_t memory_size, textgen_spans **spans, char *error,
                              size_t error_size) {
-    const textgen_error message = {error, error_size};
+    textgen_error message = {error, error_size};
     textgen_arena arena = {memory, memory_size, 0, 0};
     void *place;
     TEXTGEN_TRY(textgen_check_pointer(model, "model", &message));

@@ -53,7 +53,7 @@ void textgen_stream_begin_text(textgen_stream *stream) {
 
 int32_t textgen_stream_check(const void *memory, size_t size, const textgen_model *model,
                              const textgen_sampling *sampling, textgen_stream_sampling *read,
-                             const textgen_error *error) {
+                             textgen_error *error) {
     TEXTGEN_TRY(textgen_check_memory(memory, size, textgen_stream_size(model), "memory", error));
     return textgen_sampling_read(sampling, model, read, error);
 }
@@ -72,7 +72,7 @@ textgen_stream *textgen_stream_place(void *memory, const textgen_model *model,
 int32_t textgen_stream_init(void *memory, size_t size, const textgen_model *model,
                             const textgen_sampling *sampling, textgen_stream **stream, char *error,
                             size_t error_size) {
-    const textgen_error message = {error, error_size};
+    textgen_error message = {error, error_size};
     TEXTGEN_TRY(textgen_check_pointer(model, "model", &message));
     TEXTGEN_TRY(textgen_check_pointer(stream, "stream", &message));
     textgen_stream_sampling read;
@@ -86,7 +86,7 @@ int32_t textgen_stream_init(void *memory, size_t size, const textgen_model *mode
 
 int32_t textgen_stream_copy(const textgen_stream *stream, void *memory, size_t size, textgen_stream **copy,
                             char *error, size_t error_size) {
-    const textgen_error message = {error, error_size};
+    textgen_error message = {error, error_size};
     TEXTGEN_TRY(textgen_check_pointer(stream, "stream", &message));
     TEXTGEN_TRY(textgen_check_pointer(copy, "copy", &message));
     TEXTGEN_TRY(textgen_check_memory(memory, size, textgen_stream_size(stream->model), "memory", &message));
@@ -97,7 +97,7 @@ int32_t textgen_stream_copy(const textgen_stream *stream, void *memory, size_t s
 
 int32_t textgen_stream_set_sampling(textgen_stream *stream, const textgen_sampling *sampling, char *error,
                                     size_t error_size) {
-    const textgen_error message = {error, error_size};
+    textgen_error message = {error, error_size};
     TEXTGEN_TRY(textgen_check_pointer(stream, "stream", &message));
     TEXTGEN_TRY(textgen_check_pointer(sampling, "sampling", &message));
     textgen_stream_sampling read;
@@ -107,7 +107,7 @@ int32_t textgen_stream_set_sampling(textgen_stream *stream, const textgen_sampli
 }
 
 int64_t textgen_stream_check_text(const textgen_stream *stream, const char *text, size_t size,
-                                  const textgen_error *error) {
+                                  textgen_error *error) {
     textgen_encoder encoder = {text, size, 0};
     int64_t count = 0;
     int32_t result = size > 0;
@@ -126,7 +126,7 @@ int64_t textgen_stream_check_text(const textgen_stream *stream, const char *text
 static void forward_text(textgen_stream *stream, const char *text, size_t size) {
     const textgen_model *model = stream->model;
     const textgen_workspace_parts workspace = textgen_workspace_find(textgen_stream_workspace(stream), 1);
-    const textgen_error none = {NULL, 0};
+    textgen_error none = {NULL, 0};
     textgen_encoder encoder = {text, size, 0};
     size_t count = 0;
     bool more;
@@ -142,7 +142,7 @@ static void forward_text(textgen_stream *stream, const char *text, size_t size) 
 
 int32_t textgen_stream_feed(textgen_stream *stream, const char *text, size_t size, char *error,
                             size_t error_size) {
-    const textgen_error message = {error, error_size};
+    textgen_error message = {error, error_size};
     TEXTGEN_TRY(textgen_check_pointer(stream, "stream", &message));
     const int64_t count = textgen_stream_check_text(stream, text, size, &message);
     if (count < 0) {
@@ -168,7 +168,7 @@ int32_t textgen_stream_ending(const textgen_stream *stream) {
     return text ? textgen_public_ending(text, text->ending) : TEXTGEN_CONTINUES;
 }
 
-int32_t textgen_check_fed(const textgen_stream *stream, const textgen_error *error) {
+int32_t textgen_check_fed(const textgen_stream *stream, textgen_error *error) {
     return textgen_stream_text(stream)->is_fed
                ? TEXTGEN_OK
                : textgen_fail(error, TEXTGEN_NO_PROMPT,

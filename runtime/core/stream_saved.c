@@ -23,7 +23,7 @@ static void hash(const textgen_model *model, const textgen_constraint *constrain
 
 int32_t textgen_stream_save(const textgen_stream *stream, void *data, size_t size, char *error,
                             size_t error_size) {
-    const textgen_error message = {error, error_size};
+    textgen_error message = {error, error_size};
     TEXTGEN_TRY(textgen_check_pointer(stream, "stream", &message));
     TEXTGEN_TRY(textgen_check_memory(data, size, textgen_stream_saved_size(stream), "data", &message));
     textgen_saved saved;
@@ -39,7 +39,7 @@ int32_t textgen_stream_save(const textgen_stream *stream, void *data, size_t siz
 int32_t textgen_stream_resume(void *memory, size_t size, const textgen_model *model,
                               const textgen_sampling *sampling, const void *data, size_t data_size,
                               textgen_stream **stream, char *error, size_t error_size) {
-    const textgen_error message = {error, error_size};
+    textgen_error message = {error, error_size};
     textgen_saved saved, expected;
     textgen_stream_sampling read;
     TEXTGEN_TRY(textgen_check_pointer(model, "model", &message));

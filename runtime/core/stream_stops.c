@@ -7,7 +7,7 @@
 
 /* Encode a text. Return the number of tokens, at most one more than the limit, or a negative code. */
 static int64_t encode(const char *text, const textgen_vocabulary *vocabulary,
-                      int64_t tokens[TEXTGEN_MAX_STOP_TOKENS + 1], const textgen_error *error) {
+                      int64_t tokens[TEXTGEN_MAX_STOP_TOKENS + 1], textgen_error *error) {
     textgen_encoder encoder = {text, strlen(text), 0};
     int64_t count = 0;
     int32_t result = 1;
@@ -24,7 +24,7 @@ static int64_t encode(const char *text, const textgen_vocabulary *vocabulary,
 }
 
 static int32_t add(textgen_stream_stops *stops, const char *text, const textgen_vocabulary *vocabulary,
-                   const textgen_error *error) {
+                   textgen_error *error) {
     int64_t tokens[TEXTGEN_MAX_STOP_TOKENS + 1];
     const int64_t count = text ? encode(text, vocabulary, tokens, error) : 0;
     if (count < 0) {
@@ -43,9 +43,9 @@ static int32_t add(textgen_stream_stops *stops, const char *text, const textgen_
 }
 
 int32_t textgen_stream_stops_read(const char *const *texts, size_t count, const textgen_vocabulary *vocabulary,
-                                  textgen_stream_stops *stops, const textgen_error *error) {
+                                  textgen_stream_stops *stops, textgen_error *error) {
     char text[TEXTGEN_MESSAGE_SIZE];
-    const textgen_error message = {text, sizeof text};
+    textgen_error message = {text, sizeof text};
     memset(stops, 0, sizeof *stops);
     stops->count = 1;
     if (count && !texts) {

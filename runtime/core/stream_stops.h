@@ -16,6 +16,6 @@ typedef struct {
 
 /* Encode the stop texts, each of which ends with a zero byte, and build the automaton. */
 int32_t textgen_stream_stops_read(const char *const *texts, size_t count, const textgen_vocabulary *vocabulary,
-                                  textgen_stream_stops *stops, const textgen_error *error);
+                                  textgen_stream_stops *stops, textgen_error *error);
 
 #endif

@@ -40,7 +40,7 @@ static void list_kernels(char *buffer, size_t size) {
 }
 
 static int32_t choose_kernels(const textgen_model_options *options, const textgen_kernels **kernels,
-                              const textgen_error *error) {
+                              textgen_error *error) {
     char quoted[TEXTGEN_QUOTE_SIZE], names[64];
     *kernels = textgen_find_kernels(options->kernels);
     if (*kernels) {
@@ -53,7 +53,7 @@ static int32_t choose_kernels(const textgen_model_options *options, const textge
 
 /* Copy the tables of the file that the model needs after the file's own are freed. */
 static int32_t copy_tables(textgen_model *model, const textgen_onnx *file,
-                           const textgen_description *description, const textgen_error *error) {
+                           const textgen_description *description, textgen_error *error) {
     model->layers = textgen_allocate(file->arena, description->layer_count, sizeof *model->layers);
     model->properties = textgen_allocate(file->arena, file->property_count + 1, sizeof *model->properties);
     if (!model->layers || !model->properties) {
@@ -74,7 +74,7 @@ static int32_t copy_tables(textgen_model *model, const textgen_onnx *file,
 }
 
 static int32_t fill_model(textgen_model *model, const textgen_onnx *file, textgen_description *description,
-                          const textgen_kernels *kernels, const textgen_error *error) {
+                          const textgen_kernels *kernels, textgen_error *error) {
     TEXTGEN_TRY(textgen_format_check(file, error));
     TEXTGEN_TRY(textgen_model_match(file, description, error));
     TEXTGEN_TRY(textgen_vocabulary_create(file, description->vocabulary, &model->vocabulary, error));
@@ -86,7 +86,7 @@ static int32_t fill_model(textgen_model *model, const textgen_onnx *file, textge
 }
 
 int32_t textgen_model_read(textgen_model *model, textgen_view content, const textgen_kernels *kernels,
-                           const textgen_error *error) {
+                           textgen_error *error) {
     textgen_onnx file = {.arena = &model->arena};
     model->content = content;
     TEXTGEN_TRY(textgen_onnx_read(content, &file, error));
@@ -100,9 +100,9 @@ int32_t textgen_model_read(textgen_model *model, textgen_view content, const tex
 
 /* Messages about a file do not name it, because the Python runtime adds the path. Here they get a prefix. */
 static int32_t read_file(textgen_model *model, textgen_view content, const textgen_kernels *kernels,
-                         const textgen_error *error) {
+                         textgen_error *error) {
     char text[TEXTGEN_MESSAGE_SIZE];
-    const textgen_error message = {text, sizeof text};
+    textgen_error message = {text, sizeof text};
     const int32_t result = textgen_model_read(model, content, kernels, &message);
     if (result == TEXTGEN_OUT_OF_MEMORY && model->arena.memory) {
         return textgen_too_small(&model->arena, error);
@@ -115,7 +115,7 @@ static int32_t read_file(textgen_model *model, textgen_view content, const textg
 
 int32_t textgen_model_create(const void *data, size_t size, const textgen_model_options *options,
                              textgen_model **model, char *error, size_t error_size) {
-    const textgen_error message = {error, error_size};
+    textgen_error message = {error, error_size};
     textgen_model_options known = {0};
     textgen_arena arena = {NULL, 0, 0, 0};
     const textgen_kernels *kernels;
@@ -178,7 +178,7 @@ textgen_model_info textgen_model_describe(const textgen_model *model) {
 
 int32_t textgen_model_get_info(const textgen_model *model, textgen_model_info *info, char *error,
                                size_t error_size) {
-    const textgen_error message = {error, error_size};
+    textgen_error message = {error, error_size};
     TEXTGEN_TRY(textgen_check_pointer(model, "model", &message));
     TEXTGEN_TRY(textgen_check_pointer(info, "info", &message));
     textgen_model_info known = textgen_model_describe(model);
@@ -196,7 +196,7 @@ textgen_layer_info textgen_layer_describe(const textgen_model *model, size_t ind
 
 int32_t textgen_model_get_layer(const textgen_model *model, size_t index, textgen_layer_info *layer,
                                 char *error, size_t error_size) {
-    const textgen_error message = {error, error_size};
+    textgen_error message = {error, error_size};
     TEXTGEN_TRY(textgen_check_pointer(model, "model", &message));
     TEXTGEN_TRY(textgen_check_pointer(layer, "layer", &message));
     if (index >= model->layer_count) {

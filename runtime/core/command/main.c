@@ -187,7 +187,7 @@ static content find_prompt(const textgen_model *model, const textgen_model_info 
 
 /* Write a prompt as the model has read it: without characters outside the vocabulary. */
 static void write_prompt(const textgen_model *model, content prompt) {
-    const textgen_error none = {NULL, 0};
+    textgen_error none = {NULL, 0};
     textgen_encoder encoder = {prompt.data, prompt.size, 0};
     content read = {allocate(prompt.size * model->vocabulary->symbols.longest + 1), 0};
     int64_t token;
