@@ -64,6 +64,6 @@ void textgen_network_destroy(textgen_network *network);
 size_t textgen_network_step_bytes(const textgen_network *network);
 
 /* Read all weights once, without their biases. Return a sum of their bits. */
-float textgen_network_read(const textgen_network *network);
+uint32_t textgen_network_read(const textgen_network *network);
 
 #endif
