@@ -310,7 +310,8 @@ void fuzz_run_stream(const fuzz_model *model, fuzz_input input) {
 /* Resume saved data of any model and constraint, whose hashes are replaced, with tables that the first byte
  * selects. */
 void fuzz_resume(const fuzz_model *model, fuzz_input input) {
-    static const unsigned char calls[] = {9, 1, 6, 12, 11, 4, 3, 6, 9, 8, 1, 0, 99, 2, 'a', 'b', 9, 1, 8, 0, 10, 1, 2, 9, 0};
+    static const unsigned char calls[] = {9, 1,   6,   12, 11, 4, 3, 6,  9, 8, 1, 0, 99,
+                                          2, 'a', 'b', 9,  1,  8, 0, 10, 1, 2, 9, 0};
     const unsigned kinds = fuzz_take(&input) % 5;
     running on = start(model);
     fuzz_content data = {NULL, 0};
