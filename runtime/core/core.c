@@ -18,52 +18,44 @@ bool textgen_views_equal(textgen_view a, textgen_view b) {
 
 #ifndef TEXTGEN_FAIL_ENDS
 
-int32_t textgen_report(const textgen_error *error, int32_t code, const char *format, ...) {
-    if (!error || !error->text || error->size == 0) {
-        return code;
+static void report(textgen_error *error, int32_t code, const char *parameter, int64_t place, const char *format,
+                   va_list values) {
+    if (error) {
+        error->code = code;
+        error->parameter = parameter;
+        error->place = place;
+        const int length = vsnprintf(error->message, sizeof error->message, format, values);
+        if (length >= (int)sizeof error->message) {
+            /* The message may have been cut within a character. */
+            const textgen_view cut = {(const unsigned char *)error->message, sizeof error->message - 1};
+            size_t end = 0;
+            while (end < cut.size && textgen_utf8_next(cut, &end) >= 0) {
+            }
+            error->message[end] = '\0';
+        }
     }
+}
+
+int32_t textgen_report(textgen_error *error, int32_t code, const char *format, ...) {
     va_list values;
     va_start(values, format);
-    const int length = vsnprintf(error->text, error->size, format, values);
+    report(error, code, NULL, -1, format, values);
     va_end(values);
-    size_t end = 0;
-    if (length >= 0 && (size_t)length < error->size) {
-        return code;
-    }
-    /* The message may have been cut within a character. */
-    const textgen_view cut = {(const unsigned char *)error->text, length < 0 ? 0 : error->size - 1};
-    while (end < cut.size && textgen_utf8_next(cut, &end) >= 0) {
-    }
-    error->text[end] = '\0';
+    return code;
+}
+
+int32_t textgen_report_at(textgen_error *error, int32_t code, const char *parameter, int64_t place,
+                          const char *format, ...) {
+    va_list values;
+    va_start(values, format);
+    report(error, code, parameter, place, format, values);
+    va_end(values);
     return code;
 }
 
 #endif
 
-const char *textgen_code_text(int32_t code) {
-    static const char *const texts[] = {
-        [-TEXTGEN_OK] = "no error",
-        [-TEXTGEN_INVALID_ARGUMENT] = "an argument is invalid",
-        [-TEXTGEN_BUFFER_TOO_SMALL] = "a buffer is too small",
-        [-TEXTGEN_OUT_OF_MEMORY] = "not enough memory",
-        [-TEXTGEN_DAMAGED_MODEL] = "the model file is damaged, or is not a model file",
-        [-TEXTGEN_UNKNOWN_GRAPH] = "this library does not support the graph of the model file",
-        [-TEXTGEN_UNKNOWN_CHARACTER] = "a character of the text is not in the vocabulary",
-        [-TEXTGEN_INVALID_UTF8] = "the text is not valid UTF-8",
-        [-TEXTGEN_INVALID_LOGITS] = "the logits contain NaN or +infinity, or all are -infinity",
-        [-TEXTGEN_RNG_EXHAUSTED] = "the random stream is exhausted",
-        [-TEXTGEN_NO_PROMPT] = "the stream has no prompt",
-        [-TEXTGEN_LANE_FAILED] = "a lane stopped before its length",
-        [-TEXTGEN_TOO_LARGE] = "the model exceeds this library's limits",
-        [-TEXTGEN_NEWER_FORMAT] = "the model file or the saved stream needs a newer version of this library",
-        [-TEXTGEN_DAMAGED_SAVED] = "the saved stream is damaged, or is of another model or constraint",
-        [-TEXTGEN_NO_TOKEN] = "no token is allowed",
-    };
-    const int32_t count = sizeof texts / sizeof *texts;
-    return code <= 0 && code > -count ? texts[-code] : "unknown code";
-}
-
-int32_t textgen_out_of_memory(const textgen_error *error) {
+int32_t textgen_out_of_memory(textgen_error *error) {
     return textgen_fail(error, TEXTGEN_OUT_OF_MEMORY, "not enough memory for the model");
 }
 

@@ -1,13 +1,12 @@
 #include "forward.h"
 
 #include "exact.h"
-#include "sampler.h"
 
 #include <string.h>
 
 textgen_slots textgen_slots_find(const textgen_network *network, void *workspace, size_t lanes,
                                  size_t logit_steps) {
-    const size_t units = network->padded_units, vocabulary = network->vocabulary;
+    const size_t units = network->padded_units;
     const bool is_int8 = network->bits == 8;
     const size_t unit_size = is_int8 ? 1 : sizeof(float);
     char *start = workspace;
@@ -17,12 +16,7 @@ textgen_slots textgen_slots_find(const textgen_network *network, void *workspace
     }
     textgen_slots slots;
     slots.count = lanes;
-    slots.sampling = textgen_part(start, &used, textgen_sampler_scratch(vocabulary) * sizeof(double));
-    slots.probabilities = textgen_part(start, &used, 2 * vocabulary * sizeof(double));
-    slots.masked = textgen_part(start, &used, vocabulary * sizeof(float));
     slots.gate_inputs = textgen_part(start, &used, lanes * sizeof(float *));
-    slots.tokens = textgen_part(start, &used, lanes * sizeof(int64_t));
-    slots.lanes = textgen_part(start, &used, lanes * sizeof(size_t));
     slots.state = textgen_part(start, &used, 2 * network->layer_count * lanes * units * sizeof(float));
     slots.sums = textgen_part(start, &used, lanes * units * sizeof(float));
     slots.inputs = textgen_part(
@@ -155,8 +149,8 @@ void textgen_forward_logits(const textgen_network *network, const textgen_slots 
     }
 }
 
-void textgen_forward(const textgen_network *network, const int64_t *tokens, size_t time, size_t batch,
-                     float *state, size_t logit_steps, float *logits, void *workspace) {
+void textgen_network_forward(const textgen_network *network, const int64_t *tokens, size_t time, size_t batch,
+                             float *state, size_t logit_steps, float *logits, void *workspace) {
     const textgen_slots slots = textgen_slots_find(network, workspace, batch, logit_steps);
     const size_t values = batch * network->padded_units;
     for (size_t i = 0; i < batch; i++) {

@@ -6,7 +6,7 @@
 
 _Static_assert(sizeof(float) == 4, "weights are float32");
 
-int32_t textgen_damaged(size_t offset, const char *part, textgen_view name, const textgen_error *error) {
+int32_t textgen_damaged(size_t offset, const char *part, textgen_view name, textgen_error *error) {
     char quoted[TEXTGEN_QUOTE_SIZE] = "", place[32] = "";
     if (name.size > 0) {
         textgen_quote(name, quoted);
@@ -21,7 +21,7 @@ int32_t textgen_damaged(size_t offset, const char *part, textgen_view name, cons
 /* Protobuf. The first error stays in the `code` of a reader, and ends every loop over fields. */
 typedef struct {
     const textgen_onnx *file;
-    const textgen_error *error;
+    textgen_error *error;
     int32_t code;
 } reader;
 
@@ -311,7 +311,7 @@ static void read_graph(reader *from, textgen_onnx *file) {
     }
 }
 
-int32_t textgen_onnx_read(textgen_view content, textgen_onnx *file, const textgen_error *error) {
+int32_t textgen_onnx_read(textgen_view content, textgen_onnx *file, textgen_error *error) {
     reader from = {file, error, TEXTGEN_OK};
     *file = (textgen_onnx){.content = content, .arena = file->arena};
     /* ONNX files begin with the field ir_version. */
@@ -527,7 +527,7 @@ static void guess_sizes(reader *from, textgen_sizes *sizes) {
     sizes->residual = additions > 1;
 }
 
-static int32_t fail_unknown(const textgen_error *error, const char *part) {
+static int32_t fail_unknown(textgen_error *error, const char *part) {
     return textgen_fail(error, TEXTGEN_UNKNOWN_GRAPH, "the graph is not that of an LSTM network: %s", part);
 }
 
@@ -558,8 +558,7 @@ static bool is_value(const textgen_value *value, const char *name, int32_t type,
 }
 
 /* Compare the inputs and outputs of the graph. Other runtimes need their declared types and shapes. */
-static int32_t compare_values(const textgen_onnx *file, const textgen_sizes *sizes,
-                              const textgen_error *error) {
+static int32_t compare_values(const textgen_onnx *file, const textgen_sizes *sizes, textgen_error *error) {
     const textgen_value *inputs = file->inputs, *outputs = file->outputs;
     const size_t layers = sizes->layers, units = sizes->units;
     const bool equal = file->input_count == 3 && file->output_count == 3 &&
@@ -675,7 +674,7 @@ static size_t measure(const textgen_tensor *tensor, size_t dimension) {
 }
 
 int32_t textgen_onnx_describe(const textgen_onnx *file, textgen_description *description,
-                              const textgen_error *error) {
+                              textgen_error *error) {
     reader from = {file, error, TEXTGEN_OK};
     textgen_sizes *sizes = &description->sizes;
     *sizes = (textgen_sizes){.bits = 32};
@@ -709,7 +708,7 @@ const char *textgen_layer_kind_name(textgen_layer_kind kind) {
     return names[kind];
 }
 
-int32_t textgen_tensor_damaged(const textgen_tensor *tensor, const textgen_error *error) {
+int32_t textgen_tensor_damaged(const textgen_tensor *tensor, textgen_error *error) {
     return textgen_damaged(tensor->offset, "tensor", tensor->name, error);
 }
 
@@ -726,7 +725,7 @@ bool textgen_all_finite(const float *values, size_t count) {
 }
 
 int32_t textgen_tensor_floats(const textgen_tensor *tensor, size_t first, size_t count, float *values,
-                              const textgen_error *error) {
+                              textgen_error *error) {
     const unsigned char *bytes = tensor->raw.data + first * 4;
     for (size_t i = 0; i < count; i++, bytes += 4) {
         const uint32_t bits =

@@ -68,7 +68,7 @@ typedef struct {
 /* Read a file. On success the metadata is complete, and the caller frees `file` with textgen_onnx_free.
  *
  * file: only its `arena` is set. */
-int32_t textgen_onnx_read(textgen_view content, textgen_onnx *file, const textgen_error *error);
+int32_t textgen_onnx_read(textgen_view content, textgen_onnx *file, textgen_error *error);
 void textgen_onnx_free(textgen_onnx *file);
 
 /* Return the value of a metadata property; its data is NULL if there is none. If a key is repeated, the last
@@ -76,7 +76,7 @@ void textgen_onnx_free(textgen_onnx *file);
 textgen_view textgen_onnx_property(const textgen_onnx *file, const char *key);
 
 /* Fail with TEXTGEN_DAMAGED_MODEL. offset: in the file, or SIZE_MAX. name: of the part, or empty. */
-int32_t textgen_damaged(size_t offset, const char *part, textgen_view name, const textgen_error *error);
+int32_t textgen_damaged(size_t offset, const char *part, textgen_view name, textgen_error *error);
 
 /* The sizes of a network. */
 typedef struct {
@@ -133,18 +133,17 @@ typedef struct {
 
 /* Compare a file's graph, and check everything but the values of the weights. The description points into
  * `file`. Fails with TEXTGEN_UNKNOWN_GRAPH if the graph is another one. */
-int32_t textgen_onnx_describe(const textgen_onnx *file, textgen_description *description,
-                              const textgen_error *error);
+int32_t textgen_onnx_describe(const textgen_onnx *file, textgen_description *description, textgen_error *error);
 
 const char *textgen_layer_kind_name(textgen_layer_kind kind);
 
 /* Copy `count` values of a float32 tensor in a description, starting at index `first`. Fails on NaN and
  * infinity. */
 int32_t textgen_tensor_floats(const textgen_tensor *tensor, size_t first, size_t count, float *values,
-                              const textgen_error *error);
+                              textgen_error *error);
 
 /* Fail because of the values of a tensor. */
-int32_t textgen_tensor_damaged(const textgen_tensor *tensor, const textgen_error *error);
+int32_t textgen_tensor_damaged(const textgen_tensor *tensor, textgen_error *error);
 
 /* Return whether no value is NaN or infinite. */
 bool textgen_all_finite(const float *values, size_t count);

@@ -22,7 +22,7 @@ enum { ALIGNMENT = TEXTGEN_PART_ALIGNMENT, GATES = TEXTGEN_BLOCK / TEXTGEN_GROUP
 /* A network under construction. */
 typedef struct {
     const textgen_description *description;
-    const textgen_error *error;
+    textgen_error *error;
     textgen_network *network;
     float *row; /* temporary: values in the order of the file */
 } packing;
@@ -393,7 +393,7 @@ static int32_t pack_all(const packing *pack) {
 }
 
 int32_t textgen_network_create(const textgen_description *description, const textgen_kernels *kernels,
-                               textgen_special special, textgen_network **network, const textgen_error *error) {
+                               textgen_special special, textgen_network **network, textgen_error *error) {
     textgen_network found = describe(description, kernels, special);
     const size_t inputs = description->layers[0].outputs;
     if (found.bits == 8 && (found.units > TEXTGEN_INT8_MAX_INPUTS || inputs > TEXTGEN_INT8_MAX_INPUTS)) {

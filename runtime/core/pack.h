@@ -37,7 +37,7 @@ static inline const textgen_packed_layer *textgen_output_layer(const textgen_net
 
 /* Read and pack all weights. On success the caller calls textgen_network_destroy. */
 int32_t textgen_network_create(const textgen_description *description, const textgen_kernels *kernels,
-                               textgen_special special, textgen_network **network, const textgen_error *error);
+                               textgen_special special, textgen_network **network, textgen_error *error);
 void textgen_network_destroy(textgen_network *network);
 
 /* Return how many bytes one time step of one lane reads. */

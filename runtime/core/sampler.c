@@ -69,13 +69,13 @@ const char *textgen_parameter_requirement(const textgen_parameter_info *paramete
     return buffer;
 }
 
-bool textgen_parameter_accepts(const textgen_parameter_info *parameter, double value) {
+int32_t textgen_parameter_accepts(const textgen_parameter_info *parameter, double value) {
     return value <= parameter->high &&
            (parameter->low_is_open ? value > parameter->low : value >= parameter->low);
 }
 
 int32_t textgen_parameters_read(const textgen_sampling *sampling, textgen_parameters *parameters,
-                                const textgen_error *error) {
+                                textgen_error *error) {
     double values[TEXTGEN_PARAMETER_COUNT];
 #define TEXTGEN_PARAMETER(name, ...) values[TEXTGEN_PARAMETER_##name] = (double)sampling->name;
 #include "parameters.def"
@@ -85,8 +85,8 @@ int32_t textgen_parameters_read(const textgen_sampling *sampling, textgen_parame
             values[i] = known[i].initial;
         }
         if (!textgen_parameter_accepts(&known[i], values[i])) {
-            return textgen_fail(error, TEXTGEN_INVALID_ARGUMENT, "%s must be %s, not %.10g", known[i].name,
-                                textgen_parameter_requirement(&known[i], requirement), values[i]);
+            return textgen_fail_at(error, TEXTGEN_INVALID_ARGUMENT, known[i].name, -1, "must be %s, not %.10g",
+                                   textgen_parameter_requirement(&known[i], requirement), values[i]);
         }
     }
     textgen_parameters_set(parameters, values);
@@ -170,17 +170,16 @@ size_t textgen_filters_get_recent(const textgen_filters *filters, uint32_t *toke
 
 void textgen_filters_change(textgen_filters *filters, const textgen_parameters *before,
                             const textgen_parameters *parameters) {
-    const double mu = filters->mirostat_mu;
     uint32_t recent[TEXTGEN_MAX_PENALTY_WINDOW];
     const size_t count = textgen_filters_get_recent(filters, recent);
-    textgen_filters_init(filters, parameters, (size_t)filters->vocabulary);
-    textgen_filters_set_recent(filters, parameters, recent, count);
-    if (before->mirostat_tau == parameters->mirostat_tau) {
-        filters->mirostat_mu = mu;
+    filters->drawn_surprisal = 0.0;
+    if (before->mirostat_tau != parameters->mirostat_tau) {
+        filters->mirostat_mu = 2.0 * parameters->mirostat_tau;
     }
+    textgen_filters_set_recent(filters, parameters, recent, count);
 }
 
-void textgen_sampler_accept(textgen_sampler *sampler, int64_t token) {
+void textgen_sampler_accept(textgen_sampler_state *sampler, int64_t token) {
     const textgen_parameters *parameters = &sampler->parameters;
     textgen_filters *filters = sampler->filters;
     if (filters && has_penalties(parameters)) {
@@ -227,8 +226,8 @@ int32_t textgen_reweight(const double *logits, size_t count, double temperature,
     return TEXTGEN_OK;
 }
 
-int64_t textgen_draw_with(const double *logits, size_t count, double temperature, double uniform,
-                          double *weights, textgen_exp64 exp64) {
+int64_t textgen_unfiltered_draw(const double *logits, size_t count, double temperature, double uniform,
+                                double *weights, textgen_exp64 exp64) {
     if (temperature == 0.0) {
         return textgen_argmax(logits, count, exp64);
     }
@@ -494,7 +493,8 @@ static void penalize(const textgen_parameters *parameters, const double *counts,
     }
 }
 
-int32_t textgen_sampler_filter(const textgen_sampler *sampler, double *values, size_t count, double *log_sum) {
+int32_t textgen_sampler_filter(const textgen_sampler_state *sampler, double *values, size_t count,
+                               double *log_sum) {
     const textgen_parameters *parameters = &sampler->parameters;
     const textgen_exp64 exp64 = sampler->exp64;
     textgen_filters *filters = sampler->filters;
@@ -529,14 +529,14 @@ int32_t textgen_sampler_filter(const textgen_sampler *sampler, double *values, s
     return TEXTGEN_OK;
 }
 
-int32_t textgen_sampler_reweight(const textgen_sampler *sampler, double *values, size_t count, double *weights,
-                                 double *sum) {
+int32_t textgen_filtered_reweight(const textgen_sampler_state *sampler, double *values, size_t count,
+                                  double *weights, double *sum) {
     double log_sum;
     TEXTGEN_TRY(textgen_sampler_filter(sampler, values, count, &log_sum));
     return textgen_reweight(values, count, sampler->parameters.temperature, weights, sum, sampler->exp64);
 }
 
-double textgen_sampler_entropy(const textgen_sampler *sampler, double *values, size_t count) {
+double textgen_filtered_entropy(const textgen_sampler_state *sampler, double *values, size_t count) {
     double log_sum;
     return textgen_sampler_filter(sampler, values, count, &log_sum) < 0
                ? 0.0
@@ -544,7 +544,7 @@ double textgen_sampler_entropy(const textgen_sampler *sampler, double *values, s
                                  sampler->exp64);
 }
 
-int64_t textgen_sampler_draw(textgen_sampler *sampler, double *values, size_t count) {
+int64_t textgen_filtered_draw(textgen_sampler_state *sampler, double *values, size_t count) {
     const double temperature = sampler->parameters.temperature;
     double log_sum, *tokens = values + count;
     size_t kept = 0;
@@ -553,7 +553,7 @@ int64_t textgen_sampler_draw(textgen_sampler *sampler, double *values, size_t co
     }
     const double uniform = textgen_rng_uniform(&sampler->rng);
     if (!sampler->filters) {
-        return textgen_draw_with(values, count, temperature, uniform, values + count, sampler->exp64);
+        return textgen_unfiltered_draw(values, count, temperature, uniform, values + count, sampler->exp64);
     }
     const int32_t error = textgen_sampler_filter(sampler, values, count, &log_sum);
     if (error < 0) {
@@ -565,7 +565,8 @@ int64_t textgen_sampler_draw(textgen_sampler *sampler, double *values, size_t co
         values[kept] = values[i];
         kept += values[i] > -INFINITY;
     }
-    const int64_t drawn = textgen_draw_with(values, kept, temperature, uniform, tokens + count, sampler->exp64);
+    const int64_t drawn =
+        textgen_unfiltered_draw(values, kept, temperature, uniform, tokens + count, sampler->exp64);
     sampler->filters->drawn_surprisal = (log_sum - values[drawn]) / TEXTGEN_LN2;
     return (int64_t)tokens[drawn];
 }

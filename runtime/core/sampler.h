@@ -56,15 +56,7 @@ const char *textgen_parameters_truncation(const textgen_parameters *parameters);
 
 /* Copy the parameters of a sampling. A 0 that is no value of a parameter stands for its default. */
 int32_t textgen_parameters_read(const textgen_sampling *sampling, textgen_parameters *parameters,
-                                const textgen_error *error);
-
-/* Whether a number is a value of a parameter. */
-bool textgen_parameter_accepts(const textgen_parameter_info *parameter, double value);
-
-/* Write what a value must be, such as "a number from 0 to 1", into `buffer`. Return `buffer`. */
-enum { TEXTGEN_REQUIREMENT_SIZE = 64 };
-const char *textgen_parameter_requirement(const textgen_parameter_info *parameter,
-                                          char buffer[TEXTGEN_REQUIREMENT_SIZE]);
+                                textgen_error *error);
 
 /* What the filters of one text remember: a block without pointers, aligned to 8 bytes. A copy of its bytes is a
  * copy of the filters. It is part of saved texts. */
@@ -98,8 +90,8 @@ void textgen_filters_set_recent(textgen_filters *filters, const textgen_paramete
 /* Copy the recent tokens, oldest first, to `tokens`, [recent_count]. Return their number. */
 size_t textgen_filters_get_recent(const textgen_filters *filters, uint32_t *tokens);
 
-/* Adapt the state to other parameters, and reset the bias to zeros. The recent tokens are kept, and mirostat_mu
- * unless mirostat_tau changes. */
+/* Adapt the state to other parameters. The bias and the recent tokens are kept, and mirostat_mu unless
+ * mirostat_tau changes. */
 void textgen_filters_change(textgen_filters *filters, const textgen_parameters *before,
                             const textgen_parameters *parameters);
 
@@ -116,8 +108,8 @@ int32_t textgen_reweight(const double *logits, size_t count, double temperature,
                          textgen_exp64 exp64);
 
 /* Return the lowest token whose cumulative probability exceeds `uniform`, a number in [0, 1). */
-int64_t textgen_draw_with(const double *logits, size_t count, double temperature, double uniform,
-                          double *weights, textgen_exp64 exp64);
+int64_t textgen_unfiltered_draw(const double *logits, size_t count, double temperature, double uniform,
+                                double *weights, textgen_exp64 exp64);
 
 /* Return the natural logarithm of the sum of exp(logit), or NaN if the logits are invalid. logit - log_sum_exp
  * is the log-probability of a token at temperature 1. */
@@ -133,7 +125,7 @@ typedef struct {
     textgen_rng rng;
     textgen_exp64 exp64;      /* textgen_lane_begin replaces it by that of its shape */
     textgen_filters *filters; /* or NULL */
-} textgen_sampler;
+} textgen_sampler_state;
 
 /* Return the size, in float64 elements, of the memory `values` of the functions below. It begins with the
  * logits, [count], which the functions replace. */
@@ -141,21 +133,22 @@ static inline size_t textgen_sampler_scratch(size_t count) { return 4 * count + 
 
 /* Apply the filters to the logits: those of removed tokens become -infinity. log_sum: output, the
  * natural logarithm of the sum of exp(logit) before mirostat's truncation, or 0 without mirostat. */
-int32_t textgen_sampler_filter(const textgen_sampler *sampler, double *values, size_t count, double *log_sum);
+int32_t textgen_sampler_filter(const textgen_sampler_state *sampler, double *values, size_t count,
+                               double *log_sum);
 
 /* Write the distribution of the next draw, with filters and temperature, to `weights`, [count], as unnormalized
  * probabilities, and their sum to `*sum`. Uses no random number. */
-int32_t textgen_sampler_reweight(const textgen_sampler *sampler, double *values, size_t count, double *weights,
-                                 double *sum);
+int32_t textgen_filtered_reweight(const textgen_sampler_state *sampler, double *values, size_t count,
+                                  double *weights, double *sum);
 
 /* Return the entropy in bits of the distribution of the next draw, or 0 if the logits are invalid. */
-double textgen_sampler_entropy(const textgen_sampler *sampler, double *values, size_t count);
+double textgen_filtered_entropy(const textgen_sampler_state *sampler, double *values, size_t count);
 
 /* Apply the filters and draw with the sampler's next uniform number. Each draw takes exactly one number, even
  * at temperature 0 or if the logits are invalid. */
-int64_t textgen_sampler_draw(textgen_sampler *sampler, double *values, size_t count);
+int64_t textgen_filtered_draw(textgen_sampler_state *sampler, double *values, size_t count);
 
 /* Pass the drawn token to the filters. */
-void textgen_sampler_accept(textgen_sampler *sampler, int64_t token);
+void textgen_sampler_accept(textgen_sampler_state *sampler, int64_t token);
 
 #endif

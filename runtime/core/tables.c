@@ -68,32 +68,6 @@ void textgen_stops_link(textgen_stop_state *states) {
     } while (state);
 }
 
-int32_t textgen_stream_stops_read(const char *const *texts, size_t count, const textgen_vocabulary *vocabulary,
-                                  textgen_stream_stops *stops, const textgen_error *error) {
-    memset(stops, 0, sizeof *stops);
-    stops->count = 1;
-    for (size_t i = 0; i < count; i++) {
-        const char *text = texts && texts[i] ? texts[i] : "";
-        textgen_encoder encoder = {text, strlen(text), 0};
-        int16_t state = 0;
-        int64_t token = 0;
-        int32_t result;
-        while ((result = textgen_encode_known(vocabulary, &encoder, &token, error)) > 0 && token >= 0 &&
-               stops->count <= TEXTGEN_MAX_STOP_TOKENS) {
-            state = extend(stops->states, &stops->count, state, token);
-        }
-        if (result || !state) {
-            const int32_t code = token < 0 ? TEXTGEN_UNKNOWN_CHARACTER : TEXTGEN_INVALID_ARGUMENT;
-            return textgen_report(error, result < 0 ? result : code,
-                                  "stop[%zu] must be a text of the vocabulary, and all at most %d tokens", i,
-                                  (int)TEXTGEN_MAX_STOP_TOKENS);
-        }
-        stops->states[state].matched = stops->states[state].length;
-    }
-    textgen_stops_link(stops->states);
-    return TEXTGEN_OK;
-}
-
 /* Constraints. */
 
 int64_t textgen_constraint_next(const textgen_constraint *constraint, int64_t state, int64_t token,
@@ -170,11 +144,11 @@ static void measure(size_t states, const int32_t *starts, const int32_t *sources
     }
 }
 
-static int32_t out_of_memory(const textgen_error *error) {
+static int32_t out_of_memory(textgen_error *error) {
     return textgen_report(error, TEXTGEN_OUT_OF_MEMORY, "not enough memory for the constraint");
 }
 
-int32_t textgen_constraint_link(textgen_constraint *constraint, const textgen_error *error) {
+int32_t textgen_constraint_link(textgen_constraint *constraint, textgen_error *error) {
     const size_t states = constraint->states, vocabulary = constraint->vocabulary;
     int16_t *next = constraint->next;
     int32_t *distance = constraint->distance;
@@ -231,13 +205,13 @@ void textgen_constraint_digest(textgen_constraint *constraint) {
 }
 
 int32_t textgen_constraint_ban(textgen_constraint *constraint, const int64_t *banned, size_t count,
-                               const textgen_error *error) {
+                               textgen_error *error) {
     if (!count) {
         return TEXTGEN_OK;
     }
     for (size_t i = 0; i < count; i++) {
         if (banned[i] < 0 || banned[i] >= (int64_t)constraint->vocabulary) {
-            return textgen_report(error, TEXTGEN_INVALID_ARGUMENT, "banned[%zu] is no token", i);
+            return textgen_report_at(error, TEXTGEN_INVALID_ARGUMENT, "banned", (int64_t)i, "is no token");
         }
     }
     for (size_t state = 0; state < constraint->states; state++) {
@@ -273,28 +247,34 @@ static bool read_state(const textgen_json *entry, size_t state, const textgen_vo
     return true;
 }
 
-int32_t textgen_constraint_read(textgen_view content, const textgen_vocabulary *vocabulary,
-                                textgen_constraint *constraint, const textgen_error *error) {
-    static const char *const names[] = {"states"};
-    const size_t tokens = vocabulary->count, fitting = TEXTGEN_MAX_ENTRIES / tokens;
+/* Allocate a table in which no token is allowed. */
+static int32_t allocate_table(textgen_constraint *constraint, size_t states, size_t vocabulary,
+                              textgen_error *error) {
+    const size_t fitting = TEXTGEN_MAX_ENTRIES / vocabulary;
     const size_t most = fitting < TEXTGEN_MAX_STATES ? fitting : TEXTGEN_MAX_STATES;
-    textgen_json table, list = {0};
-    if (textgen_utf8_valid(content) && textgen_json_read(content, &table)) {
-        textgen_json_members(&table, names, 1, &list);
-    }
-    const size_t states = textgen_json_count(&list);
     if (states < 1 || states > most) {
-        return textgen_report(error, TEXTGEN_INVALID_ARGUMENT,
-                              "the table must be JSON with a list of 1 to %zu states", most);
+        return textgen_report(error, TEXTGEN_INVALID_ARGUMENT, "the table must have a list of 1 to %zu states",
+                              most);
     }
     constraint->states = states;
-    constraint->vocabulary = tokens;
-    constraint->next = textgen_allocate(&constraint->arena, states * tokens, sizeof(int16_t));
+    constraint->vocabulary = vocabulary;
+    constraint->next = textgen_allocate(&constraint->arena, states * vocabulary, sizeof(int16_t));
     constraint->distance = textgen_allocate(&constraint->arena, states, sizeof(int32_t));
     if (!constraint->next || !constraint->distance) {
         return out_of_memory(error);
     }
-    memset(constraint->next, 0xFF, states * tokens * sizeof(int16_t));
+    memset(constraint->next, 0xFF, states * vocabulary * sizeof(int16_t));
+    return TEXTGEN_OK;
+}
+
+int32_t textgen_constraint_read(textgen_view content, const textgen_vocabulary *vocabulary,
+                                textgen_constraint *constraint, textgen_error *error) {
+    static const char *const names[] = {"states"};
+    textgen_json table, list = {0};
+    if (textgen_utf8_valid(content) && textgen_json_read(content, &table)) {
+        textgen_json_members(&table, names, 1, &list);
+    }
+    TEXTGEN_TRY(allocate_table(constraint, textgen_json_count(&list), vocabulary->count, error));
     textgen_json entry;
     for (size_t state = 0; textgen_json_item(&list.text, &entry); state++) {
         if (!read_state(&entry, state, vocabulary, constraint)) {
@@ -415,13 +395,13 @@ static void enter_all(textgen_spans *spans) {
 
 /* Allocate the table for `count` tokens. At most half of its places are used. */
 static int32_t allocate(textgen_spans *spans, size_t count, size_t vocabulary, size_t max_copy,
-                        const textgen_error *error) {
+                        textgen_error *error) {
     /* So many places have no room in memory. */
     const int32_t most = sizeof(size_t) * 8 - 1;
     int32_t bits = 1;
     if (max_copy < 1 || max_copy > TEXTGEN_MAX_COPY) {
-        return textgen_report(error, TEXTGEN_INVALID_ARGUMENT, "max_copy must be from 1 to %d, not %zu",
-                              (int)TEXTGEN_MAX_COPY, max_copy);
+        return textgen_report_at(error, TEXTGEN_INVALID_ARGUMENT, "max_copy", -1,
+                                 "must be from 1 to %d, not %zu", (int)TEXTGEN_MAX_COPY, max_copy);
     }
     while (bits < most && ((size_t)1 << bits) < 2 * count) {
         bits++;
@@ -444,7 +424,7 @@ static int32_t allocate(textgen_spans *spans, size_t count, size_t vocabulary, s
 }
 
 int32_t textgen_spans_build(textgen_spans *spans, const int32_t *tokens, size_t count, size_t vocabulary,
-                            size_t max_copy, const textgen_error *error) {
+                            size_t max_copy, textgen_error *error) {
     TEXTGEN_TRY(allocate(spans, count, vocabulary, max_copy, error));
     memcpy(spans->tokens, tokens, count * sizeof *tokens);
     enter_all(spans);
@@ -452,13 +432,14 @@ int32_t textgen_spans_build(textgen_spans *spans, const int32_t *tokens, size_t 
 }
 
 int32_t textgen_spans_read(textgen_spans *spans, const textgen_vocabulary *vocabulary, const char *text,
-                           size_t size, size_t max_copy, const textgen_error *error) {
+                           size_t size, size_t max_copy, textgen_error *error) {
     textgen_encoder encoder = {text, size, 0};
     int64_t token;
     size_t count = 0;
     int32_t result;
     if (vocabulary->level == TEXTGEN_WORD_LEVEL) {
-        return textgen_report(error, TEXTGEN_INVALID_ARGUMENT, "max_copy needs a model of characters or bytes");
+        return textgen_report_at(error, TEXTGEN_INVALID_ARGUMENT, "max_copy", -1,
+                                 "needs a model of characters or bytes");
     }
     while ((result = textgen_encode_known(vocabulary, &encoder, &token, error)) > 0) {
         count++;
@@ -478,60 +459,112 @@ void textgen_spans_release(textgen_spans *spans) {
     textgen_release(spans->tokens);
 }
 
-/* The handles of the C library. */
+/* The handles. */
 
-/* Return the result of what was created in an arena, which the caller's memory may be too small for. */
-static int32_t creation_result(const textgen_arena *arena, int32_t result, const textgen_error *error) {
-    return result == TEXTGEN_OUT_OF_MEMORY && arena->memory ? textgen_too_small(arena, error) : result;
+static int32_t begin_constraint(textgen_memory memory, textgen_constraint **created, textgen_error *error) {
+    textgen_arena arena;
+    void *place;
+    TEXTGEN_TRY(textgen_find_place(memory, sizeof **created, &arena, &place, error));
+    *created = place;
+    (*created)->arena = arena;
+    return TEXTGEN_OK;
 }
 
-int32_t textgen_constraint_create(const textgen_model *model, const void *data, size_t size,
-                                  const int64_t *banned, size_t banned_count, void *memory, size_t memory_size,
-                                  textgen_constraint **constraint, char *error, size_t error_size) {
-    const textgen_error message = {error, error_size};
-    textgen_arena arena = {memory, memory_size, 0, 0};
-    void *place;
-    TEXTGEN_TRY(textgen_check_pointer(model, "model", &message));
-    TEXTGEN_TRY(textgen_check_data(data, size, "data", "size", &message));
-    TEXTGEN_TRY(banned_count ? textgen_check_pointer(banned, "banned", &message) : TEXTGEN_OK);
-    TEXTGEN_TRY(textgen_check_pointer(constraint, "constraint", &message));
-    TEXTGEN_TRY(textgen_find_place(&arena, sizeof **constraint, "constraint", &place, &message));
-    textgen_constraint *created = place;
-    created->arena = arena;
-    int32_t result = textgen_constraint_read((textgen_view){data, size}, model->vocabulary, created, &message);
-    if (result == TEXTGEN_OK) {
+/* Complete a constraint whose table was read with a code. It is destroyed after an error. */
+static int32_t end_constraint(int32_t code, const int64_t *banned, size_t banned_count,
+                              textgen_constraint *created, textgen_constraint **constraint,
+                              textgen_error *error) {
+    if (code == TEXTGEN_OK) {
         textgen_constraint_digest(created);
-        result = textgen_constraint_ban(created, banned, banned_count, &message);
+        code = textgen_constraint_ban(created, banned, banned_count, error);
     }
-    if (result == TEXTGEN_OK) {
+    if (code == TEXTGEN_OK) {
         *constraint = created;
         return TEXTGEN_OK;
     }
-    result = creation_result(&created->arena, result, &message);
+    code = textgen_creation_code(&created->arena, code, error);
     textgen_constraint_destroy(created);
-    return result;
+    return code;
 }
 
-int32_t textgen_spans_create(const textgen_model *model, const char *text, size_t size, size_t max_copy,
-                             void *memory, size_t memory_size, textgen_spans **spans, char *error,
-                             size_t error_size) {
-    const textgen_error message = {error, error_size};
-    textgen_arena arena = {memory, memory_size, 0, 0};
+int32_t textgen_constraint_create(const textgen_model *model, const void *json, size_t size,
+                                  const int64_t *banned, size_t banned_count, textgen_memory memory,
+                                  textgen_constraint **constraint, textgen_error *error) {
+    textgen_constraint *created;
+    TEXTGEN_TRY(begin_constraint(memory, &created, error));
+    const int32_t code = textgen_constraint_read((textgen_view){json, size}, model->vocabulary, created, error);
+    return end_constraint(code, banned, banned_count, created, constraint, error);
+}
+
+static int32_t copy_table(const int16_t *next, const uint8_t *accepting, size_t states, size_t vocabulary,
+                          textgen_constraint *constraint, textgen_error *error) {
+    TEXTGEN_TRY(allocate_table(constraint, states, vocabulary, error));
+    memcpy(constraint->next, next, states * vocabulary * sizeof *next);
+    for (size_t i = 0; i < states; i++) {
+        constraint->distance[i] = accepting[i] ? 0 : INT32_MAX;
+    }
+    return textgen_constraint_link(constraint, error);
+}
+
+int32_t textgen_constraint_create_table(const int16_t *next, const uint8_t *accepting, size_t states,
+                                        size_t vocabulary, const int64_t *banned, size_t banned_count,
+                                        textgen_memory memory, textgen_constraint **constraint,
+                                        textgen_error *error) {
+    textgen_constraint *created;
+    TEXTGEN_TRY(begin_constraint(memory, &created, error));
+    const int32_t code = copy_table(next, accepting, states, vocabulary, created, error);
+    return end_constraint(code, banned, banned_count, created, constraint, error);
+}
+
+static int32_t begin_spans(textgen_memory memory, textgen_spans **created, textgen_error *error) {
+    textgen_arena arena;
     void *place;
-    TEXTGEN_TRY(textgen_check_pointer(model, "model", &message));
-    TEXTGEN_TRY(textgen_check_data(text, size, "text", "size", &message));
-    TEXTGEN_TRY(textgen_check_pointer(spans, "spans", &message));
-    TEXTGEN_TRY(textgen_find_place(&arena, sizeof **spans, "spans", &place, &message));
-    textgen_spans *created = place;
-    created->arena = arena;
-    int32_t result = textgen_spans_read(created, model->vocabulary, text, size, max_copy, &message);
-    if (result == TEXTGEN_OK) {
+    TEXTGEN_TRY(textgen_find_place(memory, sizeof **created, &arena, &place, error));
+    *created = place;
+    (*created)->arena = arena;
+    return TEXTGEN_OK;
+}
+
+/* Complete spans that were built with a code. They are destroyed after an error. */
+static int32_t end_spans(int32_t code, textgen_spans *created, textgen_spans **spans, textgen_error *error) {
+    if (code == TEXTGEN_OK) {
         *spans = created;
         return TEXTGEN_OK;
     }
-    result = creation_result(&created->arena, result, &message);
+    code = textgen_creation_code(&created->arena, code, error);
     textgen_spans_destroy(created);
-    return result;
+    return code;
+}
+
+int32_t textgen_spans_create(const textgen_model *model, const char *text, size_t size, size_t max_copy,
+                             textgen_memory memory, textgen_spans **spans, textgen_error *error) {
+    textgen_spans *created;
+    TEXTGEN_TRY(begin_spans(memory, &created, error));
+    const int32_t code = textgen_spans_read(created, model->vocabulary, text, size, max_copy, error);
+    return end_spans(code, created, spans, error);
+}
+
+int32_t textgen_spans_create_tokens(const int32_t *tokens, size_t count, size_t vocabulary, size_t max_copy,
+                                    textgen_memory memory, textgen_spans **spans, textgen_error *error) {
+    textgen_spans *created;
+    TEXTGEN_TRY(begin_spans(memory, &created, error));
+    const int32_t code = textgen_spans_build(created, tokens, count, vocabulary, max_copy, error);
+    return end_spans(code, created, spans, error);
+}
+
+/* The spans that are found may overlap. */
+size_t textgen_spans_count(const textgen_spans *spans, const int32_t *tokens, size_t count) {
+    int64_t copied = 0, end = 0;
+    uint64_t hash = 0;
+    for (int64_t i = 0; i < (int64_t)count; i++) {
+        if (textgen_spans_has(spans, tokens, i, hash, tokens[i])) {
+            const int64_t first = i - spans->max_copy;
+            copied += i + 1 - (first > end ? first : end);
+            end = i + 1;
+        }
+        hash = textgen_spans_next(spans, tokens, i, hash, tokens[i]);
+    }
+    return (size_t)copied;
 }
 
 void textgen_constraint_destroy(textgen_constraint *constraint) {

@@ -33,20 +33,8 @@ void textgen_stops_link(textgen_stop_state *states);
 /* Return the state after a token. */
 int64_t textgen_stops_next(const textgen_stop_state *states, int64_t state, int64_t token);
 
-/* The stop texts of a stream of the C library, which have room in its memory. */
-enum { TEXTGEN_MAX_STOP_TOKENS = 250 };
-typedef struct {
-    textgen_stop_state states[TEXTGEN_MAX_STOP_TOKENS + 1];
-    size_t count; /* number of states; 1 without stop texts */
-} textgen_stream_stops;
-
-/* Encode the stop texts, each of which ends with a zero byte, and build the automaton. */
-int32_t textgen_stream_stops_read(const char *const *texts, size_t count, const textgen_vocabulary *vocabulary,
-                                  textgen_stream_stops *stops, const textgen_error *error);
-
 /* A constraint: a finite automaton over tokens. A text starts in state 0, and matches if it ends in an
- * accepting state. States have the numbers of an int16; a table has at most 256 MiB. */
-enum { TEXTGEN_MAX_STATES = 1 << 15, TEXTGEN_MAX_ENTRIES = 1 << 27 };
+ * accepting state. */
 struct textgen_constraint {
     int16_t *next;     /* [states][vocabulary]: the state after a token, or -1 if the token is not allowed */
     int32_t *distance; /* [states]: tokens to the nearest accepting state; 0 if the state is accepting;
@@ -81,12 +69,12 @@ static inline bool textgen_constraint_complete(const textgen_constraint *constra
 
 /* Complete a table of `next` and `distance`, 0 for the accepting states and INT32_MAX for the others: check the
  * states, write the distances, and forbid the tokens after which no text can match. */
-int32_t textgen_constraint_link(textgen_constraint *constraint, const textgen_error *error);
+int32_t textgen_constraint_link(textgen_constraint *constraint, textgen_error *error);
 
 /* Read a table as JSON, as textgen-info writes it. constraint: zeros but for `arena`. The caller releases the
  * table, also after an error. */
 int32_t textgen_constraint_read(textgen_view content, const textgen_vocabulary *vocabulary,
-                                textgen_constraint *constraint, const textgen_error *error);
+                                textgen_constraint *constraint, textgen_error *error);
 void textgen_constraint_release(textgen_constraint *constraint);
 
 /* Write `digest`, the SHA-256 of a table that is linked. Equal tables have equal digests in every language. */
@@ -95,7 +83,7 @@ void textgen_constraint_digest(textgen_constraint *constraint);
 /* Forbid tokens that are never drawn, so that no text needs them to match. The digest stays: a saved text goes
  * on in a language that bans the tokens in another way. */
 int32_t textgen_constraint_ban(textgen_constraint *constraint, const int64_t *banned, size_t count,
-                               const textgen_error *error);
+                               textgen_error *error);
 
 /* The spans of a corpus that no text copies: its successive tokens that are one more than max_copy.
  *
@@ -119,11 +107,11 @@ struct textgen_spans {
 /* Build the table. spans: zeros but for `arena`. tokens: [count], copied. The caller releases the table, also
  * after an error. */
 int32_t textgen_spans_build(textgen_spans *spans, const int32_t *tokens, size_t count, size_t vocabulary,
-                            size_t max_copy, const textgen_error *error);
+                            size_t max_copy, textgen_error *error);
 
 /* Build the table for a text, with \r\n and \r as \n. A model of words has none. */
 int32_t textgen_spans_read(textgen_spans *spans, const textgen_vocabulary *vocabulary, const char *text,
-                           size_t size, size_t max_copy, const textgen_error *error);
+                           size_t size, size_t max_copy, textgen_error *error);
 void textgen_spans_release(textgen_spans *spans);
 
 /* Return the hash of the last max_copy of `count` tokens, or of all if there are fewer. */

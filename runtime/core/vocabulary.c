@@ -15,7 +15,7 @@ static const char quantization_key[] = "textgen.quantization";
 typedef struct {
     const textgen_onnx *file;
     textgen_vocabulary *vocabulary;
-    const textgen_error *error;
+    textgen_error *error;
 } reader;
 
 static bool has_key(const reader *from, const char *key) { return textgen_onnx_property(from->file, key).data; }
@@ -67,7 +67,7 @@ static int32_t read_format(const reader *from, int64_t *format) {
     return *format > MAX_FORMAT ? fail_newer(from, format_key) : TEXTGEN_OK;
 }
 
-int32_t textgen_format_check(const textgen_onnx *file, const textgen_error *error) {
+int32_t textgen_format_check(const textgen_onnx *file, textgen_error *error) {
     const reader from = {file, NULL, error};
     int64_t format;
     return read_format(&from, &format);
@@ -316,7 +316,7 @@ static int32_t read_all(const reader *from, size_t size) {
 }
 
 int32_t textgen_vocabulary_create(const textgen_onnx *file, size_t size, textgen_vocabulary **vocabulary,
-                                  const textgen_error *error) {
+                                  textgen_error *error) {
     textgen_vocabulary *created = textgen_allocate(file->arena, 1, sizeof *created);
     const reader from = {file, created, error};
     const int32_t code = created ? read_all(&from, size) : textgen_out_of_memory(error);
@@ -360,13 +360,13 @@ int64_t textgen_vocabulary_find_entry(const textgen_vocabulary *vocabulary, cons
 
 /* Encode the next symbol of a text that is UTF-8. */
 static int32_t encode_symbol(const textgen_vocabulary *vocabulary, textgen_view text, size_t *offset,
-                             int64_t *token, const textgen_error *error) {
+                             int64_t *token, textgen_error *error) {
     const size_t start = *offset;
     size_t end = start;
     int32_t character = textgen_utf8_next(text, &end);
     char quoted[TEXTGEN_QUOTE_SIZE];
     if (character < 0) {
-        return textgen_report(error, TEXTGEN_INVALID_UTF8, "the text is not valid UTF-8 at byte %zu", start);
+        return textgen_report_at(error, TEXTGEN_INVALID_UTF8, "text", (int64_t)start, "is not valid UTF-8");
     }
     if (character == '\r') {
         character = '\n';
@@ -379,9 +379,10 @@ static int32_t encode_symbol(const textgen_vocabulary *vocabulary, textgen_view 
         *token = vocabulary->special.unknown;
     }
     if (*token < 0) {
-        return textgen_report(
-            error, TEXTGEN_UNKNOWN_CHARACTER, "%s (U+%04X) at byte %zu of the text is not in the vocabulary",
-            textgen_quote((textgen_view){text.data + start, end - start}, quoted), (unsigned)character, start);
+        return textgen_report_at(error, TEXTGEN_UNKNOWN_CHARACTER, "text", (int64_t)start,
+                                 "has %s (U+%04X), which is not in the vocabulary",
+                                 textgen_quote((textgen_view){text.data + start, end - start}, quoted),
+                                 (unsigned)character);
     }
     if (*offset == start) {
         *offset = end;
@@ -390,7 +391,7 @@ static int32_t encode_symbol(const textgen_vocabulary *vocabulary, textgen_view 
 }
 
 int32_t textgen_encode_next(const textgen_vocabulary *vocabulary, textgen_encoder *encoder, int64_t *token,
-                            const textgen_error *error) {
+                            textgen_error *error) {
     const textgen_view text = {(const unsigned char *)encoder->text, encoder->size};
     const bool bytes = vocabulary->level == TEXTGEN_BYTE_LEVEL;
     size_t offset = encoder->offset;
@@ -413,7 +414,7 @@ int32_t textgen_encode_next(const textgen_vocabulary *vocabulary, textgen_encode
 }
 
 int32_t textgen_encode_known(const textgen_vocabulary *vocabulary, textgen_encoder *encoder, int64_t *token,
-                             const textgen_error *error) {
+                             textgen_error *error) {
     const textgen_view text = {(const unsigned char *)encoder->text, encoder->size};
     const int32_t result = textgen_encode_next(vocabulary, encoder, token, error);
     if (result == TEXTGEN_UNKNOWN_CHARACTER) {

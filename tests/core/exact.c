@@ -75,7 +75,7 @@ static void print_filters(void) {
     double values[8 * TOKENS], weights[TOKENS];
     float logits[TOKENS];
     CHECK(textgen_sampler_scratch(TOKENS) <= 8 * TOKENS);
-    textgen_sampler sampler = {.exp64 = textgen_find_exp64(NULL)};
+    textgen_sampler_state sampler = {.exp64 = textgen_find_exp64(NULL)};
     textgen_rng_init(&sampler.rng, seed, 0);
     sampler.filters = allocate(textgen_filters_size(TOKENS));
     for (int kind = 0; kind < 2; kind++) {
@@ -88,13 +88,13 @@ static void print_filters(void) {
             }
             double sum;
             textgen_widen(logits, TOKENS, values, sampler.exp64);
-            CHECK_OK(textgen_sampler_reweight(&sampler, values, TOKENS, weights, &sum));
+            CHECK_OK(textgen_filtered_reweight(&sampler, values, TOKENS, weights, &sum));
             hash = add_numbers(hash, weights, TOKENS);
             textgen_widen(logits, TOKENS, values, sampler.exp64);
-            double entropy = textgen_sampler_entropy(&sampler, values, TOKENS);
+            double entropy = textgen_filtered_entropy(&sampler, values, TOKENS);
             hash = add_numbers(hash, &entropy, 1);
             textgen_widen(logits, TOKENS, values, sampler.exp64);
-            textgen_sampler_accept(&sampler, textgen_sampler_draw(&sampler, values, TOKENS));
+            textgen_sampler_accept(&sampler, textgen_filtered_draw(&sampler, values, TOKENS));
             hash = add_numbers(hash, &sampler.filters->mirostat_mu, 1);
         }
     }
@@ -146,7 +146,7 @@ static void print_logits(const char *path, const char *kernels) {
     for (size_t i = 0; i < STEPS * LANES; i++) {
         tokens[i] = (int64_t)(next_random(&random) % network->vocabulary);
     }
-    textgen_forward(network, tokens, STEPS, LANES, state, STEPS, logits, workspace);
+    textgen_network_forward(network, tokens, STEPS, LANES, state, STEPS, logits, workspace);
     for (size_t i = 0; i < count; i++) {
         uint32_t bits;
         memcpy(&bits, &logits[i], sizeof bits);

@@ -3,7 +3,7 @@
 
 static void print_golden_draws(uint32_t substream) {
     const textgen_parameters parameters = make_parameters();
-    textgen_sampler sampler = make_sampler(&parameters, substream);
+    textgen_sampler_state sampler = make_sampler(&parameters, substream);
     double logits[TOKENS], values[8 * TOKENS];
     float narrow[TOKENS];
     fill_logits(logits);
@@ -15,7 +15,7 @@ static void print_golden_draws(uint32_t substream) {
             narrow[j] = (float)logits[j];
         }
         sampler.rng = rng;
-        CHECK(textgen_sampler_draw(&sampler, textgen_widen(narrow, TOKENS, values, sampler.exp64), TOKENS) ==
+        CHECK(textgen_filtered_draw(&sampler, textgen_widen(narrow, TOKENS, values, sampler.exp64), TOKENS) ==
               token);
         printf("%d ", (int)token);
     }
@@ -27,14 +27,14 @@ static void check_borders(void) {
     const double logits[4] = {-INFINITY, 0.0, 0.0, -1e9}, uniforms[] = {0.0, 0.5 - 1e-9, 0.5, 1.0 - 1e-16};
     double weights[4];
     for (int i = 0; i < 4; i++) {
-        CHECK(textgen_draw_with(logits, 4, 0.7, uniforms[i], weights, textgen_find_exp64(NULL)) == 1 + i / 2);
+        CHECK(textgen_unfiltered_draw(logits, 4, 0.7, uniforms[i], weights, textgen_find_exp64(NULL)) == 1 + i / 2);
     }
 }
 
 /* Filters that do nothing change nothing. */
 static void check_off(void) {
     const textgen_parameters off = make_parameters();
-    textgen_sampler plain = make_sampler(&off, 1), filtered = make_filtered(&off, 1);
+    textgen_sampler_state plain = make_sampler(&off, 1), filtered = make_filtered(&off, 1);
     double logits[TOKENS];
     CHECK(!textgen_filters_active(&off));
     fill_logits(logits);
@@ -47,7 +47,7 @@ static void check_off(void) {
 
 static void check_bias(void) {
     const textgen_parameters parameters = make_parameters();
-    textgen_sampler sampler = make_filtered(&parameters, 0);
+    textgen_sampler_state sampler = make_filtered(&parameters, 0);
     double logits[TOKENS], biased[TOKENS], expected[TOKENS], weights[TOKENS], expected_sum, sum;
     fill_logits(logits);
     for (int i = 0; i < TOKENS; i++) {
@@ -56,24 +56,24 @@ static void check_bias(void) {
         biased[i] = logits[i] + bias;
     }
     double *values = copied(logits, TOKENS);
-    CHECK_OK(textgen_sampler_reweight(&sampler, values, TOKENS, weights, &sum));
+    CHECK_OK(textgen_filtered_reweight(&sampler, values, TOKENS, weights, &sum));
     CHECK_OK(textgen_reweight(biased, TOKENS, 0.8, expected, &expected_sum, sampler.exp64));
     CHECK(sum == expected_sum && !memcmp(expected, weights, sizeof weights));
     free(sampler.filters), free(values);
 }
 
-static void check_error(textgen_sampler *sampler, const double logits[TOKENS], int64_t code) {
+static void check_error(textgen_sampler_state *sampler, const double logits[TOKENS], int64_t code) {
     const int64_t position = sampler->rng.position;
     double *values[3] = {copied(logits, TOKENS), copied(logits, TOKENS), copied(logits, TOKENS)};
     double weights[TOKENS], sum;
-    CHECK(textgen_sampler_draw(sampler, values[0], TOKENS) == code);
+    CHECK(textgen_filtered_draw(sampler, values[0], TOKENS) == code);
     CHECK(sampler->rng.position == position + 1);
-    CHECK(textgen_sampler_reweight(sampler, values[1], TOKENS, weights, &sum) == code);
-    CHECK(textgen_sampler_entropy(sampler, values[2], TOKENS) == 0.0);
+    CHECK(textgen_filtered_reweight(sampler, values[1], TOKENS, weights, &sum) == code);
+    CHECK(textgen_filtered_entropy(sampler, values[2], TOKENS) == 0.0);
     free(values[0]), free(values[1]), free(values[2]);
 }
 
-static void check_errors(textgen_sampler sampler) {
+static void check_errors(textgen_sampler_state sampler) {
     const double bad[] = {NAN, INFINITY};
     textgen_filters *filters = sampler.filters;
     double logits[TOKENS], values[8 * TOKENS];
@@ -97,7 +97,7 @@ static void check_errors(textgen_sampler sampler) {
         CHECK(filters->recent_count == 0 && filters->mirostat_mu == 2.0 * sampler.parameters.mirostat_tau);
     }
     sampler.rng.position = INT64_MAX;
-    CHECK(textgen_sampler_draw(&sampler, logits, TOKENS) == TEXTGEN_RNG_EXHAUSTED);
+    CHECK(textgen_filtered_draw(&sampler, logits, TOKENS) == TEXTGEN_RNG_EXHAUSTED);
     CHECK(sampler.rng.position == INT64_MAX);
     free(filters);
 }

@@ -23,9 +23,9 @@ static inline textgen_parameters make_parameters(void) {
     return parameters;
 }
 
-static inline textgen_sampler make_sampler(const textgen_parameters *parameters, uint32_t substream) {
+static inline textgen_sampler_state make_sampler(const textgen_parameters *parameters, uint32_t substream) {
     const textgen_uint128 seed = {0, 2024};
-    textgen_sampler sampler = {.parameters = *parameters, .exp64 = textgen_find_exp64(NULL)};
+    textgen_sampler_state sampler = {.parameters = *parameters, .exp64 = textgen_find_exp64(NULL)};
     textgen_rng_init(&sampler.rng, seed, substream);
     return sampler;
 }
@@ -37,8 +37,8 @@ static inline textgen_filters *make_filters(const textgen_parameters *parameters
 }
 
 /* A sampler that has filters, also if none is on. */
-static inline textgen_sampler make_filtered(const textgen_parameters *parameters, uint32_t substream) {
-    textgen_sampler sampler = make_sampler(parameters, substream);
+static inline textgen_sampler_state make_filtered(const textgen_parameters *parameters, uint32_t substream) {
+    textgen_sampler_state sampler = make_sampler(parameters, substream);
     sampler.filters = make_filters(parameters);
     return sampler;
 }
@@ -49,9 +49,9 @@ static inline double *copied(const double *logits, size_t count) {
 }
 
 /* Draw and accept. */
-static inline int64_t draw(textgen_sampler *sampler, const double *logits) {
+static inline int64_t draw(textgen_sampler_state *sampler, const double *logits) {
     double *values = copied(logits, TOKENS);
-    const int64_t token = textgen_sampler_draw(sampler, values, TOKENS);
+    const int64_t token = textgen_filtered_draw(sampler, values, TOKENS);
     CHECK(token >= 0 && token < TOKENS);
     textgen_sampler_accept(sampler, token);
     free(values);
@@ -59,7 +59,7 @@ static inline int64_t draw(textgen_sampler *sampler, const double *logits) {
 }
 
 /* Write logits after the filters. */
-static inline void apply_filters(const textgen_sampler *sampler, const double *logits, size_t count,
+static inline void apply_filters(const textgen_sampler_state *sampler, const double *logits, size_t count,
                                  double *filtered) {
     double log_sum, *values = copied(logits, count);
     CHECK_OK(textgen_sampler_filter(sampler, values, count, &log_sum));

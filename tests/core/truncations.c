@@ -47,8 +47,8 @@ static textgen_parameters random_parameters(size_t count) {
     return parameters;
 }
 
-static textgen_sampler make_random(const textgen_parameters *parameters, size_t count) {
-    textgen_sampler sampler = make_sampler(parameters, (uint32_t)next_random(&state));
+static textgen_sampler_state make_random(const textgen_parameters *parameters, size_t count) {
+    textgen_sampler_state sampler = make_sampler(parameters, (uint32_t)next_random(&state));
     sampler.filters = allocate(textgen_filters_size(count));
     textgen_filters_init(sampler.filters, parameters, count);
     for (size_t i = 0; i < count; i++) {
@@ -59,7 +59,7 @@ static textgen_sampler make_random(const textgen_parameters *parameters, size_t 
 
 /* Check that the distribution of the next draw consists of the tokens that the definition keeps, and that the
  * draw inverts it. */
-static void check_draws(textgen_sampler *sampler, const double *logits, size_t count) {
+static void check_draws(textgen_sampler_state *sampler, const double *logits, size_t count) {
     static double kept[MOST], expected[MOST], weights[MOST];
     double entropy = 0.0, cumulative = 0.0, expected_sum, sum;
     double *values[3] = {copied(logits, count), copied(logits, count), copied(logits, count)};
@@ -70,24 +70,24 @@ static void check_draws(textgen_sampler *sampler, const double *logits, size_t c
     }
     CHECK_OK(textgen_reweight(kept, count, sampler->parameters.temperature, expected, &expected_sum,
                               sampler->exp64));
-    CHECK_OK(textgen_sampler_reweight(sampler, values[0], count, weights, &sum));
+    CHECK_OK(textgen_filtered_reweight(sampler, values[0], count, weights, &sum));
     CHECK(sum == expected_sum && !memcmp(expected, weights, count * sizeof *weights));
     for (i = 0; i < count; i++) {
         entropy -= weights[i] > 0.0 ? weights[i] / sum * textgen_log64(weights[i] / sum) / TEXTGEN_LN2 : 0.0;
     }
-    CHECK(fabs(textgen_sampler_entropy(sampler, values[1], count) - entropy) < 1e-9);
+    CHECK(fabs(textgen_filtered_entropy(sampler, values[1], count) - entropy) < 1e-9);
     const double threshold = textgen_rng_uniform(&rng) * sum;
     for (i = 0; cumulative <= threshold; i++) {
         cumulative += weights[i];
     }
-    CHECK(textgen_sampler_draw(sampler, values[2], count) == (int64_t)(i - 1));
+    CHECK(textgen_filtered_draw(sampler, values[2], count) == (int64_t)(i - 1));
     CHECK(sampler->rng.position == rng.position && defined.kept[i - 1]);
     free(values[0]), free(values[1]), free(values[2]);
 }
 
 static void check_random(size_t count) {
     const textgen_parameters parameters = random_parameters(count);
-    textgen_sampler sampler = make_random(&parameters, count);
+    textgen_sampler_state sampler = make_random(&parameters, count);
     double *logits = allocate(count * sizeof(double)), *left = allocate(count * sizeof(double));
     size_t remaining = 0;
     random_logits(logits, count);
@@ -104,7 +104,7 @@ static void check_random(size_t count) {
 
 /* Check how many of the first tokens remain of some tokens, whose logits are multiples of ln 2. */
 static void check_first(const textgen_parameters *parameters, const int *gaps, size_t count, size_t expected) {
-    textgen_sampler sampler = make_random(parameters, count);
+    textgen_sampler_state sampler = make_random(parameters, count);
     double logits[8];
     for (size_t i = 0; i < count; i++) {
         logits[i] = -TEXTGEN_LN2 * gaps[i];
