@@ -19,7 +19,7 @@ import numpy as np
 import textgen_runtime as textgen
 from textgen_runtime.constraints import regex
 from textgen_runtime.engines.base import Lane
-from textgen_runtime.sampling.sampler import Sampler
+from textgen_runtime.sampler import Sampler
 
 task = json.load(sys.stdin)
 symbols, length, temperature = task["symbols"], task["length"], task["temperature"]

@@ -131,7 +131,7 @@ def open_checked(name: str, engine: EngineName) -> tuple[Model, bytes]:
         model = open_model(content, engine)
         if engine != "onnxruntime":
             content = checked_fields(content)
-        return model, endless(content, model)
+        return model, content
     except ModelFileError as error:
         raise ModelFileError(f"{name_source(name)}: ", *error.args) from error
 

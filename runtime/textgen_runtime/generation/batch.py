@@ -305,9 +305,9 @@ class Batch:
         trials = target.running_trials
         if trials is not None and result.ending == "mismatch":
             return undecided, target._replace(tokens=target.length, trials=trials.rejected(generation))
-        if target.trials is not None and trials is None and result.ending is not None:
-            generation.position.mark_masked()
         chunk = self._chunk(generation, target, result)
+        if target.trials is not None and trials is None and chunk.ending is not None:
+            chunk = chunk._replace(ending="masked")
         target = target._replace(tokens=target.tokens - result.generated)
         if trials is None:
             return chunk, target
@@ -318,7 +318,7 @@ class Batch:
     def _chunk(self, generation: "Generation", target: _Target, result: Generated) -> BatchChunk:
         """Return a result as a chunk, with the text that is held back if the lane has ended or failed."""
         ending = None if result.ending is None else generation.ending
-        text = generation.text_of(result)
+        text = self.model.decode(result.text)
         if ending is not None or result.error is not None:
             text += self._rest(generation, target)
         stop = self.model.tokenizer.decode(result.stop)

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from textgen_runtime.engines.base import Generated, Measurements, State, Stream, TextEnding
+from textgen_runtime.engines.base import Measurements, State, Stream, TextEnding
 from textgen_runtime.errors import Name, SamplingError
 from textgen_runtime.sampling.parameters import Sampling, check_type
 from textgen_runtime.text.tokenizer import UnknownPolicy
@@ -181,6 +181,12 @@ class Generation:
         """Whether the last token is the end of a record, so that ``feed`` starts the next one."""
         return self.position.at_end
 
+    def begin_constraint(self) -> None:
+        """Let the next token begin another text of the constraint."""
+        position = self.position.copy()
+        position.feed(())
+        self.position = position
+
     def check_length(self, length: int) -> None:
         """Check that the text can meet its constraint.
 
@@ -218,7 +224,7 @@ class Generation:
         model, position = self.model, self.position.copy()
         is_start = position.at_end
         tokens = model.encode_prompt(text, unknown, is_start=is_start)
-        fed = model.tokenizer.decode([*position.finish(), *tokens])
+        fed = model.decode(position.finish(complete=False)) + model.tokenizer.decode(tokens)
         feed_in_chunks(model.engine, position, tokens, restart=is_start)
         # Everything that can fail comes before the change of this generation.
         self.position = position
@@ -277,9 +283,7 @@ class Generation:
     def finish(self) -> str:
         """Return the text that is held back. Bytes of an incomplete character have none, and stay."""
         position = self.position.copy()
-        tokens = position.finish()
-        text = self.model.tokenizer.decode(tokens)
-        position.hold(tokens[len(tokens) - self.model.tokenizer.incomplete(tokens) :])
+        text = self.model.decode(position.finish(not self.model.is_raw))
         self.position = position
         return text
 
@@ -287,13 +291,6 @@ class Generation:
         batch = Batch(self.model, self.measurements)
         batch.add(self, length, finish=finish)
         return batch
-
-    def text_of(self, generated: Generated) -> str:
-        """Return the text that the latest result of ``Engine.generate`` adds."""
-        tokenizer, held = self.model.tokenizer, self.position.held
-        # What is held back can show that the bytes before it are no character.
-        text = tokenizer.decode([*generated.tokens, *held])
-        return text[: len(text) - len(tokenizer.decode(held))] if held else text
 
     def probabilities(self) -> "tuple[NDArray[np.float64], NDArray[np.float64]]":
         """Return the probabilities of the next token: of the model, and of the next draw. Imports numpy.
@@ -387,7 +384,7 @@ class Generation:
     def __reduce__(self) -> tuple[Any, ...]:
         names = ("measurements", "keep_logprobs")
         attributes = {name: self.__dict__[name] for name in names if name in self.__dict__}
-        saved = self.position.save(bytes(32), b"")
+        saved = self.position.save(b"")
         return _restore, (self.model, self.sampling, self.prompt, saved), attributes or None
 
 

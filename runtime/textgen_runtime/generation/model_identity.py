@@ -6,6 +6,7 @@ from typing import Any, Self, TypeAlias
 from textgen_runtime.engines.base import Engine
 from textgen_runtime.model_file.metadata import Metadata
 from textgen_runtime.sampling.parameters import Sampling
+from textgen_runtime.text.byte_tokenizer import BYTES_TO_TEXT
 from textgen_runtime.text.tokenizer import Tokenizer
 
 from .controls import Controls, compile_controls
@@ -132,6 +133,15 @@ class ModelIdentity:
     def tokenizer(self) -> Tokenizer:
         """The tokenizer of the model."""
         return self.metadata.tokenizer
+
+    @property
+    def is_raw(self) -> bool:
+        """Whether texts keep bytes that are not UTF-8; see ``raw_text.py``."""
+        return self.tokenizer.decoding == BYTES_TO_TEXT
+
+    def decode(self, text: bytes) -> str:
+        """Return a text of the C core as a str. Bytes that are not UTF-8 become U+FFFD, unless texts keep them."""
+        return text.decode("utf-8", self.tokenizer.decoding)
 
     @property
     def prompts(self) -> tuple[str, ...]:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from textgen_runtime.text.tokenizer import Tokenizer
 
 if TYPE_CHECKING:
-    from textgen_runtime.sampling.tables import Spans
+    from textgen_runtime._core import Spans
 
 # Hexadecimal digits of a digest.
 DIGEST_LENGTH = 16
@@ -36,7 +36,7 @@ class Novel:
         The latest table is kept. More of them would take too much memory: up to 20 bytes for each token.
         """
         # Imported on use: most texts need no tables.
-        from textgen_runtime.sampling.tables import Spans
+        from textgen_runtime._core import Spans
 
         spans = self._spans
         if spans is None or spans.max_copy != max_copy:
