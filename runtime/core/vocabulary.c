@@ -9,7 +9,7 @@
 /* The maximum number of entries if the number of logits is not known: one for each character. */
 enum { CODE_POINTS = 0x110000 };
 
-static int32_t not_a_list(textgen_level level, const textgen_error *error) {
+static int32_t not_a_list(textgen_level level, textgen_error *error) {
     return textgen_fail(error, TEXTGEN_DAMAGED_MODEL,
                         "the metadata '%s' is not a list of %ss: export the model again",
                         TEXTGEN_VOCABULARY_KEY, textgen_level_names[level]);
@@ -17,7 +17,7 @@ static int32_t not_a_list(textgen_level level, const textgen_error *error) {
 
 /* Check that a vocabulary does not have too many entries, before parsing them. A comma, a bracket or a brace
  * may itself be one of the characters. No longer symbol has one. */
-static int32_t check_entries(textgen_view text, size_t size, textgen_level level, const textgen_error *error) {
+static int32_t check_entries(textgen_view text, size_t size, textgen_level level, textgen_error *error) {
     char formatted[TEXTGEN_NUMBER_SIZE];
     const size_t limit = size == TEXTGEN_ANY_SIZE ? CODE_POINTS : size;
     size_t commas = 0;
@@ -42,7 +42,7 @@ static int32_t check_entries(textgen_view text, size_t size, textgen_level level
 }
 
 static int32_t read_symbols(const textgen_onnx *file, size_t size, textgen_vocabulary *vocabulary,
-                            const textgen_error *error) {
+                            textgen_error *error) {
     textgen_level level;
     textgen_json list;
     TEXTGEN_TRY(textgen_metadata_level(file, &level, error));
@@ -78,7 +78,7 @@ static bool is_encodable(const textgen_symbols *symbols, textgen_view text) {
 }
 
 static int32_t check_prompts(const textgen_onnx *file, const textgen_vocabulary *vocabulary,
-                             const textgen_error *error) {
+                             textgen_error *error) {
     static const char key[] = "textgen.prompts";
     textgen_json prompts;
     TEXTGEN_TRY(textgen_metadata_read(file, key, &prompts, error));
@@ -105,7 +105,7 @@ static int32_t check_prompts(const textgen_onnx *file, const textgen_vocabulary 
 }
 
 static int32_t read_all(const textgen_onnx *file, size_t size, textgen_vocabulary *vocabulary,
-                        const textgen_error *error) {
+                        textgen_error *error) {
     TEXTGEN_TRY(textgen_format_check(file, error));
     TEXTGEN_TRY(read_symbols(file, size, vocabulary, error));
     TEXTGEN_TRY(textgen_metadata_normalization(file, &vocabulary->lowercase, &vocabulary->unicode, error));
@@ -116,7 +116,7 @@ static int32_t read_all(const textgen_onnx *file, size_t size, textgen_vocabular
 }
 
 int32_t textgen_vocabulary_create(const textgen_onnx *file, size_t size, textgen_vocabulary **vocabulary,
-                                  const textgen_error *error) {
+                                  textgen_error *error) {
     textgen_vocabulary *created = textgen_allocate(file->arena, 1, sizeof *created);
     const int32_t code = created ? read_all(file, size, created, error) : textgen_out_of_memory(error);
     if (code < 0) {
@@ -135,7 +135,7 @@ void textgen_vocabulary_destroy(textgen_vocabulary *vocabulary) {
 }
 
 static int32_t unknown_character(const textgen_vocabulary *vocabulary, textgen_view character,
-                                 uint32_t code_point, size_t offset, const textgen_error *error) {
+                                 uint32_t code_point, size_t offset, textgen_error *error) {
     char quoted[TEXTGEN_QUOTE_SIZE];
     const unsigned char lower = (unsigned char)(code_point - 'A' + 'a');
     const textgen_view lowercase = {&lower, 1};
@@ -149,7 +149,7 @@ static int32_t unknown_character(const textgen_vocabulary *vocabulary, textgen_v
 
 /* Encode the next symbol of a text that is UTF-8. */
 static int32_t encode_symbol(const textgen_vocabulary *vocabulary, textgen_view text, size_t *offset,
-                             int64_t *token, const textgen_error *error) {
+                             int64_t *token, textgen_error *error) {
     static const textgen_view line_end = {(const unsigned char *)"\n", 1};
     const size_t start = *offset;
     size_t end = start;
@@ -178,7 +178,7 @@ static int32_t encode_symbol(const textgen_vocabulary *vocabulary, textgen_view 
 }
 
 int32_t textgen_encode_next(const textgen_vocabulary *vocabulary, textgen_encoder *encoder, int64_t *token,
-                            const textgen_error *error) {
+                            textgen_error *error) {
     const textgen_view text = {(const unsigned char *)encoder->text, encoder->size};
     const bool bytes = vocabulary->symbols.level == TEXTGEN_BYTE_LEVEL;
     size_t offset = encoder->offset;
@@ -201,7 +201,7 @@ int32_t textgen_encode_next(const textgen_vocabulary *vocabulary, textgen_encode
 }
 
 int32_t textgen_encode_known(const textgen_vocabulary *vocabulary, textgen_encoder *encoder, int64_t *token,
-                             const textgen_error *error) {
+                             textgen_error *error) {
     const textgen_view text = {(const unsigned char *)encoder->text, encoder->size};
     const int32_t result = textgen_encode_next(vocabulary, encoder, token, error);
     if (result == TEXTGEN_UNKNOWN_CHARACTER) {

@@ -31,7 +31,7 @@ typedef struct {
 
 /* The same by the definitions. */
 typedef struct {
-    textgen_sampler sampler;
+    textgen_sampler_state sampler;
     float *state;
     float logits[MOST_TOKENS];
     int64_t tokens[MOST_LENGTH];
@@ -59,11 +59,11 @@ static void make_lanes(test_lane *lane, reference_lane *reference, const textgen
     textgen_text_configure(&shape, lane->text, &parameters, false);
     textgen_text_feed(&shape, lane->text, true);
     const textgen_text_parts parts = textgen_text_find(&shape, lane->text);
-    textgen_forward(network, prompt, 3, 1, parts.state, 1, parts.logits, workspace);
+    textgen_network_forward(network, prompt, 3, 1, parts.state, 1, parts.logits, workspace);
     textgen_special_mask(&network->special, parts.logits);
     reference->state = memcpy(allocate(bytes), parts.state, bytes);
     memcpy(reference->logits, parts.logits, network->vocabulary * sizeof(float));
-    textgen_sampler_init(&reference->sampler, &parameters, seed, 0, network->exp64);
+    textgen_sampler_start(&reference->sampler, &parameters, seed, 0, network->exp64);
     if (chosen->filtered) {
         reference->sampler.filters = allocate(textgen_filters_size(network->vocabulary));
         textgen_filters_init(reference->sampler.filters, &parameters, network->vocabulary);
@@ -100,11 +100,11 @@ static bool follow(reference_lane *lane, const textgen_network *network, const c
             core && chosen->masked && !accepting && !is_allowed(core, lane->constraint_state, t, remaining);
         masked[t] = forbidden ? -INFINITY : lane->logits[t];
     }
-    *entropy += textgen_sampler_entropy_float(&lane->sampler, masked, network->vocabulary, scratch);
-    int64_t token = textgen_sampler_draw_float(&lane->sampler, masked, network->vocabulary, scratch);
+    *entropy += textgen_filtered_entropy_float(&lane->sampler, masked, network->vocabulary, scratch);
+    int64_t token = textgen_filtered_draw_float(&lane->sampler, masked, network->vocabulary, scratch);
     free(scratch);
     if (token < 0) {
-        lane->ending = token == TEXTGEN_SAMPLER_NO_TOKEN ? TEXTGEN_SAMPLER_FORBIDDEN : token;
+        lane->ending = token == TEXTGEN_INVALID_LOGITS ? TEXTGEN_NO_TOKEN : token;
         return false;
     }
     const bool ended = token == network->special.end;
@@ -121,7 +121,7 @@ static bool follow(reference_lane *lane, const textgen_network *network, const c
     }
     lane->logprobs[lane->generated] = log_probability(lane->logits, network->vocabulary, token, network->exp64);
     lane->tokens[lane->generated++] = token;
-    textgen_forward(network, &token, 1, 1, lane->state, 1, lane->logits, workspace);
+    textgen_network_forward(network, &token, 1, 1, lane->state, 1, lane->logits, workspace);
     textgen_special_mask(&network->special, lane->logits);
     lane->ending = lane->generated == chosen->length ? TEXTGEN_REACHED_LENGTH : TEXTGEN_CONTINUES;
     if (core && core->distance[lane->constraint_state] == -1) {

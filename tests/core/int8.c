@@ -44,7 +44,7 @@ static void check_alone(const textgen_network *network, const int64_t *tokens, c
     for (size_t i = 0; i < STEPS; i++) {
         own[i] = tokens[i * LANES + LANES - 1];
     }
-    textgen_forward(network, own, STEPS, 1, state, STEPS, alone, workspace);
+    textgen_network_forward(network, own, STEPS, 1, state, STEPS, alone, workspace);
     for (size_t i = 0; i < STEPS; i++) {
         const float *expected = logits + (i * LANES + LANES - 1) * vocabulary;
         CHECK(!memcmp(alone + i * vocabulary, expected, vocabulary * sizeof *alone));
@@ -91,7 +91,7 @@ static void run(const char *path, const char *kernels) {
     for (size_t i = 0; i < STEPS * LANES; i++) {
         tokens[i] = (int64_t)(next_random(&random) % network->vocabulary);
     }
-    textgen_forward(network, tokens, STEPS, LANES, state, STEPS, logits, workspace);
+    textgen_network_forward(network, tokens, STEPS, LANES, state, STEPS, logits, workspace);
     check_alone(network, tokens, logits);
     hash = add_to_hash(hash, logits, count);
     hash = add_to_hash(hash, state, LANES * network->state_values);

@@ -19,7 +19,7 @@
 enum { ERROR_SIZE = 1024, SYMBOL_SIZE = 4 * TEXTGEN_MAX_WORD + 4 };
 
 static char line[ERROR_SIZE];
-static const textgen_error error = {line, sizeof(line)};
+static textgen_error error = {line, sizeof(line)};
 
 static unsigned char *read_file(const char *path, size_t *size) {
     FILE *file = fopen(path, "rb");

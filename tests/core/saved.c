@@ -109,7 +109,7 @@ static void check_description(const textgen_model *model) {
     textgen_stream *stream = run(model, &defaults, "abc", 3);
     saved_stream saved = save(model, stream, &defaults);
     const textgen_view data = {saved.data, saved.size};
-    const textgen_error message = {ERROR};
+    textgen_error message = {ERROR};
     const size_t size = textgen_saved_size(&model->shape, textgen_stream_text(stream), sizeof text - 1);
     char *described = allocate(size), *moved = allocate(size + 1);
     textgen_saved parts;

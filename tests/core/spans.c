@@ -50,7 +50,7 @@ static int64_t draw(textgen_text *text, const textgen_spans *spans, const float 
     int64_t token;
     textgen_lane_begin(&shape, &lane);
     token = textgen_lane_draw(&shape, &lane, logits, masked, scratch);
-    CHECK(token >= 0 || lane.ending == TEXTGEN_SAMPLER_FORBIDDEN);
+    CHECK(token >= 0 || lane.ending == TEXTGEN_NO_TOKEN);
     if (token >= 0) {
         lane.ending = textgen_lane_ending(&shape, &lane);
         textgen_lane_finish(&shape, &lane);
