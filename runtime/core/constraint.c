@@ -231,14 +231,14 @@ static int32_t read_table(const int16_t *next, const uint8_t *accepting, size_t 
     return textgen_constraint_link(constraint, error);
 }
 
-static int32_t begin_constraint(const textgen_model *model, textgen_memory memory,
+static int32_t begin_constraint(size_t vocabulary, textgen_memory memory,
                                 textgen_constraint **constraint, textgen_error *error) {
     textgen_arena arena;
     void *place;
     TEXTGEN_TRY(textgen_find_place(memory, sizeof **constraint, &arena, &place, error));
     *constraint = place;
     (*constraint)->arena = arena;
-    (*constraint)->vocabulary = model->shape.vocabulary;
+    (*constraint)->vocabulary = vocabulary;
     return TEXTGEN_OK;
 }
 
@@ -263,17 +263,17 @@ int32_t textgen_constraint_create(const textgen_model *model, const void *json, 
                                   const int64_t *banned, size_t banned_count, textgen_memory memory,
                                   textgen_constraint **constraint, textgen_error *error) {
     textgen_constraint *created;
-    TEXTGEN_TRY(begin_constraint(model, memory, &created, error));
+    TEXTGEN_TRY(begin_constraint(model->shape.vocabulary, memory, &created, error));
     const int32_t code = textgen_constraint_read((textgen_view){json, size}, model->vocabulary, created, error);
     return end_constraint(code, banned, banned_count, created, constraint, error);
 }
 
-int32_t textgen_constraint_create_table(const textgen_model *model, const int16_t *next,
-                                        const uint8_t *accepting, size_t states, const int64_t *banned,
-                                        size_t banned_count, textgen_memory memory,
-                                        textgen_constraint **constraint, textgen_error *error) {
+int32_t textgen_constraint_create_table(const int16_t *next, const uint8_t *accepting, size_t states,
+                                        size_t vocabulary, const int64_t *banned, size_t banned_count,
+                                        textgen_memory memory, textgen_constraint **constraint,
+                                        textgen_error *error) {
     textgen_constraint *created;
-    TEXTGEN_TRY(begin_constraint(model, memory, &created, error));
+    TEXTGEN_TRY(begin_constraint(vocabulary, memory, &created, error));
     const int32_t code = read_table(next, accepting, states, created, error);
     return end_constraint(code, banned, banned_count, created, constraint, error);
 }

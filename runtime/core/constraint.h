@@ -7,8 +7,6 @@
 #include "sha256.h"
 #include "vocabulary.h"
 
-/* States have the numbers of an int16; a table has at most 256 MiB. */
-enum { TEXTGEN_MAX_STATES = 1 << 15, TEXTGEN_MAX_ENTRIES = 1 << 27 };
 
 struct textgen_constraint {
     int16_t *next;     /* [states][vocabulary]: the state after a token, or -1 if the token is not allowed */

@@ -186,7 +186,24 @@ int32_t textgen_spans_create(const textgen_model *model, const char *text, size_
     return code;
 }
 
-size_t textgen_spans_count(const textgen_spans *spans, const int64_t *tokens, size_t count) {
+int32_t textgen_spans_create_tokens(const int32_t *tokens, size_t count, size_t vocabulary, size_t max_copy,
+                                    textgen_memory memory, textgen_spans **spans, textgen_error *error) {
+    textgen_arena arena;
+    void *place;
+    TEXTGEN_TRY(textgen_find_place(memory, sizeof **spans, &arena, &place, error));
+    textgen_spans *created = place;
+    created->arena = arena;
+    const int32_t code = textgen_creation_code(
+        &created->arena, textgen_spans_build(created, tokens, count, vocabulary, max_copy, error), error);
+    if (code < 0) {
+        textgen_spans_destroy(created);
+    } else {
+        *spans = created;
+    }
+    return code;
+}
+
+size_t textgen_spans_count(const textgen_spans *spans, const int32_t *tokens, size_t count) {
     int32_t recent[TEXTGEN_MAX_RECENT];
     int64_t kept = 0, end = 0;
     uint64_t hash = 0;
@@ -202,7 +219,7 @@ size_t textgen_spans_count(const textgen_spans *spans, const int64_t *tokens, si
             kept = TEXTGEN_MAX_COPY;
             memcpy(recent, recent + TEXTGEN_MAX_COPY, TEXTGEN_MAX_COPY * sizeof *recent);
         }
-        recent[kept++] = (int32_t)tokens[i];
+        recent[kept++] = tokens[i];
     }
     return copied;
 }

@@ -160,13 +160,14 @@ TEXTGEN_API uint32_t textgen_model_read(const textgen_model *model);
 TEXTGEN_API int32_t textgen_constraint_create(const textgen_model *model, const void *json, size_t size,
                                               const int64_t *banned, size_t banned_count, textgen_memory memory,
                                               textgen_constraint **constraint, textgen_error *error);
+/* The limits of a table: its states, whose numbers are an int16, and its entries, of at most 256 MiB. */
+enum { TEXTGEN_MAX_STATES = 1 << 15, TEXTGEN_MAX_ENTRIES = 1 << 27 };
 /* next: [states][vocabulary], the state after each token, or -1. accepting: [states], 1 if a text may end
  * there. */
-TEXTGEN_API int32_t textgen_constraint_create_table(const textgen_model *model, const int16_t *next,
-                                                    const uint8_t *accepting, size_t states,
-                                                    const int64_t *banned, size_t banned_count,
-                                                    textgen_memory memory, textgen_constraint **constraint,
-                                                    textgen_error *error);
+TEXTGEN_API int32_t textgen_constraint_create_table(const int16_t *next, const uint8_t *accepting,
+                                                    size_t states, size_t vocabulary, const int64_t *banned,
+                                                    size_t banned_count, textgen_memory memory,
+                                                    textgen_constraint **constraint, textgen_error *error);
 TEXTGEN_API void textgen_constraint_destroy(textgen_constraint *constraint); /* it may be NULL */
 
 /* Create the spans of a corpus, of which a text copies at most `max_copy` successive tokens, 1 to 1000. The
@@ -175,9 +176,13 @@ TEXTGEN_API void textgen_constraint_destroy(textgen_constraint *constraint); /* 
 TEXTGEN_API int32_t textgen_spans_create(const textgen_model *model, const char *text, size_t size,
                                          size_t max_copy, textgen_memory memory, textgen_spans **spans,
                                          textgen_error *error);
+/* The same for tokens; -1 is a character that no text can have. */
+TEXTGEN_API int32_t textgen_spans_create_tokens(const int32_t *tokens, size_t count, size_t vocabulary,
+                                                size_t max_copy, textgen_memory memory, textgen_spans **spans,
+                                                textgen_error *error);
 TEXTGEN_API void textgen_spans_destroy(textgen_spans *spans); /* it may be NULL */
 /* Return how many of some tokens are in spans that the corpus has, too. */
-TEXTGEN_API size_t textgen_spans_count(const textgen_spans *spans, const int64_t *tokens, size_t count);
+TEXTGEN_API size_t textgen_spans_count(const textgen_spans *spans, const int32_t *tokens, size_t count);
 
 /* ---- Sampling ---- */
 

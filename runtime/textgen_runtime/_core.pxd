@@ -25,11 +25,13 @@ cdef extern from "textgen.h" nogil:
         TEXTGEN_FEED_MORE
         TEXTGEN_FEED_TEXT
         TEXTGEN_FEED_START
+        TEXTGEN_MAX_STATES
+        TEXTGEN_MAX_ENTRIES
     ctypedef struct textgen_error:
         int32_t code
         const char *parameter
         int64_t place
-        char *message
+        const char *message
     ctypedef struct textgen_memory:
         void *data
         size_t size

@@ -8,6 +8,8 @@ from .engines.results import FloatBuffer, Generated, Measurements, State, TextEn
 from .sampling.parameters import Sampling
 
 MAX_STEPS: int
+MAX_STATES: int
+MAX_ENTRIES: int
 PARAMETERS: dict[str, Parameter]
 
 def kernel_names() -> list[str]: ...

@@ -42,6 +42,9 @@ cdef extern from "Python.h":
 # Tokens of a lane in one call. Memory for all of them is allocated before the first one is drawn: 256 KiB with
 # their log-probabilities. They take milliseconds, and the overhead of a call takes microseconds.
 MAX_STEPS = 2**14
+# The limits of a constraint.
+MAX_STATES = TEXTGEN_MAX_STATES
+MAX_ENTRIES = TEXTGEN_MAX_ENTRIES
 MAX_SEED = 2**128 - 1
 MAX_SUBSTREAM = 2**32 - 1
 
@@ -285,9 +288,11 @@ cdef class CoreModel:
         cdef textgen_model_options options
         cdef textgen_error error
         cdef int32_t code
-        cdef bytes name = None if kernels is None else str(kernels).encode()
+        cdef bytes name
         memset(&options, 0, sizeof(options))
-        options.kernels = NULL if name is None else <const char *>name
+        if kernels is not None:
+            name = str(kernels).encode()
+            options.kernels = name
         if forward is not None:
             self.forward_function, self.failures, self.state_shapes = forward, {}, dict(state_shapes or {})
             options.forward, options.context, options.vocabulary = call_forward, <void *>self, vocabulary
@@ -744,15 +749,14 @@ cdef class Stream:
 
     def continue_from(self, Stream other not None):
         """Begin a text after the tokens of another one, with its own parameters and random numbers."""
-        cdef size_t size = self.model.info.vocabulary
+        cdef textgen_error error
         if other.model is not self.model:
             raise ValueError("the text is of another model")
+        self.enter()
         other.enter()
         other.check_fed()
-        self.feed(())
-        memcpy(textgen_stream_logits(self.stream), textgen_stream_logits(other.stream), size * sizeof(float))
-        size = self.model.info.state_values
-        memcpy(textgen_stream_state(self.stream), textgen_stream_state(other.stream), size * sizeof(float))
+        check(textgen_stream_copy(other.stream, memory_of(self.memory), &self.stream, &error), &error)
+        self.reseed(self.seed_value, self.substream_value)
 
     cdef int check_fed(self) except -1:
         if not self.info().is_fed:
@@ -826,7 +830,8 @@ cdef class Stream:
     def logits(self, value):
         self.enter()
         if not self.info().is_fed:
-            self.feed(())
+            # Another text begins with these logits.
+            self.feed((0,))
         self.logits[:] = memoryview(value)
 
     def probabilities(self, bint of_draw):
