@@ -8,6 +8,7 @@ import textgen_runtime as textgen
 from textgen_runtime.cli.web import read_abcjs
 from textgen_runtime.model_file.metadata import Metadata
 from textgen_runtime.model_file.source import read_model
+from textgen_runtime.scoring.surprise_page import surprise_page
 from textgen_runtime.text.normalization import Normalization
 from textgen_runtime.text.tokenizer import NO_SPECIAL_TOKENS, SpecialTokens
 from textgen_runtime.text.vocabulary import CharacterTokenizer
@@ -42,6 +43,14 @@ def small_content(symbols: Sequence[str], special: SpecialTokens = NO_SPECIAL_TO
     return build_model(*random_network(len(symbols)), metadata).SerializeToString()
 
 
+def surprise_site(model: textgen.Model) -> bytes:
+    """Return a surprise page of two texts, the first with lines of different lengths."""
+    texts = ["the will\nto\n\npower and ", "again and again"]
+    return surprise_page(
+        "Surprise", [(text[:3], "", textgen.predict(model, text)) for text in texts]
+    ).encode()
+
+
 def write_sites(folder: Path) -> None:
     """Write a folder for each page, and ``expected.json``."""
     nietzsche = read_model("nietzsche")
@@ -65,6 +74,7 @@ def write_sites(folder: Path) -> None:
         "abc": one_file(small_content(f"\n{PRINTABLE}"), title="ABC", prompt="", abcjs=abcjs),
         "damaged": one_file(nietzsche[:-1000], title="Damaged", prompt=""),
         **{level: one_file(record_content(level, end_bias=1.0), title=level, prompt="") for level in LEVELS},
+        "surprise": {"index.html": surprise_site(model)},
     }
     for name, files in pages.items():
         (folder / name).mkdir(parents=True, exist_ok=True)

@@ -6,15 +6,17 @@ from collections.abc import Sequence
 from textgen_runtime.errors import Name, TextgenError
 from textgen_runtime.generation.model import Model
 from textgen_runtime.sampling.parameters import Sampling
+from textgen_runtime.system.console import print_diagnostic
 from textgen_runtime.system.interrupts import interrupts_ignored
 
 from ._interactive_console import Console, open_console
 from ._interactive_interpreter import Interpreter
-from ._interactive_lines import COMMAND_MARK, COMMANDS, Addition, LineError, parse_line
+from ._interactive_lines import COMMAND_MARK, COMMANDS, Addition, LineError
 from ._interactive_session import Session
 from ._interactive_settings import find_settings
 from ._run_arguments import SEED, SESSION_OPTIONS, parser
-from ._sampling_options import sampling_options, with_checked_stops
+from ._sampling_options import sampling_options, temperature_warnings, with_checked_stops
+from ._text_selection import novel_warnings
 from .command import EXIT_FAILED, spell_option
 from .parser import CommandParser
 
@@ -51,6 +53,8 @@ def interact(
         value = seed if option is SEED else getattr(arguments, option.name)
         if value is not None:
             setattr(session, option.name, value)
+    for warning in (*temperature_warnings(samplings), *novel_warnings(session.model)):
+        print_diagnostic(command.prog, warning, "warning")
     session.sampling = with_checked_stops(command.prog, model, sampling)
     records = model.metadata.records
     names = [f"{COMMAND_MARK}{name}" for name in (*(known.name for known in COMMANDS), *settings)]
@@ -70,18 +74,15 @@ def run_session(interpreter: Interpreter, console: Console, prompt: str | None) 
     code = 0
     if prompt is not None:
         interpreter.continue_with(Addition(prompt))
-    refused = ""
     while True:
-        line, position = None, interpreter.session.position
+        line = None
         try:
-            line = console.read_line(refused)
-            refused = ""
+            line = console.read_line()
             if line is None or not interpreter.carry_out(line):
                 return code
         except KeyboardInterrupt:
             if not console.is_terminal:
                 raise
-            refused = ""
         except MemoryError:
             console.report("not enough memory")
             code = EXIT_FAILED
@@ -91,9 +92,6 @@ def run_session(interpreter: Interpreter, console: Console, prompt: str | None) 
                 raise
             console.report(error.spelled(spell_setting))
             code = EXIT_FAILED
-            # A person gets back a text that was not read, to change it. A command is typed again more easily.
-            is_unread = interpreter.session.position is position
-            refused = line if line and is_unread and isinstance(parse_line(line), str) else ""
 
 
 def spell_setting(name: Name) -> str:

@@ -16,7 +16,7 @@ from textgen_runtime.system.console import (
     terminal_size,
     write_stderr,
 )
-from textgen_runtime.system.file_content import decode_utf8
+from textgen_runtime.system.file_content import BYTE_ORDER_MARK, decode_utf8
 from textgen_runtime.system.interrupts import DeferredInterrupts
 from textgen_runtime.text.columns import rows_of
 from textgen_runtime.text.records import RecordKind
@@ -70,11 +70,8 @@ class Pipe:
         self._is_after_record = False
         self._line_number = 0
 
-    def read_line(self, prefill: str = "") -> str | None:  # noqa: ARG002 (a pipe cannot be edited)
+    def read_line(self) -> str | None:
         """Return the next line without its line end, or None if there are no more lines.
-
-        Args:
-            prefill: What the line contains before anything is typed, if lines can be edited.
 
         Raises:
             LineError: If the line is not a text. The next call returns the next line.
@@ -93,7 +90,7 @@ class Pipe:
             line = decode_utf8(content.removesuffix(b"\n").removesuffix(b"\r"), "the line")
         except TextFileError as error:
             raise LineError(*error.args) from None
-        return line.removeprefix("\ufeff") if self._line_number == 1 else line
+        return line.removeprefix(BYTE_ORDER_MARK) if self._line_number == 1 else line
 
     def begin_text(
         self,
@@ -170,7 +167,7 @@ class Terminal:
         if hasattr(signal, "SIGCONT"):
             signal.signal(signal.SIGCONT, self._resume)
 
-    def read_line(self, prefill: str = "") -> str | None:
+    def read_line(self) -> str | None:
         """Let the person edit a line; None after Ctrl-D, and KeyboardInterrupt after Ctrl-C."""
         self._typed_rows = None
         self._was_below_text, self._is_below_text = self._is_below_text, False
@@ -178,7 +175,7 @@ class Terminal:
         self._is_reading = True
         try:
             with DeferredInterrupts() as interrupts, interrupts.immediate():
-                line = self._editor.read(PROMPT, prefill)
+                line = self._editor.read(PROMPT)
         except KeyboardInterrupt:
             self._print("\n")
             raise

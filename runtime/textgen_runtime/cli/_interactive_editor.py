@@ -84,7 +84,6 @@ class Editor:
         self._history = history
         self._commands = sorted(commands)
         self._matches: list[str] = []
-        self._prefill = ""
         # The attributes of the terminal while readline reads.
         self._mode: list[Any] | None = None
         if readline is None:
@@ -104,17 +103,15 @@ class Editor:
             readline.parse_and_bind("set horizontal-scroll-mode off")
             readline.parse_and_bind("set show-mode-in-prompt off")
 
-    def read(self, prompt: str, prefill: str = "") -> str | None:
+    def read(self, prompt: str) -> str | None:
         """Return the next line, or None at the end of the input.
 
         Args:
             prompt: What stands before the line.
-            prefill: What the line contains at first.
 
         Raises:
             LineError: If the line cannot be decoded.
         """
-        self._prefill = prefill
         try:
             line = input(prompt)
         except EOFError:
@@ -142,8 +139,6 @@ class Editor:
     def _start_line(self) -> None:
         """Begin a line; readline calls this when it has set the terminal's mode."""
         self._mode = termios.tcgetattr(sys.stdin)
-        if self._prefill:
-            readline.insert_text(self._prefill)
 
     def _complete(self, text: str, number: int) -> str | None:
         """Return a possible completion of the word before the cursor; readline's interface."""

@@ -26,6 +26,7 @@ from ._interactive_session import Session
 from ._interactive_settings import Setting, help_on, help_overview
 from ._output_files import check_overwrite
 from ._sampling_options import temperature_warnings
+from ._text_selection import novel_warnings
 
 # How much of the end of the text /show, /undo and /retry show.
 SHOWN_TAIL = 60
@@ -182,7 +183,7 @@ class Interpreter:
         if not command.argument.strip():
             self._console.answer(f"{setting.line(self.session)}\n")
             return
-        before = self.session.sampling
+        before, model = self.session.sampling, self.session.model
         setting.set(self.session, command.argument)
         sampling = self.session.sampling
         found: list[str] = []
@@ -190,6 +191,8 @@ class Interpreter:
             found += checked_stops(sampling, self.session.model.metadata)[1]
         if sampling.temperature != before.temperature:
             found += temperature_warnings([sampling])
+        if self.session.model is not model:
+            found += novel_warnings(self.session.model)
         for warning in found:
             self._console.report(warning, "warning")
 

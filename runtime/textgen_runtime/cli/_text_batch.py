@@ -61,15 +61,15 @@ class TextBatch:
         After each of these errors, all complete texts have been written.
         """
         waiting = iter(series)
-        # A long prompt is fed here. An interrupt need not wait for that.
         unfinished = self._fill(waiting)
         with DeferredInterrupts() as interrupts:
             try:
                 while unfinished:
                     self._advance()
                     self._write()
-                    interrupts.check()
-                    unfinished = self._fill(waiting)
+                    # A long prompt may be fed here. An interrupt need not wait for that.
+                    with interrupts.immediate():
+                        unfinished = self._fill(waiting)
                 if is_last:
                     self._writer.finish()
             except (KeyboardInterrupt, SamplingError):

@@ -10,6 +10,7 @@ from textgen_runtime.errors import Name, TextgenError
 from textgen_runtime.generation.model import Model
 from textgen_runtime.sampling.parameters import Sampling
 from textgen_runtime.text.records import RecordKind, split_records
+from textgen_runtime.text.token_names import format_symbols
 from textgen_runtime.text.tokenizer import WORD
 
 if TYPE_CHECKING:
@@ -72,6 +73,21 @@ def with_novel(model: Model, source: str | None, *, lowercase: bool = False) -> 
 
     text = corpus_for(model.metadata, source).text
     return model.with_novel(text.lower() if lowercase else text)
+
+
+def novel_warnings(model: Model) -> list[str]:
+    """Return a warning if the corpus of ``--novel`` has only lines, or records, that no text can equal."""
+    if model.novel is None:
+        return []
+    kind, tokenizer = model.metadata.records, model.tokenizer
+    texts = split_records(model.novel, kind or "lines")
+    if any(map(tokenizer.can_encode, texts)):
+        return []
+    unknown = format_symbols(sorted(tokenizer.count_unknown("".join(texts))))
+    name = "record" if kind else "line"
+    return [
+        f"each {name} of the corpus has characters outside the vocabulary, so no text equals it: {unknown}"
+    ]
 
 
 def corpus_records(text: str, records: RecordKind) -> frozenset[str]:

@@ -3,9 +3,16 @@
 import os
 import sys
 from collections.abc import Callable
+from typing import TextIO, cast
 
 from textgen_runtime.errors import Name, OutputError, TextgenError, shorten
-from textgen_runtime.system.console import is_closed_pipe, print_diagnostic, redirect_to_null
+from textgen_runtime.system.console import (
+    STANDARD_OUTPUT,
+    NamedOutput,
+    is_closed_pipe,
+    print_diagnostic,
+    redirect_to_null,
+)
 
 EXIT_FAILED = 1
 EXIT_USAGE = 2
@@ -42,9 +49,11 @@ def run_command(prog: str, command: Callable[[], int]) -> int:
         if getattr(sys, name) is None:
             setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115, PTH123 (open until the process ends)
             closed.append(name)
+    stdout = sys.stdout
+    sys.stdout = cast("TextIO", NamedOutput(stdout))
     try:
         if "stdout" in closed:
-            raise OutputError("cannot write standard output: it is closed")
+            raise OutputError(f"{STANDARD_OUTPUT}: it is closed")
         code = command()
         sys.stdout.flush()
     except TextgenError as error:
@@ -57,14 +66,13 @@ def run_command(prog: str, command: Callable[[], int]) -> int:
         print_diagnostic(prog, "not enough memory")
         return EXIT_FAILED
     except OSError as error:
-        # An error of the stream itself has no file name.
-        place = "cannot write standard output"
-        if error.filename is None:
-            redirect_to_null(sys.stdout)
+        if error.filename == STANDARD_OUTPUT:
+            redirect_to_null(stdout)
             if is_closed_pipe(error):
                 return 0
-        else:
-            place = shorten(str(error.filename))
-        print_diagnostic(prog, f"{place}: {error.strerror or error}")
+        place = "" if error.filename is None else f"{shorten(str(error.filename))}: "
+        print_diagnostic(prog, f"{place}{error.strerror or error}")
         return EXIT_FAILED
+    finally:
+        sys.stdout = stdout
     return code

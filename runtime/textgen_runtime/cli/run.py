@@ -15,7 +15,6 @@ from textgen_runtime.generation.model import Model, fresh_seed
 from textgen_runtime.sampling.parameters import Sampling
 from textgen_runtime.system.console import print_diagnostic, write_stderr
 from textgen_runtime.system.file_content import STANDARD_INPUT, read_bytes, read_text
-from textgen_runtime.text.normalization import BYTE_ORDER_MARK
 from textgen_runtime.text.token_names import unit_of
 from textgen_runtime.text.tokenizer import UnknownPolicy
 from textgen_runtime.text.vocabulary import unknown_characters_warning
@@ -24,7 +23,7 @@ from ._requested_texts import Request, Series
 from ._run_arguments import PROG, parse, parser, read_samplings
 from ._sampling_options import sampling_heading, temperature_warnings, with_checked_stops
 from ._text_batch import TextBatch
-from ._text_selection import known_texts, make_selection, with_novel
+from ._text_selection import known_texts, make_selection, novel_warnings, with_novel
 from ._written_texts import TextWriter, make_form, prepare_output
 from .command import run_command
 
@@ -78,8 +77,6 @@ def main(argv: Sequence[str] | None = None) -> int:
 def generate(arguments: argparse.Namespace, start: float) -> int:
     """Generate and write the requested texts; return the exit code."""
     chosen = read_samplings(arguments)
-    for warning in temperature_warnings(chosen):
-        print_diagnostic(PROG, warning, "warning")
     prompts = read_prompts(arguments)
     seed = fresh_seed() if arguments.seed is None else arguments.seed
     before = perf_counter()
@@ -92,6 +89,8 @@ def generate(arguments: argparse.Namespace, start: float) -> int:
 
         return interact(arguments, chosen, model, prompts.texts[0], seed)
     model = with_novel(model, arguments.novel, lowercase=arguments.lowercase)
+    for warning in (*temperature_warnings(chosen), *novel_warnings(model)):
+        print_diagnostic(PROG, warning, "warning")
     if arguments.raw:
         from textgen_runtime.generation.raw_text import keep_bytes
 
@@ -152,7 +151,7 @@ def read_prompts(arguments: argparse.Namespace) -> Prompts:
     if arguments.prompts is None:
         return Prompts((prompt_argument(arguments),))
     source = _name_of(arguments.prompts)
-    lines = read_text(arguments.prompts).removeprefix(BYTE_ORDER_MARK).split("\n")
+    lines = read_text(arguments.prompts).split("\n")
     texts = [line.removesuffix("\r") for line in lines]
     numbers = tuple(number for number, text in enumerate(texts, 1) if text)
     if not numbers:

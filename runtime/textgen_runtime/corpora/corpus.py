@@ -8,8 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Self
 
 from textgen_runtime.errors import CorpusError, nearest_name, path_failure, shorten
-from textgen_runtime.system.file_content import STANDARD_INPUT, decode_any_chunks, decode_utf8_chunks
-from textgen_runtime.text.normalization import BYTE_ORDER_MARK
+from textgen_runtime.system.file_content import (
+    BYTE_ORDER_MARK,
+    STANDARD_INPUT,
+    decode_any_chunks,
+    decode_utf8_chunks,
+)
 from textgen_runtime.text.records import SEPARATORS, RecordKind
 from textgen_runtime.text.tokenizer import BYTE
 

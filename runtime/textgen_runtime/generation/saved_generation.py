@@ -1,6 +1,6 @@
 """``save`` and ``resume``: store a generation in a file, and continue it exactly from its position.
 
-The file is a saved text of the C core (``runtime/core/saved.h``), the same as in C and JavaScript: the
+The file is a saved text of the C core (``runtime/core/saved.c``), the same as in C and JavaScript: the
 state, the logits of the next token, the random stream, the filters, and a description as JSON. It is
 untrusted input. The core checks each number against its range. There is no checksum.
 """
@@ -128,41 +128,39 @@ def _read(file: str | os.PathLike[str] | BinaryReader) -> bytes:
 
 def _restore(model: Model, content: bytes) -> tuple[Generation, str]:
     text = read_description(content)
-    description = _read_description(text) if text else _description_in_core(model, content)
+    description = _read_description(text or b"{}")
+    position = model.engine.new_stream()
+    # The block of the text has these. A description adds only what the block does not have.
+    numbers = position.parameters
     try:
-        sampling = Sampling(**description[SAMPLING])
-        generation = Generation(model, model.engine.new_stream(), sampling, description[PROMPT])
+        options = {name: value for name, value in description[SAMPLING].items() if name not in numbers}
+        sampling, corpus = Sampling(**options), model.novel_digest
+        # C and JavaScript store no hash of the corpus.
+        if sampling.max_copy and (not corpus or description.get(NOVEL, corpus) != corpus):
+            raise SavedGenerationError(
+                f"the text copies at most {sampling.max_copy} tokens of a corpus: pass this corpus as ",
+                Name("novel"),
+                " first",
+            )
+        generation = Generation(model, position, sampling, description[PROMPT])
+        position.resume(content)
+        sampling = sampling.replace(**position.parameters)
     except (SamplingError, TypeError) as error:
         raise SavedGenerationError("the sampling parameters cannot be used: ", *error.args) from None
-    # C and JavaScript store no hash of the corpus.
-    if sampling.max_copy and description.get(NOVEL, model.novel_digest) != model.novel_digest:
-        raise SavedGenerationError(
-            "the text was saved with max_copy and another corpus: load the model with the same ",
-            Name("novel"),
-        )
-    generation.position.resume(content)
-    # The file comes from anywhere: the description states the parameters, whatever the text has.
-    generation.sampling = sampling
-    return generation, description.get(END_OF_TEXT, "")
-
-
-def _description_in_core(model: Model, content: bytes) -> dict[str, Any]:
-    """Return the description of a text that was saved in C. It has only what the core knows."""
-    stream = model.engine.new_stream()
-    stream.resume(content)
-    if stream.has_spans:
+    if position.has_spans and not text:
         raise SavedGenerationError(
             "the text has max_copy, but its corpus was not saved: continue it in C, where it was saved"
         )
-    if stream.has_logit_bias:
+    if position.logit_bias and not (sampling.logit_bias or sampling.allowed or sampling.banned):
         raise SavedGenerationError(
             "the text has a logit bias for tokens, not characters: continue it in C, where it was saved"
         )
-    return {PROMPT: "", SAMPLING: stream.parameters}
+    generation._sampling = sampling  # noqa: SLF001 (the setter would configure the position)
+    return generation, description.get(END_OF_TEXT, "")
 
 
 def _read_description(text: bytes) -> dict[str, Any]:
-    """Return the description, which C does not write."""
+    """Return the description."""
     try:
         description = from_json(text)
         values = {PROMPT: "", SAMPLING: {}, **description}

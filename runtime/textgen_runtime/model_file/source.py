@@ -1,5 +1,6 @@
 """Find a model file by its path, its folder or the name of a bundled model, and read its content."""
 
+import codecs
 import os
 import stat
 from typing import TypeAlias
@@ -18,6 +19,10 @@ ModelSource: TypeAlias = str | os.PathLike[str] | bytes | bytearray | memoryview
 
 # ONNX files are protobuf messages, which must be smaller than 2 GiB.
 MAX_FILE_SIZE = 2**31
+
+# Bytes at the beginning of a file that tell whether it is a text, and those that no text has.
+TEXT_SIZE = 4096
+CONTROL_CHARACTERS = bytes(set(range(0x20)) - set(b"\t\n\f\r"))
 
 
 def bundled_models() -> list[str]:
@@ -46,10 +51,10 @@ def unambiguous_path(path: str | os.PathLike[str]) -> str:
 
 
 def read_model(source: ModelSource) -> bytes:
-    """Return the content of a model file. The content is not checked.
+    """Return the content of a model file, which may be damaged.
 
     Raises:
-        ModelFileError: If the file cannot be read, is empty, or has 2 GiB or more.
+        ModelFileError: If the file cannot be read, is empty, is a text, or has 2 GiB or more.
         TypeError: If ``source`` is of the wrong type.
     """
     name = name_source(source)
@@ -70,7 +75,18 @@ def read_model(source: ModelSource) -> bytes:
         )
     if not content:
         raise ModelFileError(f"{name}: the file is empty: copy or export it again")
+    if _is_text(content[:TEXT_SIZE]):
+        raise ModelFileError(f"{name}: this is a text, not a model: train on it first, with textgen-train")
     return content
+
+
+def _is_text(beginning: bytes) -> bool:
+    """Return whether a file begins as a text in UTF-8. An ONNX file begins with a control character."""
+    try:
+        codecs.utf_8_decode(beginning, "strict", False)
+    except UnicodeDecodeError:
+        return False
+    return beginning == beginning.translate(None, CONTROL_CHARACTERS)
 
 
 def name_source(source: ModelSource) -> str:

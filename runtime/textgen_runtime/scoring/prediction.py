@@ -18,7 +18,7 @@ from textgen_runtime.generation.model import Model
 from textgen_runtime.text.byte_tokenizer import texts_of_bytes
 from textgen_runtime.text.records import SEPARATORS, held_out_start, is_held_out, split_records
 from textgen_runtime.text.token_names import byte_name, unit_of
-from textgen_runtime.text.tokenizer import BYTE, CHARACTER, Tokenizer, UnknownPolicy
+from textgen_runtime.text.tokenizer import BYTE, CHARACTER, OUTSIDE, WORD, Tokenizer, UnknownPolicy
 
 from .surprisals import record_surprisals, surprisals
 
@@ -247,17 +247,20 @@ class _Encoded:
     def __init__(self, tokenizer: Tokenizer, text: str, unknown: UnknownPolicy) -> None:
         skipped = tokenizer.count_unknown(text) if unknown == "skip" else Counter[str]()
         self.tokens = tokenizer.encode(text, unknown)
-        self.skipped = sum(len(symbol) * count for symbol, count in skipped.items())
-        kept = "".join([character for character in text if character not in skipped])
+        self.skipped = skipped.total()
         self.symbols: Sequence[str]
-        if tokenizer.level == BYTE:
-            self.symbols = texts_of_bytes(kept)
-        elif tokenizer.level == CHARACTER:
-            self.symbols = kept
-        else:
-            # The unknown symbol stands for one character.
-            ends = [*accumulate([len(tokenizer.symbols[token]) or 1 for token in self.tokens])]
-            self.symbols = [kept[start:end] for start, end in zip([0, *ends], ends, strict=False)]
+        if tokenizer.level == WORD:
+            # A skipped character may also be a part of a word.
+            known = tokenizer.encode_known(text)
+            lengths = [1 if token == OUTSIDE else len(tokenizer.symbols[token]) for token in known]
+            self.symbols = [
+                text[end - length : end]
+                for token, length, end in zip(known, lengths, accumulate(lengths), strict=True)
+                if token != OUTSIDE or unknown != "skip"
+            ]
+            return
+        kept = "".join([character for character in text if character not in skipped])
+        self.symbols = texts_of_bytes(kept) if tokenizer.level == BYTE else kept
 
 
 def _last_token(tokenizer: Tokenizer, text: str, unknown: UnknownPolicy) -> list[int]:

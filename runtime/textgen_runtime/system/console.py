@@ -5,7 +5,9 @@ import errno
 import os
 import sys
 from collections.abc import Sequence
-from typing import TextIO
+from typing import Any, TextIO
+
+STANDARD_OUTPUT = "standard output"
 
 DEFAULT_COLUMNS = 80
 
@@ -41,6 +43,32 @@ def redirect_to_null(stream: TextIO) -> None:
         null = os.open(os.devnull, os.O_WRONLY)
         os.dup2(null, stream.fileno())
         os.close(null)
+
+
+class NamedOutput:
+    """Standard output, whose errors have a file name, as those of other files. The rest is the stream's."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    def write(self, text: str) -> int:
+        """Write a text, and return its length."""
+        try:
+            return self._stream.write(text)
+        except OSError as error:
+            error.filename = STANDARD_OUTPUT
+            raise
+
+    def flush(self) -> None:
+        """Write what is buffered."""
+        try:
+            self._stream.flush()
+        except OSError as error:
+            error.filename = STANDARD_OUTPUT
+            raise
 
 
 def is_closed_pipe(error: OSError) -> bool:

@@ -13,6 +13,8 @@ CHUNK_SIZE = 2**20
 
 STANDARD_INPUT = "-"
 
+BYTE_ORDER_MARK = "\ufeff"
+
 
 class BinaryReader(Protocol):
     """A file that is open for reading in binary mode."""
@@ -82,7 +84,7 @@ def file_object_name(file: object) -> str:
 def read_text(path: str) -> str:
     """Read a UTF-8 text from a file, or from standard input if ``path`` is ``-``.
 
-    Line ends and a byte-order mark are kept; ``Normalization.apply`` handles them.
+    Line ends are kept. A byte-order mark at the start is dropped.
 
     Args:
         path: The path, or ``-``.
@@ -90,7 +92,7 @@ def read_text(path: str) -> str:
     Raises:
         TextFileError: If the text cannot be read, is binary, or is not UTF-8. The message gives the position.
     """
-    return decode_utf8(read_bytes(path), _name_of(path))
+    return decode_utf8(read_bytes(path), _name_of(path)).removeprefix(BYTE_ORDER_MARK)
 
 
 def read_bytes(path: str) -> bytes:

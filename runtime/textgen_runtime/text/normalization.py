@@ -4,6 +4,8 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Literal, NamedTuple, TypeAlias
 
+from textgen_runtime.system.file_content import BYTE_ORDER_MARK
+
 UnicodeForm: TypeAlias = Literal["NFC", "NFD", "NFKC", "NFKD"]
 UNICODE_FORMS: tuple[UnicodeForm, ...] = ("NFC", "NFD", "NFKC", "NFKD")
 
@@ -16,8 +18,6 @@ POSSIBLE_LONG_RUN = (
     "[^\x00-\u02ff\u0370-\u0482\u048a-\u0590\u2010-\u2027\u2e80-\u3029\u3030-\u3098\u309b-\ua000"
     f"\uac00-\ud7ff\uff00-\uff9d]{{{MIN_LONG_RUN}}}"
 )
-
-BYTE_ORDER_MARK = "\ufeff"
 
 # Characters that no Unicode form changes or combines with the character before them. They are also no letters
 # with a case: the lower case of a sigma depends on the letters around it.

@@ -315,6 +315,18 @@ def test_a_session_has_the_corpus_from_its_start_or_by_a_command(
     assert out == f"ab{new[0]}\nab{new[1]}\nab{drawn[0]}\n"
 
 
+@pytest.mark.parametrize("is_option", [True, False])
+def test_a_session_says_that_a_corpus_has_no_effect(
+    is_option: bool, tmp_path: Path, capsys: Captured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write(tmp_path, "xyz\n")
+    lines = "" if is_option else f"/novel {path}\n"
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(lines.encode())))
+    code, out, err = run_here(main, capsys, str(TINY), *OPTIONS, *(("--novel", path) if is_option else ()))
+    assert (code, out, err.count("\n")) == (0, "", 1)
+    assert "'x' (U+0078)" in err
+
+
 def test_the_message_for_too_many_known_texts_spells_commands(
     tiny: Model, tmp_path: Path, capsys: Captured, monkeypatch: pytest.MonkeyPatch
 ) -> None:

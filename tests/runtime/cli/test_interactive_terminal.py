@@ -377,12 +377,10 @@ def test_a_session_that_was_suspended_shows_the_line_again(person: Person) -> No
     assert person.screen()[-len(wrapped(text)) + 1 :][-2:] == [*wrapped(text)[-1:], ">"]
 
 
-def test_a_refused_line_can_be_edited(person: Person) -> None:
-    person.child.send("abcx\r")
-    person.child.expect_exact("not in the model's vocabulary: 'x' (U+0078); change the line, or use")
-    person.child.expect_exact("> abcx")
-    # Ctrl-H deletes the last character.
-    person.type("\x08")
+def test_after_a_refused_line_a_command_can_be_typed_and_the_line_returns(person: Person) -> None:
+    person.type("abcX", "/unknown skip")
+    # Two lines back.
+    person.type("\x1b[A\x1b[A")
     assert person.screen()[-3:] == [*wrapped(running_text("abc")), ">"]
 
 

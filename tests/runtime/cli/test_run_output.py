@@ -55,7 +55,7 @@ def test_a_closed_pipe_ends_the_command_quietly(options: tuple[str, ...]) -> Non
 def test_a_full_disk_is_an_error() -> None:
     with Path("/dev/full").open("wb") as full:
         done = subprocess.run([*COMMAND, str(TINY)], stdout=full, stderr=subprocess.PIPE, check=False)
-    error = b"textgen-run: error: cannot write standard output: No space left on device\n"
+    error = b"textgen-run: error: standard output: No space left on device\n"
     assert (done.returncode, done.stderr) == (1, error)
 
 
@@ -64,7 +64,7 @@ def test_closed_standard_output_is_an_error() -> None:
     done = subprocess.run(
         ["/bin/sh", "-c", f"{shlex.join([*COMMAND, str(TINY)])} >&-"], capture_output=True, check=False
     )
-    error = b"textgen-run: error: cannot write standard output: it is closed\n"
+    error = b"textgen-run: error: standard output: it is closed\n"
     assert (done.returncode, done.stderr) == (1, error)
 
 

@@ -15,6 +15,7 @@ from textgen_runtime.model_file.metadata import NORMALIZATION_KEY
 
 from tests.helpers.commands import Captured, run_here
 from tests.helpers.paths import TINY
+from tests.helpers.record_models import record_content
 from tests.helpers.run_command import CASE_UNCHANGED, lines, run, tiny_with
 
 SHORT = ("--prompt", "abc", "--length", "2", "--temp", "1", "--seed", "1")
@@ -162,6 +163,23 @@ def test_the_corpus_is_normalized_as_the_texts_are(capsys: Captured, tmp_path: P
         substreams = [json.loads(line)["substream"] for line in out.splitlines()]
         assert number not in substreams
         assert len(substreams) == 300
+
+
+@pytest.mark.parametrize(("corpus", "lines"), [("abc x\n\nx", 1), ("abc x\nabc\n", 0), ("abc", 0)])
+def test_a_corpus_of_which_the_vocabulary_has_no_line_is_a_warning(
+    capsys: Captured, tmp_path: Path, corpus: str, lines: int
+) -> None:
+    (tmp_path / "corpus.txt").write_text(corpus)
+    code, _, err = run(capsys, *SHORT, "--novel", str(tmp_path / "corpus.txt"))
+    assert (code, err.count("\n"), err.count("'x'")) == (0, lines, lines)
+
+
+def test_a_record_with_one_unknown_line_has_no_effect(capsys: Captured, tmp_path: Path) -> None:
+    (tmp_path / "model.onnx").write_bytes(record_content(kind="blank"))
+    (tmp_path / "corpus.txt").write_text("ab\nx\n\nx\n")
+    options = ("--novel", str(tmp_path / "corpus.txt"), "--seed", "1")
+    code, _, err = run_here(main, capsys, str(tmp_path / "model.onnx"), *options)
+    assert (code, err.count("'x'")) == (0, 1)
 
 
 def test_lowercase_converts_the_corpus(capsys: Captured, tmp_path: Path) -> None:

@@ -134,8 +134,11 @@ def test_a_saved_text_continues_with_the_same_corpus_only(model: Model) -> None:
         return content
 
     other = model.with_novel("abc")
-    with pytest.raises(SavedGenerationError, match=r"load the model with the same novel$"):
+    with pytest.raises(SavedGenerationError, match=r"pass this corpus as novel first$"):
         textgen.resume(other, saved(max_copy=4))
+    plain = Model(model.engine, model.metadata, TINY.read_bytes())
+    with pytest.raises(SavedGenerationError, match=r"pass this corpus as novel first$"):
+        textgen.resume(plain, saved(max_copy=4))
     assert model.novel is not None
     textgen.resume(other.with_novel(model.novel), saved(max_copy=4))
     # Without max_copy, the corpus has no effect.

@@ -35,7 +35,7 @@ def test_a_folder_is_read_as_the_model_file_in_it(tmp_path: Path) -> None:
     (tmp_path / "model.onnx").write_bytes(TINY.read_bytes())
     for path in (tmp_path, str(tmp_path), f"{tmp_path}/"):
         assert textgen.load(path).sha256 == textgen.load(TINY).sha256
-    (tmp_path / "model.onnx").write_bytes(b"damaged")
+    (tmp_path / "model.onnx").write_bytes(b"damaged\0")
     assert_rejected(tmp_path, "the file is not an ONNX model")
 
 
@@ -71,7 +71,7 @@ def test_an_open_file_is_read_from_its_position(tmp_path: Path) -> None:
 
 def test_an_invalid_source_is_an_error_that_names_it(tmp_path: Path) -> None:
     # Bytes are content, even if they are the path of a file.
-    with pytest.raises(textgen.ModelFileError, match=r"^the given bytes: the file is not an ONNX model"):
+    with pytest.raises(textgen.ModelFileError, match=r"^the given bytes: this is a text"):
         textgen.load(str(TINY).encode())
     with pytest.raises(
         textgen.ModelFileError, match=r"^the given bytes: the file is empty: copy or export it again$"
@@ -88,7 +88,7 @@ def test_an_invalid_source_is_an_error_that_names_it(tmp_path: Path) -> None:
         textgen.load(text)  # type: ignore[arg-type]
     with (
         path.open("rb") as file,
-        pytest.raises(textgen.ModelFileError, match=r"text\.onnx: the file is not an ONNX model"),
+        pytest.raises(textgen.ModelFileError, match=r"text\.onnx: this is a text"),
     ):
         textgen.load(file)
     with (
@@ -96,6 +96,24 @@ def test_an_invalid_source_is_an_error_that_names_it(tmp_path: Path) -> None:
         pytest.raises(textgen.ModelFileError, match=r"cannot read .*text\.onnx: read"),
     ):
         textgen.load(file)
+
+
+@pytest.mark.parametrize(
+    ("content", "is_text"),
+    [
+        (b"the will\tto\r\npower", True),
+        ("\ufeffé".encode(), True),
+        # The beginning ends within a character.
+        ("xé".encode() * 5000 + b"\xff\0", True),
+        ("éa".encode("latin-1"), False),
+        (b"a\0b", False),
+        (TINY.read_bytes()[:4], False),
+    ],
+)
+def test_a_text_is_no_model_and_the_error_says_so(content: bytes, is_text: bool) -> None:
+    with pytest.raises(textgen.ModelFileError) as caught:
+        textgen.load(content)
+    assert ("this is a text" in str(caught.value)) == is_text
 
 
 def test_a_file_of_two_gibibytes_is_rejected_before_it_is_read(

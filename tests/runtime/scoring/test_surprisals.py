@@ -159,6 +159,14 @@ def test_words_are_scored_per_character_and_per_token() -> None:
     assert (held_out.context, held_out.text) == (" ", "ab")
 
 
+def test_a_skipped_character_may_be_a_part_of_a_known_word() -> None:
+    model = plain_model(WordTokenizer([*"abc ", "caé"]))
+    prediction = predict(model, "abécaé é caé", unknown="skip")
+    assert list(prediction.symbols) == ["b", "caé", " ", " ", "caé"]
+    assert (prediction.skipped, prediction.score.characters) == (2, 9)
+    np.testing.assert_array_equal(prediction.surprisals, predict(model, "abcaé  caé").surprisals)
+
+
 def test_the_error_about_unknown_characters_lists_those_of_all_records() -> None:
     tokenizer = WordTokenizer((*WORDS, "", ""), SpecialTokens(begin=len(WORDS), end=len(WORDS) + 1))
     model = plain_model(tokenizer, "lines")

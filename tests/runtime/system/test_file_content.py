@@ -9,9 +9,9 @@ from textgen_runtime import TextFileError
 from textgen_runtime.system.file_content import decode_utf8, read_text
 
 
-def test_line_ends_and_byte_order_mark_are_kept(tmp_path: Path) -> None:
+def test_line_ends_are_kept_and_a_byte_order_mark_is_dropped(tmp_path: Path) -> None:
     path = tmp_path / "text"
-    path.write_bytes("\ufeffé\r\n𝄞".encode())
+    path.write_bytes("\ufeff\ufeffé\r\n𝄞".encode())
     assert read_text(str(path)) == "\ufeffé\r\n𝄞"
 
 

@@ -15,9 +15,12 @@ from typing import Any
 import pytest
 from textgen_runtime.bench._processes import child_process, python_command
 from textgen_runtime.cli import _bench_outputs as bench_outputs
+from textgen_runtime.cli import _text_batch
 from textgen_runtime.cli import eval as eval_module
 from textgen_runtime.cli import run as run_module
 from textgen_runtime.generation.batch import Batch, BatchChunk
+from textgen_runtime.generation.generation import Generation
+from textgen_runtime.generation.model import Model
 from textgen_runtime.system.interrupts import DeferredInterrupts, interrupts_ignored
 
 from tests.helpers.bench_reports import REPORT
@@ -50,6 +53,26 @@ def test_line_of_output_is_ended_after_an_interrupt_if_it_has_begun(
 
     monkeypatch.setattr(Batch, "advance", advance)
     assert run_here(run_module.main, capsys, str(TINY), *options) == (130, output, "")
+
+
+@pytest.mark.usefixtures("interrupts")
+def test_an_interrupt_need_not_wait_for_a_prompt(
+    capsys: Captured, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "prompts.txt").write_text("abc\ndad\n")
+    start, fed = Model.start, []
+
+    def interrupted(model: Model, prompt: str, **options: Any) -> Generation:
+        if prompt == "dad":
+            signal.raise_signal(signal.SIGINT)
+            fed.append(prompt)
+        return start(model, prompt, **options)
+
+    monkeypatch.setattr(_text_batch, "MAX_LANES", 1)
+    monkeypatch.setattr(Model, "start", interrupted)
+    options = ("--prompts", str(tmp_path / "prompts.txt"), "--length", "5", "--seed", "1", "--separator", "|")
+    code, out, err = run_here(run_module.main, capsys, str(TINY), *options)
+    assert (code, len(out.strip()), err, fed) == (130, len("abc") + 5, "", [])
 
 
 def test_finished_text_is_written_before_an_interrupt_can_end_the_process(
