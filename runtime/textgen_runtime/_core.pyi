@@ -72,6 +72,7 @@ class Constraint:
     def __init__(
         self, transitions: Buffer, accepting: Iterable[object], banned: Iterable[int] = ()
     ) -> None: ...
+    def without(self, banned: Iterable[int]) -> Constraint: ...
 
 @final
 class Spans:

@@ -25,6 +25,7 @@ from threading import get_ident
 
 from .engines.results import Generated, State
 from .errors import (
+    ConstraintError,
     ModelFileError,
     Name,
     PromptError,
@@ -307,6 +308,9 @@ cdef class CoreModel:
         if forward is None:
             size = (self.info.layers, self.info.units)
             self.state_shapes = {"hidden": size, "cell": size}
+            # The core still runs other layers, whose state this module does not know.
+            if self.info.state_values != 2 * self.info.layers * self.info.units:
+                raise UnknownGraphError("the layers are not those of an LSTM")
 
     def __dealloc__(self):
         textgen_model_destroy(self.model)
@@ -402,7 +406,8 @@ cdef class CoreModel:
         cdef bytearray zeros
         if batch < 0:
             raise ValueError(f"batch must be 0 or more, not {batch}")
-        zeros = bytearray(batch * self.info.state_values * sizeof(float))
+        zeros = new_memory(<object>batch * self.info.state_values * sizeof(float))
+        memset(PyByteArray_AsString(zeros), 0, len(zeros))
         return self.new_state(<const float *>PyByteArray_AsString(zeros), batch)
 
     def forward(self, tokens, state, bint last_only=False):
@@ -457,7 +462,8 @@ cdef class Constraint:
         transitions: A contiguous int16 buffer of shape [states, vocabulary_size], or flat: the state after each
             token, or -1 if the token is not allowed.
         accepting: For each state, whether the text matches if it ends there.
-        banned: Tokens that are never drawn. They do not change what a saved text knows of the constraint.
+        banned: Tokens that are never drawn, so that no text needs them to match. A saved text has the hash of the
+            table without this change.
 
     Attributes:
         transitions: The content of the table, as bytes.
@@ -465,7 +471,7 @@ cdef class Constraint:
         vocabulary_size: The number of tokens.
 
     Raises:
-        SamplingError: If no text matches, or if the table is too large or of another shape or type.
+        ConstraintError: If no text matches, or if the table is too large or of another shape or type.
     """
 
     cdef textgen_constraint *core
@@ -481,9 +487,9 @@ cdef class Constraint:
         view, numbers = memoryview(transitions), array("q", sorted(banned))
         self.accepting = bytes([bool(flag) for flag in accepting])
         states, count = len(self.accepting), len(numbers)
-        row = max(1, states) * sizeof(int16_t)
+        row = max(1, len(self.accepting)) * sizeof(int16_t)
         if view.format != "h" or not view.c_contiguous or not states or not view.nbytes or view.nbytes % row:
-            raise SamplingError(f"transitions must be a contiguous int16 array of {states} rows, one per state")
+            raise ConstraintError(f"transitions must be a contiguous int16 array of {states} rows, one per state")
         self.transitions, self.vocabulary_size = view.tobytes(), view.nbytes // row
         cdef const int16_t *table = <const int16_t *><const char *>self.transitions
         cdef const uint8_t *flags = <const uint8_t *><const char *>self.accepting
@@ -494,10 +500,14 @@ cdef class Constraint:
             code = textgen_constraint_create_table(
                 table, flags, states, vocabulary, tokens, count, heap, &self.core, &error
             )
-        check(code, &error, SamplingError)
+        check(code, &error, ConstraintError)
 
     def __dealloc__(self):
         textgen_constraint_destroy(self.core)
+
+    def without(self, banned):
+        """Return the constraint of the same table without tokens that are never drawn."""
+        return Constraint(memoryview(self.transitions).cast("h"), self.accepting, banned)
 
     def __repr__(self):
         return f"<Constraint of {len(self.accepting)} states and {self.vocabulary_size} tokens>"
@@ -629,7 +639,6 @@ cdef class Stream:
         cdef Constraint constraint
         cdef Spans spans
         cdef const char **texts
-        cdef double *biases
         cdef size_t i
         cdef int32_t code
         bias, stops, constraint, spans = controls
@@ -638,13 +647,13 @@ cdef class Stream:
         cdef bytearray bias_memory = bytearray(self.model.info.vocabulary * sizeof(double) if bias else 0)
         cdef bytearray stop_memory = new_memory(len(stops) * sizeof(char *))
         if bias:
-            biases = <double *>PyByteArray_AsString(bias_memory)
+            biases = memoryview(bias_memory).cast("d")
             for token, number in bias:
-                biases[<size_t>token] = number
-            numbers.logit_bias = biases
+                biases[token] = number
+            numbers.logit_bias = <const double *>PyByteArray_AsString(bias_memory)
         texts = <const char **>PyByteArray_AsString(stop_memory)
-        for i in range(len(stops)):
-            texts[i] = <const char *><bytes>stops[i]
+        for i in range(<size_t>len(stops)):
+            texts[i] = <const char *><bytes?>stops[i]
         numbers.stop, numbers.stop_count = texts, len(stops)
         numbers.keep_stop = sampling is not None and sampling.keep_stop
         numbers.constraint = NULL if constraint is None else constraint.core
@@ -879,8 +888,8 @@ cdef class Stream:
         """Continue a saved text, with the tables of this one. All else is in the data.
 
         Raises:
-            SavedGenerationError: If the data is damaged, or has another model or constraint. This text then is one
-                that has not been fed.
+            SavedGenerationError: If the data is damaged, or has another model or constraint. This text then may be
+                one that has not been fed.
         """
         cdef textgen_sampling numbers
         self.set_sampling(self.sampling, self.controls, self.seed_value, self.substream_value, data)
@@ -925,19 +934,21 @@ cdef class Lanes:
     cdef size_t steps
     cdef Py_ssize_t count
     cdef textgen_lane *items
+    # Those of the lanes so far, and whether this object has them for itself.
     cdef list texts
+    cdef bint is_open
     # The memory of `items`, and of what they point to.
     cdef list buffers
 
     def __cinit__(self, lanes, Py_ssize_t steps):
         cdef Py_ssize_t i
         lanes = list(lanes)
-        self.steps, self.texts, self.buffers, self.count = steps, [], [], len(lanes)
+        self.steps, self.texts, self.buffers, self.count, self.is_open = steps, [], [], len(lanes), True
         if not 1 <= steps <= MAX_STEPS:
             raise ValueError(f"steps must be from 1 to {MAX_STEPS}, not {steps}")
         if not lanes:
             raise ValueError("lanes must not be empty")
-        self.model = (<Stream?>lanes[0].stream).model
+        self.model = (<Stream?>lanes[0][0]).model
         self.items = <textgen_lane *>self.buffer(self.count * sizeof(textgen_lane))
         memset(self.items, 0, self.count * sizeof(textgen_lane))
         try:
@@ -990,9 +1001,10 @@ cdef class Lanes:
         self.close()
 
     cdef void close(self) noexcept:
-        for text in self.texts or ():
-            (<Stream>text).busy = False
-        self.texts = []
+        if self.is_open:
+            for text in self.texts:
+                (<Stream>text).busy = False
+        self.is_open = False
 
     def run(self, Py_ssize_t first, Py_ssize_t count, measurements=None):
         """Generate tokens for ``count`` lanes, from the lane ``first`` on, without the GIL.
@@ -1014,8 +1026,8 @@ cdef class Lanes:
         cdef textgen_memory memory
         cdef textgen_lane *items
         cdef int32_t code
-        if not (0 <= first < len(self.texts) and 1 <= count <= len(self.texts) - first):
-            raise ValueError(f"there are {len(self.texts)} open lanes")
+        if not (self.is_open and 0 <= first < self.count and 1 <= count <= self.count - first):
+            raise ValueError(f"there are {self.count * self.is_open} open lanes")
         items = &self.items[first]
         workspace = self.model.workspace(count)
         memory = memory_of(workspace)
@@ -1038,12 +1050,18 @@ cdef class Lanes:
 
     def results(self):
         """Return the list of ``Generated``."""
-        return [self.result(&self.items[i]) for i in range(self.count)]
+        return [self.result(&self.items[i], text) for i, text in enumerate(self.texts)]
 
-    cdef object result(self, const textgen_lane *item):
-        cdef size_t i
-        error = None if item.result >= 0 else SamplingError(textgen_code_text(item.result).decode())
-        stop = [item.tokens[i] for i in range(item.decided, item.decided + item.stop)]
+    cdef object result(self, const textgen_lane *item, Stream text):
+        cdef size_t i, stop_start = item.decided
+        error = None
+        if item.result == TEXTGEN_NO_TOKEN and text.controls[3] is not None:
+            error = SamplingError(Name("max_copy"), " leaves no token to draw: use a greater value")
+        elif item.result < 0:
+            error = SamplingError(textgen_code_text(item.result).decode())
+        if item.stop and text.sampling.keep_stop:
+            stop_start -= item.stop
+        stop = [item.tokens[i] for i in range(stop_start, stop_start + item.stop)]
         logprobs = None
         if item.logprobs != NULL:
             logprobs = [item.logprobs[i] for i in range(item.drawn)]

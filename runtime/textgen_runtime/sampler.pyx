@@ -222,10 +222,14 @@ def softmax(logits, temperature=1.0):
     import numpy as np
 
     cdef double value = checked_temperature(temperature)
-    cdef bytearray row = read_row(logits)
-    cdef double *values = <double *>PyByteArray_AsString(row)
-    checked(softmax_row(values, len(row) // sizeof(double), value, values))
-    return np.frombuffer(row, np.float64)
+    cdef bytearray row = read_row(logits), values = new_memory(len(row))
+    cdef double *probabilities = <double *>PyByteArray_AsString(values)
+    checked(
+        softmax_row(
+            <const double *>PyByteArray_AsString(row), len(row) // sizeof(double), value, probabilities
+        )
+    )
+    return np.frombuffer(values, np.float64)
 
 
 def entropy(probabilities):

@@ -9,7 +9,7 @@ import onnx
 import pytest
 import textgen_runtime as textgen
 from onnx import helper, numpy_helper
-from textgen_runtime.engines.core import kernel_names
+from textgen_runtime._core import kernel_names
 
 from tests.core.test_core_cells import set_attribute, set_input, without_a_table
 from tests.helpers.c_programs import EMULATOR, EXACT, PROGRAMS, Build, link, run

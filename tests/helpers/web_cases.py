@@ -19,13 +19,13 @@ import numpy as np
 import onnx
 import textgen_runtime as textgen
 from textgen_runtime import Model, Sampling
+from textgen_runtime._core import Constraint
 from textgen_runtime.cli.info import describe_table
 from textgen_runtime.engines.native import NativeEngine
 from textgen_runtime.generation.controls import compile_controls
-from textgen_runtime.model_file.reader import ModelFile
 from textgen_runtime.model_file.source import read_model
 from textgen_runtime.text.normalization import Normalization
-from textgen_runtime.text.tokenizer import BYTE
+from textgen_runtime.text.tokenizer import WORD
 
 from tests.helpers.byte_models import accented_content
 from tests.helpers.int8_models import quantize_model
@@ -64,6 +64,7 @@ LONG_SEED = 2**64 + 5
 CONSTRAINTS: dict[str, dict[str, Any]] = {
     "expression": {"match": "[a-d]+ (a|b)[cd]{2,3}"},
     "choices": {"choices": ["abc", "abd", "b é", "dd"]},
+    "banned": {"match": "(ab|cd)[a-d]{3}", "banned": "b"},
 }
 
 
@@ -74,6 +75,7 @@ SAVED: list[tuple[str, str, int, dict[str, Any]]] = [
     ("tiny_int8", "bad", 30, {"temperature": 1.0, "mirostat_tau": 2.0, "banned": "a"}),
     ("tiny_int8", "abc", 5, {"allowed": "a", "stop": "aaaaaaa", "keep_stop": True}),
     ("tiny_int8", "abc", 4, {"match": "[a-d]{4,} [a-e]{2}"}),
+    ("tiny_int8", "abc", 1, {"match": "(ab|cd)[a-d]{30}", "banned": "b", "temperature": 2.0}),
     ("tiny_int8", "abc", 90, {"choices": ["abc", "abd"]}),
     ("character_int8", "ab", 400, {"min_length": 5}),
     ("accented_int8", "abc", 23, {"stop": "c€ca"}),
@@ -88,13 +90,10 @@ def models() -> dict[str, bytes]:
         "nietzsche": read_model("nietzsche-float32"),
         "tiny": TINY.read_bytes(),
         "layers": content(layers=3, units=20, residual=True),
-        "gru": content(cell="gru", layers=2, units=20),
-        "conv": content(cell="conv", layers=2, units=20),
         **{level: record_content(level, end_bias=1.0) for level in LEVELS},
         "accented": accented_content(),
         "tiny_int8": TINY_INT8.read_bytes(),
         "nietzsche_int8": read_model("nietzsche"),
-        "gru_int8": quantized(content(cell="gru", layers=2, units=20)),
         "character_int8": quantized(record_content("character", end_bias=1.0)),
         "accented_int8": quantized(accented_content()),
     }
@@ -124,10 +123,7 @@ def prompt_of(model: Model) -> str:
 
 def open_plain(data: bytes) -> Model:
     """Return a model that computes like the plain WebAssembly module."""
-    model = textgen.load(data)
-    is_bytes = model.tokenizer.level == BYTE
-    engine = NativeEngine(data, kernels="baseline", special=model.tokenizer.special, is_bytes=is_bytes)
-    return Model(engine, model.metadata, data, None)
+    return Model(NativeEngine(data, kernels="baseline"), textgen.load(data).metadata, data, None)
 
 
 def describe(name: str, data: bytes, model: Model) -> dict[str, Any]:
@@ -136,7 +132,7 @@ def describe(name: str, data: bytes, model: Model) -> dict[str, Any]:
     model = with_novel(model)
     generation = model.start(prompt, seed=1)
     return {
-        "parameters": ModelFile(data).parameters,
+        "parameters": model.engine.core.parameters,
         "bits": 8 if name.endswith("int8") else 32,
         "sha256": hashlib.sha256(data).hexdigest(),
         "prompt": prompt,
@@ -157,6 +153,8 @@ def describe(name: str, data: bytes, model: Model) -> dict[str, Any]:
 
 def is_possible(name: str, model: Model) -> bool:
     """Whether a model has what the sampling parameters need."""
+    if "max_copy" in SAMPLINGS[name]:
+        return model.tokenizer.level != WORD
     return name != "minimum" or model.metadata.records is not None
 
 
@@ -180,14 +178,23 @@ def text_case(model: Model, prompt: str, name: str, seed: int) -> dict[str, Any]
 def constraint_case(model: Model, prompt: str, name: str) -> dict[str, Any]:
     """Return the texts that match a constraint, and its table."""
     sampling = Sampling(temperature=1.0, **CONSTRAINTS[name])
-    constraint = compile_controls(sampling, model.metadata).constraint
-    assert constraint is not None
+    # That of the characters that are not banned, too.
+    table = compile_controls(sampling.replace(banned=""), model.metadata).constraint
+    assert table is not None
     return {
         "name": name,
-        "table": describe_table(constraint, model.tokenizer.symbols),
-        "digest": constraint.digest,
+        "banned": sampling.banned,
+        "table": describe_table(table, model.tokenizer.symbols),
+        "digest": digest_of(table),
         "texts": [model.generate(prompt, length=12, seed=seed, sampling=sampling) for seed in range(20)],
     }
+
+
+def digest_of(table: Constraint) -> str:
+    """Return the hash of the table that a saved text has."""
+    sizes = np.array([len(table.accepting), table.vocabulary_size], "<i8").tobytes()
+    transitions = np.frombuffer(table.transitions, np.int16).astype("<i2").tobytes()
+    return hashlib.sha256(sizes + transitions + table.accepting).hexdigest()
 
 
 def token_surprisals(model: Model, text: str) -> list[float]:
@@ -231,7 +238,7 @@ def saved_cases(contents: dict[str, bytes], folder: Path) -> list[dict[str, Any]
         file = folder / str(number)
         textgen.save(generation, file)
         table = None
-        if constraint := model.compile_controls(generation.sampling).constraint:
+        if constraint := model.compile_controls(generation.sampling.replace(banned="")).constraint:
             table = describe_table(constraint, model.tokenizer.symbols)
         case = {
             "model": name,

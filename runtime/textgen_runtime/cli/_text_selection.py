@@ -11,7 +11,6 @@ from textgen_runtime.generation.model import Model
 from textgen_runtime.sampling.parameters import Sampling
 from textgen_runtime.text.records import RecordKind, split_records
 from textgen_runtime.text.token_names import format_symbols
-from textgen_runtime.text.tokenizer import WORD
 
 if TYPE_CHECKING:
     from textgen_runtime.corpora.corpus import CorpusLookup
@@ -40,8 +39,8 @@ def make_selection(
     has_records = model.metadata.records is not None
     if known is None and not unique and not has_records:
         return None
-    # Records are compared as a whole. The tokens of a word can differ from those that the corpus has for it.
-    is_limited = known is not None and not has_records and model.tokenizer.level != WORD
+    # Records are compared as a whole.
+    is_limited = known is not None and not has_records
     return Selection(unique=unique, corpus=known, max_copy=max_copy if is_limited else 0)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from textgen_runtime.bench import machine
 from textgen_runtime.bench.compare import compare, read_comparable_report
-from textgen_runtime.bench.context import BenchContext, checked_fields, endless
+from textgen_runtime.bench.context import BenchContext, checked_fields
 from textgen_runtime.bench.report import Section, describe_model, new_report
 from textgen_runtime.bench.rounds import NO_DEADLINE, Deadline
 from textgen_runtime.bench.sections import SECTIONS, measure

@@ -72,8 +72,8 @@ def _restore(arrays: Mapping[str, tuple[bytes, Sequence[int]]]) -> State:
 # - "stop": its last tokens are a stop text;
 # - "end": its last token is the end token of a record;
 # - "constraint": it matches the constraint, and ends there;
-# - "masked": it matches the constraint only with the mask, after all texts of ``resample`` failed. Only a batch says
-#   so.
+# - "masked": it matches the constraint only with the mask, after all texts of ``resample`` failed. A saved text does
+#   not say so.
 TextEnding: TypeAlias = Literal["length", "stop", "end", "constraint", "masked"]
 
 # Why a lane ended: as its text, or because its text cannot match the constraint, which only a lane that draws

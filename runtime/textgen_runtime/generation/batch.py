@@ -168,6 +168,8 @@ class Batch:
             raise ValueError("the generation is already a lane of this batch")
         if generation.model != self.model:
             raise ValueError("the generation has another model than the batch")
+        # Of an equal model that another process has loaded.
+        generation.move_to(self.model)
         if finish:
             generation.check_length(length)
         self._lanes[generation] = _Target.of(generation, length, finish)
@@ -283,7 +285,7 @@ class Batch:
                     generation.check_length(target.tokens)
             except SamplingError as error:
                 # The constraint has changed since the lane was added.
-                results[generation] = Generated(0, (), None, error=error)
+                results[generation] = Generated(0, b"", None, error=error)
                 continue
             is_masked, keeps = target.running_trials is None, generation.keep_logprobs
             lanes[generation] = Lane(generation.position, target.tokens, target.finish, is_masked, keeps)
@@ -307,6 +309,7 @@ class Batch:
             return undecided, target._replace(tokens=target.length, trials=trials.rejected(generation))
         chunk = self._chunk(generation, target, result)
         if target.trials is not None and trials is None and chunk.ending is not None:
+            generation.masked_position = generation.position
             chunk = chunk._replace(ending="masked")
         target = target._replace(tokens=target.tokens - result.generated)
         if trials is None:

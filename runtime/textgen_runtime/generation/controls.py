@@ -73,7 +73,7 @@ def _stops(sampling: Sampling, metadata: Metadata) -> tuple[bytes, ...]:
     for text in impossible_stops(sampling, metadata):
         warnings.warn(impossible_stop_message(text), stacklevel=_levels_to_caller())
     stops = _normalized_stops(sampling, metadata)
-    return tuple(stop.encode() for stop in stops if metadata.tokenizer.can_encode(stop))
+    return tuple(stop.encode("utf-8", "surrogateescape") for stop in stops if metadata.tokenizer.can_encode(stop))
 
 
 def _levels_to_caller() -> int:
@@ -111,20 +111,32 @@ def _compile_constraint(
     if chosen is None:
         return None
     try:
-        return _compile(sampling, metadata, banned)
+        constraint = _compile(sampling, metadata)
+        return _without(constraint, banned) if banned else constraint
     except ConstraintError as error:
         error.parameter = chosen
         raise
 
 
-def _compile(sampling: Sampling, metadata: Metadata, banned: AbstractSet[int]) -> Constraint:
+@lru_cache(maxsize=16)
+def _without(constraint: Constraint, banned: AbstractSet[int]) -> Constraint:
+    """Return a constraint without the banned tokens. A saved text has the hash of the whole table."""
+    try:
+        return constraint.without(banned)
+    except ConstraintError:
+        raise ConstraintError(
+            "no text matches without the characters that ", Name("allowed"), " and ", Name("banned"), " exclude"
+        ) from None
+
+
+def _compile(sampling: Sampling, metadata: Metadata) -> Constraint:
     # Imported on use: most texts have no constraint.
     from textgen_runtime.constraints.choices import compile_choices
     from textgen_runtime.constraints.regex import compile_regex
     from textgen_runtime.constraints.schema import compile_schema
 
     tokenizer = metadata.tokenizer
-    excluded = frozenset({*banned, *tokenizer.special.by_name.values()})
+    excluded = frozenset(tokenizer.special.by_name.values())
     if sampling.choices is not None:
         choices = tuple(_in_symbols(metadata.normalize(text), tokenizer) for text in sampling.choices)
         return compile_choices(choices, tokenizer.symbols, excluded)

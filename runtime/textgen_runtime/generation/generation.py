@@ -54,6 +54,7 @@ class Generation:
         keep_logprobs: Whether a ``Batch`` returns the log-probability of each drawn token.
         position: Where the text stands, for ``Batch`` and for saved generations. Each change of the
             generation replaces it by a changed copy, so that an older position can be restored.
+        masked_position: The position after a text that met its constraint only with the mask.
     """
 
     model: "Model"
@@ -61,6 +62,7 @@ class Generation:
     position: Stream
     measurements: Measurements | None = None
     keep_logprobs: bool = False
+    masked_position: Stream | None = None
 
     def __init__(self, model: "Model", position: Stream, sampling: Sampling, prompt: str) -> None:
         """Continue a position, whose parameters are set from ``sampling``."""
@@ -169,7 +171,7 @@ class Generation:
         of ``take`` return no more text until ``feed`` or another constraint starts a new one. The end of a
         record, too: ``feed`` starts the next record.
         """
-        return self.position.ending
+        return "masked" if self.masked_position is self.position else self.position.ending
 
     @property
     def is_complete(self) -> bool:
@@ -224,7 +226,7 @@ class Generation:
         model, position = self.model, self.position.copy()
         is_start = position.at_end
         tokens = model.encode_prompt(text, unknown, is_start=is_start)
-        fed = model.decode(position.finish(complete=False)) + model.tokenizer.decode(tokens)
+        fed = model.tokenizer.decode([*position.held, *tokens])
         feed_in_chunks(model.engine, position, tokens, restart=is_start)
         # Everything that can fail comes before the change of this generation.
         self.position = position
@@ -380,6 +382,12 @@ class Generation:
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "Generation":
         return self.copy()
+
+    def move_to(self, model: "Model") -> None:
+        """Continue with an equal model, which has another engine object."""
+        if self.model.engine is not model.engine:
+            moved = _restore(model, self.sampling, self.prompt, self.position.save(b""))
+            self.model, self.position = model, moved.position
 
     def __reduce__(self) -> tuple[Any, ...]:
         names = ("measurements", "keep_logprobs")

@@ -7,7 +7,7 @@ from textgen_runtime.engines.base import Engine
 from textgen_runtime.model_file.metadata import Metadata
 from textgen_runtime.sampling.parameters import Sampling
 from textgen_runtime.text.byte_tokenizer import BYTES_TO_TEXT
-from textgen_runtime.text.tokenizer import Tokenizer
+from textgen_runtime.text.tokenizer import BYTE, Tokenizer
 
 from .controls import Controls, compile_controls
 from .novel import Novel
@@ -73,9 +73,9 @@ class ModelIdentity:
     def with_novel(self, corpus: str) -> Self:
         """Return a model with the same network, whose texts can be kept from copying a corpus.
 
-        The parameter ``max_copy`` then limits how many successive tokens of the corpus a text has. It needs
-        up to 20 bytes of memory for each token of the corpus, which all texts share. Another value of it
-        makes another table.
+        The parameter ``max_copy`` then limits how many successive characters or bytes of the corpus a text
+        has; a model of words refuses it. It needs up to 20 bytes of memory for each token of the corpus,
+        which all texts share. Another value of it makes another table.
 
         Args:
             corpus: The text, for example that which the model was trained on. It is normalized like prompts.
@@ -140,8 +140,9 @@ class ModelIdentity:
         return self.tokenizer.decoding == BYTES_TO_TEXT
 
     def decode(self, text: bytes) -> str:
-        """Return a text of the C core as a str. Bytes that are not UTF-8 become U+FFFD, unless texts keep them."""
-        return text.decode("utf-8", self.tokenizer.decoding)
+        """Return a text of the C core as a str."""
+        # A byte is its token.
+        return self.tokenizer.decode(text) if self.tokenizer.level == BYTE else text.decode()
 
     @property
     def prompts(self) -> tuple[str, ...]:

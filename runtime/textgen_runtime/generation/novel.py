@@ -2,7 +2,8 @@
 
 from typing import TYPE_CHECKING
 
-from textgen_runtime.text.tokenizer import Tokenizer
+from textgen_runtime.errors import Name, SamplingError
+from textgen_runtime.text.tokenizer import WORD, Tokenizer
 
 if TYPE_CHECKING:
     from textgen_runtime._core import Spans
@@ -35,6 +36,9 @@ class Novel:
 
         The latest table is kept. More of them would take too much memory: up to 20 bytes for each token.
         """
+        if self._tokenizer.level == WORD:
+            # It can spell a word in other tokens than the corpus does.
+            raise SamplingError(Name("max_copy"), " needs a model of characters or bytes")
         # Imported on use: most texts need no tables.
         from textgen_runtime._core import Spans
 

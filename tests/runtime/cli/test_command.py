@@ -158,7 +158,7 @@ def test_help_is_written_to_standard_output(capsys: Captured) -> None:
     ],
 )
 def test_prompts_are_mended_by_options(capsys: Captured, options: list[str], message: str) -> None:
-    code, _, err = run_here(run.main, capsys, str(FORMAT_2 / "gru.onnx"), *options)
+    code, _, err = run_here(run.main, capsys, str(FORMAT_2 / "gru.onnx"), "--engine", "onnxruntime", *options)
     assert code == 1
     assert err.endswith(f"{message}\n")
 

@@ -106,9 +106,15 @@ def test_the_corpus_may_have_characters_that_the_model_lacks(model: Model) -> No
     assert separated.generate(PROMPT, length=200, temperature=0.0, max_copy=5) == known[:200]
 
 
-@pytest.mark.parametrize("level", ["byte", "word"])
-def test_tokens_are_counted_at_every_level(level: str) -> None:
-    model = record_model(level)
+def test_max_copy_needs_a_model_of_characters_or_bytes() -> None:
+    """A model of words can spell a word in other tokens than the corpus does."""
+    with pytest.raises(SamplingError, match="needs a model of characters or bytes") as caught:
+        record_model("word").with_novel("cab cab").start("a", max_copy=1)
+    assert caught.value.parameter == "max_copy"
+
+
+def test_the_bytes_of_a_model_of_bytes_are_counted() -> None:
+    model = record_model("byte")
     options: dict[str, Any] = {"length": 50, "temperature": 0.0, "allowed": "abcde ", "min_length": 20}
     free = model.generate("", **options)
     tokens = model.with_novel(free).tokenizer.encode(free)
@@ -118,12 +124,11 @@ def test_tokens_are_counted_at_every_level(level: str) -> None:
 
 
 def test_only_the_latest_table_of_a_corpus_is_kept(model: Model) -> None:
-    first, second = (model.start(PROMPT, max_copy=5).position.spans for _ in range(2))
-    assert first is not None
-    assert first is second
-    other = model.start(PROMPT, max_copy=6).position.spans
-    assert other is model.start(PROMPT, max_copy=6).position.spans
-    assert model.start(PROMPT, max_copy=5).position.spans is not first
+    first, second, other, again, last = (
+        model.compile_controls(textgen.Sampling(max_copy=number)).spans for number in (5, 5, 6, 6, 5)
+    )
+    assert first is second is not last
+    assert other is again
 
 
 def test_a_saved_text_continues_with_the_same_corpus_only(model: Model) -> None:
@@ -148,7 +153,7 @@ def test_a_saved_text_continues_with_the_same_corpus_only(model: Model) -> None:
 def test_a_text_that_c_saved_without_its_corpus_is_refused(model: Model) -> None:
     generation = model.start(PROMPT, seed=1, max_copy=4)
     generation.take(3)
-    content = generation.position.save(bytes.fromhex(model.sha256), b"")
+    content = generation.position.save(b"")
     with pytest.raises(SavedGenerationError, match="has max_copy, but its corpus was not saved"):
         textgen.resume(model, io.BytesIO(content))
 
