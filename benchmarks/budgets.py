@@ -25,11 +25,11 @@ import onnx
 import psutil
 import textgen_runtime as textgen
 from numpy.typing import NDArray
+from textgen_runtime._core import CoreModel, kernel_names
 from textgen_runtime.bench._processes import RUN, SHORT_RUN, python_command, run_to_end
 from textgen_runtime.bench.context import BaselineLoops, run_streams
 from textgen_runtime.bench.machine import describe_machine, format_machine
 from textgen_runtime.bench.rounds import Candidate, calibrate, interleave, medians
-from textgen_runtime._core import CoreModel, kernel_names
 from textgen_runtime.engines.native import NativeEngine
 from textgen_runtime.model_file.metadata import Metadata
 from textgen_runtime.model_file.network import LOGITS, LSTM, NEXT, TOKEN, Embedding, Linear, Network

@@ -23,6 +23,7 @@ from .errors import (
 )
 
 if TYPE_CHECKING:
+    from ._core import PARAMETERS, Parameter
     from .engines.base import Engine, State
     from .generation.batch import Batch, BatchChunk
     from .generation.completion import Completion
@@ -32,9 +33,8 @@ if TYPE_CHECKING:
     from .generation.saved_generation import resume, save
     from .model_file.metadata import Metadata, Quantization
     from .model_file.source import bundled_models
-    from ._core import PARAMETERS, Parameter
-    from .sampling.parameters import Sampling
     from .sampler import Sampler, entropy, reweight, softmax
+    from .sampling.parameters import Sampling
     from .scoring.prediction import Prediction, Score, predict
     from .scoring.temperature_plot import plot_temperatures
     from .scoring.temperatures import TemperatureComparison, compare_temperatures

@@ -4,7 +4,6 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-
 from .context import BaselineLoops, BenchContext, run_streams
 from .report import Section, per_second
 from .rounds import Deadline, Spread, calibrate_all, deadline_notes, interleave, ratios, spreads

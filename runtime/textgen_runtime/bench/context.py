@@ -8,15 +8,15 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from textgen_runtime.engines.base import Engine, Lane, Stream
 from textgen_runtime._core import CoreModel
+from textgen_runtime.engines.base import Engine, Lane, Stream
 from textgen_runtime.engines.native import NativeEngine
 from textgen_runtime.errors import ModelFileError
 from textgen_runtime.generation.loading import open_model
 from textgen_runtime.generation.model import Model
 from textgen_runtime.model_file.network import LOGITS, NEXT, TOKEN
-from textgen_runtime.sampling.parameters import Sampling
 from textgen_runtime.sampler import Sampler
+from textgen_runtime.sampling.parameters import Sampling
 from textgen_runtime.text.tokenizer import CHARACTER
 
 from .machine import ProcessorTime

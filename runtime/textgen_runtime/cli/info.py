@@ -197,7 +197,9 @@ def format_lines(document: Mapping[str, Any], metadata: Metadata) -> Iterator[st
             "format": str(document["format"]),
             "level": tokenizer.level,
             **({"records": metadata.records} if metadata.records else {}),
-            "network": describe_size(cell, layers, units, residual=document["residual"]) if cell else "unknown",
+            "network": describe_size(cell, layers, units, residual=document["residual"])
+            if cell
+            else "unknown",
             "parameters": f"{document['parameters']:,}",
             "weights": "float32" if quantization is None else f"{quantization.bits} bits",
             "engine": engine,

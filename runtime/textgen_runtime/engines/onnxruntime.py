@@ -163,7 +163,8 @@ class OnnxEngine:
         """Run two steps of two lanes, check the outputs, and return the number of logits."""
         try:
             inputs: dict[str, NDArray[Any]] = {
-                name: np.zeros((layers, 2, units), np.float32) for name, (layers, units) in self._state.items()
+                name: np.zeros((layers, 2, units), np.float32)
+                for name, (layers, units) in self._state.items()
             }
         # numpy raises ValueError if the size in bytes overflows.
         except (ValueError, MemoryError):

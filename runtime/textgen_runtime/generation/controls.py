@@ -73,7 +73,9 @@ def _stops(sampling: Sampling, metadata: Metadata) -> tuple[bytes, ...]:
     for text in impossible_stops(sampling, metadata):
         warnings.warn(impossible_stop_message(text), stacklevel=_levels_to_caller())
     stops = _normalized_stops(sampling, metadata)
-    return tuple(stop.encode("utf-8", "surrogateescape") for stop in stops if metadata.tokenizer.can_encode(stop))
+    return tuple(
+        stop.encode("utf-8", "surrogateescape") for stop in stops if metadata.tokenizer.can_encode(stop)
+    )
 
 
 def _levels_to_caller() -> int:
@@ -125,7 +127,11 @@ def _without(constraint: Constraint, banned: AbstractSet[int]) -> Constraint:
         return constraint.without(banned)
     except ConstraintError:
         raise ConstraintError(
-            "no text matches without the characters that ", Name("allowed"), " and ", Name("banned"), " exclude"
+            "no text matches without the characters that ",
+            Name("allowed"),
+            " and ",
+            Name("banned"),
+            " exclude",
         ) from None
 
 

@@ -225,9 +225,7 @@ def lstm_network(model: CoreModel) -> Network:
     """Return the network that the C core runs."""
     layers, units, embedding, residual = model.size
     sizes = [embedding, *[units] * layers]
-    cells = [
-        LSTM(f"lstm_{i}", size, units, residual=residual and i > 0) for i, size in enumerate(sizes[:-1])
-    ]
+    cells = [LSTM(f"lstm_{i}", size, units, residual=residual and i > 0) for i, size in enumerate(sizes[:-1])]
     return Network.from_layers(
         (
             Embedding("embed", model.vocabulary_size, embedding),

@@ -108,7 +108,11 @@ def _incomplete(data: bytes) -> int:
 
 
 def _bytes_of(tokens: Iterable[int]) -> bytes:
-    return tokens if isinstance(tokens, bytes) else bytes([token for token in tokens if token < len(BYTE_SYMBOLS)])
+    return (
+        tokens
+        if isinstance(tokens, bytes)
+        else bytes([token for token in tokens if token < len(BYTE_SYMBOLS)])
+    )
 
 
 def texts_of_bytes(characters: Iterable[str]) -> list[str]:

@@ -5,9 +5,9 @@ import random
 import tracemalloc
 
 import pytest
+from textgen_runtime._core import MAX_STATES
 from textgen_runtime.constraints.choices import compile_choices
 from textgen_runtime.constraints.regex import compile_regex
-from textgen_runtime._core import MAX_STATES
 from textgen_runtime.errors import ConstraintError
 
 from tests.helpers.constraint_texts import decode, matches, random_tokens, table_of

@@ -44,7 +44,11 @@ def test_logits_and_states_equal_those_of_onnxruntime(
     model = make_model(symbols(vocabulary), units=units, embedding=embedding, layers=layers, **options)
     content = model.SerializeToString()
     native, reference = NativeEngine(content, kernels=kernels), OnnxEngine(content)
-    assert native.network.state == reference.network.state == {name: (layers, units) for name in ("hidden", "cell")}
+    assert (
+        native.network.state
+        == reference.network.state
+        == dict.fromkeys(("hidden", "cell"), (layers, units))
+    )
     assert native.vocabulary_size == vocabulary
     rng = np.random.default_rng(0)
     tokens = rng.integers(vocabulary, size=(40, 7))
@@ -135,7 +139,9 @@ def test_wrong_tokens_and_states_are_an_error(tokens: Any, state: Any, error: ty
         CoreModel(content_of(59, 16)).forward(tokens, state)
 
 
-@pytest.mark.parametrize(("batch", "error"), [(-1, ValueError), (2**61, MemoryError), (2**63 - 1, MemoryError)])
+@pytest.mark.parametrize(
+    ("batch", "error"), [(-1, ValueError), (2**61, MemoryError), (2**63 - 1, MemoryError)]
+)
 def test_a_batch_of_a_wrong_size_is_an_error(batch: int, error: type[Exception]) -> None:
     with pytest.raises(error):
         CoreModel(content_of(59, 16)).initial_state(batch)

@@ -306,9 +306,7 @@ SAMPLING = textgen.Sampling()
         (({"temperature": 1.0},), AttributeError),
     ],
 )
-def test_parameters_that_do_not_fit_the_model_change_nothing(
-    arguments: Any, error: type[Exception]
-) -> None:
+def test_parameters_that_do_not_fit_the_model_change_nothing(arguments: Any, error: type[Exception]) -> None:
     text = started(engine_of("native"), (), DOTTED.constraint(), **ALL_FILTERS)
     before = content_of_text(text)
     with pytest.raises(error):
@@ -388,7 +386,9 @@ def test_the_state_is_a_copy_and_the_logits_are_shared() -> None:
     assert logits.tolist() == [0, 1, 2, 7, *range(4, 12)]
 
 
-@pytest.mark.parametrize("wrong", [np.zeros(11, np.float32), np.zeros(12), np.zeros((1, 12), np.float32), None])
+@pytest.mark.parametrize(
+    "wrong", [np.zeros(11, np.float32), np.zeros(12), np.zeros((1, 12), np.float32), None]
+)
 def test_logits_and_states_of_another_shape_or_type_are_an_error(wrong: Any) -> None:
     text = started(engine_of("native"))
     with pytest.raises((ValueError, TypeError)):

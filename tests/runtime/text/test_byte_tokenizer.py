@@ -7,7 +7,6 @@ from textgen_runtime import PromptError, Sampling
 from textgen_runtime.generation.loading import open_model
 from textgen_runtime.text.byte_tokenizer import BYTE_SYMBOLS, ByteTokenizer, RawByteTokenizer
 from textgen_runtime.text.tokenizer import SpecialTokens
-from textgen_runtime.text.vocabulary import CharacterTokenizer
 
 from tests.helpers.byte_models import accented_content
 

@@ -7,9 +7,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from textgen_runtime._core import CoreModel
 from textgen_runtime.errors import ModelFileError, quote, shorten
 from textgen_runtime.model_file.metadata import Metadata
-from textgen_runtime.model_file.network import Cell, Network
+from textgen_runtime.model_file.network import Cell, Network, lstm_network
 from textgen_runtime.model_file.source import find_model_file, read_model
 from textgen_runtime.text.token_names import format_symbols
 from textgen_runtime.text.tokenizer import Tokenizer

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from onnx import numpy_helper
 from textgen_runtime._core import CoreModel
 from textgen_runtime.errors import ModelFileError
-from textgen_runtime.model_file.network import GRU, LSTM, Conv, Embedding, Layer, Linear
+from textgen_runtime.model_file.network import GRU, LSTM, Conv, Embedding, Layer, Linear, lstm_network
 
 from .onnx_graph import ONNX_GRU_GATES, ONNX_LSTM_GATES, LayerWeights, restore_gates
 from .quantized_graph import dequantized_arrays

@@ -10,12 +10,10 @@ from pathlib import Path
 
 import onnx
 from google.protobuf.message import DecodeError
-from textgen_runtime.errors import ModelFileError, OutputError, shorten
+from textgen_runtime.errors import ModelFileError, OutputError, UnknownGraphError, shorten
 from textgen_runtime.generation.loading import open_model
 from textgen_runtime.generation.model import Model
 from textgen_runtime.model_file.metadata import Quantization
-from textgen_runtime.model_file.network import GRU, LSTM
-from textgen_runtime.model_file.reader import ModelFile
 from textgen_runtime.model_file.source import ModelSource, find_model_file, name_source, read_model
 from textgen_runtime.scoring.prediction import predict
 from textgen_runtime.system.files import replace_file
@@ -101,21 +99,23 @@ def quantize_model(content: bytes, threads: int = 1) -> QuantizedModel:
 
     Raises:
         ModelFileError: If the file is damaged, or if ``textgen-train`` has not written it.
-        ExportError: If the model has 8-bit weights already, or other layers than LSTM and GRU layers.
+        ExportError: If the model has 8-bit weights already, or other layers than LSTM layers.
     """
-    file = ModelFile(content)
-    file.check_graph()
+    try:
+        # This checks the values of the weights.
+        float32 = open_model(content, threads=threads)
+    except ModelFileError as error:
+        if isinstance(error.__cause__, UnknownGraphError):
+            raise ExportError(
+                f"8 bits are only for models that the C core runs: {error.__cause__}"
+            ) from error
+        raise
     try:
         proto = onnx.ModelProto.FromString(content)
     except DecodeError as error:
         raise ModelFileError(f"the file is damaged: {error}") from error
     if is_quantized(proto.graph):
         raise ExportError("the weights have 8 bits already: pass the float32 model")
-    kinds = {layer.kind for layer in file.network.layers[1:-1]}
-    if unsupported := kinds - {LSTM.kind, GRU.kind}:
-        raise ExportError(f"8 bits are supported for lstm and gru layers, not for {unsupported.pop()} layers")
-    # This checks the values of the weights.
-    float32 = open_model(content, threads=threads)
     quantize_graph(proto.graph)
     onnx.checker.check_model(proto, full_check=True)
     metadata = float32.metadata._replace(quantization=Quantization())
@@ -191,7 +191,7 @@ def quantize_onnx(  # noqa: PLR0913 (keywords, each with a default)
 
     Raises:
         ModelFileError: If the model cannot be read, or if ``textgen-train`` has not written it.
-        ExportError: If the model has 8-bit weights already, or other layers than LSTM and GRU layers; or if
+        ExportError: If the model has 8-bit weights already, or other layers than LSTM layers; or if
             8 bits increase the loss by more than 0.01 nats per character.
         PromptError: As for ``textgen_runtime.predict``.
         ScoringError: As for ``textgen_runtime.predict``.
