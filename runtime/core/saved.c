@@ -271,7 +271,7 @@ static bool read_block(const textgen_shape *shape, const saved_data *saved,
 
 int32_t textgen_saved_description(const void *data, size_t size, const void **description,
                                   size_t *description_size, textgen_error *error) {
-    saved_data saved;
+    saved_data saved = {0};
     TEXTGEN_TRY(open_saved(data, size, &saved, error));
     *description = saved.description;
     *description_size = saved.description_size;
@@ -284,7 +284,7 @@ int32_t textgen_stream_resume(textgen_memory memory, const textgen_model *model,
     const textgen_sampling defaults = TEXTGEN_SAMPLING_DEFAULT, *chosen = sampling ? sampling : &defaults;
     unsigned char hashes[HASHES];
     textgen_parameters parameters;
-    saved_data saved;
+    saved_data saved = {0};
     TEXTGEN_TRY(open_saved(data, size, &saved, error));
     TEXTGEN_TRY(textgen_check_memory(memory, textgen_stream_size(model), "memory", error));
     TEXTGEN_TRY(textgen_sampling_read(chosen, model, &parameters, error));

@@ -113,8 +113,8 @@ static int32_t allocate(textgen_spans *spans, size_t count, size_t vocabulary, s
                         textgen_error *error) {
     int32_t bits = 1;
     if (max_copy < 1 || max_copy > TEXTGEN_MAX_COPY) {
-        return textgen_fail(error, TEXTGEN_INVALID_ARGUMENT, "max_copy must be from 1 to %d, not %zu",
-                            (int)TEXTGEN_MAX_COPY, max_copy);
+        return textgen_fail_at(error, TEXTGEN_INVALID_ARGUMENT, "max_copy", -1, "must be from 1 to %d, not %zu",
+                               (int)TEXTGEN_MAX_COPY, max_copy);
     }
     if (count >= UINT32_MAX / 2) {
         return textgen_report(error, TEXTGEN_TOO_LARGE, "the corpus has more than 2,147,483,646 tokens");
@@ -151,6 +151,10 @@ int32_t textgen_spans_read(textgen_spans *spans, const textgen_vocabulary *vocab
     int64_t token;
     size_t count = 0;
     int32_t result;
+    if (vocabulary->symbols.level == TEXTGEN_WORD_LEVEL) {
+        return textgen_report_at(error, TEXTGEN_INVALID_ARGUMENT, "max_copy", -1,
+                                 "needs a model of characters or bytes");
+    }
     while ((result = textgen_encode_known(vocabulary, &encoder, &token, error)) > 0) {
         count++;
     }

@@ -1,5 +1,4 @@
-/* Stop texts as an automaton, which finds, after each token, whether a text ends with one of them;
- * stream_stops.h has those of a handle.
+/* Stop texts as an automaton, which finds, after each token, whether a text ends with one of them.
  *
  * Source: A. Aho and M. Corasick, Efficient string matching, 1975. A state is a prefix of a stop text: the
  * longest one that the generated text ends with. A text starts in state 0, the empty prefix. */

@@ -134,17 +134,12 @@ void textgen_vocabulary_destroy(textgen_vocabulary *vocabulary) {
     }
 }
 
-static int32_t unknown_character(const textgen_vocabulary *vocabulary, textgen_view character,
-                                 uint32_t code_point, size_t offset, textgen_error *error) {
+static int32_t unknown_character(textgen_view character, uint32_t code_point, size_t offset,
+                                 textgen_error *error) {
     char quoted[TEXTGEN_QUOTE_SIZE];
-    const unsigned char lower = (unsigned char)(code_point - 'A' + 'a');
-    const textgen_view lowercase = {&lower, 1};
-    const bool capital =
-        code_point >= 'A' && code_point <= 'Z' && textgen_symbols_find(&vocabulary->symbols, lowercase) >= 0;
-    return textgen_report(error, TEXTGEN_UNKNOWN_CHARACTER,
-                          "%s (U+%04X) at byte %zu of the text is not in the vocabulary: %s",
-                          textgen_quote(character, quoted), (unsigned)code_point, offset,
-                          capital ? "use lower case" : "remove it");
+    return textgen_report_at(error, TEXTGEN_UNKNOWN_CHARACTER, "text", (int64_t)offset,
+                             "has %s (U+%04X), which is not in the vocabulary",
+                             textgen_quote(character, quoted), (unsigned)code_point);
 }
 
 /* Encode the next symbol of a text that is UTF-8. */
@@ -155,7 +150,7 @@ static int32_t encode_symbol(const textgen_vocabulary *vocabulary, textgen_view 
     size_t end = start;
     const int32_t character = textgen_utf8_next(text, &end);
     if (character < 0) {
-        return textgen_report(error, TEXTGEN_INVALID_UTF8, "the text is not valid UTF-8 at byte %zu", start);
+        return textgen_report_at(error, TEXTGEN_INVALID_UTF8, "text", (int64_t)start, "is not valid UTF-8");
     }
     if (character == '\r') {
         end += end < text.size && text.data[end] == '\n';
@@ -168,8 +163,7 @@ static int32_t encode_symbol(const textgen_vocabulary *vocabulary, textgen_view 
     }
     if (*token < 0) {
         const textgen_view unknown = {text.data + start, end - start};
-        return unknown_character(vocabulary, unknown, character == '\r' ? '\n' : (uint32_t)character, start,
-                                 error);
+        return unknown_character(unknown, character == '\r' ? '\n' : (uint32_t)character, start, error);
     }
     if (*offset == start) {
         *offset = end;

@@ -53,7 +53,7 @@ FEATURES += ["--enable-nontrapping-float-to-int"]
 # makes the module smaller.
 FREQUENT = {
     *("exp64.c", "exports.c", "filters.c", "forward.c", "generate.c", "int8_kernels.c"),
-    *("kernels.c", "lane.c", "rng.c", "sampler.c", "slots.c", "sort.c", "text.c", "truncation.c"),
+    *("kernels.c", "rng.c", "sampler.c", "slots.c", "sort.c", "text.c", "truncation.c"),
 }
 
 INLINED = """\

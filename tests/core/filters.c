@@ -83,7 +83,6 @@ static void check_error(textgen_sampler_state *sampler, const double logits[TOKE
     CHECK(textgen_filtered_reweight_float(sampler, float_logits, TOKENS, scratch, &sum) == error_code);
     CHECK(textgen_filtered_entropy(sampler, logits, TOKENS, scratch) == 0.0);
     CHECK(textgen_filtered_entropy_float(sampler, float_logits, TOKENS, scratch) == 0.0);
-    CHECK(strlen(textgen_sampler_error_text(error_code)) > 20);
 }
 
 static void check_errors(textgen_sampler_state sampler) {

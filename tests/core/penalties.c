@@ -98,7 +98,7 @@ static void check_change(void) {
     parameters.penalty_window = 10;
     textgen_filters_change(filters, &before, &parameters);
     CHECK(textgen_filters_get_recent(filters, recent) == 10 && !memcmp(recent, tokens + 190, 10 * 4));
-    CHECK(filters->mirostat_mu == 5.0 && textgen_filters_bias(filters)[1] == 0.0);
+    CHECK(filters->mirostat_mu == 5.0 && textgen_filters_bias(filters)[1] == -1.0);
     before = parameters;
     parameters.mirostat_tau = 2.0;
     textgen_filters_change(filters, &before, &parameters);

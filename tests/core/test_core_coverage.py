@@ -17,7 +17,7 @@ def lines(run: int, missed: int) -> dict[int, int]:
     [
         ({}, "no test has counted lines: use make coverage"),
         (
-            {"lane.c": lines(10, 0), "text.c": lines(89, 11)},
+            {"stream.c": lines(10, 0), "text.c": lines(89, 11)},
             "less than 90% of the lines of text.c run in tests",
         ),
     ],
