@@ -19,7 +19,6 @@
  *   textgen.h                  the comments on the kinds of layers
  * slots.c, stream.c and generate.c know only the sizes of the state arrays. In textgen_runtime:
  *   model_file/network.py      its class, with its state arrays, and its entry in `CELLS`
- *   engines/c_core.pxd         its kernel, if tests call it
  * In textgen_train:
  *   recipe.py                  its name in `CELLS`
  *   presets.py                 its sizes in `CELL_PRESETS`; without them, its presets are a KeyError

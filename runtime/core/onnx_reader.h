@@ -9,7 +9,7 @@
  * To add a second file format, write a reader that fills in two structures: the properties of a textgen_onnx,
  * which metadata.c and vocabulary.c read, and a textgen_description (model.h), which pack.c reads. The weights
  * in a description are float32 or int8 values, the `raw` views of textgen_tensor. Call the reader in
- * textgen_model_read (textgen.c), and in ModelFile of the Python runtime (model_file/reader.pyx).
+ * textgen_model_read (textgen.c), and in set_engine there.
  * Write the format in textgen_train/export. onnxruntime does not run such a file, so build_checked
  * (exporter.py) cannot compare it with that engine. */
 #ifndef TEXTGEN_ONNX_READER_H

@@ -115,7 +115,8 @@ static int32_t set_engine(textgen_model *model, const textgen_onnx *file, const 
     return options->state_values > MAX_STATE_VALUES
                ? textgen_fail_at(error, TEXTGEN_TOO_LARGE, "state_values", -1, "must be at most %d",
                                  (int)MAX_STATE_VALUES)
-               : textgen_vocabulary_create(file, options->vocabulary, &model->vocabulary, error);
+               : textgen_vocabulary_create(file, options->vocabulary ? options->vocabulary : TEXTGEN_ANY_SIZE,
+                                           &model->vocabulary, error);
 }
 
 static int32_t fill_model(textgen_model *model, const textgen_onnx *file, const textgen_kernels *kernels,

@@ -1,11 +1,10 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, final
 
+from numpy.typing import NDArray
 from typing_extensions import Buffer
 
-from .engines.base import Lane
-from .engines.results import FloatBuffer, Generated, Measurements, State, TextEnding
-from .sampling.parameters import Sampling
+from .results import FloatBuffer, Generated, Measurements, State, TextEnding
 
 MAX_STEPS: int
 MAX_STATES: int
@@ -60,7 +59,9 @@ class CoreModel:
     def metadata(self, key: str) -> str | None: ...
     def read_weights(self, repeats: int) -> int: ...
     def initial_state(self, batch: int = 1) -> State: ...
-    def forward(self, tokens: Buffer, state: State, last_only: bool = False) -> tuple[FloatBuffer, State]: ...
+    def forward(
+        self, tokens: Buffer | NDArray[Any], state: State, last_only: bool = False
+    ) -> tuple[FloatBuffer, State]: ...
 
 @final
 class Constraint:
@@ -68,7 +69,7 @@ class Constraint:
     accepting: bytes
     vocabulary_size: int
     def __init__(
-        self, transitions: Buffer, accepting: Iterable[object], banned: Iterable[int] = ()
+        self, transitions: Buffer | NDArray[Any], accepting: Iterable[object], banned: Iterable[int] = ()
     ) -> None: ...
     def without(self, banned: Iterable[int]) -> Constraint: ...
 
@@ -91,7 +92,7 @@ class Stream:
     def drawn(self) -> int: ...
     def configure(
         self,
-        sampling: Sampling,
+        sampling: Any,
         logit_bias: Iterable[tuple[int, float]] = (),
         stops: Sequence[bytes] = (),
         constraint: Constraint | None = None,
@@ -132,7 +133,7 @@ class Stream:
 @final
 class Lanes:
     model: CoreModel
-    def __init__(self, lanes: Iterable[Lane], steps: int) -> None: ...
+    def __init__(self, lanes: Iterable[tuple[Any, ...]], steps: int) -> None: ...
     def __len__(self) -> int: ...
     def run(self, first: int, count: int, measurements: Measurements | None = None) -> None: ...
     def release(self) -> None: ...

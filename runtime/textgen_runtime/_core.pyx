@@ -4,11 +4,11 @@
 
 ``CoreModel`` is a model, ``Stream`` one running text, ``Lanes`` a call that continues several of them, and
 ``Constraint`` and ``Spans`` the tables that a text follows. ``PARAMETERS`` describes the sampling parameters.
-The core checks values; this module passes them on and raises its errors as exceptions. The C code runs without
-the GIL.
+The core checks values; this module passes them on and raises its errors as exceptions. The C code runs
+without the GIL.
 
-An array argument is an object with the buffer protocol, such as a memoryview or a numpy array. An array result is a
-memoryview.
+An array argument is an object with the buffer protocol, such as a memoryview or a numpy array. An array
+result is a memoryview.
 """
 
 cimport cython
@@ -23,7 +23,7 @@ from libc.string cimport memcpy, memset
 from array import array
 from threading import get_ident
 
-from .engines.results import Generated, State
+from .results import Generated, State
 from .errors import (
     ConstraintError,
     ModelFileError,
@@ -40,8 +40,8 @@ cdef extern from "Python.h":
     const Py_ssize_t PY_SSIZE_T_MAX
 
 
-# Tokens of a lane in one call. Memory for all of them is allocated before the first one is drawn: 256 KiB with
-# their log-probabilities. They take milliseconds, and the overhead of a call takes microseconds.
+# Tokens of a lane in one call. Memory for all of them is allocated before the first one is drawn: 256 KiB
+# with their log-probabilities. They take milliseconds, and the overhead of a call takes microseconds.
 MAX_STEPS = 2**14
 # The limits of a constraint.
 MAX_STATES = TEXTGEN_MAX_STATES
@@ -256,14 +256,14 @@ cdef int32_t call_forward(
 
 @cython.final
 cdef class CoreModel:
-    """A model: its vocabulary and metadata, and its network unless another engine runs that. Threads may share it.
+    """A model: its vocabulary, its metadata and its network. Threads may share it.
 
     Args:
         content: The content of the model file, a buffer of bytes. It is not copied.
         kernels: The name of an instruction set, or None for the best of this processor.
-        forward: A function of another engine, which runs the network: it reads tokens, an int64 buffer of shape
-            [n], changes the state, a float32 buffer, and writes the logits after the last token, a float32 buffer
-            of shape [vocabulary]. None: the core runs the network.
+        forward: A function of another engine, which runs the network: it reads tokens, an int64 buffer of
+            shape [n], changes the state, a float32 buffer, and writes the logits after the last token, a
+            float32 buffer of shape [vocabulary]. None: the core runs the network.
         state_shapes: With ``forward``: rows and units of each array of the state, by name.
         vocabulary: With ``forward``: the number of logits; 0 if only the metadata is read.
 
@@ -361,9 +361,9 @@ cdef class CoreModel:
     def read_weights(self, Py_ssize_t repeats):
         """Sum the weights that one step reads, ``repeats`` times: to measure how long that takes."""
         cdef uint32_t total = 0
-        cdef Py_ssize_t i
+        cdef Py_ssize_t _i
         with nogil:
-            for i in range(repeats):
+            for _i in range(repeats):
                 total += textgen_model_read(self.model)
         return total
 
@@ -389,13 +389,14 @@ cdef class CoreModel:
         return State(buffers)
 
     cdef int copy_state(self, object state, Py_ssize_t batch, float *values) except -1:
-        """Copy a ``State`` to memory of a batch. Raise ValueError if its arrays are of another shape or type."""
+        """Copy a ``State`` to memory of a batch. Raise ValueError if its arrays do not fit."""
         if not isinstance(state, State):
             raise TypeError(f"the state must be a State, not {type(state).__name__}")
         for name, (rows, units) in self.state_shapes.items():
             view = memoryview(state.buffers[name]) if name in state.buffers else None
-            if view is None or view.format != "f" or view.shape != (rows, batch, units) or not view.c_contiguous:
-                raise ValueError(f"the state array {name!r} must be float32 of shape {(rows, batch, units)}")
+            shape = rows, batch, units
+            if view is None or view.format != "f" or view.shape != shape or not view.c_contiguous:
+                raise ValueError(f"the state array {name!r} must be float32 of shape {shape}")
             content = view.tobytes()
             memcpy(values, <const char *><bytes>content, len(content))
             values += len(content) // sizeof(float)
@@ -419,8 +420,8 @@ cdef class CoreModel:
             last_only: Whether to compute only the logits after the last token.
 
         Returns:
-            The float32 logits of shape [time, batch, vocabulary], or [1, batch, vocabulary] if ``last_only``; and
-            the state after the last token.
+            The float32 logits of shape [time, batch, vocabulary], or [1, batch, vocabulary] if ``last_only``;
+            and the state after the last token.
 
         Raises:
             ValueError: If a shape, a type or a token is wrong.
@@ -459,11 +460,11 @@ cdef class Constraint:
     A text starts in state 0, and may end in an accepting state.
 
     Args:
-        transitions: A contiguous int16 buffer of shape [states, vocabulary_size], or flat: the state after each
-            token, or -1 if the token is not allowed.
+        transitions: A contiguous int16 buffer of shape [states, vocabulary_size], or flat: the state after
+            each token, or -1 if the token is not allowed.
         accepting: For each state, whether the text matches if it ends there.
-        banned: Tokens that are never drawn, so that no text needs them to match. A saved text has the hash of the
-            table without this change.
+        banned: Tokens that are never drawn, so that no text needs them to match. A saved text has the hash of
+            the table without this change.
 
     Attributes:
         transitions: The content of the table, as bytes.
@@ -489,7 +490,7 @@ cdef class Constraint:
         states, count = len(self.accepting), len(numbers)
         row = max(1, len(self.accepting)) * sizeof(int16_t)
         if view.format != "h" or not view.c_contiguous or not states or not view.nbytes or view.nbytes % row:
-            raise ConstraintError(f"transitions must be a contiguous int16 array of {states} rows, one per state")
+            raise ConstraintError(f"transitions must be a contiguous int16 array of {states} rows")
         self.transitions, self.vocabulary_size = view.tobytes(), view.nbytes // row
         cdef const int16_t *table = <const int16_t *><const char *>self.transitions
         cdef const uint8_t *flags = <const uint8_t *><const char *>self.accepting
@@ -515,7 +516,7 @@ cdef class Constraint:
 
 @cython.final
 cdef class Spans:
-    """The spans of a corpus that no text copies: its successive tokens that are one more than ``max_copy``. Immutable.
+    """The spans of a corpus that no text copies: of ``max_copy`` tokens and one more. Immutable.
 
     Args:
         tokens: The corpus; -1 for a character that no text can have.
@@ -543,7 +544,9 @@ cdef class Spans:
         heap.data, heap.size = NULL, 0
         self.max_copy = max_copy
         with nogil:
-            code = textgen_spans_create_tokens(corpus, count, vocabulary_size, max_copy, heap, &self.core, &error)
+            code = textgen_spans_create_tokens(
+                corpus, count, vocabulary_size, max_copy, heap, &self.core, &error
+            )
         check(code, &error, SamplingError)
 
     def __dealloc__(self):
@@ -563,8 +566,8 @@ cdef class Spans:
 cdef class Stream:
     """One running text: all that changes while it grows, and the tables that it follows.
 
-    It is not thread-safe. The methods that change it raise RuntimeError while an engine runs it, as far as the GIL
-    allows.
+    It is not thread-safe. The methods that change it raise RuntimeError while an engine runs it, as far as
+    the GIL allows.
 
     Args:
         model: The model.
@@ -633,7 +636,7 @@ cdef class Stream:
     cdef int set_sampling(
         self, object sampling, tuple controls, object seed, object substream, bytes saved=None
     ) except -1:
-        """Set the parameters. With ``saved``, continue a saved text with them. After an error, nothing has changed."""
+        """Set the parameters, or continue the text ``saved`` with them. An error changes nothing."""
         cdef textgen_sampling numbers
         cdef textgen_error error
         cdef Constraint constraint
@@ -663,8 +666,8 @@ cdef class Stream:
             code = textgen_stream_set_sampling(self.stream, &numbers, &error)
         else:
             code = textgen_stream_resume(
-                memory_of(self.memory), self.model.model, &numbers, <const char *>saved, len(saved), &self.stream,
-                &error,
+                memory_of(self.memory), self.model.model, &numbers, <const char *>saved, len(saved),
+                &self.stream, &error,
             )
         check(code, &error)
         self.sampling, self.controls = sampling, controls
@@ -673,9 +676,9 @@ cdef class Stream:
     def configure(self, sampling, logit_bias=(), stops=(), constraint=None, spans=None):
         """Change the parameters. The filters keep their state.
 
-        Other stop texts begin with the text that is held back: if one is in it, the next call that generates ends
-        the text there, and the tokens after it are dropped. Another constraint and another ``min_length`` begin
-        with the next token.
+        Other stop texts begin with the text that is held back: if one is in it, the next call that generates
+        ends the text there, and the tokens after it are dropped. Another constraint and another
+        ``min_length`` begin with the next token.
 
         Args:
             sampling: A ``Sampling``, whose numbers and ``keep_stop`` are used.
@@ -688,7 +691,8 @@ cdef class Stream:
             SamplingError: If parameters do not fit the model or each other. They are then as they were.
         """
         self.set_sampling(
-            sampling, (tuple(logit_bias), tuple(stops), constraint, spans), self.seed_value, self.substream_value
+            sampling, (tuple(logit_bias), tuple(stops), constraint, spans), self.seed_value,
+            self.substream_value
         )
 
     def reseed(self, seed, substream=0, drawn=0):
@@ -735,7 +739,8 @@ cdef class Stream:
 
         Args:
             tokens: A sequence of 0 or more tokens, each in [0, vocabulary).
-            begin: Whether they begin another text for stop texts and the constraint, so that nothing is held back.
+            begin: Whether they begin another text for stop texts and the constraint, so that nothing is held
+                back.
             restart: Whether that text begins from the initial state, of a record model after its begin token.
 
         Raises:
@@ -744,7 +749,8 @@ cdef class Stream:
         values = tokens if isinstance(tokens, array) and tokens.typecode == "q" else array("q", tokens)
         cdef const int64_t *numbers = <const int64_t *>address_of(values)
         cdef size_t count = len(values)
-        cdef int32_t how = TEXTGEN_FEED_START if restart else TEXTGEN_FEED_TEXT if begin else TEXTGEN_FEED_MORE
+        cdef int32_t other = TEXTGEN_FEED_TEXT if begin else TEXTGEN_FEED_MORE
+        cdef int32_t how = TEXTGEN_FEED_START if restart else other
         cdef bytearray workspace = self.model.workspace(1)
         cdef textgen_memory memory = memory_of(workspace)
         cdef textgen_error error
@@ -847,8 +853,8 @@ cdef class Stream:
         """Return the probabilities of the next token, as float64 in a bytearray.
 
         Args:
-            of_draw: Whether they are those of the next draw: with the constraint, ``min_length``, ``max_copy``,
-                the filters and the temperature.
+            of_draw: Whether they are those of the next draw: with the constraint, ``min_length``,
+                ``max_copy``, the filters and the temperature.
 
         Raises:
             SamplingError: If the logits are invalid, or if no token is left to draw.
@@ -888,13 +894,14 @@ cdef class Stream:
         """Continue a saved text, with the tables of this one. All else is in the data.
 
         Raises:
-            SavedGenerationError: If the data is damaged, or has another model or constraint. This text then may be
-                one that has not been fed.
+            SavedGenerationError: If the data is damaged, or has another model or constraint. This text then
+                may be one that has not been fed.
         """
         cdef textgen_sampling numbers
         self.set_sampling(self.sampling, self.controls, self.seed_value, self.substream_value, data)
         textgen_stream_get_sampling(self.stream, &numbers)
-        self.seed_value, self.substream_value = <object>numbers.seed_high << 64 | numbers.seed, numbers.substream
+        self.seed_value = <object>numbers.seed_high << 64 | numbers.seed
+        self.substream_value = numbers.substream
 
 
 def read_description(bytes data not None):
@@ -925,8 +932,8 @@ cdef class Lanes:
         steps: The maximum number of tokens per lane, from 1 to ``MAX_STEPS``.
 
     Raises:
-        ValueError: If there is no lane, if a length or ``steps`` is wrong, if two lanes share a text, or if a text
-            is of another model.
+        ValueError: If there is no lane, if a length or ``steps`` is wrong, if two lanes share a text, or if a
+            text is of another model.
         PromptError: If a text has not been fed.
     """
 

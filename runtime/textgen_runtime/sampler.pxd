@@ -1,7 +1,7 @@
 """Draw from rows of logits, from other Cython code, without the GIL.
 
-Code that cimports this module needs no C header and no library. The functions allocate nothing. A negative result is
-an error code, which ``checked`` raises as a SamplingError.
+Code that cimports this module needs no C header and no library. The functions allocate nothing. A negative
+result is an error code, which ``checked`` raises as a SamplingError.
 """
 
 from libc.stdint cimport int64_t
@@ -11,8 +11,8 @@ cdef int64_t softmax_row(
     const double *logits, Py_ssize_t size, double temperature, double *probabilities
 ) noexcept nogil
 
-# Return the lowest token whose cumulative probability exceeds `uniform`, or an error code. exp_logits: temporary,
-# [size].
+# Return the lowest token whose cumulative probability exceeds `uniform`, or an error code. exp_logits:
+# temporary, [size].
 cdef int64_t draw_row_with(
     const double *logits, Py_ssize_t size, double temperature, double uniform, double *exp_logits
 ) noexcept nogil
@@ -31,7 +31,8 @@ cdef class Sampler:
     cdef tuple _logit_bias
     # The position of the random numbers before the first draw.
     cdef int64_t waiting
-    # A textgen_sampler of the C core, for `vocabulary` tokens, and room for a row of logits. NULL before a draw.
+    # A textgen_sampler of the C core, for `vocabulary` tokens, and room for a row of logits. NULL before a
+    # draw.
     cdef void *core
     cdef bytearray memory
     cdef bytearray row

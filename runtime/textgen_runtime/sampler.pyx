@@ -2,8 +2,9 @@
 # Not freethreading_compatible: the GIL protects the check that no other thread uses a sampler.
 """Reweight a distribution to a temperature, and draw tokens from logits.
 
-``reweight``, ``softmax``, ``entropy`` and ``draw_with`` have no state. A ``Sampler`` owns random numbers, and the
-state of its filters. The C core does the arithmetic, in float64; the native engine draws with the same functions.
+``reweight``, ``softmax``, ``entropy`` and ``draw_with`` have no state. A ``Sampler`` owns random numbers, and
+the state of its filters. The C core does the arithmetic, in float64; the native engine draws with the same
+functions.
 """
 
 cimport cython
@@ -96,9 +97,9 @@ cdef bint is_native(const Py_buffer *buffer) noexcept:
 
 
 cdef Py_ssize_t open_rows(object values, int ndim, Py_buffer *buffer) except -1:
-    """Open contiguous logits of float32 or float64, and return how many a row has. The caller releases the buffer.
+    """Open contiguous logits of float32 or float64, and return how many a row has.
 
-    numpy converts what is neither, and is imported only for that.
+    The caller releases the buffer. numpy converts what is neither, and is imported only for that.
 
     Raises:
         SamplingError: If the array is empty or has another number of dimensions.
@@ -122,7 +123,8 @@ cdef Py_ssize_t open_rows(object values, int ndim, Py_buffer *buffer) except -1:
         shape = tuple([buffer.shape[i] for i in range(buffer.ndim)])
         PyBuffer_Release(buffer)
         raise SamplingError(
-            f"the logits must be a non-empty array of {ndim} dimension{'s' * (ndim > 1)}, not of shape {shape}"
+            f"the logits must be a non-empty array of {ndim} dimension{'s' * (ndim > 1)}, not of "
+            f"shape {shape}"
         )
     return buffer.shape[ndim - 1]
 
@@ -153,8 +155,8 @@ cdef object as_probabilities(object values):
     """Convert values to a float64 array of shape [n] and check it.
 
     Raises:
-        SamplingError: If a value is negative, NaN or infinite, if all values are 0, or if the shape is not [n] with
-            n >= 1.
+        SamplingError: If a value is negative, NaN or infinite, if all values are 0, or if the shape is not
+            [n] with n >= 1.
     """
     import numpy as np
 
@@ -176,13 +178,13 @@ cdef object as_probabilities(object values):
 def reweight(probabilities, temperature=0.5):
     """Apply a temperature to a distribution.
 
-    The result is ``p ** (1 / temperature)``, divided by its sum. A temperature below 1 makes likely tokens more
-    likely. A temperature above 1 makes the distribution more uniform. Temperature 1 changes nothing. At temperature 0
-    the most likely token has probability 1; the lowest index wins a tie. Zeros stay zero.
+    The result is ``p ** (1 / temperature)``, divided by its sum. A temperature below 1 makes likely tokens
+    more likely. A temperature above 1 makes the distribution more uniform. Temperature 1 changes nothing. At
+    temperature 0 the most likely token has probability 1; the lowest index wins a tie. Zeros stay zero.
 
     Args:
-        probabilities: Array of shape [n], or array-like. Each value is finite and 0 or more, and at least one is not
-            0. The sum need not be 1. The array is not changed.
+        probabilities: Array of shape [n], or array-like. Each value is finite and 0 or more, and at least one
+            is not 0. The sum need not be 1. The array is not changed.
         temperature: A finite number, 0 or more.
 
     Returns:
@@ -207,17 +209,17 @@ def softmax(logits, temperature=1.0):
     A ``Sampler`` with this temperature draws from the same distribution.
 
     Args:
-        logits: Array of shape [n], float32 or float64, or array-like. A logit of -inf gives probability 0. The array
-            is not changed.
-        temperature: A finite number, 0 or more. At 0 the most likely token has probability 1; the lowest index wins a
-            tie.
+        logits: Array of shape [n], float32 or float64, or array-like. A logit of -inf gives probability 0.
+            The array is not changed.
+        temperature: A finite number, 0 or more. At 0 the most likely token has probability 1; the lowest
+            index wins a tie.
 
     Returns:
         A new float64 array of shape [n] with sum 1.
 
     Raises:
-        SamplingError: If a logit is NaN or +inf, if all logits are -inf, if the shape is not [n] with n >= 1, or if
-            ``temperature`` is invalid.
+        SamplingError: If a logit is NaN or +inf, if all logits are -inf, if the shape is not [n] with n >= 1,
+            or if ``temperature`` is invalid.
     """
     import numpy as np
 
@@ -240,8 +242,8 @@ def entropy(probabilities):
     ``entropy(softmax(logits, temperature))`` is the entropy of logits at a temperature.
 
     Args:
-        probabilities: Array-like of shape [n]. Each value is finite and 0 or more, and at least one is not 0. The sum
-            need not be 1.
+        probabilities: Array-like of shape [n]. Each value is finite and 0 or more, and at least one is not 0.
+            The sum need not be 1.
 
     Returns:
         A float from 0 to log2(n).
@@ -300,25 +302,28 @@ def draw_with(logits, temperature, uniform):
 cdef class Sampler:
     """Draw tokens from logits, with filters and a temperature, reproducibly.
 
-    The same logits, parameters, seed and substream give the same tokens in every release and on every processor. A
-    draw applies the filters to the logits, and inverts the cumulative distribution of
-    ``softmax(logits, temperature)`` at one uniform number in [0, 1). Every draw takes exactly one number from the
-    random stream, also at temperature 0. Therefore the parameters of a draw do not change the numbers of later draws.
+    The same logits, parameters, seed and substream give the same tokens in every release and on every
+    processor. A draw applies the filters to the logits, and inverts the cumulative distribution of
+    ``softmax(logits, temperature)`` at one uniform number in [0, 1). Every draw takes exactly one number from
+    the random stream, also at temperature 0. Therefore the parameters of a draw do not change the numbers of
+    later draws.
 
-    The filters work in the order of ``Sampling``. Those that remove tokens use the softmax, at temperature 1, of the
-    tokens that the earlier ones left, and leave at least one. Of equal logits, the lowest token counts as the most
-    likely. The penalties count the tokens that the sampler drew. Logits of another size begin with new filters.
+    The filters work in the order of ``Sampling``. Those that remove tokens use the softmax, at temperature 1,
+    of the tokens that the earlier ones left, and leave at least one. Of equal logits, the lowest token counts
+    as the most likely. The penalties count the tokens that the sampler drew. Logits of another size begin
+    with new filters.
 
     A sampler is not thread-safe. Threads that share one must lock it.
 
     Args:
-        temperature: A finite number, 0 or more. At 0 the most likely token is drawn; the lowest id wins a tie.
+        temperature: A finite number, 0 or more. At 0 the most likely token is drawn; the lowest id wins a
+            tie.
         seed: An int from 0 to 2**128 - 1.
-        substream: The index of an independent random stream of the seed, an int from 0 to 2**32 - 1. With several
-            prompts, ``Model.generate`` uses substream ``i`` for prompt ``i``, so that each text is independent of the
-            number of prompts.
-        logit_bias: Numbers that are added to the logits: a mapping from tokens to numbers from -100 to 100, or -inf
-            to forbid a token. A bias of 0 is dropped.
+        substream: The index of an independent random stream of the seed, an int from 0 to 2**32 - 1. With
+            several prompts, ``Model.generate`` uses substream ``i`` for prompt ``i``, so that each text is
+            independent of the number of prompts.
+        logit_bias: Numbers that are added to the logits: a mapping from tokens to numbers from -100 to 100,
+            or -inf to forbid a token. A bias of 0 is dropped.
         **filters: Other parameters of ``Sampling`` that concern a single draw, such as ``top_p=0.9``.
 
     Attributes:
@@ -329,8 +334,9 @@ cdef class Sampler:
         SamplingError: If the temperature, the seed, the substream or a filter is out of range.
         TypeError: If the seed or substream is not an integer, or if a parameter is unknown.
 
-    Source: the generator is numpy's ``PCG64(SeedSequence(seed, spawn_key=(substream,)))``, without the ``spawn_key``
-    for substream 0. A uniform number is the upper 53 bits of the next 64-bit integer, divided by 2**53.
+    Source: the generator is numpy's ``PCG64(SeedSequence(seed, spawn_key=(substream,)))``, without the
+    ``spawn_key`` for substream 0. A uniform number is the upper 53 bits of the next 64-bit integer, divided
+    by 2**53.
     """
 
     def __cinit__(self, temperature=DEFAULT_TEMPERATURE, seed=0, substream=0, *, logit_bias=(), **filters):
@@ -393,15 +399,16 @@ cdef class Sampler:
         """Draw one token.
 
         Args:
-            logits: Array of shape [n], float32 or float64, or array-like. A logit of -inf makes a token impossible.
-                The array is not changed.
+            logits: Array of shape [n], float32 or float64, or array-like. A logit of -inf makes a token
+                impossible. The array is not changed.
 
         Returns:
             The token, an int in [0, n).
 
         Raises:
-            SamplingError: If a logit is NaN or +inf, if no token can be drawn, if the shape is not [n] with n >= 1,
-                if a biased token is not in [0, n), or if the position is 2**63 - 1, where the random stream ends.
+            SamplingError: If a logit is NaN or +inf, if no token can be drawn, if the shape is not [n] with n
+                >= 1, if a biased token is not in [0, n), or if the position is 2**63 - 1, where the random
+                stream ends.
         """
         cdef Py_buffer buffer
         cdef Py_ssize_t size = open_rows(logits, 1, &buffer)
@@ -478,8 +485,8 @@ cdef class Sampler:
     def sampling(self):
         """The ``Sampling``, of parameters that concern a single draw. A new one applies from the next draw.
 
-        The recent tokens are kept while a penalty is on. The state of mirostat is kept unless ``mirostat_tau``
-        changes.
+        The recent tokens are kept while a penalty is on. The state of mirostat is kept unless
+        ``mirostat_tau`` changes.
 
         Raises:
             SamplingError: If a parameter needs a model, such as ``stop``.
@@ -498,8 +505,8 @@ cdef class Sampler:
         """The biases, as pairs of a token and a number, sorted by token. They can be set as a mapping.
 
         Raises:
-            SamplingError: If a biased token is not in the vocabulary of the latest draw, or if all its tokens are
-                forbidden.
+            SamplingError: If a biased token is not in the vocabulary of the latest draw, or if all its tokens
+                are forbidden.
         """
         return self._logit_bias
 

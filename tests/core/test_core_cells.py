@@ -9,12 +9,11 @@ import numpy as np
 import onnx
 import pytest
 from onnx import helper, numpy_helper
-from textgen_runtime.model_file.reader import ModelFile
 
 from tests.helpers.c_programs import CORE, EXACT, PROGRAMS, WARNINGS, Build, link, run
 from tests.helpers.core_reader import DAMAGED_MODEL, TOO_LARGE, UNKNOWN_GRAPH, refusal, run_all
 from tests.helpers.damaged_models import set_tensor, set_values, tensor
-from tests.helpers.make_tiny_model import make_model
+from tests.helpers.make_tiny_model import describe_network, make_model
 
 CELLS = ("lstm", "gru", "conv")
 PROMPT = "é€ж𝄞\nabc"
@@ -46,7 +45,7 @@ def by_name(model: onnx.ModelProto, name: str) -> onnx.NodeProto:
 @each_cell
 def test_layers_and_state_are_described(core_reader: Path, cell: str) -> None:
     content = model_of(cell).SerializeToString()
-    network = ModelFile(content).network
+    network = describe_network(12, cell=cell, layers=3, residual=True)
     ((*_, lines),) = [run_all(core_reader, [content])]
     found = [line for line in lines if line.startswith(("layer", "state"))]
     expected = [

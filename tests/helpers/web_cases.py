@@ -19,7 +19,7 @@ import numpy as np
 import onnx
 import textgen_runtime as textgen
 from textgen_runtime import Model, Sampling
-from textgen_runtime._core import Constraint
+from textgen_runtime._core import Constraint, CoreModel
 from textgen_runtime.cli.info import describe_table
 from textgen_runtime.engines.native import NativeEngine
 from textgen_runtime.generation.controls import compile_controls
@@ -132,7 +132,7 @@ def describe(name: str, data: bytes, model: Model) -> dict[str, Any]:
     model = with_novel(model)
     generation = model.start(prompt, seed=1)
     return {
-        "parameters": model.engine.core.parameters,
+        "parameters": CoreModel(data).parameters,
         "bits": 8 if name.endswith("int8") else 32,
         "sha256": hashlib.sha256(data).hexdigest(),
         "prompt": prompt,

@@ -98,7 +98,7 @@ class BenchContext:
 
     def sampling(self, model: Model, **parameters: Any) -> Sampling:
         """Return the sampling parameters of a measurement, with which no text ends."""
-        endless = {} if model.metadata.records is None else ENDLESS
+        endless: dict[str, Any] = {} if model.metadata.records is None else ENDLESS
         return Sampling(temperature=self.temperature, **endless, **parameters)
 
 

@@ -129,9 +129,7 @@ def open_checked(name: str, engine: EngineName) -> tuple[Model, bytes]:
     content = read_model(name)
     try:
         model = open_model(content, engine)
-        if engine != "onnxruntime":
-            content = checked_fields(content)
-        return model, content
+        return model, content if engine == "onnxruntime" else checked_fields(content)
     except ModelFileError as error:
         raise ModelFileError(f"{name_source(name)}: ", *error.args) from error
 

@@ -12,8 +12,15 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from textgen_runtime._core import MAX_STEPS, Stream
-
-from .results import Ending, FloatBuffer, Generated, Measurements, State, TextEnding, has_no_error
+from textgen_runtime.results import (
+    Ending,
+    FloatBuffer,
+    Generated,
+    Measurements,
+    State,
+    TextEnding,
+    has_no_error,
+)
 
 if TYPE_CHECKING:
     import numpy as np

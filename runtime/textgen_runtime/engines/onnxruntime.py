@@ -43,8 +43,8 @@ class OnnxEngine:
         core: The model in the C core, which draws the tokens.
 
     Raises:
-        ModelFileError: If onnxruntime cannot run the graph, if its inputs or outputs are wrong, or if the metadata
-            are not those of a text generator.
+        ModelFileError: If onnxruntime cannot run the graph, if its inputs or outputs are wrong, or if the
+            metadata is not that of a text generator.
     """
 
     def __init__(self, model: bytes, threads: int = 1) -> None:
@@ -105,8 +105,8 @@ class OnnxEngine:
             measured = Measurements(latencies=measurements.latencies is not None)
         call = Lanes(lanes, steps)
         try:
-            # The core runs one lane after the other: onnxruntime rounds a batch differently from a single lane, and
-            # lanes must be independent of each other.
+            # The core runs one lane after the other: onnxruntime rounds a batch differently from a single
+            # lane, and lanes must be independent of each other.
             call.run(0, len(call), measured)
         finally:
             call.release()
@@ -151,13 +151,6 @@ class OnnxEngine:
             raise
         except Exception as error:
             raise ModelFileError(f"onnxruntime cannot run the graph: {first_line(error)}") from error
-
-    def _mask_never_drawn(self, logits: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return logits that are -inf at the tokens that are never drawn."""
-        if self.special.never_drawn:
-            logits = logits.copy()
-            logits[list(self.special.never_drawn)] = -np.inf
-        return logits
 
     def _probe_vocabulary_size(self) -> int:
         """Run two steps of two lanes, check the outputs, and return the number of logits."""

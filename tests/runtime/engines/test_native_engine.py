@@ -1,4 +1,4 @@
-"""The native engine agrees with onnxruntime in every instruction set, in parts and lanes, and checks its arguments."""
+"""The native engine agrees with onnxruntime in every instruction set, and checks its arguments."""
 
 from typing import Any
 
@@ -45,9 +45,7 @@ def test_logits_and_states_equal_those_of_onnxruntime(
     content = model.SerializeToString()
     native, reference = NativeEngine(content, kernels=kernels), OnnxEngine(content)
     assert (
-        native.network.state
-        == reference.network.state
-        == dict.fromkeys(("hidden", "cell"), (layers, units))
+        native.network.state == reference.network.state == dict.fromkeys(("hidden", "cell"), (layers, units))
     )
     assert native.vocabulary_size == vocabulary
     rng = np.random.default_rng(0)

@@ -1,4 +1,4 @@
-"""Running texts draw, end, continue and are measured alike with both engines, and independently of each other.
+"""Running texts draw, end and continue alike with both engines, and independently of each other.
 
 ``tests/core/endings.c`` compares the lanes of the core with their definition.
 """
@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import textgen_runtime as textgen
-from textgen_runtime._core import MAX_STEPS, Constraint, Spans, read_description
+from textgen_runtime._core import MAX_STEPS, Constraint, Lanes, Spans, read_description
 from textgen_runtime.engines.base import Engine, Lane, Measurements, State, Stream
 from textgen_runtime.errors import SavedGenerationError
 
@@ -199,7 +199,6 @@ def test_wrong_lanes_are_an_error_before_any_lane_draws(engine: str, threads: in
     loaded = engine_of(engine, threads)
     first, second = texts_of(loaded, 2)
     lane, other = Lane(first, 5), Lane(second, 5)
-    wrong: Any
     calls: list[tuple[Any, Any, type[Exception]]] = [
         ([], 3, ValueError),
         *(([lane, other], steps, ValueError) for steps in (-1, 0, MAX_STEPS + 1)),
@@ -209,8 +208,8 @@ def test_wrong_lanes_are_an_error_before_any_lane_draws(engine: str, threads: in
         ([lane, other._replace(stream=text_of(record_model().engine))], 3, ValueError),
         ([lane, Lane(loaded.new_stream(), 1)], 3, textgen.PromptError),
         ([lane, (second, 5)], 3, ValueError),
-        *(([lane, wrong], 3, TypeError) for wrong in (object(), other._replace(stream=object()))),
-        *(([lane, other._replace(length=wrong)], 3, TypeError) for wrong in (2.9, float("inf"), "3", None)),
+        *(([lane, each], 3, TypeError) for each in (object(), (object(), *other[1:]))),
+        *(([lane, (second, bad, *other[2:])], 3, TypeError) for bad in (2.9, float("inf"), "3", None)),
     ]
     before = content_of_text(first), content_of_text(second)
     for lanes, steps, error in calls:
@@ -273,6 +272,24 @@ def test_a_text_that_changes_while_its_lane_is_read_is_used_as_it_is_then() -> N
     length: Any = Length()
     (result,) = loaded.generate([Lane(text, length, must_end=True)], 20)
     assert DOTTED.matches(result.text)
+
+
+def test_lanes_have_their_texts_until_they_are_released_or_forgotten() -> None:
+    """An interrupt can come before the caller could release them."""
+    text = started(engine_of("native"))
+    lanes = Lanes([Lane(text, 5)], 5)
+    for first, count in ((-1, 1), (0, 0), (0, 2), (1, 1)):
+        with pytest.raises(ValueError, match="open lanes"):
+            lanes.run(first, count)
+    with pytest.raises(RuntimeError):
+        text.reseed(1)
+    lanes.release()
+    text.reseed(1)
+    with pytest.raises(ValueError, match="open lanes"):
+        lanes.run(0, 1)
+    lanes = Lanes([Lane(text, 5)], 5)
+    del lanes
+    text.reseed(1)
 
 
 def test_the_random_numbers_can_be_read_and_changed() -> None:
