@@ -29,7 +29,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 # Exists if the tools are installed, and the extensions are built from the present sources.
 DEV := $(VENV)/dev.built
-SOURCES := $(wildcard $(addprefix runtime/textgen_runtime/*/*.,pyx pxi pxd) \
+SOURCES := $(wildcard $(addprefix runtime/textgen_runtime/*.,pyx pxd) runtime/textgen_runtime/*/*.pyx \
 	$(addprefix runtime/core/,*.c *.h *.def kernels/*.c kernels/*.h))
 C_FILES := $(wildcard $(addsuffix /*.[ch],runtime/core runtime/core/kernels runtime/core/command runtime/web/source \
 	examples tests/core tests/core/fuzz tests/golden benchmarks))

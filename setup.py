@@ -30,16 +30,10 @@ SOURCES, HEADERS = (
 )
 
 MODULES = [
-    # The descriptions of the sampling parameters.
-    "sampling.definition",
+    # The binding of the C core.
+    "_core",
     # Drawing from logits. Its .pxd is public and needs no C header.
-    "sampling.sampler",
-    # Stop texts and constraints.
-    "sampling.tables",
-    # Reading a model file.
-    "model_file.reader",
-    # Running it, with the modules above.
-    "engines.core",
+    "sampler",
     # Finding a text in a corpus, for --novel alone.
     "corpora.substrings",
 ]

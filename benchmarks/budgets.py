@@ -25,11 +25,11 @@ import onnx
 import psutil
 import textgen_runtime as textgen
 from numpy.typing import NDArray
+from textgen_runtime._core import CoreModel, kernel_names
 from textgen_runtime.bench._processes import RUN, SHORT_RUN, python_command, run_to_end
 from textgen_runtime.bench.context import BaselineLoops, run_streams
 from textgen_runtime.bench.machine import describe_machine, format_machine
 from textgen_runtime.bench.rounds import Candidate, calibrate, interleave, medians
-from textgen_runtime.engines.core import CoreNetwork, kernel_names
 from textgen_runtime.engines.native import NativeEngine
 from textgen_runtime.model_file.metadata import Metadata
 from textgen_runtime.model_file.network import LOGITS, LSTM, NEXT, TOKEN, Embedding, Linear, Network
@@ -167,7 +167,7 @@ def int8_budgets(folder: Path) -> list[Result]:
 
 def int8_budget(content: bytes, quantized: bytes, kernels: str, preset: str, budget: float | None) -> Result:
     """Compare one stream of a model with 8-bit weights and reading the weights of the float32 model."""
-    core = CoreNetwork(content, kernels)
+    core = CoreModel(content, kernels)
     engine = NativeEngine(quantized, kernels=kernels)
     stream = engine.new_stream()
     stream.configure(textgen.Sampling(temperature=TEMPERATURE))

@@ -25,11 +25,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from textgen_runtime._core import kernel_names
 from textgen_runtime.bench._many_streams import measure_streams
 from textgen_runtime.bench.context import BenchContext
 from textgen_runtime.bench.machine import describe_machine, format_machine
 from textgen_runtime.bench.rounds import NO_DEADLINE, calibrate, interleave, medians
-from textgen_runtime.engines.core import kernel_names
 from textgen_runtime.engines.native import NativeEngine
 from textgen_runtime.generation.loading import open_model
 from textgen_runtime.generation.model import Model

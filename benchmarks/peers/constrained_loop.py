@@ -19,7 +19,7 @@ import numpy as np
 import textgen_runtime as textgen
 from textgen_runtime.constraints import regex
 from textgen_runtime.engines.base import Lane
-from textgen_runtime.sampling.sampler import Sampler
+from textgen_runtime.sampler import Sampler
 
 task = json.load(sys.stdin)
 symbols, length, temperature = task["symbols"], task["length"], task["temperature"]
@@ -41,7 +41,7 @@ def native(expression: str) -> Generate:
     lane = Lane(text, length, must_end=True)
 
     def generate() -> int:
-        text.begin_constraint()
+        text.feed(())
         return model.engine.generate([lane], length)[0].generated
 
     return generate
@@ -50,16 +50,21 @@ def native(expression: str) -> Generate:
 def tables(expression: str) -> Generate:
     """The tables of this project, driven by Python without a model."""
     constraint = regex.compile_regex(expression, symbols)
+    following = np.frombuffer(constraint.transitions, np.int16).reshape(-1, end)
+    masks = np.where(following < 0, np.float32(-np.inf), np.float32(0))
+    # The peers have no such state: they draw the token that ends the text.
+    accepting = np.frombuffer(constraint.accepting, np.bool_)
+    ends = np.append(np.where(accepting, np.float32(0), np.float32(-np.inf)), logits.max())
 
     def generate() -> int:
         state, count = 0, 0
-        while count < length and not constraint.is_complete(state):
-            token = sampler.draw(constraint.mask(logits, state, length - count))
-            state = constraint.step(state, token, length - count)
-            if state < 0:
-                break
+        while count < length:
+            token = sampler.draw(np.append(logits + masks[state], ends[-1] + ends[state]))
+            if token == end:
+                return count
+            state = following[state, token]
             count += 1
-        return count
+        return -count
 
     return generate
 

@@ -59,14 +59,15 @@ static int32_t check_bias(const double *bias, const textgen_special *special, si
 
 /* Encode a stop text. Return how many tokens it has, or a code. */
 static int64_t encode_stop(const char *text, const textgen_vocabulary *vocabulary,
-                           int64_t tokens[TEXTGEN_MAX_STOP + 1]) {
+                           int64_t tokens[TEXTGEN_MAX_STOP + 1], textgen_error *error) {
     textgen_encoder encoder = {text, strlen(text), 0};
     int64_t count = 0;
     int32_t code = 1;
     while (count <= TEXTGEN_MAX_STOP &&
-           (code = textgen_encode_next(vocabulary, &encoder, &tokens[count], NULL)) > 0) {
+           (code = textgen_encode_next(vocabulary, &encoder, &tokens[count], error)) > 0) {
         if (tokens[count++] == vocabulary->special.unknown) {
-            return TEXTGEN_UNKNOWN_CHARACTER;
+            return textgen_fail_at(error, TEXTGEN_UNKNOWN_CHARACTER, "text", -1,
+                                   "has a character that is not in the vocabulary");
         }
     }
     return code < 0 ? code : count;
@@ -76,11 +77,16 @@ static int32_t check_stops(const textgen_sampling *sampling, const textgen_vocab
                            textgen_error *error) {
     int64_t tokens[TEXTGEN_MAX_STOP + 1], sum = 0;
     for (size_t i = 0; i < sampling->stop_count; i++) {
-        const int64_t count = encode_stop(sampling->stop[i], vocabulary, tokens), place = (int64_t)i;
-        if (count <= 0) {
-            const int32_t code = count ? (int32_t)count : TEXTGEN_INVALID_ARGUMENT;
-            return textgen_report_at(error, code, "stop", place, "%s",
-                                     count ? textgen_code_text(code) : "must not be empty");
+        const int64_t count = encode_stop(sampling->stop[i], vocabulary, tokens, error), place = (int64_t)i;
+        if (count < 0) {
+            if (error) {
+                error->parameter = "stop";
+                error->place = place;
+            }
+            return (int32_t)count;
+        }
+        if (count == 0) {
+            return textgen_fail_at(error, TEXTGEN_INVALID_ARGUMENT, "stop", place, "must not be empty");
         }
         sum += count;
         if (sum > TEXTGEN_MAX_STOP) {
@@ -130,7 +136,7 @@ size_t textgen_stops_build(const textgen_sampling *sampling, const textgen_vocab
     size_t count = 1;
     memset(states, 0, sizeof *states);
     for (size_t i = 0; i < sampling->stop_count; i++) {
-        const int64_t length = encode_stop(sampling->stop[i], vocabulary, tokens);
+        const int64_t length = encode_stop(sampling->stop[i], vocabulary, tokens, NULL);
         count = textgen_stops_add(states, count, tokens, (size_t)length);
     }
     textgen_stops_link(states);

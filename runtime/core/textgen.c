@@ -111,6 +111,7 @@ static int32_t set_engine(textgen_model *model, const textgen_onnx *file, const 
     model->forward = options->forward;
     model->context = options->context;
     model->shape.state_values = options->state_values;
+    model->info.parameters = (size_t)file->parameters;
     return options->state_values > MAX_STATE_VALUES
                ? textgen_fail_at(error, TEXTGEN_TOO_LARGE, "state_values", -1, "must be at most %d",
                                  (int)MAX_STATE_VALUES)

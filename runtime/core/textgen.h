@@ -92,7 +92,7 @@ typedef struct {           /* zeros are the defaults */
     textgen_forward_function forward; /* NULL: the core runs the network */
     void *context;                    /* of `forward` */
     size_t state_values;              /* floats of the state of one lane, with `forward` */
-    size_t vocabulary;                /* number of logits, with `forward` */
+    size_t vocabulary;                /* number of logits, with `forward`; 0: as the metadata says */
 } textgen_model_options;
 
 typedef struct {

@@ -23,6 +23,7 @@ from .errors import (
 )
 
 if TYPE_CHECKING:
+    from ._core import PARAMETERS, Parameter
     from .engines.base import Engine, State
     from .generation.batch import Batch, BatchChunk
     from .generation.completion import Completion
@@ -32,9 +33,8 @@ if TYPE_CHECKING:
     from .generation.saved_generation import resume, save
     from .model_file.metadata import Metadata, Quantization
     from .model_file.source import bundled_models
-    from .sampling.definition import PARAMETERS, Parameter
+    from .sampler import Sampler, entropy, reweight, softmax
     from .sampling.parameters import Sampling
-    from .sampling.sampler import Sampler, entropy, reweight, softmax
     from .scoring.prediction import Prediction, Score, predict
     from .scoring.temperature_plot import plot_temperatures
     from .scoring.temperatures import TemperatureComparison, compare_temperatures
@@ -63,11 +63,11 @@ _LAZY_MODULES = {
     "Model": "generation.model",
     "NextToken": "generation.generation",
     "Normalization": "text.normalization",
-    "PARAMETERS": "sampling.definition",
-    "Parameter": "sampling.definition",
+    "PARAMETERS": "_core",
+    "Parameter": "_core",
     "Prediction": "scoring.prediction",
     "Quantization": "model_file.metadata",
-    "Sampler": "sampling.sampler",
+    "Sampler": "sampler",
     "Sampling": "sampling.parameters",
     "Score": "scoring.prediction",
     "State": "engines.base",
@@ -75,14 +75,14 @@ _LAZY_MODULES = {
     "Tokenizer": "text.tokenizer",
     "bundled_models": "model_file.source",
     "compare_temperatures": "scoring.temperatures",
-    "entropy": "sampling.sampler",
+    "entropy": "sampler",
     "load": "generation.loading",
     "plot_temperatures": "scoring.temperature_plot",
     "predict": "scoring.prediction",
     "resume": "generation.saved_generation",
-    "reweight": "sampling.sampler",
+    "reweight": "sampler",
     "save": "generation.saved_generation",
-    "softmax": "sampling.sampler",
+    "softmax": "sampler",
 }
 
 __all__ = [

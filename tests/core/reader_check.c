@@ -162,7 +162,8 @@ static int32_t print_file(const unsigned char *content, size_t size, const textg
         textgen_onnx_free(&file);
     }
     if (code != TEXTGEN_OK) {
-        printf("%" PRId32 " %s\n", code, error.message);
+        printf("%" PRId32 " %s", code, error.message);
+        printf(text ? ", at %" PRId64 "\n" : "\n", error.place);
     }
     return code;
 }

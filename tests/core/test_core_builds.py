@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from textgen_runtime.engines import core
+from textgen_runtime import _core
 
 from tests.core.conftest import Installed
 from tests.helpers.c_programs import (
@@ -116,7 +116,7 @@ def test_a_shared_library_exports_the_header_alone(installed: Installed) -> None
 
 @needs_nm
 def test_the_extension_exports_nothing_of_the_core() -> None:
-    assert exported(Path(core.__file__)) == {"PyInit_core"}
+    assert exported(Path(_core.__file__)) == {"PyInit__core"}
 
 
 @pytest.mark.parametrize("build", PLAIN, indirect=True, ids=str)

@@ -7,7 +7,7 @@ import onnx
 import pytest
 import textgen_runtime as textgen
 from onnx import numpy_helper
-from textgen_runtime.engines.core import kernel_names
+from textgen_runtime._core import kernel_names
 
 from tests.core.test_core_cells import without_a_table
 from tests.helpers.c_programs import EMULATOR, EXACT, PROGRAMS, Build, link, run

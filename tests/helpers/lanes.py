@@ -1,17 +1,17 @@
 """Lanes with filters, stop texts and constraints, for both engines."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
 from textgen_runtime import Sampling
+from textgen_runtime._core import Constraint, Spans
 from textgen_runtime.engines.base import Ending, Engine, Lane, Measurements, Stream
 from textgen_runtime.engines.native import NativeEngine
 from textgen_runtime.engines.onnxruntime import OnnxEngine
-from textgen_runtime.sampling.tables import Constraint, Stops
 
-from tests.helpers.native_engines import content_of, content_of_text
+from tests.helpers.native_engines import content_of, content_of_text, text_of_tokens, tokens_of
 
 VOCABULARY = 12
 ENGINES = ("native", "onnxruntime")
@@ -39,8 +39,9 @@ def engine_of(name: str, threads: int = 1) -> Engine:
 
 def started(  # noqa: PLR0913 (parameters of a text)
     engine: Engine,
-    stops: Stops | None = None,
+    stops: Sequence[bytes] = (),
     constraint: Constraint | None = None,
+    spans: Spans | None = None,
     *,
     seed: int = 1,
     first: int = 0,
@@ -49,16 +50,16 @@ def started(  # noqa: PLR0913 (parameters of a text)
 ) -> Stream:
     """Return a text that begins with a token. ``logit_bias`` is by token."""
     text = engine.new_stream(seed)
-    text.configure(Sampling(**{"temperature": 1.0} | sampling), (logit_bias or {}).items(), stops, constraint)
-    text.begin(True)
-    engine.feed(text, [first])
+    options = {"temperature": 1.0} | sampling
+    text.configure(Sampling(**options), (logit_bias or {}).items(), stops, constraint, spans)
+    text.feed([first])
     return text
 
 
 class Walk(NamedTuple):
     """All that a lane has generated, and where its text stands. Can be compared with ``==``."""
 
-    tokens: list[int]
+    text: bytes
     ending: Ending | None
     stop: list[int]
     logprobs: list[float]
@@ -68,7 +69,13 @@ class Walk(NamedTuple):
     content: bytes
 
 
-def walk(engine: Engine, lane: Lane, steps: int | None = None, measured: Measurements | None = None) -> Walk:
+def walk(
+    engine: Engine,
+    lane: Lane,
+    steps: int | None = None,
+    measured: Measurements | None = None,
+    between: Callable[[Stream], Stream] = Stream.copy,
+) -> Walk:
     """Generate a copy of the text of a lane to its end.
 
     Args:
@@ -76,24 +83,26 @@ def walk(engine: Engine, lane: Lane, steps: int | None = None, measured: Measure
         lane: The lane, whose text does not change.
         steps: Tokens per call, or None for one call.
         measured: Sums of all calls, or None.
+        between: Returns the text that goes on after a call.
     """
-    tokens: list[int] = []
+    content = b""
     logprobs: list[float] = []
     current = lane._replace(stream=lane.stream.copy())
     while True:
         (result,) = engine.generate([current], lane.length if steps is None else steps, measured)
-        tokens += result.tokens
+        content += result.text
         logprobs += result.logprobs or []
         if result.ending is not None:
             break
-        current = current._replace(length=current.length - result.generated)
+        length = current.length - result.generated
+        current = current._replace(stream=between(current.stream), length=length)
     text = current.stream
     return Walk(
-        tokens,
+        content,
         result.ending,
         list(result.stop),
         logprobs,
-        text.copy().finish(),
+        text.held,
         text.drawn,
         text.tokens_to_match,
         content_of_text(text),
@@ -106,8 +115,8 @@ def assert_same(native: Walk, onnx: Walk) -> None:
     np.testing.assert_allclose(native.logprobs, onnx.logprobs, atol=1e-4)
 
 
-def stops_of(*texts: Sequence[int]) -> Stops:
-    return Stops(texts, VOCABULARY)
+def stops_of(*texts: Sequence[int]) -> tuple[bytes, ...]:
+    return tuple(map(text_of_tokens, texts))
 
 
 class Table:
@@ -135,8 +144,8 @@ class Table:
             state = None if state is None else self.transitions[state].get(token)
         return state
 
-    def matches(self, tokens: Sequence[int]) -> bool:
-        return self.state_after(tokens) in self.accepting
+    def matches(self, text: bytes) -> bool:
+        return self.state_after(tokens_of(text)) in self.accepting
 
 
 # Three to five letters, and then a dot; nothing can follow the dot.

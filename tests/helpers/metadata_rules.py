@@ -40,7 +40,7 @@ def expected(props: Mapping[str, str], symbols: int) -> list[str] | None:
     """What the test program prints of metadata, by way of Python; None if it is refused."""
     if not is_valid(props, symbols):
         return None
-    metadata = Metadata.from_props(props, symbols)
+    metadata = Metadata.from_props(props)
     listed, unknown = metadata.tokenizer.symbols, metadata.tokenizer.unknown
     is_bytes = metadata.tokenizer.level == "byte"
     encoded = [each.encode("latin-1" if is_bytes else "utf-8") for each in listed]

@@ -1,12 +1,13 @@
 """Engines with small random models, and texts for them."""
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from textgen_runtime import Sampling
+from textgen_runtime._core import kernel_names
 from textgen_runtime.engines.base import Engine, Lane, State, Stream
-from textgen_runtime.engines.core import kernel_names
 from textgen_runtime.engines.native import NativeEngine
 from textgen_runtime.engines.onnxruntime import OnnxEngine
 
@@ -14,9 +15,21 @@ from tests.helpers.make_tiny_model import make_model
 
 KERNELS = kernel_names()
 
+# Token n of the models is the character FIRST + n.
+FIRST = 0x4E00
+
 
 def symbols(count: int) -> list[str]:
-    return [chr(0x4E00 + i) for i in range(count)]
+    return [chr(FIRST + i) for i in range(count)]
+
+
+def tokens_of(text: bytes) -> list[int]:
+    """Return the tokens of a text of these models."""
+    return [ord(character) - FIRST for character in text.decode()]
+
+
+def text_of_tokens(tokens: Sequence[int]) -> bytes:
+    return "".join([chr(FIRST + token) for token in tokens]).encode()
 
 
 def content_of(vocabulary: int, units: int, layers: int = 1, scale: float = 0.3) -> bytes:
@@ -48,12 +61,13 @@ def texts_of(engine: Engine, count: int, seed: int = 1) -> list[Stream]:
 
 def generate(engine: Engine, texts: list[Stream], length: int) -> list[list[int]]:
     """Generate for all texts in one call. Return their tokens."""
-    return [list(each.tokens) for each in engine.generate([Lane(text, length) for text in texts], length)]
+    results = engine.generate([Lane(text, length) for text in texts], length)
+    return [tokens_of(result.text) for result in results]
 
 
 def content_of_text(text: Stream) -> bytes:
     """Return everything that a text contains, to compare it."""
-    return text.save(bytes(32), b"")
+    return text.save(b"")
 
 
 def assert_states_equal(one: State, other: State) -> None:

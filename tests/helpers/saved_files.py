@@ -10,5 +10,4 @@ from textgen_runtime.system.json_text import to_json
 def rewrite(generation: Generation, path: Path, **changes: Any) -> None:
     """Save a generation with changed entries of its description."""
     description = {"prompt": generation.prompt, "sampling": generation.sampling.changed()} | changes
-    model = bytes.fromhex(generation.model.sha256)
-    path.write_bytes(generation.position.save(model, to_json(description).encode()))
+    path.write_bytes(generation.position.save(to_json(description).encode()))

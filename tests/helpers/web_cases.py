@@ -19,10 +19,10 @@ import numpy as np
 import onnx
 import textgen_runtime as textgen
 from textgen_runtime import Model, Sampling
+from textgen_runtime._core import Constraint, CoreModel
 from textgen_runtime.cli.info import describe_table
 from textgen_runtime.engines.native import NativeEngine
 from textgen_runtime.generation.controls import compile_controls
-from textgen_runtime.model_file.reader import ModelFile
 from textgen_runtime.model_file.source import read_model
 from textgen_runtime.text.normalization import Normalization
 from textgen_runtime.text.tokenizer import BYTE, WORD
@@ -124,10 +124,7 @@ def prompt_of(model: Model) -> str:
 
 def open_plain(data: bytes) -> Model:
     """Return a model that computes like the plain WebAssembly module."""
-    model = textgen.load(data)
-    is_bytes = model.tokenizer.level == BYTE
-    engine = NativeEngine(data, kernels="baseline", special=model.tokenizer.special, is_bytes=is_bytes)
-    return Model(engine, model.metadata, data, None)
+    return Model(NativeEngine(data, kernels="baseline"), textgen.load(data).metadata, data, None)
 
 
 def describe(name: str, data: bytes, model: Model) -> dict[str, Any]:
@@ -136,7 +133,7 @@ def describe(name: str, data: bytes, model: Model) -> dict[str, Any]:
     model = with_novel(model)
     generation = model.start(prompt, seed=1)
     return {
-        "parameters": ModelFile(data).parameters,
+        "parameters": CoreModel(data).parameters,
         "bits": 8 if name.endswith("int8") else 32,
         "sha256": hashlib.sha256(data).hexdigest(),
         "prompt": prompt,
@@ -182,17 +179,23 @@ def text_case(model: Model, prompt: str, name: str, seed: int) -> dict[str, Any]
 def constraint_case(model: Model, prompt: str, name: str) -> dict[str, Any]:
     """Return the texts that match a constraint, and its table."""
     sampling = Sampling(temperature=1.0, **CONSTRAINTS[name])
-    constraint = compile_controls(sampling, model.metadata).constraint
+    # That of the characters that are not banned, too.
     table = compile_controls(sampling.replace(banned=""), model.metadata).constraint
-    assert constraint is not None
     assert table is not None
     return {
         "name": name,
         "banned": sampling.banned,
         "table": describe_table(table, model.tokenizer.symbols),
-        "digest": constraint.digest,
+        "digest": digest_of(table),
         "texts": [model.generate(prompt, length=12, seed=seed, sampling=sampling) for seed in range(20)],
     }
+
+
+def digest_of(table: Constraint) -> str:
+    """Return the hash of the table that a saved text has."""
+    sizes = np.array([len(table.accepting), table.vocabulary_size], "<i8").tobytes()
+    transitions = np.frombuffer(table.transitions, np.int16).astype("<i2").tobytes()
+    return hashlib.sha256(sizes + transitions + table.accepting).hexdigest()
 
 
 def token_surprisals(model: Model, text: str) -> list[float]:

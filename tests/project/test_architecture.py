@@ -16,9 +16,12 @@ SOURCES = {"textgen_runtime": ROOT / "runtime", "textgen_train": ROOT / "train"}
 ROOMS = {
     "textgen_runtime": [
         "errors",
+        "results",
+        "_core",
         "system",
         "text",
         "sampling",
+        "sampler",
         "constraints",
         "model_file",
         "engines",
@@ -150,10 +153,10 @@ def level(package: str, room: str) -> int:
 def test_the_imports_are_found() -> None:
     """Relative and absolute ones, of Python and of Cython, within functions and for type checkers."""
     for by, name in [
-        ("textgen_runtime.engines.native", "textgen_runtime.engines.core.CoreNetwork"),
+        ("textgen_runtime.engines.native", "textgen_runtime._core.CoreModel"),
         ("textgen_runtime.engines.native", "textgen_runtime.model_file.network.Network"),
-        ("textgen_runtime.engines.core", "textgen_runtime.model_file.reader.ModelFile"),
-        ("textgen_runtime.sampling.sampler", "textgen_runtime.sampling.c_sampler.textgen_rng_seek"),
+        ("textgen_runtime._core", "textgen_runtime.results.State"),
+        ("textgen_runtime.sampler", "textgen_runtime._core.textgen_softmax"),
         ("textgen_train.loop.learner", "torch.Tensor"),
     ]:
         assert Import(by, name) in IMPORTS

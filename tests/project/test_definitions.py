@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
-from textgen_runtime.sampling.definition import PARAMETERS
+from textgen_runtime._core import PARAMETERS
 
 from tests.helpers.definitions import definitions
 from tests.helpers.paths import ROOT

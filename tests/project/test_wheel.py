@@ -114,13 +114,13 @@ def test_the_wheel_contains_the_packages_without_extension_sources(wheel: Path) 
     assert packages == {"textgen_launcher.py", "textgen_runtime", "textgen_train"}
     runtime = ROOT / "runtime"
     modules = {path.relative_to(runtime).with_suffix("").as_posix() for path in runtime.rglob("*.pyx")}
-    assert "textgen_runtime/sampling/sampler" in modules
+    assert "textgen_runtime/sampler" in modules
     for module in modules:
         assert any(name.startswith(f"{module}.") and name.endswith((".so", ".pyd")) for name in names)
     assert {
         "textgen_runtime/py.typed",
-        "textgen_runtime/sampling/sampler.pyi",
-        "textgen_runtime/engines/core.pyi",
+        "textgen_runtime/sampler.pyi",
+        "textgen_runtime/_core.pyi",
     } <= set(names)
     sources = {name for name in names if name.endswith((".pyx", ".pxi", ".c", ".h", ".def"))}
     core = ROOT / "runtime" / "core"
@@ -135,7 +135,7 @@ def test_the_wheel_contains_the_file_for_cimport(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         (name,) = [name for name in archive.namelist() if name.endswith(".pxd")]
         text = archive.read(name).decode()
-    assert name == "textgen_runtime/sampling/sampler.pxd"
+    assert name == "textgen_runtime/sampler.pxd"
     assert "cdef extern" not in text
     assert not re.search(r"^from [.t].* cimport", text, re.MULTILINE)
 

@@ -4,8 +4,6 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from textgen_runtime.sampling.parameters import Sampling
-
 from .context import BaselineLoops, BenchContext, run_streams
 from .report import Section, per_second
 from .rounds import Deadline, Spread, calibrate_all, deadline_notes, interleave, ratios, spreads
@@ -105,10 +103,10 @@ def onnxruntime_batch(bench: BenchContext, streams: int, threads: int) -> Callab
 
 def native_lanes(bench: BenchContext, streams: int, threads: int) -> Callable[[int], object]:
     """Return a function that generates all streams as lanes of the native engine."""
-    engine = bench.model("native", threads).engine
-    sampling = Sampling(temperature=bench.temperature)
+    model = bench.model("native", threads)
+    engine, sampling = model.engine, bench.sampling(model)
     texts = [engine.new_stream(0, i) for i in range(streams)]
     for text in texts:
         text.configure(sampling)
-        engine.feed(text, [0])
+        text.feed([0])
     return partial(run_streams, engine, texts)

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from textgen_runtime._core import Constraint
 from textgen_runtime.engines.base import Measurements
 from textgen_runtime.generation.feeding import feed_in_chunks
 from textgen_runtime.sampling.parameters import Sampling
-from textgen_runtime.sampling.tables import Constraint
 
 from .context import WINDOW, BaselineLoops, BenchContext, run_streams
 from .report import Section, microseconds, per_second, timed, times

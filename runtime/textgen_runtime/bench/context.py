@@ -1,6 +1,5 @@
 """The model under measurement: its file, its engines, and the baseline loops that it is compared with."""
 
-import struct
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -9,16 +8,15 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from textgen_runtime._core import CoreModel
 from textgen_runtime.engines.base import Engine, Lane, Stream
-from textgen_runtime.engines.core import CoreNetwork
 from textgen_runtime.engines.native import NativeEngine
 from textgen_runtime.errors import ModelFileError
 from textgen_runtime.generation.loading import open_model
 from textgen_runtime.generation.model import Model
 from textgen_runtime.model_file.network import LOGITS, NEXT, TOKEN
-from textgen_runtime.model_file.reader import ModelFile
+from textgen_runtime.sampler import Sampler
 from textgen_runtime.sampling.parameters import Sampling
-from textgen_runtime.sampling.sampler import Sampler
 from textgen_runtime.text.tokenizer import CHARACTER
 
 from .machine import ProcessorTime
@@ -26,8 +24,8 @@ from .machine import ProcessorTime
 # Tokens that the sliding window re-reads for each new one.
 WINDOW = 60
 
-# The output bias of the end token: it is never drawn. Sums with it stay finite.
-NEVER = -1e30
+# With it, a text of a record does not end.
+ENDLESS = {"min_length": 2**31 - 1}
 
 # Wire types of protobuf.
 VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
@@ -62,8 +60,7 @@ class BenchContext:
     """The model under measurement and the settings of the measurement.
 
     Attributes:
-        content: Content of the model file, whose texts do not end. All engines, baseline loops and processes
-            use it.
+        content: Content of the model file.
         engines: Names of the engines to measure.
         temperature: Sampling temperature.
         seconds: Duration of each comparison.
@@ -86,7 +83,7 @@ class BenchContext:
         return open_model(self.content, engine, threads)  # type: ignore[arg-type]
 
     @cached_property
-    def core(self) -> CoreNetwork | None:
+    def core(self) -> CoreModel | None:
         """The network in the C core; None if the native engine does not support the graph."""
         try:
             engine = self.model("native").engine
@@ -96,8 +93,13 @@ class BenchContext:
 
     def generator(self, engine: str, **parameters: Any) -> Callable[[int], object]:
         """Return a function that generates the given number of tokens through the public API."""
-        sampling = Sampling(temperature=self.temperature, **parameters)
-        return self.model(engine).start(sampling=sampling, seed=0).take
+        model = self.model(engine)
+        return model.start(sampling=self.sampling(model, **parameters), seed=0).take
+
+    def sampling(self, model: Model, **parameters: Any) -> Sampling:
+        """Return the sampling parameters of a measurement, with which no text ends."""
+        endless: dict[str, Any] = {} if model.metadata.records is None else ENDLESS
+        return Sampling(temperature=self.temperature, **endless, **parameters)
 
 
 class BaselineLoops:
@@ -181,26 +183,6 @@ def run_streams(engine: Engine, texts: Sequence[Stream], length: int) -> None:
             for lane, output in zip(lanes, outputs, strict=True)
             if output.ending is None
         ]
-
-
-def endless(content: bytes, model: Model) -> bytes:
-    """Return a model file that never draws the end of a record; other files are returned unchanged.
-
-    Every measurement then generates all of its tokens.
-
-    Args:
-        content: The content of the model file.
-        model: The model of this file.
-
-    Raises:
-        UnknownGraphError: If the model has records, and the C core cannot run its graph.
-    """
-    end = model.tokenizer.special.end
-    if end is None:
-        return content
-    start = ModelFile(content).output_bias_offset + end * struct.calcsize("<f")
-    bias = struct.pack("<f", NEVER)
-    return content[:start] + bias + content[start + len(bias) :]
 
 
 def checked_fields(content: bytes) -> bytes:

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from textgen_runtime._core import kernel_names
 from textgen_runtime._version import __version__
-from textgen_runtime.engines.core import kernel_names
 from textgen_runtime.system.processors import available_processors
 
 # The machine counts as busy if the load average per processor over the last minute is above this value. On

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from textgen_runtime.bench.plot import PLOTTED_SECTIONS
 from textgen_runtime.bench.sections import SECTIONS
-from textgen_runtime.sampling.sampler import DEFAULT_TEMPERATURE
+from textgen_runtime.sampler import DEFAULT_TEMPERATURE
 
 from .parser import MODEL_HELP, CommandParser, number
 

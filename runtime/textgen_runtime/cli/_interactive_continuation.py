@@ -44,7 +44,7 @@ class Continuation:
         self._generation, self._length, self._selection = generation, length, selection
         if generation.is_complete and not generation.ended_record:
             # The next text is a new text of the constraint.
-            generation.position.begin_constraint()
+            generation.begin_constraint()
         self._start = generation.position
         # What is drawn and not returned.
         self._held: list[str] = []

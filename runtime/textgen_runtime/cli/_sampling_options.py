@@ -8,10 +8,10 @@ import argparse
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from textgen_runtime._core import PARAMETERS, Parameter
 from textgen_runtime.errors import Name, quote
 from textgen_runtime.generation.model import Model
 from textgen_runtime.generation.stop_warnings import checked_stops
-from textgen_runtime.sampling.definition import PARAMETERS, Parameter
 from textgen_runtime.sampling.parameters import CONSTRAINTS, Sampling
 from textgen_runtime.system.console import print_diagnostic
 from textgen_runtime.system.file_content import read_text

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Protocol, TypeAlias
 from textgen_runtime.engines.base import TextEnding
 from textgen_runtime.errors import Name, TextgenError
 from textgen_runtime.generation.model import Model
-from textgen_runtime.generation.raw_text import is_raw
 from textgen_runtime.sampling.parameters import Sampling
 from textgen_runtime.text.records import RecordKind, split_records
 from textgen_runtime.text.token_names import format_symbols
@@ -50,7 +49,7 @@ def known_texts(model: Model) -> "KnownTexts | None":
     if model.novel is None:
         return None
     # With --raw, texts keep the bytes that are not UTF-8.
-    novel = model.novel if is_raw(model) else _as_generated(model.novel)
+    novel = model.novel if model.is_raw else _as_generated(model.novel)
     if model.metadata.records is not None:
         return frozenset(split_records(novel, model.metadata.records))
     # Imported on use: most runs need no corpus.

@@ -7,7 +7,7 @@ from typing import Any
 
 from textgen_runtime.bench import machine
 from textgen_runtime.bench.compare import compare, read_comparable_report
-from textgen_runtime.bench.context import BenchContext, checked_fields, endless
+from textgen_runtime.bench.context import BenchContext, checked_fields
 from textgen_runtime.bench.report import Section, describe_model, new_report
 from textgen_runtime.bench.rounds import NO_DEADLINE, Deadline
 from textgen_runtime.bench.sections import SECTIONS, measure
@@ -129,9 +129,7 @@ def open_checked(name: str, engine: EngineName) -> tuple[Model, bytes]:
     content = read_model(name)
     try:
         model = open_model(content, engine)
-        if engine != "onnxruntime":
-            content = checked_fields(content)
-        return model, endless(content, model)
+        return model, content if engine == "onnxruntime" else checked_fields(content)
     except ModelFileError as error:
         raise ModelFileError(f"{name_source(name)}: ", *error.args) from error
 

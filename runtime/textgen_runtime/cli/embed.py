@@ -5,10 +5,10 @@ import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
+from textgen_runtime._core import CoreModel
 from textgen_runtime._version import __version__
 from textgen_runtime.embedding.amalgamation import PUBLIC_HEADER, amalgamate, core_folder
 from textgen_runtime.embedding.c_array import MAX_NAME_LENGTH, array_header, array_source, is_array_name
-from textgen_runtime.engines.opening import open_native
 from textgen_runtime.errors import ModelFileError, quote
 from textgen_runtime.model_file.source import check_size, name_source, read_model
 from textgen_runtime.system.console import write_stderr
@@ -90,7 +90,7 @@ def read_checked(source: str) -> bytes:
     content = read_model(source)
     try:
         check_size(len(content))
-        open_native(content)
+        CoreModel(content)
     except ModelFileError as error:
         place = f"{name_source(source)}: the C library cannot run the model: "
         raise ModelFileError(place, *error.args) from None

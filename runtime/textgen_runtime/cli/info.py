@@ -5,16 +5,16 @@ import hashlib
 import sys
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from textgen_runtime.engines.core import CoreNetwork
+from textgen_runtime._core import CoreModel
 from textgen_runtime.engines.opening import why_not_native
 from textgen_runtime.errors import ModelFileError, UnknownGraphError
 from textgen_runtime.generation.controls import compile_controls
 from textgen_runtime.model_file.metadata import FORMAT_KEY, Metadata, stored_option_name
-from textgen_runtime.model_file.network import Network, describe_size
-from textgen_runtime.model_file.reader import ModelFile
+from textgen_runtime.model_file.network import LSTM, describe_size, lstm_network
 from textgen_runtime.model_file.source import find_model_file, name_source, read_model
 from textgen_runtime.sampling.parameters import Sampling
 from textgen_runtime.system.console import escape, escape_unprintable, single_line
@@ -29,7 +29,7 @@ from .command import run_command
 from .parser import CommandParser, add_model
 
 if TYPE_CHECKING:
-    from textgen_runtime.sampling.tables import Constraint
+    from textgen_runtime._core import Constraint
 
 PROG = "textgen-info"
 
@@ -107,31 +107,29 @@ def describe_file(model: str) -> tuple[dict[str, Any], Metadata]:
     """
     content = read_model(model)
     try:
-        file = ModelFile(content)
-        reason = vocabulary = None
         try:
-            vocabulary = file.vocabulary_size
             # Like ``load``, this rejects damaged weights.
-            CoreNetwork(file)
+            core, reason = CoreModel(content), None
+            network = lstm_network(core)
         except UnknownGraphError as error:
-            reason = why_not_native(error)
-        metadata = Metadata.from_props(file.metadata, vocabulary)
-        network = read_network(file, is_known=reason is None)
+            core, reason = CoreModel(content, forward=never), why_not_native(error)
+            network = None
+        metadata = Metadata.read(core)
     except ModelFileError as error:
         raise ModelFileError(f"{name_source(model)}: ", *error.args) from error
-    layers, units = network.depth_and_units
+    layers, units = network.depth_and_units if network else (None, None)
     tokenizer, quantization = metadata.tokenizer, metadata.quantization
     document = {
         "path": str(Path(find_model_file(model))),
         "bytes": len(content),
         "sha256": hashlib.sha256(content).hexdigest(),
-        "format": from_json(file.metadata[FORMAT_KEY]),
+        "format": from_json(core.metadata(FORMAT_KEY) or "null"),
         "level": tokenizer.level,
-        "cell": network.layers[1].kind if network.layers else None,
-        "residual": any(getattr(layer, "residual", False) for layer in network.layers),
+        "cell": LSTM.kind if network else None,
+        "residual": network is not None and core.size[3],
         "layers": layers,
         "units": units,
-        "parameters": file.parameters,
+        "parameters": core.parameters,
         "engine": "native" if reason is None else None,
         "why_not_native": reason,
         "vocabulary": list(tokenizer.symbols),
@@ -145,17 +143,9 @@ def describe_file(model: str) -> tuple[dict[str, Any], Metadata]:
     return document, metadata
 
 
-def read_network(file: ModelFile, *, is_known: bool) -> Network:
-    """Return the network of a file. Without the layers if they are not known."""
-    if is_known:
-        return file.network
-    state = {name: size for name, size in file.declared_state.items() if min(size) > 0}
-    if not state:
-        raise ModelFileError(
-            "not a text generator: the graph has no state input (float32 of shape [rows, batch, units]): "
-            "choose another file"
-        )
-    return Network((), state, 0, bits=None)
+def never(*_arguments: object) -> None:
+    """Stand for an engine: only the metadata of the file is read."""
+    raise AssertionError
 
 
 def constraint_table(options: Mapping[str, Any], metadata: Metadata) -> dict[str, Any]:
@@ -176,17 +166,19 @@ def describe_table(constraint: "Constraint", symbols: Sequence[str]) -> dict[str
         ``"states"``: for each state, whether a text may end there (``"accepting"``), and the state after each
         allowed symbol (``"next"``). A text starts in state 0.
     """
+    transitions = memoryview(constraint.transitions).cast("h")
+    size = constraint.vocabulary_size
     return {
         "states": [
             {
-                "accepting": constraint.is_accepting(state),
+                "accepting": bool(accepting),
                 "next": {
                     symbol: following
-                    for token, symbol in enumerate(symbols)
-                    if (following := constraint.step(state, token)) >= 0
+                    for symbol, following in zip(symbols, transitions[start : start + size], strict=True)
+                    if following >= 0
                 },
             }
-            for state in range(constraint.states)
+            for start, accepting in zip(count(step=size), constraint.accepting, strict=False)
         ]
     }
 
@@ -205,7 +197,9 @@ def format_lines(document: Mapping[str, Any], metadata: Metadata) -> Iterator[st
             "format": str(document["format"]),
             "level": tokenizer.level,
             **({"records": metadata.records} if metadata.records else {}),
-            "network": describe_size(cell, layers, units, residual=document["residual"]),
+            "network": describe_size(cell, layers, units, residual=document["residual"])
+            if cell
+            else "unknown",
             "parameters": f"{document['parameters']:,}",
             "weights": "float32" if quantization is None else f"{quantization.bits} bits",
             "engine": engine,

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from textgen_runtime.engines.opening import open_native
+from textgen_runtime._core import CoreModel
 from textgen_runtime.errors import ModelFileError, OutputError, shorten
 from textgen_runtime.model_file.metadata import Metadata
 from textgen_runtime.model_file.source import MODEL_FILE, find_model_file, name_source, read_model
@@ -156,10 +156,9 @@ def check_model(model: str, content: bytes) -> Metadata:
         ModelFileError: If the model is damaged, or if the core does not support its graph.
     """
     try:
-        _, metadata = open_native(content)
+        return Metadata.read(CoreModel(content))
     except ModelFileError as error:
         raise ModelFileError(f"{name_source(model)}: ", *error.args) from error
-    return metadata
 
 
 def read_abcjs(path: Path) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from operator import itemgetter
 from typing import Final, NamedTuple, Protocol, TypeAlias
 
-from textgen_runtime.sampling.tables import MAX_STATES
+from textgen_runtime._core import MAX_STATES
 
 from ._minimal import equal_states
 from ._positions import TooComplexError

@@ -4,8 +4,8 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Final
 
+from textgen_runtime._core import Constraint
 from textgen_runtime.errors import ConstraintError, quote
-from textgen_runtime.sampling.tables import Constraint
 from textgen_runtime.text.token_names import format_symbols
 
 from ._positions import TooComplexError

@@ -5,8 +5,8 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Final
 
+from textgen_runtime._core import Constraint
 from textgen_runtime.errors import ConstraintError, quote
-from textgen_runtime.sampling.tables import Constraint
 
 from ._character_states import CharacterStates
 from ._parser import Atom, parse

@@ -4,8 +4,8 @@ import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Final
 
+from textgen_runtime._core import Constraint
 from textgen_runtime.errors import ConstraintError, first_line, quote
-from textgen_runtime.sampling.tables import Constraint
 from textgen_runtime.system.json_text import below, from_json
 
 from ._json_values import NOT_ESCAPED, SCALARS, STRING, listed

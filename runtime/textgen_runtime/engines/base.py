@@ -2,7 +2,7 @@
 
 To write an engine, implement ``Engine`` and add it to ``opening.py``. An engine must:
 
-- run the network over tokens and a state (``forward``), and over tokens of a text (``feed``);
+- run the network over tokens and a state (``forward``);
 - generate tokens for many texts, so that each is independent of the others (``generate``);
 - never change an array that a caller passed in;
 - keep no state between calls, so that threads may share it.
@@ -11,8 +11,16 @@ To write an engine, implement ``Engine`` and add it to ``opening.py``. An engine
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from .core import MAX_STEPS, Stream
-from .results import Ending, FloatBuffer, Generated, Measurements, State, TextEnding, has_no_error
+from textgen_runtime._core import MAX_STEPS, Stream
+from textgen_runtime.results import (
+    Ending,
+    FloatBuffer,
+    Generated,
+    Measurements,
+    State,
+    TextEnding,
+    has_no_error,
+)
 
 if TYPE_CHECKING:
     import numpy as np
@@ -114,22 +122,6 @@ class Engine(Protocol):
         """
         ...
 
-    def feed(self, stream: Stream, tokens: Sequence[int]) -> None:
-        """Run the network over tokens of a text, in place. The native engine does not import numpy.
-
-        The logit of a token that is never drawn becomes -inf.
-
-        Args:
-            stream: The text.
-            tokens: 1 or more tokens, each in [0, vocabulary_size).
-
-        Raises:
-            ValueError: If the text is of another model, if there is no token, or if one is not in the
-                vocabulary.
-            ModelFileError: As for ``forward``.
-        """
-        ...
-
     def generate(
         self, lanes: Sequence[Lane], steps: int, measurements: Measurements | None = None
     ) -> list[Generated]:
@@ -150,7 +142,7 @@ class Engine(Protocol):
 
         Args:
             lanes: 1 or more lanes, each with another stream.
-            steps: The maximum number of tokens per lane, from 0 to ``MAX_STEPS``.
+            steps: The maximum number of tokens per lane, from 1 to ``MAX_STEPS``.
             measurements: Where to add the measurements, or None to measure nothing.
 
         If the logits of a lane contain NaN or +inf, if no token is left to draw, or if its random stream is

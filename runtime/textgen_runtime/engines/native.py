@@ -5,19 +5,16 @@ from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
-from textgen_runtime.model_file.reader import ModelFile
-from textgen_runtime.text.tokenizer import NO_SPECIAL_TOKENS, SpecialTokens
+from textgen_runtime._core import CoreModel, Lanes
+from textgen_runtime.model_file.network import Network, lstm_network
 
-from .base import MAX_STEPS, Generated, Lane, Measurements, State, has_no_error
-from .core import CoreNetwork, Lanes, Stream
+from .base import MAX_STEPS, Generated, Lane, Measurements, State, Stream, has_no_error
 
 if TYPE_CHECKING:
     from concurrent.futures import ThreadPoolExecutor
 
     import numpy as np
     from numpy.typing import NDArray
-
-    from textgen_runtime.model_file.network import Network
 
 # Bytes of weights that a chunk reads: a few milliseconds from the cache, and not many more from memory.
 CHUNK_BYTES = 2**29
@@ -35,34 +32,22 @@ class NativeEngine:
     calling thread is one of them. The tokens of a lane are independent of the number of lanes and of threads.
 
     Args:
-        content: A ``ModelFile``, or the content of a model file.
+        content: The content of a model file.
         threads: The maximum number of threads of ``generate``. A single lane uses one thread.
         kernels: The name of an instruction set, or None for the best of this processor.
-        special: The special tokens. ``generate`` never draws ``unknown`` and ``begin``, and ends where it
-            draws ``end``.
-        is_bytes: Whether tokens are bytes, so that texts hold back incomplete characters.
 
     Attributes:
-        core: The network in the C core.
+        core: The model in the C core.
         vocabulary_size: The number of logits.
 
     Raises:
-        UnknownGraphError: If the graph is not one that ``textgen-train`` writes.
+        UnknownGraphError: If the graph is not one that ``textgen-train`` writes for an LSTM.
         ModelFileError: If the file is damaged.
-        ValueError: If the processor does not support the instruction set, or if a special token is not in the
-            vocabulary.
+        SamplingError: If the processor does not support the instruction set.
     """
 
-    def __init__(
-        self,
-        content: ModelFile | bytes,
-        threads: int = 1,
-        kernels: str | None = None,
-        special: SpecialTokens = NO_SPECIAL_TOKENS,
-        *,
-        is_bytes: bool = False,
-    ) -> None:
-        self.core = CoreNetwork(content, kernels, special, is_bytes)
+    def __init__(self, content: bytes, threads: int = 1, kernels: str | None = None) -> None:
+        self.core = CoreModel(content, kernels)
         self.vocabulary_size: int = self.core.vocabulary_size
         self._chunk_steps = CHUNK_BYTES // self.core.step_bytes
         self._threads = threads
@@ -73,8 +58,8 @@ class NativeEngine:
         return f"native ({self.core.kernels})"
 
     @property
-    def network(self) -> "Network":
-        return self.core.file.network
+    def network(self) -> Network:
+        return lstm_network(self.core)
 
     def chunk_length(self, lanes: int) -> int:
         chunks = BATCH_CHUNKS if lanes > 1 else 1
@@ -96,10 +81,7 @@ class NativeEngine:
         return np.asarray(logits), next_state
 
     def new_stream(self, seed: int = 0, substream: int = 0) -> Stream:
-        return Stream(self.core.shape, seed, substream)
-
-    def feed(self, stream: Stream, tokens: Sequence[int]) -> None:
-        self.core.feed(stream, tokens)
+        return Stream(self.core, seed, substream)
 
     def generate(
         self, lanes: Sequence[Lane], steps: int, measurements: Measurements | None = None
@@ -111,10 +93,10 @@ class NativeEngine:
             None if measurements is None else Measurements(latencies=measurements.latencies is not None)
             for _ in range(share_count)
         ]
-        call = Lanes(lanes, steps, self.core.shape)
+        call = Lanes(lanes, steps)
         try:
             shares = [
-                partial(self.core.run, call, bounds[i], bounds[i + 1] - bounds[i], measured[i])
+                partial(call.run, bounds[i], bounds[i + 1] - bounds[i], measured[i])
                 for i in range(share_count)
             ]
             if share_count == 1:

@@ -1,20 +1,17 @@
 """The engine that runs a model file with onnxruntime."""
 
 from collections.abc import Collection, Mapping, Sequence
-from time import perf_counter_ns
 from typing import Any
 
 import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
+from textgen_runtime._core import CoreModel, Lanes
 from textgen_runtime.errors import ModelFileError, first_line, quote, shorten
-from textgen_runtime.model_file.metadata import Metadata
 from textgen_runtime.model_file.network import HIDDEN, LOGITS, NEXT, TOKEN, Network
-from textgen_runtime.text.tokenizer import BYTE, NO_SPECIAL_TOKENS, SpecialTokens
 
-from .base import Generated, Lane, Measurements, State, has_no_error
-from .core import LaneDraws, Lanes, Shape, Stream
+from .base import Generated, Lane, Measurements, State, Stream, has_no_error
 
 # Steps of a chunk of one lane: a few milliseconds for a small model.
 CHUNK_STEPS = 256
@@ -43,12 +40,11 @@ class OnnxEngine:
         name: ``onnxruntime`` and its version.
         network: The state arrays and the vocabulary size. The layers are not known.
         vocabulary_size: The number of logits.
-        metadata: The metadata of the file, as keys and JSON texts.
-        special: The special tokens. ``generate`` never draws ``unknown`` and ``begin``, and ends where it
-            draws ``end``.
+        core: The model in the C core, which draws the tokens.
 
     Raises:
-        ModelFileError: If onnxruntime cannot run the graph, or if its inputs or outputs are wrong.
+        ModelFileError: If onnxruntime cannot run the graph, if its inputs or outputs are wrong, or if the
+            metadata is not that of a text generator.
     """
 
     def __init__(self, model: bytes, threads: int = 1) -> None:
@@ -58,7 +54,6 @@ class OnnxEngine:
             self._session = onnxruntime.InferenceSession(
                 model, options, providers=["CPUExecutionProvider"], enable_fallback=0
             )
-            self.metadata = dict(self._session.get_modelmeta().custom_metadata_map)
             # Raises if a name or a type is not UTF-8.
             inputs = {node.name: (node.type, node.shape) for node in self._session.get_inputs()}
             outputs = {node.name for node in self._session.get_outputs()}
@@ -75,28 +70,20 @@ class OnnxEngine:
         self._state_outputs = list(enumerate(self._state, 1))
         self.vocabulary_size = self._probe_vocabulary_size()
         self.network = Network((), self._state, self.vocabulary_size, bits=None)
-        self.set_tokens(NO_SPECIAL_TOKENS)
-
-    def set_tokens(self, special: SpecialTokens, *, is_bytes: bool = False) -> None:
-        """Set what the metadata says of the tokens, before the first text."""
-        self.special = special
-        self._shape = Shape(dict(self._state), self.vocabulary_size, special, is_bytes)
+        self.core = CoreModel(
+            model, forward=self._forward_lane, state_shapes=self._state, vocabulary=self.vocabulary_size
+        )
 
     def chunk_length(self, lanes: int) -> int:
         return max(1, CHUNK_STEPS // lanes)
 
     def initial_state(self, batch: int = 1) -> State:
-        return State(
-            {
-                name: np.zeros((layers, batch, units), np.float32)
-                for name, (layers, units) in self._state.items()
-            }
-        )
+        return self.core.initial_state(batch)
 
     def forward(
         self, tokens: NDArray[np.int64], state: State, *, last_only: bool = False
     ) -> tuple[NDArray[np.float32], State]:
-        inputs = self._arrays(state)
+        inputs: dict[str, NDArray[Any]] = {name: np.asarray(state.buffers[name]) for name in self._state}
         if last_only and len(tokens) > 1:
             # Run all steps but the last without the nodes of the logits.
             inputs[TOKEN] = tokens[:-1]
@@ -105,15 +92,10 @@ class OnnxEngine:
             tokens = tokens[-1:]
         inputs[TOKEN] = tokens
         outputs = self._step(inputs)
-        return outputs[0], State(self._next_state(outputs))
+        return outputs[0], State({name: outputs[i] for i, name in self._state_outputs})
 
     def new_stream(self, seed: int = 0, substream: int = 0) -> Stream:
-        return Stream(self._shape, seed, substream)
-
-    def feed(self, stream: Stream, tokens: Sequence[int]) -> None:
-        column = np.asarray(self._shape.check_feed(stream, tokens))[:, np.newaxis]
-        logits, next_state = self.forward(column, stream.state, last_only=True)
-        stream.logits, stream.state = self._mask_never_drawn(logits[-1, 0]), next_state
+        return Stream(self.core, seed, substream)
 
     def generate(
         self, lanes: Sequence[Lane], steps: int, measurements: Measurements | None = None
@@ -121,12 +103,11 @@ class OnnxEngine:
         measured = None
         if measurements is not None:
             measured = Measurements(latencies=measurements.latencies is not None)
-        call = Lanes(lanes, steps, self._shape)
+        call = Lanes(lanes, steps)
         try:
-            # One lane after the other: onnxruntime rounds a batch differently from a single lane, and lanes
-            # must be independent of each other.
-            for i in range(len(call)):
-                self._generate_one(LaneDraws(call, i), measured)
+            # The core runs one lane after the other: onnxruntime rounds a batch differently from a single
+            # lane, and lanes must be independent of each other.
+            call.run(0, len(call), measured)
         finally:
             call.release()
         results = call.results()
@@ -134,43 +115,17 @@ class OnnxEngine:
             measurements.merge(measured)
         return results
 
-    def _generate_one(self, draws: LaneDraws, measurements: Measurements | None) -> None:
-        logits = self._mask_never_drawn(np.array(draws.stream.logits))
-        inputs = self._arrays(draws.stream.state)
-        inputs[TOKEN] = token_input = np.empty((1, 1), np.int64)
-        while draws.is_running:
-            bits = 0.0 if measurements is None else draws.entropy(logits)
-            start = perf_counter_ns()
-            token_input[0, 0] = token = draws.draw(logits)
-            drawn = perf_counter_ns()
-            if measurements is not None:
-                measurements.add(1, 0.0, 1e-9 * (drawn - start), bits)
-            if token < 0:
-                break
-            outputs = self._step(inputs)
-            if measurements is not None:
-                end = perf_counter_ns()
-                measurements.add(0, 1e-9 * (end - drawn), 0.0, 0.0)
-                if measurements.latencies is not None:
-                    measurements.latencies.append(end - start)
-            inputs.update(self._next_state(outputs))
-            logits = self._mask_never_drawn(outputs[0][0, 0])
-            draws.advance()
-        del inputs[TOKEN]
-        draws.finish(logits, State(inputs))
-
-    def _arrays(self, state: State) -> dict[str, NDArray[Any]]:
-        """Return the arrays of a state in a new dict."""
-        arrays = dict(state.buffers)
-        for name in self._state:
-            # The check is faster than np.asarray.
-            if not isinstance(arrays[name], np.ndarray):
-                arrays[name] = np.asarray(arrays[name])
-        return arrays
-
-    def _next_state(self, outputs: Sequence[NDArray[np.float32]]) -> dict[str, NDArray[Any]]:
-        """Return the arrays of the next state from the outputs of a step."""
-        return {name: outputs[i] for i, name in self._state_outputs}
+    def _forward_lane(self, tokens: memoryview, state: memoryview, logits: memoryview) -> None:
+        """Run the network for the core: see ``CoreModel``."""
+        values = np.asarray(state)
+        arrays, start = {}, 0
+        for name, (rows, units) in self._state.items():
+            arrays[name] = values[start : start + rows * units].reshape(rows, 1, units)
+            start += rows * units
+        rows_of_logits, after = self.forward(np.asarray(tokens)[:, np.newaxis], State(arrays), last_only=True)
+        np.asarray(logits)[:] = rows_of_logits[-1, 0]
+        for name, array in arrays.items():
+            array[:] = after.buffers[name]
 
     def _step(self, inputs: Mapping[str, NDArray[Any]]) -> list[NDArray[np.float32]]:
         """Run the graph, check the shapes of all outputs, and return them: logits and next state."""
@@ -197,17 +152,13 @@ class OnnxEngine:
         except Exception as error:
             raise ModelFileError(f"onnxruntime cannot run the graph: {first_line(error)}") from error
 
-    def _mask_never_drawn(self, logits: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return logits that are -inf at the tokens that are never drawn."""
-        if self.special.never_drawn:
-            logits = logits.copy()
-            logits[list(self.special.never_drawn)] = -np.inf
-        return logits
-
     def _probe_vocabulary_size(self) -> int:
         """Run two steps of two lanes, check the outputs, and return the number of logits."""
         try:
-            inputs = self._arrays(self.initial_state(batch=2))
+            inputs: dict[str, NDArray[Any]] = {
+                name: np.zeros((layers, 2, units), np.float32)
+                for name, (layers, units) in self._state.items()
+            }
         # numpy raises ValueError if the size in bytes overflows.
         except (ValueError, MemoryError):
             sizes = ", ".join(
@@ -288,18 +239,3 @@ def _read_state_shapes(
                 f"{quote(inputs[name][1])}"
             )
     return sizes
-
-
-def open_onnx(model: bytes, threads: int = 1) -> tuple[OnnxEngine, Metadata]:
-    """Create an ``OnnxEngine`` for the content of a model file.
-
-    Returns:
-        The engine, and the metadata of the file.
-
-    Raises:
-        ModelFileError: If onnxruntime cannot run the file, or if it is not a text generator.
-    """
-    engine = OnnxEngine(model, threads)
-    metadata = Metadata.from_props(engine.metadata, engine.vocabulary_size)
-    engine.set_tokens(metadata.tokenizer.special, is_bytes=metadata.tokenizer.level == BYTE)
-    return engine, metadata

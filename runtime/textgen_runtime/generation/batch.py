@@ -168,6 +168,8 @@ class Batch:
             raise ValueError("the generation is already a lane of this batch")
         if generation.model != self.model:
             raise ValueError("the generation has another model than the batch")
+        # Of an equal model that another process has loaded.
+        generation.move_to(self.model)
         if finish:
             generation.check_length(length)
         self._lanes[generation] = _Target.of(generation, length, finish)
@@ -283,7 +285,7 @@ class Batch:
                     generation.check_length(target.tokens)
             except SamplingError as error:
                 # The constraint has changed since the lane was added.
-                results[generation] = Generated(0, (), None, error=error)
+                results[generation] = Generated(0, b"", None, error=error)
                 continue
             is_masked, keeps = target.running_trials is None, generation.keep_logprobs
             lanes[generation] = Lane(generation.position, target.tokens, target.finish, is_masked, keeps)
@@ -305,9 +307,10 @@ class Batch:
         trials = target.running_trials
         if trials is not None and result.ending == "mismatch":
             return undecided, target._replace(tokens=target.length, trials=trials.rejected(generation))
-        if target.trials is not None and trials is None and result.ending is not None:
-            generation.position.mark_masked()
         chunk = self._chunk(generation, target, result)
+        if target.trials is not None and trials is None and chunk.ending is not None:
+            generation.masked_position = generation.position
+            chunk = chunk._replace(ending="masked")
         target = target._replace(tokens=target.tokens - result.generated)
         if trials is None:
             return chunk, target
@@ -318,7 +321,7 @@ class Batch:
     def _chunk(self, generation: "Generation", target: _Target, result: Generated) -> BatchChunk:
         """Return a result as a chunk, with the text that is held back if the lane has ended or failed."""
         ending = None if result.ending is None else generation.ending
-        text = generation.text_of(result)
+        text = self.model.decode(result.text, generation.position.held)
         if ending is not None or result.error is not None:
             text += self._rest(generation, target)
         stop = self.model.tokenizer.decode(result.stop)

@@ -14,10 +14,10 @@ from textgen_runtime.text.tokenizer import BYTE, Tokenizer
 from .novel import Novel
 
 if TYPE_CHECKING:
-    from textgen_runtime.sampling.tables import Constraint, Spans, Stops
+    from textgen_runtime._core import Constraint, Spans
 else:
     # Imported on use: most texts need no tables. See engines/base.py.
-    Constraint = Spans = Stops = object
+    Constraint = Spans = object
 
 
 class Controls(NamedTuple):
@@ -26,13 +26,13 @@ class Controls(NamedTuple):
     Attributes:
         logit_bias: The logit biases as pairs of a token and a number, sorted by token. A token that is never
             allowed has -inf.
-        stops: The stop texts, or None.
+        stops: The stop texts that the vocabulary can produce, normalized, as UTF-8.
         constraint: The constraint, or None.
         spans: The spans of the corpus that must not be copied, or None.
     """
 
     logit_bias: tuple[tuple[int, float], ...]
-    stops: Stops | None
+    stops: tuple[bytes, ...]
     constraint: Constraint | None
     spans: Spans | None
 
@@ -52,7 +52,7 @@ def compile_controls(sampling: Sampling, metadata: Metadata, novel: Novel | None
         raise SamplingError(Name("min_length"), " needs a model of records: other texts have no end")
     banned = _banned_tokens(sampling, tokenizer)
     biases = _bias_tokens(sampling, tokenizer) | dict.fromkeys(banned, float("-inf"))
-    stops = _stops(sampling, metadata) if sampling.stop else None
+    stops = _stops(sampling, metadata) if sampling.stop else ()
     return Controls(
         tuple(sorted(item for item in biases.items() if item[1])),
         stops,
@@ -69,12 +69,13 @@ def _spans(sampling: Sampling, novel: Novel | None) -> Spans:
     return novel.spans(sampling.max_copy)
 
 
-def _stops(sampling: Sampling, metadata: Metadata) -> Stops | None:
+def _stops(sampling: Sampling, metadata: Metadata) -> tuple[bytes, ...]:
     for text in impossible_stops(sampling, metadata):
         warnings.warn(impossible_stop_message(text), stacklevel=_levels_to_caller())
     stops = _normalized_stops(sampling, metadata)
-    possible = tuple(stop for stop in stops if metadata.tokenizer.can_encode(stop))
-    return _compile_stops(possible, metadata.tokenizer) if possible else None
+    return tuple(
+        stop.encode("utf-8", "surrogateescape") for stop in stops if metadata.tokenizer.can_encode(stop)
+    )
 
 
 def _levels_to_caller() -> int:
@@ -103,13 +104,6 @@ def impossible_stops(sampling: Sampling, metadata: Metadata) -> list[str]:
 
 def _normalized_stops(sampling: Sampling, metadata: Metadata) -> list[str]:
     return [metadata.normalize(text) for text in sampling.stop]
-
-
-@lru_cache(maxsize=16)
-def _compile_stops(texts: tuple[str, ...], tokenizer: Tokenizer) -> Stops:
-    from textgen_runtime.sampling.tables import Stops
-
-    return Stops([tokenizer.encode(text) for text in texts], len(tokenizer))
 
 
 def _compile_constraint(

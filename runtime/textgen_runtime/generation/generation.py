@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from textgen_runtime.engines.base import Generated, Measurements, State, Stream, TextEnding
+from textgen_runtime.engines.base import Measurements, State, Stream, TextEnding
 from textgen_runtime.errors import Name, SamplingError
 from textgen_runtime.sampling.parameters import Sampling, check_type
 from textgen_runtime.text.tokenizer import UnknownPolicy
@@ -54,6 +54,7 @@ class Generation:
         keep_logprobs: Whether a ``Batch`` returns the log-probability of each drawn token.
         position: Where the text stands, for ``Batch`` and for saved generations. Each change of the
             generation replaces it by a changed copy, so that an older position can be restored.
+        masked_position: The position after a text that met its constraint only with the mask.
     """
 
     model: "Model"
@@ -61,6 +62,7 @@ class Generation:
     position: Stream
     measurements: Measurements | None = None
     keep_logprobs: bool = False
+    masked_position: Stream | None = None
 
     def __init__(self, model: "Model", position: Stream, sampling: Sampling, prompt: str) -> None:
         """Continue a position, whose parameters are set from ``sampling``."""
@@ -169,7 +171,7 @@ class Generation:
         of ``take`` return no more text until ``feed`` or another constraint starts a new one. The end of a
         record, too: ``feed`` starts the next record.
         """
-        return self.position.ending
+        return "masked" if self.masked_position is self.position else self.position.ending
 
     @property
     def is_complete(self) -> bool:
@@ -180,6 +182,12 @@ class Generation:
     def ended_record(self) -> bool:
         """Whether the last token is the end of a record, so that ``feed`` starts the next one."""
         return self.position.at_end
+
+    def begin_constraint(self) -> None:
+        """Let the next token begin another text of the constraint."""
+        position = self.position.copy()
+        position.feed(())
+        self.position = position
 
     def check_length(self, length: int) -> None:
         """Check that the text can meet its constraint.
@@ -218,7 +226,7 @@ class Generation:
         model, position = self.model, self.position.copy()
         is_start = position.at_end
         tokens = model.encode_prompt(text, unknown, is_start=is_start)
-        fed = model.tokenizer.decode([*position.finish(), *tokens])
+        fed = model.tokenizer.decode([*position.held, *tokens])
         feed_in_chunks(model.engine, position, tokens, restart=is_start)
         # Everything that can fail comes before the change of this generation.
         self.position = position
@@ -277,23 +285,14 @@ class Generation:
     def finish(self) -> str:
         """Return the text that is held back. Bytes of an incomplete character have none, and stay."""
         position = self.position.copy()
-        tokens = position.finish()
-        text = self.model.tokenizer.decode(tokens)
-        position.hold(tokens[len(tokens) - self.model.tokenizer.incomplete(tokens) :])
+        written = position.finish(not self.model.is_raw)
         self.position = position
-        return text
+        return self.model.decode(written, position.held)
 
     def _as_batch(self, length: int, finish: bool) -> Batch:
         batch = Batch(self.model, self.measurements)
         batch.add(self, length, finish=finish)
         return batch
-
-    def text_of(self, generated: Generated) -> str:
-        """Return the text that the latest result of ``Engine.generate`` adds."""
-        tokenizer, held = self.model.tokenizer, self.position.held
-        # What is held back can show that the bytes before it are no character.
-        text = tokenizer.decode([*generated.tokens, *held])
-        return text[: len(text) - len(tokenizer.decode(held))] if held else text
 
     def probabilities(self) -> "tuple[NDArray[np.float64], NDArray[np.float64]]":
         """Return the probabilities of the next token: of the model, and of the next draw. Imports numpy.
@@ -384,10 +383,16 @@ class Generation:
     def __deepcopy__(self, memo: dict[int, Any]) -> "Generation":
         return self.copy()
 
+    def move_to(self, model: "Model") -> None:
+        """Continue with an equal model, which has another engine object."""
+        if self.model.engine is not model.engine:
+            moved = _restore(model, self.sampling, self.prompt, self.position.save(b""))
+            self.model, self.position = model, moved.position
+
     def __reduce__(self) -> tuple[Any, ...]:
         names = ("measurements", "keep_logprobs")
         attributes = {name: self.__dict__[name] for name in names if name in self.__dict__}
-        saved = self.position.save(bytes(32), b"")
+        saved = self.position.save(b"")
         return _restore, (self.model, self.sampling, self.prompt, saved), attributes or None
 
 

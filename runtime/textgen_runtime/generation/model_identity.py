@@ -1,12 +1,13 @@
 """``ModelIdentity``: the parts of a loaded model, and its equality, hash, copies and pickles."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Self, TypeAlias
 
 from textgen_runtime.engines.base import Engine
 from textgen_runtime.model_file.metadata import Metadata
 from textgen_runtime.sampling.parameters import Sampling
-from textgen_runtime.text.tokenizer import Tokenizer
+from textgen_runtime.text.byte_tokenizer import BYTES_TO_TEXT
+from textgen_runtime.text.tokenizer import BYTE, Tokenizer
 
 from .controls import Controls, compile_controls
 from .novel import Novel
@@ -132,6 +133,24 @@ class ModelIdentity:
     def tokenizer(self) -> Tokenizer:
         """The tokenizer of the model."""
         return self.metadata.tokenizer
+
+    @property
+    def is_raw(self) -> bool:
+        """Whether texts keep bytes that are not UTF-8; see ``raw_text.py``."""
+        return self.tokenizer.decoding == BYTES_TO_TEXT
+
+    def decode(self, text: bytes, held: Sequence[int]) -> str:
+        """Return a text of the C core as a str.
+
+        Args:
+            text: The text.
+            held: The tokens after it that are held back. They can show that its last bytes are no character.
+        """
+        if self.tokenizer.level != BYTE:
+            return text.decode()
+        # A byte is its token.
+        decoded = self.tokenizer.decode([*text, *held])
+        return decoded[: len(decoded) - len(self.tokenizer.decode(held))]
 
     @property
     def prompts(self) -> tuple[str, ...]:

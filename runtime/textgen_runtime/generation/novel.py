@@ -6,7 +6,7 @@ from textgen_runtime.errors import Name, SamplingError
 from textgen_runtime.text.tokenizer import WORD, Tokenizer
 
 if TYPE_CHECKING:
-    from textgen_runtime.sampling.tables import Spans
+    from textgen_runtime._core import Spans
 
 # Hexadecimal digits of a digest.
 DIGEST_LENGTH = 16
@@ -42,7 +42,7 @@ class Novel:
         if self._tokenizer.level == WORD:
             raise SamplingError(Name("max_copy"), " needs a model of characters or bytes")
         # Imported on use: most texts need no tables.
-        from textgen_runtime.sampling.tables import Spans
+        from textgen_runtime._core import Spans
 
         spans = self._spans
         if spans is None or spans.max_copy != max_copy:

@@ -14,8 +14,3 @@ def keep_bytes(model: Model) -> Model:
     tokenizer = RawByteTokenizer(model.tokenizer.symbols, model.tokenizer.special)
     metadata = model.metadata._replace(tokenizer=tokenizer)
     return Model(model.engine, metadata, model._content, novel=model.novel)  # noqa: SLF001 (private to the folder)
-
-
-def is_raw(model: Model) -> bool:
-    """Return whether a model is a result of ``keep_bytes``."""
-    return isinstance(model.tokenizer, RawByteTokenizer)

@@ -1,6 +1,6 @@
 """``save`` and ``resume``: store a generation in a file, and continue it exactly from its position.
 
-The file is a saved text of the C core (``runtime/core/saved.h``), the same as in C and JavaScript: the
+The file is a saved text of the C core (``runtime/core/saved.c``), the same as in C and JavaScript: the
 state, the logits of the next token, the random stream, the filters, and a description as JSON. It is
 untrusted input. The core checks each number against its range. There is no checksum.
 """
@@ -9,7 +9,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from textgen_runtime.engines.core import read_saved
+from textgen_runtime._core import PARAMETERS, read_description
 from textgen_runtime.errors import (
     Name,
     OutputError,
@@ -19,7 +19,6 @@ from textgen_runtime.errors import (
     quote,
     shorten,
 )
-from textgen_runtime.sampling.definition import PARAMETERS
 from textgen_runtime.sampling.parameters import Sampling
 from textgen_runtime.system.file_content import (
     BinaryReader,
@@ -72,8 +71,7 @@ def save_with_end(generation: Generation, end: str, file: str | os.PathLike[str]
         description[END_OF_TEXT] = end
     if generation.sampling.max_copy:
         description[NOVEL] = generation.model.novel_digest
-    model = bytes.fromhex(generation.model.sha256)
-    content = generation.position.save(model, to_json(description).encode())
+    content = generation.position.save(to_json(description).encode())
     if isinstance(file, str | os.PathLike):
         replace_file(file, content)
         return
@@ -129,9 +127,7 @@ def _read(file: str | os.PathLike[str] | BinaryReader) -> bytes:
 
 
 def _restore(model: Model, content: bytes) -> tuple[Generation, str]:
-    sha256, text = read_saved(content)
-    if sha256.hex() != model.sha256:
-        raise SavedGenerationError("the generation was saved from another model: load that model")
+    text = read_description(content)
     description = _read_description(text or b"{}")
     position = model.engine.new_stream()
     # The block of the text has these. A description adds only what the block does not have.
@@ -155,7 +151,7 @@ def _restore(model: Model, content: bytes) -> tuple[Generation, str]:
         raise SavedGenerationError(
             "the text has max_copy, but its corpus was not saved: continue it in C, where it was saved"
         )
-    if position.has_logit_bias and not (sampling.logit_bias or sampling.allowed or sampling.banned):
+    if position.logit_bias and not (sampling.logit_bias or sampling.allowed or sampling.banned):
         raise SavedGenerationError(
             "the text has a logit bias for tokens, not characters: continue it in C, where it was saved"
         )

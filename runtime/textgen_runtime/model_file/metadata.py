@@ -8,13 +8,12 @@ from collections.abc import Collection, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
+from textgen_runtime._core import CoreModel
 from textgen_runtime.system.json_text import from_json, to_json
 from textgen_runtime.text.normalization import Normalization
 from textgen_runtime.text.records import RecordKind
 from textgen_runtime.text.tokenizer import BYTE, CHARACTER, WORD, SpecialTokens, Tokenizer
 from textgen_runtime.text.vocabulary import CharacterTokenizer
-
-from .reader import check_metadata
 
 FORMAT_KEY = "textgen.format"
 VOCABULARY_KEY = "textgen.vocabulary"
@@ -25,6 +24,17 @@ TRAINING_KEY = "textgen.training"
 SPECIAL_KEY = "textgen.special"
 RECORDS_KEY = "textgen.records"
 QUANTIZATION_KEY = "textgen.quantization"
+KEYS = (
+    FORMAT_KEY,
+    VOCABULARY_KEY,
+    LEVEL_KEY,
+    NORMALIZATION_KEY,
+    PROMPTS_KEY,
+    TRAINING_KEY,
+    SPECIAL_KEY,
+    RECORDS_KEY,
+    QUANTIZATION_KEY,
+)
 
 # Format 2 adds special tokens, other levels, other states than that of an LSTM, and 8-bit weights. A file
 # without them has format 1, which older versions can read.
@@ -143,19 +153,14 @@ class Metadata(NamedTuple):
         return {key: to_json(value, ascii_only=False) for key, value in values.items()}
 
     @classmethod
-    def from_props(cls, props: Mapping[str, str], vocabulary_size: int | None = None) -> "Metadata":
-        """Read the metadata of a model file, after the C core has checked it.
+    def read(cls, model: CoreModel) -> "Metadata":
+        """Return the metadata of a model, which the C core has checked."""
+        texts = {key: model.metadata(key) for key in KEYS}
+        return cls.from_props({key: text for key, text in texts.items() if text is not None})
 
-        Args:
-            props: Keys and JSON texts.
-            vocabulary_size: The number of logits of the graph, or None if it is not known. A longer
-                vocabulary is rejected before it is parsed.
-
-        Raises:
-            ModelFileError: If a key is missing, if a value is invalid or of a newer format, or if the
-                vocabulary does not have ``vocabulary_size`` entries.
-        """
-        check_metadata(props, vocabulary_size)
+    @classmethod
+    def from_props(cls, props: Mapping[str, str]) -> "Metadata":
+        """Return the metadata of keys and JSON texts as ``to_props`` returns them. They are not checked."""
 
         def read(key: str) -> Any:
             return from_json(props[key]) if key in props else None

@@ -9,6 +9,8 @@ from dataclasses import dataclass, fields
 from itertools import pairwise
 from typing import Any, ClassVar, TypeAlias
 
+from textgen_runtime._core import CoreModel
+
 # The inputs and outputs of a graph. Each input besides TOKEN is an array of the state. The output with its
 # next value is named NEXT + its name.
 TOKEN, LOGITS, NEXT = "token", "logits", "next_"
@@ -192,7 +194,7 @@ class Network:
         return (rows if HIDDEN in self.state or len(self.state) == 1 else len(self.state)), units
 
     @classmethod
-    def from_layers(cls, layers: tuple[Layer, ...]) -> "Network":
+    def from_layers(cls, layers: tuple[Layer, ...], bits: int = 32) -> "Network":
         """Create the network of some layers.
 
         Raises:
@@ -213,7 +215,22 @@ class Network:
                         f"all layers of the state array {name!r} must have {expected} units, not {units}"
                     )
                 state[name] = (earlier_rows + rows, units)
-        return cls(layers, state, layers[-1].outputs)
+        return cls(layers, state, layers[-1].outputs, bits)
+
+
+def lstm_network(model: CoreModel) -> Network:
+    """Return the network that the C core runs."""
+    layers, units, embedding, residual = model.size
+    sizes = [embedding, *[units] * layers]
+    cells = [LSTM(f"lstm_{i}", size, units, residual=residual and i > 0) for i, size in enumerate(sizes[:-1])]
+    return Network.from_layers(
+        (
+            Embedding("embed", model.vocabulary_size, embedding),
+            *cells,
+            Linear("output", units, model.vocabulary_size),
+        ),
+        model.bits,
+    )
 
 
 def describe_size(cell: str | None, layers: int, units: int, *, residual: bool) -> str:

@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from operator import index
 from typing import Any, Unpack
 
+from textgen_runtime._core import PARAMETERS, Parameter
 from textgen_runtime.errors import Name, SamplingError, quote, shorten
 
-from .definition import PARAMETERS, Parameter
 from .options import TRUNCATIONS, SamplingFields, SamplingOptions
 
 # The parameters that constrain the complete text. At most one of them may be given.

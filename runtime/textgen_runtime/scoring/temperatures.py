@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 
 from textgen_runtime.generation.generation import Generation
 from textgen_runtime.generation.model import Model
+from textgen_runtime.sampler import entropy, softmax
 from textgen_runtime.sampling.options import SamplingOptions
 from textgen_runtime.sampling.parameters import Sampling, choose_sampling
-from textgen_runtime.sampling.sampler import entropy, softmax
 from textgen_runtime.text.token_names import token_text, unit_of
 from textgen_runtime.text.tokenizer import UnknownPolicy
 

@@ -2,8 +2,8 @@
 
 from typing import Any
 
+from textgen_runtime._core import PARAMETERS
 from textgen_runtime.errors import SamplingError, quote
-from textgen_runtime.sampling.definition import PARAMETERS
 from textgen_runtime.sampling.parameters import Sampling
 
 from .fields import Fields

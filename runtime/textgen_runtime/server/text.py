@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from textgen_runtime.engines.base import FloatBuffer, State, TextEnding
 from textgen_runtime.generation.batch import BatchChunk
+from textgen_runtime.generation.feeding import feed_chunk
 from textgen_runtime.generation.generation import Generation
 from textgen_runtime.generation.model import Model
 from textgen_runtime.text.tokenizer import UnknownPolicy
@@ -131,9 +132,7 @@ class Prompt:
         self.tokens = model.encode_prompt(text, unknown, is_start=True)
         self.text = model.tokenizer.decode(self.tokens)
         self.position = model.engine.new_stream()
-        self.position.begin(True)
         self.scores: list[TokenScore] = []
-        self._engine = model.engine
         self._size = min(PIECE_TOKENS, model.engine.chunk_length(1))
         self._fed = 0
         self._scorer = None
@@ -149,7 +148,7 @@ class Prompt:
         """Feed the next piece, and return whether the prompt is complete."""
         if self._fed < len(self.tokens):
             piece = self.tokens[self._fed : self._fed + self._size]
-            self._engine.feed(self.position, piece)
+            feed_chunk(self.position, piece, is_first=self._fed == 0, restart=True)
             self._fed += len(piece)
             if self._scorer:
                 self.scores += self._scorer.score(piece)

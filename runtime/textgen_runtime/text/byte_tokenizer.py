@@ -76,10 +76,6 @@ class ByteTokenizer(Vocabulary):
         content = _bytes_of(tokens)
         return content[: len(content) - _incomplete(content)].decode("utf-8", "replace")
 
-    def incomplete(self, tokens: Iterable[int]) -> int:
-        """Return how many of the last tokens are bytes of an incomplete character."""
-        return _incomplete(_bytes_of(tokens))
-
     def decode_each(self, tokens: Iterable[int]) -> list[str]:
         """Return the text of each token: a character belongs to its last byte, and other bytes are empty.
 
@@ -95,13 +91,11 @@ class RawByteTokenizer(ByteTokenizer):
     ``str.encode("utf-8", "surrogateescape")`` returns the bytes of such a text.
     """
 
+    decoding = BYTES_TO_TEXT
+
     def decode(self, tokens: Iterable[int]) -> str:
         """Convert tokens to text."""
-        return _bytes_of(tokens).decode("utf-8", BYTES_TO_TEXT)
-
-    def incomplete(self, tokens: Iterable[int]) -> int:  # noqa: ARG002 (the signature of the base class)
-        """Return 0: every byte has a text."""
-        return 0
+        return _bytes_of(tokens).decode("utf-8", self.decoding)
 
 
 def _incomplete(data: bytes) -> int:
@@ -114,7 +108,11 @@ def _incomplete(data: bytes) -> int:
 
 
 def _bytes_of(tokens: Iterable[int]) -> bytes:
-    return bytes([token for token in tokens if token < len(BYTE_SYMBOLS)])
+    return (
+        tokens
+        if isinstance(tokens, bytes)
+        else bytes([token for token in tokens if token < len(BYTE_SYMBOLS)])
+    )
 
 
 def texts_of_bytes(characters: Iterable[str]) -> list[str]:

@@ -95,6 +95,11 @@ class Tokenizer(Protocol):
         ...
 
     @property
+    def decoding(self) -> str:
+        """What ``bytes.decode`` does with bytes that are not UTF-8: "replace" or "surrogateescape"."""
+        ...
+
+    @property
     def symbols(self) -> tuple[str, ...]:
         """The texts of all tokens, in the order of the tokens. Special tokens have the text ``""``."""
         ...
@@ -156,8 +161,4 @@ class Tokenizer(Protocol):
 
     def decode_each(self, tokens: Iterable[int]) -> Sequence[str]:
         """Return the text of each token; U+FFFD, the replacement character, for a special token."""
-        ...
-
-    def incomplete(self, tokens: Iterable[int]) -> int:
-        """Return how many of the last tokens have no text before further tokens are known."""
         ...

@@ -27,6 +27,7 @@ class Vocabulary:
     """
 
     level: ClassVar[str]
+    decoding: ClassVar[str] = "replace"
 
     def __init__(self, symbols: Iterable[str], special: SpecialTokens = NO_SPECIAL_TOKENS) -> None:
         self.symbols = tuple(symbols)
@@ -56,10 +57,6 @@ class Vocabulary:
     def decode_each(self, tokens: Iterable[int]) -> Sequence[str]:
         """Return the text of each token; U+FFFD, the replacement character, for a special token."""
         return [self.symbols[token] or REPLACEMENT for token in tokens]
-
-    def incomplete(self, tokens: Iterable[int]) -> int:  # noqa: ARG002 (the signature of ``Tokenizer``)
-        """Return 0: the text of a token does not depend on others."""
-        return 0
 
 
 def check_policy(unknown: UnknownPolicy) -> None:

@@ -4,7 +4,7 @@ import onnx
 import pytest
 import textgen_runtime as textgen
 from onnx import TensorProto, helper, numpy_helper
-from textgen_runtime.bench.context import BenchContext, checked_fields, endless
+from textgen_runtime.bench.context import BenchContext, checked_fields
 from textgen_runtime.bench.report import describe_model, format_vocabulary
 from textgen_runtime.bench.rounds import NO_DEADLINE
 from textgen_runtime.bench.sections import measure
@@ -71,22 +71,11 @@ def test_damage_in_skipped_fields_is_an_error(damage: bytes) -> None:
 
 @pytest.mark.parametrize("level", LEVELS)
 def test_texts_that_are_measured_do_not_end(level: str) -> None:
-    content = record_content(level, end_bias=20.0)
-    model = open_model(content, "native")
-    changed = open_model(endless(content, model), "native")
-    generation = changed.start(temperature=2.0, seed=1)
+    context = BenchContext(record_content(level, end_bias=20.0), ("native",), 2.0, 0.001, 1, 500)
+    model = context.model("native")
+    generation = model.start(sampling=context.sampling(model), seed=1)
     generation.take(500)
     assert generation.ending == "length"
-    # Nothing else is different.
-    end = model.tokenizer.special.end
-    assert end is not None
-    logits, changed_logits = model.start("cab").logits, changed.start("cab").logits
-    assert [*logits[:end], *logits[end + 1 :]] == [*changed_logits[:end], *changed_logits[end + 1 :]]
-
-
-def test_a_model_without_records_is_not_changed() -> None:
-    content = TINY.read_bytes()
-    assert endless(content, open_model(content, "native")) is content
 
 
 @pytest.mark.parametrize(("level", "unit"), [("character", "character"), ("byte", "byte"), ("word", "token")])
@@ -94,7 +83,7 @@ def test_tables_name_the_tokens_of_the_level(level: str, unit: str) -> None:
     content = record_content(level)
     model = open_model(content, "native")
     assert unit_of(model.tokenizer) == unit
-    context = BenchContext(endless(content, model), ("native",), 0.5, 0.001, 1, 500, unit)
+    context = BenchContext(content, ("native",), 0.5, 0.001, 1, 500, unit)
     (section,) = [section for _, section in measure(context, ["prompts"], NO_DEADLINE)]
     assert f"prompt of 512 {unit}s" in str(section)
     assert f"per {unit}" in str(section)

@@ -18,7 +18,10 @@ from textgen_runtime.bench.context import BenchContext
 from textgen_runtime.bench.machine import ProcessorTime, load_warning, spread_warning, wait_warning
 from textgen_runtime.bench.report import Section, microseconds, per_second, times
 from textgen_runtime.bench.rounds import Deadline, Spread, ratios
+from textgen_runtime.engines.base import Stream
 from textgen_runtime.engines.native import NativeEngine
+from textgen_runtime.generation import feeding
+from textgen_runtime.generation.feeding import feed_chunk
 
 from tests.helpers.paths import TINY
 
@@ -185,13 +188,12 @@ def context() -> BenchContext:
 
 def test_prompts_are_fed_in_chunks_as_in_a_generation(monkeypatch: pytest.MonkeyPatch) -> None:
     chunk_lengths: list[int] = []
-    feed = NativeEngine.feed
 
-    def recorded(engine: NativeEngine, stream: Any, tokens: Any) -> None:
+    def recorded(position: Stream, tokens: Any, **options: bool) -> None:
         chunk_lengths.append(len(tokens))
-        feed(engine, stream, tokens)
+        feed_chunk(position, tokens, **options)
 
-    monkeypatch.setattr(NativeEngine, "feed", recorded)
+    monkeypatch.setattr(feeding, "feed_chunk", recorded)
     monkeypatch.setattr(NativeEngine, "chunk_length", lambda *_: 200)
     prompts(context(), Deadline())
     assert chunk_lengths[:3] == [200, 200, 112]

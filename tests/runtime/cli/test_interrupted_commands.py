@@ -74,7 +74,7 @@ def interrupted(
         ("first statement", RUN),
         ("first statement", TRAIN),
         ("textgen_runtime", RUN),
-        ("textgen_runtime.engines.core", RUN),
+        ("textgen_runtime._core", RUN),
         ("numpy._core", (*RUN, "--engine", "onnxruntime")),
         ("onnxruntime", (*RUN, "--engine", "onnxruntime")),
         ("onnxruntime", ("textgen-bench", str(TINY), "--quick")),

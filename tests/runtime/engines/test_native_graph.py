@@ -9,14 +9,11 @@ import numpy as np
 import onnx
 import pytest
 import textgen_runtime as textgen
-from onnx import TensorProto, helper, numpy_helper
+from onnx import TensorProto, numpy_helper
 from textgen_runtime.engines.native import NativeEngine
 from textgen_runtime.engines.onnxruntime import OnnxEngine
 from textgen_runtime.errors import TooLargeError, UnknownGraphError
 from textgen_runtime.generation.loading import open_model
-from textgen_runtime.model_file.metadata import Metadata
-from textgen_runtime.model_file.network import LSTM, Embedding, Linear
-from textgen_runtime.model_file.reader import ModelFile
 
 from tests.helpers.damaged_models import (
     Damage,
@@ -24,7 +21,7 @@ from tests.helpers.damaged_models import (
     drop_tensor,
     scale_the_logits,
 )
-from tests.helpers.make_tiny_model import make_model
+from tests.helpers.make_tiny_model import SYMBOLS, make_model, random_network
 from tests.helpers.paths import ROOT
 
 
@@ -43,18 +40,8 @@ def test_unknown_graphs_run_only_with_the_onnxruntime_engine(
 ) -> None:
     change(tiny_proto)
     content = tiny_proto.SerializeToString()
-    file = ModelFile(content)
-    for access in (
-        file.check_graph,
-        lambda: file.network,
-        lambda: file.vocabulary_size,
-        lambda: NativeEngine(file),
-    ):
-        with pytest.raises(UnknownGraphError):
-            access()
-    # The metadata and the declared state are still available.
-    assert Metadata.from_props(file.metadata, 12).prompts
-    assert file.declared_state["hidden"] == (1, 4)
+    with pytest.raises(UnknownGraphError):
+        NativeEngine(content)
     with monkeypatch.context() as patch:
         patch.delattr("onnxruntime.InferenceSession")
         for engine in ("auto", "native"):
@@ -67,30 +54,22 @@ def test_unknown_graphs_run_only_with_the_onnxruntime_engine(
     assert len(model.generate("abc", length=5, seed=1)) == 5
 
 
-def test_exported_models_have_their_network_description() -> None:
-    content = make_model(layers=3).SerializeToString()
-    network = open_model(content, "native").engine.network
-    assert network == ModelFile(content).network
-    assert network.layers == (
-        Embedding("embed", 12, 3),
-        *(LSTM(f"lstm_{i}", 4 if i else 3, 4) for i in range(3)),
-        Linear("output", 4, 12),
-    )
-    assert network.state == {"hidden": (3, 4), "cell": (3, 4)}
-    assert network.vocabulary == 12
+def test_the_network_is_that_of_the_file() -> None:
+    network, _ = random_network(12, layers=3, residual=True)
+    assert open_model(make_model(layers=3, residual=True).SerializeToString()).engine.network == network
 
 
-def test_metadata_equals_the_metadata_of_the_file(tiny_proto: onnx.ModelProto) -> None:
-    helper.set_model_props(tiny_proto, {"a": "", "é": "€𝄞", "textgen.format": "1"})
-    assert ModelFile(tiny_proto.SerializeToString()).metadata == {"a": "", "é": "€𝄞", "textgen.format": "1"}
-
-
-def test_parameters_are_counted(tiny_proto: onnx.ModelProto) -> None:
+@pytest.mark.parametrize("engine", [NativeEngine, OnnxEngine])
+def test_metadata_and_parameters_are_those_of_the_file(engine: type, tiny_proto: onnx.ModelProto) -> None:
+    entry = tiny_proto.metadata_props.add()
+    entry.key, entry.value = "é", "€𝄞"
+    core = engine(tiny_proto.SerializeToString()).core
+    assert [core.metadata(key) for key in ("é", "textgen.format", "none")] == ["€𝄞", "1", None]
     stored = tiny_proto.graph.initializer
     expected = sum(
         numpy_helper.to_array(tensor).size for tensor in stored if tensor.data_type == TensorProto.FLOAT
     )
-    assert ModelFile(tiny_proto.SerializeToString()).parameters == expected == 240
+    assert core.parameters == expected == 240
 
 
 @pytest.mark.parametrize("kind", [bytes, bytearray, memoryview])
@@ -103,8 +82,8 @@ def test_content_may_be_any_buffer_of_bytes(kind: Callable[[bytes], bytes]) -> N
 
 def test_a_large_vocabulary_needs_no_table_of_token_gates() -> None:
     """The table would take 268 MB. Instead, each step multiplies the embedding by the input weights."""
-    symbols = [chr(0x10000 + i) for i in range(2**16 + 1)]
-    content = make_model(symbols, units=256, scale=0.07).SerializeToString()
+    symbols = [chr(0x10000 + i) for i in range(2**16 - 11)]
+    content = make_model([*SYMBOLS, *symbols], units=256, scale=0.07).SerializeToString()
     native, reference = NativeEngine(content), OnnxEngine(content)
     assert native.core.step_bytes < 4 * (2**16 + 128) * 260 + 2**21
     tokens = np.random.default_rng(0).integers(2**16 + 1, size=(3, 2))

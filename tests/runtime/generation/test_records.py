@@ -37,8 +37,11 @@ def test_a_record_starts_with_begin(model: Model) -> None:
         generation = model.start(prompt, seed=1)
         normalized = model.metadata.normalize(prompt or "")
         tokens = [begin, *model.tokenizer.encode(normalized)]
+        logits, _ = model.engine.forward(np.array(tokens)[:, np.newaxis], model.engine.initial_state())
         position = model.engine.new_stream()
-        model.engine.feed(position, tokens)
+        position.feed(tokens[1:], restart=True)
+        drawn = [*set(range(len(model.tokenizer))) - {*model.tokenizer.special.never_drawn}]
+        np.testing.assert_allclose(generation.logits[drawn], logits[-1, 0, drawn], atol=1e-5)
         np.testing.assert_array_equal(generation.logits, np.asarray(position.logits))
         np.testing.assert_array_equal(generation.state["cell"], position.state["cell"])
         assert generation.prompt == normalized

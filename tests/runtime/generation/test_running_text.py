@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import textgen_runtime as textgen
 from textgen_runtime import Batch, Generation, Model, Sampling, State
+from textgen_runtime.generation import feeding
 from textgen_runtime.generation.generation import STREAM_CHUNK
 
 from tests.helpers.make_tiny_model import make_model
@@ -65,8 +66,7 @@ def test_complete_rolls_back_if_a_later_chunk_fails(model: Model, monkeypatch: p
 def test_feed_rolls_back_if_a_later_chunk_fails(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
     generation = start(model)
     with monkeypatch.context() as patched:
-        engine = type(model.engine)
-        patched.setattr(engine, "feed", fail_from_call(2, engine.feed, KeyboardInterrupt))
+        patched.setattr(feeding, "feed_chunk", fail_from_call(2, feeding.feed_chunk, KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
             generation.feed("dad had " * 3)
     assert generation.take(20) == start(model).take(20)

@@ -108,7 +108,7 @@ def test_the_random_stream_ends_at_the_last_position(tiny: Model, tmp_path: Path
     generation = textgen.resume(tiny, path)
     assert len(generation.copy().take(3)) == 3
     for _ in range(2):
-        with pytest.raises(SamplingError, match="exhausted"):
+        with pytest.raises(SamplingError, match="random numbers"):
             generation.take(4)
         assert generation.drawn == 2**63 - 1 - 3
 
@@ -165,7 +165,7 @@ def test_a_saved_generation_goes_on_exactly(tiny: Model, tmp_path: Path, name: s
         ({"sampling": {"resample": 3}}, "the sampling parameters cannot be used: resample needs"),
         ({"sampling": {"temperature": 0.5, "match": "(("}}, "the sampling parameters cannot be used: "),
         ({"sampling": {"logit_bias": "a"}}, "the sampling parameters cannot be used: logit_bias must give"),
-        ({"sampling": {"match": "a+"}}, "another version of textgen-onnx compiled the constraint"),
+        ({"sampling": {"match": "a+"}}, "with another constraint"),
     ],
 )
 def test_a_damaged_description_is_refused(
@@ -218,9 +218,8 @@ def test_the_block_states_the_biases_whatever_the_description_has(tiny: Model, t
 
 
 def test_a_text_that_c_saved_shows_its_parameters(tiny: Model) -> None:
-    model = bytes.fromhex(tiny.sha256)
     generation = tiny.start("abc", seed=4, temperature=2.0, top_k=3, penalty_window=7)
-    resumed = textgen.resume(tiny, io.BytesIO(generation.position.save(model, b"")))
+    resumed = textgen.resume(tiny, io.BytesIO(generation.position.save(b"")))
     assert resumed.sampling == generation.sampling
     resumed.sampling = resumed.sampling.replace()
     assert resumed.take(50) == generation.take(50)
@@ -228,12 +227,12 @@ def test_a_text_that_c_saved_shows_its_parameters(tiny: Model) -> None:
     with pytest.raises(
         SavedGenerationError, match="has a logit bias for tokens, not characters: continue it in C"
     ):
-        textgen.resume(tiny, io.BytesIO(generation.position.save(model, b"")))
+        textgen.resume(tiny, io.BytesIO(generation.position.save(b"")))
 
 
 @pytest.mark.parametrize("wrong", [float("nan"), float("inf"), float("-inf")])
 def test_what_could_not_be_resumed_is_not_saved(tiny: Model, wrong: float) -> None:
     generation = tiny.start("abc")
     generation.logits = [wrong] * len(tiny.tokenizer)
-    with pytest.raises(SavedGenerationError, match="cannot be saved: its state or its logits"):
+    with pytest.raises(SavedGenerationError, match="logits"):
         textgen.save(generation, io.BytesIO())

@@ -7,7 +7,7 @@ from pathlib import Path
 import onnx
 import pytest
 import textgen_runtime as textgen
-from textgen_runtime.engines.core import kernel_names
+from textgen_runtime._core import kernel_names
 from textgen_runtime.engines.native import NativeEngine
 from textgen_runtime.engines.opening import EngineName
 from textgen_runtime.model_file.source import BUNDLED_FOLDER, find_model_file, unambiguous_path
@@ -85,9 +85,8 @@ def test_both_models_of_nietzsche_have_the_same_metadata() -> None:
 @pytest.mark.parametrize("name", INT8)
 def test_an_8_bit_model_generates_the_same_text_with_each_instruction_set(name: str) -> None:
     content, metadata = Path(find_model_file(name)).read_bytes(), textgen.load(name).metadata
-    special = metadata.tokenizer.special
     texts = {
-        textgen.Model(NativeEngine(content, kernels=kernels, special=special), metadata, content).generate(
+        textgen.Model(NativeEngine(content, kernels=kernels), metadata, content).generate(
             length=200, temperature=1.0, seed=7
         )
         for kernels in kernel_names()

@@ -8,7 +8,7 @@ from typing import Any, Literal
 import numpy as np
 import pytest
 from textgen_runtime import Sampler, Sampling, SamplingError, reweight, softmax
-from textgen_runtime.sampling.sampler import draw_with
+from textgen_runtime.sampler import draw_with
 
 from tests.helpers.sampler_cases import (
     GOLDEN,
@@ -42,8 +42,8 @@ def test_temperature_zero_draws_the_lowest_id_of_a_tie_and_uses_one_uniform() ->
     ("bad", "message"),
     [
         ([0.0, math.nan], "NaN"),
-        ([math.inf, 0.0], "NaN"),
-        ([-math.inf, -math.inf], "NaN"),
+        ([math.inf, 0.0], "inf"),
+        ([-math.inf, -math.inf], "logits"),
         ([], "non-empty"),
         ([[0.0, 1.0]], "dimension"),
         (0.0, "dimension"),
@@ -71,7 +71,7 @@ def test_an_invalid_logit_and_the_largest_are_found_at_each_position(
         with pytest.raises(SamplingError, match="NaN"):
             sampler.draw(logits)
         logits[:] = -np.inf
-        with pytest.raises(SamplingError, match="NaN"):
+        with pytest.raises(SamplingError, match="logits"):
             sampler.draw(logits)
         logits[index] = -1e30
         assert sampler.draw(logits) == index
@@ -217,7 +217,7 @@ def test_a_sampler_that_draws_refuses_every_other_use() -> None:
         drawing = pool.submit(draw)
         while not (drawing.done() or refusals):
             try:
-                sampler.draw([0.0])
+                sampler.probabilities(rows[0])
             except RuntimeError as error:
                 refusals.append(str(error))
     assert refusals == ["another thread uses this sampler: lock it, or give each thread its own"]
@@ -255,12 +255,57 @@ def test_a_draw_at_the_last_position_is_an_error() -> None:
     sampler.position = 2**63 - 2
     sampler.draw(LOGITS)
     assert sampler.position == 2**63 - 1
-    with pytest.raises(SamplingError, match="exhausted"):
+    with pytest.raises(SamplingError, match="random numbers"):
         sampler.draw(LOGITS)
     sampler.position = 2**63 - 3
-    with pytest.raises(SamplingError, match="exhausted"):
+    with pytest.raises(SamplingError, match="random numbers"):
         sampler.draw_batch(np.tile(LOGITS, (3, 1)))
     assert sampler.position == 2**63 - 1
     other = Sampler(1.0, seed=4)
     other.position = sampler.position
     assert other.position == 2**63 - 1
+
+
+ROWS = np.random.default_rng(14).normal(0, 2, (300, 30))
+
+
+@pytest.mark.parametrize(
+    "options", [{"top_k": 4}, {"logit_bias": {3: 2.0}}, {"presence_penalty": 1.0, "logit_bias": {3: 2.0}}]
+)
+def test_new_filters_take_effect_at_the_next_draw(options: dict[str, Any]) -> None:
+    sampler, expected = Sampler(0.9, 5), Sampler(0.9, 5, **options)
+    sampler.draw_batch(ROWS[:20])
+    sampler.sampling, sampler.logit_bias = expected.sampling, expected.logit_bias
+    expected.position = 20
+    assert sampler.draw_batch(ROWS[20:]).tolist() == expected.draw_batch(ROWS[20:]).tolist()
+    sampler.sampling, sampler.logit_bias = Sampling(temperature=0.9), ()
+    plain = Sampler(0.9, 5)
+    plain.position = 300
+    assert sampler.draw_batch(ROWS).tolist() == plain.draw_batch(ROWS).tolist()
+
+
+def test_parameters_that_are_refused_change_nothing() -> None:
+    sampler = Sampler(0.9, 5, top_k=4, logit_bias={2: 1.0})
+    sampler.draw(ROWS[0])
+    bad: Any
+    for bad in ({30: 1.0}, dict.fromkeys(range(30), -math.inf)):
+        with pytest.raises(SamplingError) as caught:
+            sampler.logit_bias = bad
+        assert caught.value.parameter == "logit_bias"
+    with pytest.raises(SamplingError, match="match needs a model"):
+        sampler.sampling = Sampling(match="a")
+    for bad in ({"top_k": 3}, None):
+        with pytest.raises(TypeError, match="sampling must be a Sampling, not "):
+            sampler.sampling = bad
+    assert (sampler.sampling, sampler.logit_bias) == (Sampling(temperature=0.9, top_k=4), ((2, 1.0),))
+
+
+def test_the_vocabulary_may_change_between_draws() -> None:
+    """Logits of another size begin with new filters."""
+    sampler, expected = Sampler(1.0, 5, top_k=2), Sampler(1.0, 5)
+    tokens = [sampler.draw([0.0] * size) for size in (2, 7, 2, 300, 1)]
+    assert tokens == [expected.draw([0.0] * min(size, 2)) for size in (2, 7, 2, 300, 1)]
+    counting = Sampler(1.0, 5, presence_penalty=-100.0)
+    first = counting.draw([0.0] * 9)
+    assert [counting.draw([0.0] * 9) for _ in range(5)] == [first] * 5
+    assert counting.probabilities([0.0] * 4).tolist() == [0.25] * 4

@@ -7,7 +7,6 @@ from textgen_runtime import PromptError, Sampling
 from textgen_runtime.generation.loading import open_model
 from textgen_runtime.text.byte_tokenizer import BYTE_SYMBOLS, ByteTokenizer, RawByteTokenizer
 from textgen_runtime.text.tokenizer import SpecialTokens
-from textgen_runtime.text.vocabulary import CharacterTokenizer
 
 from tests.helpers.byte_models import accented_content
 
@@ -43,16 +42,13 @@ def test_generated_text_does_not_depend_on_where_the_bytes_are_cut(stop: tuple[s
     assert endings == ({"length", "stop"} if stop else {"length"})
 
 
-def test_the_bytes_of_an_incomplete_character_are_counted() -> None:
-    assert [TOKENIZER.incomplete("a€".encode()[:size]) for size in range(5)] == [0, 0, 1, 2, 0]
+def test_an_incomplete_character_at_the_end_adds_no_text() -> None:
+    content = "a€".encode()
+    assert [TOKENIZER.decode(content[:size]) for size in range(5)] == ["", "a", "a", "a", "a€"]
     # Half of a surrogate pair is no character.
-    assert [TOKENIZER.incomplete(part) for part in (b"\xed", b"\xed\x9f", b"\xed\xa0", b"\xf0\x9f\x92")] == [
-        1,
-        2,
-        0,
-        3,
-    ]
-    assert RawByteTokenizer().incomplete("€".encode()[:2]) == CharacterTokenizer("a").incomplete([0]) == 0
+    parts = (b"\xed", b"\xed\x9f", b"\xed\xa0", b"\xf0\x9f\x92")
+    assert [TOKENIZER.decode(part) for part in parts] == ["", "", "\ufffd\ufffd", ""]
+    assert RawByteTokenizer().decode(content[:3]) == "a\udce2\udc82"
 
 
 def test_bytes_that_are_not_utf_8_become_the_replacement_character() -> None:

@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from textgen_runtime.engines.native import NativeEngine
 from textgen_runtime.errors import ModelFileError, quote, shorten
 from textgen_runtime.model_file.metadata import Metadata
 from textgen_runtime.model_file.network import Cell, Network
-from textgen_runtime.model_file.reader import ModelFile
 from textgen_runtime.model_file.source import find_model_file, read_model
 from textgen_runtime.text.token_names import format_symbols
 from textgen_runtime.text.tokenizer import Tokenizer
@@ -95,12 +95,12 @@ def read_parent(source: str) -> ParentModel:
     """
     content = read_model(source)
     try:
-        file = ModelFile(content)
-        metadata, weights = Metadata.from_props(file.metadata, file.vocabulary_size), read_weights(content)
+        engine = NativeEngine(content)
+        metadata, weights = Metadata.read(engine.core), read_weights(content)
     except ModelFileError as error:
         raise ModelFileError(f"{shorten(source)}: {error}") from None
     sha256 = hashlib.sha256(content).hexdigest()
-    return ParentModel(source, sha256, metadata, file.network, weights, metadata.tokenizer)
+    return ParentModel(source, sha256, metadata, engine.network, weights, metadata.tokenizer)
 
 
 def with_parent(options: RunOptions, parent: ParentModel) -> RunOptions:

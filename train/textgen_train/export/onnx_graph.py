@@ -29,10 +29,12 @@ from textgen_runtime.model_file.network import (
     Linear,
     Network,
 )
-from textgen_runtime.model_file.reader import OPSET
 
 # The oldest version of the ONNX format that can represent the graph, so that old ONNX runtimes can load it.
 IR_VERSION = 9
+
+# The oldest operator set that the graph can have.
+OPSET = 17
 
 # A protobuf message must be smaller than 2 GiB. A twentieth of it is reserved for all data except weights.
 MAX_PARAMETERS = 510_000_000

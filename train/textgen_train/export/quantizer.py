@@ -10,11 +10,11 @@ from pathlib import Path
 
 import onnx
 from google.protobuf.message import DecodeError
+from textgen_runtime._core import CoreModel
 from textgen_runtime.errors import ModelFileError, OutputError, UnknownGraphError, shorten
 from textgen_runtime.generation.loading import open_model
 from textgen_runtime.generation.model import Model
 from textgen_runtime.model_file.metadata import Quantization
-from textgen_runtime.model_file.reader import ModelFile
 from textgen_runtime.model_file.source import ModelSource, find_model_file, name_source, read_model
 from textgen_runtime.scoring.prediction import predict
 from textgen_runtime.system.files import replace_file
@@ -103,7 +103,7 @@ def quantize_model(content: bytes, threads: int = 1) -> QuantizedModel:
         ExportError: If the model has 8-bit weights already, or is no LSTM of ``textgen-train``.
     """
     try:
-        ModelFile(content).check_graph()
+        CoreModel(content)
         proto = onnx.ModelProto.FromString(content)
     except UnknownGraphError as error:
         raise ExportError(f"8 bits are for the LSTMs that textgen-train writes ({error})") from error

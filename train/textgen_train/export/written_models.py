@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
+from textgen_runtime._core import CoreModel
 from textgen_runtime.errors import ModelFileError, UnknownGraphError
 from textgen_runtime.generation.loading import open_model
 from textgen_runtime.generation.model import Model
 from textgen_runtime.model_file.metadata import Metadata
-from textgen_runtime.model_file.reader import ModelFile
 from textgen_runtime.model_file.source import name_source, read_model
 
 from textgen_train.recipe import LSTM
@@ -19,10 +19,15 @@ def open_written(content: bytes, threads: int = 1) -> Model:
         ModelFileError: As ``textgen_runtime.load``.
     """
     try:
-        ModelFile(content).check_graph()
-    except UnknownGraphError:
-        return open_model(content, "onnxruntime", threads)
-    return open_model(content, threads=threads)
+        return open_model(content, threads=threads)
+    except ModelFileError as error:
+        if isinstance(error.__cause__, UnknownGraphError):
+            return open_model(content, "onnxruntime", threads)
+        raise
+
+
+def _run_no_network(*_: object) -> None:
+    """Stand for the engine of a model that is never run, so that the C core reads no weights."""
 
 
 def read_metadata(path: Path) -> Metadata:
@@ -33,7 +38,7 @@ def read_metadata(path: Path) -> Metadata:
     """
     content = read_model(path)
     try:
-        return Metadata.from_props(ModelFile(content).metadata)
+        return Metadata.read(CoreModel(content, forward=_run_no_network))
     except ModelFileError as error:
         raise ModelFileError(f"{name_source(path)}: ", *error.args) from error
 

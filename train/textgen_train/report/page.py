@@ -16,7 +16,7 @@ from textgen_runtime.generation.model import Model
 from textgen_runtime.model_file.metadata import Metadata, Quantization
 from textgen_runtime.model_file.network import Network
 from textgen_runtime.model_file.source import MODEL_FILE, read_model
-from textgen_runtime.sampling.sampler import entropy
+from textgen_runtime.sampler import entropy
 from textgen_runtime.scoring.temperatures import TemperatureComparison, compare_temperatures
 from textgen_runtime.system.files import replace_file
 

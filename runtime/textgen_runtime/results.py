@@ -9,8 +9,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-# A contiguous float32 object with the buffer protocol: a numpy array, a memoryview of format "f", or an array
-# of the native engine.
+# A contiguous float32 object with the buffer protocol: a numpy array, or a memoryview of format "f".
 FloatBuffer: TypeAlias = Any
 
 
@@ -73,7 +72,8 @@ def _restore(arrays: Mapping[str, tuple[bytes, Sequence[int]]]) -> State:
 # - "stop": its last tokens are a stop text;
 # - "end": its last token is the end token of a record;
 # - "constraint": it matches the constraint, and ends there;
-# - "masked": it matches the constraint only with the mask, after all texts of ``resample`` failed.
+# - "masked": it matches the constraint only with the mask, after all texts of ``resample`` failed. A saved
+#   text does not say so.
 TextEnding: TypeAlias = Literal["length", "stop", "end", "constraint", "masked"]
 
 # Why a lane ended: as its text, or because its text cannot match the constraint, which only a lane that draws
@@ -122,19 +122,19 @@ class Generated(NamedTuple):
 
     Attributes:
         generated: The number of new tokens.
-        tokens: The tokens that are decided. They begin with those that were held back before, and lack those
-            that are held back now, and a stop text that is not kept.
+        text: The text that is decided, as bytes of UTF-8; at level byte, as any bytes. It begins with what
+            was held back before, and lacks what is held back now, and a stop text that is not kept.
         ending: Why the lane ended, or None if it has not ended.
-        logprobs: The natural logarithm of the probability of each new token, or None if the lane does not
-            ask for it. The probability is that of the model: at temperature 1, before the constraint and the
+        logprobs: The natural logarithm of the probability of each new token, or None if the lane does not ask
+            for it. The probability is that of the model: at temperature 1, before the constraint and the
             filters.
         stop: The tokens of the stop text that ended the lane. They can begin in an earlier call.
-        error: Why no further token could be drawn, or None. The text is at its end. The draw that failed
-            used a random number.
+        error: Why no further token could be drawn, or None. The text is at its end. The draw that failed used
+            a random number.
     """
 
     generated: int
-    tokens: Sequence[int]
+    text: bytes
     ending: Ending | None
     logprobs: Sequence[float] | None = None
     stop: Sequence[int] = ()

@@ -5,8 +5,8 @@ import numpy as np
 from numpy.typing import NDArray
 from typing_extensions import Buffer
 
-from .options import FilterOptions
-from .parameters import Sampling
+from .sampling.options import FilterOptions
+from .sampling.parameters import Sampling
 
 RealArrayLike: TypeAlias = NDArray[np.floating[Any]] | Sequence[float] | Buffer
 
@@ -43,7 +43,6 @@ class Sampler:
     def logit_bias(self) -> tuple[tuple[int, float], ...]: ...
     @logit_bias.setter
     def logit_bias(self, value: Mapping[int, float] | Iterable[tuple[int, float]]) -> None: ...
-    def configure(self, sampling: Sampling, logit_bias: tuple[tuple[int, float], ...]) -> None: ...
     @property
     def position(self) -> int: ...
     @position.setter

@@ -1,0 +1,1077 @@
+# cython: language_level=3
+# Not freethreading_compatible: the GIL protects the check that no other thread uses a stream.
+"""The C core (``runtime/core``): the one binding of ``textgen.h``, which needs no numpy.
+
+``CoreModel`` is a model, ``Stream`` one running text, ``Lanes`` a call that continues several of them, and
+``Constraint`` and ``Spans`` the tables that a text follows. ``PARAMETERS`` describes the sampling parameters.
+The core checks values; this module passes them on and raises its errors as exceptions. The C code runs
+without the GIL.
+
+An array argument is an object with the buffer protocol, such as a memoryview or a numpy array. An array
+result is a memoryview.
+"""
+
+cimport cython
+from cpython.buffer cimport PyBUF_READ, PyBUF_SIMPLE, PyBUF_WRITE, PyBuffer_Release, PyObject_GetBuffer
+from cpython.bytearray cimport PyByteArray_AsString, PyByteArray_FromStringAndSize
+from cpython.memoryview cimport PyMemoryView_FromMemory
+from cpython.number cimport PyNumber_Index
+from libc.math cimport INFINITY, isnan
+from libc.stdint cimport INT64_MAX, uint64_t, uintptr_t
+from libc.string cimport memcpy, memset
+
+from array import array
+from threading import get_ident
+
+from .results import Generated, State
+from .errors import (
+    ConstraintError,
+    ModelFileError,
+    Name,
+    PromptError,
+    SamplingError,
+    SavedGenerationError,
+    TooLargeError,
+    UnknownGraphError,
+    quote,
+)
+
+cdef extern from "Python.h":
+    const Py_ssize_t PY_SSIZE_T_MAX
+
+
+# Tokens of a lane in one call. Memory for all of them is allocated before the first one is drawn: 256 KiB
+# with their log-probabilities. They take milliseconds, and the overhead of a call takes microseconds.
+MAX_STEPS = 2**14
+# The limits of a constraint.
+MAX_STATES = TEXTGEN_MAX_STATES
+MAX_ENTRIES = TEXTGEN_MAX_ENTRIES
+MAX_SEED = 2**128 - 1
+MAX_SUBSTREAM = 2**32 - 1
+
+# By the number of the core.
+cdef tuple ENDINGS = (None, "length", "stop", "constraint", "mismatch", "end")
+
+cdef dict EXCEPTIONS = {
+    TEXTGEN_DAMAGED_MODEL: ModelFileError,
+    TEXTGEN_NEWER_FORMAT: ModelFileError,
+    TEXTGEN_UNKNOWN_GRAPH: UnknownGraphError,
+    TEXTGEN_TOO_LARGE: TooLargeError,
+    TEXTGEN_UNKNOWN_CHARACTER: PromptError,
+    TEXTGEN_INVALID_UTF8: PromptError,
+    TEXTGEN_NO_PROMPT: PromptError,
+    TEXTGEN_DAMAGED_SAVED: SavedGenerationError,
+    TEXTGEN_OTHER_SAVED: SavedGenerationError,
+    TEXTGEN_OUT_OF_MEMORY: MemoryError,
+}
+
+
+cdef int check(int32_t code, const textgen_error *error, object exception=None) except -1:
+    """Raise the exception of an error: of its code, or ``exception`` but for a lack of memory."""
+    if code >= 0:
+        return 0
+    message = error.message.decode("utf-8", "replace")
+    kind = EXCEPTIONS.get(code, SamplingError)
+    if kind is MemoryError:
+        raise MemoryError(message)
+    kind = exception or kind
+    if error.parameter == NULL:
+        raise kind(message)
+    raise kind(Name(error.parameter.decode()), f" {message}")
+
+
+cdef bytearray new_memory(object size):
+    """Return uninitialized memory of ``size`` bytes, or raise MemoryError."""
+    if not 0 <= size <= PY_SSIZE_T_MAX:
+        raise MemoryError
+    return PyByteArray_FromStringAndSize(NULL, size)
+
+
+cdef textgen_memory memory_of(bytearray data) noexcept:
+    cdef textgen_memory memory
+    memory.data, memory.size = PyByteArray_AsString(data), len(data)
+    return memory
+
+
+cdef const void *address_of(object values) except? NULL:
+    """Return the address of the items of an ``array``."""
+    return <const void *><uintptr_t>values.buffer_info()[0]
+
+
+def kernel_names():
+    """Return the names of the instruction sets that this processor supports, best first."""
+    names = []
+    while textgen_kernels_name(len(names)) != NULL:
+        names.append(textgen_kernels_name(len(names)).decode())
+    return names
+
+
+# Kinds of parameters that have no value by default.
+cdef tuple NO_VALUE = ("text", "choices", "schema")
+
+
+@cython.final
+cdef class Parameter:
+    """The description of a sampling parameter, as ``runtime/core/parameters.def`` defines it. Immutable.
+
+    Attributes:
+        name: The name, such as ``"top_p"``.
+        kind: ``"number"``, ``"whole"``, ``"switch"``, ``"text"``, ``"texts"``, ``"characters"``,
+            ``"biases"``, ``"choices"`` or ``"schema"``.
+        group: A heading for several parameters; "" for the temperature.
+        value: A name for the value in a help text.
+        help: What the parameter does, in one line. ``{top_p}`` stands for the parameter of this name.
+        default: The default.
+        off: The number that turns the parameter off, or None.
+        low: The least number.
+        high: The largest number.
+        order: A draw applies the parameters in this order.
+        in_core: Whether the C core applies the parameter to each draw.
+        requirement: What a number must be, such as ``"a number from 0 to 1"``.
+    """
+
+    cdef const textgen_parameter_info *info
+    cdef readonly str name
+    cdef readonly str kind
+    cdef readonly str group
+    cdef readonly str value
+    cdef readonly str help
+    cdef readonly object default
+    cdef readonly object off
+    cdef readonly object low
+    cdef readonly object high
+    cdef readonly int order
+    cdef readonly bint in_core
+    cdef readonly str requirement
+
+    def accepts(self, value):
+        """Return whether a number is a value of the parameter."""
+        if self.kind == "whole":
+            return self.low <= value <= self.high and value == int(value)
+        return bool(textgen_parameter_accepts(self.info, as_double(value)))
+
+    def __repr__(self):
+        return f"Parameter({self.name!r})"
+
+    def __reduce__(self):
+        return find_parameter, (self.name,)
+
+
+def find_parameter(name):
+    """Return the description of a parameter. Unpickling calls this function."""
+    return PARAMETERS[name]
+
+
+cdef double as_double(object value) except? -1.0:
+    try:
+        return value
+    except OverflowError:
+        # An int that is too large for a double. It is out of every range.
+        return INFINITY
+
+
+cdef Parameter describe(size_t index):
+    """Return a description, or None after the last one."""
+    cdef const textgen_parameter_info *info = textgen_parameter(index)
+    cdef Parameter created
+    cdef char requirement[TEXTGEN_REQUIREMENT_SIZE]
+    if info == NULL:
+        return None
+    created = Parameter.__new__(Parameter)
+    created.info = info
+    created.requirement = textgen_parameter_requirement(info, requirement).decode()
+    created.name, created.kind = info.name.decode(), info.kind.decode()
+    created.group, created.value, created.help = info.group.decode(), info.value.decode(), info.help.decode()
+    created.order, created.in_core = info.order, info.offset > 0
+    number = int if created.kind == "whole" else float
+    # The largest integer is rounded up as a double.
+    created.low, created.high = number(info.low), number(info.high)
+    created.high = min(created.high, INT64_MAX) if number is int else created.high
+    created.off = None if isnan(info.off) else number(info.off)
+    if created.kind in NO_VALUE or created.name == "allowed":
+        created.default = None
+    elif created.kind in ("number", "whole"):
+        created.default = number(info.initial)
+    else:
+        created.default = False if created.kind == "switch" else ()
+    return created
+
+
+# By name.
+PARAMETERS = {}
+cdef Parameter described = describe(0)
+while described is not None:
+    PARAMETERS[described.name] = described
+    described = describe(len(PARAMETERS))
+cdef list IN_CORE = [each for each in PARAMETERS.values() if each.in_core]
+
+
+cdef int write_numbers(textgen_sampling *to, object sampling) except -1:
+    """Write the numbers of a ``Sampling``, or the defaults for None. The other fields become 0."""
+    cdef Parameter parameter
+    cdef char *field
+    memset(to, 0, sizeof(textgen_sampling))
+    for parameter in IN_CORE:
+        value = parameter.default if sampling is None else getattr(sampling, parameter.name)
+        field = <char *>to + parameter.info.offset
+        if parameter.kind == "whole":
+            (<uint64_t *>field)[0] = value
+        else:
+            (<double *>field)[0] = value
+    return 0
+
+
+cdef int write_seed(textgen_sampling *to, object seed, object substream) except -1:
+    """Check a seed and a substream, and write them."""
+    seed, substream = int(PyNumber_Index(seed)), PyNumber_Index(substream)
+    if not 0 <= seed <= MAX_SEED:
+        raise SamplingError(Name("seed"), f" must be from 0 to 2**128 - 1, not {quote(seed)}")
+    if not 0 <= substream <= MAX_SUBSTREAM:
+        raise SamplingError(Name("substream"), f" must be from 0 to 2**32 - 1, not {quote(substream)}")
+    to.seed, to.seed_high, to.substream = seed & 0xFFFFFFFFFFFFFFFF, seed >> 64, substream
+    return 0
+
+
+cdef object view_of(char *memory, Py_ssize_t size, int access, str format):
+    """Return a view of memory, which the caller keeps as long as the view."""
+    return PyMemoryView_FromMemory(memory, size, access).cast(format)
+
+
+cdef int32_t call_forward(
+    void *context, const int64_t *tokens, size_t count, float *state, float *logits
+) noexcept with gil:
+    """Run the network of another engine: see ``textgen_forward_function``."""
+    cdef CoreModel model = <CoreModel>context
+    try:
+        model.forward_function(
+            view_of(<char *>tokens, count * sizeof(int64_t), PyBUF_READ, "q"),
+            view_of(<char *>state, model.info.state_values * sizeof(float), PyBUF_WRITE, "f"),
+            view_of(<char *>logits, model.info.vocabulary * sizeof(float), PyBUF_WRITE, "f"),
+        )
+    except BaseException as error:
+        model.failures[get_ident()] = error
+        return -1
+    return 0
+
+
+@cython.final
+cdef class CoreModel:
+    """A model: its vocabulary, its metadata and its network. Threads may share it.
+
+    Args:
+        content: The content of the model file, a buffer of bytes. It is not copied.
+        kernels: The name of an instruction set, or None for the best of this processor.
+        forward: A function of another engine, which runs the network: it reads tokens, an int64 buffer of
+            shape [n], changes the state, a float32 buffer, and writes the logits after the last token, a
+            float32 buffer of shape [vocabulary]. None: the core runs the network.
+        state_shapes: With ``forward``: rows and units of each array of the state, by name.
+        vocabulary: With ``forward``: the number of logits; 0 if only the metadata is read.
+
+    Attributes:
+        state_shapes: Rows and units of each array of the state, by name. The arrays of a batch are of shape
+            [rows, batch, units].
+
+    Raises:
+        UnknownGraphError: If the graph is not one that ``textgen-train`` writes for an LSTM, or is too large.
+        ModelFileError: If the file is damaged, not a text generator, or of a newer format.
+        SamplingError: If the processor does not support the instruction set.
+    """
+
+    cdef readonly dict state_shapes
+    cdef Py_buffer content
+    cdef textgen_model *model
+    cdef const textgen_model_info *info
+    cdef object forward_function
+    # The exception of `forward_function`, by thread.
+    cdef dict failures
+
+    def __cinit__(self, content, kernels=None, forward=None, dict state_shapes=None, size_t vocabulary=0):
+        cdef textgen_model_options options
+        cdef textgen_error error
+        cdef int32_t code
+        cdef bytes name
+        memset(&options, 0, sizeof(options))
+        if kernels is not None:
+            name = str(kernels).encode()
+            options.kernels = name
+        if forward is not None:
+            self.forward_function, self.failures, self.state_shapes = forward, {}, dict(state_shapes or {})
+            options.forward, options.context, options.vocabulary = call_forward, <void *>self, vocabulary
+            options.state_values = sum([rows * units for rows, units in self.state_shapes.values()])
+        PyObject_GetBuffer(content, &self.content, PyBUF_SIMPLE)
+        with nogil:
+            code = textgen_model_create(
+                self.content.buf, self.content.len, &options, &self.model, &error
+            )
+        check(code, &error)
+        self.info = textgen_model_get_info(self.model)
+        if forward is None:
+            size = (self.info.layers, self.info.units)
+            self.state_shapes = {"hidden": size, "cell": size}
+
+    def __dealloc__(self):
+        textgen_model_destroy(self.model)
+        PyBuffer_Release(&self.content)
+
+    @property
+    def vocabulary_size(self):
+        """The number of tokens."""
+        return self.info.vocabulary
+
+    @property
+    def begin(self):
+        """The token that begins a record, or None."""
+        return None if self.info.begin < 0 else self.info.begin
+
+    @property
+    def size(self):
+        """Layers, units of each, size of an embedding, and whether there are residual connections."""
+        return self.info.layers, self.info.units, self.info.embedding, bool(self.info.residual)
+
+    @property
+    def bits(self):
+        """How many bits a weight has: 32 for float32, or 8."""
+        return self.info.bits
+
+    @property
+    def parameters(self):
+        """The number of weights, without the scales of 8-bit weights."""
+        return self.info.parameters
+
+    @property
+    def kernels(self):
+        """The name of the instruction set."""
+        return self.info.kernels.decode()
+
+    @property
+    def step_bytes(self):
+        """The number of bytes that one step of one lane reads."""
+        return self.info.step_bytes
+
+    def metadata(self, str key):
+        """Return the JSON text of a metadata entry, or None if there is no such entry."""
+        cdef size_t size
+        cdef bytes name = key.encode()
+        cdef const char *text = textgen_model_get_metadata(self.model, name, &size)
+        return None if text == NULL else text[:size].decode()
+
+    def read_weights(self, Py_ssize_t repeats):
+        """Sum the weights that one step reads, ``repeats`` times: to measure how long that takes."""
+        cdef uint32_t total = 0
+        cdef Py_ssize_t _i
+        with nogil:
+            for _i in range(repeats):
+                total += textgen_model_read(self.model)
+        return total
+
+    cdef bytearray workspace(self, size_t lanes):
+        cdef size_t size = textgen_workspace_size(self.model, lanes)
+        return new_memory(size if size else PY_SSIZE_T_MAX + <object>1)
+
+    cdef int check(self, int32_t code, const textgen_error *error, object exception=None) except -1:
+        """Raise the exception of an error, or that of the other engine."""
+        if code == TEXTGEN_FORWARD_FAILED:
+            raise self.failures.pop(get_ident())
+        return check(code, error, exception)
+
+    cdef object new_state(self, const float *values, Py_ssize_t batch):
+        """Return a copy of a state as a ``State``."""
+        cdef Py_ssize_t size = batch * self.info.state_values * sizeof(float)
+        cdef bytearray memory = PyByteArray_FromStringAndSize(<const char *>values, size)
+        view, start, buffers = memoryview(memory), 0, {}
+        for name, (rows, units) in self.state_shapes.items():
+            end = start + rows * batch * units * sizeof(float)
+            buffers[name] = view[start:end].cast("f", (rows, batch, units))
+            start = end
+        return State(buffers)
+
+    cdef int copy_state(self, object state, Py_ssize_t batch, float *values) except -1:
+        """Copy a ``State`` to memory of a batch. Raise ValueError if its arrays do not fit."""
+        if not isinstance(state, State):
+            raise TypeError(f"the state must be a State, not {type(state).__name__}")
+        for name, (rows, units) in self.state_shapes.items():
+            view = memoryview(state.buffers[name]) if name in state.buffers else None
+            shape = rows, batch, units
+            if view is None or view.format != "f" or view.shape != shape or not view.c_contiguous:
+                raise ValueError(f"the state array {name!r} must be float32 of shape {shape}")
+            content = view.tobytes()
+            memcpy(values, <const char *><bytes>content, len(content))
+            values += len(content) // sizeof(float)
+        return 0
+
+    def initial_state(self, Py_ssize_t batch=1):
+        """Return a state of zeros for a batch of new lanes."""
+        cdef bytearray zeros
+        if batch < 0:
+            raise ValueError(f"batch must be 0 or more, not {batch}")
+        zeros = new_memory(<object>batch * self.info.state_values * sizeof(float))
+        memset(PyByteArray_AsString(zeros), 0, len(zeros))
+        return self.new_state(<const float *>PyByteArray_AsString(zeros), batch)
+
+    def forward(self, tokens, state, bint last_only=False):
+        """Run the network of the core over a batch of token sequences.
+
+        Args:
+            tokens: An int64 buffer of shape [time, batch], each token in [0, vocabulary).
+            state: The ``State`` before the first token, of the same batch size.
+            last_only: Whether to compute only the logits after the last token.
+
+        Returns:
+            The float32 logits of shape [time, batch, vocabulary], or [1, batch, vocabulary] if ``last_only``;
+            and the state after the last token.
+
+        Raises:
+            ValueError: If a shape, a type or a token is wrong.
+        """
+        view = memoryview(tokens)
+        if view.ndim != 2 or view.format not in ("l", "q") or not view.nbytes or not view.c_contiguous:
+            raise ValueError("tokens must be a non-empty int64 array of shape [time, batch]")
+        cdef Py_ssize_t time = view.shape[0], batch = view.shape[1], steps = 1 if last_only else time
+        # A copy, so that no other thread changes the tokens after the check.
+        cdef bytes copied = view.tobytes()
+        cdef const int64_t *numbers = <const int64_t *><const char *>copied
+        cdef bytearray state_memory = new_memory(<object>batch * self.info.state_values * sizeof(float))
+        cdef float *values = <float *>PyByteArray_AsString(state_memory)
+        cdef bytearray logits = new_memory(<object>steps * batch * self.info.vocabulary * sizeof(float))
+        cdef float *written = <float *>PyByteArray_AsString(logits)
+        cdef bytearray workspace
+        cdef textgen_memory memory
+        cdef textgen_error error
+        cdef int32_t code
+        self.copy_state(state, batch, values)
+        workspace = new_memory(textgen_forward_size(self.model, batch, steps))
+        memory = memory_of(workspace)
+        with nogil:
+            code = textgen_forward(
+                self.model, numbers, time, batch, values, steps, written, memory, &error
+            )
+        self.check(code, &error, ValueError)
+        shape = (steps, batch, self.info.vocabulary)
+        return memoryview(logits).cast("f", shape), self.new_state(values, batch)
+
+
+@cython.final
+cdef class Constraint:
+    """A finite automaton over tokens. The texts that it accepts are those that match. Immutable.
+
+    A text starts in state 0, and may end in an accepting state.
+
+    Args:
+        transitions: A contiguous int16 buffer of shape [states, vocabulary_size], or flat: the state after
+            each token, or -1 if the token is not allowed.
+        accepting: For each state, whether the text matches if it ends there.
+        banned: Tokens that are never drawn, so that no text needs them to match. A saved text has the hash of
+            the table without this change.
+
+    Attributes:
+        transitions: The content of the table, as bytes.
+        accepting: As bytes, 0 or 1 for each state.
+        vocabulary_size: The number of tokens.
+
+    Raises:
+        ConstraintError: If no text matches, or if the table is too large or of another shape or type.
+    """
+
+    cdef textgen_constraint *core
+    cdef readonly bytes transitions
+    cdef readonly bytes accepting
+    cdef readonly Py_ssize_t vocabulary_size
+
+    def __cinit__(self, transitions, accepting, banned=()):
+        cdef textgen_memory heap
+        cdef textgen_error error
+        cdef int32_t code
+        cdef size_t states, count
+        view, numbers = memoryview(transitions), array("q", sorted(banned))
+        self.accepting = bytes([bool(flag) for flag in accepting])
+        states, count = len(self.accepting), len(numbers)
+        row = max(1, len(self.accepting)) * sizeof(int16_t)
+        if view.format != "h" or not view.c_contiguous or not states or not view.nbytes or view.nbytes % row:
+            raise ConstraintError(f"transitions must be a contiguous int16 array of {states} rows")
+        self.transitions, self.vocabulary_size = view.tobytes(), view.nbytes // row
+        cdef const int16_t *table = <const int16_t *><const char *>self.transitions
+        cdef const uint8_t *flags = <const uint8_t *><const char *>self.accepting
+        cdef const int64_t *tokens = <const int64_t *>address_of(numbers)
+        cdef size_t vocabulary = self.vocabulary_size
+        heap.data, heap.size = NULL, 0
+        with nogil:
+            code = textgen_constraint_create_table(
+                table, flags, states, vocabulary, tokens, count, heap, &self.core, &error
+            )
+        check(code, &error, ConstraintError)
+
+    def __dealloc__(self):
+        textgen_constraint_destroy(self.core)
+
+    def without(self, banned):
+        """Return the constraint of the same table without tokens that are never drawn."""
+        return Constraint(memoryview(self.transitions).cast("h"), self.accepting, banned)
+
+    def __repr__(self):
+        return f"<Constraint of {len(self.accepting)} states and {self.vocabulary_size} tokens>"
+
+
+@cython.final
+cdef class Spans:
+    """The spans of a corpus that no text copies: of ``max_copy`` tokens and one more. Immutable.
+
+    Args:
+        tokens: The corpus; -1 for a character that no text can have.
+        max_copy: How many successive tokens of the corpus a text may have, from 1 to 1000.
+        vocabulary_size: The number of tokens.
+
+    Attributes:
+        max_copy: As above.
+
+    Raises:
+        SamplingError: If an argument is out of range, or if the corpus is too large.
+        MemoryError: If there is not enough memory: up to 20 bytes for each token.
+    """
+
+    cdef textgen_spans *core
+    cdef readonly Py_ssize_t max_copy
+
+    def __cinit__(self, tokens, Py_ssize_t max_copy, size_t vocabulary_size):
+        cdef textgen_memory heap
+        cdef textgen_error error
+        cdef int32_t code
+        narrow = array("i", tokens)
+        cdef const int32_t *corpus = <const int32_t *>address_of(narrow)
+        cdef size_t count = len(narrow)
+        heap.data, heap.size = NULL, 0
+        self.max_copy = max_copy
+        with nogil:
+            code = textgen_spans_create_tokens(
+                corpus, count, vocabulary_size, max_copy, heap, &self.core, &error
+            )
+        check(code, &error, SamplingError)
+
+    def __dealloc__(self):
+        textgen_spans_destroy(self.core)
+
+    def count_copied(self, tokens):
+        """Return how many of the tokens of a text are in its spans that the corpus has too."""
+        narrow = array("i", tokens)
+        cdef const int32_t *text = <const int32_t *>address_of(narrow)
+        cdef size_t count = len(narrow)
+        with nogil:
+            count = textgen_spans_count(self.core, text, count)
+        return count
+
+
+@cython.final
+cdef class Stream:
+    """One running text: all that changes while it grows, and the tables that it follows.
+
+    It is not thread-safe. The methods that change it raise RuntimeError while an engine runs it, as far as
+    the GIL allows.
+
+    Args:
+        model: The model.
+        seed: An int from 0 to 2**128 - 1.
+        substream: An int from 0 to 2**32 - 1.
+
+    Attributes:
+        model: The model.
+    """
+
+    cdef readonly CoreModel model
+    # The last arguments of `configure`. The core refers to the constraint and to the spans.
+    cdef object sampling
+    cdef tuple controls
+    cdef object seed_value
+    cdef object substream_value
+    cdef bytearray memory
+    cdef textgen_stream *stream
+    cdef bint busy
+
+    def __cinit__(self, CoreModel model not None, seed=0, substream=0):
+        cdef textgen_sampling sampling
+        cdef textgen_error error
+        write_numbers(&sampling, None)
+        write_seed(&sampling, seed, substream)
+        self.model, self.controls = model, ((), (), None, None)
+        self.seed_value, self.substream_value = int(seed), int(substream)
+        self.memory = new_memory(textgen_stream_size(model.model))
+        check(
+            textgen_stream_init(memory_of(self.memory), model.model, &sampling, &self.stream, &error), &error
+        )
+
+    cdef int enter(self) except -1:
+        if self.busy:
+            raise RuntimeError("another thread uses this text: lock it, or give each thread a copy")
+        return 0
+
+    def copy(self):
+        """Return an independent copy."""
+        cdef Stream clone = Stream.__new__(Stream, self.model)
+        cdef textgen_error error
+        self.enter()
+        check(textgen_stream_copy(self.stream, memory_of(clone.memory), &clone.stream, &error), &error)
+        clone.sampling, clone.controls = self.sampling, self.controls
+        clone.seed_value, clone.substream_value = self.seed_value, self.substream_value
+        return clone
+
+    @property
+    def seed(self):
+        """The seed of the random numbers."""
+        return self.seed_value
+
+    @property
+    def substream(self):
+        """The substream of the seed."""
+        return self.substream_value
+
+    @property
+    def drawn(self):
+        """The number of random numbers drawn so far."""
+        return self.info().drawn
+
+    cdef textgen_stream_info info(self) noexcept:
+        return textgen_stream_get_info(self.stream)
+
+    cdef int set_sampling(
+        self, object sampling, tuple controls, object seed, object substream, bytes saved=None
+    ) except -1:
+        """Set the parameters, or continue the text ``saved`` with them. An error changes nothing."""
+        cdef textgen_sampling numbers
+        cdef textgen_error error
+        cdef Constraint constraint
+        cdef Spans spans
+        cdef const char **texts
+        cdef size_t i
+        cdef int32_t code
+        bias, stops, constraint, spans = controls
+        write_numbers(&numbers, sampling)
+        write_seed(&numbers, seed, substream)
+        cdef bytearray bias_memory = bytearray(self.model.info.vocabulary * sizeof(double) if bias else 0)
+        cdef bytearray stop_memory = new_memory(len(stops) * sizeof(char *))
+        if bias:
+            biases = memoryview(bias_memory).cast("d")
+            for token, number in bias:
+                biases[token] = number
+            numbers.logit_bias = <const double *>PyByteArray_AsString(bias_memory)
+        texts = <const char **>PyByteArray_AsString(stop_memory)
+        for i in range(<size_t>len(stops)):
+            texts[i] = <const char *><bytes?>stops[i]
+        numbers.stop, numbers.stop_count = texts, len(stops)
+        numbers.keep_stop = sampling is not None and sampling.keep_stop
+        numbers.constraint = NULL if constraint is None else constraint.core
+        numbers.spans = NULL if spans is None else spans.core
+        self.enter()
+        if saved is None:
+            code = textgen_stream_set_sampling(self.stream, &numbers, &error)
+        else:
+            code = textgen_stream_resume(
+                memory_of(self.memory), self.model.model, &numbers, <const char *>saved, len(saved),
+                &self.stream, &error,
+            )
+        check(code, &error)
+        self.sampling, self.controls = sampling, controls
+        return 0
+
+    def configure(self, sampling, logit_bias=(), stops=(), constraint=None, spans=None):
+        """Change the parameters. The filters keep their state.
+
+        Other stop texts begin with the text that is held back: if one is in it, the next call that generates
+        ends the text there, and the tokens after it are dropped. Another constraint and another
+        ``min_length`` begin with the next token.
+
+        Args:
+            sampling: A ``Sampling``, whose numbers and ``keep_stop`` are used.
+            logit_bias: Pairs of a token in [0, vocabulary) and a number.
+            stops: Stop texts as UTF-8, normalized.
+            constraint: A ``Constraint``, or None.
+            spans: ``Spans``, or None.
+
+        Raises:
+            SamplingError: If parameters do not fit the model or each other. They are then as they were.
+        """
+        self.set_sampling(
+            sampling, (tuple(logit_bias), tuple(stops), constraint, spans), self.seed_value,
+            self.substream_value
+        )
+
+    def reseed(self, seed, substream=0, drawn=0):
+        """Draw other random numbers from now on. Raises SamplingError if an argument is out of range."""
+        drawn = PyNumber_Index(drawn)
+        if not 0 <= drawn <= INT64_MAX:
+            raise SamplingError(Name("drawn"), f" must be from 0 to 2**63 - 1, not {quote(drawn)}")
+        self.set_sampling(self.sampling, self.controls, seed, substream)
+        self.seed_value, self.substream_value = int(seed), int(substream)
+        textgen_stream_seek(self.stream, drawn)
+
+    @property
+    def parameters(self):
+        """The sampling parameters that are numbers, by name, from the block of the text."""
+        cdef textgen_sampling numbers
+        cdef Parameter parameter
+        cdef const char *field
+        textgen_stream_get_sampling(self.stream, &numbers)
+        values = {}
+        for parameter in IN_CORE:
+            field = <const char *>&numbers + parameter.info.offset
+            is_whole = parameter.kind == "whole"
+            values[parameter.name] = (<const uint64_t *>field)[0] if is_whole else (<const double *>field)[0]
+        return values
+
+    @property
+    def logit_bias(self):
+        """The logit bias in the block of the text: pairs of a token and a number."""
+        cdef textgen_sampling numbers
+        cdef size_t i
+        textgen_stream_get_sampling(self.stream, &numbers)
+        if numbers.logit_bias == NULL:
+            return ()
+        size = self.model.info.vocabulary
+        return tuple([(i, numbers.logit_bias[i]) for i in range(size) if numbers.logit_bias[i] != 0.0])
+
+    @property
+    def has_spans(self):
+        """Whether the text was drawn with spans, so that it keeps its latest tokens."""
+        return self.info().recent > 0
+
+    def feed(self, tokens, *, bint begin=True, bint restart=False):
+        """Run the network over tokens.
+
+        Args:
+            tokens: A sequence of 0 or more tokens, each in [0, vocabulary).
+            begin: Whether they begin another text for stop texts and the constraint, so that nothing is held
+                back.
+            restart: Whether that text begins from the initial state, of a record model after its begin token.
+
+        Raises:
+            ValueError: If a token is not in the vocabulary.
+        """
+        values = tokens if isinstance(tokens, array) and tokens.typecode == "q" else array("q", tokens)
+        cdef const int64_t *numbers = <const int64_t *>address_of(values)
+        cdef size_t count = len(values)
+        cdef int32_t other = TEXTGEN_FEED_TEXT if begin else TEXTGEN_FEED_MORE
+        cdef int32_t how = TEXTGEN_FEED_START if restart else other
+        cdef bytearray workspace = self.model.workspace(1)
+        cdef textgen_memory memory = memory_of(workspace)
+        cdef textgen_error error
+        cdef int32_t code
+        self.enter()
+        self.busy = True
+        with nogil:
+            code = textgen_stream_feed_tokens(self.stream, numbers, count, how, memory, &error)
+        self.busy = False
+        self.model.check(code, &error, ValueError)
+
+    def continue_from(self, Stream other not None):
+        """Begin a text after the tokens of another one, with its own parameters and random numbers."""
+        cdef textgen_error error
+        if other.model is not self.model:
+            raise ValueError("the text is of another model")
+        self.enter()
+        other.enter()
+        other.check_fed()
+        check(textgen_stream_copy(other.stream, memory_of(self.memory), &self.stream, &error), &error)
+        self.reseed(self.seed_value, self.substream_value)
+
+    cdef int check_fed(self) except -1:
+        if not self.info().is_fed:
+            raise PromptError("there is no text to continue: feed a text first")
+        return 0
+
+    @property
+    def ending(self):
+        """Why the latest text ended, or None."""
+        return ENDINGS[self.info().ending]
+
+    @property
+    def at_end(self):
+        """Whether the last token is the end of a record."""
+        return bool(self.info().at_end)
+
+    @property
+    def is_complete(self):
+        """Whether no token may follow until something is fed."""
+        return bool(self.info().is_complete)
+
+    @property
+    def tokens_to_match(self):
+        """The number of tokens that the text needs to match its constraint; 0 without a constraint."""
+        return self.info().needed
+
+    @property
+    def held(self):
+        """The tokens that are held back, as a list."""
+        cdef const int32_t *held = textgen_stream_held(self.stream)
+        cdef size_t i
+        return [held[i] for i in range(self.info().held)]
+
+    def finish(self, bint complete=True):
+        """Return the text that is held back, as bytes, and hold nothing back.
+
+        complete: Whether the bytes of an incomplete character stay.
+        """
+        cdef bytearray text = new_memory(textgen_stream_text_size(self.stream, 0))
+        cdef textgen_error error
+        cdef size_t written
+        self.enter()
+        check(
+            textgen_stream_finish(
+                self.stream, complete, PyByteArray_AsString(text), len(text), &written, &error
+            ),
+            &error,
+        )
+        return bytes(text[:written])
+
+    @property
+    def state(self):
+        """The recurrent state, a ``State`` of copies. It can be set to a ``State``."""
+        return self.model.new_state(textgen_stream_state(self.stream), 1)
+
+    @state.setter
+    def state(self, value):
+        self.enter()
+        self.model.copy_state(value, 1, textgen_stream_state(self.stream))
+
+    @property
+    def logits(self):
+        """The logits of the next token, of shape [vocabulary]. They share the memory of the text.
+
+        They can be set to a float32 buffer.
+        """
+        cdef Py_ssize_t start = <char *>textgen_stream_logits(self.stream) - PyByteArray_AsString(self.memory)
+        return memoryview(self.memory)[start : start + self.model.info.vocabulary * sizeof(float)].cast("f")
+
+    @logits.setter
+    def logits(self, value):
+        self.enter()
+        if not self.info().is_fed:
+            # Another text begins with these logits.
+            self.feed((0,))
+        self.logits[:] = memoryview(value)
+
+    def probabilities(self, bint of_draw):
+        """Return the probabilities of the next token, as float64 in a bytearray.
+
+        Args:
+            of_draw: Whether they are those of the next draw: with the constraint, ``min_length``,
+                ``max_copy``, the filters and the temperature.
+
+        Raises:
+            SamplingError: If the logits are invalid, or if no token is left to draw.
+            PromptError: If the text has not been fed.
+        """
+        cdef bytearray memory = new_memory(self.model.info.vocabulary * sizeof(double))
+        cdef bytearray workspace = self.model.workspace(1)
+        cdef textgen_error error
+        self.enter()
+        check(
+            textgen_stream_probabilities(
+                self.stream, of_draw, <double *>PyByteArray_AsString(memory), memory_of(workspace), &error
+            ),
+            &error,
+        )
+        return memory
+
+    def save(self, bytes description not None):
+        """Return the saved text, with a description.
+
+        Raises:
+            SavedGenerationError: If the state or the logits are not finite.
+        """
+        cdef textgen_error error
+        cdef bytearray data = new_memory(textgen_stream_saved_size(self.stream, len(description)))
+        self.enter()
+        check(
+            textgen_stream_save(
+                self.stream, <const char *>description, len(description), memory_of(data), &error
+            ),
+            &error,
+            SavedGenerationError,
+        )
+        return bytes(data)
+
+    def resume(self, bytes data not None):
+        """Continue a saved text, with the tables of this one. All else is in the data.
+
+        Raises:
+            SavedGenerationError: If the data is damaged, or has another model or constraint. This text then
+                may be one that has not been fed.
+        """
+        cdef textgen_sampling numbers
+        self.set_sampling(self.sampling, self.controls, self.seed_value, self.substream_value, data)
+        textgen_stream_get_sampling(self.stream, &numbers)
+        self.seed_value = <object>numbers.seed_high << 64 | numbers.seed
+        self.substream_value = numbers.substream
+
+
+def read_description(bytes data not None):
+    """Return the description in a saved text, as bytes.
+
+    Raises:
+        SavedGenerationError: If the data is no saved text, or of a later version.
+    """
+    cdef const void *description
+    cdef size_t size
+    cdef textgen_error error
+    check(
+        textgen_saved_description(<const char *>data, len(data), &description, &size, &error),
+        &error,
+        SavedGenerationError,
+    )
+    return (<const char *>description)[:size]
+
+
+# No lane refers to itself, so that __dealloc__ may use the list of texts.
+@cython.final
+@cython.no_gc
+cdef class Lanes:
+    """The lanes of one call of ``Engine.generate``, which have their texts for themselves until ``release``.
+
+    Args:
+        lanes: A sequence of ``Lane``, each with another text of the same model.
+        steps: The maximum number of tokens per lane, from 1 to ``MAX_STEPS``.
+
+    Raises:
+        ValueError: If there is no lane, if a length or ``steps`` is wrong, if two lanes share a text, or if a
+            text is of another model.
+        PromptError: If a text has not been fed.
+    """
+
+    cdef readonly CoreModel model
+    cdef size_t steps
+    cdef Py_ssize_t count
+    cdef textgen_lane *items
+    # Those of the lanes so far, and whether this object has them for itself.
+    cdef list texts
+    cdef bint is_open
+    # The memory of `items`, and of what they point to.
+    cdef list buffers
+
+    def __cinit__(self, lanes, Py_ssize_t steps):
+        cdef Py_ssize_t i
+        lanes = list(lanes)
+        self.steps, self.texts, self.buffers, self.count, self.is_open = steps, [], [], len(lanes), True
+        if not 1 <= steps <= MAX_STEPS:
+            raise ValueError(f"steps must be from 1 to {MAX_STEPS}, not {steps}")
+        if not lanes:
+            raise ValueError("lanes must not be empty")
+        self.model = (<Stream?>lanes[0][0]).model
+        self.items = <textgen_lane *>self.buffer(self.count * sizeof(textgen_lane))
+        memset(self.items, 0, self.count * sizeof(textgen_lane))
+        try:
+            for i in range(self.count):
+                self.add(&self.items[i], lanes[i])
+        except BaseException:
+            self.close()
+            raise
+
+    def __dealloc__(self):
+        # An interrupt can come before the caller could release the lanes.
+        self.close()
+
+    def __len__(self):
+        return self.count
+
+    cdef int add(self, textgen_lane *item, object lane) except -1:
+        cdef Stream text
+        cdef bint logprobs
+        cdef size_t most
+        given, length, item.finish, masked, logprobs = lane
+        length = PyNumber_Index(length)
+        if length < 1:
+            raise ValueError(f"the length of a lane must be 1 or more, not {length}")
+        text = <Stream?>given
+        if text.model is not self.model:
+            raise ValueError("the text is of another model")
+        item.length, item.unmasked = min(length, PY_SSIZE_T_MAX), not masked
+        most = min(item.length, self.steps)
+        item.text = self.buffer(textgen_stream_text_size(text.stream, most))
+        item.tokens = <int64_t *>self.buffer((text.info().held + most) * sizeof(int64_t))
+        if logprobs:
+            item.logprobs = <double *>self.buffer(most * sizeof(double))
+        # No code of another object runs between these checks and the mark that the text is in use.
+        if any([given is other for other in self.texts]):
+            raise ValueError("each lane must have its own text")
+        text.enter()
+        text.check_fed()
+        item.stream, text.busy = text.stream, True
+        self.texts.append(text)
+        return 0
+
+    cdef char *buffer(self, object size) except NULL:
+        cdef bytearray memory = new_memory(size)
+        self.buffers.append(memory)
+        return PyByteArray_AsString(memory)
+
+    def release(self):
+        """Let others use the texts again. No lane can be continued then."""
+        self.close()
+
+    cdef void close(self) noexcept:
+        if self.is_open:
+            for text in self.texts:
+                (<Stream>text).busy = False
+        self.is_open = False
+
+    def run(self, Py_ssize_t first, Py_ssize_t count, measurements=None):
+        """Generate tokens for ``count`` lanes, from the lane ``first`` on, without the GIL.
+
+        Other threads may run other lanes at the same time.
+
+        Args:
+            first: The number of the first lane.
+            count: The number of lanes.
+            measurements: A ``Measurements`` to add to, or None.
+
+        Raises:
+            SamplingError: If a constraint needs more tokens than the length of its lane.
+        """
+        cdef textgen_measurements measured
+        cdef textgen_measurements *pointer = NULL
+        cdef textgen_error error
+        cdef bytearray latencies, workspace
+        cdef textgen_memory memory
+        cdef textgen_lane *items
+        cdef int32_t code
+        if not (self.is_open and 0 <= first < self.count and 1 <= count <= self.count - first):
+            raise ValueError(f"there are {self.count * self.is_open} open lanes")
+        items = &self.items[first]
+        workspace = self.model.workspace(count)
+        memory = memory_of(workspace)
+        memset(&measured, 0, sizeof(measured))
+        if measurements is not None:
+            pointer = &measured
+            if measurements.latencies is not None:
+                latencies = new_memory(self.steps * sizeof(int64_t))
+                measured.latencies = <int64_t *>PyByteArray_AsString(latencies)
+        with nogil:
+            code = textgen_generate(items, count, self.steps, memory, pointer, &error)
+        if code != TEXTGEN_LANE_FAILED:
+            self.model.check(code, &error)
+        if measurements is not None:
+            measurements.add(
+                measured.draws, 1e-9 * measured.model_ns, 1e-9 * measured.sampler_ns, measured.entropy
+            )
+            if measured.latencies != NULL:
+                measurements.latencies += [measured.latencies[i] for i in range(measured.steps)]
+
+    def results(self):
+        """Return the list of ``Generated``."""
+        return [self.result(&self.items[i], text) for i, text in enumerate(self.texts)]
+
+    cdef object result(self, const textgen_lane *item, Stream text):
+        cdef size_t i, stop_start = item.decided
+        error = None
+        if item.result == TEXTGEN_NO_TOKEN and text.controls[3] is not None:
+            error = SamplingError(Name("max_copy"), " leaves no token to draw: use a greater value")
+        elif item.result < 0:
+            error = SamplingError(textgen_code_text(item.result).decode())
+        if item.stop and text.sampling.keep_stop:
+            stop_start -= item.stop
+        stop = [item.tokens[i] for i in range(stop_start, stop_start + item.stop)]
+        logprobs = None
+        if item.logprobs != NULL:
+            logprobs = [item.logprobs[i] for i in range(item.drawn)]
+        ending = None if error is not None else ENDINGS[item.ending]
+        # A call of the constructor, which is Python code, would take most of the time of a lane.
+        return new_tuple(Generated, (item.drawn, item.text[:item.written], ending, logprobs, stop, error))
+
+
+cdef object new_tuple = tuple.__new__
