@@ -388,7 +388,7 @@ int main(int count, char **arguments) {
     check_description(&everything);
     check_header(&plain);
     check_ranges(&plain);
-    check_limits(&everything, &constrained, 3);
+    check_limits(&spanned, &constrained, 3);
     check_numbers(&plain, model.info->state_values + model.info->vocabulary);
     check_sizes(&plain);
     check_missing_parameter(&plain);
