@@ -152,7 +152,7 @@ def _c_fields(parameters: list[Parameter]) -> str:
             lines.append(f"    {kind} {parameter.name}; /* {value} */\n")
     values = ", ".join(f"{parameter.initial:g}" for parameter in parameters if parameter.in_core)
     # First the value of each field of the structure that is not generated.
-    initializer = f"{{sizeof(textgen_sampling), 0, 0, 0, NULL, 0, NULL, 0, 0, NULL, NULL, {values}}}"
+    initializer = f"{{0, 0, 0, NULL, NULL, 0, 0, NULL, NULL, {values}}}"
     macro = ["#define TEXTGEN_SAMPLING_DEFAULT", *(f"    {line}" for line in textwrap.wrap(initializer, 96))]
     # The formatter would write one value on each line.
     define = "/* clang-format off */\n" + " \\\n".join(macro) + "\n/* clang-format on */\n"

@@ -1,6 +1,7 @@
 #include "constraint.h"
 
 #include "handles.h"
+#include "utf8.h"
 
 #include <math.h>
 #include <string.h>
@@ -23,50 +24,23 @@ void textgen_constraint_mask(const textgen_constraint *constraint, int64_t state
     }
 }
 
-size_t textgen_constraint_work(const int16_t *next, size_t states, size_t vocabulary) {
-    unsigned char seen[TEXTGEN_MAX_STATES / 8];
-    size_t sources = 0;
-    for (size_t state = 0; state < states; state++, next += vocabulary) {
-        memset(seen, 0, sizeof seen);
-        for (size_t token = 0; token < vocabulary; token++) {
-            const int16_t target = next[token];
-            if (target < -1 || target >= (int64_t)states) {
-                return 0;
+/* Visit the states that lead to each state, each once: count them in `counts` if `sources` is NULL. Otherwise,
+ * the counts are where the sources of a state end, and become where they begin. latest: temporary. */
+static void visit_sources(const textgen_constraint *constraint, int32_t *latest, int32_t *counts,
+                          int32_t *sources) {
+    const int16_t *next = constraint->next;
+    memset(latest, 0xFF, constraint->states * sizeof *latest);
+    for (int32_t state = 0; state < (int32_t)constraint->states; state++) {
+        for (size_t token = 0; token < constraint->vocabulary; token++, next++) {
+            if (*next < 0 || latest[*next] == state) {
+                continue;
             }
-            if (target >= 0 && !(seen[target / 8] >> target % 8 & 1)) {
-                seen[target / 8] |= (unsigned char)(1 << target % 8);
-                sources++;
+            latest[*next] = state;
+            if (sources) {
+                sources[--counts[*next]] = state;
+            } else {
+                counts[*next]++;
             }
-        }
-    }
-    /* For the states: where their sources begin, the latest source or where the next one goes, and a queue. */
-    return 3 * states + 1 + sources;
-}
-
-/* List the states that lead to each state: those of state i are sources[starts[i]] to sources[starts[i + 1]],
- * each once. latest: temporary, [states]. */
-static void list_sources(const int16_t *next, size_t states, size_t vocabulary, int32_t *starts,
-                         int32_t *latest, int32_t *sources) {
-    const size_t entries = states * vocabulary;
-    int32_t *cursor = latest;
-    memset(starts, 0, (states + 1) * sizeof *starts);
-    memset(latest, 0xFF, states * sizeof *latest);
-    for (size_t i = 0; i < entries; i++) {
-        const int32_t source = (int32_t)(i / vocabulary);
-        if (next[i] >= 0 && latest[next[i]] != source) {
-            latest[next[i]] = source;
-            starts[next[i] + 1]++;
-        }
-    }
-    for (size_t i = 0; i < states; i++) {
-        cursor[i] = starts[i];
-        starts[i + 1] += starts[i];
-    }
-    for (size_t i = 0; i < entries; i++) {
-        const int32_t source = (int32_t)(i / vocabulary);
-        const int16_t state = next[i];
-        if (state >= 0 && (cursor[state] == starts[state] || sources[cursor[state] - 1] != source)) {
-            sources[cursor[state]++] = source;
         }
     }
 }
@@ -91,15 +65,34 @@ static void measure(size_t states, const int32_t *starts, const int32_t *sources
     }
 }
 
-void textgen_constraint_link(int16_t *next, int32_t *distance, size_t states, size_t vocabulary,
-                             int32_t *work) {
-    int32_t *starts = work, *cursor = starts + states + 1, *queue = cursor + states, *sources = queue + states;
-    list_sources(next, states, vocabulary, starts, cursor, sources);
-    measure(states, starts, sources, queue, distance);
-    for (size_t state = 0; state < states; state++) {
-        int16_t *row = next + state * vocabulary;
+static int32_t out_of_memory(textgen_error *error) {
+    return textgen_report(error, TEXTGEN_OUT_OF_MEMORY, "not enough memory for the constraint");
+}
+
+/* Write the distances, and forbid the tokens after which no text can match. */
+static int32_t link(textgen_constraint *constraint, textgen_error *error) {
+    const size_t states = constraint->states;
+    int32_t *distance = constraint->distance;
+    int32_t *starts = textgen_allocate(&constraint->arena, 3 * states + 1, sizeof *starts);
+    if (!starts) {
+        return out_of_memory(error);
+    }
+    int32_t *latest = starts + states + 1, *queue = latest + states;
+    visit_sources(constraint, latest, starts, NULL);
+    for (size_t i = 1; i <= states; i++) {
+        starts[i] += starts[i - 1];
+    }
+    int32_t *sources = textgen_allocate(&constraint->arena, (size_t)starts[states], sizeof *sources);
+    if (sources) {
+        visit_sources(constraint, latest, starts, sources);
+        measure(states, starts, sources, queue, distance);
+    }
+    textgen_release(sources);
+    textgen_release(starts);
+    for (size_t state = 0; state < states && sources; state++) {
+        int16_t *row = constraint->next + state * constraint->vocabulary;
         bool complete = distance[state] == 0;
-        for (size_t token = 0; token < vocabulary; token++) {
+        for (size_t token = 0; token < constraint->vocabulary; token++) {
             if (row[token] >= 0 && distance[row[token]] == INT32_MAX) {
                 row[token] = -1;
             }
@@ -107,102 +100,119 @@ void textgen_constraint_link(int16_t *next, int32_t *distance, size_t states, si
         }
         distance[state] = complete ? -1 : distance[state];
     }
+    return sources ? TEXTGEN_OK : out_of_memory(error);
 }
 
-static int32_t out_of_memory(const textgen_error *error) {
-    return textgen_report(error, TEXTGEN_OUT_OF_MEMORY, "not enough memory for the constraint");
+/* Append the little-endian bytes of a number to a hash. */
+static void add_number(textgen_sha256 *sum, uint64_t number, size_t size) {
+    unsigned char bytes[8];
+    for (size_t i = 0; i < size; i++) {
+        bytes[i] = (unsigned char)(number >> 8 * i & 0xFF);
+    }
+    textgen_sha256_add(sum, bytes, size);
 }
 
-/* Read the transitions of a state to its row. */
-static int32_t read_row(const textgen_json *next, size_t state, const textgen_vocabulary *vocabulary,
-                        size_t states, int16_t *row, const textgen_error *error) {
-    textgen_view members = next->text;
-    textgen_json key, target;
-    while (textgen_json_member(&members, &key, &target)) {
-        const int64_t token = textgen_vocabulary_find(vocabulary, &key);
-        char quoted[TEXTGEN_QUOTE_SIZE];
-        if (token < 0) {
-            return textgen_report(error, TEXTGEN_INVALID_ARGUMENT,
-                                  "the table has %s, which is not in the vocabulary: write it with this model",
-                                  textgen_json_quote(&key, quoted));
+void textgen_constraint_digest(textgen_constraint *constraint) {
+    textgen_sha256 sum;
+    textgen_sha256_init(&sum);
+    add_number(&sum, constraint->states, 8);
+    add_number(&sum, constraint->vocabulary, 8);
+    for (size_t i = 0; i < constraint->states * constraint->vocabulary; i++) {
+        add_number(&sum, (uint16_t)constraint->next[i], 2);
+    }
+    for (size_t state = 0; state < constraint->states; state++) {
+        add_number(&sum, constraint->distance[state] <= 0, 1);
+    }
+    textgen_sha256_end(&sum, constraint->digest);
+}
+
+int32_t textgen_constraint_link(textgen_constraint *constraint, textgen_error *error) {
+    for (size_t i = 0; i < constraint->states * constraint->vocabulary; i++) {
+        if (constraint->next[i] < -1 || constraint->next[i] >= (int64_t)constraint->states) {
+            return textgen_report(error, TEXTGEN_INVALID_ARGUMENT, "state %zu of the table leads to no state",
+                                  i / constraint->vocabulary);
         }
-        int64_t number;
-        if (!textgen_json_integer(&target, &number) || number < 0 || number >= (int64_t)states) {
-            return textgen_report(error, TEXTGEN_INVALID_ARGUMENT,
-                                  "state %zu of the table leads to %s; the states are 0 to %zu", state,
-                                  textgen_json_quote(&target, quoted), states - 1);
-        }
-        row[token] = (int16_t)number;
     }
-    return TEXTGEN_OK;
-}
-
-static int32_t read_state(const textgen_json *entry, size_t state, const textgen_vocabulary *vocabulary,
-                          textgen_constraint *constraint, const textgen_error *error) {
-    static const char *const names[] = {"accepting", "next"};
-    int16_t *row = constraint->next + state * constraint->vocabulary;
-    int32_t *distance = constraint->distance + state;
-    textgen_json values[2];
-    textgen_json_members(entry, names, 2, values);
-    const bool accepting = values[0].kind == TEXTGEN_JSON_TRUE;
-    if ((!accepting && values[0].kind != TEXTGEN_JSON_FALSE) || values[1].kind != TEXTGEN_JSON_OBJECT) {
-        return textgen_report(
-            error, TEXTGEN_INVALID_ARGUMENT,
-            "state %zu of the table must have \"accepting\" and \"next\": write it with textgen-info", state);
-    }
-    *distance = accepting ? 0 : INT32_MAX;
-    return read_row(&values[1], state, vocabulary, constraint->states, row, error);
-}
-
-static int32_t link_table(textgen_constraint *constraint, const textgen_error *error) {
-    const size_t count = textgen_constraint_work(constraint->next, constraint->states, constraint->vocabulary);
-    int32_t *work = textgen_allocate(&constraint->arena, count, sizeof *work);
-    if (!work) {
-        return out_of_memory(error);
-    }
-    textgen_constraint_link(constraint->next, constraint->distance, constraint->states, constraint->vocabulary,
-                            work);
-    textgen_release(work);
+    TEXTGEN_TRY(link(constraint, error));
     return constraint->distance[0] == INT32_MAX
-               ? textgen_report(error, TEXTGEN_INVALID_ARGUMENT,
-                                "no text matches the table: no accepting state can be reached")
+               ? textgen_report(error, TEXTGEN_INVALID_ARGUMENT, "no text matches the table")
                : TEXTGEN_OK;
 }
 
+int32_t textgen_constraint_ban(textgen_constraint *constraint, const int64_t *banned, size_t count,
+                               textgen_error *error) {
+    if (!count) {
+        return TEXTGEN_OK;
+    }
+    for (size_t i = 0; i < count; i++) {
+        if (banned[i] < 0 || banned[i] >= (int64_t)constraint->vocabulary) {
+            return textgen_report(error, TEXTGEN_INVALID_ARGUMENT, "banned[%zu] is no token", i);
+        }
+    }
+    for (size_t state = 0; state < constraint->states; state++) {
+        for (size_t i = 0; i < count; i++) {
+            constraint->next[state * constraint->vocabulary + (size_t)banned[i]] = -1;
+        }
+        constraint->distance[state] = constraint->distance[state] <= 0 ? 0 : INT32_MAX;
+    }
+    return textgen_constraint_link(constraint, error);
+}
+
+/* Allocate a table. */
+static int32_t allocate(textgen_constraint *constraint, size_t states, textgen_error *error) {
+    const size_t fitting = TEXTGEN_MAX_ENTRIES / constraint->vocabulary;
+    const size_t most = fitting < TEXTGEN_MAX_STATES ? fitting : TEXTGEN_MAX_STATES;
+    if (states < 1 || states > most) {
+        return textgen_report(error, TEXTGEN_INVALID_ARGUMENT,
+                              "the table must have from 1 to %zu states, not %zu", most, states);
+    }
+    constraint->states = states;
+    constraint->next = textgen_allocate(&constraint->arena, states * constraint->vocabulary, sizeof(int16_t));
+    constraint->distance = textgen_allocate(&constraint->arena, states, sizeof(int32_t));
+    return constraint->next && constraint->distance ? TEXTGEN_OK : out_of_memory(error);
+}
+
+/* Read a state of a table. Return whether it is one of this vocabulary. Whether it leads to states is checked
+ * when the table is linked. */
+static bool read_state(const textgen_json *entry, size_t state, const textgen_vocabulary *vocabulary,
+                       textgen_constraint *constraint) {
+    static const char *const names[] = {"accepting", "next"};
+    textgen_json values[2], key, target;
+    textgen_json_members(entry, names, 2, values);
+    const bool accepting = values[0].kind == TEXTGEN_JSON_TRUE;
+    if ((!accepting && values[0].kind != TEXTGEN_JSON_FALSE) || values[1].kind != TEXTGEN_JSON_OBJECT) {
+        return false;
+    }
+    constraint->distance[state] = accepting ? 0 : INT32_MAX;
+    while (textgen_json_member(&values[1].text, &key, &target)) {
+        const int64_t token = textgen_vocabulary_find(vocabulary, &key);
+        int64_t number;
+        if (token < 0 || !textgen_json_integer(&target, &number)) {
+            return false;
+        }
+        constraint->next[state * constraint->vocabulary + (size_t)token] =
+            (int16_t)(number < 0 || number >= TEXTGEN_MAX_STATES ? INT16_MIN : number);
+    }
+    return true;
+}
+
 int32_t textgen_constraint_read(textgen_view content, const textgen_vocabulary *vocabulary,
-                                textgen_constraint *constraint, const textgen_error *error) {
+                                textgen_constraint *constraint, textgen_error *error) {
     static const char *const names[] = {"states"};
-    textgen_json table, list;
-    const bool is_json = textgen_json_read(content, &table);
-    if (is_json) {
+    textgen_json table, list = {0};
+    if (textgen_utf8_valid(content) && textgen_json_read(content, &table)) {
         textgen_json_members(&table, names, 1, &list);
     }
-    if (!is_json || !(constraint->states = textgen_json_count(&list))) {
-        return textgen_report(error, TEXTGEN_INVALID_ARGUMENT,
-                              "the table is not JSON with a list of states: write it with textgen-info");
-    }
-    constraint->vocabulary = vocabulary->symbols.count;
-    size_t most = TEXTGEN_MAX_ENTRIES / constraint->vocabulary;
-    most = most < TEXTGEN_MAX_STATES ? most : TEXTGEN_MAX_STATES;
-    if (constraint->states > most) {
-        return textgen_report(
-            error, TEXTGEN_INVALID_ARGUMENT,
-            "the table has %zu states, and at most %zu are supported: simplify the expression",
-            constraint->states, most);
-    }
-    constraint->next =
-        textgen_allocate(&constraint->arena, constraint->states * constraint->vocabulary, sizeof(int16_t));
-    constraint->distance = textgen_allocate(&constraint->arena, constraint->states, sizeof(int32_t));
-    if (!constraint->next || !constraint->distance) {
-        return out_of_memory(error);
-    }
+    TEXTGEN_TRY(allocate(constraint, textgen_json_count(&list), error));
     memset(constraint->next, 0xFF, constraint->states * constraint->vocabulary * sizeof(int16_t));
-    textgen_view rest = list.text;
     textgen_json entry;
-    for (size_t state = 0; textgen_json_item(&rest, &entry); state++) {
-        TEXTGEN_TRY(read_state(&entry, state, vocabulary, constraint, error));
+    for (size_t state = 0; textgen_json_item(&list.text, &entry); state++) {
+        if (!read_state(&entry, state, vocabulary, constraint)) {
+            return textgen_report(error, TEXTGEN_INVALID_ARGUMENT,
+                                  "state %zu of the table is wrong, or of another model", state);
+        }
     }
-    return link_table(constraint, error);
+    return textgen_constraint_link(constraint, error);
 }
 
 void textgen_constraint_release(textgen_constraint *constraint) {
@@ -210,28 +220,62 @@ void textgen_constraint_release(textgen_constraint *constraint) {
     textgen_release(constraint->next);
 }
 
-int32_t textgen_constraint_create(const textgen_model *model, const void *data, size_t size, void *memory,
-                                  size_t memory_size, textgen_constraint **constraint, char *error,
-                                  size_t error_size) {
-    const textgen_error message = {error, error_size};
-    textgen_arena arena = {memory, memory_size, 0, 0};
-    void *place;
-    TEXTGEN_TRY(textgen_check_pointer(model, "model", &message));
-    TEXTGEN_TRY(textgen_check_data(data, size, "data", "size", &message));
-    TEXTGEN_TRY(textgen_check_pointer(constraint, "constraint", &message));
-    TEXTGEN_TRY(textgen_find_place(&arena, sizeof **constraint, "constraint", &place, &message));
-    textgen_constraint *created = place;
-    created->arena = arena;
-    int32_t result = textgen_constraint_read((textgen_view){data, size}, model->vocabulary, created, &message);
-    if (result == TEXTGEN_OUT_OF_MEMORY && memory) {
-        result = textgen_too_small(&created->arena, &message);
+/* Read a table of `states` states. */
+static int32_t read_table(const int16_t *next, const uint8_t *accepting, size_t states,
+                          textgen_constraint *constraint, textgen_error *error) {
+    TEXTGEN_TRY(allocate(constraint, states, error));
+    memcpy(constraint->next, next, states * constraint->vocabulary * sizeof *next);
+    for (size_t i = 0; i < states; i++) {
+        constraint->distance[i] = accepting[i] ? 0 : INT32_MAX;
     }
-    if (result < 0) {
+    return textgen_constraint_link(constraint, error);
+}
+
+static int32_t begin_constraint(const textgen_model *model, textgen_memory memory,
+                                textgen_constraint **constraint, textgen_error *error) {
+    textgen_arena arena;
+    void *place;
+    TEXTGEN_TRY(textgen_find_place(memory, sizeof **constraint, &arena, &place, error));
+    *constraint = place;
+    (*constraint)->arena = arena;
+    (*constraint)->vocabulary = model->shape.vocabulary;
+    return TEXTGEN_OK;
+}
+
+/* Complete a constraint whose table was read with a code. It is destroyed after an error. */
+static int32_t end_constraint(int32_t code, const int64_t *banned, size_t banned_count,
+                              textgen_constraint *created, textgen_constraint **constraint,
+                              textgen_error *error) {
+    if (code == TEXTGEN_OK) {
+        textgen_constraint_digest(created);
+        code = textgen_constraint_ban(created, banned, banned_count, error);
+    }
+    if (code < 0) {
+        code = textgen_creation_code(&created->arena, code, error);
         textgen_constraint_destroy(created);
     } else {
         *constraint = created;
     }
-    return result;
+    return code;
+}
+
+int32_t textgen_constraint_create(const textgen_model *model, const void *json, size_t size,
+                                  const int64_t *banned, size_t banned_count, textgen_memory memory,
+                                  textgen_constraint **constraint, textgen_error *error) {
+    textgen_constraint *created;
+    TEXTGEN_TRY(begin_constraint(model, memory, &created, error));
+    const int32_t code = textgen_constraint_read((textgen_view){json, size}, model->vocabulary, created, error);
+    return end_constraint(code, banned, banned_count, created, constraint, error);
+}
+
+int32_t textgen_constraint_create_table(const textgen_model *model, const int16_t *next,
+                                        const uint8_t *accepting, size_t states, const int64_t *banned,
+                                        size_t banned_count, textgen_memory memory,
+                                        textgen_constraint **constraint, textgen_error *error) {
+    textgen_constraint *created;
+    TEXTGEN_TRY(begin_constraint(model, memory, &created, error));
+    const int32_t code = read_table(next, accepting, states, created, error);
+    return end_constraint(code, banned, banned_count, created, constraint, error);
 }
 
 void textgen_constraint_destroy(textgen_constraint *constraint) {

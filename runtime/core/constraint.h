@@ -4,6 +4,7 @@
 #define TEXTGEN_CONSTRAINT_H
 
 #include "memory.h"
+#include "sha256.h"
 #include "vocabulary.h"
 
 /* States have the numbers of an int16; a table has at most 256 MiB. */
@@ -14,6 +15,7 @@ struct textgen_constraint {
     int32_t *distance; /* [states]: tokens to the nearest accepting state; 0 if the state is accepting;
                           -1 if it is accepting and no token can follow; INT32_MAX if no text reaches it */
     size_t states, vocabulary;
+    unsigned char digest[TEXTGEN_SHA256_SIZE];
     textgen_arena arena; /* of a constraint that textgen_constraint_read made */
 };
 
@@ -40,18 +42,23 @@ static inline bool textgen_constraint_complete(const textgen_constraint *constra
     return constraint->distance[state] < 0;
 }
 
-/* Return how many elements the temporary memory of textgen_constraint_link needs: count the sources of the
- * states of a table, [states][vocabulary]. Return 0 if an entry is neither -1 nor a state. */
-size_t textgen_constraint_work(const int16_t *next, size_t states, size_t vocabulary);
+/* Complete a table of `next` and `distance`, 0 for the accepting states and INT32_MAX for the others: check the
+ * states, write the distances, and forbid the tokens after which no text can match. */
+int32_t textgen_constraint_link(textgen_constraint *constraint, textgen_error *error);
 
-/* Complete a table. distance: 0 for the accepting states, INT32_MAX for the others. Tokens after which no text
- * can match become forbidden. work: temporary, of textgen_constraint_work elements. */
-void textgen_constraint_link(int16_t *next, int32_t *distance, size_t states, size_t vocabulary, int32_t *work);
-
-/* Read a table as JSON, as textgen-info writes it. constraint: zeros but for `arena`. The caller releases the
- * table, also after an error. */
+/* Read a table as JSON, as textgen-info writes it. constraint: zeros but for `arena` and `vocabulary`. The
+ * caller releases the table, also after an error. */
 int32_t textgen_constraint_read(textgen_view content, const textgen_vocabulary *vocabulary,
-                                textgen_constraint *constraint, const textgen_error *error);
+                                textgen_constraint *constraint, textgen_error *error);
+
+/* Write `digest`, the SHA-256 of a table that is linked. Equal tables have equal digests in every language. */
+void textgen_constraint_digest(textgen_constraint *constraint);
+
+/* Forbid tokens that are never drawn, so that no text needs them to match. The digest stays, because another
+ * language may know the banned tokens in another way. */
+int32_t textgen_constraint_ban(textgen_constraint *constraint, const int64_t *banned, size_t count,
+                               textgen_error *error);
+
 void textgen_constraint_release(textgen_constraint *constraint);
 
 #endif

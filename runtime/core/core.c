@@ -25,25 +25,39 @@ static void drop_partial_character(char *text, size_t length) {
     }
 }
 
-int32_t textgen_report(const textgen_error *error, int32_t code, const char *format, ...) {
-    if (!error || !error->text || error->size == 0) {
-        return code;
+static int32_t report(textgen_error *error, int32_t code, const char *parameter, int64_t place,
+                      const char *format, va_list values) {
+    if (error) {
+        error->code = code;
+        error->parameter = parameter;
+        error->place = place;
+        if (vsnprintf(error->message, sizeof error->message, format, values) >= (int)sizeof error->message) {
+            drop_partial_character(error->message, sizeof error->message - 1);
+        }
     }
+    return code;
+}
+
+int32_t textgen_report(textgen_error *error, int32_t code, const char *format, ...) {
     va_list values;
     va_start(values, format);
-    const int length = vsnprintf(error->text, error->size, format, values);
+    report(error, code, NULL, -1, format, values);
     va_end(values);
-    if (length < 0) {
-        error->text[0] = '\0';
-    } else if ((size_t)length >= error->size) {
-        drop_partial_character(error->text, error->size - 1);
-    }
+    return code;
+}
+
+int32_t textgen_report_at(textgen_error *error, int32_t code, const char *parameter, int64_t place,
+                          const char *format, ...) {
+    va_list values;
+    va_start(values, format);
+    report(error, code, parameter, place, format, values);
+    va_end(values);
     return code;
 }
 
 #endif
 
-int32_t textgen_out_of_memory(const textgen_error *error) {
+int32_t textgen_out_of_memory(textgen_error *error) {
     return textgen_fail(error, TEXTGEN_OUT_OF_MEMORY, "not enough memory for the model");
 }
 

@@ -18,26 +18,23 @@ typedef struct {
     size_t size;
 } textgen_view;
 
-/* The buffer for an error message. `text` may be NULL, and `size` may be 0. */
-typedef struct {
-    char *text;
-    size_t size;
-} textgen_error;
-
-/* All messages are shorter. */
-enum { TEXTGEN_MESSAGE_SIZE = 1024 };
-
-/* Write an error message, cut to the size of the buffer, and return `code`. */
-int32_t textgen_report(const textgen_error *error, int32_t code, const char *format, ...) TEXTGEN_PRINTF(3, 4);
+/* Describe an error, which may be NULL, with a message that is cut to its size. Return `code`. The second form
+ * says what is wrong, and where: see textgen_error. */
+int32_t textgen_report(textgen_error *error, int32_t code, const char *format, ...) TEXTGEN_PRINTF(3, 4);
+int32_t textgen_report_at(textgen_error *error, int32_t code, const char *parameter, int64_t place,
+                          const char *format, ...) TEXTGEN_PRINTF(5, 6);
 
 /* The same, for errors of model files and arguments, which no text, constraint, corpus or saved text causes.
- * A program that defines TEXTGEN_FAIL_ENDS defines both functions, and this one does not return. The compiler
- * then leaves out what follows an error. */
+ * A program that defines TEXTGEN_FAIL_ENDS defines these functions, too, and the latter do not return. The
+ * compiler then leaves out what follows an error. */
 #ifdef TEXTGEN_FAIL_ENDS
-_Noreturn int32_t textgen_fail(const textgen_error *error, int32_t code, const char *format, ...)
+_Noreturn int32_t textgen_fail(textgen_error *error, int32_t code, const char *format, ...)
     TEXTGEN_PRINTF(3, 4);
+_Noreturn int32_t textgen_fail_at(textgen_error *error, int32_t code, const char *parameter, int64_t place,
+                                  const char *format, ...) TEXTGEN_PRINTF(5, 6);
 #else
 #define textgen_fail textgen_report
+#define textgen_fail_at textgen_report_at
 #endif
 
 /* Return the code of a call from the function around it, if the call failed. */
@@ -50,7 +47,7 @@ _Noreturn int32_t textgen_fail(const textgen_error *error, int32_t code, const c
     } while (0)
 
 /* Fail with TEXTGEN_OUT_OF_MEMORY. */
-int32_t textgen_out_of_memory(const textgen_error *error);
+int32_t textgen_out_of_memory(textgen_error *error);
 
 /* Write a string from a file into `buffer` for an error message: in quotes, escaped, cut after 80 bytes. Return
  * `buffer`. */

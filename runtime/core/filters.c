@@ -67,14 +67,13 @@ size_t textgen_filters_get_recent(const textgen_filters *filters, uint32_t *toke
 
 void textgen_filters_change(textgen_filters *filters, const textgen_parameters *before,
                             const textgen_parameters *parameters) {
-    const double mu = filters->mirostat_mu;
     uint32_t recent[TEXTGEN_MAX_PENALTY_WINDOW];
     const size_t count = textgen_filters_get_recent(filters, recent);
-    textgen_filters_init(filters, parameters, (size_t)filters->vocabulary);
-    textgen_filters_set_recent(filters, parameters, recent, count);
-    if (before->mirostat_tau == parameters->mirostat_tau) {
-        filters->mirostat_mu = mu;
+    filters->drawn_surprisal = 0.0;
+    if (before->mirostat_tau != parameters->mirostat_tau) {
+        filters->mirostat_mu = 2.0 * parameters->mirostat_tau;
     }
+    textgen_filters_set_recent(filters, parameters, recent, count);
 }
 
 /* Lower the logits of the recent tokens. counts: how often each token is among them. Without branches, which

@@ -51,8 +51,8 @@ void textgen_filters_set_recent(textgen_filters *filters, const textgen_paramete
 /* Copy the recent tokens, oldest first, to `tokens`, [recent_count]. Return their number. */
 size_t textgen_filters_get_recent(const textgen_filters *filters, uint32_t *tokens);
 
-/* Adapt the state to other parameters, and reset the bias to zeros. The recent tokens are kept, and mirostat_mu
- * unless mirostat_tau changes. */
+/* Adapt the state to other parameters. The bias and the recent tokens are kept, and mirostat_mu unless
+ * mirostat_tau changes. */
 void textgen_filters_change(textgen_filters *filters, const textgen_parameters *before,
                             const textgen_parameters *parameters);
 

@@ -146,8 +146,8 @@ void textgen_forward_logits(const textgen_network *network, const textgen_slots 
     }
 }
 
-void textgen_forward(const textgen_network *network, const int64_t *tokens, size_t time, size_t batch,
-                     float *state, size_t logit_steps, float *logits, void *workspace) {
+void textgen_network_forward(const textgen_network *network, const int64_t *tokens, size_t time, size_t batch,
+                             float *state, size_t logit_steps, float *logits, void *workspace) {
     textgen_slots slots = textgen_slots_find(network, workspace, batch, logit_steps);
     const size_t width = (size_t)network->padded_units, padded = (size_t)network->padded_vocabulary;
     for (size_t i = 0; i < batch; i++) {

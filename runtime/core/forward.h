@@ -7,12 +7,7 @@
 /* Pointers to the parts of the memory. Each running lane occupies one slot; running lanes come first. */
 typedef struct {
     size_t count;              /* number of slots */
-    double *probabilities;     /* temporary, [2][vocabulary] */
-    double *sampling;          /* temporary, for textgen_sampler_scratch(vocabulary) elements */
-    float *masked;             /* [vocabulary], the logits of one lane after its constraint */
     const float **gate_inputs; /* [slots], see textgen_kernels */
-    int64_t *tokens;           /* [slots] */
-    size_t *lanes;             /* [slots], the index of the lane in each slot */
     float *state;              /* the arrays one after the other, each [rows][slots][width] */
     size_t step;               /* the number of steps since the slots were found */
     float *scratch;            /* [slots][padded units] */
@@ -53,8 +48,8 @@ void textgen_slot_move(const textgen_network *network, const textgen_slots *slot
  * after the other, each [rows][batch][units], updated in place. logits: [logit_steps][batch][vocabulary], after
  * each of the last `logit_steps` tokens, 1 to time. workspace: of textgen_slots_size(network, batch,
  * logit_steps) bytes. With TEXTGEN_SMALL, batch and logit_steps are 1. */
-void textgen_forward(const textgen_network *network, const int64_t *tokens, size_t time, size_t batch,
-                     float *state, size_t logit_steps, float *logits, void *workspace);
+void textgen_network_forward(const textgen_network *network, const int64_t *tokens, size_t time, size_t batch,
+                             float *state, size_t logit_steps, float *logits, void *workspace);
 
 /* Run the output layer over `count` features, into slots->logits. masked: whether the logits of tokens that are
  * never drawn are -infinity. */

@@ -41,7 +41,7 @@ static int32_t index_producers(textgen_graph *graph) {
     return TEXTGEN_OK;
 }
 
-int32_t textgen_graph_create(const textgen_onnx *file, textgen_graph *graph, const textgen_error *error) {
+int32_t textgen_graph_create(const textgen_onnx *file, textgen_graph *graph, textgen_error *error) {
     size_t outputs = 0;
     graph->file = file;
     graph->error = error;

@@ -9,7 +9,7 @@ typedef struct {
     textgen_tensors tensors;
     textgen_name *producers; /* outputs of nodes, with the index of the node */
     size_t producer_count;
-    const textgen_error *error;
+    textgen_error *error;
 } textgen_graph;
 
 /* The operator, inputs and attributes that a node must have. The node may omit the attributes, and must not
@@ -31,7 +31,7 @@ int32_t textgen_unknown_graph(const textgen_graph *graph, const char *what);
 
 /* Index a graph. Fails if two tensors have the same name, or a value has two producers. The caller calls
  * textgen_graph_free, even after a failure. */
-int32_t textgen_graph_create(const textgen_onnx *file, textgen_graph *graph, const textgen_error *error);
+int32_t textgen_graph_create(const textgen_onnx *file, textgen_graph *graph, textgen_error *error);
 void textgen_graph_free(textgen_graph *graph);
 
 /* Return the node that has this output, or NULL. */

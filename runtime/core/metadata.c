@@ -22,7 +22,7 @@ static const char quantization_key[] = "textgen.quantization";
 static bool has_key(const textgen_onnx *file, const char *key) { return textgen_onnx_property(file, key).data; }
 
 int32_t textgen_metadata_read(const textgen_onnx *file, const char *key, textgen_json *value,
-                              const textgen_error *error) {
+                              textgen_error *error) {
     char formatted[2][TEXTGEN_NUMBER_SIZE];
     if (!has_key(file, key)) {
         return textgen_fail(error, TEXTGEN_DAMAGED_MODEL,
@@ -43,7 +43,7 @@ int32_t textgen_metadata_read(const textgen_onnx *file, const char *key, textgen
                               "the metadata '%s' is not valid JSON: export the model again", key);
 }
 
-int32_t textgen_metadata_format(const textgen_onnx *file, int64_t *format, const textgen_error *error) {
+int32_t textgen_metadata_format(const textgen_onnx *file, int64_t *format, textgen_error *error) {
     char quoted[TEXTGEN_QUOTE_SIZE];
     textgen_json value;
     if (!has_key(file, format_key)) {
@@ -66,14 +66,14 @@ int32_t textgen_metadata_format(const textgen_onnx *file, int64_t *format, const
     return TEXTGEN_OK;
 }
 
-int32_t textgen_format_check(const textgen_onnx *file, const textgen_error *error) {
+int32_t textgen_format_check(const textgen_onnx *file, textgen_error *error) {
     int64_t format;
     return textgen_metadata_format(file, &format, error);
 }
 
 /* Read a value of a key that is one of `count` names. supported: the names, for the message. */
 static int32_t read_name(const textgen_onnx *file, const char *key, const char *const *names, size_t count,
-                         const char *supported, size_t *index, const textgen_error *error) {
+                         const char *supported, size_t *index, textgen_error *error) {
     char quoted[TEXTGEN_QUOTE_SIZE];
     textgen_json value;
     TEXTGEN_TRY(textgen_metadata_read(file, key, &value, error));
@@ -87,7 +87,7 @@ static int32_t read_name(const textgen_onnx *file, const char *key, const char *
                         textgen_json_quote(&value, quoted), supported);
 }
 
-int32_t textgen_metadata_level(const textgen_onnx *file, textgen_level *level, const textgen_error *error) {
+int32_t textgen_metadata_level(const textgen_onnx *file, textgen_level *level, textgen_error *error) {
     size_t index;
     TEXTGEN_TRY(read_name(file, level_key, textgen_level_names, TEXTGEN_LEVELS, "'character', 'byte', 'word'",
                           &index, error));
@@ -96,7 +96,7 @@ int32_t textgen_metadata_level(const textgen_onnx *file, textgen_level *level, c
 }
 
 /* Check the special tokens against each other. */
-static int32_t check_tokens(const textgen_special *special, size_t entries, const textgen_error *error) {
+static int32_t check_tokens(const textgen_special *special, size_t entries, textgen_error *error) {
     const int64_t tokens[SPECIAL_TOKENS] = {special->unknown, special->begin, special->end};
     size_t count = 0;
     bool differ = true;
@@ -119,7 +119,7 @@ static int32_t check_tokens(const textgen_special *special, size_t entries, cons
 }
 
 int32_t textgen_metadata_special(const textgen_onnx *file, size_t entries, textgen_special *special,
-                                 const textgen_error *error) {
+                                 textgen_error *error) {
     static const char *const names[SPECIAL_TOKENS] = {"unknown", "begin", "end"};
     char quoted[TEXTGEN_QUOTE_SIZE];
     int64_t format, *const tokens[SPECIAL_TOKENS] = {&special->unknown, &special->begin, &special->end};
@@ -149,7 +149,7 @@ int32_t textgen_metadata_special(const textgen_onnx *file, size_t entries, textg
 }
 
 int32_t textgen_metadata_records(const textgen_onnx *file, const textgen_special *special, const char **records,
-                                 const textgen_error *error) {
+                                 textgen_error *error) {
     static const char *const kinds[] = {"lines", "blank"};
     size_t index;
     *records = NULL;
@@ -178,7 +178,7 @@ static bool read_form(const textgen_json *value, const char **unicode) {
 }
 
 int32_t textgen_metadata_normalization(const textgen_onnx *file, bool *lowercase, const char **unicode,
-                                       const textgen_error *error) {
+                                       textgen_error *error) {
     static const char *const names[] = {"lowercase", "unicode"};
     char quoted[TEXTGEN_QUOTE_SIZE];
     textgen_json object, values[2];
@@ -195,7 +195,7 @@ int32_t textgen_metadata_normalization(const textgen_onnx *file, bool *lowercase
     return TEXTGEN_OK;
 }
 
-int32_t textgen_metadata_check_training(const textgen_onnx *file, const textgen_error *error) {
+int32_t textgen_metadata_check_training(const textgen_onnx *file, textgen_error *error) {
     textgen_json training;
     TEXTGEN_TRY(textgen_metadata_read(file, training_key, &training, error));
     return training.kind == TEXTGEN_JSON_OBJECT
@@ -214,7 +214,7 @@ static bool is_loss(const textgen_json *value) {
     return integer < INT64_MAX && integer > -INT64_MAX;
 }
 
-int32_t textgen_metadata_check_quantization(const textgen_onnx *file, const textgen_error *error) {
+int32_t textgen_metadata_check_quantization(const textgen_onnx *file, textgen_error *error) {
     enum { BITS, LOSS, FLOAT32_LOSS, TEXT, FIELDS };
     static const char *const names[FIELDS] = {"bits", "loss", "float32_loss", "text"};
     char quoted[TEXTGEN_QUOTE_SIZE];

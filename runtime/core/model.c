@@ -33,7 +33,7 @@ static bool has_next(const textgen_onnx *file, textgen_view name) {
 
 /* Check the operator set, and that the outputs of the graph are the logits and the next value of each input but
  * the token. */
-static int32_t check_interface(const textgen_onnx *file, const textgen_error *error) {
+static int32_t check_interface(const textgen_onnx *file, textgen_error *error) {
     char quoted[TEXTGEN_QUOTE_SIZE];
     if (file->exceeded_limit) {
         return textgen_fail(error, TEXTGEN_TOO_LARGE, "the graph has more than %s", file->exceeded_limit);
@@ -101,8 +101,7 @@ static int32_t match_graph(const textgen_graph *graph, textgen_nodes *nodes, tex
     return check_declared(graph, description);
 }
 
-int32_t textgen_model_match(const textgen_onnx *file, textgen_description *description,
-                            const textgen_error *error) {
+int32_t textgen_model_match(const textgen_onnx *file, textgen_description *description, textgen_error *error) {
     textgen_graph graph;
     memset(description, 0, sizeof *description);
     description->arena = file->arena;

@@ -90,14 +90,13 @@ typedef struct {
 
 /* Match a file's graph, and check everything except the values of the weights. The description points into
  * `file`. */
-int32_t textgen_model_match(const textgen_onnx *file, textgen_description *description,
-                            const textgen_error *error);
+int32_t textgen_model_match(const textgen_onnx *file, textgen_description *description, textgen_error *error);
 
 const char *textgen_layer_kind_name(textgen_layer_kind kind);
 
 /* Copy `count` values of a float32 tensor in a description, starting at index `first`. Fails on NaN and
  * infinity. */
 int32_t textgen_tensor_floats(const textgen_tensor *tensor, size_t first, size_t count, float *values,
-                              const textgen_error *error);
+                              textgen_error *error);
 
 #endif

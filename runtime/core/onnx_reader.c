@@ -169,7 +169,7 @@ static void fill_properties(textgen_reader *reader, textgen_view content, textge
     }
 }
 
-int32_t textgen_onnx_read(textgen_view content, textgen_onnx *file, const textgen_error *error) {
+int32_t textgen_onnx_read(textgen_view content, textgen_onnx *file, textgen_error *error) {
     textgen_reader reader = {.start = content.data, .error = error};
     layout found = {{NULL, 0}, 0, 0, 0, 0, 0, 0};
     textgen_arena *arena = file->arena;

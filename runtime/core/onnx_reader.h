@@ -103,7 +103,7 @@ typedef struct {
  * not UTF-8; too many fields or metadata entries. On success the metadata is therefore complete.
  *
  * file: only its `arena` is set. */
-int32_t textgen_onnx_read(textgen_view content, textgen_onnx *file, const textgen_error *error);
+int32_t textgen_onnx_read(textgen_view content, textgen_onnx *file, textgen_error *error);
 void textgen_onnx_free(textgen_onnx *file);
 
 /* Return the value of a metadata property; its data is NULL if there is none. If a key is repeated, the last

@@ -77,7 +77,7 @@ static void *allocate_buffer(textgen_arena *arena, uint64_t count, size_t size) 
 }
 
 int32_t textgen_network_create(const textgen_description *description, const textgen_kernels *kernels,
-                               textgen_special special, textgen_network **network, const textgen_error *error) {
+                               textgen_special special, textgen_network **network, textgen_error *error) {
     textgen_pack_plan plan;
     TEXTGEN_TRY(textgen_choose_plan(description, &plan, error));
     textgen_network *created = allocate_network(description, &plan, kernels, special);
@@ -140,7 +140,7 @@ size_t textgen_network_step_bytes(const textgen_network *network) {
     return network->bits == 8 ? weights + biases * sizeof(float) : (weights + biases) * sizeof(float);
 }
 
-float textgen_network_read(const textgen_network *network) {
+uint32_t textgen_network_read(const textgen_network *network) {
     const bool is_int8 = network->bits == 8;
     uint32_t (*sum)(const void *values, ptrdiff_t bytes) = network->kernels->int8->sum;
     uint32_t total =
@@ -150,5 +150,5 @@ float textgen_network_read(const textgen_network *network) {
         total += is_int8 ? sum(network->int8.layers[i].weights, network->int8.layers[i].size)
                          : sum(network->layers[i].weights, (ptrdiff_t)sizeof(float) * network->layers[i].size);
     }
-    return (float)total;
+    return total;
 }

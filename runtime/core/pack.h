@@ -57,13 +57,13 @@ typedef struct {
 
 /* Read and pack all weights. On success the caller calls textgen_network_destroy. */
 int32_t textgen_network_create(const textgen_description *description, const textgen_kernels *kernels,
-                               textgen_special special, textgen_network **network, const textgen_error *error);
+                               textgen_special special, textgen_network **network, textgen_error *error);
 void textgen_network_destroy(textgen_network *network);
 
 /* Return how many bytes of weights one time step of one lane reads. */
 size_t textgen_network_step_bytes(const textgen_network *network);
 
 /* Read all weights once, without their biases. Return a sum of their bits. */
-float textgen_network_read(const textgen_network *network);
+uint32_t textgen_network_read(const textgen_network *network);
 
 #endif

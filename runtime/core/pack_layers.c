@@ -6,7 +6,7 @@
 #include <math.h>
 #include <string.h>
 
-int32_t textgen_fail_overflow(const textgen_error *error) {
+int32_t textgen_fail_overflow(textgen_error *error) {
     return textgen_fail(error, TEXTGEN_DAMAGED_MODEL,
                         "sums of the weights overflow float32: export the model again");
 }

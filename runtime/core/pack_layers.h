@@ -32,12 +32,12 @@ typedef struct {
 
 /* Choose whether to use a token_gates table. Fails if packing would need much more memory than the file. */
 int32_t textgen_choose_plan(const textgen_description *description, textgen_pack_plan *chosen,
-                            const textgen_error *error);
+                            textgen_error *error);
 
 /* A network under construction, with temporary buffers. */
 typedef struct {
     const textgen_description *description;
-    const textgen_error *error;
+    textgen_error *error;
     textgen_network *network;
     float *next; /* free memory of the network */
     size_t units, padded_units;
@@ -70,6 +70,6 @@ int32_t textgen_pack_output(textgen_packing *pack);
 int32_t textgen_pack_bias(textgen_packing *pack, const textgen_tensor *tensor, float *bias);
 /* Pack all layers of a network with 8-bit weights. */
 int32_t textgen_pack_int8(textgen_packing *pack, bool table);
-int32_t textgen_fail_overflow(const textgen_error *error);
+int32_t textgen_fail_overflow(textgen_error *error);
 
 #endif

@@ -119,7 +119,7 @@ static uint64_t bytes_stored(const textgen_description *description) {
 }
 
 int32_t textgen_choose_plan(const textgen_description *description, textgen_pack_plan *chosen,
-                            const textgen_error *error) {
+                            textgen_error *error) {
     const textgen_layer_kind kind = textgen_first_layer(description)->kind;
     const size_t units = textgen_first_layer(description)->outputs, inputs = description->layers[0].outputs;
     char formatted[4][TEXTGEN_NUMBER_SIZE];

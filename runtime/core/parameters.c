@@ -84,13 +84,13 @@ const char *textgen_parameter_requirement(const textgen_parameter_info *paramete
     return buffer;
 }
 
-bool textgen_parameter_accepts(const textgen_parameter_info *parameter, double value) {
+int32_t textgen_parameter_accepts(const textgen_parameter_info *parameter, double value) {
     return value <= parameter->high &&
            (parameter->low_is_open ? value > parameter->low : value >= parameter->low);
 }
 
 int32_t textgen_parameters_read(const textgen_sampling *sampling, textgen_parameters *parameters,
-                                const textgen_error *error) {
+                                textgen_error *error) {
     double values[TEXTGEN_PARAMETER_COUNT];
 #define TEXTGEN_PARAMETER(name, ...) values[TEXTGEN_PARAMETER_##name] = (double)sampling->name;
 #include "parameters.def"
@@ -100,8 +100,8 @@ int32_t textgen_parameters_read(const textgen_sampling *sampling, textgen_parame
             values[i] = known[i].initial;
         }
         if (!textgen_parameter_accepts(&known[i], values[i])) {
-            return textgen_fail(error, TEXTGEN_INVALID_ARGUMENT, "%s must be %s, not %.10g", known[i].name,
-                                textgen_parameter_requirement(&known[i], requirement), values[i]);
+            return textgen_fail_at(error, TEXTGEN_INVALID_ARGUMENT, known[i].name, -1, "must be %s, not %.10g",
+                                   textgen_parameter_requirement(&known[i], requirement), values[i]);
         }
     }
     textgen_parameters_set(parameters, values);

@@ -39,14 +39,6 @@ const char *textgen_parameters_truncation(const textgen_parameters *parameters);
 
 /* Copy the parameters of a sampling. A 0 that is no value of a parameter stands for its default. */
 int32_t textgen_parameters_read(const textgen_sampling *sampling, textgen_parameters *parameters,
-                                const textgen_error *error);
-
-/* Whether a number is a value of a parameter. */
-bool textgen_parameter_accepts(const textgen_parameter_info *parameter, double value);
-
-/* Write what a value must be, such as "a number from 0 to 1", into `buffer`. Return `buffer`. */
-enum { TEXTGEN_REQUIREMENT_SIZE = 64 };
-const char *textgen_parameter_requirement(const textgen_parameter_info *parameter,
-                                          char buffer[TEXTGEN_REQUIREMENT_SIZE]);
+                                textgen_error *error);
 
 #endif

@@ -7,7 +7,7 @@
  * logits. The filters, such as top_k, come before the temperature: see filters.h.
  *
  * Functions that take the uniform number as an argument are pure. Those that return an int64_t return a token
- * or 0, or a negative textgen_sampler_error. */
+ * or 0, or a negative code: TEXTGEN_INVALID_LOGITS, TEXTGEN_NO_TOKEN or TEXTGEN_RNG_EXHAUSTED. */
 #ifndef TEXTGEN_SAMPLER_H
 #define TEXTGEN_SAMPLER_H
 
@@ -15,25 +15,17 @@
 #include "filters.h"
 #include "rng.h"
 
-typedef enum {
-    TEXTGEN_SAMPLER_NAN = -101,       /* a logit is NaN */
-    TEXTGEN_SAMPLER_INFINITY = -102,  /* a logit is +infinity */
-    TEXTGEN_SAMPLER_NO_TOKEN = -103,  /* every logit is -infinity */
-    TEXTGEN_SAMPLER_EXHAUSTED = -104, /* the random numbers have ended */
-    TEXTGEN_SAMPLER_FORBIDDEN = -105  /* the logit bias or textgen_text_mask forbids every token */
-} textgen_sampler_error;
-
 /* The sampler of one lane. A plain value, except for its filters. */
 typedef struct {
     textgen_parameters parameters;
     textgen_rng rng;
     textgen_exp64 exp64;      /* textgen_lane_begin replaces it by that of its shape */
     textgen_filters *filters; /* or NULL */
-} textgen_sampler;
+} textgen_sampler_state;
 
 /* Initialize a sampler without filters, at the start of a substream of the seed. */
-void textgen_sampler_init(textgen_sampler *sampler, const textgen_parameters *parameters, textgen_uint128 seed,
-                          uint32_t substream, textgen_exp64 exp64);
+void textgen_sampler_start(textgen_sampler_state *sampler, const textgen_parameters *parameters,
+                           textgen_uint128 seed, uint32_t substream, textgen_exp64 exp64);
 
 /* Return the most likely token, the lowest one if several are equal. */
 int64_t textgen_argmax(const double *logits, size_t count);
@@ -47,10 +39,10 @@ int64_t textgen_reweight_float(const float *logits, size_t count, double tempera
 
 /* Return the lowest token whose cumulative probability exceeds `uniform`, a number in [0, 1). exp_logits:
  * temporary, [count]. */
-int64_t textgen_draw_with(const double *logits, size_t count, double temperature, double uniform,
-                          double *exp_logits, textgen_exp64 exp64);
-int64_t textgen_draw_with_float(const float *logits, size_t count, double temperature, double uniform,
+int64_t textgen_unfiltered_draw(const double *logits, size_t count, double temperature, double uniform,
                                 double *exp_logits, textgen_exp64 exp64);
+int64_t textgen_unfiltered_draw_float(const float *logits, size_t count, double temperature, double uniform,
+                                      double *exp_logits, textgen_exp64 exp64);
 
 /* Return the entropy in bits of the distribution at a temperature, without filters, or 0 if the logits are
  * invalid. exp_logits: temporary, [count]. */
@@ -72,32 +64,29 @@ static inline size_t textgen_sampler_scratch(size_t count) {
 
 /* Write the distribution of the next draw, with filters and temperature, to scratch, [count], as unnormalized
  * probabilities, and their sum to `*sum`. Uses no random number. Return 0. */
-int64_t textgen_sampler_reweight(const textgen_sampler *sampler, const double *logits, size_t count,
-                                 double *scratch, double *sum);
-int64_t textgen_sampler_reweight_float(const textgen_sampler *sampler, const float *logits, size_t count,
-                                       double *scratch, double *sum);
+int64_t textgen_filtered_reweight(const textgen_sampler_state *sampler, const double *logits, size_t count,
+                                  double *scratch, double *sum);
+int64_t textgen_filtered_reweight_float(const textgen_sampler_state *sampler, const float *logits, size_t count,
+                                        double *scratch, double *sum);
 
 /* Return the entropy in bits of the distribution of the next draw, or 0 if the logits are invalid. */
-double textgen_sampler_entropy(const textgen_sampler *sampler, const double *logits, size_t count,
-                               double *scratch);
-double textgen_sampler_entropy_float(const textgen_sampler *sampler, const float *logits, size_t count,
-                                     double *scratch);
+double textgen_filtered_entropy(const textgen_sampler_state *sampler, const double *logits, size_t count,
+                                double *scratch);
+double textgen_filtered_entropy_float(const textgen_sampler_state *sampler, const float *logits, size_t count,
+                                      double *scratch);
 
 /* Apply the filters and draw with the sampler's next uniform number. Each draw takes exactly one number, even
  * at temperature 0 or if the logits are invalid. */
-int64_t textgen_sampler_draw(textgen_sampler *sampler, const double *logits, size_t count, double *scratch);
-int64_t textgen_sampler_draw_float(textgen_sampler *sampler, const float *logits, size_t count,
-                                   double *scratch);
+int64_t textgen_filtered_draw(textgen_sampler_state *sampler, const double *logits, size_t count,
+                              double *scratch);
+int64_t textgen_filtered_draw_float(textgen_sampler_state *sampler, const float *logits, size_t count,
+                                    double *scratch);
 
 /* Pass the drawn token to the filters. */
-static inline void textgen_sampler_accept(textgen_sampler *sampler, int64_t token) {
+static inline void textgen_sampler_accept(textgen_sampler_state *sampler, int64_t token) {
     if (sampler->filters) {
         textgen_filters_accept(sampler->filters, &sampler->parameters, token);
     }
 }
-
-/* Return the code in textgen.h of a textgen_sampler_error, and its message. */
-int32_t textgen_sampler_code(int64_t error);
-const char *textgen_sampler_error_text(int64_t error);
 
 #endif

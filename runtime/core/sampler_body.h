@@ -32,10 +32,7 @@ static int64_t NAME(find_largest)(const LOGIT *logits, size_t count, LOGIT *larg
         }
     }
     *largest = parts[0];
-    return is_nan               ? TEXTGEN_SAMPLER_NAN
-           : isfinite(*largest) ? 0
-           : *largest > 0       ? TEXTGEN_SAMPLER_INFINITY
-                                : TEXTGEN_SAMPLER_NO_TOKEN;
+    return !is_nan && isfinite(*largest) ? 0 : TEXTGEN_INVALID_LOGITS;
 }
 
 int64_t NAME(textgen_argmax)(const LOGIT *logits, size_t count) {
@@ -85,8 +82,8 @@ int64_t NAME(textgen_reweight)(const LOGIT *logits, size_t count, double tempera
     return error;
 }
 
-int64_t NAME(textgen_draw_with)(const LOGIT *logits, size_t count, double temperature, double uniform,
-                                double *exp_logits, textgen_exp64 exp64) {
+int64_t NAME(textgen_unfiltered_draw)(const LOGIT *logits, size_t count, double temperature, double uniform,
+                                      double *exp_logits, textgen_exp64 exp64) {
     double accumulated = 0.0;
     if (temperature == 0.0) {
         return NAME(textgen_argmax)(logits, count);
@@ -136,8 +133,8 @@ double NAME(textgen_log_sum_exp)(const LOGIT *logits, size_t count, double *exp_
 }
 
 /* Write the filtered logits to `filtered`. Return 0. log_sum: see textgen_filters_apply. */
-static int64_t NAME(filter)(const textgen_sampler *sampler, const LOGIT *logits, size_t count, double *filtered,
-                            double *scratch, double *log_sum) {
+static int64_t NAME(filter)(const textgen_sampler_state *sampler, const LOGIT *logits, size_t count,
+                            double *filtered, double *scratch, double *log_sum) {
     const int64_t best = NAME(textgen_argmax)(logits, count);
     if (best < 0) {
         return best;
@@ -149,8 +146,8 @@ static int64_t NAME(filter)(const textgen_sampler *sampler, const LOGIT *logits,
     return 0;
 }
 
-int64_t NAME(textgen_sampler_reweight)(const textgen_sampler *sampler, const LOGIT *logits, size_t count,
-                                       double *scratch, double *sum) {
+int64_t NAME(textgen_filtered_reweight)(const textgen_sampler_state *sampler, const LOGIT *logits, size_t count,
+                                        double *scratch, double *sum) {
     double *filtered = scratch + count;
     if (!sampler->filters) {
         return NAME(textgen_reweight)(logits, count, sampler->parameters.temperature, scratch, sum,
@@ -162,11 +159,11 @@ int64_t NAME(textgen_sampler_reweight)(const textgen_sampler *sampler, const LOG
         return error;
     }
     error = textgen_reweight(filtered, count, sampler->parameters.temperature, scratch, sum, sampler->exp64);
-    return error == TEXTGEN_SAMPLER_NO_TOKEN ? TEXTGEN_SAMPLER_FORBIDDEN : error;
+    return error == TEXTGEN_INVALID_LOGITS ? TEXTGEN_NO_TOKEN : error;
 }
 
-double NAME(textgen_sampler_entropy)(const textgen_sampler *sampler, const LOGIT *logits, size_t count,
-                                     double *scratch) {
+double NAME(textgen_filtered_entropy)(const textgen_sampler_state *sampler, const LOGIT *logits, size_t count,
+                                      double *scratch) {
     double *filtered = scratch + count;
     if (!sampler->filters) {
         return NAME(textgen_entropy)(logits, count, sampler->parameters.temperature, scratch, sampler->exp64);
@@ -180,8 +177,8 @@ double NAME(textgen_sampler_entropy)(const textgen_sampler *sampler, const LOGIT
 
 /* Draw from the tokens that the filters left. The result is the same as that of a draw from all tokens, because
  * the others would add zeros to sums. */
-static int64_t NAME(draw_filtered)(textgen_sampler *sampler, const LOGIT *logits, size_t count, double uniform,
-                                   double *scratch) {
+static int64_t NAME(draw_filtered)(textgen_sampler_state *sampler, const LOGIT *logits, size_t count,
+                                   double uniform, double *scratch) {
     double *filtered = scratch, *tokens = scratch + count, *exp_logits = tokens + count;
     size_t kept = 0;
     double log_sum;
@@ -195,25 +192,25 @@ static int64_t NAME(draw_filtered)(textgen_sampler *sampler, const LOGIT *logits
         kept += filtered[i] > -INFINITY;
     }
     if (kept == 0) {
-        return TEXTGEN_SAMPLER_FORBIDDEN;
+        return TEXTGEN_NO_TOKEN;
     }
-    drawn =
-        textgen_draw_with(filtered, kept, sampler->parameters.temperature, uniform, exp_logits, sampler->exp64);
+    drawn = textgen_unfiltered_draw(filtered, kept, sampler->parameters.temperature, uniform, exp_logits,
+                                    sampler->exp64);
     sampler->filters->drawn_surprisal = (log_sum - filtered[drawn]) / TEXTGEN_LN2;
     return (int64_t)tokens[drawn];
 }
 
-int64_t NAME(textgen_sampler_draw)(textgen_sampler *sampler, const LOGIT *logits, size_t count,
-                                   double *scratch) {
+int64_t NAME(textgen_filtered_draw)(textgen_sampler_state *sampler, const LOGIT *logits, size_t count,
+                                    double *scratch) {
     if (sampler->rng.position == INT64_MAX) {
-        return TEXTGEN_SAMPLER_EXHAUSTED;
+        return TEXTGEN_RNG_EXHAUSTED;
     }
     const double uniform = textgen_rng_uniform(&sampler->rng);
     if (sampler->filters) {
         return NAME(draw_filtered)(sampler, logits, count, uniform, scratch);
     }
-    return NAME(textgen_draw_with)(logits, count, sampler->parameters.temperature, uniform, scratch,
-                                   sampler->exp64);
+    return NAME(textgen_unfiltered_draw)(logits, count, sampler->parameters.temperature, uniform, scratch,
+                                         sampler->exp64);
 }
 
 #undef NAME

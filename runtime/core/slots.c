@@ -1,5 +1,4 @@
 #include "forward.h"
-#include "sampler.h"
 
 #include <string.h>
 
@@ -23,12 +22,7 @@ textgen_slots textgen_slots_find(const textgen_network *network, void *workspace
     }
     textgen_slots slots;
     slots.count = lanes;
-    slots.sampling = part(start, &used, textgen_sampler_scratch(network->vocabulary) * sizeof(double));
-    slots.probabilities = part(start, &used, 2 * network->vocabulary * sizeof(double));
-    slots.masked = part(start, &used, network->vocabulary * sizeof(float));
     slots.gate_inputs = part(start, &used, lanes * sizeof(float *));
-    slots.tokens = part(start, &used, lanes * sizeof(int64_t));
-    slots.lanes = part(start, &used, lanes * sizeof(size_t));
     slots.state = part(start, &used, lanes * network->padded_state_values * sizeof(float));
     slots.step = 0;
     slots.scratch = part(start, &used, lanes * padded);

@@ -110,11 +110,11 @@ enum { MAX_BITS = sizeof(size_t) * 8 - 1 };
 
 /* Allocate the table for the tokens. At most half of its places are used. */
 static int32_t allocate(textgen_spans *spans, size_t count, size_t vocabulary, size_t max_copy,
-                        const textgen_error *error) {
+                        textgen_error *error) {
     int32_t bits = 1;
     if (max_copy < 1 || max_copy > TEXTGEN_MAX_COPY) {
-        return textgen_fail(error, TEXTGEN_INVALID_ARGUMENT, "max_copy must be from 1 to %d, not %zu",
-                            (int)TEXTGEN_MAX_COPY, max_copy);
+        return textgen_fail_at(error, TEXTGEN_INVALID_ARGUMENT, "max_copy", -1, "must be from 1 to %d, not %zu",
+                               (int)TEXTGEN_MAX_COPY, max_copy);
     }
     if (count >= UINT32_MAX / 2) {
         return textgen_report(error, TEXTGEN_TOO_LARGE, "the corpus has more than 2,147,483,646 tokens");
@@ -138,7 +138,7 @@ static int32_t allocate(textgen_spans *spans, size_t count, size_t vocabulary, s
 }
 
 int32_t textgen_spans_build(textgen_spans *spans, const int32_t *tokens, size_t count, size_t vocabulary,
-                            size_t max_copy, const textgen_error *error) {
+                            size_t max_copy, textgen_error *error) {
     TEXTGEN_TRY(allocate(spans, count, vocabulary, max_copy, error));
     memcpy(spans->tokens, tokens, count * sizeof *tokens);
     enter_all(spans);
@@ -146,11 +146,15 @@ int32_t textgen_spans_build(textgen_spans *spans, const int32_t *tokens, size_t 
 }
 
 int32_t textgen_spans_read(textgen_spans *spans, const textgen_vocabulary *vocabulary, const char *text,
-                           size_t size, size_t max_copy, const textgen_error *error) {
+                           size_t size, size_t max_copy, textgen_error *error) {
     textgen_encoder encoder = {text, size, 0};
     int64_t token;
     size_t count = 0;
     int32_t result;
+    if (vocabulary->symbols.level == TEXTGEN_WORD_LEVEL) {
+        return textgen_report_at(error, TEXTGEN_INVALID_ARGUMENT, "max_copy", -1,
+                                 "needs a model of characters or bytes");
+    }
     while ((result = textgen_encode_known(vocabulary, &encoder, &token, error)) > 0) {
         count++;
     }
@@ -170,27 +174,41 @@ void textgen_spans_release(textgen_spans *spans) {
 }
 
 int32_t textgen_spans_create(const textgen_model *model, const char *text, size_t size, size_t max_copy,
-                             void *memory, size_t memory_size, textgen_spans **spans, char *error,
-                             size_t error_size) {
-    const textgen_error message = {error, error_size};
-    textgen_arena arena = {memory, memory_size, 0, 0};
+                             textgen_memory memory, textgen_spans **spans, textgen_error *error) {
+    textgen_arena arena;
     void *place;
-    TEXTGEN_TRY(textgen_check_pointer(model, "model", &message));
-    TEXTGEN_TRY(textgen_check_data(text, size, "text", "size", &message));
-    TEXTGEN_TRY(textgen_check_pointer(spans, "spans", &message));
-    TEXTGEN_TRY(textgen_find_place(&arena, sizeof **spans, "spans", &place, &message));
+    TEXTGEN_TRY(textgen_find_place(memory, sizeof **spans, &arena, &place, error));
     textgen_spans *created = place;
     created->arena = arena;
-    int32_t result = textgen_spans_read(created, model->vocabulary, text, size, max_copy, &message);
-    if (result == TEXTGEN_OUT_OF_MEMORY && memory) {
-        result = textgen_too_small(&created->arena, &message);
-    }
-    if (result < 0) {
+    const int32_t code = textgen_creation_code(
+        &created->arena, textgen_spans_read(created, model->vocabulary, text, size, max_copy, error), error);
+    if (code < 0) {
         textgen_spans_destroy(created);
     } else {
         *spans = created;
     }
-    return result;
+    return code;
+}
+
+size_t textgen_spans_count(const textgen_spans *spans, const int64_t *tokens, size_t count) {
+    int32_t recent[TEXTGEN_MAX_RECENT];
+    int64_t kept = 0, end = 0;
+    uint64_t hash = 0;
+    size_t copied = 0;
+    for (size_t i = 0; i < count; i++) {
+        const int64_t at = (int64_t)i, first = at - spans->max_copy;
+        if (textgen_spans_has(spans, recent, kept, hash, tokens[i])) {
+            copied += (size_t)(at + 1 - (first > end ? first : end));
+            end = at + 1;
+        }
+        hash = textgen_spans_next(spans, recent, kept, hash, tokens[i]);
+        if (kept == TEXTGEN_MAX_RECENT) {
+            kept = TEXTGEN_MAX_COPY;
+            memcpy(recent, recent + TEXTGEN_MAX_COPY, TEXTGEN_MAX_COPY * sizeof *recent);
+        }
+        recent[kept++] = (int32_t)tokens[i];
+    }
+    return copied;
 }
 
 void textgen_spans_destroy(textgen_spans *spans) {

@@ -30,12 +30,12 @@ enum { TEXTGEN_MAX_RECENT = 2 * TEXTGEN_MAX_COPY };
 /* Build the table. spans: zeros but for `arena`. tokens: [count], copied. The caller releases the table, also
  * after an error. */
 int32_t textgen_spans_build(textgen_spans *spans, const int32_t *tokens, size_t count, size_t vocabulary,
-                            size_t max_copy, const textgen_error *error);
+                            size_t max_copy, textgen_error *error);
 void textgen_spans_release(textgen_spans *spans);
 
 /* Build the table for a text, with \r\n and \r as \n. */
 int32_t textgen_spans_read(textgen_spans *spans, const textgen_vocabulary *vocabulary, const char *text,
-                           size_t size, size_t max_copy, const textgen_error *error);
+                           size_t size, size_t max_copy, textgen_error *error);
 
 /* Return the hash of the last max_copy of `count` tokens, or of all if there are fewer. */
 uint64_t textgen_spans_hash(const textgen_spans *spans, const int32_t *recent, int64_t count);

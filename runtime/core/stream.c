@@ -1,176 +1,261 @@
-/* textgen_stream_*: handles of texts are created, copied, changed and fed. Their blocks: see text.h. */
+/* The public functions of streams: they are created, copied, changed, fed and scored. */
 #include "handles.h"
 
 #include <string.h>
+
+/* The largest size of an object. */
+#define MAX_BYTES ((size_t)PTRDIFF_MAX)
+
+/* ---- Memory ---- */
 
 textgen_text *textgen_stream_text(const textgen_stream *stream) {
     return (void *)((char *)stream + textgen_aligned(sizeof *stream));
 }
 
-/* The bytes before the workspace, where nothing is kept between calls. No sum overflows: the weights of the
- * model are larger, and textgen_network_create limits the state. */
-static size_t kept_bytes(const textgen_model *model) {
-    return textgen_aligned(sizeof(textgen_stream)) + textgen_aligned(textgen_text_size(&model->shape));
+static textgen_stop_state *stops_of(const textgen_stream *stream) {
+    return (void *)((char *)textgen_stream_text(stream) +
+                    textgen_aligned(textgen_text_size(&stream->model->shape)));
 }
 
-void *textgen_stream_workspace(textgen_stream *stream) { return (char *)stream + kept_bytes(stream->model); }
+/* No sum overflows: what a model has limits the state and the vocabulary. */
+size_t textgen_stream_size(const textgen_model *model) {
+    return textgen_aligned(sizeof(textgen_stream)) + textgen_aligned(textgen_text_size(&model->shape)) +
+           textgen_aligned((TEXTGEN_MAX_STOP + 1) * sizeof(textgen_stop_state));
+}
 
 textgen_guide textgen_stream_guide(const textgen_stream *stream) {
-    return (textgen_guide){stream->stop_texts.count > 1 ? stream->stop_texts.states : NULL, stream->constraint,
+    return (textgen_guide){stream->stop_states > 1 ? stops_of(stream) : NULL, stream->constraint,
                            stream->spans};
 }
 
-size_t textgen_stream_size(const textgen_model *model) {
-    if (!model) {
-        return 0;
-    }
-    const size_t before = kept_bytes(model);
-    const size_t workspace = textgen_workspace_size(model, 1);
-    return workspace && workspace <= SIZE_MAX - before ? before + workspace : 0;
+/* Reserve a part of a workspace, aligned to 64 bytes. If `start` is NULL, only count its bytes. */
+static void *part(char *start, size_t *used, size_t bytes) {
+    char *result = start ? start + *used : NULL;
+    *used += (bytes + 63) / 64 * 64;
+    return result;
 }
 
-void textgen_stream_forward(textgen_stream *stream, const int64_t *tokens, size_t count) {
-    const textgen_text_parts parts = textgen_text_find(&stream->model->shape, textgen_stream_text(stream));
-    const textgen_workspace_parts workspace = textgen_workspace_find(textgen_stream_workspace(stream), 1);
-    textgen_forward(stream->model->network, tokens, count, 1, parts.state, 1, parts.logits, workspace.slots);
-    textgen_special_mask(&stream->model->shape.special, parts.logits);
+textgen_workspace textgen_workspace_find(const textgen_model *model, void *memory, size_t lanes) {
+    char *start = memory ? (char *)memory + (64 - (uintptr_t)memory % 64) % 64 : NULL;
+    const size_t vocabulary = model->shape.vocabulary;
+    const size_t at_once = TEXTGEN_LANES(lanes);
+    textgen_workspace found;
+    size_t used = 0;
+    found.calls = part(start, &used, lanes * sizeof *found.calls);
+    found.tokens = part(start, &used, lanes * TEXTGEN_LANE_TOKENS * sizeof *found.tokens);
+    found.running = part(start, &used, lanes * sizeof *found.running);
+    found.drawn = part(start, &used, lanes * sizeof *found.drawn);
+    found.scratch = part(start, &used, textgen_sampler_scratch(vocabulary) * sizeof *found.scratch);
+    found.masked = part(start, &used, vocabulary * sizeof *found.masked);
+    found.slots = part(start, &used, model->network ? textgen_slots_size(model->network, at_once, 1) : 0);
+    found.bytes = used + 64;
+    return found;
 }
 
-/* Feed the begin token from the initial state. */
-static void start_record(textgen_stream *stream) {
-    textgen_text_feed(&stream->model->shape, textgen_stream_text(stream), true);
-    textgen_stream_forward(stream, &stream->model->shape.special.begin, 1);
+size_t textgen_workspace_size(const textgen_model *model, size_t lanes) {
+    /* Several lanes need no more bytes per lane than one. */
+    return !lanes || lanes > MAX_BYTES / textgen_workspace_find(model, NULL, 1).bytes
+               ? 0
+               : textgen_workspace_find(model, NULL, lanes).bytes;
 }
 
-void textgen_stream_begin_text(textgen_stream *stream) {
-    textgen_text *text = textgen_stream_text(stream);
-    if (text->at_end) {
-        start_record(stream);
-    } else {
-        textgen_text_feed(&stream->model->shape, text, false);
-    }
+/* Find the parts of a workspace of the caller for one lane. */
+static int32_t open_workspace(const textgen_stream *stream, textgen_memory memory, textgen_workspace *workspace,
+                              textgen_error *error) {
+    TEXTGEN_TRY(textgen_check_memory(memory, textgen_workspace_size(stream->model, 1), "workspace", error));
+    *workspace = textgen_workspace_find(stream->model, memory.data, 1);
+    return TEXTGEN_OK;
 }
 
-int32_t textgen_stream_check(const void *memory, size_t size, const textgen_model *model,
-                             const textgen_sampling *sampling, textgen_stream_sampling *read,
-                             const textgen_error *error) {
-    TEXTGEN_TRY(textgen_check_memory(memory, size, textgen_stream_size(model), "memory", error));
-    return textgen_sampling_read(sampling, model, read, error);
-}
+/* ---- Creation and sampling ---- */
 
-textgen_stream *textgen_stream_place(void *memory, const textgen_model *model,
-                                     const textgen_stream_sampling *read) {
-    const textgen_uint128 unseeded = {0, 0};
+textgen_stream *textgen_stream_place(void *memory, const textgen_model *model) {
     textgen_stream *created = memory;
-    memset(memory, 0, kept_bytes(model));
-    created->model = model;
-    textgen_text_init(&model->shape, textgen_stream_text(created), unseeded, 0);
-    textgen_sampling_apply(created, read, true);
+    *created = (textgen_stream){.model = model, .stop_states = 1};
+    textgen_text_init(&model->shape, textgen_stream_text(created));
     return created;
 }
 
-int32_t textgen_stream_init(void *memory, size_t size, const textgen_model *model,
-                            const textgen_sampling *sampling, textgen_stream **stream, char *error,
-                            size_t error_size) {
-    const textgen_error message = {error, error_size};
-    TEXTGEN_TRY(textgen_check_pointer(model, "model", &message));
-    TEXTGEN_TRY(textgen_check_pointer(stream, "stream", &message));
-    textgen_stream_sampling read;
-    TEXTGEN_TRY(textgen_stream_check(memory, size, model, sampling, &read, &message));
-    *stream = textgen_stream_place(memory, model, &read);
-    if (model->shape.special.begin >= 0) {
-        start_record(*stream);
-    }
+int32_t textgen_stream_init(textgen_memory memory, const textgen_model *model, const textgen_sampling *sampling,
+                            textgen_stream **stream, textgen_error *error) {
+    const textgen_sampling defaults = TEXTGEN_SAMPLING_DEFAULT, *chosen = sampling ? sampling : &defaults;
+    textgen_parameters parameters;
+    TEXTGEN_TRY(textgen_check_memory(memory, textgen_stream_size(model), "memory", error));
+    TEXTGEN_TRY(textgen_sampling_read(chosen, model, &parameters, error));
+    *stream = textgen_stream_place(memory.data, model);
+    textgen_sampling_apply(chosen, &parameters, &model->shape, textgen_stream_text(*stream));
+    textgen_stream_set_tables(*stream, chosen);
     return TEXTGEN_OK;
 }
 
-int32_t textgen_stream_copy(const textgen_stream *stream, void *memory, size_t size, textgen_stream **copy,
-                            char *error, size_t error_size) {
-    const textgen_error message = {error, error_size};
-    TEXTGEN_TRY(textgen_check_pointer(stream, "stream", &message));
-    TEXTGEN_TRY(textgen_check_pointer(copy, "copy", &message));
-    TEXTGEN_TRY(textgen_check_memory(memory, size, textgen_stream_size(stream->model), "memory", &message));
-    memmove(memory, stream, kept_bytes(stream->model));
-    *copy = memory;
+int32_t textgen_stream_copy(const textgen_stream *stream, textgen_memory memory, textgen_stream **copy,
+                            textgen_error *error) {
+    const textgen_text *text = textgen_stream_text(stream);
+    textgen_stream *copied = memory.data;
+    TEXTGEN_TRY(textgen_check_memory(memory, textgen_stream_size(stream->model), "memory", error));
+    *copied = *stream;
+    memmove(textgen_stream_text(copied), text, textgen_text_used(&stream->model->shape, text));
+    memmove(stops_of(copied), stops_of(stream), stream->stop_states * sizeof(textgen_stop_state));
+    *copy = copied;
     return TEXTGEN_OK;
 }
 
-int32_t textgen_stream_set_sampling(textgen_stream *stream, const textgen_sampling *sampling, char *error,
-                                    size_t error_size) {
-    const textgen_error message = {error, error_size};
-    TEXTGEN_TRY(textgen_check_pointer(stream, "stream", &message));
-    TEXTGEN_TRY(textgen_check_pointer(sampling, "sampling", &message));
-    textgen_stream_sampling read;
-    TEXTGEN_TRY(textgen_sampling_read(sampling, stream->model, &read, &message));
-    textgen_sampling_apply(stream, &read, false);
+void textgen_stream_set_tables(textgen_stream *stream, const textgen_sampling *sampling) {
+    stream->stop_states = textgen_stops_build(sampling, stream->model->vocabulary, stops_of(stream));
+    stream->keep_stop = sampling->keep_stop != 0;
+    if (stream->constraint != sampling->constraint) {
+        stream->constraint = sampling->constraint;
+        textgen_text_begin_constraint(textgen_stream_text(stream));
+    }
+    stream->spans = sampling->spans;
+}
+
+int32_t textgen_stream_set_sampling(textgen_stream *stream, const textgen_sampling *sampling,
+                                    textgen_error *error) {
+    textgen_parameters parameters;
+    TEXTGEN_TRY(textgen_sampling_read(sampling, stream->model, &parameters, error));
+    textgen_sampling_apply(sampling, &parameters, &stream->model->shape, textgen_stream_text(stream));
+    textgen_stream_set_tables(stream, sampling);
     return TEXTGEN_OK;
 }
 
-int64_t textgen_stream_check_text(const textgen_stream *stream, const char *text, size_t size,
-                                  const textgen_error *error) {
-    textgen_encoder encoder = {text, size, 0};
-    int64_t count = 0;
-    int32_t result = size > 0;
-    if (size) {
-        TEXTGEN_TRY(textgen_check_data(text, size, "text", "size", error));
-    }
-    while (result > 0) {
-        int64_t token;
-        result = textgen_encode_next(stream->model->vocabulary, &encoder, &token, error);
-        count += result > 0;
-    }
-    return result < 0 ? result : count;
+void textgen_stream_get_sampling(const textgen_stream *stream, textgen_sampling *sampling) {
+    const textgen_text *text = textgen_stream_text(stream);
+    const textgen_text_parts parts = textgen_text_find(&stream->model->shape, text);
+    *sampling = (textgen_sampling){
+        .seed = text->rng.seed.low,
+        .seed_high = text->rng.seed.high,
+        .substream = text->rng.substream,
+        .logit_bias = text->filtered ? textgen_filters_bias(parts.filters) : NULL,
+        .keep_stop = stream->keep_stop,
+        .constraint = stream->constraint,
+        .spans = stream->spans,
+#define TEXTGEN_PARAMETER(name, ...) .name = text->parameters.name,
+#include "parameters.def"
+    };
 }
 
-/* Run the network over the tokens of a text that was checked before. */
-static void forward_text(textgen_stream *stream, const char *text, size_t size) {
-    const textgen_model *model = stream->model;
-    const textgen_workspace_parts workspace = textgen_workspace_find(textgen_stream_workspace(stream), 1);
-    const textgen_error none = {NULL, 0};
-    textgen_encoder encoder = {text, size, 0};
-    size_t count = 0;
-    bool more;
-    do {
-        more = textgen_encode_next(model->vocabulary, &encoder, &workspace.tokens[count], &none) > 0;
-        count += more;
-        if (count == TEXTGEN_CHUNK || (count > 0 && !more)) {
-            textgen_stream_forward(stream, workspace.tokens, count);
-            count = 0;
-        }
-    } while (more);
+void textgen_stream_seek(textgen_stream *stream, int64_t drawn) {
+    textgen_rng_seek(&textgen_stream_text(stream)->rng, drawn);
 }
 
-int32_t textgen_stream_feed(textgen_stream *stream, const char *text, size_t size, char *error,
-                            size_t error_size) {
-    const textgen_error message = {error, error_size};
-    TEXTGEN_TRY(textgen_check_pointer(stream, "stream", &message));
-    const int64_t count = textgen_stream_check_text(stream, text, size, &message);
-    if (count < 0) {
-        return (int32_t)count;
+/* ---- What there is to know of a stream ---- */
+
+textgen_stream_info textgen_stream_get_info(const textgen_stream *stream) {
+    const textgen_text *text = textgen_stream_text(stream);
+    return (textgen_stream_info){.ending = (int32_t)text->ending,
+                                 .is_fed = (int32_t)text->is_fed,
+                                 .is_complete = textgen_text_is_complete(text),
+                                 .at_end = (int32_t)text->at_end,
+                                 .drawn = text->rng.position,
+                                 .needed = (size_t)textgen_text_needed(text, stream->constraint),
+                                 .held = (size_t)text->held,
+                                 .recent = (size_t)text->recent};
+}
+
+float *textgen_stream_state(textgen_stream *stream) {
+    return textgen_text_find(&stream->model->shape, textgen_stream_text(stream)).state;
+}
+
+float *textgen_stream_logits(textgen_stream *stream) {
+    return textgen_text_find(&stream->model->shape, textgen_stream_text(stream)).logits;
+}
+
+const int32_t *textgen_stream_held(const textgen_stream *stream) {
+    return textgen_text_find(&stream->model->shape, textgen_stream_text(stream)).held;
+}
+
+/* ---- Feeding ---- */
+
+static int32_t forward(textgen_stream *stream, const int64_t *tokens, size_t count,
+                       const textgen_workspace *workspace, textgen_error *error) {
+    return count ? textgen_text_forward(stream->model, textgen_stream_text(stream), tokens, count,
+                                        workspace->slots, error)
+                 : TEXTGEN_OK;
+}
+
+/* Begin a text from the initial state, after the begin token if there is one. */
+static int32_t start(textgen_stream *stream, const textgen_workspace *workspace, textgen_error *error) {
+    const int64_t begin = stream->model->shape.special.begin;
+    textgen_text_begin(&stream->model->shape, textgen_stream_text(stream), true);
+    return forward(stream, &begin, begin >= 0, workspace, error);
+}
+
+/* Begin another text, which is the next record after the end of one. */
+static int32_t begin_text(textgen_stream *stream, const textgen_workspace *workspace, textgen_error *error) {
+    textgen_text *text = textgen_stream_text(stream);
+    if (text->at_end || (!text->is_fed && stream->model->shape.special.begin >= 0)) {
+        return start(stream, workspace, error);
     }
-    if (count || textgen_stream_text(stream)->is_fed) {
-        textgen_stream_begin_text(stream);
-    }
-    if (count) {
-        forward_text(stream, text, size);
-    }
+    textgen_text_begin(&stream->model->shape, text, false);
     return TEXTGEN_OK;
 }
 
-int32_t textgen_public_ending(const textgen_text *text, int64_t ending) {
-    return ending != TEXTGEN_MASKED_END ? (int32_t)ending
-           : text->at_end               ? TEXTGEN_REACHED_END
-                                        : TEXTGEN_CONSTRAINT_END;
-}
-
-int32_t textgen_stream_ending(const textgen_stream *stream) {
-    const textgen_text *text = stream ? textgen_stream_text(stream) : NULL;
-    return text ? textgen_public_ending(text, text->ending) : TEXTGEN_CONTINUES;
-}
-
-int32_t textgen_check_fed(const textgen_stream *stream, const textgen_error *error) {
+int32_t textgen_stream_ready(textgen_stream *stream, const textgen_workspace *workspace, textgen_error *error) {
+    if (!textgen_stream_text(stream)->is_fed && stream->model->shape.special.begin >= 0) {
+        TEXTGEN_TRY(start(stream, workspace, error));
+    }
     return textgen_stream_text(stream)->is_fed
                ? TEXTGEN_OK
-               : textgen_fail(error, TEXTGEN_NO_PROMPT,
-                              "the stream has no prompt: call textgen_stream_feed first");
+               : textgen_fail(error, TEXTGEN_NO_PROMPT, "%s", textgen_code_text(TEXTGEN_NO_PROMPT));
+}
+
+int32_t textgen_stream_feed(textgen_stream *stream, const char *text, size_t size, textgen_memory workspace,
+                            textgen_error *error) {
+    const textgen_model *model = stream->model;
+    textgen_encoder encoder = {text, size, 0};
+    textgen_workspace found;
+    size_t count;
+    bool more = true;
+    TEXTGEN_TRY(open_workspace(stream, workspace, &found, error));
+    TEXTGEN_TRY(textgen_encode(model, text, size, 0, NULL, &count, error));
+    TEXTGEN_TRY(begin_text(stream, &found, error));
+    while (more) {
+        for (count = 0; more && count < TEXTGEN_LANE_TOKENS; count += more) {
+            more = textgen_encode_next(model->vocabulary, &encoder, &found.tokens[count], error) > 0;
+        }
+        TEXTGEN_TRY(forward(stream, found.tokens, count, &found, error));
+    }
+    return TEXTGEN_OK;
+}
+
+int32_t textgen_stream_feed_tokens(textgen_stream *stream, const int64_t *tokens, size_t count, int32_t how,
+                                   textgen_memory workspace, textgen_error *error) {
+    textgen_workspace found;
+    TEXTGEN_TRY(open_workspace(stream, workspace, &found, error));
+    TEXTGEN_TRY(textgen_check_tokens(stream->model, tokens, count, error));
+    if (how == TEXTGEN_FEED_START) {
+        TEXTGEN_TRY(start(stream, &found, error));
+    } else if (how == TEXTGEN_FEED_TEXT || !textgen_stream_text(stream)->is_fed) {
+        TEXTGEN_TRY(begin_text(stream, &found, error));
+    }
+    return forward(stream, tokens, count, &found, error);
+}
+
+int32_t textgen_stream_score(textgen_stream *stream, const int64_t *tokens, size_t count, double *logprobs,
+                             textgen_memory workspace, textgen_error *error) {
+    const textgen_shape *shape = &stream->model->shape;
+    const float *logits = textgen_stream_logits(stream);
+    textgen_workspace found;
+    TEXTGEN_TRY(open_workspace(stream, workspace, &found, error));
+    TEXTGEN_TRY(textgen_check_tokens(stream->model, tokens, count, error));
+    TEXTGEN_TRY(textgen_stream_ready(stream, &found, error));
+    TEXTGEN_TRY(begin_text(stream, &found, error));
+    for (size_t i = 0; i < count; i++) {
+        logprobs[i] = (double)logits[tokens[i]] -
+                      textgen_log_sum_exp_float(logits, shape->vocabulary, found.scratch, shape->exp64);
+        TEXTGEN_TRY(forward(stream, &tokens[i], 1, &found, error));
+    }
+    return TEXTGEN_OK;
+}
+
+int32_t textgen_stream_probabilities(textgen_stream *stream, int32_t of_draw, double *probabilities,
+                                     textgen_memory workspace, textgen_error *error) {
+    textgen_workspace found;
+    TEXTGEN_TRY(open_workspace(stream, workspace, &found, error));
+    TEXTGEN_TRY(textgen_stream_ready(stream, &found, error));
+    const int32_t code = textgen_text_probabilities(&stream->model->shape, textgen_stream_text(stream),
+                                                    textgen_stream_guide(stream), of_draw != 0, probabilities,
+                                                    found.masked, found.scratch);
+    return code < 0 ? textgen_report(error, code, "%s", textgen_code_text(code)) : TEXTGEN_OK;
 }

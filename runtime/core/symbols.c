@@ -45,7 +45,7 @@ static bool is_symbol(textgen_level level, textgen_view text) {
 
 /* Append the text of an entry to the symbols, of which `*used` bytes are used. */
 static int32_t read_entry(const textgen_json *entry, size_t token, bool special, textgen_symbols *symbols,
-                          size_t *used, const textgen_error *error) {
+                          size_t *used, textgen_error *error) {
     char quoted[TEXTGEN_QUOTE_SIZE];
     char *start = symbols->text + *used;
     textgen_view text = {(const unsigned char *)start, 0};
@@ -78,7 +78,7 @@ static int32_t read_entry(const textgen_json *entry, size_t token, bool special,
 
 /* Check that the bytes are in order, before the special tokens. */
 static int32_t check_bytes(const textgen_symbols *symbols, const textgen_special *special,
-                           const textgen_error *error) {
+                           textgen_error *error) {
     bool ordered = symbols->sorted_count == BYTES;
     for (size_t token = 0; ordered && token < BYTES; token++) {
         ordered = symbols->symbols[token].size == 1 && symbols->symbols[token].data[0] == token;
@@ -107,8 +107,7 @@ static size_t longest_prefix(const textgen_symbols *symbols, size_t place, textg
 }
 
 int32_t textgen_symbols_read(const textgen_json *list, size_t count, textgen_level level,
-                             const textgen_special *special, textgen_symbols *symbols,
-                             const textgen_error *error) {
+                             const textgen_special *special, textgen_symbols *symbols, textgen_error *error) {
     textgen_view rest = list->text;
     size_t used = 0;
     symbols->level = level;

@@ -33,8 +33,7 @@ typedef struct {
 /* Read the entries of a JSON array, which is not empty. symbols: zeros but for `arena`; the caller frees it
  * after a failure too. */
 int32_t textgen_symbols_read(const textgen_json *list, size_t count, textgen_level level,
-                             const textgen_special *special, textgen_symbols *symbols,
-                             const textgen_error *error);
+                             const textgen_special *special, textgen_symbols *symbols, textgen_error *error);
 void textgen_symbols_free(textgen_symbols *symbols);
 
 /* Return the token of a symbol, or -1. */

@@ -9,7 +9,7 @@
 
 _Static_assert(sizeof(float) == 4, "weights are float32");
 
-int32_t textgen_tensors_create(const textgen_onnx *file, textgen_tensors *tensors, const textgen_error *error) {
+int32_t textgen_tensors_create(const textgen_onnx *file, textgen_tensors *tensors, textgen_error *error) {
     char quoted[TEXTGEN_QUOTE_SIZE];
     tensors->tensors = file->tensors;
     tensors->count = file->tensor_count;
@@ -78,7 +78,7 @@ static bool has_size(const int64_t *shape, size_t dimensions, uint64_t item, uin
 }
 
 int32_t textgen_tensors_check(const textgen_tensors *tensors, textgen_view name, int32_t type,
-                              size_t dimensions, const textgen_tensor **found, const textgen_error *error) {
+                              size_t dimensions, const textgen_tensor **found, textgen_error *error) {
     char quoted[TEXTGEN_QUOTE_SIZE];
     char shape[TEXTGEN_SHAPE_SIZE];
     char formatted[TEXTGEN_NUMBER_SIZE];
@@ -118,7 +118,7 @@ int32_t textgen_tensors_check(const textgen_tensors *tensors, textgen_view name,
     return TEXTGEN_OK;
 }
 
-int32_t textgen_tensor_integer(const textgen_tensor *tensor, int64_t *value, const textgen_error *error) {
+int32_t textgen_tensor_integer(const textgen_tensor *tensor, int64_t *value, textgen_error *error) {
     char quoted[TEXTGEN_QUOTE_SIZE];
     uint64_t bits = 0;
     if (tensor->raw.size > 0) {
@@ -174,7 +174,7 @@ bool textgen_all_finite(const float *values, size_t count) {
 }
 
 int32_t textgen_tensor_floats(const textgen_tensor *tensor, size_t first, size_t count, float *values,
-                              const textgen_error *error) {
+                              textgen_error *error) {
     char quoted[TEXTGEN_QUOTE_SIZE];
     const textgen_view stored = tensor->raw.size > 0 ? tensor->raw : tensor->floats;
     if (first > stored.size / 4 || count > stored.size / 4 - first) {

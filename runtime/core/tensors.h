@@ -13,7 +13,7 @@ typedef struct {
 
 /* Index the tensors of a file by name. Fails if a name is used twice. The caller frees `names`, even after a
  * failure. */
-int32_t textgen_tensors_create(const textgen_onnx *file, textgen_tensors *tensors, const textgen_error *error);
+int32_t textgen_tensors_create(const textgen_onnx *file, textgen_tensors *tensors, textgen_error *error);
 
 /* Return the tensor with this name, or NULL. */
 const textgen_tensor *textgen_tensors_find(const textgen_tensors *tensors, textgen_view name);
@@ -22,10 +22,10 @@ const textgen_tensor *textgen_tensors_find(const textgen_tensors *tensors, textg
  * size in bytes. The values of an int8 tensor are then in `raw`. On success every dimension is 1 or more, and
  * their product fits in a size_t. */
 int32_t textgen_tensors_check(const textgen_tensors *tensors, textgen_view name, int32_t type,
-                              size_t dimensions, const textgen_tensor **tensor, const textgen_error *error);
+                              size_t dimensions, const textgen_tensor **tensor, textgen_error *error);
 
 /* Read an int64 tensor of shape [1] that textgen_tensors_check accepted. */
-int32_t textgen_tensor_integer(const textgen_tensor *tensor, int64_t *value, const textgen_error *error);
+int32_t textgen_tensor_integer(const textgen_tensor *tensor, int64_t *value, textgen_error *error);
 
 /* Return whether no value is NaN or infinite. */
 bool textgen_all_finite(const float *values, size_t count);

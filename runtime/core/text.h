@@ -1,12 +1,11 @@
-/* One running text as a block: everything that changes while it grows, in memory without pointers. The handle
- * of the C library, a textgen_stream, is a block with what it refers to: see handles.h. A copy of the bytes is
- * a copy of the text, and a saved text is the bytes behind a header: see saved.h. All numbers have fixed
- * widths, so that the block is the same in every language.
+/* One running text: the block that changes while it grows, in memory without pointers, and how a token is
+ * drawn for it. A copy of the bytes is a copy of the text, and a saved text is the bytes behind a header: see
+ * saved.c. All numbers have fixed widths, so that the block is the same in every language.
  *
- * The block is a textgen_text, then the recurrent state, the logits of the next token, the tokens that are held
- * back, the filters, and the tokens that may begin a span of a corpus. A text does not contain its stop texts,
- * its constraint and its spans, which are tables that many texts may share, nor the network. Each function gets
- * what it needs of them. */
+ * The block is a textgen_text, then the state of the network, the logits of the next token, the tokens that are
+ * held back, the filters, and the tokens that may begin a span of a corpus. A text does not contain its stop
+ * texts, its constraint and its spans, which are tables that many texts may share, nor the network. Each
+ * function gets what it needs of them. */
 #ifndef TEXTGEN_TEXT_H
 #define TEXTGEN_TEXT_H
 
@@ -16,19 +15,13 @@
 #include "special.h"
 #include "stops.h"
 
-/* Why a text ended, besides the public reasons. */
-enum {
-    TEXTGEN_MISMATCH = 4,  /* the text would not match the constraint; only without its mask */
-    TEXTGEN_MASKED_END = 6 /* the text matches with the mask, after others without it did not */
-};
-
 /* How many tokens can be held back: those that may become a stop text, or the bytes of a character. */
-enum { TEXTGEN_MAX_HELD = 1024, TEXTGEN_MAX_STOP = TEXTGEN_MAX_HELD - 4 /* tokens of a stop text */ };
+enum { TEXTGEN_MAX_HELD = 1024, TEXTGEN_MAX_STOP = TEXTGEN_MAX_HELD - 4 /* tokens of all stop texts */ };
 
 /* What a text must know of the network that runs it. */
 typedef struct {
     size_t vocabulary;
-    size_t state_values; /* floats of the recurrent state: the arrays one after the other, each [rows][units] */
+    size_t state_values; /* floats of the state */
     textgen_special special;
     bool is_bytes; /* whether tokens are bytes, of which several make a character */
     textgen_exp64 exp64;
@@ -69,23 +62,22 @@ typedef struct {
     textgen_filters *filters; /* initialized if the text is `filtered` */
     int32_t *recent;          /* [TEXTGEN_MAX_RECENT], of which `recent` are initialized */
 } textgen_text_parts;
-textgen_text_parts textgen_text_find(const textgen_shape *shape, textgen_text *text);
+textgen_text_parts textgen_text_find(const textgen_shape *shape, const textgen_text *text);
 
-/* Initialize a text that has not been fed, with the default parameters. */
-void textgen_text_init(const textgen_shape *shape, textgen_text *text, textgen_uint128 seed,
-                       uint32_t substream);
+/* Initialize a text that has not been fed, with the default parameters and without a seed. */
+void textgen_text_init(const textgen_shape *shape, textgen_text *text);
 
 /* Start the random numbers of a seed at a position. */
 void textgen_text_seed(textgen_text *text, textgen_uint128 seed, uint32_t substream, int64_t position);
 
-/* Change the parameters. The filters keep their state; another min_length counts from the next token. biased:
- * whether the caller then writes a logit bias, which is zeros after this. */
+/* Change the parameters. The filters keep their state; another min_length counts from the next token. bias:
+ * the logit bias, [vocabulary], which is copied, and may be that of the text; or NULL. */
 void textgen_text_configure(const textgen_shape *shape, textgen_text *text,
-                            const textgen_parameters *parameters, bool biased);
+                            const textgen_parameters *parameters, const double *bias);
 
-/* Note that a text is fed, which begins new stop texts and a new constraint. restart: whether to begin from the
- * initial state. Nothing is held back any more. */
-void textgen_text_feed(const textgen_shape *shape, textgen_text *text, bool restart);
+/* Let the next tokens begin new stop texts and a new constraint. Nothing is held back any more. restart:
+ * whether to begin from the initial state, for which there are no logits yet. */
+void textgen_text_begin(const textgen_shape *shape, textgen_text *text, bool restart);
 
 /* Let the next token begin another text of the constraint. */
 void textgen_text_begin_constraint(textgen_text *text);
@@ -96,21 +88,69 @@ bool textgen_text_is_complete(const textgen_text *text);
 /* Return how many tokens the text needs to match its constraint, which may be NULL. */
 int64_t textgen_text_needed(const textgen_text *text, const textgen_constraint *constraint);
 
-/* Return the logits to draw from, [vocabulary]: those of the network, or `masked`, a copy in which the tokens
- * are -infinity that the constraint, min_length or the spans forbid. It may be the logits themselves. drawn:
- * tokens of this call, which `since_feed` does not count yet. remaining: see constraint.h. span_hash: see
- * textgen_spans_hash. */
-const float *textgen_text_mask(const textgen_shape *shape, textgen_text *text, textgen_guide guide,
-                               int64_t drawn, int64_t remaining, uint64_t span_hash, const float *logits,
-                               float *masked);
-
-/* Return the error of a draw from masked logits. logits: those of the network. */
-int64_t textgen_text_draw_error(const textgen_shape *shape, const float *logits, int64_t error);
+/* Return a sampler for a text. Its random numbers are a copy. */
+textgen_sampler_state textgen_text_sampler(const textgen_shape *shape, const textgen_text *text);
 
 /* Write the probabilities of the next token, [vocabulary]: those of the model, or those of the next draw, with
  * the tables, min_length, the filters and the temperature. masked: temporary, [vocabulary]. scratch:
- * temporary, see textgen_sampler_scratch. Return 0 or a textgen_sampler_error. */
-int64_t textgen_text_probabilities(const textgen_shape *shape, textgen_text *text, textgen_guide guide,
+ * temporary, see textgen_sampler_scratch. Return 0 or a code. */
+int32_t textgen_text_probabilities(const textgen_shape *shape, const textgen_text *text, textgen_guide guide,
                                    bool of_draw, double *probabilities, float *masked, double *scratch);
+
+/* One lane of a call that generates: a text that draws tokens until it ends.
+ *
+ * generate.c calls textgen_lane_begin; then for each token textgen_lane_draw, the network, and
+ * textgen_lane_ending; and in the end textgen_lane_finish. Before `tokens` is full, it drops some that are
+ * decided. */
+enum { TEXTGEN_LANE_TOKENS = TEXTGEN_MAX_HELD + 64 };
+typedef struct {
+    textgen_text *text;
+    textgen_guide guide;
+    int64_t length;   /* tokens until the lane ends, at most */
+    int64_t must_end; /* the text must match its constraint within `length`, which otherwise may cut it */
+    int64_t masked;   /* draw only allowed tokens; otherwise the first that is not allowed ends the lane */
+    double *logprobs; /* output, [length]: see textgen_lane of textgen.h; or NULL */
+    int64_t *tokens;  /* [TEXTGEN_LANE_TOKENS]: those held back before the call, without those after a stop
+                         text among them, and the drawn ones */
+    int64_t count;    /* of `tokens` */
+    int64_t drawn;    /* output: how many were drawn */
+    int64_t stop;     /* output: tokens of the stop text that ended the lane, the last ones; or 0 */
+    int64_t ending;   /* output: a reason of textgen.h, or a code */
+    textgen_sampler_state sampler; /* of the text, during the call */
+    int64_t stop_state;            /* of the stop texts */
+    uint64_t span_hash;            /* of the latest tokens, as textgen_spans_hash returns it */
+} textgen_lane_call;
+
+/* Prepare a call. Set `ending` if the text is complete, if its constraint is, or if a stop text is among the
+ * tokens that are held back. */
+void textgen_lane_begin(const textgen_shape *shape, textgen_lane_call *lane);
+
+/* Draw a token from logits, [vocabulary], and return it. If the draw fails, or if the constraint forbids the
+ * token, set `ending` and return -1: the token used a random number, but neither the filters nor the network
+ * see it. A token that the constraint forbids ends the lane in an accepting state with TEXTGEN_CONSTRAINT_END,
+ * otherwise with TEXTGEN_MISMATCH. No constraint forbids the end token in an accepting state, but min_length
+ * does. Tokens that are never drawn have logits of -infinity. masked, scratch: as above. */
+int64_t textgen_lane_draw(const textgen_shape *shape, textgen_lane_call *lane, const float *logits,
+                          float *masked, double *scratch);
+
+/* Return why the lane ends after its last token, or 0. The end token is one of the drawn tokens, but the
+ * filters do not count it. */
+int64_t textgen_lane_ending(const textgen_shape *shape, const textgen_lane_call *lane);
+
+/* Return the entropy in bits of the distribution of the next draw. */
+double textgen_lane_entropy(const textgen_shape *shape, const textgen_lane_call *lane, const float *logits,
+                            float *masked, double *scratch);
+
+/* Return how many of the first of `tokens` are decided: those that can become neither a stop text nor an
+ * incomplete character. */
+int64_t textgen_lane_decided(const textgen_shape *shape, const textgen_lane_call *lane);
+
+/* Return how many of the last tokens, which are bytes, are the beginning of a character whose other bytes may
+ * follow. */
+int64_t textgen_incomplete_bytes(const int64_t *tokens, int64_t count);
+
+/* Move the text to the end of its tokens, and hold back those that are not decided. The state and the logits
+ * are not changed. Return how many are decided, without a stop text. */
+int64_t textgen_lane_finish(const textgen_shape *shape, textgen_lane_call *lane);
 
 #endif

@@ -1,6 +1,6 @@
+/* The public functions of models; errors. */
 #include "handles.h"
 
-#include <stdio.h>
 #include <string.h>
 
 int32_t textgen_version(void) { return TEXTGEN_VERSION; }
@@ -12,213 +12,295 @@ const char *textgen_code_text(int32_t code) {
         [-TEXTGEN_BUFFER_TOO_SMALL] = "a buffer is too small",
         [-TEXTGEN_OUT_OF_MEMORY] = "not enough memory",
         [-TEXTGEN_DAMAGED_MODEL] = "the model file is damaged, or is not a model file",
-        [-TEXTGEN_UNKNOWN_GRAPH] = "this library does not support the graph of the model file",
+        [-TEXTGEN_UNKNOWN_GRAPH] = "the core does not run the graph of the model file",
         [-TEXTGEN_UNKNOWN_CHARACTER] = "a character of the text is not in the vocabulary",
         [-TEXTGEN_INVALID_UTF8] = "the text is not valid UTF-8",
         [-TEXTGEN_INVALID_LOGITS] = "the logits contain NaN or +infinity, or all are -infinity",
-        [-TEXTGEN_RNG_EXHAUSTED] = "the random stream is exhausted",
+        [-TEXTGEN_RNG_EXHAUSTED] = "the random numbers of the substream have ended",
         [-TEXTGEN_NO_PROMPT] = "the stream has no prompt",
         [-TEXTGEN_LANE_FAILED] = "a lane stopped before its length",
-        [-TEXTGEN_TOO_LARGE] = "the model exceeds this library's limits",
-        [-TEXTGEN_NEWER_FORMAT] = "the model file or the saved stream needs a newer version of this library",
-        [-TEXTGEN_DAMAGED_SAVED] = "the saved stream is damaged, or is of another model or constraint",
+        [-TEXTGEN_TOO_LARGE] = "the model exceeds the limits of the core",
+        [-TEXTGEN_NEWER_FORMAT] = "the model file or the saved stream needs a newer version",
+        [-TEXTGEN_DAMAGED_SAVED] = "the saved stream is damaged",
         [-TEXTGEN_NO_TOKEN] = "no token is allowed",
+        [-TEXTGEN_OTHER_SAVED] = "the stream was saved from another model, or with another constraint",
+        [-TEXTGEN_FORWARD_FAILED] = "the other engine failed",
     };
     const int32_t count = sizeof texts / sizeof *texts;
     return code <= 0 && code > -count ? texts[-code] : "unknown code";
 }
 
-/* Write the names of the instruction sets that this processor supports, best first. */
-static void list_kernels(char *buffer, size_t size) {
+/* ---- Memory of the caller ---- */
+
+enum { CALLER_ALIGNMENT = 8, OBJECT_ALIGNMENT = 64 /* kept by what follows an object, if the memory has it */ };
+
+int32_t textgen_check_memory(textgen_memory memory, size_t needed, const char *name, textgen_error *error) {
+    if ((uintptr_t)memory.data % CALLER_ALIGNMENT) {
+        return textgen_fail_at(error, TEXTGEN_INVALID_ARGUMENT, name, -1, "must be aligned to %d bytes",
+                               (int)CALLER_ALIGNMENT);
+    }
+    return needed && memory.data && memory.size >= needed
+               ? TEXTGEN_OK
+               : textgen_fail_at(error, TEXTGEN_BUFFER_TOO_SMALL, name, -1, "has %zu bytes; %zu are needed",
+                                 memory.data ? memory.size : 0, needed);
+}
+
+int32_t textgen_find_place(textgen_memory memory, size_t size, textgen_arena *arena, void **place,
+                           textgen_error *error) {
+    const size_t used = (size + OBJECT_ALIGNMENT - 1) / OBJECT_ALIGNMENT * OBJECT_ALIGNMENT;
+    *arena = (textgen_arena){memory.data, memory.size, used, used};
+    if (memory.data) {
+        TEXTGEN_TRY(textgen_check_memory(memory, used, "memory", error));
+        *place = memset(memory.data, 0, size);
+    } else {
+        *place = textgen_allocate(NULL, 1, size);
+    }
+    return *place ? TEXTGEN_OK : textgen_out_of_memory(error);
+}
+
+int32_t textgen_creation_code(const textgen_arena *arena, int32_t code, textgen_error *error) {
+    return code == TEXTGEN_OUT_OF_MEMORY && arena->memory
+               ? textgen_fail_at(error, TEXTGEN_BUFFER_TOO_SMALL, "memory", -1,
+                                 "has %zu bytes; at least %zu are needed", arena->size, arena->peak)
+               : code;
+}
+
+/* ---- Models ---- */
+
+const char *textgen_kernels_name(size_t index) {
     const textgen_kernels *available[TEXTGEN_MAX_KERNELS];
-    const int count = textgen_available_kernels(available);
-    size_t written = 0;
-    for (int i = 0; i < count && written < size; i++) {
-        written +=
-            (size_t)snprintf(buffer + written, size - written, "%s%s", i ? ", " : "", available[i]->name);
-    }
+    return index < (size_t)textgen_available_kernels(available) ? available[index]->name : NULL;
 }
 
-static int32_t choose_kernels(const textgen_model_options *options, const textgen_kernels **kernels,
-                              const textgen_error *error) {
-    char quoted[TEXTGEN_QUOTE_SIZE], names[64];
-    *kernels = textgen_find_kernels(options->kernels);
-    if (*kernels) {
-        return TEXTGEN_OK;
-    }
-    list_kernels(names, sizeof names);
-    return textgen_fail(error, TEXTGEN_INVALID_ARGUMENT, "kernels must be one of %s on this processor, not %s",
-                        names, textgen_quote(textgen_view_of(options->kernels), quoted));
-}
-
-/* Copy the tables of the file that the model needs after the file's own are freed. */
-static int32_t copy_tables(textgen_model *model, const textgen_onnx *file,
-                           const textgen_description *description, const textgen_error *error) {
-    model->layers = textgen_allocate(file->arena, description->layer_count, sizeof *model->layers);
+/* Copy the metadata, which the model needs after the tables of the file are freed. */
+static int32_t copy_properties(textgen_model *model, const textgen_onnx *file, textgen_error *error) {
     model->properties = textgen_allocate(file->arena, file->property_count + 1, sizeof *model->properties);
-    if (!model->layers || !model->properties) {
+    if (!model->properties) {
         return textgen_out_of_memory(error);
-    }
-    model->layer_count = description->layer_count;
-    for (size_t i = 0; i < description->layer_count; i++) {
-        model->layers[i].kind = description->layers[i].kind;
-        model->layers[i].inputs = description->layers[i].inputs;
-        model->layers[i].outputs = description->layers[i].outputs;
     }
     model->property_count = file->property_count;
     for (size_t i = 0; i < file->property_count; i++) {
         model->properties[i] = file->properties[i];
     }
-    model->parameters = file->parameters - description->scales;
     return TEXTGEN_OK;
 }
 
-static int32_t fill_model(textgen_model *model, const textgen_onnx *file, textgen_description *description,
-                          const textgen_kernels *kernels, const textgen_error *error) {
-    TEXTGEN_TRY(textgen_format_check(file, error));
+/* Read the network, and what there is to know of it. */
+static int32_t read_network(textgen_model *model, const textgen_onnx *file, const textgen_kernels *kernels,
+                            textgen_description *description, textgen_error *error) {
     TEXTGEN_TRY(textgen_model_match(file, description, error));
     TEXTGEN_TRY(textgen_vocabulary_create(file, description->vocabulary, &model->vocabulary, error));
     TEXTGEN_TRY(
         textgen_network_create(description, kernels, model->vocabulary->special, &model->network, error));
-    model->shape =
-        textgen_network_shape(model->network, model->vocabulary->symbols.level == TEXTGEN_BYTE_LEVEL);
-    return copy_tables(model, file, description, error);
+    model->shape.state_values = model->network->state_values;
+    model->info.layers = model->network->layer_count;
+    model->info.units = model->network->units;
+    model->info.embedding = description->layers[0].outputs;
+    model->info.residual = model->network->residual[model->network->layer_count - 1];
+    model->info.bits = (size_t)model->network->bits;
+    model->info.parameters = (size_t)(file->parameters - description->scales);
+    model->info.step_bytes = textgen_network_step_bytes(model->network);
+    return TEXTGEN_OK;
 }
 
-int32_t textgen_model_read(textgen_model *model, textgen_view content, const textgen_kernels *kernels,
-                           const textgen_error *error) {
-    textgen_onnx file = {.arena = &model->arena};
-    model->content = content;
-    TEXTGEN_TRY(textgen_onnx_read(content, &file, error));
-    textgen_description *description = textgen_allocate(&model->arena, 1, sizeof *description);
-    const int32_t result =
-        description ? fill_model(model, &file, description, kernels, error) : textgen_out_of_memory(error);
-    textgen_release(description);
-    textgen_onnx_free(&file);
-    return result;
+/* A state of this size, and all that is stored with it, has room in a size_t. */
+enum { MAX_STATE_VALUES = 1 << 26 };
+
+static int32_t set_engine(textgen_model *model, const textgen_onnx *file, const textgen_model_options *options,
+                          textgen_error *error) {
+    model->forward = options->forward;
+    model->context = options->context;
+    model->shape.state_values = options->state_values;
+    return options->state_values > MAX_STATE_VALUES
+               ? textgen_fail_at(error, TEXTGEN_TOO_LARGE, "state_values", -1, "must be at most %d",
+                                 (int)MAX_STATE_VALUES)
+               : textgen_vocabulary_create(file, options->vocabulary, &model->vocabulary, error);
 }
 
-/* Messages about a file do not name it, because the Python runtime adds the path. Here they get a prefix. */
-static int32_t read_file(textgen_model *model, textgen_view content, const textgen_kernels *kernels,
-                         const textgen_error *error) {
-    char text[TEXTGEN_MESSAGE_SIZE];
-    const textgen_error message = {text, sizeof text};
-    const int32_t result = textgen_model_read(model, content, kernels, &message);
-    if (result == TEXTGEN_OUT_OF_MEMORY && model->arena.memory) {
-        return textgen_too_small(&model->arena, error);
+static int32_t fill_model(textgen_model *model, const textgen_onnx *file, const textgen_kernels *kernels,
+                          const textgen_model_options *options, textgen_error *error) {
+    TEXTGEN_TRY(textgen_format_check(file, error));
+    if (options->forward) {
+        TEXTGEN_TRY(set_engine(model, file, options, error));
+    } else {
+        textgen_description *description = textgen_allocate(&model->arena, 1, sizeof *description);
+        const int32_t code =
+            description ? read_network(model, file, kernels, description, error) : textgen_out_of_memory(error);
+        textgen_release(description);
+        TEXTGEN_TRY(code);
     }
-    if (result < 0) {
-        textgen_fail(error, result, result == TEXTGEN_OUT_OF_MEMORY ? "%s" : "model file: %s", text);
-    }
-    return result;
+    const textgen_vocabulary *vocabulary = model->vocabulary;
+    model->shape.vocabulary = vocabulary->symbols.count;
+    model->shape.special = vocabulary->special;
+    model->shape.is_bytes = vocabulary->symbols.level == TEXTGEN_BYTE_LEVEL;
+    model->shape.exp64 = textgen_find_exp64(kernels->name);
+    return copy_properties(model, file, error);
+}
+
+static void describe(textgen_model *model, const textgen_kernels *kernels) {
+    const textgen_vocabulary *vocabulary = model->vocabulary;
+    textgen_model_info *info = &model->info;
+    info->vocabulary = model->shape.vocabulary;
+    info->state_values = model->shape.state_values;
+    info->symbol_bytes = vocabulary->symbols.longest;
+    info->unknown = vocabulary->special.unknown;
+    info->begin = vocabulary->special.begin;
+    info->end = vocabulary->special.end;
+    info->lowercase = vocabulary->lowercase;
+    info->unicode = vocabulary->unicode;
+    info->level = textgen_level_names[vocabulary->symbols.level];
+    info->records = vocabulary->records;
+    info->kernels = kernels->name;
+    info->memory = model->arena.peak;
 }
 
 int32_t textgen_model_create(const void *data, size_t size, const textgen_model_options *options,
-                             textgen_model **model, char *error, size_t error_size) {
-    const textgen_error message = {error, error_size};
-    textgen_model_options known = {0};
-    textgen_arena arena = {NULL, 0, 0, 0};
-    const textgen_kernels *kernels;
+                             textgen_model **model, textgen_error *error) {
+    const textgen_model_options defaults = {0}, *chosen = options ? options : &defaults;
+    const textgen_kernels *kernels = textgen_find_kernels(chosen->kernels);
+    textgen_arena arena;
     void *place;
-    TEXTGEN_TRY(textgen_check_data(data, size, "data", "size", &message));
-    TEXTGEN_TRY(textgen_check_pointer(model, "model", &message));
-    if (options) {
-        TEXTGEN_TRY(textgen_read_struct(options, TEXTGEN_FIELDS_END(textgen_model_options, kernels), &known,
-                                        sizeof known, "textgen_model_options", &message));
+    if (!kernels) {
+        return textgen_fail_at(error, TEXTGEN_INVALID_ARGUMENT, "kernels", -1,
+                               "must be an instruction set of this processor");
     }
-    TEXTGEN_TRY(choose_kernels(&known, &kernels, &message));
-    arena.memory = known.memory;
-    arena.size = known.memory_size;
-    TEXTGEN_TRY(textgen_find_place(&arena, sizeof **model, "model", &place, &message));
+    TEXTGEN_TRY(textgen_find_place(chosen->memory, sizeof **model, &arena, &place, error));
     textgen_model *created = place;
     created->arena = arena;
-    const int32_t result = read_file(created, (textgen_view){data, size}, kernels, &message);
-    if (result < 0) {
-        textgen_model_destroy(created);
-    } else {
-        *model = created;
+    created->content = (textgen_view){data, size};
+    textgen_onnx file = {.arena = &created->arena};
+    int32_t code = textgen_onnx_read(created->content, &file, error);
+    if (code == TEXTGEN_OK) {
+        code = fill_model(created, &file, kernels, chosen, error);
+        textgen_onnx_free(&file);
     }
-    return result;
+    if (code < 0) {
+        code = textgen_creation_code(&created->arena, code, error);
+        textgen_model_destroy(created);
+        return code;
+    }
+    describe(created, kernels);
+    *model = created;
+    return TEXTGEN_OK;
 }
 
 void textgen_model_destroy(textgen_model *model) {
     if (!model) {
         return;
     }
-    if (model->network) {
-        textgen_network_destroy(model->network);
-    }
-    if (model->vocabulary) {
-        textgen_vocabulary_destroy(model->vocabulary);
-    }
-    textgen_release(model->layers);
+    textgen_network_destroy(model->network);
+    textgen_vocabulary_destroy(model->vocabulary);
     textgen_release(model->properties);
     if (!model->arena.memory) {
         textgen_release(model);
     }
 }
 
-textgen_model_info textgen_model_describe(const textgen_model *model) {
-    const textgen_vocabulary *vocabulary = model->vocabulary;
-    textgen_model_info info = {0};
-    info.vocabulary = model->network->vocabulary;
-    info.layers = model->layer_count;
-    info.parameters = (size_t)model->parameters;
-    info.bits = (size_t)model->network->bits;
-    info.symbol_bytes = vocabulary->symbols.longest;
-    info.lowercase = vocabulary->lowercase;
-    info.unicode = vocabulary->unicode;
-    info.kernels = model->network->kernels->name;
-    info.unknown = vocabulary->special.unknown >= 0;
-    info.level = textgen_level_names[vocabulary->symbols.level];
-    info.records = vocabulary->records;
-    info.memory = model->arena.peak;
-    return info;
-}
-
-int32_t textgen_model_get_info(const textgen_model *model, textgen_model_info *info, char *error,
-                               size_t error_size) {
-    const textgen_error message = {error, error_size};
-    TEXTGEN_TRY(textgen_check_pointer(model, "model", &message));
-    TEXTGEN_TRY(textgen_check_pointer(info, "info", &message));
-    textgen_model_info known = textgen_model_describe(model);
-    return textgen_write_struct(info, TEXTGEN_FIELDS_END(textgen_model_info, unknown), &known, sizeof known,
-                                "textgen_model_info", &message);
-}
-
-textgen_layer_info textgen_layer_describe(const textgen_model *model, size_t index) {
-    textgen_layer_info layer = {0};
-    layer.kind = textgen_layer_kind_name(model->layers[index].kind);
-    layer.inputs = model->layers[index].inputs;
-    layer.outputs = model->layers[index].outputs;
-    return layer;
-}
-
-int32_t textgen_model_get_layer(const textgen_model *model, size_t index, textgen_layer_info *layer,
-                                char *error, size_t error_size) {
-    const textgen_error message = {error, error_size};
-    TEXTGEN_TRY(textgen_check_pointer(model, "model", &message));
-    TEXTGEN_TRY(textgen_check_pointer(layer, "layer", &message));
-    if (index >= model->layer_count) {
-        return textgen_fail(&message, TEXTGEN_INVALID_ARGUMENT,
-                            "layer index %zu is out of range: the model has %zu layers", index,
-                            model->layer_count);
-    }
-    textgen_layer_info known = textgen_layer_describe(model, index);
-    return textgen_write_struct(layer, TEXTGEN_FIELDS_END(textgen_layer_info, outputs), &known, sizeof known,
-                                "textgen_layer_info", &message);
-}
+const textgen_model_info *textgen_model_get_info(const textgen_model *model) { return &model->info; }
 
 const char *textgen_model_get_metadata(const textgen_model *model, const char *key, size_t *size) {
-    textgen_view value = {NULL, 0};
-    if (model && key) {
-        textgen_onnx properties = {0};
-        properties.properties = model->properties;
-        properties.property_count = model->property_count;
-        value = textgen_onnx_property(&properties, key);
-    }
-    if (size) {
-        *size = value.size;
-    }
+    const textgen_onnx file = {.properties = model->properties, .property_count = model->property_count};
+    const textgen_view value = textgen_onnx_property(&file, key);
+    *size = value.size;
     return (const char *)value.data;
+}
+
+size_t textgen_model_get_prompt(const textgen_model *model, size_t index, char *prompt) {
+    textgen_view metadata;
+    textgen_json list, item;
+    metadata.data = (const void *)textgen_model_get_metadata(model, "textgen.prompts", &metadata.size);
+    size_t size = 0;
+    bool found = textgen_json_read(metadata, &list);
+    for (size_t i = 0; found && i <= index; i++) {
+        found = textgen_json_item(&list.text, &item);
+    }
+    if (found && !prompt) {
+        return item.text.size;
+    }
+    return found && textgen_json_utf8(&item, prompt, &size) ? size : 0;
+}
+
+int64_t textgen_model_get_token(const textgen_model *model, const char *symbol, size_t size) {
+    const textgen_view view = {(const unsigned char *)symbol, size};
+    return size ? textgen_symbols_find(&model->vocabulary->symbols, view) : -1;
+}
+
+size_t textgen_model_get_symbol(const textgen_model *model, int64_t token, char *symbol) {
+    return textgen_decode_token(model->vocabulary, token, symbol);
+}
+
+int32_t textgen_encode(const textgen_model *model, const char *text, size_t size, int32_t skip, int64_t *tokens,
+                       size_t *count, textgen_error *error) {
+    textgen_encoder encoder = {text, size, 0};
+    size_t found = 0;
+    int64_t token;
+    int32_t code;
+    while ((code = skip ? textgen_encode_known(model->vocabulary, &encoder, &token, error)
+                        : textgen_encode_next(model->vocabulary, &encoder, &token, error)) > 0) {
+        if (token >= 0 && tokens) {
+            tokens[found] = token;
+        }
+        found += token >= 0;
+    }
+    TEXTGEN_TRY(code);
+    *count = found;
+    return TEXTGEN_OK;
+}
+
+/* ---- The network ---- */
+
+uint32_t textgen_model_read(const textgen_model *model) {
+    return model->network ? textgen_network_read(model->network) : 0;
+}
+
+size_t textgen_forward_size(const textgen_model *model, size_t batch, size_t logit_steps) {
+    const size_t lanes = TEXTGEN_LANES(batch);
+    const size_t most = model->network ? PTRDIFF_MAX / textgen_slots_size(model->network, 1, 1) : 1;
+    if (!batch || lanes != batch || !logit_steps || logit_steps > most / batch) {
+        return 0;
+    }
+    return model->network ? textgen_slots_size(model->network, batch, logit_steps) : CALLER_ALIGNMENT;
+}
+
+int32_t textgen_check_tokens(const textgen_model *model, const int64_t *tokens, size_t count,
+                             textgen_error *error) {
+    for (size_t i = 0; i < count; i++) {
+        if (tokens[i] < 0 || (uint64_t)tokens[i] >= model->shape.vocabulary) {
+            return textgen_fail_at(error, TEXTGEN_INVALID_ARGUMENT, "tokens", (int64_t)i,
+                                   "must be from 0 to %zu", model->shape.vocabulary - 1);
+        }
+    }
+    return TEXTGEN_OK;
+}
+
+/* Run the network or the other engine, without checks. */
+static int32_t run(const textgen_model *model, const int64_t *tokens, size_t time, size_t batch, float *state,
+                   size_t logit_steps, float *logits, void *workspace, textgen_error *error) {
+    if (model->network) {
+        textgen_network_forward(model->network, tokens, time, batch, state, logit_steps, logits, workspace);
+    } else if (model->forward(model->context, tokens, time, state, logits) < 0) {
+        return textgen_report_at(error, TEXTGEN_FORWARD_FAILED, "forward", -1, "failed");
+    }
+    return TEXTGEN_OK;
+}
+
+int32_t textgen_forward(const textgen_model *model, const int64_t *tokens, size_t time, size_t batch,
+                        float *state, size_t logit_steps, float *logits, textgen_memory workspace,
+                        textgen_error *error) {
+    if (logit_steps > time) {
+        return textgen_fail_at(error, TEXTGEN_INVALID_ARGUMENT, "logit_steps", -1, "must be at most time");
+    }
+    TEXTGEN_TRY(
+        textgen_check_memory(workspace, textgen_forward_size(model, batch, logit_steps), "workspace", error));
+    TEXTGEN_TRY(textgen_check_tokens(model, tokens, time * batch, error));
+    return run(model, tokens, time, batch, state, logit_steps, logits, workspace.data, error);
+}
+
+int32_t textgen_text_forward(const textgen_model *model, textgen_text *text, const int64_t *tokens,
+                             size_t count, void *slots, textgen_error *error) {
+    const textgen_text_parts parts = textgen_text_find(&model->shape, text);
+    TEXTGEN_TRY(run(model, tokens, count, 1, parts.state, 1, parts.logits, slots, error));
+    textgen_special_mask(&model->shape.special, parts.logits);
+    text->is_fed = 1;
+    return TEXTGEN_OK;
 }

@@ -1,19 +1,23 @@
-/* textgen: generates text on a CPU, one token at a time, from a model file that textgen-train wrote.
- * Objects: a model is created from the bytes of its file, a constraint from a table that textgen-info wrote,
- * and spans from a corpus. All are immutable, and threads may share them. A stream is one running text, in
- * memory that the caller provides and frees. Only one thread may use it at a time. Only functions that create
- * a model, a constraint or spans allocate memory. No function prints, reads a file or writes a global variable.
- * Text: UTF-8, or at level byte any bytes. textgen_model_info states whether prompts need lower case or a
- * Unicode normal form. Characters outside the vocabulary are errors, unless it has a symbol for them. A token
- * is the index of a symbol: a character, a byte or a word. Records: a stream of a record model starts a record.
- * Where the record ends, textgen_stream_ending returns TEXTGEN_REACHED_END, and nothing more is generated until
- * textgen_stream_feed, also of no text, starts the next one. Reproducibility: the text depends on the model
- * file, the prompt, the sampling parameters and the instruction set, not on the compiler. With 8-bit weights it
- * does not depend on the instruction set either. -ffast-math is refused where it can be detected. Errors:
- * functions return TEXTGEN_OK or a negative code, and then write one line to `error`, a buffer of `error_size`
- * bytes, or NULL. A failure changes nothing else, but a call that generates keeps its text. Structures: begin
- * with the initializer of the same name. Later versions add fields at the end. Fields that the caller lacks
- * count as 0; those that only the caller has must be 0, and are set to 0 on output. */
+/* textgen: generates text on a CPU, one token at a time, from a model file that textgen-train wrote. This
+ * header is the only interface of Python, JavaScript and C.
+ *
+ * Objects. A model is created from the bytes of its file, a constraint from a table, and spans from a corpus.
+ * They are immutable, and threads may share them. A stream is one running text, in memory that the caller
+ * provides and frees; a copy of a stream goes on as the stream does. What runs the network or draws needs a
+ * workspace, where nothing is kept between calls. Only one thread may use a stream or a workspace at a time.
+ * Only functions that create an object allocate memory, and none does if the caller passes some. No function
+ * prints, reads a file or writes a global variable.
+ *
+ * Text is UTF-8, or at level byte any bytes. textgen_model_info states whether prompts need lower case or a
+ * Unicode normal form. A token is the index of a symbol: a character, a byte or a word. A stream of a record
+ * model starts a record; where that ends, nothing more is generated until a feed, also of no text, starts the
+ * next one.
+ *
+ * Reproducibility: a text depends on the model file, the prompt, the sampling and the instruction set, not on
+ * the compiler. With 8-bit weights it does not depend on the instruction set either.
+ *
+ * Errors: functions return TEXTGEN_OK or a negative code, and describe it in `error`, which may be NULL. A
+ * failure changes nothing else, but a call that generates keeps its text. */
 #ifndef TEXTGEN_H
 #define TEXTGEN_H
 #include <stddef.h>
@@ -28,80 +32,167 @@ extern "C" {
 #endif
 #define TEXTGEN_VERSION 100                /* of this header: major * 10000 + minor * 100 + patch */
 TEXTGEN_API int32_t textgen_version(void); /* of the linked library */
+
 enum {
     TEXTGEN_OK = 0,
-    TEXTGEN_INVALID_ARGUMENT = -1, /* a null pointer, a value out of range, a wrong struct_size */
+    TEXTGEN_INVALID_ARGUMENT = -1,
     TEXTGEN_BUFFER_TOO_SMALL = -2,
     TEXTGEN_OUT_OF_MEMORY = -3,
     TEXTGEN_DAMAGED_MODEL = -4,     /* the file is damaged, or is not a model file */
-    TEXTGEN_UNKNOWN_GRAPH = -5,     /* an ONNX graph that this library does not support; onnxruntime may */
+    TEXTGEN_UNKNOWN_GRAPH = -5,     /* a graph that the core does not run; onnxruntime may */
     TEXTGEN_UNKNOWN_CHARACTER = -6, /* a character of the text is not in the vocabulary */
     TEXTGEN_INVALID_UTF8 = -7,
     TEXTGEN_INVALID_LOGITS = -8, /* NaN, +infinity, or every logit is -infinity */
     TEXTGEN_RNG_EXHAUSTED = -9,  /* a stream can draw at most 2^63 - 1 tokens */
-    TEXTGEN_NO_PROMPT = -10,     /* textgen_stream_feed was not called yet */
+    TEXTGEN_NO_PROMPT = -10,     /* nothing was fed yet */
     TEXTGEN_LANE_FAILED = -11,   /* a lane stopped before its length; its `result` is the reason */
-    TEXTGEN_TOO_LARGE = -12,     /* the model exceeds this library's limits; onnxruntime may support it */
-    TEXTGEN_NEWER_FORMAT = -13,  /* the model file or the saved stream needs a newer version of this library */
-    TEXTGEN_DAMAGED_SAVED = -14, /* the saved stream is damaged, or is of another model or constraint */
-    TEXTGEN_NO_TOKEN = -15       /* the logit bias, min_length, the constraint or the spans allow no token */
+    TEXTGEN_TOO_LARGE = -12,     /* the model exceeds the limits of the core; onnxruntime may run it */
+    TEXTGEN_NEWER_FORMAT = -13,  /* the model file or the saved stream needs a newer version */
+    TEXTGEN_DAMAGED_SAVED = -14, /* the saved stream is damaged */
+    TEXTGEN_NO_TOKEN = -15,      /* the logit bias, min_length, the constraint or the spans allow no token */
+    TEXTGEN_OTHER_SAVED = -16,   /* the stream was saved from another model, or with another constraint */
+    TEXTGEN_FORWARD_FAILED = -17 /* the other engine failed: see textgen_model_options */
 };
 TEXTGEN_API const char *textgen_code_text(int32_t code); /* describe a code; never NULL */
+
+typedef struct {
+    int32_t code;
+    /* What is wrong: a parameter such as "top_p", an argument, or a part of a file; or NULL. */
+    const char *parameter;
+    int64_t place;     /* the byte of a text or a file, or the index in an array; or -1 */
+    char message[244]; /* without the parameter: "must be a number from 0 to 1, not 3" */
+} textgen_error;
+
 typedef struct textgen_model textgen_model;
 typedef struct textgen_constraint textgen_constraint;
 typedef struct textgen_spans textgen_spans;
 typedef struct textgen_stream textgen_stream;
-enum { /* why the text of a stream ended; if there are several reasons, the stop text, the record, the
-          constraint */
-       TEXTGEN_CONTINUES = 0, /* it has not ended */
-       TEXTGEN_REACHED_LENGTH = 1,
-       TEXTGEN_REACHED_STOP = 2,   /* the next call continues after the stop text */
-       TEXTGEN_CONSTRAINT_END = 3, /* the text matches its constraint; a feed begins another one */
-       TEXTGEN_REACHED_END = 5     /* the end of a record; a feed begins another one */
-};
+typedef struct textgen_sampler textgen_sampler;
+
+/* Memory of the caller, aligned to 8 bytes. */
 typedef struct {
-    size_t struct_size;
-    const char *kernels; /* "avx512vnni", "avx512", "avx2", "baseline", "relaxed-simd"; NULL for the best */
-    void *memory;        /* for the model, aligned to 8 bytes, until textgen_model_destroy; NULL for the heap */
-    size_t memory_size;  /* its bytes; a model that was created on the heap tells how many it needs */
+    void *data;
+    size_t size; /* bytes */
+} textgen_memory;
+
+/* ---- Models ---- */
+
+/* Run another engine over `count` tokens of one lane: change `state`, [state_values], and write the logits
+ * after the last token to `logits`, [vocabulary]. Return 0; or a negative number, which ends the call of the
+ * core. */
+typedef int32_t (*textgen_forward_function)(void *context, const int64_t *tokens, size_t count, float *state,
+                                            float *logits);
+
+typedef struct {           /* zeros are the defaults */
+    const char *kernels;   /* a name as textgen_kernels_name returns it; NULL for the best of this processor */
+    textgen_memory memory; /* for the model, until textgen_model_destroy; no data: the heap */
+    /* Another engine, which runs the network, whatever graph the file has. The vocabulary and all that is done
+     * with logits stay those of the core. */
+    textgen_forward_function forward; /* NULL: the core runs the network */
+    void *context;                    /* of `forward` */
+    size_t state_values;              /* floats of the state of one lane, with `forward` */
+    size_t vocabulary;                /* number of logits, with `forward` */
 } textgen_model_options;
-#define TEXTGEN_MODEL_OPTIONS_DEFAULT {sizeof(textgen_model_options), NULL, NULL, 0}
+
 typedef struct {
-    size_t struct_size;
-    size_t vocabulary;   /* number of tokens */
-    size_t layers;       /* for textgen_model_get_layer; layer 0 is the embedding */
-    size_t parameters;   /* number of weights in the file, without the scales of 8-bit weights */
-    size_t symbol_bytes; /* bytes of the longest symbol */
-    size_t lowercase;    /* 1 if text must be in lower case, or 0 */
-    const char *unicode; /* the required normal form, "NFC", "NFD", "NFKC" or "NFKD"; NULL for none */
-    const char *kernels; /* the instruction set in use */
-    size_t unknown;      /* 1 if there is a symbol for unknown characters, which is never generated, or 0 */
-    const char *level;   /* "character", "byte" or "word" */
+    size_t vocabulary; /* number of tokens */
+    /* Floats of the state of one lane: of an LSTM hidden, then cell, each [layers][units]. */
+    size_t state_values;
+    size_t layers, units, embedding; /* of the network; 0 with another engine */
+    size_t residual;                 /* 1 if each layer after the first adds its input to its output, or 0 */
+    size_t bits;                     /* of each weight, 32 for float32, or 8; 0 with another engine */
+    size_t parameters;               /* number of weights in the file, without the scales of 8-bit weights */
+    size_t step_bytes;               /* bytes of weights that one step of one lane reads */
+    size_t memory;                   /* the memory that creating this model takes */
+    size_t symbol_bytes;             /* bytes of the longest symbol */
+    int64_t unknown, begin, end; /* special tokens, -1 if there is none; unknown and begin are never drawn */
+    int32_t lowercase;           /* 1 if text must be in lower case, or 0 */
+    const char *unicode;         /* the required normal form, "NFC", "NFD", "NFKC" or "NFKD"; NULL for none */
+    const char *level;           /* "character", "byte" or "word" */
     const char *records; /* how records are separated, "lines" or "blank"; NULL if the text is continuous */
-    size_t bits;         /* of each weight, 32 for float32, or 8 */
-    size_t memory;       /* the memory_size that creating this model takes */
-} textgen_model_info;    /* strings are valid until the model is freed */
-#define TEXTGEN_MODEL_INFO_DEFAULT {sizeof(textgen_model_info), 0, 0, 0, 0, 0, NULL, NULL, 0, NULL, NULL, 0, 0}
+    const char *kernels; /* the instruction set in use */
+} textgen_model_info;    /* strings are valid until the model is destroyed */
+
+/* Return the name of an instruction set of this processor, the best at index 0, or NULL after the last one. */
+TEXTGEN_API const char *textgen_kernels_name(size_t index);
+
+/* Create a model from the content of its file. Weights are copied, metadata is not: `data` must not change or
+ * be freed before textgen_model_destroy. `options` may be NULL. */
+TEXTGEN_API int32_t textgen_model_create(const void *data, size_t size, const textgen_model_options *options,
+                                         textgen_model **model, textgen_error *error);
+TEXTGEN_API void textgen_model_destroy(textgen_model *model); /* it may be NULL */
+TEXTGEN_API const textgen_model_info *textgen_model_get_info(const textgen_model *model);
+
+/* Return a metadata entry of the file, for example "textgen.training": JSON text of `*size` bytes without a
+ * final zero byte, or NULL if there is no such entry. */
+TEXTGEN_API const char *textgen_model_get_metadata(const textgen_model *model, const char *key, size_t *size);
+
+/* Write a prompt that the file has, which is not empty, to `prompt`, and return its bytes: 0 after the last
+ * one. If `prompt` is NULL, return how many bytes are enough. */
+TEXTGEN_API size_t textgen_model_get_prompt(const textgen_model *model, size_t index, char *prompt);
+
+/* Return the token of a symbol of `size` bytes, or -1. */
+TEXTGEN_API int64_t textgen_model_get_token(const textgen_model *model, const char *symbol, size_t size);
+/* Write the symbol of a token to `symbol`, of symbol_bytes. Return its bytes: 0 for a token without text. */
+TEXTGEN_API size_t textgen_model_get_symbol(const textgen_model *model, int64_t token, char *symbol);
+
+/* Convert a text to tokens: [size] is always enough room for them. At its start a byte-order mark
+ * is dropped, and line ends become \n, except at level byte. skip: 1 to leave out characters outside the
+ * vocabulary; 0 to encode them as the unknown symbol, or to fail. tokens: NULL only counts them. */
+TEXTGEN_API int32_t textgen_encode(const textgen_model *model, const char *text, size_t size, int32_t skip,
+                                   int64_t *tokens, size_t *count, textgen_error *error);
+
+/* Run the network over `time` tokens of each of `batch` lanes, without a stream. tokens: [time][batch]. state:
+ * [state arrays][layers][batch][units], changed in place. logits: [logit_steps][batch][vocabulary], after each
+ * of the last `logit_steps` tokens, 1 to `time`. With another engine, `batch` and `logit_steps` are 1. */
+TEXTGEN_API size_t textgen_forward_size(const textgen_model *model, size_t batch,
+                                        size_t logit_steps); /* bytes */
+TEXTGEN_API int32_t textgen_forward(const textgen_model *model, const int64_t *tokens, size_t time,
+                                    size_t batch, float *state, size_t logit_steps, float *logits,
+                                    textgen_memory workspace, textgen_error *error);
+/* Read all weights once, as a step does, and return a sum of their bits: to measure how long that takes. */
+TEXTGEN_API uint32_t textgen_model_read(const textgen_model *model);
+
+/* ---- Tables that texts follow ---- */
+
+/* Create a constraint from the JSON that `textgen-info MODEL --match EXPRESSION` writes, or from a table.
+ * banned: tokens that are never drawn, so that no text needs them to match. memory: no data for the heap. */
+TEXTGEN_API int32_t textgen_constraint_create(const textgen_model *model, const void *json, size_t size,
+                                              const int64_t *banned, size_t banned_count, textgen_memory memory,
+                                              textgen_constraint **constraint, textgen_error *error);
+/* next: [states][vocabulary], the state after each token, or -1. accepting: [states], 1 if a text may end
+ * there. */
+TEXTGEN_API int32_t textgen_constraint_create_table(const textgen_model *model, const int16_t *next,
+                                                    const uint8_t *accepting, size_t states,
+                                                    const int64_t *banned, size_t banned_count,
+                                                    textgen_memory memory, textgen_constraint **constraint,
+                                                    textgen_error *error);
+TEXTGEN_API void textgen_constraint_destroy(textgen_constraint *constraint); /* it may be NULL */
+
+/* Create the spans of a corpus, of which a text copies at most `max_copy` successive tokens, 1 to 1000. The
+ * text must be in lower case and in the normal form that prompts need. It is copied: up to 20 bytes for each
+ * token. */
+TEXTGEN_API int32_t textgen_spans_create(const textgen_model *model, const char *text, size_t size,
+                                         size_t max_copy, textgen_memory memory, textgen_spans **spans,
+                                         textgen_error *error);
+TEXTGEN_API void textgen_spans_destroy(textgen_spans *spans); /* it may be NULL */
+/* Return how many of some tokens are in spans that the corpus has, too. */
+TEXTGEN_API size_t textgen_spans_count(const textgen_spans *spans, const int64_t *tokens, size_t count);
+
+/* ---- Sampling ---- */
+
+/* The sampling parameters: the random numbers, and what textgen_parameter describes. A 0 that is no value of a
+ * parameter stands for its default. */
 typedef struct {
-    size_t struct_size;
-    const char *kind; /* "embedding", "lstm", "gru", "conv" (a causal convolution) or "linear" */
-    size_t inputs;    /* input size; the vocabulary size for an embedding */
-    size_t outputs;   /* output size; the number of units for an lstm, a gru or a conv */
-} textgen_layer_info;
-#define TEXTGEN_LAYER_INFO_DEFAULT {sizeof(textgen_layer_info), NULL, 0, 0}
-/* The sampling parameters of a stream: the random numbers, and what textgen_parameter describes. A 0 that is no
- * value of a parameter stands for its default. */
-typedef struct {
-    size_t struct_size;
     uint64_t seed, seed_high; /* the low and the high 64 bits of the seed */
     uint64_t substream;       /* selects one of the seed's independent random streams; below 2^32 */
-    const float *logit_bias;  /* added to the logits; -INFINITY forbids a token; copied; NULL for none */
-    size_t logit_bias_count;  /* the vocabulary size; 0 if logit_bias is NULL */
-    const char *const *stop;  /* a text ends before one of these texts; at most 250 tokens in all; copied */
-    size_t stop_count;        /* how many stop texts */
-    size_t keep_stop;         /* 1 if a stop text is part of the text, or 0 */
-    const textgen_constraint *constraint; /* the text matches it; not copied; NULL for none */
-    const textgen_spans *spans; /* what the text may copy of a corpus; not copied; NULL for everything */
+    const double
+        *logit_bias;         /* [vocabulary], added to the logits; -INFINITY forbids a token; copied; or NULL */
+    const char *const *stop; /* a text ends before one of these texts; at most 1020 tokens in all; copied */
+    size_t stop_count;
+    size_t keep_stop;                     /* 1 if a stop text is part of the text, or 0 */
+    const textgen_constraint *constraint; /* the text matches it; not copied; or NULL */
+    const textgen_spans *spans;           /* what the text may copy of a corpus; not copied; or NULL */
     /* The rest is generated from parameters.def. */
     /* sampling temperature; 0 always selects the most likely token, and higher values give more random
      * texts */
@@ -134,10 +225,10 @@ typedef struct {
 } textgen_sampling;
 /* clang-format off */
 #define TEXTGEN_SAMPLING_DEFAULT \
-    {sizeof(textgen_sampling), 0, 0, 0, NULL, 0, NULL, 0, 0, NULL, NULL, 0.5, 1, 0, 0, 64, 0, 1, 1, \
-    0, 0, 0.1, 0}
+    {0, 0, 0, NULL, NULL, 0, 0, NULL, NULL, 0.5, 1, 0, 0, 64, 0, 1, 1, 0, 0, 0.1, 0}
 /* clang-format on */
 /* End of the generated part. */
+
 /* What there is to know of a sampling parameter, for a program that offers them all. */
 typedef struct {
     const char *name;    /* such as "top_p" */
@@ -153,117 +244,175 @@ typedef struct {
     size_t offset;       /* of its field in textgen_sampling, a double or, for "whole", a uint64_t; or 0 */
 } textgen_parameter_info;
 TEXTGEN_API const textgen_parameter_info *textgen_parameter(size_t index); /* NULL after the last one */
+/* Return 1 if a number is a value of the parameter, or 0. */
+TEXTGEN_API int32_t textgen_parameter_accepts(const textgen_parameter_info *parameter, double value);
+/* Write what a value must be, such as "a number from 0 to 1", to `buffer`, and return it. */
+enum { TEXTGEN_REQUIREMENT_SIZE = 64 };
+TEXTGEN_API const char *textgen_parameter_requirement(const textgen_parameter_info *parameter,
+                                                      char buffer[TEXTGEN_REQUIREMENT_SIZE]);
+/* Check all that does not depend on a model. */
+TEXTGEN_API int32_t textgen_sampling_check(const textgen_sampling *sampling, textgen_error *error);
+
+/* A sampler draws from logits of any origin: with the random numbers, the logit bias, the filters and the
+ * temperature of a sampling. What it does not draw is the caller's: other fields of the sampling are ignored.
+ */
+TEXTGEN_API size_t textgen_sampler_size(size_t vocabulary); /* bytes; 0 if too many */
+TEXTGEN_API int32_t textgen_sampler_init(textgen_memory memory, size_t vocabulary,
+                                         const textgen_sampling *sampling, textgen_sampler **sampler,
+                                         textgen_error *error);
+/* Change the parameters. The filters keep their state. Another seed or substream restarts the random numbers.
+ */
+TEXTGEN_API int32_t textgen_sampler_set_sampling(textgen_sampler *sampler, const textgen_sampling *sampling,
+                                                 textgen_error *error);
+TEXTGEN_API int64_t textgen_sampler_drawn(const textgen_sampler *sampler); /* random numbers drawn so far */
+TEXTGEN_API void textgen_sampler_seek(textgen_sampler *sampler, int64_t drawn); /* 0 or more */
+/* Draw a token from logits, [vocabulary]. Return it, or a negative code. Each draw takes one random number. */
+TEXTGEN_API int64_t textgen_sampler_draw(textgen_sampler *sampler, const double *logits);
+/* Write the distribution of the next draw to `probabilities`, [vocabulary]. Return TEXTGEN_OK or a code. */
+TEXTGEN_API int32_t textgen_sampler_probabilities(textgen_sampler *sampler, const double *logits,
+                                                  double *probabilities);
+/* Write the softmax of logits / temperature to `probabilities`, [count]. Return TEXTGEN_OK or a code. */
+TEXTGEN_API int32_t textgen_softmax(const double *logits, size_t count, double temperature,
+                                    double *probabilities);
+/* Return the lowest token whose cumulative probability exceeds `uniform`, a number in [0, 1), or a code.
+ * exp_logits: temporary, [count]. */
+TEXTGEN_API int64_t textgen_draw_with(const double *logits, size_t count, double temperature, double uniform,
+                                      double *exp_logits);
+
+/* ---- Streams ---- */
+
+enum { /* why a text ended; if there are several reasons, the stop text, the record, the constraint */
+       TEXTGEN_CONTINUES = 0, /* it has not ended */
+       TEXTGEN_REACHED_LENGTH = 1,
+       TEXTGEN_REACHED_STOP = 2,   /* the next call continues after the stop text */
+       TEXTGEN_CONSTRAINT_END = 3, /* the text matches its constraint; a feed begins another one */
+       TEXTGEN_MISMATCH = 4,   /* the constraint forbids the drawn token; only of a lane that is `unmasked` */
+       TEXTGEN_REACHED_END = 5 /* the end of a record; a feed begins another one */
+};
+
 typedef struct {
-    size_t struct_size;     /* equal in all lanes of a call */
+    int32_t ending;      /* of the latest text, as above */
+    int32_t is_fed;      /* 1 if there are logits to draw from, or 0 */
+    int32_t is_complete; /* 1 if no token may follow until a feed, or 0 */
+    int32_t at_end; /* 1 if the last token is the end of a record, so that a feed starts the next one, or 0 */
+    int64_t drawn;  /* random numbers drawn so far */
+    size_t needed;  /* tokens that the text needs to match its constraint */
+    size_t held;    /* tokens that are held back: they may become a stop text, or a character */
+    size_t recent;  /* latest tokens that are kept for the spans; 0 without spans */
+} textgen_stream_info;
+
+TEXTGEN_API size_t textgen_stream_size(const textgen_model *model); /* bytes of memory of a stream */
+/* Bytes of a workspace for so many lanes; 0 if they are too many. */
+TEXTGEN_API size_t textgen_workspace_size(const textgen_model *model, size_t lanes);
+
+/* Create a stream that has not been fed. If `sampling` is NULL, TEXTGEN_SAMPLING_DEFAULT is used. */
+TEXTGEN_API int32_t textgen_stream_init(textgen_memory memory, const textgen_model *model,
+                                        const textgen_sampling *sampling, textgen_stream **stream,
+                                        textgen_error *error);
+TEXTGEN_API int32_t textgen_stream_copy(const textgen_stream *stream, textgen_memory memory,
+                                        textgen_stream **copy, textgen_error *error);
+/* Change the sampling parameters. The filters keep their state. A different seed or substream restarts the
+ * random numbers. Another constraint, also an equal one, begins with the next token, other stop texts with the
+ * text that is held back: if one is in it, the next call that generates ends the text there, draws nothing, and
+ * drops the rest of what was held back. */
+TEXTGEN_API int32_t textgen_stream_set_sampling(textgen_stream *stream, const textgen_sampling *sampling,
+                                                textgen_error *error);
+/* Write the parameters of a stream. logit_bias: that of the stream, or NULL; stop is NULL. */
+TEXTGEN_API void textgen_stream_get_sampling(const textgen_stream *stream, textgen_sampling *sampling);
+TEXTGEN_API void textgen_stream_seek(textgen_stream *stream, int64_t drawn); /* to a random number, 0 or more */
+TEXTGEN_API textgen_stream_info textgen_stream_get_info(const textgen_stream *stream);
+
+/* The parts of a stream, which a caller may read and change while it is not running. */
+TEXTGEN_API float *textgen_stream_state(textgen_stream *stream);  /* [state_values] */
+TEXTGEN_API float *textgen_stream_logits(textgen_stream *stream); /* [vocabulary], of the next token */
+TEXTGEN_API const int32_t *textgen_stream_held(const textgen_stream *stream); /* [held], tokens */
+
+/* Append a text to the stream, which begins another text for stop texts and constraints. Text that is held back
+ * is dropped. Characters must be complete within one call; see textgen_encode. */
+TEXTGEN_API int32_t textgen_stream_feed(textgen_stream *stream, const char *text, size_t size,
+                                        textgen_memory workspace, textgen_error *error);
+enum {
+    TEXTGEN_FEED_MORE = 0, /* more tokens of the same text */
+    TEXTGEN_FEED_TEXT = 1, /* another text; after the end of a record, the next record */
+    TEXTGEN_FEED_START = 2 /* another text from the initial state, of a record model after its begin token */
+};
+/* Append `count` tokens, 0 or more, each in [0, vocabulary). */
+TEXTGEN_API int32_t textgen_stream_feed_tokens(textgen_stream *stream, const int64_t *tokens, size_t count,
+                                               int32_t how, textgen_memory workspace, textgen_error *error);
+/* Feed tokens as TEXTGEN_FEED_TEXT, and write the natural logarithm of the probability of each to `logprobs`,
+ * [count]: -INFINITY for a token that is never drawn, NaN if the logits are invalid. */
+TEXTGEN_API int32_t textgen_stream_score(textgen_stream *stream, const int64_t *tokens, size_t count,
+                                         double *logprobs, textgen_memory workspace, textgen_error *error);
+
+/* Write the probabilities of the next token, [vocabulary]. of_draw: 0 for those of the model, 1 for those of
+ * the next draw, with the constraint, min_length, the spans, the filters and the temperature. */
+TEXTGEN_API int32_t textgen_stream_probabilities(textgen_stream *stream, int32_t of_draw, double *probabilities,
+                                                 textgen_memory workspace, textgen_error *error);
+
+/* ---- Generation ---- */
+
+/* One stream in a call of textgen_generate. */
+typedef struct {
     textgen_stream *stream; /* a different stream in each lane, all of the same model */
     size_t length;          /* tokens to generate, 1 or more; the text may end earlier */
-    size_t finish; /* 1 if the text is complete after `length` tokens: nothing is held back then, and a text
-                      with a constraint matches it; or 0 */
-    char *text; /* a separate buffer for each lane, of textgen_stream_text_size(stream, length) bytes or more */
-    size_t size;      /* the size of `text` in bytes */
-    double *logprobs; /* output: [length], the natural logarithm of the model's probability of each drawn token;
-                         or NULL */
+    int32_t finish;   /* 1 if the text is complete after `length` tokens: nothing is held back then, and a text
+                         with a constraint matches it; or 0 */
+    int32_t unmasked; /* 1 to draw as if there were no constraint, until a token that it forbids; or 0 */
+    char *text;       /* output, of textgen_stream_text_size(stream, length) bytes; or NULL */
+    int64_t *tokens;  /* output, [held + length]: those that are decided, then those of a stop text; or NULL */
+    double *logprobs; /* output, [length]: the natural logarithm of the model's probability of each drawn token,
+                         at temperature 1, before the constraint and the filters; or NULL */
     size_t drawn;     /* output: how many tokens were drawn */
+    size_t decided;   /* output: how many of `tokens` are decided */
+    size_t stop;      /* output: how many tokens the stop text has that ended the lane, or 0 */
     size_t written;   /* output: bytes in `text` before the final zero byte; they may include U+0000 */
     int32_t result;   /* output: TEXTGEN_OK, or the code of the error that stopped the lane */
-    int32_t ending;   /* output: as textgen_stream_ending returns it */
-} textgen_lane;       /* one stream in a call of textgen_generate */
-#define TEXTGEN_LANE_DEFAULT {sizeof(textgen_lane), NULL, 0, 0, NULL, 0, NULL, 0, 0, 0, 0}
-typedef struct {
-    int64_t token;
-    double probability;      /* of the model */
-    double draw_probability; /* of the next draw: with everything in the sampling */
-} textgen_next_token;
-/* Create a model from the content of its file. Weights are copied, metadata is not: `data` must not change or
- * be freed before textgen_model_destroy. `options` may be NULL. */
-TEXTGEN_API int32_t textgen_model_create(const void *data, size_t size, const textgen_model_options *options,
-                                         textgen_model **model, char *error, size_t error_size);
-TEXTGEN_API void textgen_model_destroy(textgen_model *model); /* and its streams; it may be NULL */
-TEXTGEN_API int32_t textgen_model_get_info(const textgen_model *model, textgen_model_info *info, char *error,
-                                           size_t error_size);
-TEXTGEN_API int32_t textgen_model_get_layer(const textgen_model *model, size_t index, textgen_layer_info *layer,
-                                            char *error, size_t error_size);
-/* Return a metadata entry of the file, for example "textgen.training": JSON text of `*size` bytes without a
- * final zero byte, or NULL if there is no such entry. `size` may be NULL. */
-TEXTGEN_API const char *textgen_model_get_metadata(const textgen_model *model, const char *key, size_t *size);
-/* Return the token of a symbol of `size` bytes, or -1 if there is none. */
-TEXTGEN_API int64_t textgen_model_get_token(const textgen_model *model, const char *symbol, size_t size);
-/* Write the symbol of a token to `symbol`, a buffer of symbol_bytes. Return its bytes: 0 for a token without
- * text. */
-TEXTGEN_API size_t textgen_model_get_symbol(const textgen_model *model, int64_t token, char *symbol);
-/* Create a constraint from a table: the JSON that `textgen-info MODEL --match EXPRESSION` writes. The data is
- * not needed any more. memory: aligned to 8 bytes, until textgen_constraint_destroy; NULL for the heap. If it
- * is too small, the message says how many bytes are needed at least. */
-TEXTGEN_API int32_t textgen_constraint_create(const textgen_model *model, const void *data, size_t size,
-                                              void *memory, size_t memory_size, textgen_constraint **constraint,
-                                              char *error, size_t error_size);
-TEXTGEN_API void textgen_constraint_destroy(textgen_constraint *constraint); /* it may be NULL */
-/* Create the spans of a corpus, of `size` bytes, of which a text copies at most `max_copy` successive tokens, 1
- * to 1000. The text is not needed any more. It must be in lower case and in the normal form that prompts need.
- * The spans take up to 20 bytes for each token. memory: as for a constraint. */
-TEXTGEN_API int32_t textgen_spans_create(const textgen_model *model, const char *text, size_t size,
-                                         size_t max_copy, void *memory, size_t memory_size,
-                                         textgen_spans **spans, char *error, size_t error_size);
-TEXTGEN_API void textgen_spans_destroy(textgen_spans *spans); /* it may be NULL */
+    int32_t ending;   /* output: as in textgen_stream_info */
+} textgen_lane;
 
-TEXTGEN_API size_t textgen_stream_size(const textgen_model *model); /* bytes of memory; 0 for a NULL model */
-/* Create a stream in `memory`, aligned to 8 bytes. If `sampling` is NULL, TEXTGEN_SAMPLING_DEFAULT is used. */
-TEXTGEN_API int32_t textgen_stream_init(void *memory, size_t size, const textgen_model *model,
-                                        const textgen_sampling *sampling, textgen_stream **stream, char *error,
-                                        size_t error_size);
-TEXTGEN_API int32_t textgen_stream_copy(const textgen_stream *stream, void *memory, size_t size,
-                                        textgen_stream **copy, char *error, size_t error_size);
-/* Change the sampling parameters. A different seed or substream restarts the random numbers. Another
- * constraint, also an equal one, begins with the next token, other stop texts with the text that is held back:
- * if one is in it, the next call that generates ends the text there, draws nothing, and drops the rest of what
- * was held back. */
-TEXTGEN_API int32_t textgen_stream_set_sampling(textgen_stream *stream, const textgen_sampling *sampling,
-                                                char *error, size_t error_size);
-/* Append a text of `size` bytes to the stream, which begins another text for stop texts and constraints.
- * Characters must be complete within one call. A byte-order mark at the start of `text` is dropped, and \r\n
- * and \r become \n. At level byte, the text is fed as it is. Text that is held back is dropped: see
- * textgen_stream_finish. */
-TEXTGEN_API int32_t textgen_stream_feed(textgen_stream *stream, const char *text, size_t size, char *error,
-                                        size_t error_size);
-/* Feed a text, and write the natural logarithm of the probability of each of its tokens to `logprobs`, of
- * `capacity` elements: -INFINITY for a token that is never drawn, NaN if the logits are invalid. `*count`
- * becomes the number of tokens. */
-TEXTGEN_API int32_t textgen_stream_score(textgen_stream *stream, const char *text, size_t size,
-                                         double *logprobs, size_t capacity, size_t *count, char *error,
-                                         size_t error_size);
-/* Write the likeliest next tokens, at most `count`, by their probability in the next draw, and then by that of
- * the model. `*written` becomes how many there are: 0 if nothing may follow before a feed. */
-TEXTGEN_API int32_t textgen_stream_next(textgen_stream *stream, textgen_next_token *tokens, size_t count,
-                                        size_t *written, char *error, size_t error_size);
+/* Sums over a call that is measured. */
+typedef struct {
+    int64_t steps;      /* time steps; each is one draw for every running lane */
+    int64_t draws;      /* of all lanes, with those of tokens that a constraint forbids */
+    int64_t model_ns;   /* time in the network, in nanoseconds */
+    int64_t sampler_ns; /* time in the samplers, in nanoseconds */
+    double entropy;     /* of the distributions drawn from, in bits, summed over all draws */
+    int64_t *latencies; /* [longest length], the nanoseconds of each time step; or NULL */
+} textgen_measurements;
+
+/* Generate with several streams at once, which is faster, and does not change their texts. If lanes fail, the
+ * others continue, and the error is that of the first failed one, with its number as `place`. With another
+ * engine that fails, the streams have advanced: go on with copies from before. steps: at most so many tokens of
+ * each lane in this call; 0 for all. Buffers then need room for min(length, steps) tokens. measurements: added
+ * to; or NULL. */
+TEXTGEN_API int32_t textgen_generate(textgen_lane *lanes, size_t count, size_t steps, textgen_memory workspace,
+                                     textgen_measurements *measurements, textgen_error *error);
+/* Generate with one stream: up to `length` tokens, whose text is `*written` bytes of `text`. */
+TEXTGEN_API int32_t textgen_stream_generate(textgen_stream *stream, size_t length, char *text, size_t size,
+                                            size_t *written, textgen_memory workspace, textgen_error *error);
 /* Return the bytes that a buffer for the text of `length` tokens needs, with the text that is held back. */
 TEXTGEN_API size_t textgen_stream_text_size(const textgen_stream *stream, size_t length);
-/* Generate with one stream. The arguments are the fields of textgen_lane; `written` may be NULL. Text is held
- * back while it may become a stop text, or while the other bytes of a character are missing; a later call
- * writes it. */
-TEXTGEN_API int32_t textgen_stream_generate(textgen_stream *stream, size_t length, char *text, size_t size,
-                                            size_t *written, char *error, size_t error_size);
-/* Write the text that is held back. The next call continues after it. */
-TEXTGEN_API int32_t textgen_stream_finish(textgen_stream *stream, char *text, size_t size, size_t *written,
-                                          char *error, size_t error_size);
-TEXTGEN_API int32_t textgen_stream_ending(const textgen_stream *stream); /* TEXTGEN_CONTINUES, ... */
-/* Save a stream: its place in the text, its random numbers and its parameters. It continues exactly in any
- * later version, and in Python and JavaScript. The model, the stop texts, the constraint and the spans are not
- * in the data. */
-TEXTGEN_API size_t textgen_stream_saved_size(const textgen_stream *stream); /* bytes; 0 for NULL */
-TEXTGEN_API int32_t textgen_stream_save(const textgen_stream *stream, void *data, size_t size, char *error,
-                                        size_t error_size);
+/* Write the text that is held back, and hold nothing back: but for the bytes of an incomplete character, if
+ * `complete` is 1, which stay. */
+TEXTGEN_API int32_t textgen_stream_finish(textgen_stream *stream, int32_t complete, char *text, size_t size,
+                                          size_t *written, textgen_error *error);
+
+/* ---- Saved streams ---- */
+
+/* Save a stream: its place in the text, its random numbers and its parameters, and a description of the caller,
+ * such as JSON. It continues exactly in any later version, and in every language. The stop texts, the
+ * constraint and the spans are not in the data. */
+TEXTGEN_API size_t textgen_stream_saved_size(const textgen_stream *stream, size_t description_size); /* bytes */
+TEXTGEN_API int32_t textgen_stream_save(const textgen_stream *stream, const void *description,
+                                        size_t description_size, textgen_memory data, textgen_error *error);
+/* Find the description in saved data, which may come from anywhere. */
+TEXTGEN_API int32_t textgen_saved_description(const void *data, size_t size, const void **description,
+                                              size_t *description_size, textgen_error *error);
 /* Create a stream from saved data, which may come from anywhere. sampling: its stop texts, keep_stop,
- * constraint and spans are used; all else is in the data. With another model or constraint, resuming fails;
- * other spans are not noticed. If the data is damaged, `memory` holds a stream without a text, which may be
- * fed. */
-TEXTGEN_API int32_t textgen_stream_resume(void *memory, size_t size, const textgen_model *model,
-                                          const textgen_sampling *sampling, const void *data, size_t data_size,
-                                          textgen_stream **stream, char *error, size_t error_size);
-/* Generate with several streams at once, which is faster, and does not change their texts. `workspace` is
- * aligned to 8 bytes. If lanes fail, the others continue, and the message is that of the first failed one. */
-TEXTGEN_API size_t textgen_workspace_size(const textgen_model *model, size_t lanes); /* bytes; 0 if too many */
-TEXTGEN_API int32_t textgen_generate(textgen_lane *lanes, size_t count, void *workspace, size_t workspace_size,
-                                     char *error, size_t error_size);
+ * constraint and spans are used; all else is in the data. Other spans are not noticed. */
+TEXTGEN_API int32_t textgen_stream_resume(textgen_memory memory, const textgen_model *model,
+                                          const textgen_sampling *sampling, const void *data, size_t size,
+                                          textgen_stream **stream, textgen_error *error);
 #ifdef __cplusplus
 }
 #endif

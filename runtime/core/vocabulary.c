@@ -9,7 +9,7 @@
 /* The maximum number of entries if the number of logits is not known: one for each character. */
 enum { CODE_POINTS = 0x110000 };
 
-static int32_t not_a_list(textgen_level level, const textgen_error *error) {
+static int32_t not_a_list(textgen_level level, textgen_error *error) {
     return textgen_fail(error, TEXTGEN_DAMAGED_MODEL,
                         "the metadata '%s' is not a list of %ss: export the model again",
                         TEXTGEN_VOCABULARY_KEY, textgen_level_names[level]);
@@ -17,7 +17,7 @@ static int32_t not_a_list(textgen_level level, const textgen_error *error) {
 
 /* Check that a vocabulary does not have too many entries, before parsing them. A comma, a bracket or a brace
  * may itself be one of the characters. No longer symbol has one. */
-static int32_t check_entries(textgen_view text, size_t size, textgen_level level, const textgen_error *error) {
+static int32_t check_entries(textgen_view text, size_t size, textgen_level level, textgen_error *error) {
     char formatted[TEXTGEN_NUMBER_SIZE];
     const size_t limit = size == TEXTGEN_ANY_SIZE ? CODE_POINTS : size;
     size_t commas = 0;
@@ -42,7 +42,7 @@ static int32_t check_entries(textgen_view text, size_t size, textgen_level level
 }
 
 static int32_t read_symbols(const textgen_onnx *file, size_t size, textgen_vocabulary *vocabulary,
-                            const textgen_error *error) {
+                            textgen_error *error) {
     textgen_level level;
     textgen_json list;
     TEXTGEN_TRY(textgen_metadata_level(file, &level, error));
@@ -78,7 +78,7 @@ static bool is_encodable(const textgen_symbols *symbols, textgen_view text) {
 }
 
 static int32_t check_prompts(const textgen_onnx *file, const textgen_vocabulary *vocabulary,
-                             const textgen_error *error) {
+                             textgen_error *error) {
     static const char key[] = "textgen.prompts";
     textgen_json prompts;
     TEXTGEN_TRY(textgen_metadata_read(file, key, &prompts, error));
@@ -105,7 +105,7 @@ static int32_t check_prompts(const textgen_onnx *file, const textgen_vocabulary 
 }
 
 static int32_t read_all(const textgen_onnx *file, size_t size, textgen_vocabulary *vocabulary,
-                        const textgen_error *error) {
+                        textgen_error *error) {
     TEXTGEN_TRY(textgen_format_check(file, error));
     TEXTGEN_TRY(read_symbols(file, size, vocabulary, error));
     TEXTGEN_TRY(textgen_metadata_normalization(file, &vocabulary->lowercase, &vocabulary->unicode, error));
@@ -116,7 +116,7 @@ static int32_t read_all(const textgen_onnx *file, size_t size, textgen_vocabular
 }
 
 int32_t textgen_vocabulary_create(const textgen_onnx *file, size_t size, textgen_vocabulary **vocabulary,
-                                  const textgen_error *error) {
+                                  textgen_error *error) {
     textgen_vocabulary *created = textgen_allocate(file->arena, 1, sizeof *created);
     const int32_t code = created ? read_all(file, size, created, error) : textgen_out_of_memory(error);
     if (code < 0) {
@@ -134,28 +134,23 @@ void textgen_vocabulary_destroy(textgen_vocabulary *vocabulary) {
     }
 }
 
-static int32_t unknown_character(const textgen_vocabulary *vocabulary, textgen_view character,
-                                 uint32_t code_point, size_t offset, const textgen_error *error) {
+static int32_t unknown_character(textgen_view character, uint32_t code_point, size_t offset,
+                                 textgen_error *error) {
     char quoted[TEXTGEN_QUOTE_SIZE];
-    const unsigned char lower = (unsigned char)(code_point - 'A' + 'a');
-    const textgen_view lowercase = {&lower, 1};
-    const bool capital =
-        code_point >= 'A' && code_point <= 'Z' && textgen_symbols_find(&vocabulary->symbols, lowercase) >= 0;
-    return textgen_report(error, TEXTGEN_UNKNOWN_CHARACTER,
-                          "%s (U+%04X) at byte %zu of the text is not in the vocabulary: %s",
-                          textgen_quote(character, quoted), (unsigned)code_point, offset,
-                          capital ? "use lower case" : "remove it");
+    return textgen_report_at(error, TEXTGEN_UNKNOWN_CHARACTER, "text", (int64_t)offset,
+                             "has %s (U+%04X), which is not in the vocabulary",
+                             textgen_quote(character, quoted), (unsigned)code_point);
 }
 
 /* Encode the next symbol of a text that is UTF-8. */
 static int32_t encode_symbol(const textgen_vocabulary *vocabulary, textgen_view text, size_t *offset,
-                             int64_t *token, const textgen_error *error) {
+                             int64_t *token, textgen_error *error) {
     static const textgen_view line_end = {(const unsigned char *)"\n", 1};
     const size_t start = *offset;
     size_t end = start;
     const int32_t character = textgen_utf8_next(text, &end);
     if (character < 0) {
-        return textgen_report(error, TEXTGEN_INVALID_UTF8, "the text is not valid UTF-8 at byte %zu", start);
+        return textgen_report_at(error, TEXTGEN_INVALID_UTF8, "text", (int64_t)start, "is not valid UTF-8");
     }
     if (character == '\r') {
         end += end < text.size && text.data[end] == '\n';
@@ -168,8 +163,7 @@ static int32_t encode_symbol(const textgen_vocabulary *vocabulary, textgen_view 
     }
     if (*token < 0) {
         const textgen_view unknown = {text.data + start, end - start};
-        return unknown_character(vocabulary, unknown, character == '\r' ? '\n' : (uint32_t)character, start,
-                                 error);
+        return unknown_character(unknown, character == '\r' ? '\n' : (uint32_t)character, start, error);
     }
     if (*offset == start) {
         *offset = end;
@@ -178,7 +172,7 @@ static int32_t encode_symbol(const textgen_vocabulary *vocabulary, textgen_view 
 }
 
 int32_t textgen_encode_next(const textgen_vocabulary *vocabulary, textgen_encoder *encoder, int64_t *token,
-                            const textgen_error *error) {
+                            textgen_error *error) {
     const textgen_view text = {(const unsigned char *)encoder->text, encoder->size};
     const bool bytes = vocabulary->symbols.level == TEXTGEN_BYTE_LEVEL;
     size_t offset = encoder->offset;
@@ -201,7 +195,7 @@ int32_t textgen_encode_next(const textgen_vocabulary *vocabulary, textgen_encode
 }
 
 int32_t textgen_encode_known(const textgen_vocabulary *vocabulary, textgen_encoder *encoder, int64_t *token,
-                             const textgen_error *error) {
+                             textgen_error *error) {
     const textgen_view text = {(const unsigned char *)encoder->text, encoder->size};
     const int32_t result = textgen_encode_next(vocabulary, encoder, token, error);
     if (result == TEXTGEN_UNKNOWN_CHARACTER) {

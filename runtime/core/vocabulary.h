@@ -18,13 +18,13 @@ typedef struct {
 
 /* Fails if the metadata is not that of a text generator in a supported format. Call it before matching the
  * graph: for an ONNX file that is not a text generator, this message is the helpful one. */
-int32_t textgen_format_check(const textgen_onnx *file, const textgen_error *error);
+int32_t textgen_format_check(const textgen_onnx *file, textgen_error *error);
 
 /* Read the vocabulary and the normalization, and check all other metadata. size: the number of logits of the
  * graph, or TEXTGEN_ANY_SIZE if it is not known; a vocabulary of another size is refused. */
 #define TEXTGEN_ANY_SIZE SIZE_MAX
 int32_t textgen_vocabulary_create(const textgen_onnx *file, size_t size, textgen_vocabulary **vocabulary,
-                                  const textgen_error *error);
+                                  textgen_error *error);
 void textgen_vocabulary_destroy(textgen_vocabulary *vocabulary);
 
 /* A text and the offset in bytes of its next symbol; start with offset 0. */
@@ -38,11 +38,11 @@ typedef struct {
  * or return a negative code and leave the encoder unchanged. Drops a byte-order mark at the start; \r\n and \r
  * become \n. Bytes are encoded as they are. */
 int32_t textgen_encode_next(const textgen_vocabulary *vocabulary, textgen_encoder *encoder, int64_t *token,
-                            const textgen_error *error);
+                            textgen_error *error);
 
 /* The same, but the token of a character that no text can have is -1. */
 int32_t textgen_encode_known(const textgen_vocabulary *vocabulary, textgen_encoder *encoder, int64_t *token,
-                             const textgen_error *error);
+                             textgen_error *error);
 
 /* Return the token of a symbol, as an entry of the metadata has it, or -1. */
 int64_t textgen_vocabulary_find(const textgen_vocabulary *vocabulary, const textgen_json *entry);

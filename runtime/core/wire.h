@@ -27,7 +27,7 @@ typedef struct {
 
 typedef struct {
     const unsigned char *start; /* of the file; error messages give byte offsets from here */
-    const textgen_error *error;
+    textgen_error *error;
     int32_t code;
     size_t fields;              /* number of fields read so far */
     const char *exceeded_limit; /* see textgen_onnx */

@@ -74,8 +74,8 @@ static void print_filters(void) {
     double scratch[8 * TOKENS];
     float logits[TOKENS];
     CHECK(textgen_sampler_scratch(TOKENS) <= 8 * TOKENS);
-    textgen_sampler sampler;
-    textgen_sampler_init(&sampler, parameters, seed, 0, textgen_find_exp64(NULL));
+    textgen_sampler_state sampler;
+    textgen_sampler_start(&sampler, parameters, seed, 0, textgen_find_exp64(NULL));
     sampler.filters = allocate(textgen_filters_size(TOKENS));
     for (int kind = 0; kind < 2; kind++) {
         sampler.parameters = parameters[kind];
@@ -86,11 +86,11 @@ static void print_filters(void) {
                 logits[j] = (float)(random_below(&state, 6.0) + random_below(&state, 6.0));
             }
             double sum;
-            CHECK(textgen_sampler_reweight_float(&sampler, logits, TOKENS, scratch, &sum) == 0);
+            CHECK(textgen_filtered_reweight_float(&sampler, logits, TOKENS, scratch, &sum) == 0);
             hash = add_numbers(hash, scratch, TOKENS);
-            double entropy = textgen_sampler_entropy_float(&sampler, logits, TOKENS, scratch);
+            double entropy = textgen_filtered_entropy_float(&sampler, logits, TOKENS, scratch);
             hash = add_numbers(hash, &entropy, 1);
-            textgen_sampler_accept(&sampler, textgen_sampler_draw_float(&sampler, logits, TOKENS, scratch));
+            textgen_sampler_accept(&sampler, textgen_filtered_draw_float(&sampler, logits, TOKENS, scratch));
             hash = add_numbers(hash, &sampler.filters->mirostat_mu, 1);
         }
     }
@@ -146,7 +146,7 @@ static void print_logits(const char *path, const char *kernels) {
     for (size_t i = 0; i < STEPS * LANES; i++) {
         tokens[i] = (int64_t)(next_random(&random) % network->vocabulary);
     }
-    textgen_forward(network, tokens, STEPS, LANES, state, STEPS, logits, workspace);
+    textgen_network_forward(network, tokens, STEPS, LANES, state, STEPS, logits, workspace);
     for (size_t i = 0; i < count; i++) {
         uint32_t bits;
         memcpy(&bits, &logits[i], sizeof bits);

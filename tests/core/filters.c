@@ -3,7 +3,7 @@
 
 static void print_golden_draws(uint32_t substream) {
     const textgen_parameters parameters = make_parameters();
-    textgen_sampler sampler = make_sampler(&parameters, substream);
+    textgen_sampler_state sampler = make_sampler(&parameters, substream);
     double logits[TOKENS], scratch[TOKENS];
     float float_logits[TOKENS];
     fill_logits(logits);
@@ -15,7 +15,7 @@ static void print_golden_draws(uint32_t substream) {
             float_logits[j] = (float)logits[j];
         }
         sampler.rng = rng;
-        CHECK(textgen_sampler_draw_float(&sampler, float_logits, TOKENS, scratch) == token);
+        CHECK(textgen_filtered_draw_float(&sampler, float_logits, TOKENS, scratch) == token);
         printf("%d ", (int)token);
     }
     printf("\n");
@@ -29,15 +29,15 @@ static void check_borders(void) {
     const double uniforms[] = {0.0, 0.5 - 1e-9, 0.5, 1.0 - 1e-16};
     double scratch[4];
     for (int i = 0; i < 4; i++) {
-        CHECK(textgen_draw_with(logits, 4, 0.7, uniforms[i], scratch, exp64) == 1 + i / 2);
-        CHECK(textgen_draw_with_float(float_logits, 4, 0.7, uniforms[i], scratch, exp64) == 1 + i / 2);
+        CHECK(textgen_unfiltered_draw(logits, 4, 0.7, uniforms[i], scratch, exp64) == 1 + i / 2);
+        CHECK(textgen_unfiltered_draw_float(float_logits, 4, 0.7, uniforms[i], scratch, exp64) == 1 + i / 2);
     }
 }
 
 /* Filters that do nothing change nothing. */
 static void check_off(void) {
     const textgen_parameters off = make_parameters();
-    textgen_sampler plain = make_sampler(&off, 1), filtered = make_filtered(&off, 1);
+    textgen_sampler_state plain = make_sampler(&off, 1), filtered = make_filtered(&off, 1);
     double logits[TOKENS];
     CHECK(!textgen_filters_active(&off) && !textgen_penalties_active(&off));
     fill_logits(logits);
@@ -50,7 +50,7 @@ static void check_off(void) {
 
 static void check_bias(void) {
     const textgen_parameters parameters = make_parameters();
-    textgen_sampler sampler = make_filtered(&parameters, 0);
+    textgen_sampler_state sampler = make_filtered(&parameters, 0);
     double logits[TOKENS], scratch[8 * TOKENS], biased[TOKENS];
     double weights[TOKENS];
     CHECK(textgen_sampler_scratch(TOKENS) <= 8 * TOKENS);
@@ -61,54 +61,53 @@ static void check_bias(void) {
         biased[i] = logits[i] + bias;
     }
     double sum;
-    CHECK(textgen_sampler_reweight(&sampler, logits, TOKENS, scratch, &sum) == 0);
+    CHECK(textgen_filtered_reweight(&sampler, logits, TOKENS, scratch, &sum) == 0);
     double expected_sum;
     CHECK(textgen_reweight(biased, TOKENS, 0.8, weights, &expected_sum, sampler.exp64) == 0);
     CHECK(sum == expected_sum && !memcmp(scratch, weights, sizeof weights));
     free(sampler.filters);
 }
 
-static void check_error(textgen_sampler *sampler, const double logits[TOKENS], int64_t error_code) {
+static void check_error(textgen_sampler_state *sampler, const double logits[TOKENS], int64_t error_code) {
     double scratch[8 * TOKENS];
     float float_logits[TOKENS];
     const int64_t position = sampler->rng.position;
     for (int i = 0; i < TOKENS; i++) {
         float_logits[i] = (float)logits[i];
     }
-    CHECK(textgen_sampler_draw(sampler, logits, TOKENS, scratch) == error_code);
-    CHECK(textgen_sampler_draw_float(sampler, float_logits, TOKENS, scratch) == error_code);
+    CHECK(textgen_filtered_draw(sampler, logits, TOKENS, scratch) == error_code);
+    CHECK(textgen_filtered_draw_float(sampler, float_logits, TOKENS, scratch) == error_code);
     CHECK(sampler->rng.position == position + 2);
     double sum;
-    CHECK(textgen_sampler_reweight(sampler, logits, TOKENS, scratch, &sum) == error_code);
-    CHECK(textgen_sampler_reweight_float(sampler, float_logits, TOKENS, scratch, &sum) == error_code);
-    CHECK(textgen_sampler_entropy(sampler, logits, TOKENS, scratch) == 0.0);
-    CHECK(textgen_sampler_entropy_float(sampler, float_logits, TOKENS, scratch) == 0.0);
-    CHECK(strlen(textgen_sampler_error_text(error_code)) > 20);
+    CHECK(textgen_filtered_reweight(sampler, logits, TOKENS, scratch, &sum) == error_code);
+    CHECK(textgen_filtered_reweight_float(sampler, float_logits, TOKENS, scratch, &sum) == error_code);
+    CHECK(textgen_filtered_entropy(sampler, logits, TOKENS, scratch) == 0.0);
+    CHECK(textgen_filtered_entropy_float(sampler, float_logits, TOKENS, scratch) == 0.0);
 }
 
-static void check_errors(textgen_sampler sampler) {
+static void check_errors(textgen_sampler_state sampler) {
     textgen_filters *filters = sampler.filters;
     double logits[TOKENS], scratch[8 * TOKENS];
     fill_logits(logits);
     logits[3] = NAN;
-    check_error(&sampler, logits, TEXTGEN_SAMPLER_NAN);
+    check_error(&sampler, logits, TEXTGEN_INVALID_LOGITS);
     logits[3] = INFINITY;
-    check_error(&sampler, logits, TEXTGEN_SAMPLER_INFINITY);
+    check_error(&sampler, logits, TEXTGEN_INVALID_LOGITS);
     CHECK(isnan(textgen_log_sum_exp(logits, TOKENS, scratch, sampler.exp64)));
     for (int i = 0; i < TOKENS; i++) {
         logits[i] = -INFINITY;
     }
-    check_error(&sampler, logits, TEXTGEN_SAMPLER_NO_TOKEN);
+    check_error(&sampler, logits, TEXTGEN_INVALID_LOGITS);
     fill_logits(logits);
     if (filters) {
         for (int i = 0; i < TOKENS; i++) {
             textgen_filters_bias(filters)[i] = -INFINITY;
         }
-        check_error(&sampler, logits, TEXTGEN_SAMPLER_FORBIDDEN);
+        check_error(&sampler, logits, TEXTGEN_NO_TOKEN);
         CHECK(filters->recent_count == 0 && filters->mirostat_mu == 2.0 * sampler.parameters.mirostat_tau);
     }
     sampler.rng.position = INT64_MAX;
-    CHECK(textgen_sampler_draw(&sampler, logits, TOKENS, scratch) == TEXTGEN_SAMPLER_EXHAUSTED);
+    CHECK(textgen_filtered_draw(&sampler, logits, TOKENS, scratch) == TEXTGEN_RNG_EXHAUSTED);
     CHECK(sampler.rng.position == INT64_MAX);
     free(filters);
 }

@@ -44,7 +44,7 @@ static void check_alone(const textgen_network *network, const int64_t *tokens, c
     for (size_t i = 0; i < STEPS; i++) {
         own[i] = tokens[i * LANES + LANES - 1];
     }
-    textgen_forward(network, own, STEPS, 1, state, STEPS, alone, workspace);
+    textgen_network_forward(network, own, STEPS, 1, state, STEPS, alone, workspace);
     for (size_t i = 0; i < STEPS; i++) {
         const float *expected = logits + (i * LANES + LANES - 1) * vocabulary;
         CHECK(!memcmp(alone + i * vocabulary, expected, vocabulary * sizeof *alone));
@@ -80,18 +80,16 @@ static void run(const char *path, const char *kernels) {
     void *workspace = allocate(textgen_slots_size(network, LANES, STEPS));
     int64_t tokens[STEPS * LANES];
     uint64_t hash = 14695981039346656037u, random = 1;
-    textgen_model_info info = TEXTGEN_MODEL_INFO_DEFAULT;
     original = all.int8;
     of_int8.lstm = check_lstm;
     of_int8.gru = check_gru;
     all.int8 = &of_int8;
     checked.kernels = &all;
-    CHECK_OK(textgen_model_get_info(file.model, &info, ERROR));
-    CHECK(info.bits == 8 && !strcmp(info.kernels, kernels));
+    CHECK(file.info->bits == 8 && !strcmp(file.info->kernels, kernels));
     for (size_t i = 0; i < STEPS * LANES; i++) {
         tokens[i] = (int64_t)(next_random(&random) % network->vocabulary);
     }
-    textgen_forward(network, tokens, STEPS, LANES, state, STEPS, logits, workspace);
+    textgen_network_forward(network, tokens, STEPS, LANES, state, STEPS, logits, workspace);
     check_alone(network, tokens, logits);
     hash = add_to_hash(hash, logits, count);
     hash = add_to_hash(hash, state, LANES * network->state_values);

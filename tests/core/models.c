@@ -1,186 +1,153 @@
-/* Tests models and the sizes of structures: models MODEL LAYERS PARAMETERS, with the expected numbers. */
+/* Tests models: models MODEL LAYERS PARAMETERS PROMPT, with the expected numbers. Prints the version. */
 #include "check.h"
 
-static void check_version_and_codes(void) {
+#include "core.h"
+
+static void check_codes(void) {
     CHECK(textgen_version() == TEXTGEN_VERSION);
-    for (int32_t code = TEXTGEN_NEWER_FORMAT; code <= TEXTGEN_OK; code++) {
+    for (int32_t code = TEXTGEN_FORWARD_FAILED; code <= TEXTGEN_OK; code++) {
         CHECK(strcmp(textgen_code_text(code), textgen_code_text(1)) != 0);
+        CHECK(code == TEXTGEN_OK || strcmp(textgen_code_text(code), textgen_code_text(code + 1)) != 0);
     }
-    CHECK(strstr(textgen_code_text(TEXTGEN_TOO_LARGE), "limits"));
-    CHECK(strstr(textgen_code_text(TEXTGEN_NEWER_FORMAT), "newer version"));
+    CHECK(!strcmp(textgen_code_text(TEXTGEN_FORWARD_FAILED - 1), textgen_code_text(1)));
     printf("%d\n", (int)TEXTGEN_VERSION);
 }
 
-static void check_create(const void *data, size_t size) {
-    textgen_model *model = NULL;
-    textgen_model_options options = {.struct_size = sizeof options, .kernels = "abacus"};
-    CHECK_INVALID(textgen_model_create(NULL, size, NULL, &model, ERROR), "data is NULL");
-    CHECK_INVALID(textgen_model_create(data, size, NULL, NULL, ERROR), "model is NULL");
-    CHECK_INVALID(textgen_model_create(data, size, &options, &model, ERROR),
-                  "baseline on this processor, not 'abacus'");
-    CHECK_FAILS(textgen_model_create(data, 0, NULL, &model, ERROR), TEXTGEN_DAMAGED_MODEL, "model file: ");
-    CHECK_FAILS(textgen_model_create(data, size / 2, NULL, &model, ERROR), TEXTGEN_DAMAGED_MODEL,
-                "model file: ");
-    CHECK(!model);
-    textgen_model_destroy(NULL);
-}
-
-/* Sizes such as the result of a failed ftell. */
-static void check_sizes(const void *data, size_t size) {
-    textgen_model *model = NULL;
-    CHECK_INVALID(textgen_model_create(data, SIZE_MAX, NULL, &model, ERROR), "size is");
-    CHECK_INVALID(textgen_model_create(data, (size_t)PTRDIFF_MAX + 1, NULL, &model, ERROR), "size is");
-    CHECK_OK(textgen_model_create(data, size, NULL, &model, ERROR));
-    textgen_stream *stream = start(model, 0.5, 0, 0, NULL);
-    CHECK_INVALID(textgen_stream_feed(stream, "abc", SIZE_MAX, ERROR), "size is");
-    CHECK_INVALID(textgen_stream_feed(stream, "abc", (size_t)PTRDIFF_MAX + 1, ERROR), "size is");
-    CHECK_OK(textgen_stream_feed(stream, "abc", 3, ERROR));
-    free(stream);
-    textgen_model_destroy(model);
-}
-
-/* Messages are cut to the size of the buffer, which may be 0. */
-static void check_error_size(void) {
-    char small[8] = "1234567";
-    CHECK(textgen_model_create(NULL, 0, NULL, NULL, NULL, 0) == TEXTGEN_INVALID_ARGUMENT);
-    CHECK(textgen_model_create(NULL, 0, NULL, NULL, NULL, 99) == TEXTGEN_INVALID_ARGUMENT);
-    CHECK(textgen_model_create(NULL, 0, NULL, NULL, small, 0) == TEXTGEN_INVALID_ARGUMENT);
-    CHECK(!strcmp(small, "1234567"));
-    CHECK(textgen_model_create(NULL, 0, NULL, NULL, small, 5) == TEXTGEN_INVALID_ARGUMENT);
-    CHECK(!strcmp(small, "data") && !strcmp(small + 5, "67"));
-}
-
-/* No message ends within a character. */
-static void check_cut_message(const void *data, size_t size) {
-    static const char name[] = "\xf0\x9d\x84\x9e\xf0\x9d\x84\x9e\xf0\x9d\x84\x9e";
-    const textgen_model_options options = {.struct_size = sizeof options, .kernels = name};
-    textgen_model *model;
-    CHECK_INVALID(textgen_model_create(data, size, &options, &model, ERROR), name);
-    size_t others;
-    for (size_t room = 1; room <= strlen(error); room++) {
-        char text[sizeof error];
-        CHECK(textgen_model_create(data, size, &options, &model, text, room) == TEXTGEN_INVALID_ARGUMENT);
-        size_t length;
-        for (length = others = 0; text[length]; length++) {
-            others += (unsigned char)text[length] > 127;
+/* A message that is cut ends with a whole character. */
+static void check_cut_message(void) {
+    char text[2 * sizeof error.message + 1];
+    for (size_t shift = 0; shift < 4; shift++) {
+        memset(text, 'a', sizeof text);
+        for (size_t i = shift; i + 4 < sizeof text; i += 4) {
+            memcpy(text + i, "\xf0\x9d\x84\x9e", 4);
         }
-        CHECK(length < room && length + 4 >= room && others % 4 == 0);
+        text[sizeof text - 1] = '\0';
+        CHECK(textgen_report_at(&error, TEXTGEN_INVALID_UTF8, "text", 7, "%s", text) == TEXTGEN_INVALID_UTF8);
+        const size_t length = strlen(error.message), room = sizeof error.message - 1;
+        CHECK(error.code == TEXTGEN_INVALID_UTF8 && !strcmp(error.parameter, "text") && error.place == 7);
+        CHECK(length == room - (room - shift) % 4 && !memcmp(error.message, text, length));
     }
+    CHECK(textgen_report(&error, TEXTGEN_TOO_LARGE, "large") == TEXTGEN_TOO_LARGE);
+    CHECK(!error.parameter && error.place == -1 && textgen_report(NULL, -1, "none") == -1);
 }
 
-/* Options of a later version have another field. */
-static void check_options_size(const void *data, size_t size) {
-    struct {
-        textgen_model_options options;
-        size_t later[2];
-    } newer = {{sizeof newer, NULL, NULL, 0}, {0, 0}};
-    textgen_model *model = NULL;
-    CHECK_OK(textgen_model_create(data, size, &newer.options, &model, ERROR));
-    textgen_model_destroy(model);
-    newer.later[1] = 1;
-    CHECK_INVALID(textgen_model_create(data, size, &newer.options, &model, ERROR), "does not support");
-    newer.options.struct_size = 0;
-    CHECK_INVALID(textgen_model_create(data, size, &newer.options, &model, ERROR),
-                  "struct_size must be sizeof(textgen_model_options)");
-    newer.options.struct_size = sizeof(size_t);
-    CHECK_INVALID(textgen_model_create(data, size, &newer.options, &model, ERROR), "struct_size");
-    newer.options.struct_size = 2 * sizeof(size_t) + 1;
-    CHECK_INVALID(textgen_model_create(data, size, &newer.options, &model, ERROR),
-                  sizeof(size_t) == 8 ? "a multiple of 8 from 16 to 4096" : "a multiple of 4 from 8 to 4096");
-    newer.options.struct_size = (SIZE_MAX >> 4) + 1;
-    CHECK_INVALID(textgen_model_create(data, size, &newer.options, &model, ERROR), "struct_size");
-}
-
-static void check_info(const textgen_model *model, size_t layers, size_t parameters) {
-    struct {
-        textgen_model_info info;
-        size_t later;
-    } newer;
-    memset(&newer, 0xff, sizeof newer);
-    newer.info.struct_size = sizeof newer;
-    CHECK_OK(textgen_model_get_info(model, &newer.info, ERROR));
-    CHECK(newer.info.struct_size == sizeof newer && newer.later == 0);
-    CHECK(newer.info.layers == layers && newer.info.parameters == parameters);
-    CHECK(newer.info.unknown == 0 && newer.info.lowercase == 1 && !strcmp(newer.info.unicode, "NFC") &&
-          *newer.info.kernels);
-    CHECK(!strcmp(newer.info.level, "character") && !newer.info.records);
-    textgen_model_info info;
-    memset(&info, 0, sizeof info);
-    CHECK_INVALID(textgen_model_get_info(model, &info, ERROR), "struct_size must be");
-    info.struct_size = sizeof info;
-    CHECK_INVALID(textgen_model_get_info(NULL, &info, ERROR), "model is NULL");
-    CHECK_INVALID(textgen_model_get_info(model, NULL, ERROR), "info is NULL");
-}
-
-static void check_layers(const textgen_model *model, size_t layers) {
-    textgen_layer_info layer = {.struct_size = sizeof layer}, first = {0};
-    size_t before = 0;
-    for (size_t i = 0; i < layers; i++) {
-        const char *kind = i == 0 ? "embedding" : i + 1 == layers ? "linear" : "lstm";
-        CHECK_OK(textgen_model_get_layer(model, i, &layer, ERROR));
-        CHECK(!strcmp(layer.kind, kind) && (i == 0 || layer.inputs == before));
-        before = layer.outputs;
-        if (i == 0) {
-            first = layer;
-        }
+static void check_info(const loaded *file, size_t layers, size_t parameters) {
+    const textgen_model_info *info = file->info;
+    size_t count = 0;
+    CHECK(info->layers == layers && info->parameters == parameters && (info->bits == 8 || info->bits == 32));
+    CHECK(info->state_values == 2 * layers * info->units && info->embedding > 0 && info->step_bytes > 0);
+    CHECK(info->unknown == -1 && info->begin == -1 && info->end == -1 && info->lowercase == 1);
+    CHECK(!strcmp(info->unicode, "NFC") && !strcmp(info->level, "character") && !info->records);
+    CHECK(!strcmp(info->kernels, textgen_kernels_name(0)));
+    CHECK(textgen_model_read(file->model) != 0);
+    for (; textgen_kernels_name(count); count++) {
+        const textgen_model_options options = {.kernels = textgen_kernels_name(count)};
+        textgen_model *model;
+        CHECK_OK(textgen_model_create(file->data, file->size, &options, &model, &error));
+        CHECK(!strcmp(textgen_model_get_info(model)->kernels, options.kernels));
+        textgen_model_destroy(model);
     }
-    CHECK(first.inputs == layer.outputs);
-    CHECK_INVALID(textgen_model_get_layer(model, layers, &layer, ERROR), "out of range");
-    CHECK_INVALID(textgen_model_get_layer(NULL, 0, &layer, ERROR), "model is NULL");
-    CHECK_INVALID(textgen_model_get_layer(model, 0, NULL, ERROR), "layer is NULL");
+    CHECK(!strcmp(textgen_kernels_name(count - 1), "baseline"));
 }
 
-static void check_metadata(const textgen_model *model, const char *data, size_t data_size) {
-    size_t size = 99;
-    const char *text = textgen_model_get_metadata(model, "textgen.level", &size);
-    CHECK(text && size == strlen("\"character\"") && !memcmp(text, "\"character\"", size));
-    CHECK(text >= data && text + size <= data + data_size);
-    CHECK(!textgen_model_get_metadata(model, "textgen.absent", &size) && size == 0);
-    CHECK(!textgen_model_get_metadata(NULL, "textgen.level", &size) && size == 0);
-    CHECK(!textgen_model_get_metadata(model, NULL, &size) && size == 0);
-    CHECK(textgen_model_get_metadata(model, "textgen.level", NULL) == text);
+/* Each symbol is that of its token. */
+static void check_symbols(const loaded *file) {
+    char *symbol = allocate(file->symbol_bytes), prompt[64];
+    const int64_t vocabulary = (int64_t)file->info->vocabulary;
+    size_t prompts = 0, count;
+    for (int64_t i = 0; i < vocabulary; i++) {
+        const size_t size = textgen_model_get_symbol(file->model, i, symbol);
+        CHECK(size > 0 && size <= file->symbol_bytes &&
+              textgen_model_get_token(file->model, symbol, size) == i);
+    }
+    CHECK(textgen_model_get_symbol(file->model, -1, symbol) == 0);
+    CHECK(textgen_model_get_symbol(file->model, vocabulary, symbol) == 0);
+    CHECK(textgen_model_get_token(file->model, "\xC3", 1) == -1 &&
+          textgen_model_get_token(file->model, "", 0) == -1);
+    for (size_t size; (size = textgen_model_get_prompt(file->model, prompts, NULL)) > 0; prompts++) {
+        CHECK(size <= sizeof prompt && textgen_model_get_prompt(file->model, prompts, prompt) <= size);
+        CHECK_OK(textgen_encode(file->model, prompt, textgen_model_get_prompt(file->model, prompts, prompt), 0,
+                                NULL, &count, &error));
+    }
+    CHECK(prompts == 3 && textgen_model_get_prompt(file->model, 9, prompt) == 0);
+    free(symbol);
 }
 
 /* Metadata points into the caller's buffer, even if it is empty or has no value. */
-static void check_metadata_in_buffer(const void *data, size_t size) {
+static void check_metadata(const loaded *file) {
     static const char entries[] = "\x72\x06\x0a\x04note\x72\x09\x0a\x05"
                                   "empty\x12\x00";
-    const size_t more = sizeof entries - 1;
-    char *content = allocate(size + more);
-    memcpy(content, data, size);
-    memcpy(content + size, entries, more);
+    static const char *const keys[] = {"note", "empty", "textgen.training"};
+    const size_t size = file->size + sizeof entries - 1;
+    char *content = memcpy(allocate(size), file->data, file->size);
+    memcpy(content + file->size, entries, sizeof entries - 1);
     textgen_model *model;
-    CHECK_OK(textgen_model_create(content, size + more, NULL, &model, ERROR));
-    const char *const keys[] = {"note", "empty", "textgen.training"};
+    size_t length;
+    CHECK_OK(textgen_model_create(content, size, NULL, &model, &error));
     for (size_t i = 0; i < 3; i++) {
-        size_t length = 99;
         const char *value = textgen_model_get_metadata(model, keys[i], &length);
-        CHECK(value >= content && value + length <= content + size + more);
+        CHECK(value >= content && value + length <= content + size);
         CHECK(i == 2 ? value[0] == '{' && value[length - 1] == '}' : length == 0);
     }
-    CHECK(!textgen_model_get_metadata(model, "absent", NULL));
+    CHECK(!textgen_model_get_metadata(model, "absent", &length) && length == 0);
     textgen_model_destroy(model);
     free(content);
 }
 
+static int32_t create(const loaded *file, void *memory, size_t size, textgen_model **model) {
+    const textgen_model_options options = {.memory = {memory, size}};
+    return textgen_model_create(file->data, file->size, &options, model, &error);
+}
+
+/* A model needs exactly the memory that it states, which may be used again. Memory that is too small is never
+ * exceeded: each buffer has exactly its size, so that a sanitizer sees it. */
+static void check_memory(const loaded *file, const char *prompt) {
+    enum { STEPS = 300 };
+    const size_t needed = file->info->memory;
+    textgen_model *model = NULL;
+    char *memory = allocate(needed + 8);
+    CHECK_INVALID(create(file, memory + 4, needed, &model), "memory", -1);
+    for (size_t i = 0; i < STEPS; i++) {
+        const size_t size = i < STEPS / 2 ? i * 8 : needed - 1 - (i - STEPS / 2) * (needed / STEPS);
+        void *small = allocate(size);
+        CHECK_REFUSES(create(file, small, size, &model), TEXTGEN_BUFFER_TOO_SMALL, "memory", -1);
+        free(small);
+    }
+    CHECK(!model);
+    for (int round = 0; round < 2; round++) {
+        CHECK_OK(create(file, memory, needed, &model));
+        CHECK((void *)model == (void *)memory && textgen_model_get_info(model)->memory == needed);
+        textgen_stream *stream = start(file->model, 1.0, 3, 0, prompt),
+                       *other = start(model, 1.0, 3, 0, prompt);
+        check_same_text(stream, other);
+        free(stream), free(other);
+        textgen_model_destroy(model);
+    }
+    free(memory);
+}
+
+static void check_refusals(const loaded *file) {
+    const textgen_model_options options = {.kernels = "abacus"};
+    textgen_model *model = NULL;
+    CHECK_INVALID(textgen_model_create(file->data, file->size, &options, &model, &error), "kernels", -1);
+    CHECK_FAILS(textgen_model_create(file->data, 0, NULL, &model, &error), TEXTGEN_DAMAGED_MODEL);
+    CHECK_FAILS(textgen_model_create(file->data, file->size / 2, NULL, &model, &error), TEXTGEN_DAMAGED_MODEL);
+    CHECK(textgen_model_create(file->data, 0, NULL, &model, NULL) == TEXTGEN_DAMAGED_MODEL && !model);
+    textgen_model_destroy(NULL);
+}
+
 int main(int count, char **arguments) {
-    CHECK(count > 3);
-    size_t size;
-    void *data = read_file(arguments[1], &size);
-    const size_t layers = strtoul(arguments[2], NULL, 10);
-    check_version_and_codes();
-    check_create(data, size);
-    check_sizes(data, size);
-    check_error_size();
-    check_cut_message(data, size);
-    check_options_size(data, size);
-    textgen_model *model;
-    CHECK_OK(textgen_model_create(data, size, NULL, &model, ERROR));
-    check_info(model, layers, strtoul(arguments[3], NULL, 10));
-    check_layers(model, layers);
-    check_metadata(model, data, size);
-    check_metadata_in_buffer(data, size);
-    textgen_model_destroy(model);
-    free(data);
+    CHECK(count > 4);
+    loaded file = load(arguments[1], NULL);
+    check_codes();
+    check_cut_message();
+    check_refusals(&file);
+    if (*arguments[2]) {
+        check_info(&file, strtoul(arguments[2], NULL, 10), strtoul(arguments[3], NULL, 10));
+        check_symbols(&file);
+        check_metadata(&file);
+    }
+    check_memory(&file, arguments[4]);
+    unload(&file);
     return 0;
 }

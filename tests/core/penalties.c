@@ -22,7 +22,7 @@ static double penalized(const textgen_parameters *parameters, double logit, int6
 
 static void check_penalties(size_t window, double repetition, double frequency, double presence) {
     const textgen_parameters parameters = {0.8, repetition, frequency, presence, window, 0, 1, 1, 0, 0, 0.1, 0};
-    textgen_sampler sampler = make_filtered(&parameters, 0);
+    textgen_sampler_state sampler = make_filtered(&parameters, 0);
     static int64_t drawn[DRAWS];
     double logits[TOKENS], filtered[TOKENS], scratch[8 * TOKENS];
     const double bias = 0.4;
@@ -56,7 +56,7 @@ static void check_overflow(void) {
     const uint32_t recent[] = {3, 18, 19};
     parameters.repetition_penalty = 5e-324;
     parameters.temperature = 0.0;
-    textgen_sampler sampler = make_filtered(&parameters, 0);
+    textgen_sampler_state sampler = make_filtered(&parameters, 0);
     textgen_filters_set_recent(sampler.filters, &parameters, recent, 3);
     fill_logits(logits);
     CHECK(draw(&sampler, logits) == 18);
@@ -98,7 +98,7 @@ static void check_change(void) {
     parameters.penalty_window = 10;
     textgen_filters_change(filters, &before, &parameters);
     CHECK(textgen_filters_get_recent(filters, recent) == 10 && !memcmp(recent, tokens + 190, 10 * 4));
-    CHECK(filters->mirostat_mu == 5.0 && textgen_filters_bias(filters)[1] == 0.0);
+    CHECK(filters->mirostat_mu == 5.0 && textgen_filters_bias(filters)[1] == -1.0);
     before = parameters;
     parameters.mirostat_tau = 2.0;
     textgen_filters_change(filters, &before, &parameters);
@@ -131,7 +131,7 @@ static void check_mirostat(double tau, double eta) {
     parameters.mirostat_tau = tau;
     parameters.mirostat_eta = eta;
     parameters.temperature = 1.5;
-    textgen_sampler sampler = make_filtered(&parameters, 0);
+    textgen_sampler_state sampler = make_filtered(&parameters, 0);
     CHECK(textgen_filters_active(&parameters));
     fill_logits(logits);
     for (int i = 0; i < DRAWS; i++) {

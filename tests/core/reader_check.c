@@ -16,10 +16,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { ERROR_SIZE = 1024, SYMBOL_SIZE = 4 * TEXTGEN_MAX_WORD + 4 };
+enum { SYMBOL_SIZE = 4 * TEXTGEN_MAX_WORD + 4 };
 
-static char line[ERROR_SIZE];
-static const textgen_error error = {line, sizeof(line)};
+static textgen_error error;
 
 static unsigned char *read_file(const char *path, size_t *size) {
     FILE *file = fopen(path, "rb");
@@ -168,7 +167,7 @@ static int32_t print_file(const unsigned char *content, size_t size, const textg
         textgen_onnx_free(&file);
     }
     if (code != TEXTGEN_OK) {
-        printf("%" PRId32 " %s\n", code, line);
+        printf("%" PRId32 " %s\n", code, error.message);
     }
     return code;
 }

@@ -23,10 +23,10 @@ static inline textgen_parameters make_parameters(void) {
     return parameters;
 }
 
-static inline textgen_sampler make_sampler(const textgen_parameters *parameters, uint32_t substream) {
+static inline textgen_sampler_state make_sampler(const textgen_parameters *parameters, uint32_t substream) {
     const textgen_uint128 seed = {0, 2024};
-    textgen_sampler sampler;
-    textgen_sampler_init(&sampler, parameters, seed, substream, textgen_find_exp64(NULL));
+    textgen_sampler_state sampler;
+    textgen_sampler_start(&sampler, parameters, seed, substream, textgen_find_exp64(NULL));
     return sampler;
 }
 
@@ -37,17 +37,17 @@ static inline textgen_filters *make_filters(const textgen_parameters *parameters
 }
 
 /* A sampler that has filters, also if none is on. */
-static inline textgen_sampler make_filtered(const textgen_parameters *parameters, uint32_t substream) {
-    textgen_sampler sampler = make_sampler(parameters, substream);
+static inline textgen_sampler_state make_filtered(const textgen_parameters *parameters, uint32_t substream) {
+    textgen_sampler_state sampler = make_sampler(parameters, substream);
     sampler.filters = make_filters(parameters);
     return sampler;
 }
 
 /* Draw and accept. The scratch memory has exactly the stated size, for sanitizers to see writes beyond it. */
-static inline int64_t draw(textgen_sampler *sampler, const double *logits) {
+static inline int64_t draw(textgen_sampler_state *sampler, const double *logits) {
     double *scratch = allocate(textgen_sampler_scratch(TOKENS) * sizeof(double)), original[TOKENS];
     memcpy(original, logits, sizeof original);
-    const int64_t token = textgen_sampler_draw(sampler, logits, TOKENS, scratch);
+    const int64_t token = textgen_filtered_draw(sampler, logits, TOKENS, scratch);
     CHECK(memcmp(logits, original, sizeof original) == 0);
     CHECK(token >= 0 && token < TOKENS);
     textgen_sampler_accept(sampler, token);

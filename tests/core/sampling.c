@@ -1,33 +1,26 @@
-/* Tests the parameters of textgen_sampling: sampling MODEL UNKNOWN.
+/* Tests the parameters of textgen_sampling and the sampler: sampling MODEL UNKNOWN RECORDS.
  *
- * The vocabulary of MODEL has 12 characters. That of UNKNOWN is "a" and a symbol for unknown characters. Prints
- * what the value of each parameter must be. */
+ * The vocabulary of MODEL has 12 characters. That of UNKNOWN is a symbol for unknown characters and "a".
+ * RECORDS is a model of records. Prints what the value of each parameter must be. */
 #include "check.h"
-
-#include "parameters.h"
 
 #include <math.h>
 
-enum { TOKENS = 12, LENGTH = 300, TEXT_SIZE = LENGTH * 4 + 1 };
+enum { TOKENS = 12, PARAMETERS = 12 };
 
 static const textgen_sampling defaults = TEXTGEN_SAMPLING_DEFAULT;
 
-/* Check that parameters are refused, for a new stream and for a running one, which does not change. */
-static void check_refused(const textgen_model *model, const textgen_sampling *sampling, const char *text) {
-    const size_t size = textgen_stream_size(model);
-    textgen_sampling filtered = defaults;
-    textgen_stream *other = NULL;
-    char *memory = allocate(size), before[TEXT_SIZE], after[TEXT_SIZE];
-    CHECK_INVALID(textgen_stream_init(memory, size, model, sampling, &other, ERROR), text);
-    CHECK(!other && memory[0] == 0x7f && !memcmp(memory, memory + 1, size - 1));
-    filtered.frequency_penalty = 0.3;
-    textgen_stream *stream = start_with(model, &filtered, "a");
-    textgen_stream *unchanged = start_with(model, &filtered, "a");
-    CHECK_INVALID(textgen_stream_set_sampling(stream, sampling, ERROR), text);
-    generate_text(stream, 20, before);
-    generate_text(unchanged, 20, after);
-    CHECK(!strcmp(before, after));
-    free(stream), free(unchanged), free(memory);
+/* Check that a sampling is refused, for a new stream and for a running one, which does not change. */
+static void check_refused(const textgen_model *model, const textgen_sampling *sampling, const char *parameter,
+                          int64_t place) {
+    const textgen_memory memory = new_memory(textgen_stream_size(model));
+    const char *bytes = memory.data;
+    textgen_stream *stream = start(model, 1.0, 1, 0, "a"), *unchanged = copy_of(model, stream), *made = NULL;
+    CHECK_INVALID(textgen_stream_init(memory, model, sampling, &made, &error), parameter, place);
+    CHECK(!made && bytes[0] == 0x7f && !memcmp(bytes, bytes + 1, memory.size - 1));
+    CHECK_INVALID(textgen_stream_set_sampling(stream, sampling, &error), parameter, place);
+    check_same_text(stream, unchanged);
+    free(stream), free(unchanged), free(memory.data);
 }
 
 /* Return a sampling with one parameter, which is set by its offset. */
@@ -39,19 +32,6 @@ static textgen_sampling with(const textgen_parameter_info *parameter, double val
     return sampling;
 }
 
-/* The parameters of a sampling, which are drawn with. MODEL has no records, which min_length needs. */
-static textgen_parameters apply(const textgen_model *model, const textgen_sampling *sampling) {
-    textgen_parameters applied;
-    char text[TEXT_SIZE];
-    CHECK_OK(textgen_parameters_read(sampling, &applied, &(textgen_error){ERROR}));
-    if (!applied.min_length) {
-        textgen_stream *stream = start_with(model, sampling, "a");
-        generate_text(stream, LENGTH, text);
-        free(stream);
-    }
-    return applied;
-}
-
 /* A parameter takes its limits and its default, and no number beyond. A 0 that is no value is the default. */
 static void check_parameter(const textgen_model *model, const textgen_parameter_info *parameter) {
     const bool is_whole = !strcmp(parameter->kind, "whole");
@@ -59,118 +39,169 @@ static void check_parameter(const textgen_model *model, const textgen_parameter_
     const double accepted[] = {parameter->low_is_open ? 5e-324 : low, high, parameter->initial, 0};
     const double refused[] = {is_whole ? high + 1 : high * (1 + 1e-9), is_whole ? 0x1p63 : INFINITY,
                               low < 0 ? low * (1 + 1e-9) : -5e-324, -INFINITY, NAN};
-    char requirement[TEXTGEN_REQUIREMENT_SIZE], text[TEXT_SIZE];
+    char requirement[TEXTGEN_REQUIREMENT_SIZE];
     for (size_t i = 0; i < 4; i++) {
         const textgen_sampling sampling = with(parameter, accepted[i]);
-        const textgen_parameters applied = apply(model, &sampling);
-        CHECK((i == 2) <= !memcmp(&sampling, &defaults, sizeof defaults));
-        CHECK((i == 3 && accepted[0] > 0) <= !memcmp(&applied, &textgen_parameters_default, sizeof applied));
+        const bool is_default = i == 2 || (i == 3 && !textgen_parameter_accepts(parameter, 0));
+        textgen_sampling applied;
+        textgen_stream *stream = start_with(model, &sampling, "a");
+        textgen_stream_get_sampling(stream, &applied);
+        CHECK(i == 3 || textgen_parameter_accepts(parameter, accepted[i]));
+        applied.logit_bias = NULL;
+        CHECK(!memcmp(&applied, is_default ? &defaults : &sampling, sizeof applied));
+        CHECK_OK(textgen_sampling_check(&sampling, &error));
+        free(stream);
     }
-    textgen_parameter_requirement(parameter, requirement);
-    snprintf(text, sizeof text, "%s must be %s, not ", parameter->name, requirement);
     for (size_t i = 0; i < (is_whole ? 2 : 5); i++) {
         const textgen_sampling sampling = with(parameter, refused[i]);
-        check_refused(model, &sampling, text);
+        CHECK(!textgen_parameter_accepts(parameter, refused[i]));
+        CHECK_INVALID(textgen_sampling_check(&sampling, &error), parameter->name, -1);
+        check_refused(model, &sampling, parameter->name, -1);
     }
-    printf("%s: %s\n", parameter->name, requirement);
+    printf("%s: %s\n", parameter->name, textgen_parameter_requirement(parameter, requirement));
 }
 
-static void check_parameters(const textgen_model *model) {
+static void check_parameters(const textgen_model *records) {
     const textgen_parameter_info *parameter;
     for (size_t i = 0; (parameter = textgen_parameter(i)) != NULL; i++) {
-        const textgen_sampling sampling = with(parameter, parameter->high);
         /* The core does not apply a parameter without a field. */
-        CHECK(!parameter->offset == (i >= TEXTGEN_PARAMETER_COUNT));
+        CHECK(!parameter->offset == (i >= PARAMETERS));
         if (parameter->offset) {
-            check_parameter(model, parameter);
-            CHECK((sampling.min_p == 1.0) == !strcmp(parameter->name, "min_p"));
-            CHECK((sampling.top_k == INT32_MAX) == !strcmp(parameter->name, "top_k"));
-            CHECK((apply(model, &sampling).min_p == 1.0) == !strcmp(parameter->name, "min_p"));
-            CHECK((apply(model, &sampling).top_k == INT32_MAX) == !strcmp(parameter->name, "top_k"));
+            check_parameter(records, parameter);
         }
     }
 }
 
-static void check_refusals(const textgen_model *model, const textgen_model *unknown) {
-    textgen_sampling sampling = defaults, replaced[4] = {defaults, defaults, defaults, defaults};
-    const char *truncations[4] = {"top_k", "typical_p", "top_p", "min_p"};
-    char message[64];
-    float bias[TOKENS] = {0.0f};
-    sampling.struct_size = 8;
-    check_refused(model, &sampling, "struct_size must be sizeof(textgen_sampling)");
-    sampling = defaults;
-    sampling.substream = (uint64_t)1 << 32;
-    check_refused(model, &sampling, "substream must be from 0 to 2**32 - 1, not 4294967296");
-    replaced[0].top_k = 1;
-    replaced[1].typical_p = replaced[2].top_p = replaced[3].min_p = 0.5;
-    for (size_t i = 0; i < 4; i++) {
-        replaced[i].mirostat_tau = 3.0;
-        snprintf(message, sizeof message, "mirostat_tau replaces %s: turn one of them off", truncations[i]);
-        check_refused(model, &replaced[i], message);
-    }
-    sampling = defaults;
-    sampling.min_length = 1;
-    check_refused(model, &sampling, "min_length needs a model of records");
-    sampling = defaults;
-    sampling.logit_bias_count = TOKENS;
-    check_refused(model, &sampling, "logit_bias is NULL");
-    sampling.logit_bias = bias;
-    sampling.logit_bias_count = TOKENS - 1;
-    check_refused(model, &sampling, "logit_bias_count must be the vocabulary size, 12, not 11");
-    sampling.logit_bias_count = TOKENS;
-    bias[4] = NAN;
-    check_refused(model, &sampling, "logit_bias[4] must be a number or -infinity");
-    bias[4] = INFINITY;
-    check_refused(model, &sampling, "logit_bias[4] must be a number or -infinity, not inf");
+/* What is wrong with a sampling. */
+static void check_refusals(const loaded *file, const loaded *unknown, const loaded *records) {
+    static const char *const stops[] = {"ab", "", "x", "\xff", "ax"}, *const mirostat = "mirostat_tau";
+    static const char json[] = "{\"states\": [{\"accepting\": true, \"next\": {}}]}";
+    const textgen_memory heap = {0};
+    textgen_constraint *constraint, *other;
+    textgen_spans *spans, *other_spans;
+    double bias[TOKENS] = {0.0}, forbidding[TOKENS];
+    CHECK_OK(textgen_constraint_create(file->model, json, sizeof json - 1, NULL, 0, heap, &constraint, &error));
+    CHECK_OK(textgen_constraint_create(unknown->model, json, sizeof json - 1, NULL, 0, heap, &other, &error));
+    CHECK_OK(textgen_spans_create(file->model, "a", 1, 1, heap, &spans, &error));
+    CHECK_OK(textgen_spans_create(unknown->model, "a", 1, 1, heap, &other_spans, &error));
     for (size_t i = 0; i < TOKENS; i++) {
-        bias[i] = -INFINITY;
+        forbidding[i] = -INFINITY;
     }
-    check_refused(model, &sampling, "logit_bias forbids every character");
-    /* The symbol for unknown characters is never generated. */
-    sampling.logit_bias_count = 2;
-    bias[0] = 0.0f;
-    check_refused(unknown, &sampling, "logit_bias forbids every character");
+    const struct {
+        const textgen_model *model;
+        const char *parameter;
+        int64_t place;
+        textgen_sampling sampling;
+    } cases[] = {
+        {file->model, "substream", -1, {.substream = (uint64_t)1 << 32}},
+        {file->model, mirostat, -1, {.mirostat_tau = 3, .top_k = 1}},
+        {file->model, mirostat, -1, {.mirostat_tau = 3, .typical_p = 0.5}},
+        {file->model, mirostat, -1, {.mirostat_tau = 3, .top_p = 0.5}},
+        {file->model, mirostat, -1, {.mirostat_tau = 3, .min_p = 0.5}},
+        {file->model, "min_length", -1, {.min_length = 1}},
+        {file->model, "logit_bias", 4, {.logit_bias = bias}},
+        {file->model, "logit_bias", -1, {.logit_bias = forbidding}},
+        {unknown->model, "logit_bias", -1, {.logit_bias = forbidding}},
+        {file->model, "constraint", -1, {.constraint = other}},
+        {file->model, "spans", -1, {.spans = other_spans}},
+        {file->model, "constraint", -1, {.constraint = constraint, .stop = stops, .stop_count = 1}},
+        {file->model, "constraint", -1, {.constraint = constraint, .spans = spans}},
+        {records->model, "constraint", -1, {.constraint = constraint, .min_length = 2}},
+        {file->model, "stop", 1, {.stop = stops, .stop_count = 2}},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        static const double wrong[] = {NAN, INFINITY, 1e300};
+        bias[4] = wrong[i % 3];
+        /* The symbol for unknown characters is never drawn. */
+        forbidding[0] = cases[i].model == unknown->model ? 0.0 : -INFINITY;
+        check_refused(cases[i].model, &cases[i].sampling, cases[i].parameter, cases[i].place);
+    }
+    for (size_t i = 2; i < 5; i++) {
+        const textgen_sampling sampling = {.stop = stops + i, .stop_count = 1};
+        const int32_t code = i == 3 ? TEXTGEN_INVALID_UTF8 : TEXTGEN_UNKNOWN_CHARACTER;
+        textgen_stream *stream = start(i == 4 ? unknown->model : file->model, 0.5, 1, 0, "a");
+        CHECK_REFUSES(textgen_stream_set_sampling(stream, &sampling, &error), code, "stop", 0);
+        free(stream);
+    }
+    textgen_spans_destroy(spans), textgen_spans_destroy(other_spans);
+    textgen_constraint_destroy(constraint), textgen_constraint_destroy(other);
 }
 
-/* The symbol for unknown characters is no part of a stop text. */
-static void check_unknown_stop(const textgen_model *unknown) {
-    const char *const stop[] = {"a", "ax"};
-    textgen_stream *stream = start(unknown, 0.5, 1, 0, "a");
-    textgen_sampling sampling = defaults;
-    sampling.stop = stop;
-    sampling.stop_count = 2;
-    CHECK_FAILS(textgen_stream_set_sampling(stream, &sampling, ERROR), TEXTGEN_UNKNOWN_CHARACTER,
-                "stop[1]: the character before byte 2 of the text is not in the vocabulary");
-    free(stream);
+/* A sampler draws what a stream draws of the same logits, without the bias of zeros, and at any place. */
+static void check_sampler(const textgen_model *model) {
+    textgen_sampling sampling = {.seed = 5, .temperature = 1.2, .top_p = 0.9, .frequency_penalty = 0.5};
+    textgen_stream *stream = start_with(model, &sampling, "a");
+    textgen_sampler *sampler;
+    double logits[TOKENS], expected[TOKENS], probabilities[TOKENS], temporary[TOKENS];
+    const size_t size = textgen_sampler_size(TOKENS);
+    const textgen_memory memory = new_memory(size), small = {memory.data, size - 1};
+    CHECK(textgen_sampler_size(0) == 0 && textgen_sampler_size(SIZE_MAX) == 0);
+    CHECK_REFUSES(textgen_sampler_init(small, TOKENS, &sampling, &sampler, &error), TEXTGEN_BUFFER_TOO_SMALL,
+                  "memory", -1);
+    CHECK_OK(textgen_sampler_init(memory, TOKENS, &sampling, &sampler, &error));
+    for (size_t i = 0; i < 300; i++) {
+        int64_t token;
+        textgen_lane lane = {.stream = stream, .length = 1, .tokens = &token};
+        if (i % 50 == 9) {
+            sampling.temperature = 0.01 * (double)i;
+            sampling.seed = i / 100;
+            CHECK_OK(textgen_stream_set_sampling(stream, &sampling, &error));
+            CHECK_OK(textgen_sampler_set_sampling(sampler, &sampling, &error));
+        }
+        for (size_t j = 0; j < TOKENS; j++) {
+            logits[j] = (double)textgen_stream_logits(stream)[j];
+        }
+        CHECK_OK(textgen_stream_probabilities(stream, 1, expected, work, &error));
+        CHECK_OK(textgen_sampler_probabilities(sampler, logits, probabilities));
+        CHECK(!memcmp(probabilities, expected, sizeof expected));
+        CHECK_OK(textgen_generate(&lane, 1, 0, work, NULL, &error));
+        CHECK(textgen_sampler_draw(sampler, logits) == token);
+        CHECK(textgen_sampler_drawn(sampler) == textgen_stream_get_info(stream).drawn);
+    }
+    /* The same numbers without an object. */
+    CHECK_OK(textgen_softmax(logits, TOKENS, 0.7, probabilities));
+    for (size_t i = 0; i < TOKENS; i++) {
+        double below = 0.0;
+        for (size_t j = 0; j < i; j++) {
+            below += probabilities[j];
+        }
+        CHECK(probabilities[i] < 1e-9 ||
+              textgen_draw_with(logits, TOKENS, 0.7, below + probabilities[i] / 2, temporary) == (int64_t)i);
+    }
+    textgen_sampler_seek(sampler, INT64_MAX);
+    CHECK(textgen_sampler_draw(sampler, logits) == TEXTGEN_RNG_EXHAUSTED);
+    textgen_sampler_seek(sampler, 7);
+    logits[3] = NAN;
+    CHECK(textgen_sampler_draw(sampler, logits) == TEXTGEN_INVALID_LOGITS &&
+          textgen_sampler_drawn(sampler) == 8);
+    CHECK(textgen_softmax(logits, TOKENS, 0.7, probabilities) == TEXTGEN_INVALID_LOGITS);
+    sampling.top_p = 2.0;
+    CHECK_INVALID(textgen_sampler_set_sampling(sampler, &sampling, &error), "top_p", -1);
+    free(memory.data), free(stream);
 }
 
+/* Parameters that are off change nothing. */
 static void check_off(const textgen_model *model) {
     textgen_sampling sampling = defaults;
-    float bias[TOKENS] = {0.0f};
-    struct {
-        textgen_sampling sampling;
-    } older;
+    double bias[TOKENS] = {0.0};
     sampling.penalty_window = 10;
     sampling.mirostat_eta = 0.5;
-    check_same_samplings(model, &sampling, &defaults);
-    sampling.logit_bias = bias;
-    sampling.logit_bias_count = TOKENS;
-    check_same_samplings(model, &sampling, &defaults);
-    /* A structure of the version without filters, with garbage after it. */
-    memset(&older, 0x7f, sizeof older);
-    memcpy(&older, &defaults, offsetof(textgen_sampling, repetition_penalty));
-    older.sampling.struct_size = offsetof(textgen_sampling, repetition_penalty);
-    check_same_samplings(model, &older.sampling, &defaults);
+    for (int i = 0; i < 2; i++) {
+        textgen_stream *stream = start_with(model, &sampling, "a"), *other = start_with(model, &defaults, "a");
+        check_same_text(stream, other);
+        free(stream), free(other);
+        sampling.logit_bias = bias;
+    }
 }
 
 int main(int count, char **arguments) {
-    CHECK(count > 2);
-    loaded file = load(arguments[1], NULL);
-    loaded unknown = load(arguments[2], NULL);
-    check_parameters(file.model);
-    check_refusals(file.model, unknown.model);
-    check_unknown_stop(unknown.model);
+    CHECK(count == 4);
+    loaded file = load(arguments[1], NULL), unknown = load(arguments[2], NULL),
+           records = load(arguments[3], NULL);
+    check_parameters(records.model);
+    check_refusals(&file, &unknown, &records);
+    check_sampler(file.model);
     check_off(file.model);
-    unload(&file), unload(&unknown);
+    unload(&file), unload(&unknown), unload(&records);
     return 0;
 }

@@ -1,8 +1,8 @@
-/* Tests that texts copy no spans of a corpus: spans MODEL RECORDS. RECORDS is a model of records with another
+/* Tests that texts copy no spans of a corpus: spans MODEL RECORDS. RECORDS is a model of words, with another
  * number of tokens. The vocabulary of MODEL contains "ab" and a line end, and not "x". */
 #include "check.h"
 
-#include "lane.h"
+#include "text.h"
 
 #include <math.h>
 
@@ -35,22 +35,22 @@ static bool stands(const int32_t *corpus, size_t count, const int64_t *text, siz
 
 static textgen_text *new_text(double temperature) {
     textgen_text *text = allocate(textgen_text_size(&shape));
-    textgen_text_init(&shape, text, (textgen_uint128){0, 1}, 0);
+    textgen_text_init(&shape, text);
     text->parameters.temperature = temperature;
-    textgen_text_feed(&shape, text, true);
+    textgen_text_begin(&shape, text, true);
     return text;
 }
 
 /* Draw a token; return -1 if none is left. The text goes on with another call each time. */
 static int64_t draw(textgen_text *text, const textgen_spans *spans, const float *logits) {
-    static int64_t tokens[TEXTGEN_MAX_HELD + 1];
+    static int64_t tokens[TEXTGEN_LANE_TOKENS];
     static double scratch[16 * TOKENS];
     float masked[TOKENS];
     textgen_lane_call lane = {.text = text, .guide = {.spans = spans}, .length = 1, .tokens = tokens};
     int64_t token;
     textgen_lane_begin(&shape, &lane);
     token = textgen_lane_draw(&shape, &lane, logits, masked, scratch);
-    CHECK(token >= 0 || lane.ending == TEXTGEN_SAMPLER_FORBIDDEN);
+    CHECK(token >= 0 || lane.ending == TEXTGEN_NO_TOKEN);
     if (token >= 0) {
         lane.ending = textgen_lane_ending(&shape, &lane);
         textgen_lane_finish(&shape, &lane);
@@ -109,7 +109,7 @@ static void check_long_texts(void) {
         copied = token == 0 ? copied + 1 : 0;
         CHECK(token == (i % (TEXTGEN_MAX_COPY + 1) == TEXTGEN_MAX_COPY) && copied <= TEXTGEN_MAX_COPY);
     }
-    textgen_text_feed(&shape, text, false);
+    textgen_text_begin(&shape, text, false);
     for (i = 0; i < TEXTGEN_MAX_COPY; i++) {
         CHECK(draw(text, &spans, logits) == 0); /* fed text begins another one */
     }
@@ -141,7 +141,8 @@ static void check_ratios(void) {
 
 static textgen_spans *spans_of(const textgen_model *model, const char *corpus, size_t max_copy) {
     textgen_spans *spans;
-    CHECK_OK(textgen_spans_create(model, corpus, strlen(corpus), max_copy, NULL, 0, &spans, ERROR));
+    CHECK_OK(
+        textgen_spans_create(model, corpus, strlen(corpus), max_copy, (textgen_memory){0}, &spans, &error));
     return spans;
 }
 
@@ -175,48 +176,45 @@ static textgen_stream *start_without(const textgen_model *model, const textgen_s
     return start_with(model, &sampling, "a");
 }
 
-/* A stream avoids its most likely text, also in parts, and after it was saved. */
+/* A stream avoids its most likely text, also in parts. */
 static void check_streams(const textgen_model *model) {
-    char likely[TEXT * 4 + 1], text[TEXT * 4 + 1], rest[TEXT * 4 + 1], corpus[TEXT * 4 + 20];
-    textgen_stream *stream = start_without(model, NULL), *resumed;
-    textgen_spans *spans;
-    textgen_next_token next;
-    textgen_sampling sampling = TEXTGEN_SAMPLING_DEFAULT;
-    size_t size, saved_size, written;
-    void *saved, *memory;
-    generate_text(stream, TEXT, likely);
+    char corpus[TEXT * 4 + 20];
+    textgen_stream *stream = start_without(model, NULL);
+    double probabilities[MOST_TOKENS];
+    int64_t tokens[TEXT], token;
+    size_t written, count;
+    char *likely = generate(stream, TEXT, &written);
     free(stream);
     /* What is not in the vocabulary separates. */
     sprintf(corpus, "\xEF\xBB\xBFx%sx\r\nab", likely);
-    spans = spans_of(model, corpus, 5);
+    textgen_spans *spans = spans_of(model, corpus, 5);
     stream = start_without(model, spans);
-    generate_text(stream, TEXT, text);
+    char *text = generate(stream, TEXT, &written);
     CHECK(longest_copy(text, likely) == 5);
+    CHECK_OK(textgen_encode(model, text, written, 0, tokens, &count, &error));
+    CHECK(textgen_spans_count(spans, tokens, count) == 0);
     free(stream);
     stream = start_without(model, spans);
-    for (size = 0; size < TEXT / 2; size++) {
-        CHECK_OK(textgen_stream_next(stream, &next, 1, &written, ERROR));
-        CHECK_OK(textgen_stream_generate(stream, 1, rest, sizeof rest, &written, ERROR));
-        CHECK(next.draw_probability == 1.0);
-        CHECK(!memcmp(text, rest, written) && strlen(rest) == written);
-        memmove(text, text + written, strlen(text + written) + 1);
+    for (size_t i = 0; i < TEXT; i++) {
+        textgen_lane lane = {.stream = stream, .length = 1, .tokens = &token};
+        CHECK_OK(textgen_stream_probabilities(stream, 1, probabilities, work, &error));
+        CHECK_OK(textgen_generate(&lane, 1, 0, work, NULL, &error));
+        CHECK(token == tokens[i] && probabilities[token] == 1.0);
     }
-    saved_size = textgen_stream_saved_size(stream);
-    saved = allocate(saved_size);
-    CHECK_OK(textgen_stream_save(stream, saved, saved_size, ERROR));
-    sampling.spans = spans;
-    memory = allocate(textgen_stream_size(model));
-    CHECK_OK(textgen_stream_resume(memory, textgen_stream_size(model), model, &sampling, saved, saved_size,
-                                   &resumed, ERROR));
-    generate_text(resumed, TEXT / 2, rest);
-    CHECK(!strcmp(text, rest));
-    free(saved), free(memory), free(stream);
+    CHECK(textgen_stream_get_info(stream).recent == TEXT);
+    /* All of the corpus but what is not in the vocabulary is in it; of two tokens that are not, neither is. */
+    CHECK_OK(textgen_encode(model, likely, strlen(likely), 0, tokens, &count, &error));
+    CHECK(textgen_spans_count(spans, tokens, count) == TEXT && textgen_spans_count(spans, tokens, 5) == 0);
+    CHECK(textgen_spans_count(spans, tokens, 6) == 6);
+    free(text), free(likely), free(stream);
     textgen_spans_destroy(spans);
 }
 
 /* Where each pair of tokens is in the corpus, no token may follow the first one. */
 static void check_nothing_left(const textgen_model *model) {
     char *corpus = allocate(9 * MOST_TOKENS * MOST_TOKENS), *end = corpus, text[2 * 4 + 1];
+    double probabilities[MOST_TOKENS];
+    size_t written;
     for (int64_t pair = 0; pair < (int64_t)MOST_TOKENS * MOST_TOKENS; pair++) {
         end += textgen_model_get_symbol(model, pair / MOST_TOKENS, end);
         end += textgen_model_get_symbol(model, pair % MOST_TOKENS, end);
@@ -225,45 +223,34 @@ static void check_nothing_left(const textgen_model *model) {
     *end = '\0';
     textgen_spans *spans = spans_of(model, corpus, 1);
     textgen_stream *stream = start_without(model, spans);
-    textgen_next_token next;
-    size_t written;
-    CHECK_OK(textgen_stream_generate(stream, 1, text, sizeof text, NULL, ERROR));
-    CHECK_FAILS(textgen_stream_next(stream, &next, 1, &written, ERROR), TEXTGEN_NO_TOKEN,
-                "no token is allowed");
-    CHECK_FAILS(textgen_stream_generate(stream, 1, text, sizeof text, NULL, ERROR), TEXTGEN_NO_TOKEN,
-                "no token is allowed");
+    free(generate(stream, 1, &written));
+    CHECK_FAILS(textgen_stream_probabilities(stream, 1, probabilities, work, &error), TEXTGEN_NO_TOKEN);
+    CHECK_FAILS(textgen_stream_generate(stream, 1, text, sizeof text, &written, work, &error),
+                TEXTGEN_NO_TOKEN);
     free(corpus), free(stream);
     textgen_spans_destroy(spans);
 }
 
 /* In memory of each size, from none to the first that is enough, and with wrong arguments. */
-static void check_creation(const textgen_model *model, const textgen_model *other) {
+static void check_creation(const textgen_model *model, const textgen_model *words) {
     textgen_spans *made = NULL;
-    textgen_sampling sampling = TEXTGEN_SAMPLING_DEFAULT;
     char *memory = allocate(4096);
     size_t size = 0;
-    void *stream_memory = allocate(textgen_stream_size(other));
-    textgen_stream *stream;
-    while (textgen_spans_create(model, "abab", 4, 1, memory, size, &made, ERROR) == TEXTGEN_BUFFER_TOO_SMALL) {
-        CHECK(strstr(error, "or more are needed") && !made && size < 4096);
+    int32_t code;
+#define CREATE(model, text, max_copy, memory, size)                                                            \
+    textgen_spans_create(model, text, strlen(text), max_copy, (textgen_memory){memory, size}, &made, &error)
+    while ((code = CREATE(model, "abab", 1, memory, size)) == TEXTGEN_BUFFER_TOO_SMALL) {
+        CHECK(!made && size < 4096);
         size += 8;
     }
-    CHECK(made && size > 0);
-    sampling.spans = made;
-    CHECK_FAILS(
-        textgen_stream_init(stream_memory, textgen_stream_size(other), other, &sampling, &stream, ERROR),
-        TEXTGEN_INVALID_ARGUMENT, "spans are of another model");
+    CHECK(code == TEXTGEN_OK && made && size > 0);
     textgen_spans_destroy(made);
-    CHECK_FAILS(textgen_spans_create(model, "ab", 2, 0, NULL, 0, &made, ERROR), TEXTGEN_INVALID_ARGUMENT,
-                "max_copy must be from 1 to 1000, not 0");
-    CHECK_FAILS(textgen_spans_create(model, "ab", 2, 1001, NULL, 0, &made, ERROR), TEXTGEN_INVALID_ARGUMENT,
-                "not 1001");
-    CHECK_FAILS(textgen_spans_create(model, "a\xFF", 2, 1, NULL, 0, &made, ERROR), TEXTGEN_INVALID_UTF8,
-                "not valid UTF-8 at byte 1");
-    CHECK_FAILS(textgen_spans_create(model, NULL, 2, 1, NULL, 0, &made, ERROR), TEXTGEN_INVALID_ARGUMENT,
-                "text is NULL");
+    CHECK_INVALID(CREATE(model, "ab", 0, NULL, 0), "max_copy", -1);
+    CHECK_INVALID(CREATE(model, "ab", 1001, NULL, 0), "max_copy", -1);
+    CHECK_FAILS(CREATE(words, "ab", 1, NULL, 0), TEXTGEN_INVALID_ARGUMENT);
+    CHECK_REFUSES(CREATE(model, "a\xFF", 1, NULL, 0), TEXTGEN_INVALID_UTF8, "text", 1);
     textgen_spans_destroy(NULL);
-    free(stream_memory), free(memory);
+    free(memory);
 }
 
 int main(int argc, char **argv) {

@@ -1,176 +1,439 @@
-/* Tests single streams: streams MODEL. Its vocabulary contains "abc", and not "x". */
+/* Tests how streams are created, fed, changed and run: streams MODEL OTHER UNKNOWN BROKEN.
+ *
+ * The vocabularies of MODEL, OTHER and BROKEN are "\n abcdehé€ж𝄞". That of UNKNOWN is a symbol for unknown
+ * characters and "a". The weights of BROKEN are so large that its logits become infinite. What is drawn is
+ * tested in endings.c. */
 #include "check.h"
 
-enum { LENGTH = 100, TEXT_SIZE = LENGTH * 4 + 1 };
+#include <math.h>
+
+enum { TOKENS = 12, A = 2, B = 3, C = 4, LENGTH = 200, TEXT_SIZE = LENGTH * 4 + 1 };
+
+static const textgen_sampling defaults = TEXTGEN_SAMPLING_DEFAULT;
+
+static size_t held_by(const textgen_stream *stream) { return textgen_stream_get_info(stream).held; }
+
+/* Check the text of the next `length` tokens, and how it ends. */
+static void check_text(textgen_stream *stream, size_t length, const char *expected, int32_t ending) {
+    size_t written;
+    char *text = generate(stream, length, &written);
+    CHECK(written == strlen(expected) && !memcmp(text, expected, written));
+    CHECK(textgen_stream_get_info(stream).ending == ending);
+    free(text);
+}
+
+/* Allow only some tokens from now on. */
+static void allow(textgen_stream *stream, textgen_sampling *sampling, const char *allowed) {
+    static double bias[TOKENS];
+    for (size_t i = 0; i < TOKENS; i++) {
+        bias[i] = i < 8 && strchr(allowed, "\n abcdeh"[i]) ? 0.0 : -INFINITY;
+    }
+    sampling->logit_bias = bias;
+    CHECK_OK(textgen_stream_set_sampling(stream, sampling, &error));
+}
+
+/* ---- Memory and arguments ---- */
 
 static void check_memory(const textgen_model *model) {
-    const size_t size = textgen_stream_size(model);
-    char *memory = allocate(size + 8);
-    textgen_stream *stream = NULL;
-    CHECK(textgen_stream_size(NULL) == 0);
-    CHECK_INVALID(textgen_stream_init(NULL, size, model, NULL, &stream, ERROR), "NULL");
-    CHECK_INVALID(textgen_stream_init(memory, size, NULL, NULL, &stream, ERROR), "NULL");
-    CHECK_INVALID(textgen_stream_init(memory, size, model, NULL, NULL, ERROR), "NULL");
-    CHECK_FAILS(textgen_stream_init(memory, size - 1, model, NULL, &stream, ERROR), TEXTGEN_BUFFER_TOO_SMALL,
-                "are needed");
-    for (size_t i = 1; i < 8; i++) {
-        CHECK_INVALID(textgen_stream_init(memory + i, size, model, NULL, &stream, ERROR), "aligned");
+    const size_t size = textgen_stream_size(model), room = textgen_workspace_size(model, 1);
+    char *memory = allocate(size + 8), text[8];
+    const textgen_memory small = {memory, size - 1}, moved = {memory + 4, size}, none = {NULL, size};
+    textgen_stream *made = NULL, *stream = start(model, 1.0, 1, 0, "abc");
+    const textgen_memory *const wrong[] = {&small, &moved, &none};
+    size_t written;
+    for (size_t i = 0; i < 3; i++) {
+        const int32_t code = i == 1 ? TEXTGEN_INVALID_ARGUMENT : TEXTGEN_BUFFER_TOO_SMALL;
+        CHECK_REFUSES(textgen_stream_init(*wrong[i], model, NULL, &made, &error), code, "memory", -1);
+        CHECK_REFUSES(textgen_stream_copy(stream, *wrong[i], &made, &error), code, "memory", -1);
+        const textgen_memory workspaces[] = {
+            {work.data, room - 1}, {(char *)work.data + 4, room}, {NULL, room}};
+        CHECK_REFUSES(textgen_stream_feed(stream, "a", 1, workspaces[i], &error), code, "workspace", -1);
+        CHECK_REFUSES(textgen_stream_generate(stream, 1, text, sizeof text, &written, workspaces[i], &error),
+                      code, "workspace", -1);
     }
-    CHECK(!stream);
-    CHECK_OK(textgen_stream_init(memory, size, model, NULL, &stream, ERROR));
-    CHECK((void *)stream == (void *)memory);
-    free(memory);
+    CHECK(!made && textgen_workspace_size(model, 0) == 0 && textgen_workspace_size(model, SIZE_MAX / 512) == 0);
+    CHECK_OK(textgen_stream_init((textgen_memory){memory, size}, model, NULL, &made, &error));
+    CHECK((void *)made == (void *)memory && textgen_stream_init(small, model, NULL, &made, NULL) < 0);
+    /* A stream may be copied to where it is. */
+    textgen_stream *same = start(model, 1.0, 1, 0, "abc");
+    CHECK_OK(textgen_stream_copy(stream, (textgen_memory){stream, size}, &made, &error));
+    check_same_text(same, stream);
+    free(memory), free(stream), free(same);
 }
 
-/* Parameters of a later version have another field. */
-static void check_sampling(const textgen_model *model) {
-    textgen_stream *stream = start(model, 0.5, 3, 2, "abc"), *other = start(model, 0.5, 3, 2, "abc");
-    struct {
-        textgen_sampling sampling;
-        uint64_t later;
-    } newer = {TEXTGEN_SAMPLING_DEFAULT, 1};
-    newer.sampling.struct_size = sizeof newer;
-    newer.sampling.seed = 3;
-    newer.sampling.substream = 2;
-    CHECK_INVALID(textgen_stream_set_sampling(stream, &newer.sampling, ERROR), "does not support");
-    newer.later = 0;
-    CHECK_INVALID(textgen_stream_set_sampling(stream, NULL, ERROR), "sampling is NULL");
-    CHECK_INVALID(textgen_stream_set_sampling(NULL, &newer.sampling, ERROR), "stream is NULL");
-    CHECK_OK(textgen_stream_set_sampling(stream, &newer.sampling, ERROR));
+static void check_arguments(const textgen_model *model) {
+    textgen_stream *stream = start(model, 0.5, 1, 0, NULL), *other = start(model, 0.5, 1, 0, "abc");
+    char text[TEXT_SIZE] = "before";
+    double probabilities[TOKENS];
+    const int64_t tokens[] = {1, -1, TOKENS};
+    size_t written = 99;
+#define GENERATE(stream, length, size)                                                                         \
+    textgen_stream_generate(stream, length, text, size, &written, work, &error)
+    CHECK_FAILS(GENERATE(stream, 1, TEXT_SIZE), TEXTGEN_NO_PROMPT);
+    CHECK_OK(textgen_stream_feed(stream, "\xef\xbb\xbf", 3, work, &error));
+    CHECK_FAILS(GENERATE(stream, 1, TEXT_SIZE), TEXTGEN_NO_PROMPT);
+    CHECK_FAILS(textgen_stream_score(stream, tokens, 1, probabilities, work, &error), TEXTGEN_NO_PROMPT);
+    CHECK_FAILS(textgen_stream_probabilities(stream, 0, probabilities, work, &error), TEXTGEN_NO_PROMPT);
+    feed(stream, "abc");
+    CHECK_INVALID(GENERATE(stream, 0, TEXT_SIZE), "length", 0);
+    CHECK_INVALID(GENERATE(stream, SIZE_MAX, TEXT_SIZE), "length", 0);
+    CHECK_INVALID(GENERATE(stream, SIZE_MAX / 4, TEXT_SIZE), "length", 0);
+    CHECK_REFUSES(GENERATE(stream, LENGTH, TEXT_SIZE - 1), TEXTGEN_BUFFER_TOO_SMALL, "text", -1);
+    CHECK_REFUSES(textgen_stream_finish(stream, 0, text, 0, &written, &error), TEXTGEN_BUFFER_TOO_SMALL, "text",
+                  -1);
+    for (int64_t i = 1; i < 3; i++) {
+        CHECK_INVALID(textgen_stream_feed_tokens(stream, tokens + i, 1, TEXTGEN_FEED_MORE, work, &error),
+                      "tokens", 0);
+        CHECK_INVALID(textgen_stream_score(stream, tokens + i - 1, 2, probabilities, work, &error), "tokens",
+                      i == 1 ? 1 : 0);
+    }
+    CHECK(written == 99 && !strcmp(text, "before"));
+    CHECK(textgen_stream_text_size(stream, SIZE_MAX / 4) == 0);
     check_same_text(stream, other);
     free(stream), free(other);
 }
 
-/* Another temperature continues with the same random numbers. */
-static void check_new_temperature(const textgen_model *model) {
-    textgen_sampling sampling = TEXTGEN_SAMPLING_DEFAULT;
-    textgen_stream *stream = start(model, 1.0, 3, 0, "abc"), *other = start(model, 1.0, 3, 0, "abc");
-    char text[TEXT_SIZE];
-    generate_text(stream, 10, text);
-    generate_text(other, 10, text);
-    sampling.temperature = 0.2;
-    sampling.seed = 3;
-    CHECK_OK(textgen_stream_set_sampling(stream, &sampling, ERROR));
-    sampling.temperature = 1.0;
-    CHECK_OK(textgen_stream_set_sampling(stream, &sampling, ERROR));
-    check_same_text(stream, other);
-    free(stream), free(other);
-}
-
-/* Another seed or substream restarts the random numbers, as in a new stream that was fed the same text. */
-static void check_new_seed(const textgen_model *model, uint64_t seed, uint64_t seed_high, uint64_t substream) {
-    textgen_sampling sampling = TEXTGEN_SAMPLING_DEFAULT;
-    const size_t size = textgen_stream_size(model);
-    textgen_stream *stream = start(model, 1.0, 3, 0, "abc");
-    char text[TEXT_SIZE];
-    sampling.temperature = 1.0;
-    sampling.seed = seed;
-    sampling.seed_high = seed_high;
-    sampling.substream = substream;
-    generate_text(stream, 10, text);
-    CHECK_OK(textgen_stream_set_sampling(stream, &sampling, ERROR));
-    textgen_stream *fresh;
-    CHECK_OK(textgen_stream_init(allocate(size), size, model, &sampling, &fresh, ERROR));
-    CHECK_OK(textgen_stream_feed(fresh, "abc", 3, ERROR));
-    CHECK_OK(textgen_stream_feed(fresh, text, strlen(text), ERROR));
-    check_same_text(stream, fresh);
-    free(stream), free(fresh);
-}
+/* ---- Feeding ---- */
 
 /* A text with an error is not fed at all. */
 static void check_feed(const textgen_model *model) {
     textgen_stream *stream = start(model, 0.5, 1, 0, "abc"), *other = start(model, 0.5, 1, 0, "abc");
     static char text[5000];
-    CHECK_FAILS(textgen_stream_feed(stream, "abx", 3, ERROR), TEXTGEN_UNKNOWN_CHARACTER, "'x'");
-    CHECK_FAILS(textgen_stream_feed(stream, "ab\xc3", 3, ERROR), TEXTGEN_INVALID_UTF8, "byte 2");
+    static int64_t tokens[5000];
+    size_t count, kept;
     memset(text, 'a', sizeof text);
     text[sizeof text - 1] = 'x';
-    CHECK_FAILS(textgen_stream_feed(stream, text, sizeof text, ERROR), TEXTGEN_UNKNOWN_CHARACTER, "'x'");
-    CHECK_INVALID(textgen_stream_feed(stream, NULL, 1, ERROR), "text is NULL");
-    CHECK_INVALID(textgen_stream_feed(NULL, "a", 1, ERROR), "stream is NULL");
-    CHECK_OK(textgen_stream_feed(stream, NULL, 0, ERROR));
-    CHECK_OK(textgen_stream_feed(stream, "", 0, ERROR));
+    CHECK_REFUSES(textgen_stream_feed(stream, text, sizeof text, work, &error), TEXTGEN_UNKNOWN_CHARACTER,
+                  "text", sizeof text - 1);
+    CHECK_REFUSES(textgen_stream_feed(stream, "ab\xc3", 3, work, &error), TEXTGEN_INVALID_UTF8, "text", 2);
+    CHECK_OK(textgen_stream_feed(stream, NULL, 0, work, &error));
     check_same_text(stream, other);
-    /* A text longer than a chunk, fed at once or in parts. */
+    /* At once, in parts, and as tokens. */
     for (size_t i = 0; i < 6; i++) {
-        text[128] = "abcdeh"[i];
-        CHECK_OK(textgen_stream_feed(stream, text, 129, ERROR));
-        CHECK_OK(textgen_stream_feed(other, text, 60, ERROR));
-        CHECK_OK(textgen_stream_feed(other, text + 60, 69, ERROR));
+        text[2800] = "abcdeh"[i];
+        CHECK_OK(textgen_stream_feed(stream, text, 3000, work, &error));
+        CHECK_OK(textgen_stream_feed(other, text, 1088, work, &error));
+        CHECK_OK(textgen_encode(model, text + 1088, 3000 - 1088, 0, tokens, &count, &error));
+        CHECK_OK(textgen_stream_feed_tokens(other, tokens, count, TEXTGEN_FEED_MORE, work, &error));
         check_same_text(stream, other);
     }
-    /* A byte-order mark is dropped, and line ends become \n. */
-    CHECK_OK(textgen_stream_feed(stream,
-                                 "\xef\xbb\xbf"
-                                 "a\r\nb\rc",
-                                 9, ERROR));
-    CHECK_OK(textgen_stream_feed(other, "a\nb\nc", 5, ERROR));
+    feed(stream, "\xef\xbb\xbf"
+                 "a\r\nb\rc");
+    feed(other, "a\nb\nc");
     check_same_text(stream, other);
+    /* Skipping leaves out what is not in the vocabulary. */
+    CHECK_REFUSES(textgen_encode(model, "ax\xc3\xa9yb", 6, 0, NULL, &count, &error), TEXTGEN_UNKNOWN_CHARACTER,
+                  "text", 1);
+    CHECK_OK(textgen_encode(model, "ax\xc3\xa9yb", 6, 1, NULL, &count, &error));
+    CHECK_OK(textgen_encode(model, "ax\xc3\xa9yb", 6, 1, tokens, &kept, &error));
+    CHECK(count == 3 && kept == 3 && tokens[0] == A && tokens[1] == 8 && tokens[2] == B);
     free(stream), free(other);
 }
 
-static void check_generate(const textgen_model *model) {
-    textgen_stream *stream = start(model, 0.5, 1, 0, NULL);
+/* Another text begins new stop texts and constraints; more of the same text does not. */
+static void check_kinds_of_feed(const textgen_model *model) {
+    static const int16_t next[2 * TOKENS] = {-1, -1, 1,  -1, -1, -1, -1, -1, -1, -1, -1, -1,
+                                             -1, -1, -1, 0,  -1, -1, -1, -1, -1, -1, -1, -1};
+    static const uint8_t accepting[] = {1, 0};
+    const int64_t b = B;
+    textgen_sampling sampling = defaults;
+    textgen_constraint *constraint;
+    CHECK_OK(textgen_constraint_create_table(model, next, accepting, 2, NULL, 0, (textgen_memory){0},
+                                             &constraint, &error));
+    sampling.constraint = constraint;
+    sampling.temperature = 5.0;
+    textgen_stream *stream = start_with(model, &sampling, "abc"), *other = start_with(model, &defaults, NULL);
+    while (!textgen_stream_get_info(stream).needed) {
+        size_t written;
+        free(generate(stream, 1, &written));
+        if (textgen_stream_get_info(stream).is_complete) {
+            check_text(stream, 9, "", TEXTGEN_CONSTRAINT_END);
+            feed(stream, "");
+            CHECK(textgen_stream_get_info(stream).ending == TEXTGEN_CONTINUES);
+        }
+    }
+    CHECK_OK(textgen_stream_feed_tokens(stream, &b, 1, TEXTGEN_FEED_MORE, work, &error));
+    CHECK(textgen_stream_get_info(stream).needed == 1);
+    CHECK_OK(textgen_stream_feed_tokens(stream, &b, 1, TEXTGEN_FEED_TEXT, work, &error));
+    CHECK(textgen_stream_get_info(stream).needed == 0);
+    /* Another constraint begins with the next token, and so does none. */
+    CHECK_OK(textgen_stream_set_sampling(stream, &defaults, &error));
+    CHECK_OK(textgen_stream_feed_tokens(stream, &b, 0, TEXTGEN_FEED_START, work, &error));
+    CHECK(!textgen_stream_get_info(stream).is_fed);
+    textgen_stream_seek(stream, 0);
+    for (int i = 0; i < 2; i++) {
+        CHECK_OK(textgen_stream_feed_tokens(i ? stream : other, &b, 1, TEXTGEN_FEED_MORE, work, &error));
+    }
+    check_same_text(stream, other);
+    free(stream), free(other);
+    textgen_constraint_destroy(constraint);
+}
+
+/* The log-probabilities of drawn tokens are the scores of the same text, and those of rows of logits. */
+static void check_scores(const textgen_model *model) {
+    enum { ROWS = 5 };
+    textgen_stream *scored = start(model, 1.3, 3, 0, "abc"), *fed = start(model, 1.3, 3, 0, "abc");
+    const textgen_model_info *info = textgen_model_get_info(model);
+    double drawn[LENGTH], scores[LENGTH];
+    int64_t tokens[LENGTH], prompt[] = {A, A, B, A, C, B}; /* of two lanes in turn */
+    float *state = calloc(2 * info->state_values, sizeof *state), rows[2 * 2 * TOKENS];
+    textgen_lane lane = {
+        .stream = start(model, 1.3, 3, 0, "abc"), .length = LENGTH, .logprobs = drawn, .tokens = tokens};
+    CHECK_OK(textgen_generate(&lane, 1, 0, work, NULL, &error));
+    CHECK_OK(textgen_stream_score(scored, tokens, LENGTH, scores, work, &error));
+    CHECK(lane.decided == LENGTH && !memcmp(scores, drawn, sizeof drawn));
+    CHECK_OK(textgen_stream_feed_tokens(fed, tokens, LENGTH, TEXTGEN_FEED_TEXT, work, &error));
+    check_same_text(scored, fed);
+    const textgen_memory memory = new_memory(textgen_forward_size(model, 2, 2));
+    CHECK_INVALID(textgen_forward(model, prompt, 3, 2, state, 4, rows, memory, &error), "logit_steps", -1);
+    CHECK_OK(textgen_forward(model, prompt, 3, 2, state, 2, rows, memory, &error));
+    feed(fed, "");
+    CHECK_OK(textgen_stream_feed_tokens(fed, (int64_t[]){A, B}, 2, TEXTGEN_FEED_START, work, &error));
+    CHECK(!memcmp(textgen_stream_logits(fed), rows, sizeof(float) * TOKENS));
+    CHECK_OK(textgen_stream_feed_tokens(fed, (int64_t[]){C}, 1, TEXTGEN_FEED_MORE, work, &error));
+    CHECK(!memcmp(textgen_stream_logits(fed), rows + 2 * TOKENS, sizeof(float) * TOKENS));
+    CHECK(textgen_forward_size(model, SIZE_MAX / 2, 1) == 0 && textgen_forward_size(model, 1, 0) == 0);
+    free(scored), free(fed), free(lane.stream), free(memory.data), free(state);
+}
+
+/* ---- Changes of the sampling ---- */
+
+/* Another temperature goes on with the same random numbers. Another seed or substream restarts them, as in a
+ * new stream that was fed the same text. */
+static void check_seeds(const textgen_model *model) {
+    static const uint64_t seeds[][3] = {{3, 0, 0}, {4, 0, 0}, {3, 1, 0}, {3, 0, 1}};
+    for (size_t i = 0; i < 4; i++) {
+        textgen_sampling sampling = defaults;
+        textgen_stream *stream = start(model, 1.0, 3, 0, "abc");
+        size_t written;
+        char *text = generate(stream, 10, &written);
+        sampling.seed = seeds[i][0];
+        sampling.seed_high = seeds[i][1];
+        sampling.substream = seeds[i][2];
+        CHECK_OK(textgen_stream_set_sampling(stream, &sampling, &error));
+        textgen_stream *fresh = start_with(model, &sampling, "abc");
+        CHECK(textgen_stream_get_info(stream).drawn == (i ? 0 : 10));
+        textgen_stream_seek(fresh, i ? 0 : 10);
+        feed(fresh, text);
+        check_same_text(stream, fresh);
+        free(stream), free(fresh), free(text);
+    }
+}
+
+/* What a stream tells of its sampling can be set again: nothing changes. */
+static void check_own_sampling(const textgen_model *model) {
+    textgen_sampling sampling = defaults, own;
+    const double bias[TOKENS] = {0.5, -1.0, 0.0, 2.0, -INFINITY};
+    sampling.seed = 9;
+    sampling.logit_bias = bias;
+    sampling.frequency_penalty = 0.2;
+    sampling.mirostat_tau = 2.0;
+    textgen_stream *stream = start_with(model, &sampling, "abc"), *other = start_with(model, &sampling, "abc");
+    check_same_text(stream, other);
+    textgen_stream_get_sampling(stream, &own);
+    CHECK(!memcmp(own.logit_bias, bias, sizeof bias) && own.logit_bias != bias && !own.stop);
+    sampling.logit_bias = own.logit_bias = NULL;
+    CHECK(!memcmp(&own, &sampling, sizeof own));
+    textgen_stream_get_sampling(stream, &own);
+    CHECK_OK(textgen_stream_set_sampling(stream, &own, &error));
+    check_same_text(stream, other);
+    /* Filters are turned off and on again. */
+    CHECK_OK(textgen_stream_set_sampling(stream, &defaults, &error));
+    textgen_stream_get_sampling(stream, &own);
+    CHECK(!own.logit_bias && !memcmp(&own, &defaults, sizeof own));
+    free(stream), free(other);
+}
+
+/* A bias is copied and can be removed; a change of the parameters keeps the recent tokens. */
+static void check_filters(const textgen_model *model) {
+    textgen_sampling sampling = defaults;
+    size_t written;
+    sampling.temperature = 5.0;
+    textgen_stream *stream = start_with(model, &sampling, "a");
+    allow(stream, &sampling, "ab");
+    memset((double *)(size_t)sampling.logit_bias, 0, TOKENS * sizeof(double));
+    char *text = generate(stream, LENGTH, &written);
+    CHECK(strspn(text, "ab") == LENGTH && strchr(text, 'a') && strchr(text, 'b'));
+    free(text);
+    sampling.logit_bias = NULL;
+    sampling.top_k = TOKENS;
+    CHECK_OK(textgen_stream_set_sampling(stream, &sampling, &error));
+    text = generate(stream, LENGTH, &written);
+    CHECK(strspn(text, "ab") < strlen(text));
+    free(text);
+    sampling.top_k = 0;
+    sampling.presence_penalty = 100.0;
+    sampling.penalty_window = 5;
+    allow(stream, &sampling, " abcdeh\n");
+    char apart[41];
+    for (size_t i = 0; i < 40; i++) {
+        sampling.temperature = 0.9 + 0.01 * (double)i;
+        sampling.seed = i / 20;
+        CHECK_OK(textgen_stream_set_sampling(stream, &sampling, &error));
+        text = generate(stream, 1, &written);
+        CHECK(written == 1 && !memchr(apart + (i > 5 ? i - 5 : 0), *text, i > 5 ? 5 : i));
+        apart[i] = *text;
+        free(text);
+    }
+    free(stream);
+}
+
+/* Return a stream with the stop text "ab" that holds "a" back, which it drew first. */
+static textgen_stream *start_holding(const textgen_model *model, textgen_sampling *sampling) {
+    static const char *const stop[] = {"ab"};
+    *sampling = defaults;
+    sampling->stop = stop;
+    sampling->stop_count = 1;
+    textgen_stream *stream = start_with(model, sampling, "c");
+    allow(stream, sampling, "a");
+    check_text(stream, 1, "", TEXTGEN_REACHED_LENGTH);
+    CHECK(held_by(stream) == 1);
+    return stream;
+}
+
+/* Other stop texts begin with the text that is held back, of which what follows a stop text is dropped. What is
+ * fed, or was written, is no part of a stop text. */
+static void check_held(const textgen_model *model) {
+    static const struct {
+        const char *before, *stop; /* the stop text with which "ab" is drawn, and the one after that */
+        size_t keep_stop;
+        const char *allowed, *text;
+        int32_t ending;
+    } cases[] = {
+        {"ab", "ab", 0, "b", "", TEXTGEN_REACHED_STOP}, {"ab", "ab", 1, "b", "ab", TEXTGEN_REACHED_STOP},
+        {"ab", "ac", 0, "c", "", TEXTGEN_REACHED_STOP}, {"ab", "cc", 0, "c", "a", TEXTGEN_REACHED_LENGTH},
+        {"ab", "a", 0, "b", "", TEXTGEN_REACHED_STOP},  {"ab", "a", 1, "b", "a", TEXTGEN_REACHED_STOP},
+    };
+    static const char *const longer[] = {"abc"};
+    textgen_sampling sampling;
+    char text[99];
+    size_t written;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const char *const stop[] = {cases[i].stop};
+        textgen_stream *stream = start_holding(model, &sampling);
+        const int64_t drawn = textgen_stream_get_info(stream).drawn;
+        sampling.stop = stop;
+        sampling.keep_stop = cases[i].keep_stop;
+        allow(stream, &sampling, cases[i].allowed);
+        check_text(stream, 1, cases[i].text, cases[i].ending);
+        /* A stop text that is held back already needs no draw. */
+        CHECK(textgen_stream_get_info(stream).drawn == drawn + (cases[i].stop[1] != '\0'));
+        free(stream);
+    }
+    for (int kept = 0; kept < 2; kept++) {
+        const char *const last[] = {"a"};
+        textgen_stream *stream = start_holding(model, &sampling);
+        sampling.stop = longer;
+        allow(stream, &sampling, "b");
+        check_text(stream, 1, "", TEXTGEN_REACHED_LENGTH);
+        CHECK(held_by(stream) == 2);
+        sampling.stop = last;
+        sampling.keep_stop = (size_t)kept;
+        CHECK_OK(textgen_stream_set_sampling(stream, &sampling, &error));
+        check_text(stream, 1, kept ? "a" : "", TEXTGEN_REACHED_STOP);
+        CHECK(held_by(stream) == 0);
+        free(stream);
+    }
+    textgen_stream *stream = start_holding(model, &sampling);
+    feed(stream, "a");
+    CHECK(held_by(stream) == 0 && textgen_stream_get_info(stream).ending == TEXTGEN_CONTINUES);
+    check_text(stream, 1, "", TEXTGEN_REACHED_LENGTH);
+    CHECK_OK(textgen_stream_finish(stream, 1, text, sizeof text, &written, &error));
+    CHECK(!strcmp(text, "a") && written == 1);
+    allow(stream, &sampling, "b");
+    check_text(stream, 1, "b", TEXTGEN_REACHED_LENGTH);
+    free(stream);
+}
+
+/* ---- Lanes ---- */
+
+static void check_lanes(const textgen_model *model, const textgen_model *other) {
+    enum { LANES = 3 };
+    textgen_lane lanes[LANES] = {{0}}, right;
+    textgen_stream *alone[LANES], *unfed = start(model, 1.0, 1, 0, NULL),
+                                  *foreign = start(other, 1.0, 1, 0, "abc");
+    for (size_t i = 0; i < LANES; i++) {
+        lanes[i] = (textgen_lane){
+            .stream = start(model, 1.0, 7, i, "abc"), .length = LENGTH, .text = allocate(TEXT_SIZE)};
+        alone[i] = copy_of(model, lanes[i].stream);
+    }
+    right = lanes[2];
+#define RUN(count) textgen_generate(lanes, count, 0, work, NULL, &error)
+    CHECK_INVALID(RUN(0), "count", -1);
+    lanes[2].stream = lanes[0].stream;
+    CHECK_INVALID(RUN(LANES), "stream", 2);
+    lanes[2].stream = foreign;
+    CHECK_INVALID(RUN(LANES), "stream", 2);
+    lanes[2].stream = unfed;
+    CHECK_FAILS(RUN(LANES), TEXTGEN_NO_PROMPT);
+    CHECK(error.place == 2);
+    lanes[2] = right;
+    lanes[2].length = 0;
+    CHECK_INVALID(RUN(LANES), "length", 2);
+    lanes[2] = right;
+    const textgen_memory small = {work.data, textgen_workspace_size(model, LANES) - 1};
+    CHECK_REFUSES(textgen_generate(lanes, LANES, 0, small, NULL, &error), TEXTGEN_BUFFER_TOO_SMALL, "workspace",
+                  -1);
+    /* If the random numbers of one lane end, it alone stops. */
+    textgen_stream_seek(lanes[1].stream, INT64_MAX - 100);
+    CHECK_FAILS(RUN(LANES), TEXTGEN_LANE_FAILED);
+    CHECK(error.place == 1 && lanes[1].result == TEXTGEN_RNG_EXHAUSTED && lanes[1].drawn == 100);
+    CHECK(lanes[1].written == strlen(lanes[1].text) && lanes[1].written >= 100);
+    for (size_t i = 0; i < LANES; i += 2) {
+        size_t written;
+        char *text = generate(alone[i], LENGTH, &written);
+        CHECK(lanes[i].result == TEXTGEN_OK && lanes[i].written == written &&
+              !memcmp(lanes[i].text, text, written));
+        free(text);
+    }
+    for (size_t i = 0; i < LANES; i++) {
+        free(lanes[i].text), free(lanes[i].stream), free(alone[i]);
+    }
+    free(unfed), free(foreign);
+}
+
+/* The symbol for unknown characters can be fed, and is never drawn. */
+static void check_unknown(const textgen_model *model) {
+    textgen_stream *stream = start(model, 1.0, 1, 0, "axa");
+    double scores[2];
+    size_t written;
+    char *text = generate(stream, LENGTH, &written);
+    CHECK(strspn(text, "a") == LENGTH);
+    CHECK_OK(textgen_stream_score(stream, (int64_t[]){1, 0}, 2, scores, work, &error));
+    CHECK(scores[0] == 0.0 && scores[1] == -INFINITY);
+    free(text), free(stream);
+}
+
+static void check_broken(const textgen_model *model) {
+    textgen_stream *stream = start(model, 1.0, 1, 0, "abc");
     char text[TEXT_SIZE] = "before";
+    double probabilities[TOKENS], score;
     size_t written = 99;
-    CHECK_FAILS(textgen_stream_generate(stream, 1, text, TEXT_SIZE, &written, ERROR), TEXTGEN_NO_PROMPT,
-                "feed");
-    CHECK_OK(textgen_stream_feed(stream, "\xef\xbb\xbf", 3, ERROR));
-    CHECK_FAILS(textgen_stream_generate(stream, 1, text, TEXT_SIZE, &written, ERROR), TEXTGEN_NO_PROMPT,
-                "feed");
-    CHECK_OK(textgen_stream_feed(stream, "abc", 3, ERROR));
-    CHECK_INVALID(textgen_stream_generate(NULL, 1, text, TEXT_SIZE, &written, ERROR), "stream");
-    CHECK_INVALID(textgen_stream_generate(stream, 1, NULL, TEXT_SIZE, &written, ERROR), "text");
-    CHECK_INVALID(textgen_stream_generate(stream, 0, text, TEXT_SIZE, &written, ERROR),
-                  "length must be 1 or more, not 0");
-    CHECK_INVALID(textgen_stream_generate(stream, SIZE_MAX, text, TEXT_SIZE, &written, ERROR), "length is");
-    CHECK_INVALID(textgen_stream_generate(stream, SIZE_MAX / 4, text, TEXT_SIZE, &written, ERROR), "length is");
-    CHECK_FAILS(textgen_stream_generate(stream, LENGTH, text, TEXT_SIZE - 1, &written, ERROR),
-                TEXTGEN_BUFFER_TOO_SMALL, "text has 400 bytes; 401 are needed");
-    CHECK(written == 99 && !strcmp(text, "before"));
-    textgen_stream *other = start(model, 0.5, 1, 0, "abc");
-    check_same_text(stream, other);
-    /* `written` may be NULL, and one character at a time is the same text. */
-    CHECK_OK(textgen_stream_generate(stream, 1, text, TEXT_SIZE, NULL, ERROR));
-    generate_text(other, 1, text);
-    check_same_text(stream, other);
-    free(stream), free(other);
-}
-
-/* A copy, and a copy of the bytes at another alignment, generate the same text as the original. */
-static void check_copies(const textgen_model *model) {
-    const size_t size = textgen_stream_size(model);
-    textgen_stream *stream = start(model, 1.0, 5, 0, "abc"), *copy = NULL;
-    char *memory = allocate(size + 64), text[TEXT_SIZE];
-    generate_text(stream, 30, text);
-    CHECK_INVALID(textgen_stream_copy(NULL, memory, size, &copy, ERROR), "stream");
-    CHECK_INVALID(textgen_stream_copy(stream, memory, size, NULL, ERROR), "copy");
-    CHECK_INVALID(textgen_stream_copy(stream, NULL, size, &copy, ERROR), "memory is NULL");
-    CHECK_INVALID(textgen_stream_copy(stream, memory + 4, size, &copy, ERROR), "aligned");
-    CHECK_FAILS(textgen_stream_copy(stream, memory, size - 1, &copy, ERROR), TEXTGEN_BUFFER_TOO_SMALL,
-                "needed");
-    CHECK(!copy);
-    CHECK_OK(textgen_stream_copy(stream, memory, size, &copy, ERROR));
-    check_same_text(stream, copy);
-    CHECK_OK(textgen_stream_copy(stream, stream, size, &copy, ERROR));
-    memcpy(memory + 40, stream, size);
-    check_same_text(stream, (textgen_stream *)(void *)(memory + 40));
-    free(stream), free(memory);
+    CHECK_FAILS(GENERATE(stream, LENGTH, TEXT_SIZE), TEXTGEN_INVALID_LOGITS);
+    CHECK(written == strlen(text) && written < LENGTH);
+    CHECK_FAILS(textgen_stream_probabilities(stream, 1, probabilities, work, &error), TEXTGEN_INVALID_LOGITS);
+    CHECK_OK(textgen_stream_score(stream, (int64_t[]){A}, 1, &score, work, &error));
+    CHECK(isnan(score));
+    free(stream);
 }
 
 int main(int count, char **arguments) {
-    CHECK(count > 1);
-    loaded file = load(arguments[1], NULL);
-    CHECK(file.symbol_bytes == 4);
+    CHECK(count == 5);
+    loaded file = load(arguments[1], NULL), other = load(arguments[2], NULL);
+    loaded unknown = load(arguments[3], NULL), broken = load(arguments[4], NULL);
+    CHECK(textgen_model_get_token(file.model, "a", 1) == A && textgen_model_get_token(file.model, "c", 1) == C);
     check_memory(file.model);
-    check_sampling(file.model);
-    check_new_temperature(file.model);
-    check_new_seed(file.model, 4, 0, 0);
-    check_new_seed(file.model, 3, 1, 0);
-    check_new_seed(file.model, 3, 0, 1);
+    check_arguments(file.model);
     check_feed(file.model);
-    check_generate(file.model);
-    check_copies(file.model);
-    unload(&file);
+    check_kinds_of_feed(file.model);
+    check_scores(file.model);
+    check_seeds(file.model);
+    check_own_sampling(file.model);
+    check_filters(file.model);
+    check_held(file.model);
+    check_lanes(file.model, other.model);
+    check_unknown(unknown.model);
+    check_broken(broken.model);
+    unload(&file), unload(&other), unload(&unknown), unload(&broken);
     return 0;
 }

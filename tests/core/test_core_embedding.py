@@ -95,10 +95,12 @@ def test_the_files_are_built_for_other_systems(target: str, folder: Path, tmp_pa
 
 # What the parts of programs in the documentation do not declare.
 DECLARATIONS = """
-char error[256], text[256], data[256], corpus[256];
-textgen_model *model;
+char text[256], data[256], corpus[256];
+textgen_error error;
+textgen_memory memory = {data, sizeof data}, workspace = memory, heap = {NULL, 0};
+textgen_model *model = NULL;
 textgen_stream *stream = NULL;
-size_t size = sizeof text, corpus_size = sizeof corpus, data_size = sizeof data, length = 9, written;
+size_t size = sizeof text, corpus_size = sizeof corpus, data_size = sizeof data, length = 9, written, count;
 """
 
 

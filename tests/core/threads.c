@@ -9,21 +9,16 @@ static const char *prompt;
 static const textgen_model *shared;
 
 static void *write_text(void *buffer) {
-    char line[256], *text = buffer;
-    textgen_sampling sampling = TEXTGEN_SAMPLING_DEFAULT;
-    const size_t size = textgen_stream_size(shared);
-    textgen_model_info info = TEXTGEN_MODEL_INFO_DEFAULT;
-    void *memory = malloc(size);
-    size_t metadata;
     textgen_stream *stream;
-    const int valid = memory &&
-                      !textgen_stream_init(memory, size, shared, &sampling, &stream, line, sizeof line) &&
-                      !textgen_model_get_info(shared, &info, line, sizeof line) &&
-                      textgen_model_get_metadata(shared, "textgen.vocabulary", &metadata) &&
-                      !textgen_stream_feed(stream, prompt, strlen(prompt), line, sizeof line) &&
-                      !textgen_stream_generate(stream, LENGTH, text, TEXT_SIZE, NULL, line, sizeof line);
-    free(memory);
-    return valid ? text : NULL;
+    size_t metadata, written;
+    const textgen_memory memory = {malloc(textgen_stream_size(shared)), textgen_stream_size(shared)};
+    const textgen_memory own = {malloc(textgen_workspace_size(shared, 1)), textgen_workspace_size(shared, 1)};
+    const bool valid = !textgen_stream_init(memory, shared, NULL, &stream, NULL) &&
+                       textgen_model_get_metadata(shared, "textgen.vocabulary", &metadata) &&
+                       !textgen_stream_feed(stream, prompt, strlen(prompt), own, NULL) &&
+                       !textgen_stream_generate(stream, LENGTH, buffer, TEXT_SIZE, &written, own, NULL);
+    free(memory.data), free(own.data);
+    return valid ? buffer : NULL;
 }
 
 int main(int count, char **arguments) {

@@ -51,10 +51,10 @@ static textgen_parameters random_parameters(size_t count) {
     return parameters;
 }
 
-static textgen_sampler make_sampler(const textgen_parameters *parameters, size_t count) {
+static textgen_sampler_state make_sampler(const textgen_parameters *parameters, size_t count) {
     const textgen_uint128 seed = {0, next_random(&state)};
-    textgen_sampler sampler;
-    textgen_sampler_init(&sampler, parameters, seed, 0, textgen_find_exp64(NULL));
+    textgen_sampler_state sampler;
+    textgen_sampler_start(&sampler, parameters, seed, 0, textgen_find_exp64(NULL));
     sampler.filters = allocate(textgen_filters_size(count));
     textgen_filters_init(sampler.filters, parameters, count);
     for (size_t i = 0; i < count; i++) {
@@ -65,7 +65,7 @@ static textgen_sampler make_sampler(const textgen_parameters *parameters, size_t
 
 /* Check that the distribution of the next draw consists of the tokens that the definition keeps, and that the
  * draw inverts it. */
-static void check_draws(textgen_sampler *sampler, const double *logits, size_t count, double *scratch) {
+static void check_draws(textgen_sampler_state *sampler, const double *logits, size_t count, double *scratch) {
     static double kept[MOST], weights[MOST];
     double entropy = 0.0, cumulative = 0.0;
     textgen_rng rng = sampler->rng;
@@ -77,23 +77,23 @@ static void check_draws(textgen_sampler *sampler, const double *logits, size_t c
     CHECK(textgen_reweight(kept, count, sampler->parameters.temperature, weights, &expected_sum,
                            sampler->exp64) == 0);
     double sum;
-    CHECK(textgen_sampler_reweight(sampler, logits, count, scratch, &sum) == 0);
+    CHECK(textgen_filtered_reweight(sampler, logits, count, scratch, &sum) == 0);
     CHECK(sum == expected_sum && !memcmp(scratch, weights, count * sizeof *weights));
     for (i = 0; i < count; i++) {
         entropy -= weights[i] > 0.0 ? weights[i] / sum * textgen_log64(weights[i] / sum) / TEXTGEN_LN2 : 0.0;
     }
-    CHECK(fabs(textgen_sampler_entropy(sampler, logits, count, scratch) - entropy) < 1e-9);
+    CHECK(fabs(textgen_filtered_entropy(sampler, logits, count, scratch) - entropy) < 1e-9);
     const double threshold = textgen_rng_uniform(&rng) * sum;
     for (i = 0; cumulative <= threshold; i++) {
         cumulative += weights[i];
     }
-    CHECK(textgen_sampler_draw(sampler, logits, count, scratch) == (int64_t)(i - 1));
+    CHECK(textgen_filtered_draw(sampler, logits, count, scratch) == (int64_t)(i - 1));
     CHECK(sampler->rng.position == rng.position && defined.kept[i - 1]);
 }
 
 static void check_random(size_t count) {
     const textgen_parameters parameters = random_parameters(count);
-    textgen_sampler sampler = make_sampler(&parameters, count);
+    textgen_sampler_state sampler = make_sampler(&parameters, count);
     /* Of exactly this size, for sanitizers to see accesses beyond it. */
     double *scratch = allocate(textgen_sampler_scratch(count) * sizeof(double));
     double *logits = allocate(count * sizeof(double)), *filtered = allocate(count * sizeof(double));
@@ -113,7 +113,7 @@ static void check_random(size_t count) {
 
 /* Check how many of the first tokens remain of some tokens, whose logits are multiples of ln 2. */
 static void check_first(const textgen_parameters *parameters, const int *gaps, size_t count, size_t expected) {
-    textgen_sampler sampler = make_sampler(parameters, count);
+    textgen_sampler_state sampler = make_sampler(parameters, count);
     double filtered[8], scratch[64];
     for (size_t i = 0; i < count; i++) {
         filtered[i] = -TEXTGEN_LN2 * gaps[i];

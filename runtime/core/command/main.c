@@ -1,7 +1,5 @@
 /* The command `textgen`: generates a text with a model and writes it to standard output. It is the text that
  * textgen-run writes. */
-#include "../handles.h"
-#include "../utf8.h"
 #include "options.h"
 #include "platform.h"
 
@@ -32,6 +30,8 @@ static void *allocate(size_t size) {
     return memory;
 }
 
+static textgen_memory new_memory(size_t size) { return (textgen_memory){allocate(size), size}; }
+
 /* Read a file to its end, or standard input if the path is "-". */
 static content read_content(const char *path) {
     const bool is_input = !strcmp(path, "-");
@@ -57,17 +57,17 @@ static content read_content(const char *path) {
 }
 
 static textgen_model *load(const char *path) {
-    char error[TEXTGEN_MESSAGE_SIZE];
+    textgen_error error;
     textgen_model *model;
 #ifdef TEXTGEN_EMBEDDED
-    const int32_t result = textgen_model_create(model_data, model_size, NULL, &model, error, sizeof error);
+    const int32_t code = textgen_model_create(model_data, model_size, NULL, &model, &error);
     path = "the model in this program";
 #else
     const content file = read_content(path);
-    const int32_t result = textgen_model_create(file.data, file.size, NULL, &model, error, sizeof error);
+    const int32_t code = textgen_model_create(file.data, file.size, NULL, &model, &error);
 #endif
-    if (result < 0) {
-        fail(EXIT_FAILED, "%s: %s", path, error);
+    if (code < 0) {
+        fail_as(EXIT_FAILED, path, &error);
     }
     return model;
 }
@@ -78,33 +78,36 @@ static void make_lowercase(char *text, size_t size) {
     }
 }
 
-/* Return how many bytes at the start of a text become one U+FFFD: the longest beginning of a character, or 1.
- */
-static size_t invalid_bytes(textgen_view text) {
-    int64_t bytes[3];
-    size_t longest = 1;
-    for (size_t i = 0; i < 3 && i < text.size; i++) {
-        bytes[i] = text.data[i];
-        longest = textgen_incomplete_bytes(bytes, (int64_t)i + 1) == (int64_t)i + 1 ? i + 1 : longest;
+/* Return how many bytes at the start of a text are a character, or else become one U+FFFD: the longest
+ * beginning of a character, or 1. needed: output, the bytes of a character that begins like this, or 0. */
+static size_t next_character(const unsigned char *text, size_t size, size_t *needed) {
+    const unsigned first = text[0];
+    /* The limits of the second byte are those of the Unicode Standard, table 3-7. */
+    unsigned low = first == 0xE0 ? 0xA0 : first == 0xF0 ? 0x90 : 0x80;
+    unsigned high = first == 0xED ? 0x9F : first == 0xF4 ? 0x8F : 0xBF;
+    size_t used = 1;
+    *needed = first < 0x80 ? 1 : first < 0xC2 || first > 0xF4 ? 0 : first < 0xE0 ? 2 : first < 0xF0 ? 3 : 4;
+    while (used < *needed && used < size && text[used] >= low && text[used] <= high) {
+        low = 0x80;
+        high = 0xBF;
+        used++;
     }
-    return longest;
+    return used;
 }
 
 /* Write a part of a text. Bytes that are not UTF-8 become U+FFFD. The beginning of a character at the end of
  * the text is left out. */
-static void write_text(const char *bytes, size_t size, bool is_end) {
-    textgen_view text = {(const unsigned char *)bytes, size};
-    while (text.size) {
-        size_t used = 0;
-        if (textgen_utf8_next(text, &used) >= 0) {
-            fwrite(text.data, 1, used, stdout);
-        } else {
-            const bool begins = text.data[0] >= 0xC2 && text.data[0] <= 0xF4;
-            used = invalid_bytes(text);
-            fputs(is_end && begins && used == text.size ? "" : "\xEF\xBF\xBD", stdout);
+static void write_text(const char *text, size_t size, bool is_end) {
+    while (size) {
+        size_t needed;
+        const size_t used = next_character((const unsigned char *)text, size, &needed);
+        if (used == needed) {
+            fwrite(text, 1, used, stdout);
+        } else if (!is_end || used < size || !needed) {
+            fputs("\xEF\xBF\xBD", stdout);
         }
-        text.data += used;
-        text.size -= used;
+        text += used;
+        size -= used;
     }
     if (fflush(stdout)) {
         fail(EXIT_FAILED, "cannot write standard output: %s", strerror(errno));
@@ -123,19 +126,16 @@ static uint64_t remainder_of(uint64_t high, uint64_t low, uint64_t divisor) {
 /* Return the prompt that the model stores for a seed. */
 static content stored_prompt(const textgen_model *model, const textgen_sampling *sampling) {
     content prompt = {NULL, 0};
-    textgen_view text;
-    textgen_json list = {TEXTGEN_JSON_NULL, {NULL, 0}, {NULL, 0}}, item;
-    text.data = (const unsigned char *)textgen_model_get_metadata(model, "textgen.prompts", &text.size);
-    const size_t count = textgen_json_read(text, &list) ? textgen_json_count(&list) : 0;
+    size_t count = 0, chosen;
+    while (textgen_model_get_prompt(model, count, NULL)) {
+        count++;
+    }
     if (!count) {
         fail(EXIT_FAILED, "the model has no default prompt: pass a prompt");
     }
-    uint64_t chosen = remainder_of(sampling->seed_high, sampling->seed, count);
-    while (textgen_json_item(&list.text, &item) && chosen) {
-        chosen--;
-    }
-    prompt.data = allocate(item.text.size + 1);
-    textgen_json_utf8(&item, prompt.data, &prompt.size);
+    chosen = (size_t)remainder_of(sampling->seed_high, sampling->seed, count);
+    prompt.data = allocate(textgen_model_get_prompt(model, chosen, NULL));
+    prompt.size = textgen_model_get_prompt(model, chosen, prompt.data);
     return prompt;
 }
 
@@ -185,38 +185,45 @@ static content find_prompt(const textgen_model *model, const textgen_model_info 
     return prompt;
 }
 
+static void check(int32_t code, const textgen_error *error) {
+    if (code < 0) {
+        fail_as(EXIT_FAILED, NULL, error);
+    }
+}
+
 /* Write a prompt as the model has read it: without characters outside the vocabulary. */
 static void write_prompt(const textgen_model *model, content prompt) {
-    const textgen_error none = {NULL, 0};
-    textgen_encoder encoder = {prompt.data, prompt.size, 0};
-    content read = {allocate(prompt.size * model->vocabulary->symbols.longest + 1), 0};
-    int64_t token;
-    while (textgen_encode_next(model->vocabulary, &encoder, &token, &none) > 0) {
-        read.size += textgen_decode_token(model->vocabulary, token, read.data + read.size);
+    const textgen_model_info *info = textgen_model_get_info(model);
+    int64_t *tokens = allocate(prompt.size * sizeof *tokens);
+    char *text = allocate(prompt.size * info->symbol_bytes + 1);
+    textgen_error error;
+    size_t count, size = 0;
+    check(textgen_encode(model, prompt.data, prompt.size, 0, tokens, &count, &error), &error);
+    for (size_t i = 0; i < count; i++) {
+        size += textgen_model_get_symbol(model, tokens[i], text + size);
     }
-    write_text(read.data, read.size, true);
-    free(read.data);
+    write_text(text, size, true);
+    free(text);
+    free(tokens);
 }
 
-static void check(int32_t result, const char *error) {
-    if (result < 0) {
-        fail(EXIT_FAILED, "%s", error);
-    }
-}
-
-static void generate(textgen_stream *stream, size_t length) {
-    const size_t size = textgen_stream_text_size(stream, TEXTGEN_LANE_TOKENS);
-    char error[TEXTGEN_MESSAGE_SIZE], *text = allocate(size);
+static void generate(textgen_stream *stream, size_t length, textgen_memory workspace) {
     size_t written;
+    textgen_error error;
     bool is_end;
     do {
         const size_t part = length < CHUNK ? length : CHUNK;
-        check(textgen_stream_generate(stream, part, text, size, &written, error, sizeof error), error);
-        is_end = textgen_stream_ending(stream) != TEXTGEN_REACHED_LENGTH;
+        const size_t size = textgen_stream_text_size(stream, part);
+        char *text = allocate(size);
+        check(textgen_stream_generate(stream, part, text, size, &written, workspace, &error), &error);
+        is_end = textgen_stream_get_info(stream).ending != TEXTGEN_REACHED_LENGTH;
         write_text(text, written, is_end);
+        free(text);
         length -= part;
     } while (length && !is_end);
-    check(textgen_stream_finish(stream, text, size, &written, error, sizeof error), error);
+    const size_t size = textgen_stream_text_size(stream, 0);
+    char *text = allocate(size);
+    check(textgen_stream_finish(stream, 0, text, size, &written, &error), &error);
     write_text(text, written, true);
     write_text("\n", 1, true);
     free(text);
@@ -232,9 +239,8 @@ static uint32_t fresh_seed(void) {
 }
 
 int main(int count, char **arguments) {
-    char error[TEXTGEN_MESSAGE_SIZE];
     command_options options;
-    textgen_model_info info = TEXTGEN_MODEL_INFO_DEFAULT;
+    textgen_error error;
     textgen_stream *stream;
     bool is_shown;
     arguments = platform_start(&count, arguments);
@@ -243,33 +249,35 @@ int main(int count, char **arguments) {
     }
     read_options(count, arguments, &options);
     textgen_model *model = load(options.model);
-    check(textgen_model_get_info(model, &info, error, sizeof error), error);
+    const textgen_model_info *info = textgen_model_get_info(model);
     if (!options.has_seed) {
         options.sampling.seed = fresh_seed();
     }
-    const bool lower = info.lowercase && strcmp(info.level, "byte");
+    const bool lower = info->lowercase && strcmp(info->level, "byte");
     for (size_t i = 0; lower && i < options.sampling.stop_count; i++) {
         make_lowercase(options.stops[i], strlen(options.stops[i]));
     }
     options.sampling.stop = (const char *const *)options.stops;
-    const size_t size = textgen_stream_size(model);
-    void *memory = allocate(size);
-    const int32_t result =
-        textgen_stream_init(memory, size, model, &options.sampling, &stream, error, sizeof error);
-    if (result == TEXTGEN_INVALID_ARGUMENT) {
-        fail(EXIT_USAGE, "%s (see textgen --help)", error);
+    const textgen_memory memory = new_memory(textgen_stream_size(model));
+    const textgen_memory workspace = new_memory(textgen_workspace_size(model, 1));
+    if (textgen_stream_init(memory, model, &options.sampling, &stream, &error) < 0) {
+        fail_as(error.code == TEXTGEN_INVALID_ARGUMENT ? EXIT_USAGE : EXIT_FAILED, NULL, &error);
     }
-    check(result, error);
-    content prompt = find_prompt(model, &info, &options, lower, &is_shown);
+    content prompt = find_prompt(model, info, &options, lower, &is_shown);
     if (prompt.data) {
-        check(textgen_stream_feed(stream, prompt.data, prompt.size, error, sizeof error), error);
+        check(textgen_stream_feed(stream, prompt.data, prompt.size, workspace, &error), &error);
         if (is_shown) {
             write_prompt(model, prompt);
         }
     }
-    generate(stream, options.length ? options.length : info.records ? DEFAULT_RECORD_LENGTH : DEFAULT_LENGTH);
+    generate(stream,
+             options.length  ? options.length
+             : info->records ? DEFAULT_RECORD_LENGTH
+                             : DEFAULT_LENGTH,
+             workspace);
     free(prompt.data);
-    free(memory);
+    free(workspace.data);
+    free(memory.data);
     textgen_model_destroy(model);
     return EXIT_SUCCESS;
 }

@@ -1,7 +1,5 @@
 #include "options.h"
 
-#include "../parameters.h"
-
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -57,6 +55,32 @@ static const char *spell(const char *name, size_t length, char option[MAX_NAME])
     return option;
 }
 
+/* Whether a name is that of a parameter that is an option. */
+static bool is_option(const char *name) {
+    const textgen_parameter_info *parameter;
+    for (size_t i = 0; (parameter = textgen_parameter(i)); i++) {
+        if (!strcmp(parameter->name, name)) {
+            return parameter->offset || !strcmp(name, "stop");
+        }
+    }
+    return false;
+}
+
+_Noreturn void fail_as(int code, const char *what, const textgen_error *error) {
+    char option[MAX_NAME], place[MAX_NAME] = "";
+    const char *parameter = error->parameter;
+    const bool is_argument = parameter && is_option(parameter);
+    if (error->place >= 0) {
+        snprintf(place, sizeof place, " at %lld", (long long)error->place);
+    }
+    fail(code, "%s%s%s%s%s%s%s%s%s", what ? what : "", what ? ": " : "", is_argument ? "argument " : "",
+         is_argument ? spell(parameter, strlen(parameter), option)
+         : parameter ? parameter
+                     : "",
+         place, is_argument ? ":" : "", parameter || *place ? " " : "", error->message,
+         code == EXIT_USAGE ? SEE_HELP : "");
+}
+
 /* Print what a parameter does, in which {name} stands for the parameter of this name. */
 static void print_parameter(const textgen_parameter_info *parameter) {
     char option[MAX_NAME];
@@ -85,9 +109,7 @@ static _Noreturn void print_help(void) {
 }
 
 static _Noreturn void fail_value(const char *option, const char *requirement, const char *value) {
-    char quoted[TEXTGEN_QUOTE_SIZE];
-    fail(EXIT_USAGE, "argument %s: must be %s, not %s" SEE_HELP, option, requirement,
-         textgen_quote(textgen_view_of(value), quoted));
+    fail(EXIT_USAGE, "argument %s: must be %s, not '%s'" SEE_HELP, option, requirement, value);
 }
 
 /* Read an integer of up to 128 bits, 0 or more. Return whether it is one. */

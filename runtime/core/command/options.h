@@ -2,7 +2,9 @@
 #ifndef COMMAND_OPTIONS_H
 #define COMMAND_OPTIONS_H
 
-#include "../core.h"
+#include "../textgen.h"
+
+#include <stdbool.h>
 
 enum { EXIT_FAILED = 1, EXIT_USAGE = 2, MAX_STOPS = 64 };
 
@@ -19,6 +21,9 @@ typedef struct {
 void read_options(int count, char **arguments, command_options *options);
 
 /* Print an error in one line, and exit with a code. */
-_Noreturn void fail(int code, const char *format, ...) TEXTGEN_PRINTF(2, 3);
+_Noreturn void fail(int code, const char *format, ...);
+
+/* The same, for an error of the core. what: NULL, or what the error is of, such as the path of a file. */
+_Noreturn void fail_as(int code, const char *what, const textgen_error *error);
 
 #endif

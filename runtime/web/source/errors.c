@@ -97,14 +97,14 @@ int snprintf(char *text, size_t size, const char *format, ...) {
 }
 
 static char text[1024];
-const textgen_error web_error = {text, sizeof text};
+textgen_error web_error = {text, sizeof text};
 static int32_t failed;
 
 const char *EXPORT(message)(void) { return text; }
 
 int32_t EXPORT(failure)(void) { return failed; }
 
-int32_t textgen_report(const textgen_error *error, int32_t code, const char *format, ...) {
+int32_t textgen_report(textgen_error *error, int32_t code, const char *format, ...) {
     va_list values;
     va_start(values, format);
     vsnprintf(error->text, error->size, format, values);
@@ -112,7 +112,7 @@ int32_t textgen_report(const textgen_error *error, int32_t code, const char *for
     return code;
 }
 
-int32_t textgen_fail(const textgen_error *error, int32_t code, const char *format, ...) {
+int32_t textgen_fail(textgen_error *error, int32_t code, const char *format, ...) {
     va_list values;
     (void)error;
     va_start(values, format);

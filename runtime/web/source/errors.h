@@ -7,7 +7,7 @@
 #define EXPORT(name) __attribute__((export_name(#name))) name
 
 /* The buffer of the message. */
-extern const textgen_error web_error;
+extern textgen_error web_error;
 
 /* Return the message of the latest error. */
 const char *message(void);

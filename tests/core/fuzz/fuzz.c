@@ -9,7 +9,7 @@
 #include <string.h>
 
 fuzz_model fuzz_models[FUZZ_MODELS];
-char fuzz_message[FUZZ_MESSAGE_SIZE];
+textgen_error fuzz_error;
 
 /* seeds.py has the same list. */
 static const char *const paths[FUZZ_MODELS] = {
@@ -19,20 +19,20 @@ static const char *const paths[FUZZ_MODELS] = {
 
 void fuzz_require(bool holds, const char *condition, const char *file, int line) {
     if (!holds) {
-        fprintf(stderr, "%s:%d: not %s; message: %s\n", file, line, condition, fuzz_message);
+        fprintf(stderr, "%s:%d: not %s; message: %s\n", file, line, condition, fuzz_error.message);
         abort();
     }
 }
 
 int32_t fuzz_require_code(int32_t code, unsigned codes, const char *file, int line) {
-    const size_t length = strlen(fuzz_message);
+    const size_t length = strlen(fuzz_error.message);
     if (code != TEXTGEN_OK) {
         char condition[64];
         snprintf(condition, sizeof condition, "an expected code: %d", (int)code);
         fuzz_require(code < 0 && code > -32 && (codes >> -code & 1), condition, file, line);
-        fuzz_require(length > 0 && length < sizeof fuzz_message - 1 &&
-                         strcspn(fuzz_message, "\n\r\t\x1b") == length,
-                     "a message of one line", file, line);
+        fuzz_require(fuzz_error.code == code && length > 0 &&
+                         strcspn(fuzz_error.message, "\n\r\t\x1b") == length,
+                     "the code, and a message of one line", file, line);
     }
     return code;
 }
@@ -52,6 +52,12 @@ void *fuzz_allocate(size_t size) {
         exit(2);
     }
     return memory;
+}
+
+textgen_memory fuzz_memory(size_t size) { return (textgen_memory){fuzz_allocate(size), size}; }
+
+textgen_memory fuzz_workspace(const textgen_model *model, size_t lanes) {
+    return fuzz_memory(textgen_workspace_size(model, lanes));
 }
 
 void fuzz_append(fuzz_content *to, const void *data, size_t size) {
@@ -89,7 +95,7 @@ static void load(const char *name, fuzz_model *loaded) {
     static const char table[] = "{\"states\":[{\"accepting\":true,\"next\":{\"a\":0,\"b\":1}},"
                                 "{\"accepting\":false,\"next\":{\"a\":2}},{\"accepting\":true,\"next\":{}}]}";
     static const char corpus[] = "abab\r\nbabb a cab cab ab";
-    const textgen_model_info unknown = TEXTGEN_MODEL_INFO_DEFAULT;
+    const textgen_memory heap = {NULL, 0};
     fuzz_field field = {0};
     loaded->file = read_file(name);
     while (fuzz_read_field(loaded->file.data, loaded->file.size, field.end, &field)) {
@@ -98,17 +104,16 @@ static void load(const char *name, fuzz_model *loaded) {
         }
     }
     REQUIRE(field.end == loaded->file.size);
-    REQUIRE_CODE(textgen_model_create(loaded->file.data, loaded->file.size, NULL, &loaded->model, fuzz_message,
-                                      sizeof fuzz_message),
+    REQUIRE_CODE(textgen_model_create(loaded->file.data, loaded->file.size, NULL, &loaded->model, &fuzz_error),
                  0);
-    loaded->info = unknown;
-    REQUIRE_CODE(textgen_model_get_info(loaded->model, &loaded->info, fuzz_message, sizeof fuzz_message), 0);
-    REQUIRE_CODE(textgen_constraint_create(loaded->model, table, strlen(table), NULL, 0, &loaded->constraint,
-                                           fuzz_message, sizeof fuzz_message),
+    loaded->info = textgen_model_get_info(loaded->model);
+    REQUIRE_CODE(textgen_constraint_create(loaded->model, table, strlen(table), NULL, 0, heap,
+                                           &loaded->constraint, &fuzz_error),
                  0);
-    REQUIRE_CODE(textgen_spans_create(loaded->model, corpus, strlen(corpus), 2, NULL, 0, &loaded->spans,
-                                      fuzz_message, sizeof fuzz_message),
-                 0);
+    /* A model of words has none. */
+    REQUIRE_CODE(
+        textgen_spans_create(loaded->model, corpus, strlen(corpus), 2, heap, &loaded->spans, &fuzz_error),
+        CODE(INVALID_ARGUMENT));
 }
 
 int LLVMFuzzerInitialize(int *count, char ***arguments) {
@@ -124,7 +129,7 @@ int LLVMFuzzerTestOneInput(const unsigned char *data, size_t size) {
     fuzz_input input = {data, size};
     const fuzz_target target = (fuzz_target)(fuzz_take(&input) % FUZZ_TARGETS);
     const fuzz_model *model = &fuzz_models[fuzz_take(&input) % FUZZ_MODELS];
-    fuzz_message[0] = '\0';
+    memset(&fuzz_error, 0, sizeof fuzz_error);
     switch (target) {
     case FUZZ_MODEL:
         fuzz_read_model(input);
@@ -145,31 +150,30 @@ int LLVMFuzzerTestOneInput(const unsigned char *data, size_t size) {
     return 0;
 }
 
-int32_t fuzz_generate(textgen_stream *stream, size_t length, fuzz_content *text) {
+int32_t fuzz_generate(const textgen_model *model, textgen_stream *stream, size_t length, fuzz_content *text) {
     const size_t size = textgen_stream_text_size(stream, length);
+    const textgen_memory workspace = fuzz_workspace(model, 1);
     char *buffer = fuzz_allocate(size);
     size_t written = 0;
     const int32_t code =
-        textgen_stream_generate(stream, length, buffer, size, &written, fuzz_message, sizeof fuzz_message);
+        textgen_stream_generate(stream, length, buffer, size, &written, workspace, &fuzz_error);
     REQUIRE(written < size);
     fuzz_append(text, buffer, written);
-    free(buffer);
+    free(buffer), free(workspace.data);
     return code;
 }
 
 void fuzz_feed(const textgen_model *model, textgen_stream *stream, size_t first, size_t step) {
-    textgen_model_info info = TEXTGEN_MODEL_INFO_DEFAULT;
+    const textgen_model_info *info = textgen_model_get_info(model);
+    const textgen_memory workspace = fuzz_workspace(model, 1);
     fuzz_content text = {NULL, 0};
-    REQUIRE_CODE(textgen_model_get_info(model, &info, fuzz_message, sizeof fuzz_message), 0);
-    char *symbol = fuzz_allocate(info.symbol_bytes);
+    char *symbol = fuzz_allocate(info->symbol_bytes);
     for (size_t i = 0; i < 6; i++) {
-        const size_t token = (first + i * step) % info.vocabulary;
+        const size_t token = (first + i * step) % info->vocabulary;
         fuzz_append(&text, symbol, textgen_model_get_symbol(model, (int64_t)token, symbol));
     }
-    const int32_t code =
-        textgen_stream_feed(stream, (char *)text.data, text.size, fuzz_message, sizeof fuzz_message);
+    const int32_t code = textgen_stream_feed(stream, (char *)text.data, text.size, workspace, &fuzz_error);
     /* \r becomes \n, which the vocabulary may not have. */
     REQUIRE_CODE(code, text.size && memchr(text.data, '\r', text.size) ? CODE(UNKNOWN_CHARACTER) : 0u);
-    free(symbol);
-    free(text.data);
+    free(symbol), free(text.data), free(workspace.data);
 }

@@ -33,7 +33,7 @@ void *fuzz_allocate(size_t size);
 typedef struct {
     fuzz_content file, graph; /* the file with and without its metadata */
     textgen_model *model;
-    textgen_model_info info;
+    const textgen_model_info *info;
     textgen_constraint *constraint;
     textgen_spans *spans;
 } fuzz_model;
@@ -41,9 +41,12 @@ typedef struct {
 enum { FUZZ_MODELS = 7 };
 extern fuzz_model fuzz_models[FUZZ_MODELS];
 
-/* The message of the latest call of the core. */
-enum { FUZZ_MESSAGE_SIZE = 1024 };
-extern char fuzz_message[FUZZ_MESSAGE_SIZE];
+/* The error of the latest call of the core that failed. */
+extern textgen_error fuzz_error;
+
+/* Allocate memory for a call of the core, and a workspace for some lanes. The caller frees `data`. */
+textgen_memory fuzz_memory(size_t size);
+textgen_memory fuzz_workspace(const textgen_model *model, size_t lanes);
 
 /* End the program unless a condition holds. */
 #define REQUIRE(condition) fuzz_require((condition), #condition, __FILE__, __LINE__)
@@ -70,7 +73,7 @@ bool fuzz_read_field(const unsigned char *data, size_t size, size_t offset, fuzz
 size_t fuzz_write_varint(unsigned char *data, size_t number);
 
 /* Generate, and append the text. */
-int32_t fuzz_generate(textgen_stream *stream, size_t length, fuzz_content *text);
+int32_t fuzz_generate(const textgen_model *model, textgen_stream *stream, size_t length, fuzz_content *text);
 
 /* Feed symbols of the model's own vocabulary, from token `first` in steps of `step`. */
 void fuzz_feed(const textgen_model *model, textgen_stream *stream, size_t first, size_t step);

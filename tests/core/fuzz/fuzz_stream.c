@@ -11,7 +11,7 @@ enum { MAX_STOPS = 4, MAX_STOP_BYTES = 16, MAX_LENGTH = 16, MAX_CALLS = 24, HASH
 typedef struct {
     const fuzz_model *model;
     textgen_stream *stream;
-    void *memory;
+    textgen_memory memory, workspace;
     textgen_sampling sampling; /* without stop texts: see `stops` */
     char stops[MAX_STOPS][MAX_STOP_BYTES + 1];
 } running;
@@ -56,8 +56,8 @@ static void take_parameters(fuzz_input *input, textgen_sampling *sampling) {
 /* Take the sampling of a stream. The stop texts and `bias` must stay where they are. */
 static textgen_sampling take_sampling(fuzz_input *input, const fuzz_model *model,
                                       char stops[MAX_STOPS][MAX_STOP_BYTES + 1], const char *listed[MAX_STOPS],
-                                      float *bias) {
-    static const float biases[] = {0.0f, 1.0f, -INFINITY, 100.0f, NAN, 3e38f, INFINITY, -3e38f};
+                                      double *bias) {
+    static const double biases[] = {0.0, 1.0, -INFINITY, 100.0, NAN, 3e38, INFINITY, 1e300};
     textgen_sampling sampling = TEXTGEN_SAMPLING_DEFAULT;
     const unsigned kinds = fuzz_take(input);
     sampling.seed = fuzz_take(input);
@@ -71,11 +71,10 @@ static textgen_sampling take_sampling(fuzz_input *input, const fuzz_model *model
         sampling.spans = model->spans;
     }
     if (kinds & 4) {
-        for (size_t i = 0; i < model->info.vocabulary; i++) {
+        for (size_t i = 0; i < model->info->vocabulary; i++) {
             bias[i] = biases[i < 16 ? fuzz_take(input) % 8 : 0];
         }
         sampling.logit_bias = bias;
-        sampling.logit_bias_count = model->info.vocabulary;
     }
     if (kinds & 8 && has_others) {
         sampling.stop = listed;
@@ -95,73 +94,59 @@ static textgen_sampling take_sampling(fuzz_input *input, const fuzz_model *model
 /* Create a stream, or change its sampling. A sampling that is refused leaves it as it is. */
 static void set_sampling(running *on, fuzz_input *input, bool create) {
     const unsigned refusals = CODE(INVALID_ARGUMENT) | CODE(UNKNOWN_CHARACTER) | CODE(INVALID_UTF8);
-    const fuzz_model *model = on->model;
-    const size_t size = textgen_stream_size(model->model);
+    const textgen_model *model = on->model->model;
     char stops[MAX_STOPS][MAX_STOP_BYTES + 1];
     const char *listed[MAX_STOPS];
-    float *bias = fuzz_allocate(model->info.vocabulary * sizeof *bias);
-    textgen_sampling sampling = take_sampling(input, model, stops, listed, bias);
-    int32_t code = create
-                       ? textgen_stream_init(on->memory, size, model->model, &sampling, &on->stream,
-                                             fuzz_message, sizeof fuzz_message)
-                       : textgen_stream_set_sampling(on->stream, &sampling, fuzz_message, sizeof fuzz_message);
+    double *bias = fuzz_allocate(on->model->info->vocabulary * sizeof *bias);
+    textgen_sampling sampling = take_sampling(input, on->model, stops, listed, bias);
+    const int32_t code = create ? textgen_stream_init(on->memory, model, &sampling, &on->stream, &fuzz_error)
+                                : textgen_stream_set_sampling(on->stream, &sampling, &fuzz_error);
     if (REQUIRE_CODE(code, refusals) == TEXTGEN_OK) {
         on->sampling = sampling;
         on->sampling.stop = NULL;
         on->sampling.logit_bias = NULL;
-        on->sampling.logit_bias_count = 0;
         memcpy(on->stops, stops, sizeof stops);
     } else if (create) {
         const textgen_sampling initial = TEXTGEN_SAMPLING_DEFAULT;
         on->sampling = initial;
-        REQUIRE_CODE(textgen_stream_init(on->memory, size, model->model, NULL, &on->stream, fuzz_message,
-                                         sizeof fuzz_message),
-                     0);
+        REQUIRE_CODE(textgen_stream_init(on->memory, model, NULL, &on->stream, &fuzz_error), 0);
     }
     free(bias);
 }
 
 /* Go on in other memory. */
-static void move(running *on, void *memory, textgen_stream *stream) {
-    free(on->memory);
+static void move(running *on, textgen_memory memory, textgen_stream *stream) {
+    free(on->memory.data);
     on->memory = memory;
     on->stream = stream;
 }
 
-/* Return the sampling of a stream, with its stop texts, which `listed` then has. */
-static textgen_sampling sampling_of(const running *on, const char *listed[MAX_STOPS]) {
+/* Resume saved data with the tables of a stream. */
+static int32_t resume(const running *on, const fuzz_content *saved, textgen_memory memory,
+                      textgen_stream **stream) {
+    const char *listed[MAX_STOPS];
     textgen_sampling sampling = on->sampling;
     for (size_t i = 0; i < sampling.stop_count; i++) {
         listed[i] = on->stops[i];
     }
-    sampling.stop = sampling.stop_count ? listed : NULL;
-    return sampling;
-}
-
-/* Resume saved data with the tables of a stream. */
-static int32_t resume(const running *on, const fuzz_content *saved, void *memory, textgen_stream **stream) {
-    const char *listed[MAX_STOPS];
-    const textgen_sampling sampling = sampling_of(on, listed);
-    return textgen_stream_resume(memory, textgen_stream_size(on->model->model), on->model->model, &sampling,
-                                 saved->data, saved->size, stream, fuzz_message, sizeof fuzz_message);
+    sampling.stop = listed;
+    return textgen_stream_resume(memory, on->model->model, &sampling, saved->data, saved->size, stream,
+                                 &fuzz_error);
 }
 
 static fuzz_content save(const textgen_stream *stream) {
-    fuzz_content saved = {NULL, textgen_stream_saved_size(stream)};
-    saved.data = fuzz_allocate(saved.size);
-    memset(saved.data, 0xA5, saved.size);
-    if (REQUIRE_CODE(textgen_stream_save(stream, saved.data, saved.size, fuzz_message, sizeof fuzz_message),
-                     CODE(INVALID_LOGITS)) != TEXTGEN_OK) {
-        saved.size = 0;
-    }
-    return saved;
+    const textgen_memory data = fuzz_memory(textgen_stream_saved_size(stream, 2));
+    memset(data.data, 0xA5, data.size);
+    const int32_t code =
+        REQUIRE_CODE(textgen_stream_save(stream, "{}", 2, data, &fuzz_error), CODE(INVALID_LOGITS));
+    return (fuzz_content){data.data, code == TEXTGEN_OK ? data.size : 0};
 }
 
 /* Save a stream, and go on with what is resumed, which saves the same bytes. */
 static void save_and_resume(running *on) {
     const fuzz_content saved = save(on->stream);
     if (saved.size) {
-        void *memory = fuzz_allocate(textgen_stream_size(on->model->model));
+        const textgen_memory memory = fuzz_memory(on->memory.size);
         textgen_stream *resumed = NULL;
         REQUIRE_CODE(resume(on, &saved, memory, &resumed), 0);
         const fuzz_content same = save(resumed);
@@ -172,107 +157,99 @@ static void save_and_resume(running *on) {
     free(saved.data);
 }
 
-static void copy(const running *on, void **memory, textgen_stream **copied) {
-    const size_t size = textgen_stream_size(on->model->model);
-    *memory = fuzz_allocate(size);
-    REQUIRE_CODE(textgen_stream_copy(on->stream, *memory, size, copied, fuzz_message, sizeof fuzz_message), 0);
-}
-
-/* Whether a lane has the text of the stream alone. */
-static void check_lane(const textgen_stream *alone, const textgen_lane *lane, const fuzz_content *text,
-                       int32_t code) {
-    REQUIRE(lane->result == code && lane->written == text->size && lane->drawn <= lane->length);
-    REQUIRE(!memcmp(lane->text, text->data, text->size));
-    REQUIRE(lane->ending == textgen_stream_ending(alone));
-    for (size_t i = 0; i < lane->drawn; i++) {
-        REQUIRE(lane->logprobs[i] <= 1e-6);
-    }
-}
-
-/* Generate in a batch of two copies, and go on with one of them. Both give the text of the stream alone. */
-static void generate_batch(running *on, size_t length) {
+/* Generate in a batch of two copies, in steps, and go on with one of them. Both give the text of the stream
+ * alone. */
+static void generate_batch(running *on, size_t length, size_t steps) {
     enum { LANES = 2, ERRORS = FUZZ_DRAW_ERRORS | CODE(NO_PROMPT) | CODE(RNG_EXHAUSTED) };
-    const size_t size = textgen_stream_text_size(on->stream, length);
-    const size_t workspace_size = textgen_workspace_size(on->model->model, LANES);
-    void *memory[LANES], *workspace = fuzz_allocate(workspace_size);
-    textgen_lane lanes[LANES];
-    fuzz_content text = {NULL, 0};
+    const textgen_model *model = on->model->model;
+    const textgen_memory workspace = fuzz_workspace(model, LANES);
+    textgen_memory memory[LANES];
+    textgen_lane lanes[LANES] = {{0}};
+    fuzz_content text = {NULL, 0}, parts[LANES] = {{NULL, 0}, {NULL, 0}};
+    int32_t failed = TEXTGEN_OK;
     for (size_t i = 0; i < LANES; i++) {
-        const textgen_lane lane = TEXTGEN_LANE_DEFAULT;
-        lanes[i] = lane;
-        copy(on, &memory[i], &lanes[i].stream);
+        memory[i] = fuzz_memory(on->memory.size);
+        REQUIRE_CODE(textgen_stream_copy(on->stream, memory[i], &lanes[i].stream, &fuzz_error), 0);
         lanes[i].length = length;
-        lanes[i].text = fuzz_allocate(size);
-        lanes[i].size = size;
-        lanes[i].logprobs = fuzz_allocate(length * sizeof(double));
     }
-    const int32_t failed = REQUIRE_CODE(
-        textgen_generate(lanes, LANES, workspace, workspace_size, fuzz_message, sizeof fuzz_message),
-        CODE(LANE_FAILED) | CODE(NO_PROMPT));
-    const int32_t code = REQUIRE_CODE(fuzz_generate(on->stream, length, &text), ERRORS);
-    REQUIRE((failed == TEXTGEN_NO_PROMPT) == (code == TEXTGEN_NO_PROMPT) && !failed == !code);
-    for (size_t i = 0; i < LANES; i++) {
-        if (failed != TEXTGEN_NO_PROMPT) {
-            check_lane(on->stream, &lanes[i], &text, code);
+    while (failed == TEXTGEN_OK && lanes[0].ending == TEXTGEN_CONTINUES) {
+        for (size_t i = 0; i < LANES; i++) {
+            lanes[i].text = fuzz_allocate(textgen_stream_text_size(lanes[i].stream, steps));
+            lanes[i].logprobs = fuzz_allocate(steps * sizeof(double));
         }
-        free(lanes[i].text);
-        free(lanes[i].logprobs);
+        failed = REQUIRE_CODE(textgen_generate(lanes, LANES, steps, workspace, NULL, &fuzz_error),
+                              CODE(LANE_FAILED) | CODE(NO_PROMPT));
+        for (size_t i = 0; i < LANES; i++) {
+            if (failed != TEXTGEN_NO_PROMPT) {
+                fuzz_append(&parts[i], lanes[i].text, lanes[i].written);
+                for (size_t j = 0; j < lanes[i].drawn; j++) {
+                    REQUIRE(lanes[i].logprobs[j] <= 1e-6);
+                }
+                REQUIRE(lanes[i].drawn <= steps && (failed || lanes[i].drawn || lanes[i].ending));
+                lanes[i].length -= lanes[i].drawn;
+            }
+            free(lanes[i].text), free(lanes[i].logprobs);
+        }
     }
-    free(workspace);
-    free(text.data);
-    free(memory[1]);
+    const int32_t code = REQUIRE_CODE(fuzz_generate(model, on->stream, length, &text), ERRORS);
+    REQUIRE(failed == (code == TEXTGEN_OK || code == TEXTGEN_NO_PROMPT ? code : TEXTGEN_LANE_FAILED));
+    for (size_t i = 0; i < LANES && failed != TEXTGEN_NO_PROMPT; i++) {
+        REQUIRE(lanes[i].result == code && parts[i].size == text.size);
+        REQUIRE(!memcmp(parts[i].data, text.data, text.size));
+        REQUIRE(lanes[i].ending == textgen_stream_get_info(on->stream).ending || code < 0);
+    }
+    free(parts[0].data), free(parts[1].data), free(text.data), free(workspace.data), free(memory[1].data);
     move(on, memory[0], lanes[0].stream);
 }
 
-static void show_next(const running *on, size_t count) {
-    textgen_next_token *tokens = fuzz_allocate(count * sizeof *tokens);
-    size_t written = 0;
-    double sum = 0.0;
+static void show_next(const running *on, int32_t of_draw) {
+    const size_t vocabulary = on->model->info->vocabulary;
+    double *probabilities = fuzz_allocate(vocabulary * sizeof *probabilities), sum = 0.0;
     const int32_t code =
-        textgen_stream_next(on->stream, tokens, count, &written, fuzz_message, sizeof fuzz_message);
+        textgen_stream_probabilities(on->stream, of_draw, probabilities, on->workspace, &fuzz_error);
     if (REQUIRE_CODE(code, FUZZ_DRAW_ERRORS | CODE(NO_PROMPT)) == TEXTGEN_OK) {
-        REQUIRE(written <= count && written <= on->model->info.vocabulary);
-        for (size_t i = 0; i < written; i++) {
-            REQUIRE(tokens[i].probability >= 0.0 && tokens[i].draw_probability >= 0.0);
-            sum += tokens[i].draw_probability;
+        for (size_t i = 0; i < vocabulary; i++) {
+            REQUIRE(probabilities[i] >= 0.0);
+            sum += probabilities[i];
         }
-        REQUIRE(sum < 1.001);
+        REQUIRE(sum > 0.999 && sum < 1.001);
     }
-    free(tokens);
+    free(probabilities);
 }
 
-static void feed(const running *on, fuzz_input *input, bool scored) {
-    const unsigned refusals = CODE(UNKNOWN_CHARACTER) | CODE(INVALID_UTF8);
+/* Feed bytes of the input: as text, as tokens, or to score them. */
+static void feed(const running *on, fuzz_input *input, unsigned kind) {
+    const bool in_range = fuzz_take(input) > 9;
     const size_t size = fuzz_take(input) % 32, given = size < input->size ? size : input->size;
     fuzz_content text = {NULL, 0};
+    int64_t tokens[32];
     double logprobs[32];
-    size_t count = 0;
     fuzz_append(&text, input->data, given);
+    for (size_t i = 0; i < given; i++) {
+        tokens[i] = in_range ? (int64_t)(input->data[i] % on->model->info->vocabulary) : input->data[i] - 8;
+    }
     input->data += given;
     input->size -= given;
-    if (scored) {
-        const int32_t code = textgen_stream_score(on->stream, (char *)text.data, given, logprobs, given, &count,
-                                                  fuzz_message, sizeof fuzz_message);
-        if (REQUIRE_CODE(code, refusals | CODE(NO_PROMPT)) == TEXTGEN_OK) {
-            REQUIRE(count <= given);
-        }
-    } else {
-        REQUIRE_CODE(
-            textgen_stream_feed(on->stream, (char *)text.data, given, fuzz_message, sizeof fuzz_message),
-            refusals);
-    }
+    const int32_t code =
+        kind == 0   ? textgen_stream_feed(on->stream, (char *)text.data, given, on->workspace, &fuzz_error)
+        : kind == 1 ? textgen_stream_score(on->stream, tokens, given, logprobs, on->workspace, &fuzz_error)
+                    : textgen_stream_feed_tokens(on->stream, tokens, given, (int32_t)kind - 2, on->workspace,
+                                                 &fuzz_error);
+    REQUIRE_CODE(code, kind == 0
+                           ? CODE(UNKNOWN_CHARACTER) | CODE(INVALID_UTF8)
+                           : (in_range ? 0u : CODE(INVALID_ARGUMENT)) | (kind == 1 ? CODE(NO_PROMPT) : 0u));
     free(text.data);
 }
 
-/* Write the text that is held back. Then nothing is held back. */
-static void finish(const running *on) {
+/* Write the text that is held back. Then nothing is held back but for the bytes of a character. */
+static void finish(const running *on, int32_t complete) {
     const size_t size = textgen_stream_text_size(on->stream, 1);
     char *text = fuzz_allocate(size);
     size_t written = 0;
     for (int i = 0; i < 2; i++) {
-        REQUIRE_CODE(textgen_stream_finish(on->stream, text, size, &written, fuzz_message, sizeof fuzz_message),
-                     0);
-        REQUIRE(written < size && !(i && written));
+        REQUIRE_CODE(textgen_stream_finish(on->stream, complete, text, size, &written, &fuzz_error), 0);
+        REQUIRE(written < size && !(i && written) &&
+                textgen_stream_get_info(on->stream).held <= (complete ? 3 : 0));
     }
     free(text);
 }
@@ -281,76 +258,81 @@ static void finish(const running *on) {
 static void run(running *on, fuzz_input *input) {
     for (size_t calls = 0; calls < MAX_CALLS && input->size; calls++) {
         fuzz_content text = {NULL, 0};
-        switch (fuzz_take(input) % 10) {
+        const unsigned call = fuzz_take(input) % 12;
+        switch (call) {
         case 0:
-            feed(on, input, false);
-            break;
         case 1:
-            feed(on, input, true);
-            break;
         case 2:
-            fuzz_feed(on->model->model, on->stream, fuzz_take(input), 1 + fuzz_take(input) % 8);
-            break;
         case 3:
         case 4:
-            REQUIRE_CODE(fuzz_generate(on->stream, 1 + fuzz_take(input) % MAX_LENGTH, &text),
-                         FUZZ_DRAW_ERRORS | CODE(NO_PROMPT) | CODE(RNG_EXHAUSTED));
+            feed(on, input, call);
             break;
         case 5:
-            finish(on);
+            fuzz_feed(on->model->model, on->stream, fuzz_take(input), 1 + fuzz_take(input) % 8);
             break;
         case 6:
-            show_next(on, fuzz_take(input) % 16);
-            break;
         case 7:
-            save_and_resume(on);
+            REQUIRE_CODE(fuzz_generate(on->model->model, on->stream, 1 + fuzz_take(input) % MAX_LENGTH, &text),
+                         FUZZ_DRAW_ERRORS | CODE(NO_PROMPT) | CODE(RNG_EXHAUSTED));
             break;
         case 8:
+            finish(on, (int32_t)(fuzz_take(input) % 2));
+            break;
+        case 9:
+            show_next(on, (int32_t)(fuzz_take(input) % 2));
+            save_and_resume(on);
+            break;
+        case 10:
             set_sampling(on, input, false);
             break;
         default:
-            generate_batch(on, 1 + fuzz_take(input) % MAX_LENGTH);
+            generate_batch(on, 1 + fuzz_take(input) % MAX_LENGTH, 1 + fuzz_take(input) % MAX_LENGTH);
             break;
         }
         free(text.data);
     }
-    free(on->memory);
+    free(on->memory.data), free(on->workspace.data);
+}
+
+static running start(const fuzz_model *model) {
+    return (running){.model = model,
+                     .memory = fuzz_memory(textgen_stream_size(model->model)),
+                     .workspace = fuzz_workspace(model->model, 1)};
 }
 
 void fuzz_run_stream(const fuzz_model *model, fuzz_input input) {
-    running on = {.model = model, .memory = fuzz_allocate(textgen_stream_size(model->model))};
+    running on = start(model);
     set_sampling(&on, &input, true);
     fuzz_feed(model->model, on.stream, fuzz_take(&input), 1);
     run(&on, &input);
 }
 
 /* Resume saved data of any model and constraint, whose hashes are replaced, with tables that the first byte
- * selects. What is refused leaves a stream that can be fed. */
+ * selects. */
 void fuzz_resume(const fuzz_model *model, fuzz_input input) {
-    const size_t size = textgen_stream_size(model->model);
-    const unsigned kinds = fuzz_take(&input);
-    running on = {.model = model, .memory = fuzz_allocate(size)};
-    const textgen_sampling initial = TEXTGEN_SAMPLING_DEFAULT;
+    static const unsigned char calls[] = {9, 1, 6, 12, 11, 4, 3, 6, 9, 8, 1, 0, 99, 2, 'a', 'b', 9, 1, 8, 0, 10, 1, 2, 9, 0};
+    const unsigned kinds = fuzz_take(&input) % 5;
+    running on = start(model);
     fuzz_content data = {NULL, 0};
-    const char *listed[MAX_STOPS];
-    on.sampling = initial;
-    on.sampling.constraint = kinds % 5 == 1 ? model->constraint : NULL;
-    on.sampling.spans = kinds % 5 == 2 || kinds % 5 == 4 ? model->spans : NULL;
-    on.sampling.stop_count = kinds % 5 >= 3;
+    fuzz_input rest = {calls, sizeof calls};
+    on.sampling = (textgen_sampling){.constraint = kinds == 1 ? model->constraint : NULL,
+                                     .spans = kinds % 2 == 0 && kinds ? model->spans : NULL,
+                                     .stop_count = kinds >= 3};
     memcpy(on.stops[0], "ab", 3);
-    const textgen_sampling sampling = sampling_of(&on, listed);
-    REQUIRE_CODE(textgen_stream_init(on.memory, size, model->model, &sampling, &on.stream, fuzz_message,
-                                     sizeof fuzz_message),
-                 0);
+    const char *const listed[] = {on.stops[0]};
+    textgen_sampling sampling = on.sampling;
+    sampling.stop = listed;
+    REQUIRE_CODE(textgen_stream_init(on.memory, model->model, &sampling, &on.stream, &fuzz_error), 0);
+    fuzz_feed(model->model, on.stream, 1, 1);
     const fuzz_content own = save(on.stream);
     fuzz_append(&data, input.data, input.size);
     if (own.size && data.size >= HASHES + HASH_BYTES) {
         memcpy(data.data + HASHES, own.data + HASHES, HASH_BYTES);
     }
-    REQUIRE_CODE(resume(&on, &data, on.memory, &on.stream), CODE(DAMAGED_SAVED) | CODE(NEWER_FORMAT));
-    free(own.data);
-    free(data.data);
-    static const unsigned char calls[] = {6, 9, 3, 12, 7, 4, 3, 5, 9, 5, 2, 0, 1, 9, 8, 1, 2, 'a', 'b', 7};
-    fuzz_input rest = {calls, sizeof calls};
+    if (REQUIRE_CODE(resume(&on, &data, on.memory, &on.stream),
+                     CODE(DAMAGED_SAVED) | CODE(NEWER_FORMAT) | CODE(OTHER_SAVED)) < 0) {
+        REQUIRE_CODE(textgen_stream_init(on.memory, model->model, &sampling, &on.stream, &fuzz_error), 0);
+    }
+    free(own.data), free(data.data);
     run(&on, &rest);
 }

@@ -24,43 +24,37 @@ static int64_t follow(const fuzz_model *model, const textgen_constraint *constra
 
 /* Generate a text of a constraint, which matches it. A length that is too short is refused. */
 static void constrain(const fuzz_model *model, const textgen_constraint *constraint, size_t length) {
-    textgen_sampling sampling = TEXTGEN_SAMPLING_DEFAULT;
-    const size_t size = textgen_stream_size(model->model);
-    const size_t workspace_size = textgen_workspace_size(model->model, 1);
-    textgen_lane lane = TEXTGEN_LANE_DEFAULT;
-    void *memory = fuzz_allocate(size), *workspace = fuzz_allocate(workspace_size);
-    sampling.constraint = constraint;
-    sampling.temperature = 2.0;
-    REQUIRE_CODE(textgen_stream_init(memory, size, model->model, &sampling, &lane.stream, fuzz_message,
-                                     sizeof fuzz_message),
-                 0);
+    const textgen_sampling sampling = {.constraint = constraint, .temperature = 2.0};
+    const textgen_memory memory = fuzz_memory(textgen_stream_size(model->model));
+    const textgen_memory workspace = fuzz_workspace(model->model, 1);
+    textgen_lane lane = {.length = length, .finish = 1};
+    REQUIRE_CODE(textgen_stream_init(memory, model->model, &sampling, &lane.stream, &fuzz_error), 0);
     fuzz_feed(model->model, lane.stream, 1, 1);
-    lane.length = length;
-    lane.finish = 1;
-    lane.size = textgen_stream_text_size(lane.stream, length);
-    lane.text = fuzz_allocate(lane.size);
-    const int32_t code =
-        textgen_generate(&lane, 1, workspace, workspace_size, fuzz_message, sizeof fuzz_message);
+    lane.text = fuzz_allocate(textgen_stream_text_size(lane.stream, length));
+    const size_t needed = textgen_stream_get_info(lane.stream).needed;
+    const int32_t code = textgen_generate(&lane, 1, 0, workspace, NULL, &fuzz_error);
     REQUIRE_CODE(code, CODE(LANE_FAILED) | CODE(INVALID_ARGUMENT));
-    REQUIRE((code == TEXTGEN_INVALID_ARGUMENT) == (constraint->distance[0] > (int64_t)length));
-    REQUIRE_CODE(lane.result, FUZZ_DRAW_ERRORS);
-    if (code == TEXTGEN_OK && strcmp(model->info.level, "character") == 0) {
+    REQUIRE((code == TEXTGEN_INVALID_ARGUMENT) == (needed > length));
+    if (code == TEXTGEN_LANE_FAILED) {
+        REQUIRE(lane.result == TEXTGEN_INVALID_LOGITS || lane.result == TEXTGEN_NO_TOKEN);
+    }
+    if (code == TEXTGEN_OK && strcmp(model->info->level, "character") == 0) {
         const fuzz_content text = {(unsigned char *)lane.text, lane.written};
         const int64_t state = follow(model, constraint, &text);
         REQUIRE(state >= 0 && textgen_constraint_accepting(constraint, state));
     }
-    free(lane.text);
-    free(workspace);
-    free(memory);
+    free(lane.text), free(workspace.data), free(memory.data);
 }
 
+/* The first byte is the length of a text, and the tokens that are banned. */
 void fuzz_read_table(const fuzz_model *model, fuzz_input input) {
     textgen_constraint *constraint = NULL;
-    const size_t length = 1 + fuzz_take(&input) % MAX_LENGTH;
-    const int32_t code = textgen_constraint_create(model->model, input.data, input.size, NULL, 0, &constraint,
-                                                   fuzz_message, sizeof fuzz_message);
+    const unsigned head = fuzz_take(&input);
+    const int64_t banned = head / 32;
+    const int32_t code = textgen_constraint_create(model->model, input.data, input.size, &banned, head >= 32,
+                                                   (textgen_memory){NULL, 0}, &constraint, &fuzz_error);
     if (REQUIRE_CODE(code, CODE(INVALID_ARGUMENT)) == TEXTGEN_OK) {
-        constrain(model, constraint, length);
+        constrain(model, constraint, 1 + head % MAX_LENGTH);
     }
     textgen_constraint_destroy(constraint);
 }
