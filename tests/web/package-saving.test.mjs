@@ -83,6 +83,42 @@ test("what is resumed saves the same bytes again", () => {
   }
 });
 
+test("a text that C saved, which has no description, stays the same text here and in Python", (context) => {
+  const folder = mkdtempSync(`${tmpdir()}/textgen-`);
+  context.after(() => rmSync(folder, { recursive: true }));
+  const started = models.tiny_int8.start("abc", { seed: 1, temperature: 1.3, topK: 5, frequencyPenalty: 0.5 });
+  started.take(7);
+  const { block } = parse(started.save());
+  const saved = forge(started.save(), { description: "", block });
+  const resumed = models.tiny_int8.resume(saved);
+  assert.deepEqual(resumed.next(), started.next());
+  assert.deepEqual(resumed.save(), saved);
+  // A description that says something else changes nothing.
+  const described = forge(started.save(), { description: { prompt: "abc", sampling: { temperature: 0.2, top_k: 2 } }, block });
+  assert.deepEqual(models.tiny_int8.resume(described).next(), started.next());
+  writeFileSync(`${folder}/0.tiny_int8`, resumed.save());
+  const printed = execFileSync(process.env.TEXTGEN_PYTHON ?? "python", ["-m", "tests.helpers.web_resume", folder, FOLDER], { encoding: "utf-8" });
+  const expected = further(started);
+  assert.deepEqual(further(resumed), expected);
+  assert.deepEqual(JSON.parse(printed), { "0.tiny_int8": expected });
+  const copying = models.tiny_int8.start("abc", { maxCopy: 3 });
+  copying.take(5);
+  const withSpans = forge(copying.save(), { description: "", block: parse(copying.save()).block });
+  assert.throws(() => models.tiny_int8.resume(withSpans), error("SAVED_GENERATION", /has maxCopy/, "maxCopy"));
+});
+
+test("a text with maxCopy is resumed only with the corpus with which it was saved, in Python too", async () => {
+  const { file } = cases.saved.find(({ options, model }) => options.maxCopy && model === "tiny_int8");
+  const ofPython = new Uint8Array(readFileSync(`${FOLDER}/saved/${file}`));
+  const here = models.tiny_int8.start("abc", { maxCopy: 3 }).save();
+  assert.equal(parse(here).description.novel, parse(ofPython).description.novel);
+  assert.deepEqual(parse(models.tiny_int8.resume(ofPython).save()).description, parse(ofPython).description);
+  const other = await load(content("tiny_int8"), { novel: "another corpus" });
+  for (const saved of [here, ofPython]) {
+    assert.throws(() => other.resume(saved), error("SAVED_GENERATION", /another corpus/, "novel"));
+  }
+});
+
 test("the bytes of an incomplete character have no text, and stay in a text that is finished, copied or resumed", () => {
   for (const isFinished of [false, true]) {
     const generation = withinCharacter();

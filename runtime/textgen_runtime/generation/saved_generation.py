@@ -138,7 +138,7 @@ def _restore(model: Model, content: bytes) -> tuple[Generation, str]:
         generation = Generation(model, model.engine.new_stream(), sampling, description[PROMPT])
     except (SamplingError, TypeError) as error:
         raise SavedGenerationError("the sampling parameters cannot be used: ", *error.args) from None
-    # C and JavaScript store no hash of the corpus.
+    # C stores no hash of the corpus.
     if sampling.max_copy and description.get(NOVEL, model.novel_digest) != model.novel_digest:
         raise SavedGenerationError(
             "the text was saved with max_copy and another corpus: load the model with the same ",

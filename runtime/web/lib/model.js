@@ -18,6 +18,7 @@ export class Model {
   #isDisposed = false;
   #sha256 = "";
   #file;
+  #novel;
   #constraints;
   #spans;
 
@@ -36,9 +37,9 @@ export class Model {
     /** Memory for the position before a call. */
     this.spare = core.allocate(textBytes);
     this.vocabulary = new Vocabulary(info.vocabulary, info.level, end);
-    const corpus = novel === null ? null : normalize(novel, info);
+    this.#novel = novel === null ? null : normalize(novel, info);
     this.#constraints = new LatestTables(1, (match) => readConstraint(core, match));
-    this.#spans = new LatestTables(1, (maxCopy) => readSpans(core, corpus, maxCopy));
+    this.#spans = new LatestTables(1, (maxCopy) => readSpans(core, this.#novel, maxCopy));
   }
 
   /** The SHA-256 of the file, as hexadecimal digits. */
@@ -46,6 +47,11 @@ export class Model {
     this.check();
     const { pointer, size } = this.#file;
     return (this.#sha256 ||= hexadecimal(sha256(this.core.bytes(pointer, size))));
+  }
+
+  /** A hash of the corpus, as in Python: a saved generation must continue with the same one. */
+  get novelDigest() {
+    return hexadecimal(sha256(new TextEncoder().encode(this.#novel ?? ""))).slice(0, 16);
   }
 
   /** Throw an error if the model was disposed. */

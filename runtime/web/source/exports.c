@@ -302,7 +302,11 @@ const textgen_view *EXPORT(open_saved)(const void *data, size_t size) {
     return textgen_saved_open(content, &saved, &web_error) < 0 ? NULL : &saved.description;
 }
 
-/* Continue the opened text in memory of `text_bytes`. */
-int32_t EXPORT(resume)(textgen_text *text, const textgen_constraint *constraint) {
-    return textgen_saved_read(shape, &saved, constraint, text, &web_error);
+/* Continue the opened text in memory of `text_bytes`, and write its sampling parameters to `values`, in the
+ * order of parameters.def. Return whether it was drawn with spans. */
+int32_t EXPORT(resume)(textgen_text *text, const textgen_constraint *constraint,
+                       double values[TEXTGEN_PARAMETER_COUNT]) {
+    TEXTGEN_TRY(textgen_saved_read(shape, &saved, constraint, text, &web_error));
+    textgen_parameters_get(&text->parameters, values);
+    return text->recent > 0;
 }
