@@ -1,6 +1,6 @@
 // The model: in an element of the page, or in a file beside it.
 
-import { load } from "../package/plain.js";
+import { load } from "../plain.js";
 
 const FILE = "model.onnx";
 

@@ -1,7 +1,7 @@
 // The records that the model has learned from, such as the names of a list, as a Bloom filter. It has all of them, and
 // takes a few others for known. The command writes it; see known_records.py.
 
-import { sha256 } from "../package/lib/sha256.js";
+import { sha256 } from "../lib/sha256.js";
 
 const encoder = new TextEncoder();
 

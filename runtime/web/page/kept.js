@@ -1,6 +1,6 @@
 // The texts that the page keeps while its tab is open, also after a reload. They stay in this browser.
 
-import { hexadecimal, sha256 } from "../package/lib/sha256.js";
+import { hexadecimal, sha256 } from "../lib/sha256.js";
 import { fromLink } from "./link.js";
 
 /** Keeps texts with their links. Where the browser permits no storage, nothing is kept. */
