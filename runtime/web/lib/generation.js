@@ -2,7 +2,6 @@ import { TextgenError, codeName, invalid } from "./errors.js";
 import { checkNumber, checkOptions, namesThatForbid, withParameters } from "./sampling.js";
 import { saveGeneration } from "./saving.js";
 import { SLICE, eventLoop } from "./scheduling.js";
-import { characterSums } from "./surprise.js";
 import { releaseTables } from "./tables.js";
 
 /** Tokens of one call of the core, at most, and of a part of a prompt. */
@@ -372,7 +371,7 @@ export class Generation {
     return this.#core.withTokens(tokens, (fed) =>
       this.#core.withMemory(8 * tokens.length, (nats) => {
         this.#core.call.surprise(pointer, fed, tokens.length, nats);
-        return characterSums(tokens, this.#core.float64(nats, tokens.length), model.vocabulary);
+        return model.vocabulary.characterSums(tokens, this.#core.float64(nats, tokens.length));
       }),
     );
   }

@@ -1,7 +1,7 @@
 import { TextgenError, quote } from "./errors.js";
 import { NUMBERS, PYTHON_ONLY, SAMPLING_NAMES } from "./parameters.js";
 import { checkSampling } from "./sampling.js";
-import { hexadecimal } from "./sha256.js";
+import { hexadecimal } from "./core.js";
 import { releaseTables } from "./tables.js";
 
 // A saved generation is a saved text of the core, the same as in Python: see saved.h. Its description is JSON with the

@@ -1,24 +1,23 @@
 // The start of the page: load the model, and connect the controls.
 
+import { load } from "../plain.js";
 import { App } from "./app.js";
-import { copy } from "./clipboard.js";
-import { knownRecords } from "./known.js";
 import { freshSeed } from "./link.js";
-import { openModel } from "./model.js";
+import { knownRecords } from "./shelf.js";
 import { View, element } from "./view.js";
 
 // Milliseconds without a key after which the panel follows the prompt.
 const TYPING_PAUSE = 120;
 
 async function start() {
-  const model = await openModel();
-  const view = new View(model.info, {
+  const model = await load(await modelSource());
+  const view = new View(model, {
     choose: (choice) => app.choose(choice),
     select: (index) => app.select(index),
     show: (description) => app.show(description),
-    copy: (text) => tellCopied(view, text),
+    copy: (text) => copy(view, text),
   });
-  const known = knownRecords();
+  const known = knownRecords(model);
   if (known) element("new").textContent += `, and not one of ${known.count.toLocaleString("en")} known ones`;
   const app = new App(model, view, known);
   connect(app, view);
@@ -29,39 +28,46 @@ async function start() {
   app.open(location.hash);
 }
 
+/** Return the model in an element of the page, or the address of the file beside it. */
+async function modelSource() {
+  const element = document.getElementById("model");
+  if (!element) return new URL("model.onnx", document.baseURI);
+  const packed = Uint8Array.from(atob(element.textContent), (character) => character.charCodeAt(0));
+  return new Response(new Blob([packed]).stream().pipeThrough(new DecompressionStream("deflate")));
+}
+
 function connect(app, view) {
   let typing = 0;
-  element("prompt").addEventListener("input", () => {
-    clearTimeout(typing);
-    typing = setTimeout(() => app.followPrompt(), TYPING_PAUSE);
-  });
+  const on = (id, event, action) => element(id).addEventListener(event, action);
   const write = () => {
     clearTimeout(typing);
     app.writeOrStop();
   };
-  element("form").addEventListener("submit", (event) => {
-    event.preventDefault();
-    write();
-  });
-  element("continue").addEventListener("click", () => app.continue());
-  element("list").addEventListener("click", () => app.writeList());
-  element("undo").addEventListener("click", () => history.back());
-  element("copy").addEventListener("click", () => tellCopied(view, app.textToCopy));
-  element("share").addEventListener("click", () => tellCopied(view, location.href));
-  element("temperature").addEventListener("input", () => {
-    view.showTemperature();
-    view.panel.bend(view.temperature);
-  });
-  element("temperature").addEventListener("change", () => app.changeTemperature());
-  element("seed").addEventListener("input", () => {
-    element("keep").checked = true;
-  });
   const color = () => {
     const { checked } = element("colors");
     view.paper.isColored = checked;
     element("legend").hidden = !checked;
   };
-  element("colors").addEventListener("change", color);
+  on("prompt", "input", () => {
+    clearTimeout(typing);
+    typing = setTimeout(() => app.followPrompt(), TYPING_PAUSE);
+  });
+  on("form", "submit", (event) => {
+    event.preventDefault();
+    write();
+  });
+  on("continue", "click", () => app.continue());
+  on("list", "click", () => app.writeList());
+  on("undo", "click", () => history.back());
+  on("copy", "click", () => copy(view, app.textToCopy));
+  on("share", "click", () => copy(view, location.href));
+  on("temperature", "input", () => {
+    view.showTemperature();
+    view.panel.bend(view.temperature);
+  });
+  on("temperature", "change", () => app.changeTemperature());
+  on("seed", "input", () => (element("keep").checked = true));
+  on("colors", "change", color);
   // A browser that returns to the page restores the controls.
   view.showTemperature();
   color();
@@ -69,14 +75,29 @@ function connect(app, view) {
     if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) write();
     if (event.key === "Escape") {
       app.stop();
-      view.stopPlaying();
+      view.score.stop();
     }
   });
   addEventListener("hashchange", () => app.open(location.hash));
 }
 
-async function tellCopied(view, text) {
-  view.say((await copy(text)) ? "Copied." : "The browser does not permit copying.");
+/** Copy a text, also where the browser has no clipboard for pages that are files. */
+async function copy(view, text) {
+  const isCopied = await navigator.clipboard?.writeText(text).then(() => true, () => false);
+  view.say(isCopied || copySelected(text) ? "Copied." : "The browser does not permit copying.");
+}
+
+function copySelected(text) {
+  const area = document.createElement("textarea");
+  const focused = document.activeElement;
+  area.value = text;
+  area.className = "offscreen";
+  document.body.append(area);
+  area.select();
+  const isCopied = document.execCommand("copy");
+  area.remove();
+  focused?.focus();
+  return isCopied;
 }
 
 start().catch((error) => {

@@ -8,11 +8,7 @@ const MAX_PAUSE = 250;
 /** Characters per second. */
 export const RATES = { calm: 25, flowing: 80, instant: Infinity };
 
-/**
- * Calls `step`, which returns a number of characters, at a rate until `isDone`.
- *
- * `onFrame` follows the steps of each frame, `onEnd` the last one, and `onError` a step that failed.
- */
+/** Lets a text grow while the page can be used. */
 export class Pace {
   #frame = 0;
 
@@ -20,7 +16,12 @@ export class Pace {
     return this.#frame !== 0;
   }
 
-  run(loop) {
+  /**
+   * Advance a text at a rate until `isDone`.
+   *
+   * `onFrame` follows the steps of each frame, `onEnd` the last one, and `onError` a step that failed.
+   */
+  run(text, { rate = () => Infinity, isDone, onFrame = () => {}, onEnd, onError }) {
     this.stop();
     let last = performance.now();
     let due = 1;
@@ -28,39 +29,39 @@ export class Pace {
       this.#frame = requestAnimationFrame(frame);
       const seconds = Math.min(Math.max(now - last, 1), MAX_PAUSE) / 1000;
       last = now;
+      const end = performance.now() + MAX_WORK;
+      const current = rate();
+      let left = due + seconds * current;
+      let steps = 0;
       try {
-        // What the processor cannot do in the time of a frame is not due later.
-        due = Math.min(1, steps(loop, due + seconds * loop.rate()));
+        // What is due is for one rate. Reading and other records are instant, but the text after them is not.
+        while (left >= 1 && rate() === current && !isDone() && (!steps || performance.now() < end)) {
+          left -= Math.max(1, text.advance().length);
+          steps += 1;
+        }
+        if (steps) onFrame();
       } catch (error) {
         this.stop();
-        loop.onError(error);
+        onError(error);
         return;
       }
-      if (loop.isDone()) {
+      // What the processor cannot do in the time of a frame is not due later.
+      due = Math.min(1, left);
+      if (isDone()) {
         this.stop();
-        loop.onEnd();
+        onEnd();
       }
     };
     this.#frame = requestAnimationFrame(frame);
+  }
+
+  /** Let the model read the beginning of a text, so that it can be continued. */
+  read(text, onEnd, onError) {
+    if (text.isReading) this.run(text, { isDone: () => !text.isReading, onEnd, onError });
   }
 
   stop() {
     cancelAnimationFrame(this.#frame);
     this.#frame = 0;
   }
-}
-
-/** Do the steps that are due, within the time of a frame. Return how many characters are left. */
-function steps(loop, due) {
-  const end = performance.now() + MAX_WORK;
-  const rate = loop.rate();
-  let left = due;
-  let count = 0;
-  // What is due is for one rate. Reading and other records are instant, but the text after them is not.
-  while (left >= 1 && loop.rate() === rate && !loop.isDone() && (count === 0 || performance.now() < end)) {
-    left -= Math.max(1, loop.step());
-    count += 1;
-  }
-  if (count) loop.onFrame();
-  return left;
 }
