@@ -108,7 +108,10 @@ export interface Generation {
   feed(text: string, options?: { unknown?: "error" | "skip" }): string;
   /** Return an independent generation that continues exactly as this one would. */
   copy(): Generation;
-  /** Return the most likely next tokens, at most `k`, at a temperature: by default the generation's. */
+  /**
+   * Return the most likely next tokens, at most `k`, at a temperature: by default the generation's. None if the text
+   * has ended for good.
+   */
   next(options?: { k?: number; temperature?: number }): NextToken[];
   /** Return the logits of the next token. */
   logits(): Float32Array;

@@ -21,6 +21,7 @@ for (const level of ["character", "byte", "word"]) {
     for (const text of ["", "cab"]) {
       generation.take(10_000);
       assert.deepEqual([generation.ending, generation.ended, generation.take(5)], ["end", true, ""]);
+      assert.deepEqual(generation.next(), []);
       assert.equal(generation.feed(text), text);
       assert.deepEqual([generation.ending, generation.ended], [null, false]);
       assert.deepEqual(generation.logits(), model.start(text).logits());
@@ -205,8 +206,9 @@ test("the end of a record is not drawn before the minimum length, which counts f
   const lengths = SEEDS.flatMap((seed) => {
     const generation = records.start("ab", { seed, minLength: 70, temperature: 1 });
     assert.equal(generation.next({ k: 100 }).find(({ text }) => text === "<end>").drawProbability, 0);
-    const first = generation.take(400);
+    const minimum = generation.take(70);
     assert.ok(generation.next({ k: 100 }).find(({ text }) => text === "<end>").drawProbability > 0);
+    const first = minimum + generation.take(400);
     generation.feed("c");
     return [first.length, generation.take(400).length];
   });

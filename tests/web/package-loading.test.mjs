@@ -5,7 +5,7 @@ import { cpSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { test } from "node:test";
 import { load } from "../../runtime/web/index.js";
-import { normalize } from "../../runtime/web/lib/normalization.js";
+import { normalize } from "../../runtime/web/lib/vocabulary.js";
 import { load as loadSeparate } from "../../runtime/web/separate.js";
 import { error } from "./package-assertions.mjs";
 import { FOLDER, cases, content } from "./package-cases.mjs";

@@ -2,12 +2,11 @@
 
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { createHash } from "node:crypto";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { test } from "node:test";
 import { load, TextgenError } from "../../runtime/web/index.js";
-import { hexadecimal, sha256 } from "../../runtime/web/lib/sha256.js";
+import { hexadecimal } from "../../runtime/web/lib/core.js";
 import { error } from "./package-assertions.mjs";
 import { cases, content, FOLDER } from "./package-cases.mjs";
 import { forge, parse, withField } from "./package-forging.mjs";
@@ -83,6 +82,42 @@ test("what is resumed saves the same bytes again", () => {
   }
 });
 
+test("a text that C saved, which has no description, stays the same text here and in Python", (context) => {
+  const folder = mkdtempSync(`${tmpdir()}/textgen-`);
+  context.after(() => rmSync(folder, { recursive: true }));
+  const started = models.tiny_int8.start("abc", { seed: 1, temperature: 1.3, topK: 5, frequencyPenalty: 0.5 });
+  started.take(7);
+  const { block } = parse(started.save());
+  const saved = forge(started.save(), { description: "", block });
+  const resumed = models.tiny_int8.resume(saved);
+  assert.deepEqual(resumed.next(), started.next());
+  assert.deepEqual(resumed.save(), saved);
+  // A description that says something else changes nothing.
+  const described = forge(started.save(), { description: { prompt: "abc", sampling: { temperature: 0.2, top_k: 2 } }, block });
+  assert.deepEqual(models.tiny_int8.resume(described).next(), started.next());
+  writeFileSync(`${folder}/0.tiny_int8`, resumed.save());
+  const printed = execFileSync(process.env.TEXTGEN_PYTHON ?? "python", ["-m", "tests.helpers.web_resume", folder, FOLDER], { encoding: "utf-8" });
+  const expected = further(started);
+  assert.deepEqual(further(resumed), expected);
+  assert.deepEqual(JSON.parse(printed), { "0.tiny_int8": expected });
+  const copying = models.tiny_int8.start("abc", { maxCopy: 3 });
+  copying.take(5);
+  const withSpans = forge(copying.save(), { description: "", block: parse(copying.save()).block });
+  assert.throws(() => models.tiny_int8.resume(withSpans), error("SAVED_GENERATION", /has maxCopy/, "maxCopy"));
+});
+
+test("a text with maxCopy is resumed only with the corpus with which it was saved, in Python too", async () => {
+  const { file } = cases.saved.find(({ options, model }) => options.maxCopy && model === "tiny_int8");
+  const ofPython = new Uint8Array(readFileSync(`${FOLDER}/saved/${file}`));
+  const here = models.tiny_int8.start("abc", { maxCopy: 3 }).save();
+  assert.equal(parse(here).description.novel, parse(ofPython).description.novel);
+  assert.deepEqual(parse(models.tiny_int8.resume(ofPython).save()).description, parse(ofPython).description);
+  const other = await load(content("tiny_int8"), { novel: "another corpus" });
+  for (const saved of [here, ofPython]) {
+    assert.throws(() => other.resume(saved), error("SAVED_GENERATION", /another corpus/, "novel"));
+  }
+});
+
 test("the bytes of an incomplete character have no text, and stay in a text that is finished, copied or resumed", () => {
   for (const isFinished of [false, true]) {
     const generation = withinCharacter();
@@ -98,14 +133,6 @@ test("the bytes of an incomplete character have no text, and stay in a text that
 test("a constraint has the digest that it has in Python", () => {
   for (const { table, digest } of cases.models.baseline.tiny.constraints) {
     assert.equal(hexadecimal(tiny.start("abc", { match: table }).parts.tables.constraint.digest), digest);
-  }
-});
-
-test("a digest is a SHA-256", () => {
-  const bytes = Uint8Array.from({ length: 200 }, (_, i) => (i * 7) % 256);
-  for (let size = 0; size <= bytes.length; size += 1) {
-    const part = bytes.subarray(0, size);
-    assert.equal(hexadecimal(sha256(part)), createHash("sha256").update(part).digest("hex"), `${size} bytes`);
   }
 });
 

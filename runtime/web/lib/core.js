@@ -6,6 +6,9 @@ const MAX_SIZE = 2 ** 31 - 1;
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
 
+/** @param {Uint8Array} bytes */
+export const hexadecimal = (bytes) => Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+
 /** One instance of the WebAssembly module: the memory and the functions of one model. */
 export class Core {
   /** @param {WebAssembly.Instance} instance */
@@ -115,6 +118,11 @@ export class Core {
       }
       return use(pointer);
     });
+  }
+
+  /** Return a SHA-256 of the core, 32 bytes. @param {number} pointer */
+  digest(pointer) {
+    return this.bytes(pointer, 32).slice();
   }
 
   /** Drop the instance, which is garbage as soon as nothing refers to it. */

@@ -2,7 +2,6 @@ import { TextgenError, codeName, invalid } from "./errors.js";
 import { checkNumber, checkOptions, namesThatForbid, withParameters } from "./sampling.js";
 import { saveGeneration } from "./saving.js";
 import { SLICE, eventLoop } from "./scheduling.js";
-import { characterSums } from "./surprise.js";
 import { releaseTables } from "./tables.js";
 
 /** Tokens of one call of the core, at most, and of a part of a prompt. */
@@ -24,10 +23,10 @@ const REPLACEMENT = "\ufffd";
 const nextSize = (size, spent) => (spent > SLICE ? Math.max(1, size >> 1) : Math.min(CHUNK, 2 * size));
 
 /**
- * The checked options of a generation, and the tables that it follows. saved: the sampling parameters of the
- * description that it was resumed from.
+ * The checked options of a generation, and the tables that it follows. description: that of the saved generation, as
+ * JSON, if it was resumed; empty if it had none.
  *
- * @typedef {{ sampling: Record<string, any>, tables: import("./tables.js").Tables, saved?: object }} Parts
+ * @typedef {{ sampling: Record<string, any>, tables: import("./tables.js").Tables, description?: string }} Parts
  */
 
 /** The block of a text in the core, and its shares of the tables. */
@@ -323,12 +322,16 @@ export class Generation {
    * @param {{ k?: number, temperature?: number }} [options] k: at most so many. temperature: by default that of the
    *   generation
    * @returns {import("../index.d.ts").NextToken[]} probability: at the temperature. drawProbability: of the next draw,
-   *   with the generation's temperature, its filters, its constraint, its minLength and its maxCopy
+   *   with the generation's temperature, its filters, its constraint, its minLength and its maxCopy. None if the text
+   *   has ended for good, because no token may follow
    */
   next(options = {}) {
     const { k = 10, temperature = this.parts.sampling.temperature } = checkOptions(options, ["k", "temperature"]);
     checkNumber("k", k);
     checkNumber("temperature", temperature);
+    if (this.ended) {
+      return [];
+    }
     const probabilities = this.#probabilities(temperature);
     const draws = this.#probabilities(-1);
     const order = Array.from(probabilities.keys());
@@ -368,7 +371,7 @@ export class Generation {
     return this.#core.withTokens(tokens, (fed) =>
       this.#core.withMemory(8 * tokens.length, (nats) => {
         this.#core.call.surprise(pointer, fed, tokens.length, nats);
-        return characterSums(tokens, this.#core.float64(nats, tokens.length), model.vocabulary);
+        return model.vocabulary.characterSums(tokens, this.#core.float64(nats, tokens.length));
       }),
     );
   }

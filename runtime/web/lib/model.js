@@ -1,13 +1,12 @@
+import { hexadecimal } from "./core.js";
 import { TextgenError, invalid, quote } from "./errors.js";
 import { Generation } from "./generation.js";
 import { describe } from "./info.js";
-import { normalize } from "./normalization.js";
 import { checkNumber, checkOptions, checkSampling, checkSeed, withParameters } from "./sampling.js";
 import { resumeGeneration } from "./saving.js";
 import { SLICE, eventLoop } from "./scheduling.js";
-import { hexadecimal, sha256 } from "./sha256.js";
 import { LatestTables, compileStops, readConstraint, readSpans, releaseTables } from "./tables.js";
-import { Vocabulary } from "./vocabulary.js";
+import { Vocabulary, normalize } from "./vocabulary.js";
 
 const DEFAULT_LENGTH = 400;
 /** The maximum length of a record, which ends by itself. */
@@ -18,6 +17,7 @@ export class Model {
   #isDisposed = false;
   #sha256 = "";
   #file;
+  #novel;
   #constraints;
   #spans;
 
@@ -36,16 +36,26 @@ export class Model {
     /** Memory for the position before a call. */
     this.spare = core.allocate(textBytes);
     this.vocabulary = new Vocabulary(info.vocabulary, info.level, end);
-    const corpus = novel === null ? null : normalize(novel, info);
+    this.#novel = novel === null ? null : normalize(novel, info);
     this.#constraints = new LatestTables(1, (match) => readConstraint(core, match));
-    this.#spans = new LatestTables(1, (maxCopy) => readSpans(core, corpus, maxCopy));
+    this.#spans = new LatestTables(1, (maxCopy) => readSpans(core, this.#novel, maxCopy));
   }
 
   /** The SHA-256 of the file, as hexadecimal digits. */
   get sha256() {
     this.check();
     const { pointer, size } = this.#file;
-    return (this.#sha256 ||= hexadecimal(sha256(this.core.bytes(pointer, size))));
+    return (this.#sha256 ||= hexadecimal(this.core.digest(this.core.call.sha256(pointer, size))));
+  }
+
+  /** A hash of the corpus, as in Python: a saved generation must continue with the same one. */
+  get novelDigest() {
+    return hexadecimal(this.digest(this.#novel ?? "")).slice(0, 16);
+  }
+
+  /** Return the SHA-256 of a text in UTF-8. @param {string} text */
+  digest(text) {
+    return this.core.withBytes(text, (bytes, size) => this.core.digest(this.core.call.sha256(bytes, size)));
   }
 
   /** Throw an error if the model was disposed. */

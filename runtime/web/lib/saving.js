@@ -1,11 +1,12 @@
 import { TextgenError, quote } from "./errors.js";
-import { PYTHON_ONLY, SAMPLING_NAMES } from "./parameters.js";
+import { NUMBERS, PYTHON_ONLY, SAMPLING_NAMES } from "./parameters.js";
 import { checkSampling } from "./sampling.js";
-import { hexadecimal } from "./sha256.js";
+import { hexadecimal } from "./core.js";
 import { releaseTables } from "./tables.js";
 
 // A saved generation is a saved text of the core, the same as in Python: see saved.h. Its description is JSON with the
-// prompt, and with the sampling parameters under the names of Python.
+// prompt, the sampling parameters under the names of Python, and the hash of the corpus that the text must not copy.
+// What C saves has none. The core applies the numbers of its block, whatever the description says.
 
 /** How saved generations of earlier versions begin. */
 const EARLIER = "TGEN";
@@ -22,10 +23,11 @@ const pythonName = (name) => name.replace(/[A-Z]/g, (letter) => `_${letter.toLow
 
 /** @param {import("./generation.js").Generation} generation @param {number} pointer */
 export function saveGeneration(generation, pointer) {
-  const { core, sha256 } = generation.model;
-  const { sampling, tables, saved } = generation.parts;
-  const description = { prompt: generation.prompt, sampling: saved ?? describeSampling(sampling) };
-  return core.withBytes(JSON.stringify(description), (text, size) => {
+  const { core, sha256, novelDigest } = generation.model;
+  const { sampling, tables, description } = generation.parts;
+  const novel = sampling.maxCopy ? novelDigest : undefined;
+  const described = description ?? JSON.stringify({ prompt: generation.prompt, sampling: describeSampling(sampling), novel });
+  return core.withBytes(described, (text, size) => {
     const bytes = core.call.saved_size(pointer, size);
     return core.withMemory(bytes, (data) => {
       const hashes = core.bytes(core.call.hashes(), 2 * DIGEST);
@@ -62,23 +64,22 @@ export function resumeGeneration(model, bytes, match, create) {
     throw failure("an earlier version of textgen-onnx saved the generation, in another format: start a new one");
   }
   return core.withBytes(bytes, (data, size) => {
-    const { prompt, sampling: saved } = readDescription(core, data, size);
+    const { prompt, sampling: saved, novel, text } = readDescription(core, data, size);
     const sha256 = hexadecimal(core.bytes(core.call.hashes(), DIGEST));
     if (sha256 !== model.sha256) {
       throw failure(`the generation was saved with another model, of SHA-256 ${sha256}: load that model`);
     }
-    const parts = { ...model.withTables({ ...readSampling(saved), match }), saved };
-    const { constraint } = parts.tables;
+    const parts = { ...model.withTables({ ...readSampling(saved), match }), description: text };
+    const { sampling, tables: { constraint } } = parts;
     try {
+      if (sampling.maxCopy && novel !== undefined && novel !== model.novelDigest) {
+        throw failure("the generation was saved with another corpus: load the model with the same novel", "novel");
+      }
       const digest = core.bytes(core.call.hashes() + DIGEST, DIGEST);
       if (constraint.digest.some((byte, i) => byte !== digest[i])) {
         throw failure("the generation was saved with another constraint: pass its table as match", "match");
       }
-      const resumed = create(parts, (pointer) => {
-        if (core.call.resume(pointer, constraint.pointer) < 0) {
-          throw failure(core.message());
-        }
-      });
+      const resumed = create(parts, (pointer) => resumeBlock(core, pointer, sampling, constraint.pointer));
       resumed.prompt = prompt;
       return resumed;
     } finally {
@@ -88,12 +89,35 @@ export function resumeGeneration(model, bytes, match, create) {
 }
 
 /**
- * Return the description of a saved generation, after a check of its header.
+ * Read the block, and take over its parameters.
+ *
+ * @param {import("./core.js").Core} core
+ * @param {number} pointer
+ * @param {Record<string, any>} sampling
+ * @param {number} constraint
+ */
+function resumeBlock(core, pointer, sampling, constraint) {
+  core.withMemory(8 * NUMBERS.length, (values) => {
+    core.float64(values, NUMBERS.length).set(NUMBERS.map(([name]) => sampling[name]));
+    const hasSpans = core.call.resume(pointer, constraint, values);
+    if (hasSpans < 0) {
+      throw failure(core.message());
+    }
+    const numbers = core.float64(values, NUMBERS.length);
+    NUMBERS.forEach(([name], i) => (sampling[name] = numbers[i]));
+    if (hasSpans && !sampling.maxCopy) {
+      throw failure("the text has maxCopy, but not its corpus: continue it where it was saved", "maxCopy");
+    }
+  });
+}
+
+/**
+ * Return the description of a saved generation, after a check of its header, and as the text that is saved again.
  *
  * @param {import("./core.js").Core} core
  * @param {number} data
  * @param {number} size
- * @returns {{ prompt: string, sampling: Record<string, any> }}
+ * @returns {{ prompt: string, sampling: Record<string, any>, novel?: string, text: string }}
  */
 function readDescription(core, data, size) {
   const view = core.call.open_saved(data, size);
@@ -102,11 +126,10 @@ function readDescription(core, data, size) {
   }
   const [pointer, length] = core.int32(view, 2);
   try {
-    // What a text in C saved has no description.
-    const text = new TextDecoder("utf-8", { fatal: true }).decode(core.bytes(pointer, length)) || "{}";
-    const { prompt = "", sampling = {} } = JSON.parse(text);
+    const text = new TextDecoder("utf-8", { fatal: true }).decode(core.bytes(pointer, length));
+    const { prompt = "", sampling = {}, novel } = JSON.parse(text || "{}");
     if (typeof prompt === "string" && typeof sampling === "object" && sampling) {
-      return { prompt, sampling };
+      return { prompt, sampling, novel, text: text && JSON.stringify({ prompt, sampling, novel }) };
     }
   } catch {
     // The same error.

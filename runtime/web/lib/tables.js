@@ -1,5 +1,4 @@
 import { TextgenError, invalid, quote } from "./errors.js";
-import { sha256 } from "./sha256.js";
 
 /** Those of stops.h and text.h of the core. */
 const STOP_STATE_BYTES = 20;
@@ -105,7 +104,7 @@ export function readConstraint(core, table) {
   if (!pointer) {
     throw new TextgenError("INVALID_ARGUMENT", `match: ${core.message()}`, "match");
   }
-  return new Table(pointer, () => core.call.release_constraint(pointer), digestOf(core, pointer));
+  return new Table(pointer, () => core.call.release_constraint(pointer), core.digest(core.call.digest_constraint(pointer)));
 }
 
 /**
@@ -124,19 +123,6 @@ export function readSpans(core, novel, maxCopy) {
     throw new TextgenError("OUT_OF_MEMORY", `maxCopy: ${core.message()}`, "maxCopy");
   }
   return new Table(pointer, () => core.call.release_spans(pointer));
-}
-
-/** Return the SHA-256 of a constraint: see saved.c. @param {import("./core.js").Core} core @param {number} pointer */
-function digestOf(core, pointer) {
-  const [next, distance, states, vocabulary] = core.int32(pointer, 4);
-  const size = 2 * states * vocabulary;
-  const content = new Uint8Array(16 + size + states);
-  const view = new DataView(content.buffer);
-  view.setUint32(0, states, true);
-  view.setUint32(8, vocabulary, true);
-  content.set(core.bytes(next, size), 16);
-  core.int32(distance, states).forEach((value, state) => view.setUint8(16 + size + state, Number(value <= 0)));
-  return sha256(content);
 }
 
 /** @param {unknown} table */

@@ -48,9 +48,6 @@ _Static_assert(offsetof(textgen_saved, constraint) == TEXTGEN_SHA256_SIZE, "chan
 _Static_assert(sizeof(textgen_layer_info) == 4 * sizeof(int32_t), "change info.js, too");
 _Static_assert(offsetof(textgen_view, size) == 4, "change saving.js, too");
 _Static_assert(sizeof(textgen_stop_state) == 20 && TEXTGEN_MAX_STOP == 1020, "change tables.js, too");
-_Static_assert(offsetof(textgen_constraint, next) == 0 && offsetof(textgen_constraint, distance) == 4 &&
-                   offsetof(textgen_constraint, states) == 8 && offsetof(textgen_constraint, vocabulary) == 12,
-               "change tables.js, too");
 _Static_assert(offsetof(textgen_uint128, high) == 0, "change generation.js, too");
 
 /* What JavaScript must know of the model. Strings are pointers, or 0. */
@@ -162,6 +159,23 @@ textgen_constraint *EXPORT(read_constraint)(const void *json, size_t size) {
         constraint = NULL;
     }
     return constraint;
+}
+
+static unsigned char digest[TEXTGEN_SHA256_SIZE];
+
+/* Return the SHA-256 of some bytes. */
+const unsigned char *EXPORT(sha256)(const void *data, size_t size) {
+    textgen_sha256 sum;
+    textgen_sha256_init(&sum);
+    textgen_sha256_add(&sum, data, size);
+    textgen_sha256_end(&sum, digest);
+    return digest;
+}
+
+/* Return that of a constraint: see saved.h. */
+const unsigned char *EXPORT(digest_constraint)(const textgen_constraint *constraint) {
+    textgen_constraint_digest(constraint, digest);
+    return digest;
 }
 
 void EXPORT(release_spans)(textgen_spans *spans) {
@@ -279,7 +293,7 @@ void EXPORT(surprise)(const textgen_text *text, const int64_t *fed, size_t count
     }
 }
 
-/* The text that `save` writes, or that `open_saved` has read. JavaScript computes the hashes. */
+/* The text that `save` writes, or that `open_saved` has read. */
 static textgen_saved saved;
 
 /* Return the hashes of the model and of the constraint, one after the other. */
@@ -302,7 +316,11 @@ const textgen_view *EXPORT(open_saved)(const void *data, size_t size) {
     return textgen_saved_open(content, &saved, &web_error) < 0 ? NULL : &saved.description;
 }
 
-/* Continue the opened text in memory of `text_bytes`. */
-int32_t EXPORT(resume)(textgen_text *text, const textgen_constraint *constraint) {
-    return textgen_saved_read(shape, &saved, constraint, text, &web_error);
+/* Continue the opened text in memory of `text_bytes`, and write its sampling parameters to `values`, in the
+ * order of parameters.def. Return whether it was drawn with spans. */
+int32_t EXPORT(resume)(textgen_text *text, const textgen_constraint *constraint,
+                       double values[TEXTGEN_PARAMETER_COUNT]) {
+    TEXTGEN_TRY(textgen_saved_read(shape, &saved, constraint, text, &web_error));
+    textgen_parameters_get(&text->parameters, values);
+    return text->recent > 0;
 }
