@@ -54,9 +54,14 @@ _Static_assert((int)HIGHEST_max_copy == TEXTGEN_MAX_COPY, "texts keep as many to
 #define NAME_BIASES "biases"
 #define NAME_CHOICES "choices"
 #define NAME_SCHEMA "schema"
+#ifdef TEXTGEN_FAIL_ENDS
+#define HELP(text) "" /* the types of JavaScript have it */
+#else
+#define HELP(text) text
+#endif
 #define DESCRIBE(name, kind, initial, off, low, limit, high, order, group, value, help, offset)                \
-    {#name,         NAME_##kind,   HEADING_##group, value, help,  (double)(initial),                           \
-     (double)(off), (double)(low), (double)(high),  limit, order, offset},
+    {#name,         NAME_##kind,   HELP(HEADING_##group), HELP(value), HELP(help), (double)(initial),          \
+     (double)(off), (double)(low), (double)(high),        limit,       order,      offset},
 
 static const textgen_parameter_info known[] = {
 #define TEXTGEN_PARAMETER(name, kind, initial, off, low, limit, high, order, group, value, help)               \

@@ -6,29 +6,32 @@
  * text continues one that was saved. The value of `bias` is a token and what is added to its logit. */
 #include "textgen.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 enum { MOST_STOPS = 8 };
 
-static char error[256];
+static textgen_error error;
 
 static void check(int is_right, const char *what) {
     if (!is_right) {
-        fprintf(stderr, "%s: %s\n", what, error);
+        fprintf(stderr, "%s: %s %s\n", what, error.parameter ? error.parameter : "", error.message);
         exit(1);
     }
 }
 
 /* Expects that a call of textgen.h succeeds. */
-#define TRY(function, ...) check(function(__VA_ARGS__, error, sizeof error) == TEXTGEN_OK, #function)
+#define TRY(function, ...) check(function(__VA_ARGS__, &error) == TEXTGEN_OK, #function)
 
 static void *allocate(size_t size) {
     void *memory = calloc(1, size);
     check(memory != NULL, "memory");
     return memory;
 }
+
+static textgen_memory memory_of(size_t size) { return (textgen_memory){allocate(size), size}; }
 
 static void *read_file(const char *path, size_t *size) {
     FILE *file = fopen(path, "rb");
@@ -61,7 +64,7 @@ static uint64_t number_of(char **arguments, const char *name) {
 static void read_sampling(char **arguments, const textgen_model *model, size_t vocabulary,
                           textgen_sampling *sampling) {
     static const char *stops[MOST_STOPS];
-    float *bias = allocate(vocabulary * sizeof *bias);
+    double *bias = allocate(vocabulary * sizeof *bias);
     sampling->seed = number_of(arguments, "seed");
     sampling->seed_high = number_of(arguments, "seed_high");
     sampling->substream = number_of(arguments, "substream");
@@ -74,9 +77,8 @@ static void read_sampling(char **arguments, const textgen_model *model, size_t v
         } else if (!strcmp(pair[0], "bias")) {
             char *rest;
             const size_t token = (size_t)strtoull(pair[1], &rest, 10);
-            bias[token] = strtof(rest, NULL);
+            bias[token] = strtod(rest, NULL);
             sampling->logit_bias = bias;
-            sampling->logit_bias_count = vocabulary;
         }
     }
     const textgen_parameter_info *info;
@@ -92,22 +94,29 @@ static void read_sampling(char **arguments, const textgen_model *model, size_t v
     if (value_of(arguments, "table")) {
         const void *table = read_file(value_of(arguments, "table"), &size);
         textgen_constraint *constraint;
-        TRY(textgen_constraint_create, model, table, size, NULL, 0, &constraint);
+        int64_t *banned = allocate(vocabulary * sizeof *banned);
+        size_t banned_count = 0;
+        for (size_t token = 0; token < vocabulary && sampling->logit_bias; token++) {
+            if (isinf(bias[token])) {
+                banned[banned_count++] = (int64_t)token;
+            }
+        }
+        TRY(textgen_constraint_create, model, table, size, banned, banned_count, (textgen_memory){NULL, 0},
+            &constraint);
         sampling->constraint = constraint;
     }
     if (value_of(arguments, "novel")) {
         const char *corpus = value_of(arguments, "novel");
         textgen_spans *spans;
-        TRY(textgen_spans_create, model, corpus, strlen(corpus), (size_t)number_of(arguments, "max_copy"), NULL,
-            0, &spans);
+        TRY(textgen_spans_create, model, corpus, strlen(corpus), (size_t)number_of(arguments, "max_copy"),
+            (textgen_memory){NULL, 0}, &spans);
         sampling->spans = spans;
     }
 }
 
 int main(int count, char **arguments) {
     check(count > 1 && !(count % 2), "usage: golden MODEL [NAME VALUE]...");
-    textgen_model_options options = TEXTGEN_MODEL_OPTIONS_DEFAULT;
-    textgen_model_info info = TEXTGEN_MODEL_INFO_DEFAULT;
+    textgen_model_options options = {0};
     textgen_sampling sampling = TEXTGEN_SAMPLING_DEFAULT;
     textgen_model *model;
     textgen_stream *stream;
@@ -116,33 +125,26 @@ int main(int count, char **arguments) {
     arguments += 2;
     options.kernels = value_of(arguments, "kernels");
     TRY(textgen_model_create, data, size, &options, &model);
-    TRY(textgen_model_get_info, model, &info);
-    read_sampling(arguments, model, info.vocabulary, &sampling);
-    const size_t stream_size = textgen_stream_size(model);
-    void *memory = allocate(stream_size);
+    read_sampling(arguments, model, textgen_model_get_info(model)->vocabulary, &sampling);
+    const textgen_memory memory = memory_of(textgen_stream_size(model));
+    const textgen_memory workspace = memory_of(textgen_workspace_size(model, 1));
     const char *prompt = value_of(arguments, "prompt"), *saved = value_of(arguments, "save");
     if (value_of(arguments, "resume")) {
         const void *earlier = read_file(value_of(arguments, "resume"), &size);
-        TRY(textgen_stream_resume, memory, stream_size, model, &sampling, earlier, size, &stream);
+        TRY(textgen_stream_resume, memory, model, &sampling, earlier, size, &stream);
     } else {
-        TRY(textgen_stream_init, memory, stream_size, model, &sampling, &stream);
+        TRY(textgen_stream_init, memory, model, &sampling, &stream);
         if (prompt && *prompt) {
-            TRY(textgen_stream_feed, stream, prompt, strlen(prompt));
+            TRY(textgen_stream_feed, stream, prompt, strlen(prompt), workspace);
         }
     }
-    textgen_lane lane = TEXTGEN_LANE_DEFAULT;
-    lane.stream = stream;
-    lane.length = (size_t)number_of(arguments, "length");
-    lane.finish = !saved;
-    lane.size = textgen_stream_text_size(stream, lane.length);
-    lane.text = allocate(lane.size);
-    size = textgen_workspace_size(model, 1);
-    TRY(textgen_generate, &lane, 1, allocate(size), size);
+    textgen_lane lane = {.stream = stream, .length = (size_t)number_of(arguments, "length"), .finish = !saved};
+    lane.text = allocate(textgen_stream_text_size(stream, lane.length));
+    TRY(textgen_generate, &lane, 1, 0, workspace, NULL);
     if (saved) {
-        size = textgen_stream_saved_size(stream);
-        void *block = allocate(size);
-        TRY(textgen_stream_save, stream, block, size);
-        write_file(saved, block, size);
+        const textgen_memory block = memory_of(textgen_stream_saved_size(stream, 0));
+        TRY(textgen_stream_save, stream, NULL, 0, block);
+        write_file(saved, block.data, block.size);
     }
     printf("%d\n", (int)lane.ending);
     check(fwrite(lane.text, 1, lane.written, stdout) == lane.written && !fflush(stdout), "standard output");

@@ -33,7 +33,7 @@ export async function checkModel(load, content, expected, kernels) {
     }
     for (const constraint of expected.constraints) {
       const texts = constraint.texts.map((_, seed) =>
-        model.generate(expected.prompt, { match: constraint.table, length: 12, temperature: 1, seed }),
+        model.generate(expected.prompt, { match: constraint.table, banned: constraint.banned, length: 12, temperature: 1, seed }),
       );
       equal(texts, constraint.texts, constraint.name);
     }

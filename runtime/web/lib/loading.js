@@ -69,7 +69,7 @@ export function decodeBase64(base64) {
 async function loadModel(source, options, module) {
   const novel = checkOptions(options, ["novel"]).novel ?? null;
   if (novel !== null && typeof novel !== "string") {
-    throw invalid(`novel must be a text, not ${quote(novel)}`, "novel");
+    throw invalid("novel", `must be a text, not ${quote(novel)}`);
   }
   const [content, compiled] = await Promise.all([readSource(source), module]);
   return new Model(new Core(await WebAssembly.instantiate(compiled, {})), content, novel);
@@ -92,7 +92,7 @@ export async function readSource(source) {
     return readResponse(source);
   }
   if (typeof source !== "string" && !(source instanceof URL)) {
-    throw invalid(`the source must be a URL, a path, a Response or bytes, not ${quote(source)}`);
+    throw invalid("source", `must be a URL, a path, a Response or bytes, not ${quote(source)}`);
   }
   try {
     return isFile(source) ? await readFile(source) : await readResponse(await fetch(source));

@@ -3,17 +3,13 @@ const utf8 = new TextDecoder("utf-8", { ignoreBOM: true });
 
 /** The symbols of a model. A token is the index of its symbol. */
 export class Vocabulary {
-  /**
-   * @param {string[]} symbols
-   * @param {string} level
-   * @param {number} end the token that ends a record, or -1
-   */
-  constructor(symbols, level, end) {
-    this.symbols = symbols;
+  /** @param {import("../index.d.ts").ModelInfo} info */
+  constructor({ vocabulary, level, special }) {
+    this.symbols = vocabulary;
     this.isBytes = level === "byte";
-    this.end = end;
+    this.end = special.end ?? -1;
     /** The token of each symbol that is a character or a word: bytes from 0x80 on are none. */
-    this.tokens = new Map(symbols.flatMap((symbol, token) => (symbol && !(this.isBytes && token >= 128) ? [[symbol, token]] : [])));
+    this.tokens = new Map(vocabulary.flatMap((symbol, token) => (symbol && !(this.isBytes && token >= 128) ? [[symbol, token]] : [])));
   }
 
   /**
