@@ -12,6 +12,9 @@ export const hexadecimal = (bytes) => Array.from(bytes, (byte) => byte.toString(
 
 /** One instance of the WebAssembly module: its memory, its functions, which are those of textgen.h and of exports.c, and its model. */
 export class Core {
+  /** All of the memory. A new view for each number would take time. */
+  #view = new Int32Array();
+
   /** @param {WebAssembly.Instance} instance */
   constructor(instance) {
     /** @type {any} */
@@ -217,14 +220,21 @@ export class Core {
     return new Float64Array(this.memory.buffer, pointer >>> 0, length);
   }
 
+  get #words() {
+    if (this.#view.buffer !== this.memory.buffer) {
+      this.#view = new Int32Array(this.memory.buffer);
+    }
+    return this.#view;
+  }
+
   /** Return an int32. @param {number} pointer */
   word(pointer) {
-    return this.int32(pointer, 1)[0];
+    return this.#words[pointer >>> 2];
   }
 
   /** @param {number} pointer @param {number} value an int32, or a pointer */
   setWord(pointer, value) {
-    this.int32(pointer, 1)[0] = value;
+    this.#words[pointer >>> 2] = value;
   }
 
   /** @param {number} pointer to UTF-8 that ends with a zero byte */

@@ -142,9 +142,12 @@ export class Generation {
    */
   feed(text, options = {}) {
     const { unknown = "error" } = checkOptions(options, ["unknown"]);
-    const { pointer } = this;
-    const tokens = this.model.encode(text, unknown, this.info("atEnd") === 1);
-    const held = this.#finish(pointer, false);
+    return this.feedList(this.model.encode(text, unknown, this.info("atEnd") === 1));
+  }
+
+  /** Feed tokens, also the first bytes of a character. @param {Int32Array} tokens */
+  feedList(tokens) {
+    const held = this.#finish(this.pointer, false);
     this.#feedPart(tokens, FEED_TEXT);
     return held + this.model.vocabulary.decode(tokens);
   }
