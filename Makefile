@@ -9,7 +9,7 @@
 # make test-arm    test the C core on ARM64, with an emulator
 # make test-emulated  test it on s390x, which is big-endian, and on 32-bit ARM
 # make test-wine   test it and the command textgen on Windows, with wine
-# make web         build the WebAssembly modules of the JavaScript package
+# make web         build the WebAssembly modules of the JavaScript package, and the page of textgen-web
 # make test-web    test the JavaScript package in Node and in Chromium, and the page of textgen-web
 # make try-npm     install the JavaScript package with engines, bundlers and compilers of the npm registry, and try it
 # make mutants     break the code on purpose, and see that a test fails
@@ -173,7 +173,8 @@ lint-workflows: $(VENV)/release.installed
 WEB := runtime/web
 WEB_TOOLS := tests/web/node_modules
 WEB_TEST := build/web-test
-BUILD_WEB := $(BIN)/python $(WEB)/build.py --objects build/web --wasm-opt $(WEB_TOOLS)/.bin/wasm-opt
+BUILD_WEB := $(BIN)/python $(WEB)/build.py --objects build/web --wasm-opt $(WEB_TOOLS)/.bin/wasm-opt \
+	--esbuild $(WEB_TOOLS)/.bin/esbuild
 # The browser of the tests. If there is none, the tests install that of Debian.
 CHROMIUM ?= $(shell command -v chromium || command -v google-chrome)
 INSTALL_CHROMIUM := $(if $(CHROMIUM),true,apt-get update && apt-get install --yes --no-install-recommends chromium)
@@ -182,7 +183,7 @@ WITH_CHROMIUM := CHROMIUM=$(or $(CHROMIUM),/usr/bin/chromium)
 web: $(VENV)/clang.installed $(WEB_TOOLS)/installed
 	$(BUILD_WEB)
 
-# The modules in the repository must be what their sources give. They are built while the rest is prepared. More files
+# The modules and the page in the repository must be what their sources give. They are built while the rest is prepared. More files
 # are tested at a time than there are processors, because tests of the page wait for a text that streams.
 test-web: $(DEV) $(VENV)/clang.installed $(WEB_TOOLS)/installed
 	mkdir -p $(WEB_TEST)
@@ -193,6 +194,7 @@ test-web: $(DEV) $(VENV)/clang.installed $(WEB_TOOLS)/installed
 	for file in textgen.wasm wasm.js textgen-relaxed.wasm wasm-relaxed.js; do \
 		cmp $(WEB)/$$file $(WEB_TEST)/$$file || exit 1; \
 	done
+	cmp runtime/textgen_runtime/web/page.html $(WEB_TEST)/page.html
 	$(WITH_CHROMIUM) TEXTGEN_PYTHON=$(BIN)/python node --test --test-concurrency=4 tests/web/*.test.mjs
 
 # Unlike the other tests, these download programs, in their latest versions. They print the versions.

@@ -7,7 +7,7 @@ import contextlib
 import os
 import sys
 import sysconfig
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from hashlib import sha256
 from pathlib import Path
@@ -22,7 +22,6 @@ from setuptools.errors import BaseError, CCompilerError
 
 PACKAGE = "runtime/textgen_runtime"
 CORE = "runtime/core"
-WEB = Path("runtime/web")
 
 SOURCES, HEADERS = (
     [path.as_posix() for folder in ("", "kernels") for path in sorted(Path(CORE, folder).glob(pattern))]
@@ -169,25 +168,15 @@ class BuildExtensions(build_ext):  # type: ignore[misc]
 
 
 class BuildPackages(build_py):  # type: ignore[misc]
-    """Also copies the files that commands write to the wheel.
-
-    These are the sources of the core, for textgen-embed (see amalgamation.py), and the modules of the npm
-    package, for textgen-web (see bundle.py).
-    """
+    """Also copies the sources of the core to the wheel, for textgen-embed: see amalgamation.py."""
 
     def run(self) -> None:
         super().run()
         if not self.editable_mode:
-            self.copy_sources(map(Path, [*SOURCES, *HEADERS]), CORE, "embedding/core")
-            modules = (WEB / "plain.js", WEB / "wasm.js", *WEB.glob("lib/*.js"))
-            self.copy_sources(modules, WEB, "web/package")
-
-    def copy_sources(self, sources: Iterable[Path], parent: str | Path, folder: str) -> None:
-        """Copy files to a folder of the package, with their paths below a parent folder."""
-        for source in sorted(sources):
-            copy = Path(self.build_lib, "textgen_runtime", folder, source.relative_to(parent))
-            self.mkpath(str(copy.parent))
-            self.copy_file(str(source), str(copy))
+            for source in map(Path, [*SOURCES, *HEADERS]):
+                copy = Path(self.build_lib, "textgen_runtime/embedding/core", source.relative_to(CORE))
+                self.mkpath(str(copy.parent))
+                self.copy_file(str(source), str(copy))
 
 
 def extension(name: str) -> Extension:

@@ -1,13 +1,14 @@
-"""Build the WebAssembly modules of the npm package, and JavaScript modules that contain them.
+"""Build the WebAssembly modules of the npm package, JavaScript modules that contain them, and a page.
 
 ``textgen.wasm`` runs in every engine with SIMD. ``textgen-relaxed.wasm`` has the fused multiply-adds of
-relaxed SIMD. The same sources and the same versions of ziglang and binaryen give the same bytes on every
-machine.
+relaxed SIMD. ``page.html`` is the page of ``textgen-web``. The same sources and the same versions of ziglang,
+binaryen and esbuild give the same bytes on every machine.
 """
 
 import argparse
 import base64
 import os
+import re
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -15,6 +16,7 @@ from pathlib import Path
 
 WEB = Path(__file__).resolve().parent
 CORE = WEB.parent / "core"
+PAGE = WEB / "page"
 
 # Only measurements need a clock, and JavaScript has its own.
 OMITTED = {"clock.c"}
@@ -40,6 +42,10 @@ FLAGS = [
 ]
 
 LINK = ["-flto", "-Oz", "-mexec-model=reactor", "-s", "-Wl,--gc-sections", "-Wl,-z,stack-size=131072"]
+# The functions of textgen.h that JavaScript calls, and where the stack ends, which it resets after a trap.
+CALL = re.compile(r'(?:\.call\.|attempt\(")(textgen_\w+)')
+CALLED = {name for path in WEB.glob("lib/*.js") for name in CALL.findall(path.read_text("utf-8"))}
+LINK += [f"-Wl,--export={name}" for name in (*sorted(CALLED), "__stack_pointer")]
 
 # The optimizer of binaryen, after that of clang. No page of the first KiB is used for data.
 OPTIMIZE = ["-Oz", "--low-memory-unused", "--strip-producers"]
@@ -47,13 +53,12 @@ OPTIMIZE = ["-Oz", "--low-memory-unused", "--strip-producers"]
 # The features of TARGET in the words of binaryen. With all features, it writes tail calls, which Node 18 and
 # Safari 18.1 do not have.
 FEATURES = ["--mvp-features", *(f"--enable-{name}" for name in ("simd", "bulk-memory", "sign-ext"))]
-FEATURES += ["--enable-nontrapping-float-to-int"]
+FEATURES += ["--enable-nontrapping-float-to-int", "--enable-mutable-globals"]
 
 # Files with functions that run for each token. In the others, the compiler does not inline functions, which
 # makes the module smaller.
 FREQUENT = {
-    *("exp.c", "exports.c", "forward.c", "generate.c", "int8.c"),
-    *("kernels.c", "lane.c", "rng.c", "sampler.c", "text.c"),
+    *("exp.c", "forward.c", "generate.c", "int8.c", "kernels.c", "rng.c", "sampler.c", "text.c"),
 }
 
 INLINED = """\
@@ -65,11 +70,12 @@ export default "{content}";
 def main() -> None:
     """Build the files."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--output", type=Path, default=WEB, help="the folder of the files")
+    parser.add_argument("--output", type=Path, help="another folder for the files")
     parser.add_argument("--objects", type=Path, required=True, help="a folder for temporary files")
     parser.add_argument("--wasm-opt", default="wasm-opt", help="the optimizer of binaryen")
+    parser.add_argument("--esbuild", default="esbuild", help="the bundler")
     arguments = parser.parse_args()
-    objects, output = arguments.objects, arguments.output
+    objects, output = arguments.objects, arguments.output or WEB
     objects.mkdir(parents=True, exist_ok=True)
     files = sources()
     with ThreadPoolExecutor(os.cpu_count()) as executor:
@@ -86,6 +92,7 @@ def main() -> None:
             lambda name: link(output / name, *modules[name], objects, arguments.wasm_opt), modules
         ):
             write_inlined(module)
+    write_page((arguments.output or WEB.parent / "textgen_runtime/web") / "page.html", arguments.esbuild)
 
 
 def sources() -> list[Path]:
@@ -115,6 +122,23 @@ def write_inlined(module: Path) -> None:
     content = base64.b64encode(module.read_bytes()).decode()
     inlined = INLINED.format(source=module.name, content=content)
     (module.parent / f"{module.stem.replace('textgen', 'wasm')}.js").write_text(inlined, "ascii")
+
+
+def write_page(path: Path, esbuild: str) -> None:
+    """Write the page with its style, and with one script that contains all modules."""
+
+    def bundled(name: str) -> str:
+        command = [esbuild, str(PAGE / name), "--bundle", "--minify", "--format=esm", "--charset=utf8"]
+        return subprocess.run(command, check=True, capture_output=True).stdout.decode().strip()
+
+    page = (PAGE / "index.html").read_text("utf-8")
+    for element, content in (
+        ('<link rel="stylesheet" href="style.css">', f"<style>{bundled('style.css')}</style>"),
+        ('<script type="module" src="main.js">', f'<script type="module">{bundled("main.js")}'),
+    ):
+        before, after = page.split(element)
+        page = before + content + after
+    path.write_text(page, "utf-8")
 
 
 def zig(*arguments: str) -> None:

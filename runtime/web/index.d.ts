@@ -80,8 +80,7 @@ export interface NextToken {
   drawProbability: number;
 }
 
-/** "masked" is only of a generation that Python saved: its text met the constraint after others of `resample` did not. */
-export type Ending = "length" | "stop" | "end" | "constraint" | "masked";
+export type Ending = "length" | "stop" | "end" | "constraint";
 
 /** One running text. */
 export interface Generation {
@@ -108,7 +107,10 @@ export interface Generation {
   feed(text: string, options?: { unknown?: "error" | "skip" }): string;
   /** Return an independent generation that continues exactly as this one would. */
   copy(): Generation;
-  /** Return the most likely next tokens, at most `k`, at a temperature: by default the generation's. */
+  /**
+   * Return the most likely next tokens, at most `k`, at a temperature: by default the generation's. None if the text
+   * has ended for good.
+   */
   next(options?: { k?: number; temperature?: number }): NextToken[];
   /** Return the logits of the next token. */
   logits(): Float32Array;
@@ -141,7 +143,10 @@ export interface ModelInfo {
   units: number;
   /** The number of layers between the embedding and the output. */
   layers: number;
-  network: { kind: string; inputs: number; outputs: number }[];
+  /** The size of the embedding. */
+  embedding: number;
+  /** Whether each layer after the first adds its input to its output. */
+  residual: boolean;
   /** The bits of a weight: 32, or 8. */
   bits: number;
   quantization: { [key: string]: unknown } | null;
@@ -178,10 +183,10 @@ export interface Model {
 export class TextgenError extends Error {
   /**
    * The kind: a code of textgen.h without its prefix, such as "INVALID_ARGUMENT", "DAMAGED_MODEL" or
-   * "UNKNOWN_CHARACTER"; or "NOT_READ", "DISPOSED" or "SAVED_GENERATION".
+   * "UNKNOWN_CHARACTER"; or "NOT_READ" or "DISPOSED".
    */
   readonly code: string;
-  /** The name of the option that the error is about: of several, the one that the message names first. */
+  /** The name of the option or argument that the error is about; the message begins with it. */
   readonly parameter?: string;
   constructor(code: string, message: string, parameter?: string);
 }

@@ -1,5 +1,5 @@
 // The entry point whose WebAssembly modules are parts of the JavaScript. Only one of them is imported.
-import { decodeImported, hasRelaxedSimd, loader } from "./lib/modules.js";
+import { decodeImported, hasRelaxedSimd, loader } from "./lib/loading.js";
 
 export { TextgenError } from "./lib/errors.js";
 

@@ -1,6 +1,5 @@
 // The entry point that reads its WebAssembly module as a file of its own.
-import { readSource } from "./lib/loading.js";
-import { hasRelaxedSimd, loader } from "./lib/modules.js";
+import { hasRelaxedSimd, loader, readSource } from "./lib/loading.js";
 
 export { TextgenError } from "./lib/errors.js";
 

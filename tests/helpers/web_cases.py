@@ -68,22 +68,6 @@ CONSTRAINTS: dict[str, dict[str, Any]] = {
 }
 
 
-# Generations that are saved: the model, the prompt, the number of tokens before, and the sampling parameters.
-SAVED: list[tuple[str, str, int, dict[str, Any]]] = [
-    ("tiny_int8", "abc", 30, {}),
-    ("tiny_int8", "abc", 30, {"repetition_penalty": 1.5, "penalty_window": 7, "logit_bias": {"a": -1.5}}),
-    ("tiny_int8", "bad", 30, {"temperature": 1.0, "mirostat_tau": 2.0, "banned": "a"}),
-    ("tiny_int8", "abc", 5, {"allowed": "a", "stop": "aaaaaaa", "keep_stop": True}),
-    ("tiny_int8", "abc", 4, {"match": "[a-d]{4,} [a-e]{2}"}),
-    ("tiny_int8", "abc", 1, {"match": "(ab|cd)[a-d]{30}", "banned": "b", "temperature": 2.0}),
-    ("tiny_int8", "abc", 90, {"choices": ["abc", "abd"]}),
-    ("character_int8", "ab", 400, {"min_length": 5}),
-    ("accented_int8", "abc", 23, {"stop": "c€ca"}),
-    ("tiny_int8", "abc", 30, {"max_copy": 3}),
-    ("accented_int8", "abc", 30, {"max_copy": 2, "allowed": "abcde"}),
-]
-
-
 def models() -> dict[str, bytes]:
     """Return the content of each model file."""
     return {
@@ -225,37 +209,6 @@ def in_javascript(options: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def saved_cases(contents: dict[str, bytes], folder: Path) -> list[dict[str, Any]]:
-    """Save generations, and return what resumes them and their further text.
-
-    8-bit models give the same text with all kernels.
-    """
-    folder.mkdir(exist_ok=True)
-    cases = []
-    for number, (name, prompt, drawn, options) in enumerate(SAVED):
-        model = with_novel(textgen.load(contents[name]))
-        generation = model.start(prompt, seed=LONG_SEED, substream=3, **options)
-        generation.take(drawn)
-        file = folder / str(number)
-        textgen.save(generation, file)
-        table = None
-        if constraint := model.compile_controls(generation.sampling.replace(banned="")).constraint:
-            table = describe_table(constraint, model.tokenizer.symbols)
-        case = {
-            "model": name,
-            "prompt": prompt,
-            "drawn": drawn,
-            "options": in_javascript(options),
-            "table": table,
-            "file": file.name,
-            "ending": generation.ending,
-        }
-        fed = generation.feed("cab") if generation.ended_record else ""
-        further = [fed + generation.take(60, finish=True), generation.ending]
-        cases.append({**case, "further": further})
-    return cases
-
-
 def normalizations() -> list[dict[str, Any]]:
     """Return texts and what the normalizations make of them."""
     texts = [
@@ -289,7 +242,6 @@ def write_cases(folder: Path) -> None:
         plain[name] = relaxed[name] if name.endswith("int8") else describe(name, data, open_plain(data))
     document = {
         "models": {"baseline": plain, "relaxed-simd": relaxed},
-        "saved": saved_cases(contents, folder / "saved"),
         "normalizations": normalizations(),
     }
     (folder / "cases.json").write_text(json.dumps(document, allow_nan=False), encoding="utf-8")

@@ -124,9 +124,9 @@ STATED = {
         "or {runtime/web/lib/model.DEFAULT_RECORD_LENGTH:,} for a model of records",
     ],
     "docs/web-page.md": [
-        "at most {runtime/textgen_runtime/web/page/link.MAX_LENGTH:,} tokens and",
-        "tokens and {runtime/textgen_runtime/web/page/link.MAX_BRANCHES} branches",
-        "slices of at most {runtime/textgen_runtime/web/page/pace.MAX_WORK} ms",
+        "at most {runtime/web/page/link.MAX_LENGTH:,} tokens and",
+        "tokens and {runtime/web/page/link.MAX_BRANCHES} branches",
+        "slices of at most {runtime/web/page/pace.MAX_WORK} ms",
         "with {textgen_runtime.web.known_records.BITS_PER_RECORD} bits for each record",
         "at most {textgen_runtime.web.known_records.MAX_SHARE:.0%} to the size of the page",
     ],

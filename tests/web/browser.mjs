@@ -1,10 +1,13 @@
 // A headless Chromium, and what the tests do with the page of textgen-web.
 
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
+import { createHash } from "node:crypto";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { resolve } from "node:path";
 import { after, before, test } from "node:test";
 import { pathToFileURL } from "node:url";
+import { buildSync } from "esbuild";
 import { chromium } from "playwright-core";
 
 // The folder that tests/helpers/web_cases.py writes.
@@ -12,124 +15,150 @@ export const SITES = resolve(process.env.TEXTGEN_SITES ?? "build/web-test/sites"
 
 export const expected = JSON.parse(readFileSync(`${SITES}/expected.json`, "utf-8"));
 
+/** The browser of the tests. */
+export const BROWSER = { executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium", args: ["--no-sandbox"] };
+
+const folder = mkdtempSync(`${tmpdir()}/textgen-pages-`);
+const MODULE = /<script type="module">(.*?)<\/script>/s;
+let script;
+
+/** Return the address of a page that is a file, with the script of the sources, so that a test sees a change of them. */
+export function fileOf(site) {
+  script ??= buildSync({ entryPoints: ["runtime/web/page/main.js"], bundle: true, minify: true, format: "esm", write: false }).outputFiles[0].text.trim();
+  const page = readFileSync(`${SITES}/${site}/index.html`, "utf-8");
+  const hash = (text) => createHash("sha256").update(text).digest("base64");
+  const old = MODULE.exec(page)?.[1] ?? "";
+  mkdirSync(`${folder}/${site}`, { recursive: true });
+  const changed = page.replace(MODULE, () => `<script type="module">${script}</script>`).replace(hash(old), hash(script));
+  writeFileSync(`${folder}/${site}/index.html`, changed);
+  return pathToFileURL(`${folder}/${site}/index.html`).href;
+}
+
+/** Return the address part of a text. */
+export const hashOf = (fields) => `#${new URLSearchParams(fields)}`;
+
+/** A text of the model nietzsche, and one of the model of tunes. */
+export const COLD = { prompt: "the will to ", seed: 7, temperature: 0.5, length: 400 };
+export const TUNE = { prompt: "", seed: 110, temperature: 0.5, length: 400 };
+
+/** Return the address part of a text of which the model writes nothing. */
+export const given = (prompt) => hashOf({ prompt, seed: 1, temperature: 0, length: 0 });
+
+/** The list of the texts that the page has written. */
+export const records = (page) => page.locator("#shelf li");
+
 /**
- * Return a function that defines a test with an open page. The browser starts before the first one.
- *
- * Tests with the same options of the browser's context load their page in one tab, because a new tab takes longer than
- * most tests. A test with the option `ownTab` has a tab of its own, and one that fails leaves its tab to no other.
+ * Return a function that defines a test with an open page in a tab of its own. The browser starts before the first one.
+ * `options` has those of the browser's context, the `hash` of the address, and whether texts appear at once (`instant`).
  *
  * The test fails if the page has an error, or requests anything but itself.
  */
 export function pageTests() {
-  const tabs = new Map();
   let browser;
-  before(async () => {
-    browser = await chromium.launch({
-      executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
-      args: ["--no-sandbox"],
-    });
+  before(async () => (browser = await chromium.launch(BROWSER)));
+  after(async () => {
+    await browser.close();
+    rmSync(folder, { recursive: true });
   });
-  after(() => browser.close());
   return (name, site, action, options = {}) =>
     test(name, async () => {
-      const key = options.ownTab ? name : JSON.stringify(options.context);
-      const visit = tabs.get(key) ?? (await Visit.start(browser, options.context));
-      tabs.delete(key);
-      visit.problems.length = 0;
-      visit.requests.length = 0;
-      await visit.open(fileOf(site) + (options.hash ?? ""), options);
+      const visit = await Visit.start(browser, options.context);
+      await visit.open(site, options.hash, options);
       await action(visit, visit.page);
       assert.deepEqual(visit.problems, []);
-      assert.deepEqual(visit.requests.filter((url) => url.split("#")[0] !== fileOf(site)), []);
-      tabs.set(key, visit);
+      assert.deepEqual(visit.requests, []);
+      await visit.context.close();
     });
 }
 
-/** Return the address of a page that is a file. */
-export function fileOf(name) {
-  return pathToFileURL(`${SITES}/${name}/index.html`).href;
-}
-
-/** Return the address part of a text. */
-export function hashOf(fields) {
-  return `#${new URLSearchParams(fields)}`;
-}
-
-/**
- * Opens pages for one test, and collects the errors and warnings of the browser, and the requests.
- */
+/** Opens pages for one test, and collects the errors and warnings of the browser, and the requests of other files. */
 export class Visit {
   problems = [];
   requests = [];
 
-  /** @param {object} options The options of the browser's context. */
   static async start(browser, options = {}) {
     const visit = new Visit();
     visit.context = await browser.newContext({ viewport: { width: 1280, height: 900 }, ...options });
     await visit.context.setOffline(!options.isOnline);
-    // Tests that share a tab share no texts.
-    await visit.context.addInitScript(() => location.protocol === "about:" || sessionStorage.clear());
     visit.page = await visit.context.newPage();
     visit.page.on("console", (message) => {
       if (["error", "warning"].includes(message.type())) visit.problems.push(message.text());
     });
     visit.page.on("pageerror", (error) => visit.problems.push(error.message));
     visit.page.on("request", (request) => {
-      if (!/^(about|data|blob):/.test(request.url())) visit.requests.push(request.url());
+      if (!/^(about|data|blob):|index\.html(#|$)/.test(request.url())) visit.requests.push(request.url());
     });
     return visit;
   }
 
-  /** Open a page, and wait until its model is loaded. */
-  async open(address, { instant = true } = {}) {
+  /** Open the page of a site, and wait until its model is loaded, and its text is complete. */
+  async open(site, hash = "", { instant = true } = {}) {
     await this.page.goto("about:blank");
-    await this.page.goto(address);
+    await this.page.goto(fileOf(site) + hash);
     await this.isLoaded();
-    if (instant) await this.page.evaluate(() => (document.getElementById("pace").value = "instant"));
+    if (instant) await this.set({ pace: "instant" });
     await this.complete();
   }
 
-  /**
-   * Load the page again with the texts that it has stored, in a tab of the test's own.
-   *
-   * They are stored once more: Chromium can lose what a page of a file has stored in the last seconds.
-   */
+  /** Load the page again, with what it has stored: Chromium can lose what a page of a file stored in the last seconds. */
   async reload() {
     const stored = await this.page.evaluate(() => ({ ...sessionStorage }));
-    await this.context.addInitScript(
-      (entries) => location.protocol === "about:" || Object.assign(sessionStorage, entries), stored,
-    );
+    await this.context.addInitScript((entries) => location.protocol === "about:" || Object.assign(sessionStorage, entries), stored);
     await this.page.reload();
     await this.isLoaded();
     await this.complete();
   }
 
-  async isLoaded() {
-    await this.page.waitForFunction(() => !document.getElementById("write").disabled);
+  isLoaded() {
+    return this.page.waitForFunction(() => !document.getElementById("write").disabled);
   }
 
   /** Wait until no text is streaming. */
-  async complete() {
-    await this.page.waitForFunction(() => document.getElementById("text").getAttribute("aria-busy") !== "true");
+  complete() {
+    return this.page.waitForFunction(() => document.getElementById("text").getAttribute("aria-busy") !== "true");
   }
 
-  /** Press Write, and wait for the text. */
-  async write() {
-    await this.page.getByRole("button", { name: "Write", exact: true }).click();
+  /** Give controls these values, as a person does, also within closed settings. */
+  set(values) {
+    return this.page.evaluate((entries) => {
+      for (const [id, value] of entries) {
+        const control = document.getElementById(id);
+        if (typeof value === "boolean") control.checked = value;
+        else control.value = value;
+        for (const name of ["input", "change"]) control.dispatchEvent(new Event(name));
+      }
+    }, Object.entries(values));
+  }
+
+  button(name) {
+    return this.page.getByRole("button", { name, exact: true });
+  }
+
+  /** Press a button, and wait for the text. */
+  async press(name) {
+    await this.button(name).click();
     await this.complete();
   }
 
-  /** Let the next text take minutes, so that it streams however slow the test is. */
-  async writeSlowly() {
-    await this.page.evaluate(() => {
-      document.getElementById("length").value = "4000";
-      document.getElementById("pace").value = "calm";
-    });
+  /** Press the candidate at an index, and wait for the text. */
+  async choose(index) {
+    await this.page.locator("#candidates button").nth(index).click();
+    await this.complete();
+  }
+
+  /** Wait until the model has written so many characters. */
+  hasWritten(count) {
+    return this.page.waitForFunction((least) => document.querySelector(".continuation").textContent.length > least, count);
   }
 
   /** Return what the model has written. */
   text() {
     return this.page.locator(".continuation").textContent();
+  }
+
+  /** Return the text of an element. */
+  read(id) {
+    return this.page.locator(`#${id}`).textContent();
   }
 
   hash() {
@@ -140,7 +169,8 @@ export class Visit {
   bars() {
     return this.page.locator("#candidates li:not([hidden]) button").evaluateAll((buttons) =>
       buttons.map((button) => ({
-        name: button.innerText.replace(/\s+/g, " ").trim(),
+        name: button.querySelector(".symbol").textContent,
+        percent: button.querySelector(".percent").textContent,
         width: parseFloat(button.querySelector("i").style.width),
         mark: parseFloat(button.querySelector("b").style.insetInlineStart),
         isTaken: button.getAttribute("aria-current") === "true",

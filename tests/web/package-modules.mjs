@@ -2,7 +2,7 @@
 
 import { readFileSync } from "node:fs";
 import { setFlagsFromString } from "node:v8";
-import { hasRelaxedSimd, loader } from "../../runtime/web/lib/modules.js";
+import { hasRelaxedSimd, loader } from "../../runtime/web/lib/loading.js";
 
 if (!hasRelaxedSimd()) {
   setFlagsFromString("--experimental-wasm-relaxed-simd");

@@ -2,273 +2,355 @@
 
 import assert from "node:assert/strict";
 import { load } from "../../runtime/web/index.js";
-import { Visit, expected, fileOf, hashOf, pageTests } from "./browser.mjs";
-
-const MODEL = "runtime/textgen_runtime/bundled_models/nietzsche.onnx";
-
-const COLD = { prompt: "the will to ", seed: 7, temperature: 0.5, length: 400 };
+import { COLD, TUNE, expected, hashOf, pageTests, records } from "./browser.mjs";
+import { content } from "./package-cases.mjs";
 
 const onPage = pageTests();
 
-for (const [name, text] of Object.entries(expected.cold)) {
-  onPage(`the page of the bundled model ${name} writes the text of textgen-run`, name, async (visit, page) => {
-    await page.getByText("Settings").click();
-    await page.getByLabel("Seed", { exact: true }).fill("7");
-    assert.ok(await page.getByLabel("Keep the seed").isChecked());
-    await visit.write();
+for (const [site, text] of Object.entries(expected.cold)) {
+  onPage(`the page of ${site} writes the text of textgen-run, another one each time, or the same with a kept seed`, site, async (visit) => {
+    await visit.set({ prompt: "The WILL\u2603 to ", seed: "7" });
+    await visit.press("Write");
     assert.equal(await visit.text(), text);
-    await visit.write();
+    assert.match(await visit.read("prompt-help"), /capitals in lower case.*\u2603/);
+    await visit.press("Write");
     assert.equal(await visit.text(), text);
+    await visit.set({ keep: false, prompt: "" });
+    const texts = new Set([text]);
+    for (let i = 0; i < 3; i += 1) {
+      await visit.press("Write");
+      texts.add(await visit.text());
+    }
+    assert.equal(texts.size, 4);
+    assert.ok((await visit.page.getByLabel("Beginning").inputValue()).length > 20);
   });
 }
 
-onPage("a link shows its text at once", "nietzsche", async (visit, page) => {
+onPage("a link shows its text at once, with its branches, and one that describes no text is told in one line", "nietzsche", async (visit, page) => {
+  await visit.open("nietzsche", hashOf({ ...COLD, seed: 4294967295, temperature: 1 }));
   assert.equal(await visit.text(), expected.warm);
-  assert.equal(await page.getByLabel("Temperature").inputValue(), "1");
-  assert.equal(await page.locator("#seed").inputValue(), "4294967295");
-}, { hash: hashOf({ ...COLD, seed: 4294967295, temperature: 1 }) });
-
-onPage("each press writes another text, until the seed is kept", "nietzsche", async (visit, page) => {
-  const texts = new Set();
-  for (let i = 0; i < 3; i += 1) {
-    await visit.write();
-    texts.add(await visit.text());
+  assert.deepEqual(await Promise.all(["temperature", "seed"].map((id) => page.locator(`#${id}`).inputValue())), ["1", "4294967295"]);
+  await visit.open("nietzsche", hashOf({ ...COLD, length: 131, branch: "30_1.2_z" }));
+  assert.equal(await visit.text(), expected.branch);
+  const tooMany = `seed=1${"&branch=0_1_".repeat(1001)}`;
+  for (const [link, culprit] of [
+    ["seed=x", "seed"], ["seed=4294967296", "seed"], ["seed=1&temperature=3", "temperature"], ["seed=1&length=100001", "length"],
+    ["seed=1&branch=nowhere_1_a", "branch"], ["seed=1&branch=3_1_a&branch=2_1_b", "order"], [tooMany, "1000 branches"],
+  ]) {
+    await visit.open("nietzsche", `#${link}`);
+    assert.match(await page.getByRole("alert").textContent(), new RegExp(culprit));
   }
-  assert.equal(texts.size, 3);
-  await page.locator("#keep").evaluate((box) => box.click());
-  await visit.write();
-  assert.ok(texts.has(await visit.text()));
+  await visit.set({ seed: "seven" });
+  await visit.press("Write");
+  assert.match(await page.getByRole("alert").textContent(), /^The seed must be/);
+  await visit.set({ keep: false });
+  await visit.press("Write");
+  assert.ok(await page.getByRole("alert").isHidden());
+  await visit.open("abc", hashOf({ ...TUNE, prompt: "abc", branch: "0_1__" }));
+  assert.equal((await visit.text())[0], "_");
 });
 
+onPage("a text takes no more branches than its link can have", "small", async (visit, page) => {
+  const [text, link] = [await visit.text(), await visit.hash()];
+  await visit.set({ position: "1100" });
+  await visit.choose(0);
+  assert.match(await page.getByRole("alert").textContent(), /1,000 branches/);
+  assert.deepEqual([await visit.text(), await visit.hash()], [text, link]);
+  // The branches after this place are replaced.
+  await visit.set({ position: "999" });
+  await visit.choose(0);
+  assert.ok(await page.getByRole("alert").isHidden());
+  assert.equal(new URLSearchParams((await visit.hash()).slice(1)).getAll("branch").length, 1000);
+}, { hash: hashOf({ prompt: "abc", seed: 1, temperature: 0.5, length: 1100 }) + Array.from({ length: 1000 }, (_, i) => `&branch=${i}_0.5_`).join("") });
+
 onPage("a text streams, stops, and continues to what it would have been", "nietzsche", async (visit, page) => {
-  await visit.writeSlowly();
-  await page.getByRole("button", { name: "Write", exact: true }).click();
-  await page.waitForFunction(() => document.querySelector(".continuation").textContent.length > 5);
-  assert.equal(await page.locator("#text").getAttribute("aria-busy"), "true");
-  await page.getByRole("button", { name: "Stop", exact: true }).click();
+  await visit.set({ length: "4000", pace: "calm" });
+  for (const [start, stop] of [
+    [() => visit.button("Write").click(), () => visit.button("Stop").click()],
+    [() => page.getByLabel("Beginning").press("Control+Enter"), () => page.keyboard.press("Escape")],
+  ]) {
+    await start();
+    await page.waitForFunction(() => document.getElementById("text").getAttribute("aria-busy") === "true");
+    await visit.hasWritten(5);
+    await stop();
+    await visit.complete();
+    assert.match(await visit.read("status"), /^Stopped: \d+ characters\.$/);
+  }
   const stopped = await visit.text();
   assert.ok(stopped.length > 5 && stopped.length < 4000);
-  assert.match(await page.getByRole("status").textContent(), /^Stopped: \d+ characters\.$/);
-  const { seed } = Object.fromEntries(new URLSearchParams((await visit.hash()).slice(1)));
-  await page.evaluate(() => {
-    document.getElementById("length").value = "400";
-    document.getElementById("pace").value = "instant";
-  });
-  await page.getByRole("button", { name: "Continue", exact: true }).click();
-  await visit.complete();
+  await visit.set({ length: "400", pace: "instant" });
+  await visit.press("Continue");
   const whole = await visit.text();
   assert.equal(whole.length, stopped.length + 400);
   assert.ok(whole.startsWith(stopped));
-  await visit.open(fileOf("nietzsche") + hashOf({ ...COLD, seed, length: whole.length }));
+  const { seed } = Object.fromEntries(new URLSearchParams((await visit.hash()).slice(1)));
+  await visit.open("nietzsche", hashOf({ ...COLD, seed, length: whole.length }));
   assert.equal(await visit.text(), whole);
 }, { instant: false });
 
-onPage("the last ten texts are kept, also after a reload, and can be opened and copied", "nietzsche", async (visit, page) => {
-  const items = page.getByRole("region", { name: "Written so far" }).getByRole("listitem");
-  const written = [];
-  for (let i = 0; i < 11; i += 1) {
-    await visit.write();
-    written.push({ text: await visit.text(), link: await visit.hash() });
-  }
-  const assertListed = async (texts) => {
-    assert.equal(await items.count(), texts.length);
-    for (const [i, { text }] of texts.entries()) {
-      const shown = await items.nth(i).getByRole("button").first().textContent();
-      assert.equal(shown, `${text.trim().slice(0, 200)}\u2026`);
-    }
-  };
-  await assertListed(written.slice(1));
-  await visit.reload();
-  await assertListed(written.slice(1));
-  await items.nth(3).getByRole("button").first().click();
-  await visit.complete();
-  assert.equal(await visit.text(), written[4].text);
-  assert.equal(await visit.hash(), written[4].link);
-  assert.equal(await items.nth(3).getByRole("button").first().getAttribute("aria-current"), "true");
-  await page.evaluate(() => {
-    navigator.clipboard.writeText = async (text) => { window.copied = text; };
-  });
-  await items.nth(6).getByRole("button", { name: "Copy" }).click();
-  await page.getByText("Copied.").waitFor();
-  assert.equal(await page.evaluate(() => window.copied), COLD.prompt + written[7].text);
-  assert.equal(await visit.text(), written[4].text);
-  // A text that is continued is the same text, and a branch is another one.
-  await page.evaluate(() => (document.getElementById("length").value = "100"));
-  await page.getByRole("button", { name: "Continue", exact: true }).click();
-  await visit.complete();
-  assert.equal(await items.count(), 10);
-  await visit.reload();
-  assert.equal((await visit.text()).length, written[4].text.length + 100);
-  await page.locator("#candidates button:not([aria-current])").first().click();
-  await visit.complete();
-  assert.equal(await items.count(), 10);
-  assert.match(await visit.hash(), /&branch=/);
-  assert.equal(await items.nth(9).getByRole("button").first().getAttribute("aria-current"), "true");
-}, { ownTab: true });
-
-onPage("the page shows what the browser restores when a person goes back to it", "nietzsche", async (visit, page) => {
-  await page.getByRole("slider", { name: "Temperature" }).fill("1.7");
-  await page.getByLabel("Color by surprise").check();
-  await page.goto("about:blank");
-  await page.goBack();
-  await visit.isLoaded();
-  assert.equal(await page.getByRole("slider", { name: "Temperature" }).inputValue(), "1.7");
-  assert.equal(await page.locator("#temperature-value").textContent(), "1.70");
-  assert.ok(await page.locator("#legend").isVisible());
-  await visit.write();
-  assert.match(await visit.hash(), /&temperature=1\.7&/);
-  assert.ok(await page.evaluate(() => CSS.highlights.size > 0));
-}, { ownTab: true });
-
-onPage("a page without storage works", "nietzsche", async (visit, page) => {
-  await page.evaluate(() => {
-    Storage.prototype.setItem = () => { throw new DOMException("full", "QuotaExceededError"); };
-  });
-  await visit.write();
-  assert.equal(await page.locator("#shelf li").count(), 1);
-  assert.equal(await page.getByRole("alert").isVisible(), false);
-}, { ownTab: true });
-
-onPage("the temperature bends the bars, and the marks stay", "nietzsche", async (visit, page) => {
-  const slider = page.getByLabel("Temperature");
-  const at = {};
-  for (const temperature of ["0", "0.3", "1", "2"]) {
-    await slider.fill(temperature);
-    at[temperature] = await visit.bars();
-  }
-  const names = (bars) => bars.map(({ name }) => name.replace(/ (< )?[\d.]+%$/, ""));
-  const widths = (bars) => bars.map(({ width }) => width);
-  for (const bars of Object.values(at)) {
-    assert.deepEqual(names(bars), names(at[1]));
-    assert.deepEqual(bars.map(({ mark }) => mark), at[1].map(({ mark }) => mark));
-  }
-  assert.deepEqual(at[1].map(({ mark }) => mark), widths(at[1]));
-  assert.deepEqual(widths(at[0]), [100, ...new Array(9).fill(0)]);
-  assert.ok(at["0.3"][0].width > at[1][0].width && at[1][0].width > at[2][0].width);
-  assert.ok(at["0.3"][9].width < at[1][9].width && at[1][9].width < at[2][9].width);
-  assert.equal(await page.locator("#temperature-value").textContent(), "2.00");
-});
-
-onPage("the bars follow the beginning that a person types", "nietzsche", async (visit, page) => {
-  await page.getByLabel("Beginning").fill("christianit");
-  await page.waitForFunction(() => document.getElementById("context").textContent.endsWith("christianit"));
-  assert.match((await visit.bars())[0].name, /^y \d+%$/);
-  await page.getByLabel("Beginning").fill("");
-  await page.waitForFunction(() => document.getElementById("context").textContent === "Type a beginning.");
-  assert.deepEqual(await visit.bars(), []);
-});
-
 onPage("a long beginning is read while the page can be used, and gives the same text", "nietzsche", async (visit, page) => {
   const beginning = `${"the will to power. ".repeat(250)}i thin`;
-  await page.locator("#seed").evaluate((field) => { field.value = "7"; field.dispatchEvent(new Event("input")); });
-  await page.getByLabel("Beginning").fill(beginning);
-  await page.waitForFunction(() => document.getElementById("context").textContent.endsWith("i thin"));
+  await visit.set({ seed: "7", prompt: beginning });
+  const isRead = () => page.waitForFunction(() => document.getElementById("context").textContent.endsWith("i thin"));
+  await isRead();
   assert.equal((await visit.bars()).length, 10);
-  const context = await page.evaluate(() => {
-    document.getElementById("write").click();
+  const press = (times) => page.evaluate((count) => {
+    for (let i = 0; i < count; i += 1) document.getElementById("write").click();
     return document.getElementById("context").textContent;
-  });
-  assert.equal(context, "Reading the beginning.");
+  }, times);
+  assert.equal(await press(1), "Reading the beginning.");
   await visit.complete();
-  const model = await load(MODEL);
-  assert.equal(await visit.text(), model.generate(beginning, { seed: 7, temperature: 0.5, length: 400 }));
-
+  const text = (await load(content("nietzsche_int8"))).generate(beginning, { seed: 7, temperature: 0.5, length: 400 });
+  assert.equal(await visit.text(), text);
   // A text that is stopped before the beginning was read continues after it.
-  await page.evaluate(() => {
-    document.getElementById("write").click();
-    document.getElementById("write").click();
-  });
-  assert.equal(await page.getByRole("status").textContent(), "Stopped: 4,756 characters.");
-  await page.waitForFunction(() => document.getElementById("context").textContent.endsWith("i thin"));
-  await page.getByRole("button", { name: "Continue", exact: true }).click();
-  await visit.complete();
-  assert.equal((await visit.text()).length, 400);
+  await press(2);
+  await isRead();
+  await visit.press("Continue");
+  assert.equal(await visit.text(), text);
 });
 
-onPage("a click on a character shows what else could stand there, and branches", "nietzsche", async (visit, page) => {
+onPage("the bars are the likeliest symbols after the beginning or at a place, and bend with the temperature", "nietzsche", async (visit, page) => {
+  const model = await load(content("nietzsche_int8"));
+  const names = (next) => next.map(({ text }) => ({ " ": "space", "\n": "line end" })[text] ?? text);
+  await visit.set({ prompt: "christianit" });
+  await page.waitForFunction(() => document.getElementById("context").textContent.endsWith("christianit"));
+  const at = {};
+  for (const temperature of ["0", "0.3", "1", "2"]) {
+    await visit.set({ temperature });
+    at[temperature] = await visit.bars();
+    const next = model.start("christianit").next({ temperature: Number(temperature), k: 100 });
+    const widths = new Map(next.map(({ text, probability }) => [names([{ text }])[0], 100 * probability]));
+    assert.ok(at[temperature].every(({ name, width }) => Math.abs(width - widths.get(name)) < 0.01));
+  }
+  for (const bars of Object.values(at)) {
+    assert.ok(bars.every(({ mark }, i) => Math.abs(mark - at[1][i].width) < 0.01));
+    assert.deepEqual(bars.map(({ name }) => name), names(model.start("christianit").next()));
+  }
+  await visit.set({ prompt: "" });
+  await page.waitForFunction(() => document.getElementById("context").textContent === "Type a beginning.");
+  assert.deepEqual(await visit.bars(), []);
+  await visit.open("nietzsche", hashOf(COLD));
+  const text = await visit.text();
+  const isRounded = ({ probability }) => probability >= 0.0995 && probability < 0.1;
+  const after = Array.from(text, (_, i) => model.start(COLD.prompt + text.slice(0, i)).next());
+  const places = [...after.keys()].filter((i) => i % 50 === 30 || after[i].some(isRounded)).slice(0, 12);
+  assert.ok(places.some((i) => after[i].some(isRounded)));
+  for (const i of places) {
+    await visit.set({ position: String(i) });
+    const bars = await visit.bars();
+    assert.equal(bars.findIndex(({ isTaken }) => isTaken), after[i].findIndex((next) => next.text === text[i]));
+    for (const [row, next] of after[i].entries()) if (isRounded(next)) assert.equal(bars[row].percent, "10%");
+  }
+});
+
+onPage("a click on a character shows what else could stand there, and a branch is a link, and can be undone", "nietzsche", async (visit, page) => {
   const before = await visit.text();
   await visit.clickCharacter(30);
-  assert.equal(await page.locator("#place").textContent(), `Instead of \u201c${before[30]}\u201d`);
+  assert.equal(await visit.read("place"), `Instead of \u201c${before[30]}\u201d`);
   const bars = await visit.bars();
-  assert.equal(bars.filter(({ isTaken }) => isTaken).length, 1);
-  const other = bars.findIndex(({ isTaken, name }) => !isTaken && /^[a-z] /.test(name));
-  const choice = bars[other].name[0];
-  await page.locator("#candidates button").nth(other).click();
-  await visit.complete();
+  assert.deepEqual(bars.filter(({ isTaken }) => isTaken).map(({ name }) => name), [before[30]]);
+  const other = bars.findIndex(({ isTaken, name }) => !isTaken && /^[a-z]$/.test(name));
+  await visit.choose(other);
   const branched = await visit.text();
-  assert.equal(branched.slice(0, 31), before.slice(0, 30) + choice);
-  assert.notEqual(branched.slice(31), before.slice(31));
-  const link = await visit.hash();
-  assert.ok(link.endsWith(hashOf({ branch: `30_0.5_${choice}` }).slice(1)));
-
-  const elsewhere = await Visit.start(page.context().browser());
-  await elsewhere.open(fileOf("nietzsche") + link);
-  assert.equal(await elsewhere.text(), branched);
-  await elsewhere.context.close();
-
-  await page.getByRole("button", { name: "Undo", exact: true }).click();
+  assert.equal(branched.slice(0, 31), before.slice(0, 30) + bars[other].name);
+  assert.ok((await visit.hash()).endsWith(hashOf({ branch: `30_0.5_${bars[other].name}` }).slice(1)));
+  await visit.button("Undo").click();
   await page.waitForFunction((text) => document.querySelector(".continuation").textContent === text, before);
   assert.equal(await visit.hash(), hashOf(COLD));
-  assert.ok(await page.getByRole("button", { name: "Undo", exact: true }).isDisabled());
-}, { hash: hashOf(COLD) });
-
-onPage("a branch continues with the next seed, its own temperature, and all text before it as its prompt", "nietzsche", async (visit) => {
-  assert.equal(await visit.text(), expected.branch);
-}, { hash: hashOf({ ...COLD, length: 131, branch: "30_1.2_z" }) });
-
-onPage("a branch of a branch, and another temperature after it, are in the link", "nietzsche", async (visit, page) => {
-  for (const [index, temperature] of [["200", "1.5"], ["40", "0.2"], ["120", "0.9"]]) {
-    await page.getByLabel("Position").fill(index);
-    await page.getByLabel("Temperature").fill(temperature);
-    await page.locator("#candidates button").nth(2).click();
-    await visit.complete();
+  assert.ok(await visit.button("Undo").isDisabled());
+  for (const [position, temperature] of [["200", "1.5"], ["40", "0.2"], ["120", "0.9"]]) {
+    await visit.set({ position, temperature });
+    await visit.choose(2);
   }
-  await page.getByLabel("Temperature").fill("0.7");
-  await page.getByRole("button", { name: "Continue", exact: true }).click();
-  await visit.complete();
+  await visit.set({ temperature: "0.7" });
+  await visit.press("Continue");
   const [text, link] = [await visit.text(), await visit.hash()];
   assert.equal(new URLSearchParams(link.slice(1)).getAll("branch").length, 3);
-  await visit.open(fileOf("nietzsche") + link);
+  await visit.open("nietzsche", link);
   assert.equal(await visit.text(), text);
   assert.equal(await page.getByLabel("Temperature").inputValue(), "0.7");
 }, { hash: hashOf(COLD) });
 
-onPage("surprise has colors with a legend", "nietzsche", async (visit, page) => {
-  const legend = page.getByRole("list", { name: /^Surprise in bits/ });
-  assert.ok(await legend.isHidden());
-  const colored = () => page.evaluate(() =>
-    Array.from(CSS.highlights).filter(([name]) => name.startsWith("surprise")).map(([name, ranges]) =>
-      [name, Array.from(ranges, String).join("").length]));
-  assert.deepEqual(await colored(), []);
+onPage("surprise has colors with a legend, and the text stays one node for screen readers", "nietzsche", async (visit, page) => {
+  const colored = () => page.evaluate(() => Object.fromEntries(
+    Array.from(CSS.highlights, ([name, ranges]) => [name, Array.from(ranges, (range) => [range.startOffset, range.endOffset])])));
+  assert.deepEqual(await colored(), {});
   await page.getByLabel("Color by surprise").check();
-  assert.equal(await legend.getByRole("listitem").count(), 7);
-  const lengths = new Map(await colored());
-  assert.ok(lengths.size >= 5);
-  assert.ok(lengths.get("surprise-1") > lengths.get("surprise-6") ?? 0);
+  assert.equal(await page.getByRole("list", { name: /^Surprise in bits/ }).getByRole("listitem").count(), 7);
+  const text = await visit.text();
+  const nats = (await load(content("nietzsche_int8"))).start(COLD.prompt).surprise(text);
+  const levels = nats.map((value) => [1, 2, 3, 4, 6, 8].filter((bound) => value / Math.LN2 >= bound).length);
+  const found = new Array(text.length).fill(0);
+  for (const [name, ranges] of Object.entries(await colored())) {
+    for (const [from, to] of ranges) found.fill(Number(name.split("-")[1]), from, to);
+  }
+  assert.deepEqual(found, levels);
+  assert.equal(new Set(levels).size, 7);
+  await visit.clickCharacter(10);
+  assert.deepEqual((await colored()).cursor, [[10, 11]]);
+  assert.equal(await page.evaluate(() => document.querySelector(".continuation").childNodes.length), 1);
+  // The browser restores the controls of a page to which a person goes back.
+  await visit.set({ temperature: "1.7" });
+  await page.goto("about:blank");
+  await page.goBack();
+  await visit.isLoaded();
+  await visit.complete();
+  assert.ok(await page.locator("#legend").isVisible());
+  assert.ok(Object.keys(await colored()).length > 5);
   await page.getByLabel("Color by surprise").uncheck();
-  assert.deepEqual(await colored(), []);
-}, { hash: hashOf({ ...COLD, temperature: 1 }) });
+  assert.deepEqual(await colored(), {});
+}, { hash: hashOf({ ...COLD, temperature: 1.4 }) });
 
-onPage("a text and a link are copied", "nietzsche", async (visit, page) => {
-  const copied = () => page.evaluate(() => window.copied);
-  await page.evaluate(() => {
-    navigator.clipboard.writeText = async (text) => { window.copied = text; };
-  });
-  await page.getByRole("button", { name: "Copy text", exact: true }).click();
-  assert.equal(await copied(), COLD.prompt + expected.cold.nietzsche);
-  await page.getByRole("button", { name: "Copy link", exact: true }).click();
-  assert.equal(await copied(), fileOf("nietzsche") + hashOf(COLD));
-  assert.equal(await page.getByRole("status").textContent(), "Copied.");
-}, { hash: hashOf(COLD) });
-
-onPage("the prompt is read as the training text was", "nietzsche", async (visit, page) => {
-  await page.getByLabel("Beginning").fill("The WILL\u2603 to ");
-  await page.locator("#seed").evaluate((field) => { field.value = "7"; field.dispatchEvent(new Event("input")); });
-  await visit.write();
-  assert.equal(await visit.text(), expected.cold.nietzsche);
-  const note = "The model reads capitals in lower case. The model skips \u201c\u2603\u201d, which it does not know.";
-  assert.equal(await page.locator("#prompt-help").textContent(), note);
-  await page.getByLabel("Beginning").fill("");
-  await visit.write();
-  assert.ok((await page.getByLabel("Beginning").inputValue()).length > 20);
+onPage("the last ten texts are kept, also after a reload, and can be opened and copied", "nietzsche", async (visit, page) => {
+  const written = [];
+  for (let i = 0; i < 11; i += 1) {
+    await visit.press("Write");
+    written.push({ text: await visit.text(), link: await visit.hash() });
+  }
+  const item = (i) => records(page).nth(i).getByRole("button");
+  for (const prepare of [() => {}, () => visit.reload()]) {
+    await prepare();
+    assert.equal(await records(page).count(), 10);
+    for (let i = 0; i < 10; i += 1) assert.equal(await item(i).first().textContent(), `${written[i + 1].text.trim().slice(0, 200)}\u2026`);
+  }
+  await item(3).first().click();
+  await visit.complete();
+  assert.deepEqual([await visit.text(), await visit.hash()], [written[4].text, written[4].link]);
+  assert.equal(await item(3).first().getAttribute("aria-current"), "true");
+  await page.evaluate(() => (navigator.clipboard.writeText = async (text) => { window.copied = text; }));
+  for (const [press, text] of [
+    [() => item(6).last().click(), COLD.prompt + written[7].text],
+    [() => visit.button("Copy text").click(), COLD.prompt + written[4].text],
+    [() => visit.button("Copy link").click(), page.url()],
+  ]) {
+    await press();
+    await page.waitForFunction((copied) => window.copied === copied, text);
+  }
+  // A text that is continued is the same text, and a branch is another one.
+  await visit.press("Continue");
+  assert.equal(await records(page).count(), 10);
+  await visit.reload();
+  assert.equal((await visit.text()).length, 800);
+  await visit.choose(1);
+  assert.equal(await item(9).first().getAttribute("aria-current"), "true");
 });
+
+onPage("everything works by keyboard, and the focus can be seen on every control", "nietzsche", async (visit, page) => {
+  const tabTo = async (id) => {
+    for (let i = 0; i < 40; i += 1) {
+      await page.keyboard.press("Tab");
+      if ((await page.evaluate(() => document.activeElement.id)) === id) return;
+    }
+    assert.fail(`Tab does not reach ${id}`);
+  };
+  const press = async (key, count) => {
+    for (let i = 0; i < count; i += 1) await page.keyboard.press(key);
+  };
+  await tabTo("prompt");
+  await page.keyboard.press("Control+A");
+  await page.keyboard.type("the will to ");
+  await page.keyboard.press("Control+Enter");
+  await visit.complete();
+  const text = await visit.text();
+  await tabTo("position");
+  await page.keyboard.press("Home");
+  await press("ArrowRight", 5);
+  assert.match(await page.getByLabel("Position").getAttribute("aria-valuetext"), /^.+, 6 of 400, [\d.]+% likely$/);
+  await tabTo("temperature");
+  const before = await visit.bars();
+  await press("ArrowRight", 10);
+  assert.ok((await visit.bars())[0].width < before[0].width);
+  await page.keyboard.press("Tab");
+  await page.keyboard.press("Enter");
+  await visit.complete();
+  assert.equal((await visit.text()).slice(0, 6), text.slice(0, 5) + before[0].name.replace("space", " "));
+  await page.getByText("Settings").click();
+  const unmarked = await page.evaluate(() => {
+    const controls = Array.from(document.querySelectorAll("button:enabled, input:enabled, select, textarea, summary"));
+    return controls.filter((control) => !control.closest("[hidden]")).filter((control) => {
+      control.focus({ focusVisible: true });
+      const { outlineStyle, outlineWidth } = getComputedStyle(control);
+      return outlineStyle === "none" || parseFloat(outlineWidth) < 2;
+    }).map(({ id }) => id);
+  });
+  assert.deepEqual(unmarked, []);
+});
+
+onPage("every control has a role and a name, and a screen reader hears only the start and the end of a text", "nietzsche", async (visit, page) => {
+  await page.getByText("Settings").click();
+  for (const [role, names] of [
+    ["textbox", ["Beginning", "Seed"]], ["button", ["Write", "Continue", "Undo", "Copy text", "Copy link"]],
+    ["slider", ["Temperature", "Position"]], ["checkbox", ["Color by surprise", /^Keep the seed/]], ["combobox", ["Length", "Pace"]],
+    ["region", ["Text"]], ["complementary", ["What comes next"]], ["heading", ["Nietzsche", "Next"]], ["list", ["Next"]],
+  ]) {
+    for (const name of names) assert.equal(await page.getByRole(role, { name, exact: true }).count(), 1, `${role} ${name}`);
+  }
+  await page.evaluate(() => {
+    window.heard = [];
+    const hear = () => window.heard.push(document.getElementById("status").textContent);
+    new MutationObserver(hear).observe(document.getElementById("status"), { childList: true });
+  });
+  await visit.set({ prompt: COLD.prompt });
+  await visit.button("Write").click();
+  await visit.hasWritten(20);
+  await visit.set({ pace: "instant" });
+  await visit.complete();
+  assert.deepEqual(await page.evaluate(() => window.heard.filter(Boolean)), ["Writing.", "412 characters."]);
+  const live = await page.locator("[aria-live], [role=status], [role=alert], [role=log], output").evaluateAll((all) => all.map(({ id }) => id));
+  assert.deepEqual(live, ["error", "status"]);
+}, { instant: false });
+
+for (const [colorScheme, background] of [["light", [252, 251, 249]], ["dark", [23, 24, 27]]]) {
+  onPage(`texts have contrast in ${colorScheme} mode, and appear at once if the system asks for less motion`, "nietzsche", async (visit, page) => {
+    const ratios = await page.evaluate(() => {
+      const luminance = (color) => {
+        const channels = color.match(/[\d.]+/g).slice(0, 3).map((value) => value / 255);
+        const [r, g, b] = channels.map((c) => (c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4));
+        return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+      };
+      const behind = (node) => {
+        const color = getComputedStyle(node).backgroundColor;
+        return /, 0\)$|transparent/.test(color) ? behind(node.parentElement) : color;
+      };
+      return [".prompt", ".continuation", "#about", "#write", "#status", "label", ".percent", "#context", "summary"].map((selector) => {
+        const element = document.querySelector(`main ${selector}, header ${selector}`);
+        const [low, high] = [getComputedStyle(element).color, behind(element)].map(luminance).sort((a, b) => a - b);
+        return [selector, (high + 0.05) / (low + 0.05)];
+      });
+    });
+    assert.deepEqual(ratios.filter(([, ratio]) => !(ratio >= 4.5)), []);
+    assert.equal(await page.evaluate(() => getComputedStyle(document.body).backgroundColor), `rgb(${background.join(", ")})`);
+    assert.equal(await page.locator("#pace").inputValue(), "instant");
+  }, { instant: false, hash: hashOf(COLD), context: { colorScheme, reducedMotion: "reduce" } });
+}
+
+onPage("the pages fit a narrow screen, and nothing that is written is below the panel", "nietzsche", async (visit, page) => {
+  const excess = () => page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+  /** The bottom of an element, above the top of the panel. */
+  const room = (id) => page.evaluate((selector) =>
+    document.querySelector(".panel").getBoundingClientRect().top - document.querySelector(selector).getBoundingClientRect().bottom, id);
+  await visit.button("Write").click();
+  await visit.hasWritten(300);
+  assert.ok((await room(".continuation")) >= -1);
+  for (const site of ["nietzsche", "character", "word", "byte", "accented", "hebrew", "tunes"]) {
+    await visit.open(site, site === "tunes" ? hashOf(TUNE) : hashOf({ ...COLD, prompt: site === "nietzsche" ? "the " : "", temperature: 0.1 }));
+    if (site === "tunes") assert.ok((await page.locator("#score svg").boundingBox()).width <= 360);
+    await visit.press("Write");
+    await page.getByLabel("Color by surprise").check();
+    await page.getByText("Settings").click();
+    assert.equal(await excess(), 0, site);
+    const small = await page.locator("button:visible, select:visible, input:visible").evaluateAll((controls) =>
+      controls.map((control) => (control.type === "checkbox" ? control.closest("label") : control)).filter((target) => {
+        const { width, height } = target.getBoundingClientRect();
+        return width < 24 || height < 24;
+      }).map(({ outerHTML }) => outerHTML));
+    assert.deepEqual(small, []);
+    await page.evaluate(() => scrollTo(0, document.documentElement.scrollHeight));
+    assert.ok((await room("#pace")) >= 8, site);
+  }
+  await visit.open("character");
+  await visit.press("Write 20");
+  await page.waitForFunction(() => document.querySelectorAll("#shelf li").length >= 20);
+  await visit.complete();
+  assert.ok((await room("#shelf li:nth-last-child(20)")) >= 0);
+}, { instant: false, context: { viewport: { width: 360, height: 740 } } });

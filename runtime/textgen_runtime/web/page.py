@@ -1,17 +1,12 @@
-"""The files of the page, from its sources, the sources of the npm package, and a model."""
+"""The files of the page: ``page.html`` with a model and its settings."""
 
 import base64
 import hashlib
+import re
 import zlib
-from collections.abc import Iterator
 from html import escape
 from importlib.resources import files
-from importlib.resources.abc import Traversable
-from itertools import chain
 from pathlib import Path
-from string import Template
-
-from .bundle import bundle
 
 PAGE_FILE = "index.html"
 MODEL_FILE = "model.onnx"
@@ -24,14 +19,15 @@ _GENERATOR = b'<meta name="generator" content="textgen-web">'
 _SCRIPT_ELEMENT = f'<script type="module" src="{SCRIPT_FILE}"></script>'
 _ABCJS_ELEMENT = f'<script src="{ABCJS_FILE}"></script>'
 
-# A script in the page of several files. From the disk, browsers load no module, so only this script runs.
-_DISK_FILE = "from-disk.js"
-
-# The folder with the modules of the npm package.
-LIBRARY_FOLDER = "lib"
+# The places in page.html for the model and its settings.
+_PLACE = re.compile(r"\{\{(policy|title|prompt|data)\}\}")
+# Its style, its script, and the scripts that are no modules.
+_STYLE = re.compile(r"<style>(.*?)</style>", re.DOTALL)
+_MODULE = re.compile(r'<script type="module">(.*?)</script>', re.DOTALL)
+_INLINE = re.compile(r'<script(?: type="module")?>(.*?)</script>', re.DOTALL)
 
 # Nothing is loaded from anywhere, and no other script can run. WebAssembly needs its own permission.
-POLICY = "default-src 'none'; script-src {script} 'wasm-unsafe-eval'; style-src {style}; img-src data:; \
+POLICY = "default-src 'none'; script-src {scripts} 'wasm-unsafe-eval'; style-src {style}; img-src data:; \
 base-uri 'none'; form-action 'none'"
 
 # A browser must hold the text of the page, of which base64 is a third more than the model.
@@ -53,49 +49,37 @@ def one_file(model: bytes, *, title: str, prompt: str, abcjs: str = "") -> dict[
     Returns:
         The content of each file, by its name.
     """
-    style = _source(STYLE_FILE)
-    # A whole script is one text, so an end tag in it must not end the element.
-    script, abcjs = (text.replace("</script", "<\\/script") for text in (_script(), abcjs))
     packed = base64.b64encode(zlib.compress(model, 9)).decode()
-    return {
-        PAGE_FILE: _fill(
-            title,
-            prompt,
-            policy=POLICY.format(
-                script=f"{_hash(script)} {_hash(abcjs)}" if abcjs else _hash(script),
-                style=ANY_STYLE if abcjs else _hash(style),
-            ),
-            style=f"<style>{style}</style>",
-            scripts=f'<script type="text/plain" id="model">{packed}</script>\n'
-            + (f"<script>{abcjs}</script>\n" if abcjs else "")
-            + f'<script type="module">{script}</script>',
-        )
-    }
+    data = f'<script type="text/plain" id="model">{packed}</script>'
+    if abcjs:
+        # A whole script is one text, so an end tag in it must not end the element.
+        data += "\n<script>{}</script>".format(abcjs.replace("</script", "<\\/script"))
+    template = _template()
+    style = ANY_STYLE if abcjs else _hashes(_STYLE, template)
+    policy = POLICY.format(scripts=_hashes(_INLINE, template, data), style=style)
+    return {PAGE_FILE: _fill(template, title=title, prompt=prompt, policy=policy, data=data)}
 
 
 def separate_files(model: bytes, *, title: str, prompt: str, abcjs: str = "") -> dict[str, bytes]:
     """Return the page as files for a web server. Arguments and result are those of ``one_file``."""
-    from_disk = _source(_DISK_FILE)
-    page = _fill(
-        title,
-        prompt,
-        policy=POLICY.format(
-            script=f"'self' {_hash(from_disk)}", style=f"'self' {ANY_STYLE}" if abcjs else "'self'"
-        )
-        + "; connect-src 'self'",
-        style=f'<link rel="stylesheet" href="{STYLE_FILE}">\n<link rel="preload" href="{MODEL_FILE}" '
-        'as="fetch" crossorigin>',
-        scripts=f"<script>{from_disk}</script>\n"
-        + (f"{_ABCJS_ELEMENT}\n" if abcjs else "")
-        + _SCRIPT_ELEMENT,
+    template = _template()
+    style, script = (part.findall(template)[0].encode() for part in (_STYLE, _MODULE))
+    links = (
+        f'<link rel="stylesheet" href="{STYLE_FILE}">\n'
+        f'<link rel="preload" href="{MODEL_FILE}" as="fetch" crossorigin>'
     )
+    page = _MODULE.sub(_SCRIPT_ELEMENT, _STYLE.sub(links, template))
+    policy = POLICY.format(
+        scripts=f"'self' {_hashes(_INLINE, page)}", style=f"'self' {ANY_STYLE}" if abcjs else "'self'"
+    )
+    data = _ABCJS_ELEMENT if abcjs else ""
     # The page is the last one, so that it never stands beside older files.
     return {
         MODEL_FILE: model,
-        SCRIPT_FILE: _script().encode(),
-        STYLE_FILE: _source(STYLE_FILE).encode(),
+        SCRIPT_FILE: script,
+        STYLE_FILE: style,
         **({ABCJS_FILE: abcjs.encode()} if abcjs else {}),
-        PAGE_FILE: page,
+        PAGE_FILE: _fill(page, title=title, prompt=prompt, policy=f"{policy}; connect-src 'self'", data=data),
     }
 
 
@@ -111,43 +95,17 @@ def page_files(folder: Path) -> frozenset[str]:
     return names | {ABCJS_FILE} if _ABCJS_ELEMENT.encode() in content else names
 
 
-def _fill(title: str, prompt: str, **parts: str) -> bytes:
-    template = Template(_source(PAGE_FILE))
-    return template.substitute(title=escape(title), prompt=escape(prompt), **parts).encode(errors="replace")
+def _template() -> str:
+    return files(__package__).joinpath("page.html").read_text(encoding="utf-8")
 
 
-def _script() -> str:
-    """Return the script of the page, with all its modules and the package."""
-    return bundle(page_modules(), "page/main.js")
+def _fill(template: str, *, title: str, prompt: str, **parts: str) -> bytes:
+    values = {"title": escape(title), "prompt": escape(prompt), **parts}
+    return _PLACE.sub(lambda place: values[place[1]], template).encode(errors="replace")
 
 
-def page_modules() -> dict[str, str]:
-    """Return the modules of the page and of the npm package, by their paths."""
-    return dict(chain(_modules(_page_folder(), "page"), _modules(package_folder(), "package")))
-
-
-def _modules(folder: Traversable, name: str) -> Iterator[tuple[str, str]]:
-    for file in folder.iterdir():
-        if file.name.endswith(".js"):
-            yield f"{name}/{file.name}", file.read_text(encoding="utf-8")
-        elif file.name == LIBRARY_FOLDER:
-            yield from _modules(file, f"{name}/{file.name}")
-
-
-def package_folder() -> Traversable:
-    """Return the folder of the npm package: a part of this package if it is installed, or in a clone."""
-    installed = files(__package__).joinpath("package")
-    return installed if installed.is_dir() else Path(__file__).parents[2] / "web"
-
-
-def _page_folder() -> Traversable:
-    return files(__package__).joinpath("page")
-
-
-def _source(name: str) -> str:
-    return _page_folder().joinpath(name).read_text(encoding="utf-8")
-
-
-def _hash(text: str) -> str:
-    """Return the expression of a policy that permits exactly this script or style."""
-    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
+def _hashes(elements: re.Pattern[str], *pages: str) -> str:
+    """Return the expressions of a policy that permit exactly the scripts or the style of these elements."""
+    contents = (content for page in pages for content in elements.findall(page))
+    digests = (hashlib.sha256(content.encode()).digest() for content in contents)
+    return " ".join(f"'sha256-{base64.b64encode(digest).decode()}'" for digest in digests)

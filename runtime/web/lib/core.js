@@ -1,4 +1,5 @@
-import { TextgenError, codeName } from "./errors.js";
+import { CODES, TextgenError, spell } from "./errors.js";
+import { ERROR, LANE, MEMORY, MODEL, PARAMETER, REQUIREMENT_SIZE, SAMPLING, STREAM } from "./structs.js";
 
 /** The most bytes of one allocation. The module takes sizes modulo 2**32. */
 const MAX_SIZE = 2 ** 31 - 1;
@@ -6,8 +7,14 @@ const MAX_SIZE = 2 ** 31 - 1;
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
 
-/** One instance of the WebAssembly module: the memory and the functions of one model. */
+/** @param {Uint8Array} bytes */
+export const hexadecimal = (bytes) => Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+
+/** One instance of the WebAssembly module: its memory, its functions, which are those of textgen.h and of exports.c, and its model. */
 export class Core {
+  /** All of the memory. A new view for each number would take time. */
+  #view = new Int32Array();
+
   /** @param {WebAssembly.Instance} instance */
   constructor(instance) {
     /** @type {any} */
@@ -15,43 +22,97 @@ export class Core {
     /** @type {WebAssembly.Memory} */
     this.memory = this.call.memory;
     this.call._initialize();
+    // Structs that nothing is kept in between calls.
+    this.error = this.allocate(ERROR.size);
+    this.sampling = this.allocate(SAMPLING.size);
+    this.info = this.allocate(STREAM.size);
+    this.lane = this.allocate(LANE.size);
+    this.requirement = this.allocate(REQUIREMENT_SIZE);
+    this.output = this.allocate(2 * MEMORY.size);
+    /** The descriptions of the sampling parameters of the core, by the name in JavaScript. */
+    this.parameters = new Map(this.#parameters());
     // Frees the memory of generations that were dropped without dispose().
     this.registry = new FinalizationRegistry((/** @type {{ release(): void }} */ memory) => memory.release());
+    this.model = this.streamBytes = 0;
+    this.workspace = { pointer: 0, bytes: 0 };
+  }
+
+  /** @returns {Iterable<[string, { pointer: number, isWhole: boolean, initial: number, offset: number }]>} */
+  *#parameters() {
+    for (let index = 0, pointer; (pointer = this.call.textgen_parameter(index)); index += 1) {
+      const isWhole = this.text(this.word(pointer + PARAMETER.kind)) === "whole";
+      const [initial] = this.float64(pointer + PARAMETER.initial, 1);
+      yield [spell(this.text(this.word(pointer))), { pointer, isWhole, initial, offset: this.word(pointer + PARAMETER.offset) }];
+    }
   }
 
   /**
-   * Read a model file. The core reads metadata from its memory later, so it is freed with the instance.
+   * Read a model file, once. The core reads metadata from its memory later, so it is freed with the instance.
    *
    * @param {Uint8Array} content
    */
   create(content) {
-    const pointer = this.allocate(content.length || 1);
+    const pointer = this.allocate(content.length);
     this.bytes(pointer, content.length).set(content);
-    try {
-      this.call.create(pointer, content.length);
-    } catch (error) {
-      // An error of the file makes the module trap.
-      this.check(this.call.failure());
-      throw error;
-    }
+    this.attempt("create", pointer, content.length, this.output);
+    this.model = this.word(this.output);
+    this.streamBytes = this.call.textgen_stream_size(this.model);
+    const bytes = this.call.textgen_workspace_size(this.model, 1);
+    this.workspace = { pointer: this.allocate(bytes), bytes };
     return { pointer, size: content.length };
   }
 
-  /** The message of the latest error. */
-  message() {
-    return this.readText(this.call.message());
+  /**
+   * Call a function whose last argument is the error, and throw that.
+   *
+   * @param {string} name
+   * @param {...number} values
+   */
+  attempt(name, ...values) {
+    const { __stack_pointer: stack } = this.call;
+    const before = stack.value;
+    let code;
+    this.setWord(this.error, 0);
+    try {
+      code = this.call[name](...values, this.error);
+    } catch (trap) {
+      // The module traps where a model file or an argument is wrong.
+      stack.value = before;
+      code = this.word(this.error);
+      if (!code) {
+        throw trap;
+      }
+    }
+    if (code < 0) {
+      throw this.#failure(CODES[-code] === "LANE_FAILED" ? this.word(this.lane + LANE.result) : code);
+    }
   }
 
-  /**
-   * Throw the error of a negative result; return any other result.
-   *
-   * @param {number} result
-   */
-  check(result) {
-    if (result < 0) {
-      throw new TextgenError(codeName(result), this.message());
-    }
-    return result;
+  /** Return the error of the latest call. @param {number} code */
+  #failure(code) {
+    const name = this.word(this.error + ERROR.parameter);
+    const parameter = name ? spell(this.text(name)) : undefined;
+    const message = this.text(this.error + ERROR.message).replace(/\b[a-z]+_[a-z_]+\b/g, spell);
+    return new TextgenError(CODES[-code], parameter ? `${parameter} ${message}` : message, parameter);
+  }
+
+  // A textgen_memory is passed by its address.
+
+  /** @param {number} data @param {number} bytes */
+  memoryOf(data, bytes) {
+    const pointer = this.output + MEMORY.size;
+    this.setWord(pointer + MEMORY.data, data);
+    this.setWord(pointer + MEMORY.bytes, bytes);
+    return pointer;
+  }
+
+  /** That of a stream. @param {number} stream */
+  streamMemory(stream) {
+    return this.memoryOf(stream, this.streamBytes);
+  }
+
+  workspaceMemory() {
+    return this.memoryOf(this.workspace.pointer, this.workspace.bytes);
   }
 
   /**
@@ -59,7 +120,7 @@ export class Core {
    * @returns {number} a pointer
    */
   allocate(size) {
-    const pointer = size <= MAX_SIZE ? this.call.allocate(size) >>> 0 : 0;
+    const pointer = size <= MAX_SIZE ? this.call.allocate(size || 1) >>> 0 : 0;
     if (!pointer) {
       throw new TextgenError("OUT_OF_MEMORY", `not enough memory: ${size} bytes are needed`);
     }
@@ -75,7 +136,7 @@ export class Core {
    * @returns {T}
    */
   withMemory(size, use) {
-    const pointer = this.allocate(size || 1);
+    const pointer = this.allocate(size);
     try {
       return use(pointer);
     } finally {
@@ -117,6 +178,14 @@ export class Core {
     });
   }
 
+  /** Return the SHA-256 of some bytes in memory. @param {number} pointer @param {number} size */
+  digest(pointer, size) {
+    return this.withMemory(32, (hash) => {
+      this.call.digest(pointer, size, hash);
+      return this.bytes(hash, 32).slice();
+    });
+  }
+
   /** Drop the instance, which is garbage as soon as nothing refers to it. */
   dispose() {
     this.call = null;
@@ -151,14 +220,32 @@ export class Core {
     return new Float64Array(this.memory.buffer, pointer >>> 0, length);
   }
 
+  get #words() {
+    if (this.#view.buffer !== this.memory.buffer) {
+      this.#view = new Int32Array(this.memory.buffer);
+    }
+    return this.#view;
+  }
+
+  /** Return an int32. @param {number} pointer */
+  word(pointer) {
+    return this.#words[pointer >>> 2];
+  }
+
+  /** @param {number} pointer @param {number} value an int32, or a pointer */
+  setWord(pointer, value) {
+    this.#words[pointer >>> 2] = value;
+  }
+
   /** @param {number} pointer to UTF-8 that ends with a zero byte */
-  readText(pointer) {
+  text(pointer) {
     const bytes = new Uint8Array(this.memory.buffer).subarray(pointer >>> 0);
     return decoder.decode(bytes.subarray(0, bytes.indexOf(0)));
   }
 
-  /** Return a string of the core, or null. @param {number} pointer */
-  readName(pointer) {
-    return pointer ? this.readText(pointer) : null;
+  /** Return a string of the core, or null. @param {number} pointer to its pointer */
+  name(pointer) {
+    const name = this.word(pointer);
+    return name ? this.text(name) : null;
   }
 }

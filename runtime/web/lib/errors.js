@@ -1,27 +1,14 @@
 /** The names of the codes in textgen.h, by their negative value. */
-const CODES = [
-  "OK",
-  "INVALID_ARGUMENT",
-  "BUFFER_TOO_SMALL",
-  "OUT_OF_MEMORY",
-  "DAMAGED_MODEL",
-  "UNKNOWN_GRAPH",
-  "UNKNOWN_CHARACTER",
-  "INVALID_UTF8",
-  "INVALID_LOGITS",
-  "RNG_EXHAUSTED",
-  "NO_PROMPT",
-  "LANE_FAILED",
-  "TOO_LARGE",
-  "NEWER_FORMAT",
-  "DAMAGED_SAVED",
-  "NO_TOKEN",
+export const CODES = [
+  ...["OK", "INVALID_ARGUMENT", "BUFFER_TOO_SMALL", "OUT_OF_MEMORY", "DAMAGED_MODEL", "UNKNOWN_GRAPH"],
+  ...["UNKNOWN_CHARACTER", "INVALID_UTF8", "INVALID_LOGITS", "RNG_EXHAUSTED", "NO_PROMPT", "LANE_FAILED", "TOO_LARGE"],
+  ...["NEWER_FORMAT", "DAMAGED_SAVED", "NO_TOKEN", "OTHER_SAVED", "FORWARD_FAILED"],
 ];
 
-/**
- * An error that the user, a file or a text caused. `code` names its kind, and `parameter` the option that it is about:
- * of several, the one that the message names first. Other errors have none.
- */
+/** The names of options that the core has under others. @type {Record<string, string>} */
+const OPTIONS = { constraint: "match", spans: "maxCopy" };
+
+/** An error that the user, a file or a text caused: see index.d.ts. */
 export class TextgenError extends Error {
   /**
    * @param {string} code
@@ -38,16 +25,19 @@ export class TextgenError extends Error {
   }
 }
 
-/** @param {number} code a negative code of the core */
-export const codeName = (code) => CODES[-code] ?? "INVALID_ARGUMENT";
+/** Spell a name of the core as in JavaScript. @param {string} name */
+export const spell = (name) => OPTIONS[name] ?? name.replace(/_(\w)/g, (_, letter) => letter.toUpperCase());
+
+/** Spell a name of JavaScript as in Python. @param {string} name */
+export const pythonName = (name) => name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
 
 /**
  * Return an error about an argument.
  *
- * @param {string} message
- * @param {string} [parameter] the name of the option
+ * @param {string} parameter its name
+ * @param {string} message what follows the name
  */
-export const invalid = (message, parameter) => new TextgenError("INVALID_ARGUMENT", message, parameter);
+export const invalid = (parameter, message) => new TextgenError("INVALID_ARGUMENT", `${parameter} ${message}`, parameter);
 
 /**
  * Return a value for an error message: in one line, and cut.
@@ -63,4 +53,23 @@ export function quote(value) {
   }
   const shown = Array.from(text.replace(/\s+/g, " "));
   return shown.length > 80 ? `${shown.slice(0, 77).join("")}...` : shown.join("");
+}
+
+/**
+ * Call a function. An error without a parameter is then about this one.
+ *
+ * @template T
+ * @param {string} parameter
+ * @param {() => T} call
+ * @returns {T}
+ */
+export function about(parameter, call) {
+  try {
+    return call();
+  } catch (error) {
+    if (error instanceof TextgenError && error.parameter === undefined) {
+      throw new TextgenError(error.code, `${parameter}: ${error.message}`, parameter);
+    }
+    throw error;
+  }
 }

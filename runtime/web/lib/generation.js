@@ -1,116 +1,126 @@
-import { TextgenError, codeName, invalid } from "./errors.js";
-import { checkNumber, checkOptions, namesThatForbid, withParameters } from "./sampling.js";
+import { TextgenError, invalid } from "./errors.js";
+import { checkInteger, checkNumber, checkOptions } from "./sampling.js";
 import { saveGeneration } from "./saving.js";
 import { SLICE, eventLoop } from "./scheduling.js";
-import { characterSums } from "./surprise.js";
-import { releaseTables } from "./tables.js";
+import { LANE, STREAM } from "./structs.js";
 
 /** Tokens of one call of the core, at most, and of a part of a prompt. */
 const CHUNK = 64;
 /** Tokens of the first call, whose duration is not known. */
 const FIRST_CHUNK = 8;
-/**
- * By the numbers of the core. Only a text that Python saved has the last one.
- *
- * @type {(import("../index.d.ts").Ending | null)[]}
- */
-const ENDINGS = [null, "length", "stop", "constraint", null, "end", "masked"];
-/** Those that `inspect` of exports.c writes. */
-const POSITION_FIELDS = 6;
-/** How invalid bytes are shown. */
-const REPLACEMENT = "\ufffd";
+/** The most tokens of a lane. */
+const MAX_LENGTH = 2 ** 31 - 1;
+/** How tokens are fed: see textgen.h. */
+const FEED_MORE = 0;
+const FEED_TEXT = 1;
+/** By the numbers of the core. @type {(import("../index.d.ts").Ending | null)[]} */
+const ENDINGS = [null, "length", "stop", "constraint", null, "end"];
+
+const utf8 = new TextDecoder("utf-8", { ignoreBOM: true });
+
+/** Decode a text. @param {Uint8Array} bytes @param {boolean} isEnd whether an incomplete character at its end has no text */
+function decode(bytes, isEnd) {
+  const text = utf8.decode(bytes, { stream: isEnd });
+  // Forget the bytes of the incomplete character.
+  utf8.decode();
+  return text;
+}
 
 /** Return the size of the call after one of `size` tokens that took `spent` ms. @param {number} size @param {number} spent */
 const nextSize = (size, spent) => (spent > SLICE ? Math.max(1, size >> 1) : Math.min(CHUNK, 2 * size));
 
 /**
- * The checked options of a generation, and the tables that it follows. saved: the sampling parameters of the
- * description that it was resumed from.
+ * The checked options of a generation, and what they stand for: the logit bias of each token, the stop texts that the
+ * model can write, and the tables that the text follows. description: that of the saved generation, as JSON, if it was
+ * resumed; empty if it had none.
  *
- * @typedef {{ sampling: Record<string, any>, tables: import("./tables.js").Tables, saved?: object }} Parts
+ * @typedef {object} Parts
+ * @property {Record<string, any>} sampling
+ * @property {Float64Array | null} bias
+ * @property {string[]} stops
+ * @property {import("./tables.js").Table | null} constraint
+ * @property {import("./tables.js").Table | null} spans
+ * @property {string} [description]
  */
 
-/** The block of a text in the core, and its shares of the tables. */
+/** The stream of a text in the core, and its shares of the tables. */
 class Block {
-  /** @param {import("./core.js").Core} core @param {number} bytes @param {Parts} parts */
-  constructor(core, bytes, { tables }) {
+  /** @param {import("./core.js").Core} core @param {Parts} parts */
+  constructor(core, { constraint, spans }) {
     this.core = core;
-    this.pointer = core.allocate(bytes);
-    this.tables = tables;
-    Object.values(tables).forEach((table) => table.share());
+    this.pointer = core.allocate(core.streamBytes);
+    this.tables = [constraint, spans];
+    this.tables.forEach((table) => table?.share());
   }
 
   release() {
     if (this.pointer && this.core.call) {
       this.core.call.release(this.pointer);
-      releaseTables(this.tables);
+      this.tables.forEach((table) => table?.release());
     }
     this.pointer = 0;
   }
 }
 
-/** One running text: a view of its block in the core. See text.h. */
+/** One running text: a view of its stream in the core. */
 export class Generation {
   #block;
   #core;
   /** Whether a part of the prompt is not fed yet; see `feedInParts`. */
   #isReading = false;
   prompt = "";
-  /** The seed of the random numbers. */
-  seed = 0n;
-  /** Why the latest text ended: "length", "stop", "end", "constraint" or "masked"; null while it continues. */
-  ending = ENDINGS[0];
-  /** Whether the text has ended for good: at the end of a record, or where its constraint ends it. */
-  ended = false;
-  /** Whether the last token is the end of a record. */
-  #atEnd = false;
-  /** How many tokens the text needs to match its constraint. */
-  #needed = 0;
-  /** How many tokens are held back. */
-  #held = 0;
 
   /**
    * Use Model.start, Model.resume or copy.
    *
    * @param {import("./model.js").Model} model
    * @param {Parts} parts
-   * @param {(pointer: number) => void} fill writes the block
+   * @param {(pointer: number) => void} fill writes the stream
    */
   constructor(model, parts, fill) {
     this.model = model;
     this.parts = parts;
     this.#core = model.core;
-    this.#block = new Block(this.#core, model.textBytes, parts);
+    this.#block = new Block(this.#core, parts);
+    const { pointer } = this.#block;
     try {
-      fill(this.#block.pointer);
+      fill(pointer);
     } catch (error) {
       // Until a garbage collection, programs with many invalid options would need more and more memory.
       this.#block.release();
       throw error;
     }
     this.#core.registry.register(this, this.#block, this);
-    const [high, low] = this.#core.uint64(this.#core.call.seed(this.#block.pointer), 2);
+    this.#core.call.textgen_stream_get_sampling(pointer, this.#core.sampling);
+    const [low, high] = this.#core.uint64(this.#core.sampling, 2);
+    /** The seed of the random numbers. */
     this.seed = (high << 64n) | low;
-    this.#inspect();
+    const { offset } = /** @type {any} */ (this.#core.parameters.get("temperature"));
+    this.temperature = this.#core.float64(this.#core.sampling + offset, 1)[0];
   }
 
-  /** Take over where the text stands. Return how many tokens the latest call has drawn. */
-  #inspect() {
-    const pointer = this.#core.call.inspect(this.#block.pointer, this.parts.tables.constraint.pointer);
-    const fields = this.#core.int32(pointer, POSITION_FIELDS);
-    this.ending = ENDINGS[fields[0]];
-    this.ended = fields[1] === 1;
-    this.#atEnd = fields[2] === 1;
-    this.#needed = fields[3];
-    this.#held = fields[4];
-    return fields[5];
+  /** Return a number of the textgen_stream_info. @param {Exclude<keyof typeof STREAM, "size">} name */
+  info(name) {
+    const { info } = this.#core;
+    this.#core.call.textgen_stream_get_info(info, this.#checkedPointer());
+    return this.#core.word(info + STREAM[name]);
   }
 
-  /** The pointer to the block of a text that has read its prompt. */
+  /** Why the latest text ended: "length", "stop", "end" or "constraint"; null while it continues. */
+  get ending() {
+    return ENDINGS[this.info("ending")];
+  }
+
+  /** Whether the text has ended for good: at the end of a record, or where its constraint ends it. */
+  get ended() {
+    return this.info("isComplete") === 1;
+  }
+
+  /** The pointer to the stream of a text that has read its prompt. */
   get pointer() {
     const pointer = this.#checkedPointer();
     if (this.#isReading) {
-      throw invalid("the generation has not read its prompt yet: take all steps of startInParts first");
+      throw invalid("generation", "has not read its prompt yet: take all steps of startInParts first");
     }
     return pointer;
   }
@@ -132,23 +142,18 @@ export class Generation {
    */
   feed(text, options = {}) {
     const { unknown = "error" } = checkOptions(options, ["unknown"]);
-    const isStart = this.#atEnd;
-    const tokens = this.model.encode(text, unknown, isStart);
-    return this.feedList(tokens, isStart);
+    return this.feedList(this.model.encode(text, unknown, this.info("atEnd") === 1));
   }
 
-  /** Feed tokens. @param {Int32Array} tokens @param {boolean} isStart whether from the initial state */
-  feedList(tokens, isStart = false) {
-    return this.#whole(() => {
-      const held = this.finish() + (this.#held ? REPLACEMENT : "");
-      this.#feedPart(tokens, isStart);
-      return held + this.model.vocabulary.decode(tokens);
-    });
+  /** Feed tokens, also the first bytes of a character. @param {Int32Array} tokens */
+  feedList(tokens) {
+    const held = this.#finish(this.pointer, false);
+    this.#feedPart(tokens, FEED_TEXT);
+    return held + this.model.vocabulary.decode(tokens);
   }
 
   /**
-   * Feed the tokens of the prompt from the initial state, in parts. Yield this generation after each part, and return
-   * it after the last.
+   * Feed the tokens of the prompt in parts. Yield this generation after each part, and return it after the last.
    *
    * @param {Int32Array} tokens
    */
@@ -158,7 +163,7 @@ export class Generation {
     let fed = 0;
     for (let size = FIRST_CHUNK; ; ) {
       const before = performance.now();
-      this.#feedPart(tokens.subarray(fed, fed + size), fed === 0);
+      this.#feedPart(tokens.subarray(fed, fed + size), fed ? FEED_MORE : FEED_TEXT);
       fed += size;
       if (fed >= tokens.length) {
         break;
@@ -170,11 +175,12 @@ export class Generation {
     return this;
   }
 
-  /** @param {Int32Array} tokens @param {boolean} isStart */
-  #feedPart(tokens, isStart) {
-    const text = this.#checkedPointer();
-    this.#core.withTokens(tokens, (pointer) => this.#core.call.feed(text, pointer, tokens.length, Number(isStart)));
-    this.#inspect();
+  /** @param {Int32Array} tokens @param {number} how */
+  #feedPart(tokens, how) {
+    const stream = this.#checkedPointer();
+    this.#core.withTokens(tokens, (pointer) =>
+      this.#core.attempt("textgen_stream_feed_tokens", stream, pointer, tokens.length, how, this.#core.workspaceMemory()),
+    );
   }
 
   /**
@@ -232,14 +238,13 @@ export class Generation {
 
   /** @param {number} length @param {boolean} finish */
   #target(length, finish) {
-    checkNumber("length", length);
-    // A stream checks its arguments before its prompt is read.
-    this.#checkedPointer();
-    if (finish && this.#needed > length) {
-      const reason = `match needs a text of at least ${this.#needed} tokens, but the length is ${length}`;
-      throw invalid(`${reason}: use a greater length`, "match");
+    checkInteger("length", length, 0);
+    // The core has no lane without a length, and a stream begins after its prompt was read.
+    if (!length && finish && this.info("needed")) {
+      throw invalid("length", `must be ${this.info("needed")} or more for the constraint, not 0`);
     }
-    return { left: length, done: this.ended || !length, finish };
+    this.#checkedPointer();
+    return { left: length, done: !length, finish };
   }
 
   /**
@@ -250,14 +255,18 @@ export class Generation {
   #whole(change) {
     const { pointer } = this;
     const { spare } = this.model;
-    this.#core.call.copy_text(pointer, spare);
+    this.#copy(pointer, spare);
     try {
       return change();
     } catch (error) {
-      this.#core.call.copy_text(spare, pointer);
-      this.#inspect();
+      this.#copy(spare, pointer);
       throw error;
     }
+  }
+
+  /** @param {number} from @param {number} to */
+  #copy(from, to) {
+    this.#core.attempt("textgen_stream_copy", from, this.#core.streamMemory(to), this.#core.output);
   }
 
   /**
@@ -267,54 +276,51 @@ export class Generation {
    * @param {number} steps
    */
   #advance(target, steps) {
-    const text = target.done ? "" : this.#draw(target, steps);
-    return target.done && target.finish ? text + this.finish() : text;
-  }
-
-  /** @param {{ left: number, done: boolean, finish: boolean }} target @param {number} steps */
-  #draw(target, steps) {
-    const { sampling, tables } = this.parts;
-    const pointers = [tables.stops.pointer, tables.constraint.pointer, tables.spans.pointer];
-    const flags = [Number(target.finish), Number(sampling.keepStop)];
-    const decided = this.#core.call.generate(this.pointer, ...pointers, steps, target.left, ...flags);
-    this.#check(decided);
-    target.left -= this.#inspect();
-    target.done = this.ending !== null;
-    return this.#read(decided);
-  }
-
-  /** Throw the error of a negative result. The core does not know which parameters forbid tokens. @param {number} result */
-  #check(result) {
-    const names = codeName(result) === "NO_TOKEN" ? namesThatForbid(this.parts.sampling) : [];
-    if (names.length) {
-      throw new TextgenError("NO_TOKEN", `${this.#core.message()}: ${names.join(", ")}`, names[0]);
+    const core = this.#core;
+    const { lane } = core;
+    if (target.done) {
+      return target.finish ? this.finish() : "";
     }
-    this.#core.check(result);
-  }
-
-  /** Return the text of tokens of the latest call. @param {number} count */
-  #read(count) {
-    return this.model.vocabulary.decode(this.#core.int32(this.model.tokens, count));
+    const stream = this.pointer;
+    return core.withMemory(core.call.textgen_stream_text_size(stream, Math.min(target.left, steps)), (text) => {
+      core.bytes(lane, LANE.size).fill(0);
+      core.setWord(lane + LANE.stream, stream);
+      core.setWord(lane + LANE.length, Math.min(target.left, MAX_LENGTH));
+      core.setWord(lane + LANE.finish, Number(target.finish));
+      core.setWord(lane + LANE.text, text);
+      core.attempt("generate", lane, steps, core.workspaceMemory());
+      target.left -= core.word(lane + LANE.drawn);
+      target.done = core.word(lane + LANE.ending) !== 0;
+      return decode(core.bytes(text, core.word(lane + LANE.written)), !this.info("held"));
+    });
   }
 
   /** Return the text that is held back. The bytes of an incomplete character have none, and stay. */
   finish() {
-    const text = this.#read(this.#core.call.finish(this.pointer));
-    this.#inspect();
-    return text;
+    return this.#finish(this.pointer, true);
+  }
+
+  /** @param {number} stream @param {boolean} isComplete whether the bytes of an incomplete character stay */
+  #finish(stream, isComplete) {
+    const core = this.#core;
+    const size = core.call.textgen_stream_text_size(stream, 0);
+    return core.withMemory(size, (text) => {
+      core.attempt("textgen_stream_finish", stream, Number(isComplete), text, size, core.output);
+      return decode(core.bytes(text, core.word(core.output)), false);
+    });
   }
 
   /** Return an independent generation that continues exactly as this one would. */
   copy() {
     const { pointer } = this;
-    const copied = new Generation(this.model, this.parts, (block) => this.#core.call.copy_text(pointer, block));
+    const copied = new Generation(this.model, this.parts, (block) => this.#copy(pointer, block));
     copied.prompt = this.prompt;
     return copied;
   }
 
   /** Return the logits of the next token. Those of tokens that are never drawn are -Infinity. */
   logits() {
-    return this.#core.float32(this.#core.call.logits(this.pointer), this.model.info.vocabulary.length).slice();
+    return this.#core.float32(this.#core.call.textgen_stream_logits(this.pointer), this.model.info.vocabulary.length).slice();
   }
 
   /**
@@ -323,14 +329,18 @@ export class Generation {
    * @param {{ k?: number, temperature?: number }} [options] k: at most so many. temperature: by default that of the
    *   generation
    * @returns {import("../index.d.ts").NextToken[]} probability: at the temperature. drawProbability: of the next draw,
-   *   with the generation's temperature, its filters, its constraint, its minLength and its maxCopy
+   *   with the generation's temperature, its filters, its constraint, its minLength and its maxCopy. None if the text
+   *   has ended for good, because no token may follow
    */
   next(options = {}) {
-    const { k = 10, temperature = this.parts.sampling.temperature } = checkOptions(options, ["k", "temperature"]);
-    checkNumber("k", k);
-    checkNumber("temperature", temperature);
+    const { k = 10, temperature = this.temperature } = checkOptions(options, ["k", "temperature"]);
+    checkInteger("k", k, 1);
+    checkNumber(this.#core, "temperature", temperature);
+    if (this.ended) {
+      return [];
+    }
     const probabilities = this.#probabilities(temperature);
-    const draws = this.#probabilities(-1);
+    const draws = this.#drawProbabilities();
     const order = Array.from(probabilities.keys());
     // The sort is stable: the lowest token comes first among equals.
     order.sort((a, b) => probabilities[b] - probabilities[a]);
@@ -342,13 +352,24 @@ export class Generation {
     }));
   }
 
-  /** @param {number} temperature see `probabilities` in exports.c */
+  /** @param {number} temperature */
   #probabilities(temperature) {
+    const logits = Float64Array.from(this.logits());
+    return this.#core.withMemory(logits.byteLength, (memory) => {
+      this.#core.float64(memory, logits.length).set(logits);
+      const code = this.#core.call.textgen_softmax(memory, logits.length, temperature, memory);
+      if (code < 0) {
+        throw new TextgenError("INVALID_LOGITS", "the logits are invalid");
+      }
+      return this.#core.float64(memory, logits.length).slice();
+    });
+  }
+
+  #drawProbabilities() {
     const count = this.model.info.vocabulary.length;
     const { pointer } = this;
-    const { constraint, spans } = this.parts.tables;
     return this.#core.withMemory(8 * count, (memory) => {
-      this.#check(this.#core.call.probabilities(pointer, constraint.pointer, spans.pointer, temperature, memory));
+      this.#core.attempt("textgen_stream_probabilities", pointer, 1, memory, this.#core.workspaceMemory());
       return this.#core.float64(memory, count).slice();
     });
   }
@@ -364,11 +385,14 @@ export class Generation {
   surprise(text, options = {}) {
     const { unknown = "error" } = checkOptions(options, ["unknown"]);
     const { pointer, model } = this;
+    const core = this.#core;
     const tokens = model.encode(text, unknown, true);
-    return this.#core.withTokens(tokens, (fed) =>
-      this.#core.withMemory(8 * tokens.length, (nats) => {
-        this.#core.call.surprise(pointer, fed, tokens.length, nats);
-        return characterSums(tokens, this.#core.float64(nats, tokens.length), model.vocabulary);
+    return core.withTokens(tokens, (fed) =>
+      core.withMemory(8 * tokens.length, (logprobs) => {
+        this.#copy(pointer, model.spare);
+        core.attempt("textgen_stream_score", model.spare, fed, tokens.length, logprobs, core.workspaceMemory());
+        const nats = core.float64(logprobs, tokens.length).map((value) => (value > -Infinity ? -value : NaN));
+        return model.vocabulary.characterSums(tokens, nats);
       }),
     );
   }

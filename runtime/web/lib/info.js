@@ -1,45 +1,31 @@
 import { TextgenError } from "./errors.js";
+import { MODEL } from "./structs.js";
 
-/** Those of textgen_model_info in textgen.h, and those that exports.c adds. */
-const FIELDS = 19;
-/** Those of textgen_layer_info. */
-const LAYER_FIELDS = 4;
-
-/**
- * Describe the model of a core.
- *
- * @param {import("./core.js").Core} core
- */
+/** Describe the model of a core. @param {import("./core.js").Core} core */
 export function describe(core) {
-  const pointer = core.call.describe();
-  const [, , layerCount, parameters, , lowercase, unicode, kernels, , level, records, bits, , ...added] = core.int32(pointer, FIELDS);
-  const [unknown, begin, end, units, textBytes, tokens] = added;
-  const layers = Array.from({ length: layerCount }, (_, index) => describeLayer(core, index));
+  const pointer = core.call.textgen_model_get_info(core.model);
+  const number = (/** @type {keyof typeof MODEL} */ name) => core.word(pointer + MODEL[name]);
+  const special = Object.entries({ unknown: number("unknown"), begin: number("begin"), end: number("end") });
   const info = {
     vocabulary: metadata(core, "textgen.vocabulary"),
-    level: core.readName(level),
-    records: core.readName(records),
-    lowercase: lowercase === 1,
-    unicode: core.readName(unicode),
-    special: Object.fromEntries(Object.entries({ unknown, begin, end }).filter(([, token]) => token >= 0)),
+    level: core.name(pointer + MODEL.level),
+    records: core.name(pointer + MODEL.records),
+    lowercase: number("lowercase") === 1,
+    unicode: core.name(pointer + MODEL.unicode),
+    special: Object.fromEntries(special.filter(([, token]) => token >= 0)),
     prompts: metadata(core, "textgen.prompts") ?? [],
     training: metadata(core, "textgen.training") ?? {},
     format: metadata(core, "textgen.format"),
-    parameters,
-    units,
-    layers: layers.filter(({ kind }) => kind !== "embedding" && kind !== "linear").length,
-    network: layers,
-    bits,
+    parameters: number("parameters"),
+    units: number("units"),
+    layers: number("layers"),
+    embedding: number("embedding"),
+    residual: number("residual") === 1,
+    bits: number("bits"),
     quantization: metadata(core, "textgen.quantization") ?? null,
-    kernels: core.readName(kernels),
+    kernels: core.name(pointer + MODEL.kernels),
   };
-  return { info: /** @type {any} */ (info), end, textBytes, tokens };
-}
-
-/** @param {import("./core.js").Core} core @param {number} index */
-function describeLayer(core, index) {
-  const [, kind, inputs, outputs] = core.int32(core.call.describe_layer(index), LAYER_FIELDS);
-  return { kind: core.readText(kind), inputs, outputs };
+  return /** @type {import("../index.d.ts").ModelInfo} */ (info);
 }
 
 /**
@@ -49,18 +35,13 @@ function describeLayer(core, index) {
  * @param {string} key
  */
 function metadata(core, key) {
-  return core.withBytes(`${key}\0`, (name) =>
-    core.withMemory(4, (sizePointer) => {
-      const value = core.call.metadata(name, sizePointer);
-      if (!value) {
-        return undefined;
-      }
-      const text = new TextDecoder().decode(core.bytes(value, core.int32(sizePointer, 1)[0]));
-      try {
-        return JSON.parse(text);
-      } catch {
-        throw new TextgenError("DAMAGED_MODEL", `model file: the metadata '${key}' is not JSON: export the model again`);
-      }
-    }),
-  );
+  const value = core.withBytes(`${key}\0`, (name) => core.call.textgen_model_get_metadata(core.model, name, core.output));
+  if (!value) {
+    return undefined;
+  }
+  try {
+    return JSON.parse(new TextDecoder().decode(core.bytes(value, core.word(core.output))));
+  } catch {
+    throw new TextgenError("DAMAGED_MODEL", `the metadata '${key}' of the model file is not JSON`);
+  }
 }

@@ -1,7 +1,63 @@
+// From a source to a model: the WebAssembly module of the core, which an entry point chooses, and the model file.
 import { Core } from "./core.js";
 import { TextgenError, invalid, quote } from "./errors.js";
 import { Model } from "./model.js";
 import { checkOptions } from "./sampling.js";
+
+/** A module with one function, which returns f32x4.relaxed_madd of its argument. */
+const RELAXED_MODULE = Uint8Array.of(
+  ...[0, 0x61, 0x73, 0x6d, 1, 0, 0, 0],
+  ...[1, 6, 1, 0x60, 1, 0x7b, 1, 0x7b], // types: v128 to v128
+  ...[3, 2, 1, 0], // functions
+  ...[10, 13, 1, 11, 0, 0x20, 0, 0x20, 0, 0x20, 0, 0xfd, 0x85, 2, 0x0b], // code
+);
+
+/** Whether the engine has the relaxed SIMD of WebAssembly. */
+export function hasRelaxedSimd() {
+  return WebAssembly.validate(RELAXED_MODULE);
+}
+
+/**
+ * Return the function `load` of an entry point.
+ *
+ * @param {() => Promise<Uint8Array>} readModule returns the bytes of a module
+ * @returns {(source: import("../index.d.ts").ModelSource, options?: import("../index.d.ts").LoadOptions) => Promise<import("./model.js").Model>}
+ */
+export function loader(readModule) {
+  /** @type {Promise<WebAssembly.Module> | undefined} */
+  let compiled;
+  return (source, options = {}) => {
+    compiled ??= compile(readModule).catch((error) => {
+      // A later call tries again. Some engines repeat the error of a failed import.
+      compiled = undefined;
+      throw error;
+    });
+    return loadModel(source, options, compiled);
+  };
+}
+
+/** @param {() => Promise<Uint8Array>} readModule */
+async function compile(readModule) {
+  return WebAssembly.compile(/** @type {BufferSource} */ (await readModule()));
+}
+
+/**
+ * Return the bytes of a module that another JavaScript module contains.
+ *
+ * @param {Promise<{ default: string }>} imported
+ */
+export async function decodeImported(imported) {
+  try {
+    return decodeBase64((await imported).default);
+  } catch (error) {
+    throw new TextgenError("NOT_READ", `cannot read the WebAssembly module: ${quote(reason(error))}`);
+  }
+}
+
+/** @param {string} base64 */
+export function decodeBase64(base64) {
+  return Uint8Array.from(atob(base64), (character) => character.charCodeAt(0));
+}
 
 /**
  * Read and check a model.
@@ -10,10 +66,10 @@ import { checkOptions } from "./sampling.js";
  * @param {import("../index.d.ts").LoadOptions} options
  * @param {Promise<WebAssembly.Module>} module
  */
-export async function loadModel(source, options, module) {
+async function loadModel(source, options, module) {
   const novel = checkOptions(options, ["novel"]).novel ?? null;
   if (novel !== null && typeof novel !== "string") {
-    throw invalid(`novel must be a text, not ${quote(novel)}`, "novel");
+    throw invalid("novel", `must be a text, not ${quote(novel)}`);
   }
   const [content, compiled] = await Promise.all([readSource(source), module]);
   return new Model(new Core(await WebAssembly.instantiate(compiled, {})), content, novel);
@@ -36,7 +92,7 @@ export async function readSource(source) {
     return readResponse(source);
   }
   if (typeof source !== "string" && !(source instanceof URL)) {
-    throw invalid(`the source must be a URL, a path, a Response or bytes, not ${quote(source)}`);
+    throw invalid("source", `must be a URL, a path, a Response or bytes, not ${quote(source)}`);
   }
   try {
     return isFile(source) ? await readFile(source) : await readResponse(await fetch(source));
@@ -49,7 +105,7 @@ export async function readSource(source) {
 }
 
 /** @param {any} error */
-export const reason = (error) => error?.cause?.message || error?.message || String(error);
+const reason = (error) => error?.cause?.message || error?.message || String(error);
 
 /**
  * Whether a source is a file of Node. A path on Windows may begin with a letter and a colon.

@@ -1,13 +1,12 @@
+import { hexadecimal } from "./core.js";
 import { TextgenError, invalid, quote } from "./errors.js";
 import { Generation } from "./generation.js";
 import { describe } from "./info.js";
-import { normalize } from "./normalization.js";
-import { bannedTokens, checkNumber, checkOptions, checkSampling, checkSeed, withParameters } from "./sampling.js";
+import { checkInteger, checkOptions, checkSampling, checkSeed, tokenBias, withSampling } from "./sampling.js";
 import { resumeGeneration } from "./saving.js";
 import { SLICE, eventLoop } from "./scheduling.js";
-import { hexadecimal, sha256 } from "./sha256.js";
-import { LatestTable, compileStops, readConstraint, readSpans, releaseTables } from "./tables.js";
-import { Vocabulary } from "./vocabulary.js";
+import { LatestTable, readConstraint, readSpans } from "./tables.js";
+import { Vocabulary, normalize } from "./vocabulary.js";
 
 const DEFAULT_LENGTH = 400;
 /** The maximum length of a record, which ends by itself. */
@@ -18,8 +17,9 @@ export class Model {
   #isDisposed = false;
   #sha256 = "";
   #file;
-  #constraints;
-  #spans;
+  #novel;
+  #constraint = new LatestTable();
+  #spans = new LatestTable();
 
   /**
    * @param {import("./core.js").Core} core
@@ -29,23 +29,28 @@ export class Model {
   constructor(core, content, novel) {
     this.core = core;
     this.#file = core.create(content);
-    const { info, end, textBytes, tokens } = describe(core);
-    this.info = info;
-    this.textBytes = textBytes;
-    this.tokens = tokens;
-    /** Memory for the position before a call. */
-    this.spare = core.allocate(textBytes);
-    this.vocabulary = new Vocabulary(info.vocabulary, info.level, end);
-    const corpus = novel === null ? null : normalize(novel, info);
-    this.#constraints = new LatestTable((match, banned) => readConstraint(core, match, banned));
-    this.#spans = new LatestTable((maxCopy) => readSpans(core, corpus, maxCopy));
+    this.info = describe(core);
+    /** Memory for the stream before a call, or for a call that leaves it as it is. */
+    this.spare = core.allocate(core.streamBytes);
+    this.vocabulary = new Vocabulary(this.info);
+    this.#novel = novel === null ? null : normalize(novel, this.info);
   }
 
   /** The SHA-256 of the file, as hexadecimal digits. */
   get sha256() {
     this.check();
     const { pointer, size } = this.#file;
-    return (this.#sha256 ||= hexadecimal(sha256(this.core.bytes(pointer, size))));
+    return (this.#sha256 ||= hexadecimal(this.core.digest(pointer, size)));
+  }
+
+  /** A hash of the corpus, as in Python: a saved generation must continue with the same one. */
+  get novelDigest() {
+    return hexadecimal(this.digest(this.#novel ?? "")).slice(0, 16);
+  }
+
+  /** Return the SHA-256 of a text in UTF-8. @param {string} text */
+  digest(text) {
+    return this.core.withBytes(text, (bytes, size) => this.core.digest(bytes, size));
   }
 
   /** Throw an error if the model was disposed. */
@@ -110,20 +115,19 @@ export class Model {
    */
   *startInParts(prompt = null, options = {}) {
     this.check();
-    const sampling = checkSampling(options);
+    const { core } = this;
+    const sampling = checkSampling(core, options);
     const seed = checkSeed(options.seed);
     const { substream = 0, unknown = "error" } = options;
-    checkNumber("substream", substream);
+    checkInteger("substream", substream, 0);
     const tokens = this.encode(prompt ?? this.#defaultPrompt(seed + BigInt(substream)), unknown, true);
-    const parts = this.withTables(sampling);
-    try {
-      const generation = new Generation(this, parts, (block) =>
-        withParameters(this, sampling, seed, substream, (pointer) => this.core.call.start(block, pointer)),
-      );
-      return yield* generation.feedInParts(tokens);
-    } finally {
-      releaseTables(parts.tables);
-    }
+    const parts = this.prepare(sampling);
+    const generation = new Generation(this, parts, (stream) =>
+      withSampling(core, parts, { seed, substream }, () =>
+        core.attempt("textgen_stream_init", core.streamMemory(stream), core.model, core.sampling, core.output),
+      ),
+    );
+    return yield* generation.feedInParts(tokens);
   }
 
   /**
@@ -170,24 +174,29 @@ export class Model {
   encode(text, unknown, isStart) {
     this.check();
     if (typeof text !== "string") {
-      throw invalid(`the text must be a string, not ${quote(text)}`);
+      throw invalid("text", `must be a string, not ${quote(text)}`);
     }
     if (unknown !== "error" && unknown !== "skip") {
-      throw invalid(`unknown must be "error" or "skip", not ${quote(unknown)}`, "unknown");
+      throw invalid("unknown", `must be "error" or "skip", not ${quote(unknown)}`);
     }
-    const { core } = this;
-    const tokens = core.withBytes(this.normalize(text), (bytes, size) =>
-      core.withMemory(8 * size, (pointer) => {
-        const count = core.check(core.call.encode(bytes, size, Number(unknown === "skip"), pointer));
-        // In memory, each token has 64 bits.
-        return core.int32(pointer, 2 * count).filter((_, i) => i % 2 === 0);
-      }),
-    );
+    const tokens = this.#tokens(text, unknown === "skip");
     if (!tokens.length && (text || !isStart || this.info.records === null)) {
       const reason = text ? "none of its characters is in the vocabulary" : "it is empty";
       throw new TextgenError("NO_PROMPT", `there is no text to continue: ${reason}`);
     }
     return tokens;
+  }
+
+  /** @param {string} text @param {boolean} skip whether to leave out characters outside the vocabulary */
+  #tokens(text, skip) {
+    const { core } = this;
+    return core.withBytes(this.normalize(text), (bytes, size) =>
+      core.withMemory(8 * size, (pointer) => {
+        core.attempt("textgen_encode", core.model, bytes, size, Number(skip), pointer, core.output);
+        // In memory, each token has 64 bits.
+        return core.int32(pointer, 2 * core.word(core.output)).filter((_, i) => i % 2 === 0);
+      }),
+    );
   }
 
   /**
@@ -204,28 +213,29 @@ export class Model {
   }
 
   /**
-   * Return checked options with the tables that they stand for. The caller releases the tables.
+   * Return checked options with what they stand for. Before the next call, a generation shares the tables.
    *
    * @param {Record<string, any>} sampling
+   * @returns {import("./generation.js").Parts}
    */
-  withTables(sampling) {
-    if (sampling.minLength && this.vocabulary.end < 0) {
-      throw invalid("minLength needs a model of records: the texts of other models have no end", "minLength");
-    }
-    const stops = sampling.stop.flatMap((/** @type {string} */ text) => this.#stopTokens(text));
-    const banned = sampling.match ? bannedTokens(sampling, this.vocabulary) : [];
-    const constraint = this.#constraints.get(sampling.match, banned);
-    const spans = this.#spans.get(sampling.maxCopy || null);
-    // The last one, because after an error nothing is released.
-    const compiled = compileStops(this.core, stops);
-    return { sampling, tables: { stops: compiled, constraint: constraint.share(), spans: spans.share() } };
+  prepare(sampling) {
+    const { core } = this;
+    const { match, maxCopy, stop } = sampling;
+    const bias = tokenBias(sampling, this.vocabulary);
+    const banned = Array.from(bias ?? []).flatMap((value, token) => (value === -Infinity ? [token] : []));
+    return {
+      sampling,
+      bias,
+      stops: stop.flatMap((/** @type {string} */ text) => this.#writable(text)),
+      constraint: match && this.#constraint.get([match, banned.join()], () => readConstraint(core, match, banned)),
+      spans: maxCopy ? this.#spans.get([maxCopy], () => readSpans(core, this.#novel, maxCopy)) : null,
+    };
   }
 
-  /** Return the tokens of a stop text in a list, which is empty if the model cannot generate it. @param {string} text */
-  #stopTokens(text) {
+  /** Return a normalized stop text in a list, which is empty if the model cannot write it. @param {string} text */
+  #writable(text) {
     try {
-      const tokens = this.encode(text, "error", false);
-      return tokens.includes(this.info.special.unknown ?? -1) ? [] : [tokens];
+      return this.#tokens(text, false).includes(this.info.special.unknown ?? -1) ? [] : [this.normalize(text)];
     } catch (error) {
       if (error instanceof TextgenError && ["UNKNOWN_CHARACTER", "INVALID_UTF8"].includes(error.code)) {
         return [];

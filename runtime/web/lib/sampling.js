@@ -1,18 +1,13 @@
 import { invalid, quote } from "./errors.js";
-import { NUMBERS, SAMPLING_NAMES, TRUNCATIONS } from "./parameters.js";
+import { SAMPLING } from "./structs.js";
 
-/** Other numbers, described in the same way, but without a default. @type {typeof NUMBERS} */
-const OTHER_NUMBERS = [
-  ["logitBias", false, NaN, -100, 100, false, "a number from -100 to 100"],
-  ["substream", true, NaN, 0, 2 ** 32 - 1, false, "an integer from 0 to 2**32 - 1"],
-  ["length", true, NaN, 0, Number.MAX_SAFE_INTEGER, false, "an integer, 0 or more"],
-  ["k", true, NaN, 1, Number.MAX_SAFE_INTEGER, false, "an integer, 1 or more"],
-];
-const DESCRIPTIONS = new Map([...NUMBERS, ...OTHER_NUMBERS].map((row) => [row[0], row]));
-const OPTIONS = [...SAMPLING_NAMES, "seed", "substream", "unknown", "length", "signal"];
+/** The sampling parameters that are no numbers. */
+const TEXTS = ["logitBias", "allowed", "banned", "stop", "keepStop", "match"];
+const OTHERS = ["seed", "substream", "unknown", "length", "signal"];
 const MAX_SEED = 2n ** 128n;
+const encoder = new TextEncoder();
 
-/** @typedef {import("../index.d.ts").Options} Options */
+/** @typedef {import("./core.js").Core} Core */
 
 /**
  * Return options that are an object of known names.
@@ -24,97 +19,84 @@ const MAX_SEED = 2n ** 128n;
  */
 export function checkOptions(options, known) {
   if (typeof options !== "object" || options === null) {
-    throw invalid(`the options must be an object, not ${quote(options)}`);
+    throw invalid("options", `must be an object, not ${quote(options)}`);
   }
   for (const name of Object.keys(options)) {
     if (!known.includes(name)) {
-      throw invalid(`unknown option ${quote(name)}: the options are ${known.join(", ")}`, name);
+      throw invalid(name, `is no option: the options are ${known.join(", ")}`);
     }
   }
   return options;
 }
 
 /**
- * Return the sampling parameters among some options, checked.
+ * Return the sampling parameters among some options. The core checks them further.
  *
- * @param {Options} options
+ * @param {Core} core
+ * @param {import("../index.d.ts").Options} options
  * @returns {Record<string, any>}
  */
-export function checkSampling(options) {
+export function checkSampling(core, options) {
+  // A saved generation needs maxCopy, which has no place among the numbers of the core.
+  const numbers = [...core.parameters].filter(([name, { offset }]) => offset || name === "maxCopy");
   /** @type {Record<string, any>} */
-  const given = checkOptions(options, OPTIONS);
+  const given = checkOptions(options, [...numbers.map(([name]) => name), ...TEXTS, ...OTHERS]);
   /** @type {Record<string, any>} */
   const sampling = {};
-  for (const [name, , initial] of NUMBERS) {
-    sampling[name] = checkNumber(name, given[name] ?? initial);
+  for (const [name, { initial }] of numbers) {
+    sampling[name] = checkNumber(core, name, given[name] ?? initial);
   }
-  const replaced = TRUNCATIONS.find((name) => sampling[name] !== descriptionOf(name)[2]);
-  if (sampling.mirostatTau > 0 && replaced) {
-    throw invalid(`mirostatTau replaces ${replaced}: omit one of them`, "mirostatTau");
-  }
-  sampling.logitBias = checkBias(given.logitBias ?? {});
+  sampling.logitBias = checkBias(core, given.logitBias ?? {});
   sampling.allowed = (given.allowed ?? null) === null ? null : texts("allowed", given.allowed);
   sampling.banned = texts("banned", given.banned ?? []);
   sampling.stop = typeof given.stop === "string" ? [given.stop] : texts("stop", given.stop ?? []);
   sampling.keepStop = Boolean(given.keepStop);
   sampling.match = given.match ?? null;
-  if (sampling.stop.includes("")) {
-    throw invalid("a stop text must not be empty", "stop");
-  }
-  if (sampling.stop.length && sampling.match) {
-    throw invalid("use match or stop, not both: a stop text could end the text before it matches", "match");
-  }
-  if (sampling.minLength && sampling.match) {
-    throw invalid("use match or minLength, not both: only match ends the text, so use one that allows no short text", "match");
-  }
-  if (sampling.maxCopy && sampling.match) {
-    throw invalid("use match or maxCopy, not both: all texts that match may be copies", "match");
-  }
   return sampling;
 }
 
-/** @param {string} name */
-const descriptionOf = (name) => /** @type {(typeof NUMBERS)[number]} */ (DESCRIPTIONS.get(name));
-
 /**
- * Return a number that is a value of a parameter.
+ * Return a number that is a value of a sampling parameter.
  *
+ * @param {Core} core
  * @param {string} name of the parameter
  * @param {unknown} value
- * @param {string} about the name in an error
+ * @param {string} about what follows the name in an error
  */
-export function checkNumber(name, value, about = name) {
-  const [, isInteger, , least, most, isOpen, requirement] = descriptionOf(name);
-  const isInside = typeof value === "number" && value >= least && value <= most && !(isOpen && value === least);
-  if (!isInside || (isInteger && !Number.isInteger(value))) {
-    throw invalid(`${about} must be ${requirement}, not ${quote(value)}`, name);
+export function checkNumber(core, name, value, about = "") {
+  const { pointer, isWhole } = /** @type {any} */ (core.parameters.get(name));
+  const isNumber = isWhole ? Number.isInteger(value) : typeof value === "number";
+  if (!isNumber || !core.call.textgen_parameter_accepts(pointer, value)) {
+    const requirement = core.text(core.call.textgen_parameter_requirement(pointer, core.requirement));
+    throw invalid(name, `${about}must be ${requirement}, not ${quote(value)}`);
   }
   return value;
+}
+
+/** @param {string} name @param {any} value @param {number} least */
+export function checkInteger(name, value, least) {
+  if (!Number.isSafeInteger(value) || value < least) {
+    throw invalid(name, `must be an integer, ${least} or more, not ${quote(value)}`);
+  }
 }
 
 /** @param {string} name @param {unknown} value @returns {string[]} */
 function texts(name, value) {
   const list = typeof value === "string" ? Array.from(value) : value;
   if (!Array.isArray(list) || list.some((text) => typeof text !== "string")) {
-    throw invalid(`${name} must be a text or an array of texts, not ${quote(value)}`, name);
+    throw invalid(name, `must be a text or an array of texts, not ${quote(value)}`);
   }
   return [...list];
 }
 
-/** @param {unknown} bias @returns {Record<string, number>} */
-function checkBias(bias) {
+/** @param {Core} core @param {unknown} bias @returns {Record<string, number>} */
+function checkBias(core, bias) {
   if (typeof bias !== "object" || bias === null) {
-    throw invalid(`logitBias must be an object of numbers by character, not ${quote(bias)}`, "logitBias");
+    throw invalid("logitBias", `must be an object of numbers by character, not ${quote(bias)}`);
   }
-  for (const [character, value] of Object.entries(bias)) {
-    checkNumber("logitBias", value, `logitBias of ${quote(character)}`);
-  }
+  Object.entries(bias).forEach(([symbol, value]) => checkNumber(core, "logitBias", value, `of ${quote(symbol)} `));
   return { ...bias };
 }
-
-/** Return the names of the parameters that can forbid tokens. @param {Record<string, any>} sampling */
-export const namesThatForbid = ({ maxCopy, allowed, banned, minLength, match }) =>
-  Object.entries({ maxCopy, allowed, banned: banned.length, minLength, match }).flatMap(([name, value]) => (value ? [name] : []));
 
 /**
  * Return a seed as a bigint; a random one of 32 bits if there is none.
@@ -128,7 +110,7 @@ export function checkSeed(seed) {
   const isWhole = typeof seed === "bigint" || (typeof seed === "number" && Number.isSafeInteger(seed));
   const number = isWhole ? BigInt(/** @type {number} */ (seed)) : -1n;
   if (number < 0n || number >= MAX_SEED) {
-    throw invalid(`seed must be an integer from 0 to 2**128 - 1, a bigint from 2**53 on, not ${quote(seed)}`, "seed");
+    throw invalid("seed", `must be an integer from 0 to 2**128 - 1, a bigint from 2**53 on, not ${quote(seed)}`);
   }
   return number;
 }
@@ -139,8 +121,7 @@ export function checkSeed(seed) {
  * @param {Record<string, any>} sampling
  * @param {import("./vocabulary.js").Vocabulary} vocabulary
  */
-function tokenBias(sampling, vocabulary) {
-  const { logitBias, allowed, banned } = sampling;
+export function tokenBias({ logitBias, allowed, banned }, vocabulary) {
   if (!allowed && !banned.length && !Object.keys(logitBias).length) {
     return null;
   }
@@ -148,7 +129,7 @@ function tokenBias(sampling, vocabulary) {
   for (const [symbol, value] of Object.entries(logitBias)) {
     const token = vocabulary.tokens.get(symbol);
     if (token === undefined) {
-      throw invalid(`logitBias has ${quote(symbol)}, which is not in the vocabulary: omit it`, "logitBias");
+      throw invalid("logitBias", `has ${quote(symbol)}, which is not in the vocabulary: omit it`);
     }
     bias[token] = value;
   }
@@ -167,8 +148,7 @@ function tokenBias(sampling, vocabulary) {
     bias.fill(-Infinity, 128, 256);
   }
   if (!left) {
-    const name = keep ? "allowed" : "banned";
-    throw invalid("allowed and banned leave no character of the vocabulary: allow more, or ban fewer", name);
+    throw invalid(keep ? "allowed" : "banned", "leaves no character of the vocabulary");
   }
   return bias;
 }
@@ -178,29 +158,45 @@ export const bannedTokens = (sampling, vocabulary) =>
   [...(tokenBias(sampling, vocabulary) ?? [])].flatMap((bias, token) => (bias === -Infinity ? [token] : []));
 
 /**
- * Write what `start` of the core takes to memory, and call a function with the pointer.
+ * Write a textgen_sampling, and call a function while it and what it refers to are in memory.
  *
- * @template T
- * @param {import("./model.js").Model} model
- * @param {Record<string, any>} sampling
- * @param {bigint} seed
- * @param {number} substream
- * @param {(pointer: number) => T} use
- * @returns {T}
+ * @param {Core} core
+ * @param {import("./generation.js").Parts} parts
+ * @param {{ seed: bigint, substream: number } | null} random null for a saved stream, which has its own numbers and bias
+ * @param {() => void} use
  */
-export function withParameters({ core, vocabulary }, sampling, seed, substream, use) {
-  const bias = tokenBias(sampling, vocabulary);
-  const size = 8 * (4 + NUMBERS.length);
-  return core.withMemory(size + (bias ? bias.byteLength : 0), (pointer) => {
-    const view = new DataView(core.memory.buffer, pointer, size);
-    view.setBigUint64(0, BigInt.asUintN(64, seed), true);
-    view.setBigUint64(8, seed >> 64n, true);
-    view.setFloat64(16, substream, true);
-    view.setUint32(24, bias ? pointer + size : 0, true);
-    NUMBERS.forEach(([name], i) => view.setFloat64(8 * (4 + i), sampling[name], true));
-    if (bias) {
-      core.float64(pointer + size, bias.length).set(bias);
+export function withSampling(core, { sampling, bias, stops, constraint, spans }, random, use) {
+  const biases = (random && bias) ?? new Float64Array();
+  const texts = stops.map((text) => encoder.encode(`${text}\0`));
+  const pointers = biases.byteLength;
+  let end = pointers + 4 * texts.length;
+  core.withMemory(texts.reduce((sum, text) => sum + text.length, end), (memory) => {
+    const field = (/** @type {Exclude<keyof typeof SAMPLING, "size">} */ name, /** @type {number} */ value) =>
+      core.setWord(core.sampling + SAMPLING[name], value);
+    core.bytes(core.sampling, SAMPLING.size).fill(0);
+    core.float64(memory, biases.length).set(biases);
+    texts.forEach((text, i) => {
+      core.bytes(memory + end, text.length).set(text);
+      core.setWord(memory + pointers + 4 * i, memory + end);
+      end += text.length;
+    });
+    field("logitBias", biases.length && memory);
+    field("stop", memory + pointers);
+    field("stopCount", texts.length);
+    field("keepStop", Number(sampling.keepStop));
+    field("constraint", constraint?.pointer ?? 0);
+    field("spans", spans?.pointer ?? 0);
+    if (random) {
+      const { seed, substream } = random;
+      core.uint64(core.sampling, 3).set([BigInt.asUintN(64, seed), seed >> 64n, BigInt(substream)]);
+      for (const [name, { offset, isWhole }] of core.parameters) {
+        if (isWhole && offset) {
+          core.uint64(core.sampling + offset, 1)[0] = BigInt(sampling[name]);
+        } else if (offset) {
+          core.float64(core.sampling + offset, 1)[0] = sampling[name];
+        }
+      }
     }
-    return use(pointer);
+    use();
   });
 }

@@ -1,50 +1,35 @@
-import { TextgenError, quote } from "./errors.js";
-import { PYTHON_ONLY, SAMPLING_NAMES } from "./parameters.js";
-import { checkSampling } from "./sampling.js";
-import { hexadecimal } from "./sha256.js";
-import { releaseTables } from "./tables.js";
+import { TextgenError, pythonName, quote, spell } from "./errors.js";
+import { checkSampling, withSampling } from "./sampling.js";
 
-// A saved generation is a saved text of the core, the same as in Python: see saved.h. Its description is JSON with the
-// prompt, and with the sampling parameters under the names of Python.
-
-/** How saved generations of earlier versions begin. */
-const EARLIER = "TGEN";
-/** The bytes of a SHA-256. */
-const DIGEST = 32;
+// A saved generation is a saved stream of the core, the same as in Python. Its description is JSON with the prompt, the
+// sampling parameters under the names of Python, but for the numbers, which the stream has itself, and the hash of the
+// corpus that the text must not copy. What C saves has no description.
 
 /** @typedef {import("./generation.js").Parts} Parts */
 
-/** @param {string} message @param {string} [parameter] */
-const failure = (message, parameter) => new TextgenError("SAVED_GENERATION", message, parameter);
+/** @param {string} code @param {string} message @param {string} [parameter] */
+const failure = (code, message, parameter) => new TextgenError(code, `the saved generation ${message}`, parameter);
 
-/** @param {string} name */
-const pythonName = (name) => name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
-
-/** @param {import("./generation.js").Generation} generation @param {number} pointer */
-export function saveGeneration(generation, pointer) {
-  const { core, sha256 } = generation.model;
-  const { sampling, tables, saved } = generation.parts;
-  const description = { prompt: generation.prompt, sampling: saved ?? describeSampling(sampling) };
-  return core.withBytes(JSON.stringify(description), (text, size) => {
-    const bytes = core.call.saved_size(pointer, size);
+/** @param {import("./generation.js").Generation} generation @param {number} stream */
+export function saveGeneration({ model, parts, prompt }, stream) {
+  const { core, novelDigest } = model;
+  const { sampling, description } = parts;
+  const novel = sampling.maxCopy ? novelDigest : undefined;
+  const described = description ?? JSON.stringify({ prompt, sampling: describeSampling(sampling), novel });
+  return core.withBytes(described, (text, size) => {
+    const bytes = core.call.textgen_stream_saved_size(stream, size);
     return core.withMemory(bytes, (data) => {
-      const hashes = core.bytes(core.call.hashes(), 2 * DIGEST);
-      hashes.set([...sha256.matchAll(/../g)].map(([digits]) => parseInt(digits, 16)));
-      hashes.set(tables.constraint.digest, DIGEST);
-      core.call.save(pointer, text, size, data);
+      core.attempt("textgen_stream_save", stream, text, size, core.memoryOf(data, bytes));
       return core.bytes(data, bytes).slice();
     });
   });
 }
 
-/** Return the temperature, and the parameters that differ from their defaults. @param {Record<string, any>} sampling */
-function describeSampling({ match, logitBias, ...others }) {
-  const values = Object.entries({ ...others, logitBias: Object.entries(logitBias) });
-  /** @type {Record<string, any>} */
-  const defaults = { ...checkSampling({}), logitBias: [] };
-  const isNew = (/** @type {string} */ name, /** @type {any} */ value) => JSON.stringify(value) !== JSON.stringify(defaults[name]);
-  const kept = values.filter(([name, value]) => name === "temperature" || isNew(name, value));
-  return Object.fromEntries(kept.map(([name, value]) => [pythonName(name), value]));
+/** Return the parameters that the stream does not have, if they are on. @param {Record<string, any>} sampling */
+function describeSampling({ allowed, banned, stop, keepStop, maxCopy, logitBias }) {
+  const bias = Object.entries(logitBias);
+  const values = { allowed, banned: banned.length && banned, stop: stop.length && stop, keepStop, maxCopy, logitBias: bias.length && bias };
+  return Object.fromEntries(Object.entries(values).flatMap(([name, value]) => (value ? [[pythonName(name), value]] : [])));
 }
 
 /**
@@ -56,77 +41,66 @@ function describeSampling({ match, logitBias, ...others }) {
 export function resumeGeneration(model, bytes, match, create) {
   const { core } = model;
   if (!(bytes instanceof Uint8Array)) {
-    throw failure(`a saved generation is a Uint8Array, not ${quote(bytes)}`);
-  }
-  if (String.fromCharCode(...bytes.subarray(0, EARLIER.length)) === EARLIER) {
-    throw failure("an earlier version of textgen-onnx saved the generation, in another format: start a new one");
+    throw failure("INVALID_ARGUMENT", `must be a Uint8Array, not ${quote(bytes)}`);
   }
   return core.withBytes(bytes, (data, size) => {
-    const { prompt, sampling: saved } = readDescription(core, data, size);
-    const sha256 = hexadecimal(core.bytes(core.call.hashes(), DIGEST));
-    if (sha256 !== model.sha256) {
-      throw failure(`the generation was saved with another model, of SHA-256 ${sha256}: load that model`);
+    const { prompt, sampling, novel, text } = readDescription(core, data, size);
+    if (sampling.max_copy && novel !== undefined && novel !== model.novelDigest) {
+      throw failure("OTHER_SAVED", "has another corpus: load the model with the same novel", "novel");
     }
-    const parts = { ...model.withTables({ ...readSampling(saved), match }), saved };
-    const { constraint } = parts.tables;
-    try {
-      const digest = core.bytes(core.call.hashes() + DIGEST, DIGEST);
-      if (constraint.digest.some((byte, i) => byte !== digest[i])) {
-        throw failure("the generation was saved with another constraint: pass its table as match", "match");
-      }
-      const resumed = create(parts, (pointer) => {
-        if (core.call.resume(pointer, constraint.pointer) < 0) {
-          throw failure(core.message());
-        }
-      });
-      resumed.prompt = prompt;
-      return resumed;
-    } finally {
-      releaseTables(parts.tables);
+    const parts = { ...model.prepare({ ...readSampling(core, sampling), match }), description: text };
+    const resumed = create(parts, (stream) =>
+      withSampling(core, parts, null, () =>
+        core.attempt("textgen_stream_resume", core.streamMemory(stream), core.model, core.sampling, data, size, core.output),
+      ),
+    );
+    resumed.prompt = prompt;
+    if (resumed.info("recent") && !parts.spans) {
+      resumed.dispose();
+      throw failure("OTHER_SAVED", "has maxCopy, but not its corpus: continue it where it was saved", "maxCopy");
     }
+    return resumed;
   });
 }
 
 /**
- * Return the description of a saved generation, after a check of its header.
+ * Return the description in saved data, and as the text that is saved again.
  *
  * @param {import("./core.js").Core} core
  * @param {number} data
  * @param {number} size
- * @returns {{ prompt: string, sampling: Record<string, any> }}
+ * @returns {{ prompt: string, sampling: Record<string, any>, novel?: string, text: string }}
  */
 function readDescription(core, data, size) {
-  const view = core.call.open_saved(data, size);
-  if (!view) {
-    throw failure(core.message());
-  }
-  const [pointer, length] = core.int32(view, 2);
+  core.attempt("textgen_saved_description", data, size, core.output, core.output + 4);
+  const [pointer, length] = core.int32(core.output, 2);
   try {
-    // What a text in C saved has no description.
-    const text = new TextDecoder("utf-8", { fatal: true }).decode(core.bytes(pointer, length)) || "{}";
-    const { prompt = "", sampling = {} } = JSON.parse(text);
+    const text = new TextDecoder("utf-8", { fatal: true }).decode(core.bytes(pointer, length));
+    const { prompt = "", sampling = {}, novel } = JSON.parse(text || "{}");
     if (typeof prompt === "string" && typeof sampling === "object" && sampling) {
-      return { prompt, sampling };
+      return { prompt, sampling, novel, text: text && JSON.stringify({ prompt, sampling, novel }) };
     }
   } catch {
     // The same error.
   }
-  throw failure("the description of the saved generation is damaged");
+  throw failure("DAMAGED_SAVED", "has a damaged description");
 }
 
-/** @param {Record<string, any>} saved under the names of Python @returns {Record<string, any>} */
-function readSampling(saved) {
-  const names = new Map([...SAMPLING_NAMES, ...PYTHON_ONLY].map((name) => [pythonName(name), name]));
-  const unknown = Object.keys(saved).filter((name) => !names.has(name));
+/**
+ * Return the sampling parameters of a description that JavaScript has, without the numbers that the stream has.
+ *
+ * @param {import("./core.js").Core} core
+ * @param {Record<string, any>} saved under the names of Python
+ */
+function readSampling(core, saved) {
+  const unknown = Object.keys(saved).filter((name) => !core.parameters.has(spell(name)));
   if (unknown.length) {
-    throw failure(`this version does not support the sampling parameters ${quote(unknown.join(", "))}: upgrade textgen-onnx`);
+    throw failure("NEWER_FORMAT", `has the sampling parameters ${quote(unknown.join(", "))}: upgrade textgen-onnx`);
   }
-  const options = Object.fromEntries(Object.entries(saved).map(([name, value]) => [names.get(name), value]));
-  // `match` is an expression in Python, and a table here.
-  ["match", ...PYTHON_ONLY].forEach((name) => delete options[name]);
+  const { allowed, banned, stop, keep_stop: keepStop, max_copy: maxCopy } = saved;
   try {
-    return checkSampling({ ...options, logitBias: Object.fromEntries(options.logitBias ?? []) });
+    return checkSampling(core, { allowed, banned, stop, keepStop, maxCopy });
   } catch (error) {
-    throw failure(`the sampling parameters are damaged: ${/** @type {Error} */ (error).message}`);
+    throw failure("DAMAGED_SAVED", `has damaged sampling parameters: ${/** @type {Error} */ (error).message}`);
   }
 }

@@ -42,7 +42,7 @@ def test_the_page_is_one_file(tmp_path: Path, capsys: Captured) -> None:
     site = tmp_path / "a" / "site"
     code, out, err = run(capsys, TINY, "-o", site)
     assert (code, err) == (0, "")
-    assert out == f"{site / 'index.html'} (0.3 MB)\n"
+    assert out == f"{site / 'index.html'} (0.2 MB)\n"
     assert os.listdir(site) == ["index.html"]
 
 
@@ -83,7 +83,7 @@ def test_characters_of_the_prompt_that_the_page_skips_are_told(
 
 def test_the_folder_has_separate_files(tmp_path: Path, capsys: Captured) -> None:
     code, out, err = run(capsys, TINY, "-o", tmp_path, "--folder")
-    assert (code, out) == (0, f"{tmp_path / 'index.html'} (0.3 MB in 4 files)\n")
+    assert (code, out) == (0, f"{tmp_path / 'index.html'} (0.2 MB in 4 files)\n")
     assert err == f"the page needs a web server, such as python3 -m http.server --directory {tmp_path}\n"
     assert set(os.listdir(tmp_path)) == {"index.html", "model.onnx", "page.js", "style.css"}
     assert (tmp_path / "model.onnx").read_bytes() == TINY.read_bytes()
@@ -113,7 +113,7 @@ def test_the_page_knows_the_records_of_a_corpus(
     corpus.write_text("ab\nCAB\n\nab\n", encoding="utf-8")
     code, out, err = run(capsys, model, "-o", site, "--novel", corpus, *options)
     several = " in 4 files" if options else ""
-    assert (code, out) == (0, f"{site / 'index.html'} (0.3 MB{several}, knows 2 records)\n")
+    assert (code, out) == (0, f"{site / 'index.html'} (0.2 MB{several}, knows 2 records)\n")
     known = known_records(["ab", "cab"], 10**6)
     assert err.startswith(
         f"the page mistakes {known.false_positives:.1%} of the new records for known ones, "

@@ -7,7 +7,6 @@ import zlib
 from html import escape, unescape
 
 import pytest
-from textgen_runtime.web import page
 from textgen_runtime.web.page import one_file, separate_files
 
 MODEL = bytes(range(256)) * 20
@@ -36,6 +35,11 @@ def content_of(html: str, tag: str) -> str:
     return content
 
 
+def inline_scripts(html: str) -> list[str]:
+    """The scripts of a page that are in it, as a browser finds them."""
+    return re.findall(r'<script(?: type="module")?>(.*?)</script>', html, re.DOTALL)
+
+
 def test_the_file_contains_the_model() -> None:
     html = html_of(one_file(MODEL, title="a", prompt=""))
     assert zlib.decompress(base64.b64decode(content_of(html, 'script type="text/plain" id="model"'))) == MODEL
@@ -45,7 +49,7 @@ def test_the_policy_permits_only_the_script_and_the_style_of_the_file() -> None:
     html = html_of(one_file(MODEL, title="a", prompt=""))
     assert policy_of(html) == {
         "default-src": ["'none'"],
-        "script-src": [hash_of(content_of(html, 'script type="module"')), "'wasm-unsafe-eval'"],
+        "script-src": [*map(hash_of, inline_scripts(html)), "'wasm-unsafe-eval'"],
         "style-src": [hash_of(content_of(html, "style"))],
         "img-src": ["data:"],
         "base-uri": ["'none'"],
@@ -55,10 +59,9 @@ def test_the_policy_permits_only_the_script_and_the_style_of_the_file() -> None:
 
 def test_the_file_contains_abcjs_and_permits_it() -> None:
     html = html_of(one_file(MODEL, title="a", prompt="", abcjs='const end = "</script>";'))
-    abcjs, script = content_of(html, "script"), content_of(html, 'script type="module"')
+    abcjs, *others = inline_scripts(html)
     assert abcjs == 'const end = "<\\/script>";'
-    assert html.index(abcjs) < html.index(script)
-    assert policy_of(html)["script-src"] == [hash_of(script), hash_of(abcjs), "'wasm-unsafe-eval'"]
+    assert set(policy_of(html)["script-src"]) == {*map(hash_of, [abcjs, *others]), "'wasm-unsafe-eval'"}
     # The styles of a score.
     assert policy_of(html)["style-src"] == ["'unsafe-inline'"]
 
@@ -96,17 +99,11 @@ def test_the_folder_has_the_model_the_script_and_the_style_as_files() -> None:
 
 @pytest.mark.parametrize("make", [one_file, separate_files])
 def test_title_and_prompt_are_plain_text(make: type) -> None:
-    title, prompt = "<b>&$policy\"'", '\n</textarea><script>"$title'
+    title, prompt = "<b>&{{policy}}\"'", '\n</textarea><script>"{{title}}'
     html = html_of(make(MODEL, title=title, prompt=prompt))
     assert content_of(html, "title") == content_of(html, "h1") == escape(title)
     (field,) = re.findall(r"<textarea [^>]*>\n(.*?)</textarea>", html, re.DOTALL)
     assert unescape(field) == prompt
-
-
-def test_the_script_cannot_end_its_element(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(page, "bundle", lambda *_: 'const end = "</script>";')
-    html = html_of(one_file(MODEL, title="a", prompt=""))
-    assert content_of(html, 'script type="module"') == 'const end = "<\\/script>";'
 
 
 def test_a_half_of_a_surrogate_pair_in_the_prompt_does_not_prevent_the_page() -> None:

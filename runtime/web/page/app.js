@@ -1,32 +1,38 @@
 // What the controls do to the text on the page, to the panel of next characters, and to the address.
 
-import { Addresses } from "./addresses.js";
 import { Beginning } from "./beginning.js";
 import { fromLink, toLink } from "./link.js";
 import { Pace, RATES } from "./pace.js";
-import { Reading } from "./reading.js";
-import { RunningText } from "./running-text.js";
+import { RunningText } from "./text.js";
 
 // At least so many tokens, and a quarter of a text, follow a branch.
 const MIN_AFTER_BRANCH = 100;
+// The records of a list.
+const RECORDS = 20;
 
 export class App {
   #model;
   #view;
   #beginning;
   #pace = new Pace();
-  #reading = new Reading((error) => this.#fail(error));
+  /** They read the beginning of the text, and of the draft. */
+  #reader = new Pace();
+  #draftReader = new Pace();
   /** The text on the page, or null. */
   #current = null;
+  /** The prompt that the person types, as a text of which nothing is written yet, or null. */
+  #draft = null;
   /** Whether the panel shows the end of the text, and not a place that the reader has selected. */
   #followsEnd = true;
-  #addresses;
+  /** How many records of a list are not complete. */
+  #left = 0;
+  /** Whether the current text is in the address. Of a list, only the last record is, so that it is one entry. */
+  #isInAddress = true;
 
   constructor(model, view, known) {
     this.#model = model;
     this.#view = view;
-    this.#addresses = new Addresses(view);
-    this.#beginning = new Beginning(model, view, known, (error) => this.#fail(error));
+    this.#beginning = new Beginning(model, view, known);
   }
 
   /** Write a new text, or stop the one that is streaming. */
@@ -37,7 +43,7 @@ export class App {
 
   /** Write several records at once. */
   writeList() {
-    this.#addresses.startList();
+    this.#left = RECORDS;
     this.#write();
   }
 
@@ -54,7 +60,7 @@ export class App {
     if (!this.#pace.isRunning) return;
     this.#pace.stop();
     this.#current.stop();
-    this.#addresses.endList(this.#current);
+    this.#endList();
     this.#finish("Stopped: ");
   }
 
@@ -73,8 +79,8 @@ export class App {
   /** Continue with a candidate of the panel instead of what stands at its place. */
   choose(choice) {
     const { panel: { text, index }, temperature } = this.#view;
-    this.#addresses.endList(this.#current);
-    if (text === this.#beginning.draft) this.#adopt(text);
+    this.#endList();
+    if (text === this.#draft) this.#adopt(text);
     const fits = text.branch(index, choice, temperature, Math.max(this.#beginning.length / 4, MIN_AFTER_BRANCH));
     if (this.#view.permits(fits)) this.#stream("push");
   }
@@ -83,31 +89,38 @@ export class App {
   followPrompt() {
     if (this.#pace.isRunning) return;
     this.#guard(() => {
-      const { panel, paper, temperature } = this.#view;
-      const draft = this.#beginning.nextDraft(() => panel.show(draft, 0, this.#view.temperature));
+      const { panel, paper } = this.#view;
+      this.#draftReader.stop();
+      const draft = this.#beginning.draft();
+      this.#draft?.dispose();
+      this.#draft = draft;
       if (!draft) return panel.clear("Type a beginning.");
+      const show = () => panel.show(draft, 0, this.#view.temperature);
+      this.#draftReader.read(draft, show, (error) => this.#fail(error));
       if (!this.#current) paper.show(draft);
-      panel.show(draft, 0, temperature);
+      show();
     });
   }
 
-  /** Show the text of an address at once. Return whether it has one. */
+  /** Show the text of an address at once. */
   open(hash) {
-    return this.#guard(() => {
+    this.#guard(() => {
       const description = fromLink(hash);
-      if (!description) return false;
-      this.#addresses.endList(null);
+      if (!description) return;
+      // The address is already that of this text.
+      this.#isInAddress = true;
+      this.#endList();
       if (!this.#current || toLink(this.#current.describe()) !== hash) this.show(description);
-      return true;
     });
   }
 
   /** Show the text of a description at once. */
   show(description) {
     this.#guard(() => {
-      this.#addresses.endList(this.#current);
+      this.#endList();
       this.#view.fillIn(description);
-      this.#run(new RunningText(this.#model, description), "replace", Infinity);
+      this.#adopt(new RunningText(this.#model, description));
+      this.#stream("replace", Infinity);
     });
   }
 
@@ -116,19 +129,17 @@ export class App {
   }
 
   #write() {
-    this.#guard(() => this.#run(this.#beginning.start(), "push"));
-  }
-
-  #run(text, address, rate) {
-    this.#adopt(text);
-    this.#stream(address, rate);
+    this.#guard(() => {
+      this.#adopt(this.#beginning.start());
+      this.#stream("push");
+    });
   }
 
   #adopt(text) {
     this.#pace.stop();
-    this.#reading.stop();
+    this.#reader.stop();
     this.#current?.dispose();
-    this.#beginning.release(text);
+    if (text === this.#draft) this.#draft = null;
     this.#current = text;
     this.#followsEnd = true;
     this.#view.paper.show(text);
@@ -136,21 +147,19 @@ export class App {
     this.#showPanel();
   }
 
-  #stream(address, rate) {
+  #stream(address, fixedRate) {
     const text = this.#current;
     this.#followsEnd = true;
-    this.#reading.stop();
-    this.#beginning.stopReading();
-    this.#addresses.remember(text, address);
+    this.#reader.stop();
+    this.#draftReader.stop();
+    this.#remember(address);
     this.#view.showRunning(true);
     this.#view.paper.mark(null);
-    const isInstant = () => text.isReading || this.#addresses.isInList;
-    const currentRate = () => rate ?? (isInstant() ? Infinity : RATES[this.#view.settings.pace]);
-    this.#pace.run({
-      rate: currentRate,
+    const rate = () => fixedRate ?? (text.isReading || this.#left ? Infinity : RATES[this.#view.settings.pace]);
+    this.#pace.run(text, {
+      rate,
       isDone: () => text.isComplete,
-      step: () => text.advance().length,
-      onFrame: () => this.#showProgress(currentRate() < Infinity),
+      onFrame: () => this.#showProgress(rate() < Infinity),
       onEnd: () => this.#finish(""),
       onError: (error) => this.#fail(error),
     });
@@ -158,14 +167,15 @@ export class App {
 
   #finish(prefix) {
     const text = this.#current;
-    this.#addresses.remember(text, "replace");
+    const isInList = this.#left > 0;
+    this.#remember("replace");
     this.#view.paper.update();
     this.#showPanel();
     this.#view.showComplete(text, prefix);
-    this.#reading.run(text, () => this.#showPanel());
-    const { isInList } = this.#addresses;
-    if (this.#addresses.completeRecord()) this.#write();
-    else this.#view.showLast(text, isInList);
+    this.#reader.read(text, () => this.#showPanel(), (error) => this.#fail(error));
+    if (isInList) this.#left -= 1;
+    if (this.#left) this.#write();
+    else this.#view.showLast(text, isInList ? RECORDS : 0);
   }
 
   #showProgress(isFollowed) {
@@ -180,20 +190,32 @@ export class App {
     this.#view.paper.mark(this.#followsEnd ? null : index);
   }
 
+  /** Put the link of the current text in the address: as a new entry of the history ("push"), or in place of this one. */
+  #remember(how) {
+    // Browsers refuse many changes of the address in a short time, so most records of a list change nothing.
+    this.#isInAddress = this.#left <= 1;
+    if (this.#isInAddress) this.#view.remember(toLink(this.#current.describe()), how);
+  }
+
+  /** If there is a list, end it with the current text, which is its last record. */
+  #endList() {
+    this.#left = 0;
+    if (!this.#isInAddress) this.#remember("push");
+  }
+
   /** Do something, and show an error that it raises. */
   #guard(action) {
     this.#view.fail("");
     try {
-      return action();
+      action();
     } catch (error) {
       this.#fail(error);
-      return false;
     }
   }
 
   #fail(error) {
     this.#pace.stop();
-    this.#addresses.endList(this.#current);
+    this.#endList();
     this.#view.showRunning(false, this.#current !== null);
     this.#view.fail(error.message);
   }

@@ -1,9 +1,14 @@
-// The text on the page: the prompt, and what the model wrote. A click on it selects a unit.
+// The text on the page: the prompt, and what the model wrote. A click on it selects a unit. The cursor and the colors
+// are highlights without elements: the text stays one node, so that letters join and screen readers read words.
 
-import { addHighlight, removeHighlights } from "./highlights.js";
-import { color, uncolor } from "./surprise.js";
+/** Whether the browser has highlights. */
+export const HAS_COLORS = typeof Highlight === "function" && Boolean(globalThis.CSS?.highlights);
 
 const CURSOR = "cursor";
+// The minimum of each color, in bits. Below the first one, a unit was likelier than all others together. The page of
+// textgen-eval --surprise has the same colors.
+const BOUNDS = [1, 2, 3, 4, 6, 8];
+const nameOf = (level) => `surprise-${level}`;
 // A text that grows by more pixels at once is not followed.
 const MAX_SCROLL = 120;
 
@@ -72,8 +77,8 @@ export class Paper {
   mark(index) {
     const isUnit = index !== null && index < this.#text.units.length;
     const range = isUnit ? this.#range(index, index + 1) : null;
-    removeHighlights(CURSOR);
-    if (range) addHighlight(CURSOR, range);
+    unhighlight(CURSOR);
+    if (range) highlight(CURSOR, range);
     this.#lineEnd.hidden = !isUnit || this.#text.units[index].text !== "\n";
     if (!this.#lineEnd.hidden) this.#placeLineEnd(range);
   }
@@ -86,7 +91,7 @@ export class Paper {
   }
 
   #recolor() {
-    uncolor();
+    BOUNDS.forEach((_, i) => unhighlight(nameOf(i + 1)));
     this.#colored = 0;
     this.#color();
   }
@@ -95,8 +100,13 @@ export class Paper {
   #color() {
     if (!this.#isColored || !this.#text) return;
     this.#text.measure();
-    color(this.#text.bits, this.#colored, (from, to) => this.#range(from, to));
-    this.#colored = this.#text.bits.length;
+    const { bits } = this.#text;
+    while (this.#colored < bits.length) {
+      const from = this.#colored;
+      const level = levelOf(bits[from]);
+      do this.#colored += 1; while (levelOf(bits[this.#colored]) === level);
+      if (level) highlight(nameOf(level), this.#range(from, this.#colored));
+    }
   }
 
   #range(from, to) {
@@ -128,6 +138,33 @@ export class Paper {
     const range = document.caretRangeFromPoint?.(x, y);
     return range?.startContainer === this.#node ? range.startOffset : null;
   }
+}
+
+/** Return the level of a surprisal in bits: 0 for no color; of none, undefined. */
+function levelOf(bits) {
+  return bits === undefined ? undefined : BOUNDS.filter((bound) => bits >= bound).length;
+}
+
+/** Also show a range with the style `::highlight(name)`. */
+function highlight(name, range) {
+  if (!HAS_COLORS) return;
+  if (!CSS.highlights.has(name)) CSS.highlights.set(name, new Highlight());
+  CSS.highlights.get(name).add(range);
+}
+
+function unhighlight(name) {
+  if (HAS_COLORS) CSS.highlights.delete(name);
+}
+
+/** Fill a list with the colors and their bounds. */
+export function fillLegend(list) {
+  const ranges = BOUNDS.slice(0, -1).map((bound, i) => `${bound} to ${BOUNDS[i + 1]}`);
+  [`under ${BOUNDS[0]} bit`, ...ranges, `${BOUNDS.at(-1)} or more`].forEach((label, level) => {
+    const item = document.createElement("li");
+    item.textContent = label;
+    if (level) item.className = nameOf(level);
+    list.append(item);
+  });
 }
 
 function covers(range, x, y) {

@@ -1,7 +1,6 @@
 // One text that the model writes: a prompt, a seed, and branches.
 
 import { MAX_BRANCHES, MAX_LENGTH } from "./link.js";
-import { Marks } from "./marks.js";
 
 // A copy of the generation is kept at every so many units, so that a copy is near any position.
 const MARK_DISTANCE = 64;
@@ -21,7 +20,9 @@ export class RunningText {
   #generation = null;
   /** The parts of the text before the place where the model writes, which it has yet to read; or null. */
   #unread = null;
-  #marks = new Marks();
+  /** Copies of the generation, by the unit that comes next; and the latest one that was asked for. */
+  #marks = [];
+  #probe = null;
   #applied = 0;
   #tokens = 0;
   /** The number of tokens since the last unit. */
@@ -81,7 +82,7 @@ export class RunningText {
     this.ended = this.#generation.ended;
     if (!text) return "";
     this.#append(text, this.#pending);
-    if (this.units.length % MARK_DISTANCE === 0) this.#marks.add(this.units.length, this.#generation);
+    if (this.units.length % MARK_DISTANCE === 0 && !this.ended) this.#mark();
     return text;
   }
 
@@ -110,14 +111,18 @@ export class RunningText {
 
   /** Return a generation at a unit, which stays this object's. The index of the end is `units.length`. */
   generationAt(index) {
-    return this.#marks.generationAt(index, this.units);
+    if (this.#probe?.index !== index) {
+      this.#probe?.generation.dispose();
+      this.#probe = { index, generation: this.#copyAt(index) };
+    }
+    return this.#probe.generation;
   }
 
   /** Compute the surprisals of all units that have none yet. */
   measure() {
     const from = this.bits.length;
     if (from === this.units.length) return;
-    this.#measured ??= this.#marks.copyAt(from, this.units);
+    this.#measured ??= this.#copyAt(from);
     const added = this.units.slice(from);
     const text = added.map((unit) => unit.text).join("");
     const nats = this.#measured.surprise(text);
@@ -161,7 +166,7 @@ export class RunningText {
     this.#generation = value;
     if (done) {
       this.#unread = null;
-      this.#marks.add(this.units.length, this.#generation);
+      this.#mark();
     }
     return "";
   }
@@ -186,10 +191,25 @@ export class RunningText {
     this.#pending = 0;
   }
 
+  #mark() {
+    this.#marks.push({ index: this.units.length, generation: this.#generation.copy() });
+  }
+
+  #copyAt(index) {
+    const mark = this.#marks.findLast((candidate) => candidate.index <= index);
+    const generation = mark.generation.copy();
+    const between = this.units.slice(mark.index, index).map(({ text }) => text).join("");
+    if (between) generation.feed(between);
+    return generation;
+  }
+
+  /** Drop the copies from a unit on. */
   #forget(index) {
-    this.#marks.forget(index);
+    for (const mark of this.#marks) if (mark.index >= index) mark.generation.dispose();
+    this.#marks = this.#marks.filter((mark) => mark.index < index);
+    this.#probe?.generation.dispose();
     this.#measured?.dispose();
-    this.#measured = null;
+    this.#probe = this.#measured = null;
     this.bits.length = Math.min(this.bits.length, this.units.length);
   }
 }

@@ -10,39 +10,21 @@ const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
 /**
  * Return the likeliest continuations with their probabilities at a temperature, and those at temperature 1
- * (`learned`), which determine the order. A byte that cannot begin a character is no text (`isByte`).
+ * (`learned`), which determine the order. `choice` is the text, or null for the end of a record. A byte that cannot
+ * begin a character is no text (`isByte`).
  */
 export function likeliest(generation, temperature, level, count) {
-  return level === "byte" ? characters(generation, temperature, count) : nextTokens(generation, temperature, count);
-}
-
-function nextTokens(generation, temperature, count) {
-  const bent = new Map(
-    generation.next({ k: count, temperature }).map(({ token, probability }) => [token, probability]),
-  );
-  return generation.next({ k: count, temperature: 1 }).map(({ text, token, probability }) => ({
-    text,
-    isEnd: text === END,
-    isByte: false,
-    bytes: [token],
-    learned: probability,
-    probability: bent.get(token) ?? 0,
-  }));
-}
-
-/**
- * Search the likeliest characters: the likeliest beginning of a character comes first, and is replaced by what can
- * follow it.
- */
-function characters(generation, temperature, count) {
+  if (level !== "byte") return nextTokens(generation, temperature, count);
+  // The likeliest beginning of a character comes first, and is replaced by what can follow it.
   const found = [];
   const open = nextTokens(generation, temperature, ALL);
   for (let lookups = 0; open.length && found.length < count; ) {
-    const best = takeLikeliest(open);
-    const length = best.isEnd ? 1 : lengthOf(best.bytes[0]);
+    open.sort((a, b) => b.learned - a.learned);
+    const best = open.shift();
+    const length = best.choice === null ? 1 : lengthOf(best.bytes[0]);
     if (best.bytes.length === length) {
-      const text = best.isEnd ? END : decode(best.bytes);
-      if (text !== null) found.push({ ...best, text });
+      const choice = best.choice && decode(best.bytes);
+      if (choice !== undefined) found.push({ ...best, choice });
     } else if (length === 0) {
       found.push({ ...best, isByte: true });
     } else if (lookups < MAX_LOOKUPS) {
@@ -53,13 +35,15 @@ function characters(generation, temperature, count) {
   return found;
 }
 
-/** Remove the likeliest candidate from a list, the first of several, and return it. */
-function takeLikeliest(open) {
-  let best = 0;
-  open.forEach(({ learned }, i) => {
-    if (learned > open[best].learned) best = i;
-  });
-  return open.splice(best, 1)[0];
+function nextTokens(generation, temperature, count) {
+  const bent = new Map(generation.next({ k: count, temperature }).map(({ token, probability }) => [token, probability]));
+  return generation.next({ k: count, temperature: 1 }).map(({ text, token, probability }) => ({
+    choice: text === END ? null : text,
+    isByte: false,
+    bytes: [token],
+    learned: probability,
+    probability: bent.get(token) ?? 0,
+  }));
 }
 
 /** Return the beginnings of characters that are longer by one byte. */
@@ -87,11 +71,11 @@ function lengthOf(first) {
   return first < 0xe0 ? 2 : first < 0xf0 ? 3 : 4;
 }
 
-/** Return the character of some bytes, or null if they are none. */
+/** Return the character of some bytes, or undefined if they are none. */
 function decode(bytes) {
   try {
     return decoder.decode(Uint8Array.from(bytes));
   } catch {
-    return null;
+    return undefined;
   }
 }

@@ -1,34 +1,37 @@
-// The list of the texts that have been written, such as names. Each can be opened again.
+// The texts that have been written, such as names: a list from which each can be opened again. With those of a corpus,
+// they are the texts that are not new.
 
-import { Kept } from "./kept.js";
-import { toLink } from "./link.js";
+import { fromLink, toLink } from "./link.js";
 
 // Records are short, and the page writes many at once.
 const [MAX_RECORDS, MAX_TEXTS] = [1000, 10];
 const EXCERPT = 200;
 
+/** The list. It stays while the tab is open, also after a reload, unless the browser permits no storage. */
 export class Shelf {
   #section;
   #list;
   #isOfRecords;
   /** Whether a text is one short line. */
   #isOfLines;
-  #kept;
   /** The listed texts, by their keys, in the order of the list. */
   #texts = new Map();
   /** All texts that were on the list. */
   #written = new Set();
+  /** Each model has its own texts. */
+  #key;
 
   /** The length of the longest text that was on the list. */
   longest = 0;
 
   /** `onChoose(description)` follows a press on a text; `onCopy(text)` one on a button that copies. */
-  constructor(section, info, onChoose, onCopy) {
+  constructor(section, model, onChoose, onCopy) {
+    const { records } = model.info;
     this.#section = section;
     this.#list = section.querySelector("ol");
-    this.#isOfRecords = Boolean(info.records);
-    this.#kept = new Kept(info);
-    this.#isOfLines = info.records === "lines";
+    this.#isOfRecords = Boolean(records);
+    this.#isOfLines = records === "lines";
+    this.#key = `textgen ${model.sha256}`;
     section.classList.toggle("of-lines", this.#isOfLines);
     this.#list.addEventListener("click", (event) => {
       const button = event.target.closest("button");
@@ -42,7 +45,11 @@ export class Shelf {
     all.addEventListener("click", () => {
       onCopy(Array.from(this.#texts.values(), ({ text }) => text).join(this.#isOfLines ? "\n" : "\n\n"));
     });
-    for (const { description, text } of this.#kept.read()) this.#put(description, text);
+    try {
+      for (const [link, text] of JSON.parse(sessionStorage.getItem(this.#key)) ?? []) this.#put(fromLink(link), `${text}`);
+    } catch {
+      // There is no storage, or something else is there.
+    }
   }
 
   /** Whether a text was on the list. */
@@ -57,7 +64,12 @@ export class Shelf {
       if (button.value === key && !button.className) button.setAttribute("aria-current", "true");
       else button.removeAttribute("aria-current");
     }
-    this.#kept.write(Array.from(this.#texts.values(), ({ description, text }) => [toLink(description), text]));
+    try {
+      const entries = Array.from(this.#texts.values(), ({ description, text }) => [toLink(description), text]);
+      sessionStorage.setItem(this.#key, JSON.stringify(entries));
+    } catch {
+      // They are too long, or there is no storage.
+    }
   }
 
   /** Scroll until the last records are above a line of the window, but not beyond the first of them. */
@@ -111,4 +123,22 @@ function makeButton(key, text) {
   button.value = key;
   button.textContent = text;
   return button;
+}
+
+/**
+ * Return the records that the model has learned from, such as the names of a list; null if the page shows all records.
+ * They are a Bloom filter, which has all of them, and takes a few others for known. See known_records.py.
+ */
+export function knownRecords(model) {
+  const element = document.getElementById("known");
+  if (!element) return null;
+  const bits = Uint8Array.from(atob(element.textContent), (character) => character.charCodeAt(0));
+  const [count, hashes, longest] = ["count", "hashes", "longest"].map((name) => Number(element.dataset[name]));
+  const isKnown = (record) => {
+    const digest = new DataView(model.digest(record).buffer);
+    const [first, step] = [digest.getUint32(0, true), (digest.getUint32(4, true) | 1) >>> 0];
+    const positions = Array.from({ length: hashes }, (_, index) => (first + index * step) % (8 * bits.length));
+    return positions.every((position) => bits[position >> 3] & (1 << (position % 8)));
+  };
+  return { count, longest, has: isKnown };
 }

@@ -5,6 +5,7 @@ export const MAX_TEMPERATURE = 2;
 /** The most tokens and branches of a text, so that its link always opens. */
 export const MAX_LENGTH = 100_000;
 export const MAX_BRANCHES = 1000;
+const [WHOLE, DECIMAL] = [/^\d{1,10}$/, /^\d+(\.\d+)?$/];
 
 /**
  * Return the address part of a text.
@@ -30,9 +31,9 @@ export function fromLink(hash) {
   if (branches.length > MAX_BRANCHES) throw new Error(`The link has more than ${MAX_BRANCHES} branches.`);
   const description = {
     prompt: fields.get("prompt") ?? "",
-    seed: wholeNumber(fields.get("seed"), MAX_SEED, "seed"),
-    temperature: temperatureIn(fields.get("temperature") ?? "0.5"),
-    length: wholeNumber(fields.get("length") ?? "0", MAX_LENGTH, "length"),
+    seed: numberIn(fields.get("seed"), MAX_SEED, "seed"),
+    temperature: numberIn(fields.get("temperature") ?? "0.5", MAX_TEMPERATURE, "temperature", DECIMAL),
+    length: numberIn(fields.get("length") ?? "0", MAX_LENGTH, "length"),
     branches: branches.map(branchIn),
   };
   const places = description.branches.map(({ at }) => at);
@@ -42,7 +43,7 @@ export function fromLink(hash) {
 
 /** Return the seed that a person typed, or null if it is none. */
 export function seedIn(text) {
-  const seed = /^\d{1,10}$/.test(text.trim()) ? Number(text) : NaN;
+  const seed = WHOLE.test(text.trim()) ? Number(text) : NaN;
   return seed <= MAX_SEED ? seed : null;
 }
 
@@ -54,20 +55,14 @@ export function freshSeed() {
 function branchIn(field) {
   const [at, temperature, ...rest] = field.split("_");
   return {
-    at: wholeNumber(at, MAX_LENGTH * 64, "branch"),
-    temperature: temperatureIn(temperature),
+    at: numberIn(at, MAX_LENGTH * 64, "branch"),
+    temperature: numberIn(temperature, MAX_TEMPERATURE, "temperature", DECIMAL),
     choice: rest.length ? rest.join("_") : null,
   };
 }
 
-function wholeNumber(text, maximum, name) {
-  const value = /^\d{1,10}$/.test(text) ? Number(text) : NaN;
+function numberIn(text, maximum, name, form = WHOLE) {
+  const value = form.test(text) ? Number(text) : NaN;
   if (!(value <= maximum)) throw new Error(`The ${name} of the link is not a number from 0 to ${maximum}.`);
-  return value;
-}
-
-function temperatureIn(text) {
-  const value = /^\d+(\.\d+)?$/.test(text) ? Number(text) : NaN;
-  if (!(value <= MAX_TEMPERATURE)) throw new Error(`The temperature of the link is not a number from 0 to ${MAX_TEMPERATURE}.`);
   return value;
 }

@@ -1,9 +1,8 @@
 // How a text begins: what the person typed and set, in the form that the model needs.
 
 import { freshSeed, seedIn } from "./link.js";
-import { Reading } from "./reading.js";
-import { RunningText } from "./running-text.js";
 import { describe } from "./symbols.js";
+import { RunningText } from "./text.js";
 
 const MAX_RECORD = 10_000;
 // Milliseconds after which the search for a new record gives up, and tokens that it draws at once.
@@ -17,21 +16,13 @@ export class Beginning {
   #known;
   /** The characters of the model's symbols. */
   #characters;
-  #draft = null;
-  #reading;
 
-  /** `known` are the records that are not written, or null. `onError` takes the errors of reading a draft. */
-  constructor(model, view, known, onError) {
+  /** `known` are the records that are not written, or null. */
+  constructor(model, view, known) {
     this.#model = model;
     this.#view = view;
     this.#known = known;
     this.#characters = new Set(model.info.vocabulary.join(""));
-    this.#reading = new Reading(onError);
-  }
-
-  /** The prompt as a text of which nothing is written yet; null if there is none. */
-  get draft() {
-    return this.#draft;
   }
 
   /** The maximum number of tokens of a new text. Records, such as names, end by themselves. */
@@ -48,24 +39,9 @@ export class Beginning {
     return this.#open(view.prompt, seed, this.length) ?? this.#open(this.#storedPrompt(seed), seed, this.length);
   }
 
-  /** Return a new draft from the prompt; null if that is empty. `onRead` is called when the model has read it. */
-  nextDraft(onRead) {
-    this.stopReading();
-    const draft = this.#open(this.#view.prompt, seedIn(this.#view.seed) ?? 0, 0);
-    this.#draft?.dispose();
-    this.#draft = draft;
-    if (draft) this.#reading.run(draft, onRead);
-    return draft;
-  }
-
-  /** Let the model read no more of the draft. */
-  stopReading() {
-    this.#reading.stop();
-  }
-
-  /** If this text is the draft, let it be a text of its own. */
-  release(text) {
-    if (text === this.#draft) this.#draft = null;
+  /** Return the prompt as a text of which nothing is written yet; null if it is empty. */
+  draft() {
+    return this.#open(this.#view.prompt, seedIn(this.#view.seed) ?? 0, 0);
   }
 
   /** Return a random seed whose record is not empty. If only new ones are wanted, it was not written, and is not known. */
@@ -82,8 +58,8 @@ export class Beginning {
 
   /** Whether a seed gives a record that is not wanted. One that is longer than all of these is not drawn to its end. */
   #isRejected(prompt, seed) {
-    const { settings: { onlyNew }, temperature, longestWritten } = this.#view;
-    const longest = onlyNew ? Math.max(longestWritten, this.#known?.longest ?? 0) : 0;
+    const { settings: { onlyNew }, temperature, shelf } = this.#view;
+    const longest = onlyNew ? Math.max(shelf.longest, this.#known?.longest ?? 0) : 0;
     const generation = this.#model.start(prompt, { seed, temperature });
     let record = generation.prompt;
     while (!generation.ended && record.length <= longest) {
@@ -92,7 +68,7 @@ export class Beginning {
     const isComplete = generation.ended;
     generation.dispose();
     if (!isComplete) return false;
-    return !record || (onlyNew && (this.#view.hasWritten(record) || Boolean(this.#known?.has(record))));
+    return !record || (onlyNew && (shelf.has(record) || Boolean(this.#known?.has(record))));
   }
 
   /** Return a text, and say below the prompt how the model reads that; null if there is no prompt. */
@@ -114,21 +90,18 @@ export class Beginning {
    * has a symbol for them: the prompt of a link could not contain it.
    */
   #read(typed) {
+    const { info } = this.#model;
+    const knows = (text) => info.level === "byte" || Array.from(text).every((character) => this.#characters.has(character));
     const normalized = this.#model.normalize(typed);
     const read = new Map();
     for (const character of new Set(normalized)) {
-      read.set(character, [character, character.toLowerCase()].find((text) => this.#knows(text)) ?? "");
+      read.set(character, [character, character.toLowerCase()].find(knows) ?? "");
     }
-    const lowers = [...read].some(([character, text]) => text && text !== character);
     const skipped = [...read.keys()].filter((character) => !read.get(character));
-    return {
-      prompt: Array.from(normalized, (character) => read.get(character)).join(""),
-      note: noteOn(lowers || (this.#model.info.lowercase && typed !== typed.toLowerCase()), skipped),
-    };
-  }
-
-  #knows(text) {
-    return this.#model.info.level === "byte" || Array.from(text).every((character) => this.#characters.has(character));
+    const lowers = [...read].some(([character, text]) => text && text !== character) || (info.lowercase && typed !== typed.toLowerCase());
+    const notes = lowers ? ["The model reads capitals in lower case."] : [];
+    if (skipped.length) notes.push(`The model skips ${skipped.map(describe).join(", ")}, which it does not know.`);
+    return { prompt: Array.from(normalized, (character) => read.get(character)).join(""), note: notes.join(" ") };
   }
 
   #storedPrompt(seed) {
@@ -138,10 +111,4 @@ export class Beginning {
     this.#view.fillIn({ prompt });
     return prompt;
   }
-}
-
-function noteOn(lowers, skipped) {
-  const notes = lowers ? ["The model reads capitals in lower case."] : [];
-  if (skipped.length) notes.push(`The model skips ${skipped.map(describe).join(", ")}, which it does not know.`);
-  return notes.join(" ");
 }

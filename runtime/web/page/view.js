@@ -1,34 +1,27 @@
 // The elements of the page: what they say, and what the person has set.
 
-import { RECORDS } from "./addresses.js";
 import { MAX_BRANCHES, MAX_LENGTH } from "./link.js";
 import { Panel } from "./panel.js";
-import { Paper } from "./paper.js";
+import { HAS_COLORS, Paper, fillLegend } from "./paper.js";
 import { Score } from "./score.js";
 import { Shelf } from "./shelf.js";
-import { SUPPORTED, fillLegend } from "./surprise.js";
 
 export function element(id) {
   return document.getElementById(id);
 }
 
 export class View {
-  #shelf;
-  #score = new Score(element("score"));
+  score = new Score(element("score"));
 
   /** `actions` has the functions `choose`, `select`, `show` and `copy`. */
-  constructor(info, actions) {
-    this.info = info;
-    const names = ["place", "context", "candidates", "others", "position"];
-    this.panel = new Panel(Object.fromEntries(names.map((name) => [name, element(name)])), {
-      onChoose: actions.choose,
-      onSelect: actions.select,
-    });
+  constructor(model, actions) {
+    this.info = model.info;
+    this.panel = new Panel(actions.choose, actions.select);
     this.paper = new Paper(element("text"), actions.select);
-    this.#shelf = new Shelf(element("shelf"), info, actions.show, actions.copy);
+    this.shelf = new Shelf(element("shelf"), model, actions.show, actions.copy);
     this.#describeModel();
     fillLegend(element("legend"));
-    element("colors").disabled = !SUPPORTED;
+    element("colors").disabled = !HAS_COLORS;
     if (matchMedia("(prefers-reduced-motion: reduce)").matches) element("pace").value = "instant";
   }
 
@@ -75,16 +68,6 @@ export class View {
     element("temperature-value").textContent = this.temperature.toFixed(2);
   }
 
-  /** Whether a text was written before, in this tab. */
-  hasWritten(text) {
-    return this.#shelf.has(text);
-  }
-
-  /** The length of the longest text that was written before. */
-  get longestWritten() {
-    return this.#shelf.longest;
-  }
-
   /** The lowest point of the window that the panel does not cover, in pixels. */
   get lowestLine() {
     const { top, left } = document.querySelector(".panel").getBoundingClientRect();
@@ -110,7 +93,7 @@ export class View {
     element("list").disabled = isRunning;
     element("undo").disabled = isRunning || depth() === 0;
     this.say(isRunning ? "Writing." : "");
-    if (isRunning) this.#score.hide();
+    if (isRunning) this.score.hide();
   }
 
   /** Return whether a branch fits; otherwise, say what does. */
@@ -120,15 +103,10 @@ export class View {
     return fits;
   }
 
-  /** Stop playing a tune. */
-  stopPlaying() {
-    this.#score.stop();
-  }
-
-  /** Show the score of a complete text that no other one follows, and the list if the text is its last one. */
-  showLast(text, isInList) {
-    this.#score.show(text.prompt + text.text);
-    if (isInList) this.#shelf.reveal(RECORDS, this.lowestLine);
+  /** Show the score of a complete text that no other one follows, and the list whose last record it is. */
+  showLast(text, listed) {
+    this.score.show(text.prompt + text.text);
+    if (listed) this.shelf.reveal(listed, this.lowestLine);
   }
 
   /** Show that a text is complete. */
@@ -140,7 +118,7 @@ export class View {
     const limit = isFull ? ", and a link can have no more" : "";
     const amount = `${count.toLocaleString("en")} character${count === 1 ? "" : "s"}${limit}.`;
     // The beginning of a text is no text, but a beginning can be a whole record.
-    if (text.text || (this.info.records && text.prompt)) this.#shelf.add(text);
+    if (text.text || (this.info.records && text.prompt)) this.shelf.add(text);
     // A record is short, so a screen reader may read it.
     this.say(this.info.records === "lines" ? `${prefix}${text.prompt}${text.text}: ${amount}` : prefix + amount);
   }
