@@ -110,6 +110,7 @@ test("what cannot be loaded is an error with a code", async () => {
   ]) {
     await assert.rejects(load(source, options), error(code, parameter));
   }
+  await assert.rejects(load("C:/missing.onnx"), /ENOENT/);
   await assert.rejects(load("http://127.0.0.1:1/model.onnx"), (found) => !found.message.includes("fetch failed"));
 });
 
