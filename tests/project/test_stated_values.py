@@ -30,7 +30,7 @@ STATED = {
         "| characters of an expression | {textgen_runtime.constraints._parser.MAX_LENGTH:,} |",
         "repetitions are written out | {textgen_runtime.constraints._positions.MAX_POSITIONS:,} |",
         "| depth of groups | {textgen_runtime.constraints._parser.MAX_DEPTH} |",
-        "| states | {textgen_runtime.sampling.tables.MAX_STATES:,} |",
+        "| states | {textgen_runtime._core.MAX_STATES:,} |",
         "| characters of all choices | {textgen_runtime.constraints.choices.MAX_CHARACTERS:,} |",
         "and ends are shared | {textgen_runtime.constraints.choices.MAX_CHARACTER_STATES:,} |",
         "| schemas after references are followed | {textgen_runtime.constraints.schema.MAX_SCHEMAS:,} |",

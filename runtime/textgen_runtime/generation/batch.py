@@ -321,7 +321,8 @@ class Batch:
     def _chunk(self, generation: "Generation", target: _Target, result: Generated) -> BatchChunk:
         """Return a result as a chunk, with the text that is held back if the lane has ended or failed."""
         ending = None if result.ending is None else generation.ending
-        text = self.model.decode(result.text)
+        is_end = ending is not None and not generation.position.held
+        text = self.model.decode(result.text, is_end=is_end)
         if ending is not None or result.error is not None:
             text += self._rest(generation, target)
         stop = self.model.tokenizer.decode(result.stop)

@@ -139,10 +139,11 @@ class ModelIdentity:
         """Whether texts keep bytes that are not UTF-8; see ``raw_text.py``."""
         return self.tokenizer.decoding == BYTES_TO_TEXT
 
-    def decode(self, text: bytes) -> str:
-        """Return a text of the C core as a str."""
+    def decode(self, text: bytes, *, is_end: bool = False) -> str:
+        """Return a text of the C core as a str. At its end, an incomplete character adds nothing."""
         # A byte is its token.
-        return self.tokenizer.decode(text) if self.tokenizer.level == BYTE else text.decode()
+        is_cut = is_end and self.tokenizer.level == BYTE
+        return self.tokenizer.decode(text) if is_cut else text.decode("utf-8", self.tokenizer.decoding)
 
     @property
     def prompts(self) -> tuple[str, ...]:
