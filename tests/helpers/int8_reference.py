@@ -10,7 +10,7 @@ from onnx import numpy_helper
 Floats: TypeAlias = NDArray[Any]
 ONE, HALF, LEVELS = np.float32(1), np.float32(0.5), np.float32(127)
 
-# tanh(x) is nearly x P(x^2) / Q(x^2) for |x| up to LIMIT: runtime/core/kernels/int8_gates.h.
+# tanh(x) is nearly x P(x^2) / Q(x^2) for |x| up to LIMIT: runtime/core/kernels/int8_body.h.
 P = [np.float32(value) for value in (0.9997998, 0.101587944, 6.514394e-4)]
 Q = [ONE, np.float32(0.4343434), np.float32(0.012600881)]
 LIMIT = np.float32(5)
@@ -37,12 +37,11 @@ def scaled(sums: NDArray[np.int64], scales: Floats) -> Floats:
 
 
 class Int8Network:
-    """A network of LSTM or GRU layers, read from a model file."""
+    """A network of LSTM layers, read from a model file."""
 
     def __init__(self, content: bytes) -> None:
         model = onnx.load_from_string(content)
         self.arrays = {each.name: numpy_helper.to_array(each) for each in model.graph.initializer}
-        self.cell = "gru" if any(node.op_type == "GRU" for node in model.graph.node) else "lstm"
         self.layers = sum(name.startswith("bias_") for name in self.arrays)
         self.residual = {node.name for node in model.graph.node}
 
@@ -53,14 +52,6 @@ class Int8Network:
     def initial_state(self) -> dict[str, Floats]:
         units = self.arrays["output_weights_int8"].shape[0]
         return {name: np.zeros((self.layers, units), np.float32) for name in ("hidden", "cell")}
-
-    def biases(self, layer: int) -> tuple[Floats, Floats]:
-        """Return the part of the inputs and that of the hidden state. Sums that have both begin with both."""
-        first, second = np.split(self.arrays[f"bias_{layer}"][0], 2)
-        units = self.arrays["output_weights_int8"].shape[0]
-        shared = len(first) if self.cell == "lstm" else 2 * units
-        both = np.concatenate([first[:shared] + second[:shared], first[shared:]])
-        return both, second[shared:]
 
     def step(self, token: int, state: dict[str, Floats]) -> Floats:
         """Run one token, update the state in place and return the logits."""
@@ -80,20 +71,14 @@ class Int8Network:
 
     def run_layer(self, layer: int, inputs: NDArray[Any], scale: Any, state: dict[str, Floats]) -> Floats:
         weights, scales = self.weight(f"input_{layer}")
-        bias, hidden_bias = self.biases(layer)
+        bias = np.add(*np.split(self.arrays[f"bias_{layer}"][0], 2))
         gates = bias + scaled(weights @ inputs, scale * scales)
         weights, scales = self.weight(f"recurrent_{layer}")
         before = state["hidden"][layer]
         recurrent = scaled(weights @ quantize(before, 1), scales * (ONE / LEVELS))
-        if self.cell == "lstm":
-            # ONNX's order: input, output, forget, cell.
-            i, o, f, c = np.split(gates + recurrent, 4)
-            kept = sigmoid(f) * state["cell"][layer]
-            state["cell"][layer] = kept + sigmoid(i) * tanh(c)
-            state["hidden"][layer] = sigmoid(o) * tanh(state["cell"][layer])
-        else:
-            (update, reset, candidate), (z, r, c) = np.split(gates, 3), np.split(recurrent, 3)
-            update, reset = sigmoid(update + z), sigmoid(reset + r)
-            candidate = tanh(reset * (hidden_bias + c) + candidate)
-            state["hidden"][layer] = update * (before - candidate) + candidate
+        # ONNX's order: input, output, forget, cell.
+        i, o, f, c = np.split(gates + recurrent, 4)
+        kept = sigmoid(f) * state["cell"][layer]
+        state["cell"][layer] = kept + sigmoid(i) * tanh(c)
+        state["hidden"][layer] = sigmoid(o) * tanh(state["cell"][layer])
         return np.array(state["hidden"][layer])

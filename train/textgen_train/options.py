@@ -18,7 +18,7 @@ from textgen_runtime.text.tokenizer import CHARACTER, LEVELS, WORD
 from .errors import RecipeError
 from .parameters import Parameters, Range, choice, flag, number, text, texts
 from .presets import MIN_TEACHER_WEIGHT, PRESETS, SCALE, preset
-from .recipe import CONV, AnyRecipe, Budget, ClassicRecipe, Recipe
+from .recipe import LSTM, AnyRecipe, Budget, ClassicRecipe, Recipe
 
 # The command.
 PROG = "textgen-train"
@@ -201,7 +201,7 @@ class RunOptions(Parameters):
     )
     quantize: bool = flag(
         "at the end, also write model.int8.onnx, which is the best model with 8-bit weights and has about a "
-        "quarter of the size; print and store its held-out loss; not for --cell conv",
+        "quarter of the size; print and store its held-out loss; only for --cell lstm",
         group="output",
     )
     no_samples: bool = flag("do not generate samples at the evaluations", group="output")
@@ -311,8 +311,8 @@ class RunOptions(Parameters):
             raise RecipeError(
                 Name("residual"), " has no effect on a single layer: pass ", Name("layers"), " too"
             )
-        if self.quantize and recipe.cell == CONV:
-            raise RecipeError(Name("quantize"), " is only for the cells lstm and gru, not for conv")
+        if self.quantize and recipe.cell != LSTM:
+            raise RecipeError(Name("quantize"), f" is only for the cell lstm, not for {recipe.cell}")
 
     def _check_classic(self) -> None:
         """Check that no option is given that the classic recipe lacks."""

@@ -125,7 +125,7 @@ def test_a_large_vocabulary_changes_the_preset_and_prints_the_changes(capsys: Ca
     ("options", "offered"),
     [
         (["--recipe", "classic", "--units", "8", "--epochs", "1"], ["textgen-run"]),
-        ([*QUICK, "--cell", "conv"], ["textgen-run", "textgen-web"]),
+        ([*QUICK, "--cell", "conv"], ["textgen-run"]),
         ([*QUICK, "--level", "byte"], ["textgen-run", "textgen-web", "textgen-quantize"]),
     ],
     ids=["classic", "convolutions", "bytes"],

@@ -31,7 +31,7 @@ CORPUS, RESUME, FROM, BYTES = (
         ((*CORPUS, "--unicode", "NFX"), "--unicode must be one of NFC, NFD, NFKC, NFKD, none, not 'NFX'"),
         (
             (*CORPUS, "--quantize", "--cell", "conv"),
-            "--quantize is only for the cells lstm and gru, not for conv",
+            "--quantize is only for the cell lstm, not for conv",
         ),
         ((*CORPUS, "--recipe", "classic", "--preset", "small"), "--recipe is not allowed with --preset"),
         ((*CORPUS, "--preset", "huge"), "--preset must be one of small, medium, large, not 'huge'"),

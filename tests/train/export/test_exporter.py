@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
-import textgen_runtime as textgen
 import textgen_train
 import torch
 from numpy.typing import NDArray
@@ -48,8 +47,9 @@ def test_the_exported_model_equals_torch_step_by_step(
     assert path.read_bytes() == exported.content
     onnx.checker.check_model(onnx.load(path), full_check=True)
     assert exported.largest_difference < 1e-5
-    assert textgen.load(path).training == {"corpus": "none"}
-    engine = textgen.load(path).engine
+    assert exported.model.training == {"corpus": "none"}
+    engine = exported.model.engine
+    assert engine.name.startswith("native" if cell == "lstm" else "onnxruntime")
     model.eval()
     tokens = np.random.default_rng(3).integers(9, size=(200, 3))
     state, torch_state = engine.initial_state(3), model.initial_state(3)

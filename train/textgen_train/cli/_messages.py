@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 from textgen_runtime.corpora.corpus import CORPUS_NAMES, Corpus
 from textgen_runtime.corpora.sources import CHECKPOINT_FILE, QUANTIZED_FILE
 from textgen_runtime.errors import ModelFileError, Name, OutputError, TextgenError
-from textgen_runtime.generation.loading import load
 from textgen_runtime.model_file.network import describe_size
 from textgen_runtime.model_file.source import MODEL_FILE, unambiguous_path
 from textgen_runtime.system.file_content import STANDARD_INPUT
@@ -20,11 +19,12 @@ from textgen_train.data.dataset import Dataset
 from textgen_train.data.parts import symbol_count
 from textgen_train.data.tokens import looks_like_records
 from textgen_train.errors import LossError, TrainingError
+from textgen_train.export.written_models import is_native, read_metadata
 from textgen_train.loop.events import Evaluation
 from textgen_train.options import DEFAULT_PRESET, TEXTS, RunOptions
 from textgen_train.parameters import format_value
 from textgen_train.presets import PRESETS
-from textgen_train.recipe import CONV, ClassicRecipe
+from textgen_train.recipe import ClassicRecipe
 from textgen_train.report.chart import format_duration
 from textgen_train.report.facts import generating_command, novel_option
 
@@ -249,19 +249,19 @@ def describe_evaluation_share(schedule: "ScheduleState") -> str:
 def _next_commands(folder: Path, source: str | None) -> str:
     """Return lines with the commands that use the model, or "" if another program has removed it."""
     try:
-        model = load(folder / MODEL_FILE)
+        metadata = read_metadata(folder / MODEL_FILE)
     except ModelFileError:
         return ""
-    metadata, recipe = model.metadata, model.training.get("recipe", {})
+    recipe = metadata.training.get("recipe", {})
     lines = [f"next: {generating_command(folder, metadata, source)}\n"]
-    if recipe.get("name") == ClassicRecipe.name:
-        # It is for comparisons.
+    if recipe.get("name") == ClassicRecipe.name or not is_native(metadata):
+        # Both are for comparisons.
         return lines[0]
     name = shlex.quote(unambiguous_path(folder))
     # The bytes of a file that is not a text are not for a page.
     if metadata.records or metadata.prompts:
         lines.append(f"a page for the browser: textgen-web {name}{novel_option(metadata, source)}\n")
-    if recipe.get("cell") != CONV and not (folder / QUANTIZED_FILE).exists():
+    if not (folder / QUANTIZED_FILE).exists():
         target = shlex.quote(unambiguous_path(folder / QUANTIZED_FILE))
         lines.append(f"a quarter of the size: textgen-quantize {name} -o {target}\n")
     return "".join(lines)

@@ -24,6 +24,7 @@ from textgen_train.models.network import CharNetwork, NetworkState, concatenate_
 
 from .layer_weights import network_and_weights
 from .onnx_graph import build_model, replace_metadata
+from .written_models import open_written
 
 # The network reads PARITY_LANES lanes of PARITY_STEPS tokens each. The state before each token is compared.
 PARITY_LANES = 8
@@ -230,7 +231,7 @@ def build_checked(
     # The comparison with the engines takes place on the processor.
     model = model if model.device.type == "cpu" else model.clone().cpu()
     content = build_model(*network_and_weights(model), metadata).SerializeToString()
-    loaded = open_model(content, threads=threads)
+    loaded = open_written(content, threads)
     reference = Reference(model, text)
-    engines = (open_model(content, "onnxruntime").engine, loaded.engine)
-    return Exported(content, loaded, max(reference.check(engine) for engine in engines))
+    engines = {engine.name: engine for engine in (open_model(content, "onnxruntime").engine, loaded.engine)}
+    return Exported(content, loaded, max(map(reference.check, engines.values())))

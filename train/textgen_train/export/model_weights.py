@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from onnx import numpy_helper
 from textgen_runtime.engines.native import NativeEngine
 from textgen_runtime.errors import ModelFileError
-from textgen_runtime.model_file.network import GRU, LSTM, Conv, Embedding, Layer, Linear
+from textgen_runtime.model_file.network import LSTM, Embedding, Layer, Linear
 
-from .onnx_graph import ONNX_GRU_GATES, ONNX_LSTM_GATES, LayerWeights, restore_gates
+from .onnx_graph import ONNX_LSTM_GATES, LayerWeights, restore_gates
 from .quantized_graph import dequantized_arrays
 
 # The initializers of a graph by name.
@@ -47,35 +47,14 @@ def _read_embedding(layer: Embedding, initializers: Initializers) -> LayerWeight
 
 
 def _read_lstm(layer: LSTM, initializers: Initializers) -> LayerWeights:
-    arrays = _read_recurrent(layer, ONNX_LSTM_GATES, initializers)
-    bias = arrays["bias"] + arrays.pop("recurrent_bias")
-    return {**arrays, "bias": bias}
-
-
-def _read_gru(layer: GRU, initializers: Initializers) -> LayerWeights:
-    return _read_recurrent(layer, ONNX_GRU_GATES, initializers)
-
-
-def _read_recurrent(
-    layer: LSTM | GRU, gates: Sequence[int], initializers: Initializers
-) -> dict[str, NDArray[np.float32]]:
-    number = layer.name.removeprefix(f"{layer.kind}_")
+    number = layer.name.removeprefix("lstm_")
     input_bias, recurrent_bias = initializers[f"bias_{number}"].reshape(2, -1)
     arrays = {
         "input": initializers[f"input_{number}"][0],
         "recurrent": initializers[f"recurrent_{number}"][0],
-        "bias": input_bias,
-        "recurrent_bias": recurrent_bias,
+        "bias": input_bias + recurrent_bias,
     }
-    return {name: _array(restore_gates(array, gates)) for name, array in arrays.items()}
-
-
-def _read_conv(layer: Conv, initializers: Initializers) -> LayerWeights:
-    number = layer.name.removeprefix("conv_")
-    return {
-        "weight": _array(initializers[f"weights_{number}"].T),
-        "bias": _array(initializers[f"bias_{number}"]),
-    }
+    return {name: _array(restore_gates(array, ONNX_LSTM_GATES)) for name, array in arrays.items()}
 
 
 def _read_linear(layer: Linear, initializers: Initializers) -> LayerWeights:
@@ -87,8 +66,6 @@ def _read_linear(layer: Linear, initializers: Initializers) -> LayerWeights:
 _READERS: dict[type[Layer], Callable[[Any, Initializers], LayerWeights]] = {
     Embedding: _read_embedding,
     LSTM: _read_lstm,
-    GRU: _read_gru,
-    Conv: _read_conv,
     Linear: _read_linear,
 }
 

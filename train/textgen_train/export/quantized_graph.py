@@ -99,7 +99,7 @@ def quantize_graph(graph: onnx.GraphProto) -> None:
     """Replace the weights of a graph by 8-bit weights. The biases stay float32.
 
     Args:
-        graph: A graph of an LSTM or a GRU with float32 weights, as ``build_model`` returns it.
+        graph: A graph of an LSTM with float32 weights, as ``build_model`` returns it.
     """
     matrices = {matrix.name: matrix for matrix in _matrices(graph)}
     initializers = list(graph.initializer)
@@ -139,7 +139,7 @@ def _matrices(graph: onnx.GraphProto) -> Iterator[_Matrix]:
     for node in graph.node:
         if node.op_type == "Gather":
             yield _Matrix(node.input[0], 0, is_multiplied=False)
-        elif node.op_type in ("LSTM", "GRU"):
+        elif node.op_type == "LSTM":
             # Shape [directions, rows, columns], with one direction.
             yield _Matrix(node.input[1], 1)
             yield _Matrix(node.input[2], 1)

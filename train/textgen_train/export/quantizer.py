@@ -98,20 +98,18 @@ def quantize_model(content: bytes, threads: int = 1) -> QuantizedModel:
     """Return a model with 8-bit weights.
 
     Raises:
-        ModelFileError: If the file is damaged, or if ``textgen-train`` has not written it.
-        ExportError: If the model has 8-bit weights already, or other layers than LSTM layers.
+        ModelFileError: If the file is damaged.
+        ExportError: If the model has 8-bit weights already, or is no LSTM of ``textgen-train``.
     """
     try:
         # This checks the values of the weights.
         float32 = open_model(content, threads=threads)
+        proto = onnx.ModelProto.FromString(content)
     except ModelFileError as error:
         if isinstance(error.__cause__, UnknownGraphError):
-            raise ExportError(
-                f"8 bits are only for models that the C core runs: {error.__cause__}"
-            ) from error
+            reason = error.__cause__
+            raise ExportError(f"8 bits are for the LSTMs that textgen-train writes ({reason})") from error
         raise
-    try:
-        proto = onnx.ModelProto.FromString(content)
     except DecodeError as error:
         raise ModelFileError(f"the file is damaged: {error}") from error
     if is_quantized(proto.graph):
@@ -190,9 +188,9 @@ def quantize_onnx(  # noqa: PLR0913 (keywords, each with a default)
         The 8-bit model. Its loss is usually larger by less than 0.0005 nats per character.
 
     Raises:
-        ModelFileError: If the model cannot be read, or if ``textgen-train`` has not written it.
-        ExportError: If the model has 8-bit weights already, or other layers than LSTM layers; or if
-            8 bits increase the loss by more than 0.01 nats per character.
+        ModelFileError: If the model cannot be read.
+        ExportError: If the model has 8-bit weights already, or is no LSTM of ``textgen-train``; or if 8 bits
+            increase the loss by more than 0.01 nats per character.
         PromptError: As for ``textgen_runtime.predict``.
         ScoringError: As for ``textgen_runtime.predict``.
         OutputError: If the file cannot be written, or is that of the float32 model.

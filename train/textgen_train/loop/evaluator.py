@@ -7,13 +7,13 @@ from time import perf_counter
 from typing import Any
 
 from textgen_runtime.errors import ModelFileError
-from textgen_runtime.generation.loading import load
 from textgen_runtime.model_file.source import MODEL_FILE
 from textgen_runtime.scoring.prediction import BITS_PER_NAT
 from textgen_runtime.system.files import replace_file
 
 from textgen_train.errors import ExportError, LossError
 from textgen_train.export.exporter import Exported, build_checked
+from textgen_train.export.written_models import read_metadata
 from textgen_train.parameters import from_plain
 
 from .checkpoint import TrainingState
@@ -178,7 +178,7 @@ class Evaluator:
     def _read_best(self) -> Evaluation | None:
         """Return the evaluation of the model file; None if it is missing, damaged, or from another run."""
         try:
-            training = load(self._folder / MODEL_FILE).training
+            training = read_metadata(self._folder / MODEL_FILE).training
             is_own = training.get("run") == self._specification.run
             return from_plain(Evaluation, training.get("evaluation")) if is_own else None
         except (ModelFileError, ValueError):

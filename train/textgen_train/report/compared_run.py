@@ -8,11 +8,11 @@ from typing import Any
 
 from textgen_runtime.corpora.sources import METRICS_FILE
 from textgen_runtime.errors import ModelFileError, TextgenError, shorten
-from textgen_runtime.generation.loading import load
 from textgen_runtime.model_file.metadata import Metadata
 from textgen_runtime.model_file.source import MODEL_FILE
 from textgen_runtime.system.json_text import from_json
 
+from textgen_train.export.written_models import read_metadata
 from textgen_train.loop.events import Evaluation
 from textgen_train.loop.output_folder import LOCK_FILE, LOCK_SECONDS
 
@@ -134,8 +134,8 @@ def read_run(folder: Path, name: str, warn: Callable[[str], None]) -> ComparedRu
     training: Mapping[str, Any] = {}
     metadata = None
     try:
-        model = load(folder / MODEL_FILE)
-        training, metadata = model.training, model.metadata
+        metadata = read_metadata(folder / MODEL_FILE)
+        training = metadata.training
     except ModelFileError as error:
         warn(f"{error}; the recipe of this run is not known")
     return ComparedRun(name, evaluations, training, metadata, _is_locked(folder))

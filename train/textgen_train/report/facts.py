@@ -19,6 +19,7 @@ from textgen_runtime.text.tokenizer import BYTE
 from textgen_train.data.dataset import Dataset
 from textgen_train.data.parts import symbol_count
 from textgen_train.data.tokens import count_tokens
+from textgen_train.export.written_models import is_native
 from textgen_train.parameters import format_value, option_name
 
 from .html import command, definitions, html, table
@@ -87,7 +88,8 @@ def generating_command(folder: Path, metadata: Metadata, source: str | None) -> 
         options = f"--count 20 --unique{novel_option(metadata, source)}"
     else:
         options = "--temp 0.5" if metadata.prompts else "--raw --prompt-file BEGINNING > NEW"
-    return f"textgen-run {shlex.quote(unambiguous_path(folder))} {options}"
+    engine = "" if is_native(metadata) else "--engine onnxruntime "
+    return f"textgen-run {shlex.quote(unambiguous_path(folder))} {engine}{options}"
 
 
 def novel_option(metadata: Metadata, source: str | None) -> str:
@@ -106,15 +108,19 @@ def generating_program(folder: Path, metadata: Metadata) -> str:
     """Return a Python program that generates one text."""
     # A record ends by itself.
     arguments = "" if metadata.records else "length=400, " if metadata.prompts else '"TEXT", length=400, '
+    engine = "" if is_native(metadata) else ', engine="onnxruntime"'
     return (
         "import textgen_runtime as textgen\n\n"
-        f"model = textgen.load({unambiguous_path(folder)!r})\n"
+        f"model = textgen.load({unambiguous_path(folder)!r}{engine})\n"
         f"print(model.generate({arguments}temperature=0.5))"
     )
 
 
 def network_table(network: Network, trained: int) -> str:
     """Return the layers of a network with their parameters, of which so many were trained."""
+    if not network.layers:
+        # The core does not describe the cells that are for comparisons.
+        return f"<p>{trained:,} parameters were trained.</p>"
     total = sum(layer.parameters for layer in network.layers)
     rows = [
         [

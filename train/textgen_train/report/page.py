@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING
 
 from textgen_runtime.corpora.sources import REPORT_FILE
 from textgen_runtime.errors import ModelFileError, OutputError
-from textgen_runtime.generation.loading import load
 from textgen_runtime.generation.model import Model
 from textgen_runtime.model_file.metadata import Metadata, Quantization
 from textgen_runtime.model_file.network import Network
-from textgen_runtime.model_file.source import MODEL_FILE
+from textgen_runtime.model_file.source import MODEL_FILE, read_model
 from textgen_runtime.sampler import entropy
 from textgen_runtime.scoring.temperatures import TemperatureComparison, compare_temperatures
 from textgen_runtime.system.files import replace_file
 
+from textgen_train.export.written_models import open_written
 from textgen_train.loop.events import Evaluation, EvaluationHistory, Watcher
 
 from .chart import format_duration
@@ -205,7 +205,7 @@ class ReportPage(Watcher):
         is_complete = self._run.is_complete
         if self._model is None or self._model[0] != best or is_complete:
             try:
-                model = load(self._facts.folder / MODEL_FILE)
+                model = open_written(read_model(self._facts.folder / MODEL_FILE))
             except ModelFileError:
                 # Another program has removed it. The rest of the report is still useful.
                 return None
