@@ -231,8 +231,8 @@ static int32_t read_table(const int16_t *next, const uint8_t *accepting, size_t 
     return textgen_constraint_link(constraint, error);
 }
 
-static int32_t begin_constraint(size_t vocabulary, textgen_memory memory,
-                                textgen_constraint **constraint, textgen_error *error) {
+static int32_t begin_constraint(size_t vocabulary, textgen_memory memory, textgen_constraint **constraint,
+                                textgen_error *error) {
     textgen_arena arena;
     void *place;
     TEXTGEN_TRY(textgen_find_place(memory, sizeof **constraint, &arena, &place, error));

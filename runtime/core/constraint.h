@@ -7,7 +7,6 @@
 #include "sha256.h"
 #include "vocabulary.h"
 
-
 struct textgen_constraint {
     int16_t *next;     /* [states][vocabulary]: the state after a token, or -1 if the token is not allowed */
     int32_t *distance; /* [states]: tokens to the nearest accepting state; 0 if the state is accepting;
