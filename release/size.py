@@ -66,7 +66,7 @@ def count_text(text: str) -> int:
 
 COUNTS = {
     "python": (count_python, {".py", ".pyi"}),
-    "hashed": (count_hashed, {".pyx", ".pxd", ".pxi", ".toml", "Makefile"}),
+    "hashed": (count_hashed, {".pyx", ".pxd", ".toml", "Makefile"}),
     "slashed": (count_slashed, {".c", ".h", ".def", ".js", ".mjs", ".ts", ".cpp", ".css", ".html"}),
     "text": (count_text, {".md"}),
 }

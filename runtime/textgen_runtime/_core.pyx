@@ -20,8 +20,8 @@ from libc.math cimport INFINITY, isnan
 from libc.stdint cimport INT64_MAX, uint64_t, uintptr_t
 from libc.string cimport memcpy, memset
 
+from _thread import get_ident
 from array import array
-from threading import get_ident
 
 from .results import Generated, State
 from .errors import (

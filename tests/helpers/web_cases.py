@@ -25,7 +25,7 @@ from textgen_runtime.engines.native import NativeEngine
 from textgen_runtime.generation.controls import compile_controls
 from textgen_runtime.model_file.source import read_model
 from textgen_runtime.text.normalization import Normalization
-from textgen_runtime.text.tokenizer import BYTE, WORD
+from textgen_runtime.text.tokenizer import WORD
 
 from tests.helpers.byte_models import accented_content
 from tests.helpers.int8_models import quantize_model

@@ -38,7 +38,7 @@ from tests.helpers.c_programs import HEADERS, SOURCES, WARNINGS
 from tests.helpers.paths import ROOT
 
 FOLDER = Path(__file__).parent
-COMPILED = {".c", ".h", ".def", ".pyx", ".pxi", ".pxd"}
+COMPILED = {".c", ".h", ".def", ".pyx", ".pxd"}
 # A mutant may loop forever. Tests count as failed if they take this many times as long as without a mutant.
 PATIENCE = 10
 

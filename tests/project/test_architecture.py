@@ -76,7 +76,7 @@ BASES = [
     *(ROOT, ROOT / "runtime", ROOT / "runtime" / "core", ROOT / "runtime" / "web", ROOT / "train"),
     *(folder / package for package, folder in SOURCES.items()),
 ]
-FILE = r"(?:[\w.-]+/)*[\w-]+\.(?:pyi|pyx|py|pxi|pxd|def|d\.ts|js|html|css|md|toml|svg|[ch])\b"
+FILE = r"(?:[\w.-]+/)*[\w-]+\.(?:pyi|pyx|py|pxd|def|d\.ts|js|html|css|md|toml|svg|[ch])\b"
 
 
 class Import(NamedTuple):
@@ -92,7 +92,7 @@ class Import(NamedTuple):
 def statements(path: Path) -> Iterator[ast.stmt]:
     """All import statements of a file, those in functions and for type checkers too."""
     text = path.read_text(encoding="utf-8")
-    if path.suffix in {".pyx", ".pxi", ".pxd"}:
+    if path.suffix in {".pyx", ".pxd"}:
         found = [re.sub(r"\bcimport\b", "import", found.strip()) for found in CYTHON_IMPORT.findall(text)]
         text = "\n".join(found)
     for node in ast.walk(ast.parse(text)):
@@ -119,7 +119,7 @@ def modules() -> dict[str, list[Path]]:
     found: dict[str, list[Path]] = {}
     for package, folder in SOURCES.items():
         for path in sorted((folder / package).rglob("*")):
-            if path.suffix in {".py", ".pyi", ".pyx", ".pxi", ".pxd"}:
+            if path.suffix in {".py", ".pyi", ".pyx", ".pxd"}:
                 parts = path.relative_to(folder).with_suffix("").parts
                 name = ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
                 found.setdefault(name, []).append(path)

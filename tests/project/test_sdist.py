@@ -62,7 +62,6 @@ def test_the_sdist_contains_every_source_file(unpacked: Path) -> None:
         "runtime/**/*.css",
         "runtime/**/*.js",
         "runtime/**/*.pyx",
-        "runtime/**/*.pxi",
         "runtime/**/*.pxd",
         "runtime/core/**/*.[chd]*",
         "runtime/core/*.in",

@@ -13,7 +13,7 @@ from textgen_runtime._core import CoreModel
 from textgen_runtime.engines.opening import why_not_native
 from textgen_runtime.errors import ModelFileError, UnknownGraphError
 from textgen_runtime.generation.controls import compile_controls
-from textgen_runtime.model_file.metadata import FORMAT_KEY, Metadata, stored_option_name
+from textgen_runtime.model_file.metadata import FORMAT_KEY, Metadata, open_metadata, stored_option_name
 from textgen_runtime.model_file.network import LSTM, describe_size, lstm_network
 from textgen_runtime.model_file.source import find_model_file, name_source, read_model
 from textgen_runtime.sampling.parameters import Sampling
@@ -112,7 +112,7 @@ def describe_file(model: str) -> tuple[dict[str, Any], Metadata]:
             core, reason = CoreModel(content), None
             network = lstm_network(core)
         except UnknownGraphError as error:
-            core, reason = CoreModel(content, forward=never), why_not_native(error)
+            core, reason = open_metadata(content), why_not_native(error)
             network = None
         metadata = Metadata.read(core)
     except ModelFileError as error:
@@ -141,11 +141,6 @@ def describe_file(model: str) -> tuple[dict[str, Any], Metadata]:
         "training": dict(metadata.training),
     }
     return document, metadata
-
-
-def never(*_arguments: object) -> None:
-    """Stand for an engine: only the metadata of the file is read."""
-    raise AssertionError
 
 
 def constraint_table(options: Mapping[str, Any], metadata: Metadata) -> dict[str, Any]:

@@ -6,7 +6,6 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from textgen_runtime._core import CoreModel, Lanes
-from textgen_runtime.model_file.network import Network, lstm_network
 
 from .base import MAX_STEPS, Generated, Lane, Measurements, State, Stream, has_no_error
 
@@ -15,6 +14,8 @@ if TYPE_CHECKING:
 
     import numpy as np
     from numpy.typing import NDArray
+
+    from textgen_runtime.model_file.network import Network
 
 # Bytes of weights that a chunk reads: a few milliseconds from the cache, and not many more from memory.
 CHUNK_BYTES = 2**29
@@ -58,7 +59,10 @@ class NativeEngine:
         return f"native ({self.core.kernels})"
 
     @property
-    def network(self) -> Network:
+    def network(self) -> "Network":
+        # Import on use: the import takes milliseconds, and most programs need no description.
+        from textgen_runtime.model_file.network import lstm_network
+
         return lstm_network(self.core)
 
     def chunk_length(self, lanes: int) -> int:

@@ -179,6 +179,15 @@ class Metadata(NamedTuple):
         )
 
 
+def open_metadata(content: bytes) -> CoreModel:
+    """Open a model file only to read its metadata, whatever graph it has."""
+
+    def never(*_arguments: object) -> None:
+        raise AssertionError
+
+    return CoreModel(content, forward=never)
+
+
 def make_tokenizer(level: str, symbols: Sequence[str], special: SpecialTokens) -> Tokenizer:
     """Return the tokenizer of a level.
 

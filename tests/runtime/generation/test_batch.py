@@ -179,11 +179,11 @@ def test_an_interrupt_between_two_lanes_rolls_both_back(tiny: Model, monkeypatch
         batch.add(lane, 20)
     decode, calls = Model.decode, list[bytes]()
 
-    def interrupted(model: Model, text: bytes) -> str:
+    def interrupted(model: Model, text: bytes, **options: bool) -> str:
         calls.append(text)
         if len(calls) > 1:
             raise KeyboardInterrupt
-        return decode(model, text)
+        return decode(model, text, **options)
 
     with monkeypatch.context() as patched:
         patched.setattr(Model, "decode", interrupted)

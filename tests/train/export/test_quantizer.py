@@ -127,7 +127,7 @@ def no_text_generator() -> bytes:
         (not_finite, ModelFileError, "NaN or infinity"),
         (another_graph, ExportError, "the graph has unexpected nodes"),
         (no_text_generator, ModelFileError, "not a text generator"),
-        (lambda: b"not a model", ModelFileError, "the file is not an ONNX model"),
+        (lambda: b"not a model", ModelFileError, "this is a text"),
     ],
 )
 def test_other_models_are_refused(make: object, error: type[Exception], message: str, tmp_path: Path) -> None:

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import onnx
 from google.protobuf.message import DecodeError
-from textgen_runtime._core import CoreModel
 from textgen_runtime.errors import ModelFileError, OutputError, UnknownGraphError, shorten
 from textgen_runtime.generation.loading import open_model
 from textgen_runtime.generation.model import Model
@@ -103,10 +102,14 @@ def quantize_model(content: bytes, threads: int = 1) -> QuantizedModel:
         ExportError: If the model has 8-bit weights already, or is no LSTM of ``textgen-train``.
     """
     try:
-        CoreModel(content)
+        # This checks the values of the weights.
+        float32 = open_model(content, threads=threads)
         proto = onnx.ModelProto.FromString(content)
-    except UnknownGraphError as error:
-        raise ExportError(f"8 bits are for the LSTMs that textgen-train writes ({error})") from error
+    except ModelFileError as error:
+        if isinstance(error.__cause__, UnknownGraphError):
+            reason = error.__cause__
+            raise ExportError(f"8 bits are for the LSTMs that textgen-train writes ({reason})") from error
+        raise
     except DecodeError as error:
         raise ModelFileError(f"the file is damaged: {error}") from error
     if is_quantized(proto.graph):

@@ -2,11 +2,10 @@
 
 from pathlib import Path
 
-from textgen_runtime._core import CoreModel
 from textgen_runtime.errors import ModelFileError, UnknownGraphError
 from textgen_runtime.generation.loading import open_model
 from textgen_runtime.generation.model import Model
-from textgen_runtime.model_file.metadata import Metadata
+from textgen_runtime.model_file.metadata import Metadata, open_metadata
 from textgen_runtime.model_file.source import name_source, read_model
 
 from textgen_train.recipe import LSTM
@@ -26,10 +25,6 @@ def open_written(content: bytes, threads: int = 1) -> Model:
         raise
 
 
-def _run_no_network(*_: object) -> None:
-    """Stand for the engine of a model that is never run, so that the C core reads no weights."""
-
-
 def read_metadata(path: Path) -> Metadata:
     """Read the metadata of a model file, without its weights.
 
@@ -38,7 +33,7 @@ def read_metadata(path: Path) -> Metadata:
     """
     content = read_model(path)
     try:
-        return Metadata.read(CoreModel(content, forward=_run_no_network))
+        return Metadata.read(open_metadata(content))
     except ModelFileError as error:
         raise ModelFileError(f"{name_source(path)}: ", *error.args) from error
 
