@@ -27,7 +27,8 @@ static void check_borders(void) {
     const double logits[4] = {-INFINITY, 0.0, 0.0, -1e9}, uniforms[] = {0.0, 0.5 - 1e-9, 0.5, 1.0 - 1e-16};
     double weights[4];
     for (int i = 0; i < 4; i++) {
-        CHECK(textgen_unfiltered_draw(logits, 4, 0.7, uniforms[i], weights, textgen_find_exp64(NULL)) == 1 + i / 2);
+        CHECK(textgen_unfiltered_draw(logits, 4, 0.7, uniforms[i], weights, textgen_find_exp64(NULL)) ==
+              1 + i / 2);
     }
 }
 

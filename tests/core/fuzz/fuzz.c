@@ -13,7 +13,7 @@ textgen_error fuzz_error;
 
 /* seeds.py has the same list. */
 static const char *const paths[FUZZ_MODELS] = {"tiny.onnx", "tiny_int8.onnx", "format_2/byte.onnx",
-                                                "format_2/word.onnx", "format_2/records.onnx"};
+                                               "format_2/word.onnx", "format_2/records.onnx"};
 
 void fuzz_require(bool holds, const char *condition, const char *file, int line) {
     if (!holds) {

@@ -1,7 +1,7 @@
 """Batches: lanes advance together, and each text is independent of the others."""
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -179,11 +179,11 @@ def test_an_interrupt_between_two_lanes_rolls_both_back(tiny: Model, monkeypatch
         batch.add(lane, 20)
     decode, calls = Model.decode, list[bytes]()
 
-    def interrupted(model: Model, text: bytes, **options: bool) -> str:
+    def interrupted(model: Model, text: bytes, held: Sequence[int]) -> str:
         calls.append(text)
         if len(calls) > 1:
             raise KeyboardInterrupt
-        return decode(model, text, **options)
+        return decode(model, text, held)
 
     with monkeypatch.context() as patched:
         patched.setattr(Model, "decode", interrupted)
