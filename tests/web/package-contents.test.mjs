@@ -36,9 +36,9 @@ test("package.json describes the package, and each entry point is a file of it",
   }
 });
 
-test("each module takes at most 39 KB with gzip, and no file more than 150 KB", () => {
+test("each module takes at most 33 KB with gzip, and no file more than 150 KB", () => {
   for (const kernels of Object.keys(FILES)) {
-    assert.ok(gzipSync(readModule(kernels), { level: 9 }).length <= 39_000, kernels);
+    assert.ok(gzipSync(readModule(kernels), { level: 9 }).length <= 33_000, kernels);
   }
   for (const { path, size } of packed.files) {
     assert.ok(size < 150_000, path);
