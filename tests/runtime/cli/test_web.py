@@ -263,7 +263,7 @@ def test_a_model_that_the_core_refuses_is_told_before_anything_is_written(
     proto.graph.node[-1].op_type = "Sub"
     for content, message in (
         (TINY.read_bytes()[:-40], f"textgen-web: error: {path}: "),
-        (proto.SerializeToString(), "is not the output of a Add node"),
+        (proto.SerializeToString(), "is not that of an LSTM network"),
     ):
         path.write_bytes(content)
         code, out, err = run(capsys, path, "-o", tmp_path / "site")
