@@ -17,7 +17,8 @@
  * the compiler. With 8-bit weights it does not depend on the instruction set either.
  *
  * Errors: functions return TEXTGEN_OK or a negative code, and describe it in `error`, which may be NULL. A
- * failure changes nothing else, but a call that generates keeps its text. */
+ * failure changes nothing else, but a call that generates keeps its text, and if another engine fails, the
+ * stream has advanced. Pointers are not checked. */
 #ifndef TEXTGEN_H
 #define TEXTGEN_H
 #include <stddef.h>
@@ -310,7 +311,8 @@ TEXTGEN_API size_t textgen_stream_size(const textgen_model *model); /* bytes of 
 /* Bytes of a workspace for so many lanes; 0 if they are too many. */
 TEXTGEN_API size_t textgen_workspace_size(const textgen_model *model, size_t lanes);
 
-/* Create a stream that has not been fed. If `sampling` is NULL, TEXTGEN_SAMPLING_DEFAULT is used. */
+/* Create a stream that has not been fed. One of a record model starts its first record when it is first used.
+ * If `sampling` is NULL, TEXTGEN_SAMPLING_DEFAULT is used. */
 TEXTGEN_API int32_t textgen_stream_init(textgen_memory memory, const textgen_model *model,
                                         const textgen_sampling *sampling, textgen_stream **stream,
                                         textgen_error *error);
@@ -414,7 +416,8 @@ TEXTGEN_API int32_t textgen_stream_save(const textgen_stream *stream, const void
 TEXTGEN_API int32_t textgen_saved_description(const void *data, size_t size, const void **description,
                                               size_t *description_size, textgen_error *error);
 /* Create a stream from saved data, which may come from anywhere. sampling: its stop texts, keep_stop,
- * constraint and spans are used; all else is in the data. Other spans are not noticed. */
+ * constraint and spans are used; all else is in the data. Other spans are not noticed. If the block is damaged,
+ * `memory` holds no stream any more. */
 TEXTGEN_API int32_t textgen_stream_resume(textgen_memory memory, const textgen_model *model,
                                           const textgen_sampling *sampling, const void *data, size_t size,
                                           textgen_stream **stream, textgen_error *error);

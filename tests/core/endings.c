@@ -330,7 +330,7 @@ static void check_probabilities(const choice *chosen, const running *lane) {
     CHECK(!memcmp(probabilities, expected, vocabulary * sizeof *expected));
     /* The filters of the stream know its tokens; those of this sampler do not. */
     if (!chosen->lane.unmasked && chosen->sampling.repetition_penalty == 1.0 &&
-        !chosen->sampling.mirostat_tau) {
+        chosen->sampling.mirostat_tau == 0.0) {
         mask(chosen, &now, SIZE_MAX, masked);
         const int32_t code = textgen_sampler_probabilities(now.sampler, masked, expected);
         CHECK(textgen_stream_probabilities(lane->stream, 1, probabilities, work, &error) ==

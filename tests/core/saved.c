@@ -13,7 +13,15 @@
 /* Where the numbers of saved data are: those of the header, and those of the block behind its parameters. All
  * are little-endian. */
 enum { FORMAT_AT = 8, MODEL_AT = 16, CONSTRAINT_AT = 48, COUNT_AT = 80, DESCRIPTION_AT = 88, SIZE_AT = 96 };
-enum { HEADER = 104, PARAMETERS = 12, NUMBERS = 18, COMPUTED = 48 /* bytes */, MOST_TOKENS = 300 };
+enum {
+    HEADER = 104,
+    PARAMETERS = 12,
+    NUMBERS = 18,
+    COMPUTED = 48 /* bytes */,
+    CONSTRAINT_STATE_AT = 120,
+    HELD_AT = 128,
+    MOST_TOKENS = 300
+};
 
 /* The numbers behind the parameters. Those of the random numbers before the seed are computed from it. */
 static const struct {
@@ -221,6 +229,26 @@ static void check_ranges(const saved_stream *saved) {
     }
 }
 
+/* The limits of what depends on other parts: the room for held text, of which zeros are tokens, and the states
+ * of the constraint. */
+static void check_limits(const saved_stream *holding, const saved_stream *constrained, uint64_t states) {
+    const struct {
+        const saved_stream *saved;
+        size_t at;
+        uint64_t high;
+    } cases[] = {{holding, HELD_AT, 1024}, {constrained, CONSTRAINT_STATE_AT, states - 1}};
+    for (size_t i = 0; i < 2; i++) {
+        unsigned char *number = cases[i].saved->data + HEADER + PARAMETERS * 8 + cases[i].at;
+        const uint64_t right = read_number(number);
+        for (uint64_t more = 0; more < 2; more++) {
+            write_number(number, cases[i].high + more);
+            CHECK(code_of(cases[i].saved, cases[i].saved->data, cases[i].saved->size) ==
+                  (more ? TEXTGEN_DAMAGED_SAVED : TEXTGEN_OK));
+        }
+        write_number(number, right);
+    }
+}
+
 /* Whether a byte of a block is of a number that is not computed from others. */
 static bool is_own(size_t at) {
     const size_t rng = PARAMETERS * 8;
@@ -324,7 +352,8 @@ int main(int count, char **arguments) {
     static const char table[] =
         "{\"states\": [{\"accepting\": false, \"next\": {\"a\": 1, \"b\": 0}},"
         " {\"accepting\": false, \"next\": {\"b\": 2}}, {\"accepting\": true, \"next\": {}}]}";
-    double bias[MOST_TOKENS] = {0.5};
+    /* With more than the other languages accept. */
+    double bias[MOST_TOKENS] = {0.5, count == 2 ? 0.0 : -1000.0};
     CHECK(count == 2 || count == 5);
     loaded model = load(arguments[1], NULL);
     saved_stream everything = run_everything(model.model, bias);
@@ -359,6 +388,7 @@ int main(int count, char **arguments) {
     check_description(&everything);
     check_header(&plain);
     check_ranges(&plain);
+    check_limits(&spanned, &constrained, 3);
     check_numbers(&plain, model.info->state_values + model.info->vocabulary);
     check_sizes(&plain);
     check_missing_parameter(&plain);
