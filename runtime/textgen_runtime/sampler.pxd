@@ -35,7 +35,8 @@ cdef class Sampler:
     # draw.
     cdef void *core
     cdef bytearray memory
-    cdef bytearray row
+    cdef bytearray row_memory
+    cdef double *row
     cdef Py_ssize_t vocabulary
     # Whether a thread draws without the GIL.
     cdef bint busy

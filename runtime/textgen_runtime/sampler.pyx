@@ -362,7 +362,8 @@ cdef class Sampler:
         drawn = self.position
         memory = new_memory(textgen_sampler_size(size) or MAX_TOKEN * <object>size)
         self.set_sampling(self._sampling, self._logit_bias, memory, size)
-        self.row, self.memory, self.vocabulary = new_memory(size * sizeof(double)), memory, size
+        self.row_memory, self.memory, self.vocabulary = new_memory(size * sizeof(double)), memory, size
+        self.row = <double *>PyByteArray_AsString(self.row_memory)
         textgen_sampler_seek(<textgen_sampler *>self.core, drawn)
         return 0
 
@@ -412,14 +413,18 @@ cdef class Sampler:
         """
         cdef Py_buffer buffer
         cdef Py_ssize_t size = open_rows(logits, 1, &buffer)
-        cdef double *row
-        try:
-            self.prepare(size)
-            row = <double *>PyByteArray_AsString(self.row)
-            copy_row(&buffer, 0, size, row)
-        finally:
-            PyBuffer_Release(&buffer)
-        return checked(self.draw_row(row))
+        cdef int64_t token
+        if size != self.vocabulary or self.busy:
+            # Without a `try` for the usual case: see get_buffer.
+            try:
+                self.prepare(size)
+            except BaseException:
+                PyBuffer_Release(&buffer)
+                raise
+        copy_row(&buffer, 0, size, self.row)
+        PyBuffer_Release(&buffer)
+        token = self.draw_row(self.row)
+        return token if token >= 0 else checked(token)
 
     def probabilities(self, logits):
         """Compute the distribution that the next draw uses: with all filters and the temperature.
@@ -467,7 +472,7 @@ cdef class Sampler:
         cdef double *row
         try:
             self.prepare(size)
-            row = <double *>PyByteArray_AsString(self.row)
+            row = self.row
             self.busy = True
             with nogil:
                 for i in range(buffer.shape[0]):
