@@ -179,7 +179,7 @@ def test_the_surprise_page_works_without_the_training_extra(environment: Path, t
 
 
 def test_the_page_for_browsers_works_without_a_clone(environment: Path, tmp_path: Path) -> None:
-    done = run(environment / "textgen-web", "nietzsche", "-o", "site", cwd=tmp_path)
+    done = run(environment / "textgen-web", "nietzsche", "--prompt", "", "-o", "site", cwd=tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
     page = (tmp_path / "site" / "index.html").read_bytes()
     assert page == one_file(read_model("nietzsche"), title="nietzsche", prompt="")["index.html"]
