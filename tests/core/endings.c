@@ -228,8 +228,8 @@ static void choose_constraint(choice *chosen) {
     }
     measure(chosen, accepting, states);
     const int32_t code =
-        textgen_constraint_create_table(file.model, next, accepting, states, banned, banned_count,
-                                        (textgen_memory){0}, &chosen->constraint, &error);
+        textgen_constraint_create_table(next, accepting, states, textgen_model_get_info(file.model)->vocabulary,
+                                        banned, banned_count, (textgen_memory){0}, &chosen->constraint, &error);
     CHECK(code == (chosen->distance[0] < FAR ? TEXTGEN_OK : TEXTGEN_INVALID_ARGUMENT));
     chosen->sampling.constraint = chosen->constraint;
 }

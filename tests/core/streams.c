@@ -138,8 +138,8 @@ static void check_kinds_of_feed(const textgen_model *model) {
     const int64_t b = B;
     textgen_sampling sampling = defaults;
     textgen_constraint *constraint;
-    CHECK_OK(textgen_constraint_create_table(model, next, accepting, 2, NULL, 0, (textgen_memory){0},
-                                             &constraint, &error));
+    CHECK_OK(textgen_constraint_create_table(next, accepting, 2, textgen_model_get_info(model)->vocabulary,
+                                             NULL, 0, (textgen_memory){0}, &constraint, &error));
     sampling.constraint = constraint;
     sampling.temperature = 5.0;
     textgen_stream *stream = start_with(model, &sampling, "abc"), *other = start_with(model, &defaults, NULL);

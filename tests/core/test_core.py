@@ -100,7 +100,7 @@ def test_another_engine_runs_texts_and_bytes_are_decided_in_whole_characters(
     network, weights = random_network(len(tokenizer))
     (tmp_path / "bytes").write_bytes(build_model(network, weights, Metadata(tokenizer)).SerializeToString())
     other = FORMAT_2 / "gru.onnx"
-    tokens = len(textgen.load(other).tokenizer)
+    tokens = len(textgen.load(other, engine="onnxruntime").tokenizer)
     run(link(build, objects, PROGRAMS / "engine.c"), TINY, tmp_path / "bytes", other, str(tokens))
 
 

@@ -23,7 +23,7 @@ from tests.helpers.make_tiny_model import make_model
 from tests.helpers.paths import FORMAT_2, TINY, TINY_INT8
 
 MODEL, METADATA, TABLE, STREAM, SAVED = range(5)
-PATHS = (TINY, TINY_INT8, *(FORMAT_2 / f"{name}.onnx" for name in ("byte", "word", "records", "gru", "conv")))
+PATHS = (TINY, TINY_INT8, *(FORMAT_2 / f"{name}.onnx" for name in ("byte", "word", "records")))
 
 # No text of the last one fits in MAX_LENGTH of fuzz_table.c.
 EXPRESSIONS = ("", "a+", "(ab|b)*c?", "[^a]{2,3}", "a{17,}")
@@ -48,10 +48,9 @@ def typed(model: onnx.ModelProto) -> onnx.ModelProto:
 
 
 def model_files() -> Iterator[bytes]:
-    """Yield model files: those of the tests, and others with each cell, of both kinds of weights."""
+    """Yield model files: those of the tests, and others of both kinds of weights."""
     yield from (path.read_bytes() for path in PATHS)
-    for cell in ("lstm", "gru", "conv"):
-        yield make_model(cell=cell, layers=2, residual=True, units=3).SerializeToString()
+    yield make_model(layers=2, residual=True, units=3).SerializeToString()
     yield make_int8_model(layers=2, units=17, embedding=5).SerializeToString()
     yield quantize_model(make_model(units=2), ["embedding"]).SerializeToString()
     yield typed(make_model("ab", units=1, embedding=1)).SerializeToString()
