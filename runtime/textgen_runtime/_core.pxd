@@ -5,14 +5,11 @@ from libc.stdint cimport int16_t, int32_t, int64_t, uint8_t, uint32_t, uint64_t
 
 cdef extern from "textgen.h" nogil:
     enum:
-        TEXTGEN_OK
-        TEXTGEN_INVALID_ARGUMENT
         TEXTGEN_OUT_OF_MEMORY
         TEXTGEN_DAMAGED_MODEL
         TEXTGEN_UNKNOWN_GRAPH
         TEXTGEN_UNKNOWN_CHARACTER
         TEXTGEN_INVALID_UTF8
-        TEXTGEN_INVALID_LOGITS
         TEXTGEN_NO_PROMPT
         TEXTGEN_LANE_FAILED
         TEXTGEN_TOO_LARGE
@@ -70,7 +67,6 @@ cdef extern from "textgen.h" nogil:
         int64_t unknown
         int64_t begin
         int64_t end
-        const char *level
         const char *kernels
     const char *textgen_kernels_name(size_t index)
     int32_t textgen_model_create(
@@ -125,7 +121,6 @@ cdef extern from "textgen.h" nogil:
     const textgen_parameter_info *textgen_parameter(size_t index)
     int32_t textgen_parameter_accepts(const textgen_parameter_info *parameter, double value)
     const char *textgen_parameter_requirement(const textgen_parameter_info *parameter, char *buffer)
-    int32_t textgen_sampling_check(const textgen_sampling *sampling, textgen_error *error)
     size_t textgen_sampler_size(size_t vocabulary)
     int32_t textgen_sampler_init(
         textgen_memory memory, size_t vocabulary, const textgen_sampling *sampling, textgen_sampler **sampler,

@@ -639,6 +639,9 @@ cdef class Stream:
         cdef Constraint constraint
         cdef Spans spans
         cdef const char **texts
+        # A saved text that is refused leaves no text in its memory.
+        cdef bytearray created = self.memory if saved is None else new_memory(len(self.memory))
+        cdef textgen_stream *stream = self.stream
         cdef size_t i
         cdef int32_t code
         bias, stops, constraint, spans = controls
@@ -663,10 +666,11 @@ cdef class Stream:
             code = textgen_stream_set_sampling(self.stream, &numbers, &error)
         else:
             code = textgen_stream_resume(
-                memory_of(self.memory), self.model.model, &numbers, <const char *>saved, len(saved),
-                &self.stream, &error,
+                memory_of(created), self.model.model, &numbers, <const char *>saved, len(saved),
+                &stream, &error,
             )
         check(code, &error)
+        self.memory, self.stream = created, stream
         self.sampling, self.controls = sampling, controls
         return 0
 
@@ -891,8 +895,8 @@ cdef class Stream:
         """Continue a saved text, with the tables of this one. All else is in the data.
 
         Raises:
-            SavedGenerationError: If the data is damaged, or has another model or constraint. This text then
-                may be one that has not been fed.
+            SavedGenerationError: If the data is damaged, or has another model or constraint. This text is
+                then as it was.
         """
         cdef textgen_sampling numbers
         self.set_sampling(self.sampling, self.controls, self.seed_value, self.substream_value, data)

@@ -3,7 +3,6 @@
 from typing import Literal, TypeAlias
 
 from textgen_runtime.errors import (
-    ModelFileError,
     Name,
     TextgenError,
     TooLargeError,
@@ -30,7 +29,8 @@ def open_engine(content: bytes, engine: EngineName, threads: int) -> tuple[Engin
         The engine, and the metadata of the file.
 
     Raises:
-        ModelFileError: If the file is damaged, if it is not a text generator, or if the engine cannot run it.
+        UnknownGraphError: If the native engine does not run the graph.
+        ModelFileError: If the file is damaged, or not a text generator, or if onnxruntime cannot run it.
         TextgenError: If the engine is onnxruntime, which is not installed.
     """
     # Import on use: the import of onnxruntime takes longer than the generation of a short text.
@@ -49,7 +49,7 @@ def open_engine(content: bytes, engine: EngineName, threads: int) -> tuple[Engin
         native = NativeEngine(content, threads)
         return native, Metadata.read(native.core)
     except UnknownGraphError as error:
-        raise ModelFileError(
+        raise UnknownGraphError(
             f"{why_not_native(error)}; if you trust the file, use ", Name("engine", "onnxruntime")
         ) from error
 

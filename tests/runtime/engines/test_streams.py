@@ -433,11 +433,10 @@ def test_a_saved_text_that_cannot_be_resumed_is_an_error() -> None:
     of_another_model = content_of_text(text_of(record_model().engine))
     for wrong in (b"", saved[:-1], saved[:96] + b"\xff" * 40 + saved[136:], plain, of_another_model):
         text = started(engine_of("native"), constraint=GROUPS.constraint())
+        before = content_of_text(text)
         with pytest.raises(SavedGenerationError):
             text.resume(wrong)
-        # The text can be used again.
-        text.feed([1], restart=True)
-        assert text.tokens_to_match == 2
+        assert content_of_text(text) == before
     with pytest.raises(SavedGenerationError):
         started(engine_of("native")).resume(saved)
     with pytest.raises(SavedGenerationError):

@@ -105,11 +105,9 @@ def quantize_model(content: bytes, threads: int = 1) -> QuantizedModel:
         # This checks the values of the weights.
         float32 = open_model(content, threads=threads)
         proto = onnx.ModelProto.FromString(content)
-    except ModelFileError as error:
-        if isinstance(error.__cause__, UnknownGraphError):
-            reason = error.__cause__
-            raise ExportError(f"8 bits are for the LSTMs that textgen-train writes ({reason})") from error
-        raise
+    except UnknownGraphError as error:
+        reason = error.__cause__
+        raise ExportError(f"8 bits are for the LSTMs that textgen-train writes ({reason})") from error
     except DecodeError as error:
         raise ModelFileError(f"the file is damaged: {error}") from error
     if is_quantized(proto.graph):

@@ -19,10 +19,8 @@ def open_written(content: bytes, threads: int = 1) -> Model:
     """
     try:
         return open_model(content, threads=threads)
-    except ModelFileError as error:
-        if isinstance(error.__cause__, UnknownGraphError):
-            return open_model(content, "onnxruntime", threads)
-        raise
+    except UnknownGraphError:
+        return open_model(content, "onnxruntime", threads)
 
 
 def read_metadata(path: Path) -> Metadata:
