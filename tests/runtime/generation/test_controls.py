@@ -9,7 +9,6 @@ import pytest
 import textgen_runtime as textgen
 from textgen_runtime import Batch, Generation, Model, Sampling, SamplingError
 from textgen_runtime.engines.opening import EngineName
-from textgen_runtime.generation import feeding
 from textgen_runtime.generation.stop_warnings import missed_stops
 
 from tests.helpers.paths import FORMAT_2
@@ -252,23 +251,6 @@ def test_text_that_is_fed_follows_what_is_held_back_and_ends_the_beginning_of_a_
     assert generation.take(5) == text[:2]
     assert generation.feed("b") == text[2:5] + "b"
     assert generation.take(LENGTH) == before_first(after, [stop])[0]
-
-
-def test_a_failed_feed_leaves_the_text_that_is_held_back(
-    tiny: Model, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    text = plain_text(tiny)
-    generation = start(tiny, stop=text[2:6])
-    assert generation.take(5) == text[:2]
-
-    def fail(*_: object, **__: object) -> None:
-        raise KeyboardInterrupt
-
-    with monkeypatch.context() as patched:
-        patched.setattr(feeding, "feed_chunk", fail)
-        with pytest.raises(KeyboardInterrupt):
-            generation.feed("b")
-    assert generation.finish() == text[2:5]
 
 
 @pytest.mark.parametrize("change", ["other stop texts", "finish", "none"])

@@ -64,12 +64,14 @@ def test_complete_rolls_back_if_a_later_chunk_fails(model: Model, monkeypatch: p
 
 
 def test_feed_rolls_back_if_a_later_chunk_fails(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
-    generation = start(model)
+    text = start(model).take(5)
+    generation = start(model, stop=text[2:] + "é")
+    assert generation.take(5) == text[:2]
     with monkeypatch.context() as patched:
         patched.setattr(feeding, "feed_chunk", fail_from_call(2, feeding.feed_chunk, KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
             generation.feed("dad had " * 3)
-    assert generation.take(20) == start(model).take(20)
+    assert text[:2] + generation.take(15, finish=True) == start(model).take(20)
 
 
 def test_a_stream_yields_no_empty_chunks(model: Model) -> None:
