@@ -703,11 +703,6 @@ int32_t textgen_onnx_describe(const textgen_onnx *file, textgen_description *des
     return file->tensor_count == tensors ? TEXTGEN_OK : fail_unknown(error, "number of tensors");
 }
 
-const char *textgen_layer_kind_name(textgen_layer_kind kind) {
-    static const char *const names[] = {"embedding", "lstm", "linear"};
-    return names[kind];
-}
-
 int32_t textgen_tensor_damaged(const textgen_tensor *tensor, textgen_error *error) {
     return textgen_damaged(tensor->offset, "tensor", tensor->name, error);
 }

@@ -135,8 +135,6 @@ typedef struct {
  * `file`. Fails with TEXTGEN_UNKNOWN_GRAPH if the graph is another one. */
 int32_t textgen_onnx_describe(const textgen_onnx *file, textgen_description *description, textgen_error *error);
 
-const char *textgen_layer_kind_name(textgen_layer_kind kind);
-
 /* Copy `count` values of a float32 tensor in a description, starting at index `first`. Fails on NaN and
  * infinity. */
 int32_t textgen_tensor_floats(const textgen_tensor *tensor, size_t first, size_t count, float *values,

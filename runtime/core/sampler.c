@@ -28,11 +28,6 @@ void textgen_parameters_set(textgen_parameters *parameters, const double values[
 #include "parameters.def"
 }
 
-void textgen_parameters_get(const textgen_parameters *parameters, double values[TEXTGEN_PARAMETER_COUNT]) {
-#define TEXTGEN_PARAMETER(name, ...) values[TEXTGEN_PARAMETER_##name] = (double)parameters->name;
-#include "parameters.def"
-}
-
 #define NONE NAN
 #define CLOSED 0
 #define OPEN 1

@@ -45,9 +45,6 @@ extern const textgen_parameters textgen_parameters_default;
 /* Set all parameters, in the order of parameters.def. The values were checked. */
 void textgen_parameters_set(textgen_parameters *parameters, const double values[TEXTGEN_PARAMETER_COUNT]);
 
-/* Write all values in this order. */
-void textgen_parameters_get(const textgen_parameters *parameters, double values[TEXTGEN_PARAMETER_COUNT]);
-
 /* Whether each of the values is valid. */
 bool textgen_parameters_valid(const textgen_parameters *parameters);
 

@@ -63,8 +63,8 @@ static double weighted_sum(const textgen_tensor *tensor) {
 }
 
 static void print_layer(const textgen_layer *layer) {
-    printf("layer %s %zu %zu %d", textgen_layer_kind_name(layer->kind), layer->inputs, layer->outputs,
-           layer->residual);
+    static const char *const kinds[] = {"embedding", "lstm", "linear"};
+    printf("layer %s %zu %zu %d", kinds[layer->kind], layer->inputs, layer->outputs, layer->residual);
     for (size_t i = 0; i < TEXTGEN_LAYER_TENSORS && layer->tensors[i]; i++) {
         printf(" %.9g", weighted_sum(layer->tensors[i]));
     }

@@ -10,6 +10,7 @@ import numpy as np
 import onnx
 from textgen_runtime.model_file.metadata import Metadata
 from textgen_runtime.model_file.network import (
+    CELLS,
     GRU,
     LSTM,
     Conv,
@@ -17,7 +18,6 @@ from textgen_runtime.model_file.network import (
     Layer,
     Linear,
     Network,
-    make_layer,
 )
 from textgen_runtime.text.normalization import Normalization
 from textgen_runtime.text.vocabulary import CharacterTokenizer
@@ -40,13 +40,12 @@ def describe_network(  # noqa: PLR0913 (keywords)
 ) -> Network:
     """Return the description of a network, with the layer names of a model file."""
     cells = (
-        make_layer(
-            cell,
-            name=f"{cell}_{i}",
-            inputs=units if i else embedding,
-            outputs=units,
-            residual=residual and i > 0,
-            dilation=2**i,
+        CELLS[cell](
+            f"{cell}_{i}",
+            units if i else embedding,
+            units,
+            residual and i > 0,
+            **({"dilation": 2**i} if cell == Conv.kind else {}),
         )
         for i in range(layers)
     )

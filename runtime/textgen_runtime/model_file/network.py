@@ -5,9 +5,9 @@ all cells, knows only the state of a graph.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any, ClassVar, TypeAlias
+from typing import ClassVar, TypeAlias
 
 from textgen_runtime._core import CoreModel
 
@@ -152,16 +152,8 @@ class Linear:
 
 Layer: TypeAlias = Embedding | Cell | Linear
 
-# The classes of the layers between the embedding and the output, and of all layers, by kind. The C core
-# reports the kinds of those that it runs.
+# The classes of the layers between the embedding and the output, by kind.
 CELLS: dict[str, type[Cell]] = {cell.kind: cell for cell in (LSTM, GRU, Conv)}
-LAYERS: dict[str, type[Layer]] = {Embedding.kind: Embedding, **CELLS, Linear.kind: Linear}
-
-
-def make_layer(kind: str, **values: Any) -> Layer:
-    """Return a layer of a kind. Values that this kind of layer does not have are ignored."""
-    layer_class = LAYERS[kind]
-    return layer_class(**{field.name: values[field.name] for field in fields(layer_class)})
 
 
 @dataclass(frozen=True)
