@@ -205,7 +205,9 @@ try-npm: $(WEB_TOOLS)/installed
 mutants: $(DEV) $(WEB_TOOLS)/installed
 	mkdir -p $(WEB_TEST)
 	$(BIN)/python -m tests.helpers.web_cases $(WEB_TEST)
-	$(BIN)/python -m tests.mutants
+	$(INSTALL_CHROMIUM)
+	$(WITH_CHROMIUM) $(BIN)/python -m tests.mutants --meaning
+	$(WITH_CHROMIUM) $(BIN)/python -m tests.mutants
 
 lint: $(DEV)
 	$(BIN)/ruff format --check .

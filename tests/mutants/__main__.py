@@ -1,248 +1,355 @@
-"""``make mutants``: break the code on purpose, one change at a time, and see that a test fails.
+"""``make mutants``: break the code on purpose, one place at a time, and see that a test fails.
 
-Each ``.toml`` file beside this module lists the mutants of one room:
+Operators change a line of code: a comparison, an arithmetic sign, a number, a boolean, a condition, a
+returned value, or a statement that is left out. A room is a part of the code with its tests. Its mutants
+are a sample that depends on a seed and on the text of each line, so that a changed line draws no other
+mutants elsewhere. A mutant that cannot be compiled, or that is the same program, is replaced by the next
+one.
 
-    tests = ["tests/core"]                  # what is run for a mutant that names no tests
+``rates.toml`` has the seed and the size of the sample of each room, and the share that tests killed. The exit
+status is 1 if the share is lower now. ``--changed`` and ``--file`` run a mutant of each line, without a rate.
 
-    [[mutant]]
-    name = "min_p excludes its border"      # unique; says what the code does wrong
-    file = "runtime/core/sampler.c"
-    find = "probability >= limit"           # occurs once in the file
-    replace = "probability > limit"
-    tests = ["tests/core/test_core.py"]     # pytest arguments, or files for ``node --test``
-    survives = "..."                        # only if no test can fail: one line that says why
-
-The mutants are made in copies of the tree, one for each process. A mutant of Cython or C is compiled first.
-The tests in ``tests/core`` compile the C core themselves, so the extensions stay as they are for them.
-
-The exit status is 0 if a test failed for every mutant without ``survives``, and for none with it.
+``meaning.toml`` lists mutants that operators do not make. ``--meaning`` runs these, and the exit status is 1
+unless all of them are killed.
 """
 
 import argparse
 import contextlib
+import hashlib
 import os
+import re
 import shutil
 import signal
 import subprocess
 import sys
 import tempfile
 import tomllib
+from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
 from pathlib import Path
 from queue import SimpleQueue
 from time import monotonic
 from typing import NamedTuple
 
-from tests.helpers.c_programs import HEADERS, SOURCES, WARNINGS
-from tests.helpers.paths import ROOT
-
+ROOT = Path(__file__).parents[2]
 FOLDER = Path(__file__).parent
-COMPILED = {".c", ".h", ".def", ".pyx", ".pxd"}
-# A mutant may loop forever. Tests count as failed if they take this many times as long as without a mutant.
-PATIENCE = 10
 
-CORE_FILES = {path.relative_to(ROOT).as_posix() for path in [*SOURCES, *HEADERS]}
-COMPILE_CORE = "from tests.helpers.c_programs import PLAIN, compile_core; compile_core(PLAIN[0])"
+# The files of each room, and its tests.
+ROOMS = {
+    "core": (r"runtime/core/.*\.[ch]", ["core/test_*.py", "golden/test_*.py"]),
+    "runtime": (r"runtime/textgen_runtime/.*\.pyx?", ["runtime/**/test_*.py", "golden/test_*.py"]),
+    "train": (r"train/.*\.([ch]|pyx?)", ["train/**/test_*.py"]),
+    "web": (r"runtime/web/(?!wasm).*\.js", ["web/*.test.mjs"]),
+}
+
+# A mutant may loop forever. Tests fail if they take this many times as long as without a mutant, and the
+# seconds that a compiler may need.
+PATIENCE = 10
+COMPILING = 120
+# So many test files run at a time, the nearest first, because most mutants need no others.
+FILES = 6
+
+# Prints what is equal if a mutant is the same program, or is for another processor or system.
+BUILD_COMMAND = """
+from tests.helpers.c_programs import PLAIN, compile_core, link_command
+import hashlib
+print(hashlib.sha256(link_command(PLAIN[0], compile_core(PLAIN[0])).read_bytes()).hexdigest())
+"""
+
+QUOTED = r"""(?P<text>{}"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*')"""
+LITERALS = {
+    "python": re.compile("#.*|" + QUOTED.format(r'"""[\s\S]*?"""|' + r"'''[\s\S]*?'''|")),
+    "braces": re.compile(r"//.*|/\*[\s\S]*?\*/|" + QUOTED.format(r"`(?:\\.|[^`\\])*`|")),
+}
+# What is no code of functions.
+DECLARATION = re.compile(r"\s*(?:#(?!define)|import\b|from\b|cimport\b|class\b|@)")
+
+
+def signs(changes: dict[str, str]) -> list[tuple[str, str]]:
+    """Return operators that replace a sign between blanks by each of the signs in a text."""
+    return [(re.escape(f" {a} "), f" {b} ") for a in changes for b in changes[a].split()]
+
+
+def words(changes: dict[str, str]) -> list[tuple[str, str]]:
+    """Return operators that replace a word by another."""
+    return [(rf"\b{a}\b", b) for a, b in changes.items()]
+
+
+# Patterns for a line of code, whose comments are blank and whose texts are underscores.
+NUMBER = r"(?<![\w.])\d+(?=(?:\.\d+)?[uUlLfF]*(?![\w.]))"
+OPERATORS = [
+    *signs({"<": "<= >=", "<=": "< >", ">": ">= <=", ">=": "> <", "==": "!=", "!=": "=="}),
+    *signs({"+": "-", "-": "+", "*": "+", "/": "*", "%": "*", "+=": "-=", "-=": "+="}),
+    *signs({"<<": ">>", ">>": "<<", "&": "|"}),
+    *words({"min(?=\\()": "max", "max(?=\\()": "min", "break": "continue", "continue": "break"}),
+    (NUMBER, "+1"),
+]
+LANGUAGES = {
+    "python": [
+        *signs({"and": "or", "or": "and", "//": "*", "not in": "in"}),
+        *words({"True": "False", "False": "True", "is not": "is", "is(?! not)": "is not"}),
+        (r"\bnot (?!in )", ""),
+        (r"^( *(?:el)?if )(?=.*:$)", r"\1False and "),
+        (r"^( *return) (?!None$).+$", r"\1 None"),
+        (r"^( +)(?:(?:await |raise )?[\w.]+\(.*\)|\w+[.\[]\S* = .+|\S+ [-+*/|&]= .+)$", r"\1pass"),
+    ],
+    "braces": [
+        *signs({"&&": "||", "||": "&&", "===": "!==", "!==": "==="}),
+        *words({"true": "false", "false": "true"}),
+        (r"(?<=[( ])!(?=[\w(])", ""),
+        (r"\bif \((?=.*\{$)", "if (false && "),
+        (r"^(\s*return) (?!0;$).+;$", r"\1 0;"),
+        (r"^(\s*)(?!return\b)(?:\S+|\S*\[.*\]\S*)(?: [-+*/|&^%]?= .*|\+\+|--);$", r"\1;"),
+        (r"^(\s*)(?:await )?[\w.#?>-]+\(.*\);$", r"\1;"),
+    ],
+}
 
 
 class Mutant(NamedTuple):
-    """A change that makes the code wrong, and the tests that must see it."""
+    """A place of a file, and what replaces the text there."""
 
-    name: str
     file: str
-    find: str
-    replace: str
-    tests: tuple[str, ...]
-    survives: str = ""
+    line: int
+    start: int
+    end: int
+    replacement: str
+
+    def apply(self, text: str) -> str:
+        """Return the wrong content of the file."""
+        return text[: self.start] + self.replacement + text[self.end :]
+
+    def lines(self, text: str) -> list[str]:
+        """Return the line before and after."""
+        return [content.split("\n")[self.line - 1].strip() for content in (text, self.apply(text))]
 
 
-class Outcome(NamedTuple):
-    """What became of a mutant: ``killed``, ``survived``, or ``invalid`` if it cannot be built."""
-
-    mutant: Mutant
-    state: str
-    detail: str = ""
-
-    @property
-    def is_expected(self) -> bool:
-        """Whether the list of mutants says so."""
-        return self.state == ("survived" if self.mutant.survives else "killed")
+def read(file: str) -> str:
+    """Return a text of the checkout."""
+    return (ROOT / file).read_text(encoding="utf-8")
 
 
-def read_mutants(path: Path) -> Iterator[Mutant]:
-    """Read the mutants of a file. Raises ``ValueError`` if one of them does not fit the code."""
-    room = tomllib.loads(path.read_text(encoding="utf-8"))
-    for entry in room["mutant"]:
-        mutant = Mutant(**{**entry, "tests": tuple(entry.get("tests", room["tests"]))})
-        count = (ROOT / mutant.file).read_text(encoding="utf-8").count(mutant.find)
-        if count != 1:
-            raise ValueError(f"{path.name}: {mutant.name}: {mutant.file} contains the text {count} times")
-        yield mutant
+def git(*arguments: str) -> str:
+    """Return what git prints."""
+    return subprocess.run(["git", *arguments], cwd=ROOT, stdout=subprocess.PIPE, check=True, text=True).stdout
+
+
+def mutants_of(file: str) -> Iterator[Mutant]:
+    """Apply every operator to every line of code."""
+    language = "python" if file.endswith((".py", ".pyx")) else "braces"
+
+    def hide(found: re.Match[str]) -> str:
+        return re.sub(r"[^\n]", "_" if found["text"] else " ", found[0])
+
+    begin = 0
+    for number, line in enumerate(LITERALS[language].sub(hide, read(file)).split("\n"), 1):
+        code = "" if DECLARATION.match(line) else line.rstrip()
+        is_whole = all(code.count(a) == code.count(b) for a, b in ("()", "[]", "{}"))
+        for pattern, replacement in OPERATORS + LANGUAGES[language]:
+            for found in re.finditer(pattern, code if is_whole or pattern[0] != "^" else ""):
+                new = str(int(found[0]) + 1) if pattern == NUMBER else found.expand(replacement)
+                yield Mutant(file, number, begin + found.start(), begin + found.end(), new)
+        begin += len(line) + 1
+
+
+def sample(files: list[str], seed: int) -> list[Mutant]:
+    """Return a mutant of each line that has any, in an order that the seed and the lines give."""
+    chosen: dict[tuple[str, int], tuple[bytes, Mutant]] = {}
+    for file in files:
+        text, seen = read(file), Counter[str]()
+        for mutant in mutants_of(file):
+            identity = f"{seed} {file} {mutant.lines(text)}"
+            seen[identity] += 1
+            key = hashlib.sha256(f"{identity} {seen[identity]}".encode()).digest(), mutant
+            chosen[file, mutant.line] = min(chosen.get((file, mutant.line), key), key)
+    return [mutant for _, mutant in sorted(chosen.values())]
+
+
+def read_meaning() -> Iterator[Mutant]:
+    """Read the mutants of meaning. Raises ``ValueError`` unless the file contains a text once."""
+    for file, changes in tomllib.loads((FOLDER / "meaning.toml").read_text(encoding="utf-8")).items():
+        text = read(file)
+        for find, replacement in changes.items():
+            if text.count(find) != 1:
+                raise ValueError(f"{file} contains {find!r} {text.count(find)} times")
+            start = text.index(find)
+            yield Mutant(file, text.count("\n", 0, start) + 1, start, start + len(find), replacement)
+
+
+def is_changed(mutant: Mutant, revision: str) -> bool:
+    """Return whether the line is new since a revision."""
+    changes = git("diff", "-U0", revision, "--", mutant.file)
+    hunks = re.findall(r"^@@ .* \+(\d+)(?:,(\d+))? @@", changes, re.MULTILINE)
+    return any(int(first) <= mutant.line < int(first) + int(count or 1) for first, count in hunks)
 
 
 class Tree:
-    """A copy of the checkout, in which mutants are made."""
+    """A copy of the checkout with what is compiled, in which the mutants of a room are made and tested."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        listed = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
-        names = subprocess.run(listed, cwd=ROOT, capture_output=True, check=True, encoding="utf-8").stdout
-        built = [str(path.relative_to(ROOT)) for path in (ROOT / "runtime").rglob("*.so")]
-        for name in filter(None, [*names.split("\0"), *built]):
-            if (ROOT / name).is_file():
-                (folder / name).parent.mkdir(parents=True, exist_ok=True)
-                shutil.copy2(ROOT / name, folder / name)
-        # With what is compiled, so that only what a mutant changes is compiled again.
-        for pattern in ("build/generated", "build/lib.*", "build/temp.*", "build/test-core"):
-            for path in ROOT.glob(pattern):
-                shutil.copytree(path, folder / path.relative_to(ROOT), symlinks=True)
+    def __init__(self, folder: Path, room: str) -> None:
+        self.folder, self.room = folder, room
+        ignored = shutil.ignore_patterns(".*", "*.egg-info", "node_modules", "wheels")
+        shutil.copytree(ROOT, folder, symlinks=True, ignore=ignored)
         (folder / "tests/web/node_modules").symlink_to(ROOT / "tests/web/node_modules")
         self.environment = os.environ | {
             "PYTHONPATH": os.pathsep.join(str(folder / part) for part in ("runtime", "train")),
             "PYTHONDONTWRITEBYTECODE": "1",
-            "TEXTGEN_CASES": str(ROOT / "build/web-test/cases"),
             "TEXTGEN_PYTHON": sys.executable,
-            "TEXTGEN_SITES": str(ROOT / "build/web-test/sites"),
         }
+        self.program = self.build("")[1] if room == "core" else ""
 
-    def run(self, *command: str, seconds: float | None = None) -> subprocess.CompletedProcess[str]:
-        """Run a command in the copy. Raises ``TimeoutExpired`` after a number of seconds."""
-        with subprocess.Popen(
-            command,
-            cwd=self.folder,
-            env=self.environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            encoding="utf-8",
-            errors="replace",
-            start_new_session=True,
-        ) as process:
+    def run(self, command: list[str], seconds: float | None = None) -> tuple[int, str]:
+        """Run a command in the copy and return its exit status and output. After so many seconds it fails."""
+        with (
+            tempfile.TemporaryFile() as output,
+            subprocess.Popen(
+                command,
+                cwd=self.folder,
+                env=self.environment,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
+            ) as process,
+        ):
             try:
-                out, err = process.communicate(timeout=seconds)
-            finally:
-                # The processes of the tests, too. Those of a mutant may never end.
-                with contextlib.suppress(ProcessLookupError):
-                    os.killpg(process.pid, signal.SIGKILL)
-        return subprocess.CompletedProcess(command, process.returncode, out, err)
+                status = process.wait(seconds)
+            except subprocess.TimeoutExpired:
+                status = -1
+            # The processes of the tests, too. Those of a mutant may never end.
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            output.seek(0)
+            return status, output.read().decode(errors="replace")
 
-    def build(self, file: str, tests: tuple[str, ...]) -> str:
-        """Check and compile a changed file. Returns an error, or an empty text."""
-        suffix = Path(file).suffix
-        done = None
-        if file in CORE_FILES:
-            # As the tests do. Otherwise a warning would count as a failed test.
-            done = self.run(sys.executable, "-c", COMPILE_CORE)
-        elif suffix == ".c":
-            done = self.run("cc", *WARNINGS, "-Iruntime/core", "-fsyntax-only", file)
-        elif suffix == ".py":
-            done = self.run(sys.executable, "-c", f"compile(open({file!r}).read(), {file!r}, 'exec')")
-        elif suffix in {".js", ".mjs"}:
-            done = self.run("node", "--check", file)
-        if suffix in COMPILED and not (done and done.returncode) and not in_c_or_node(tests):
-            done = self.run(sys.executable, "setup.py", "--quiet", "build_ext", "--inplace")
-        return done.stderr.strip() if done and done.returncode else ""
+    def build(self, file: str) -> tuple[int, str]:
+        """Check and compile a file of the copy. Return an exit status, and what tells the program."""
+        if file.endswith(".js"):
+            return self.run(["node", "--check", file])
+        if file.endswith(".py"):
+            return self.run([sys.executable, "-c", f"compile(open({file!r}).read(), {file!r}, 'exec')"])
+        if self.room == "core":
+            # Its tests compile it. The extensions stay as they are.
+            return self.run([sys.executable, "-c", BUILD_COMMAND])
+        return self.run([sys.executable, "setup.py", "--quiet", "build_ext", "--inplace"])
 
-    def failing(self, tests: tuple[str, ...], seconds: float | None = None) -> str:
-        """Run tests. Returns the name of one that fails or takes too long, or an empty text."""
-        if tests[0].endswith(".mjs"):
-            command = ["node", "--test", *tests]
-        else:
-            command = [sys.executable, "-m", "pytest", "-xq", "-p", "no:cacheprovider", "-n0", *tests]
-        try:
-            done = self.run(*command, seconds=seconds)
-        except subprocess.TimeoutExpired:
-            return f"no end within {seconds:.0f} seconds"
-        if done.returncode == 0:
-            return ""
-        lines = [line for line in done.stdout.splitlines() if line.startswith(("FAILED", "ERROR", "not ok"))]
-        return lines[0] if lines else f"exit status {done.returncode}: {(done.stdout + done.stderr)[-300:]}"
+    def test(self, files: list[str], seconds: float | None = None) -> tuple[int, str]:
+        """Run test files up to the first failure."""
+        pytest = [sys.executable, "-m", "pytest", "-xq", "-p", "no:cacheprovider", "-n0"]
+        return self.run([*(["node", "--test"] if self.room == "web" else pytest), *files], seconds)
 
-    def judge(self, mutant: Mutant, seconds: float) -> Outcome:
-        """Make a mutant, run its tests, and undo it."""
+    def measure(self) -> dict[str, float]:
+        """Return the seconds that each test file takes without a mutant. Exits if a test fails."""
+        seconds, folder = {}, self.folder / "tests"
+        for path in [path for pattern in ROOMS[self.room][1] for path in sorted(folder.glob(pattern))]:
+            test, start = str(path.relative_to(self.folder)), monotonic()
+            status, output = self.test([test])
+            seconds[test] = monotonic() - start
+            # 5 is the status of pytest if all tests are of a later tier.
+            if status not in (0, 5):
+                sys.exit(f"without a mutant:\n{output[-3000:]}")
+        return seconds
+
+    def judge(self, mutant: Mutant, seconds: dict[str, float]) -> str | None:
+        """Return which test kills a mutant, "" if none does, and None if it is no other program."""
+
+        def distance(test: str) -> tuple[int, float]:
+            near = {*re.findall(r"[a-z0-9]+", mutant.file)} & {*re.findall(r"[a-z0-9]+", test)}
+            return -len(near) - (path.stem.strip("_") in read(test)), seconds[test]
+
         path = self.folder / mutant.file
         original = path.read_text(encoding="utf-8")
-        path.write_text(original.replace(mutant.find, mutant.replace), encoding="utf-8")
+        tests = sorted(seconds, key=distance)
+        path.write_text(mutant.apply(original), encoding="utf-8")
         try:
-            error = self.build(mutant.file, mutant.tests)
-            if error:
-                return Outcome(mutant, "invalid", error)
-            detail = self.failing(mutant.tests, seconds)
-            return Outcome(mutant, "killed" if detail else "survived", detail)
+            status, output = self.build(mutant.file)
+            if status or output == self.program != "":
+                return None
+            # Node does not stop at the first file that fails.
+            size = 1 if self.room == "web" else FILES
+            for part in [tests[i : i + size] for i in range(0, len(tests), size)]:
+                status, output = self.test(part, PATIENCE * sum(seconds[test] for test in part) + COMPILING)
+                if status not in (0, 5):
+                    failed = re.search(r"^(?:FAILED|ERROR|not ok|✖).*", output, re.MULTILINE)
+                    return failed[0] if failed else output[-300:] or "no end"
+            return ""
         finally:
             path.write_text(original, encoding="utf-8")
             # Extensions of the mutant must not serve the next one.
-            if error := self.build(mutant.file, mutant.tests):
-                raise RuntimeError(f"{mutant.file} cannot be built after the mutant {mutant.name!r}: {error}")
+            if path.suffix in {".pyx", ".c", ".h"} and self.room != "core":
+                self.build(mutant.file)
 
 
-def in_c_or_node(tests: tuple[str, ...]) -> bool:
-    """Whether tests need no extension module of the mutant."""
-    return all(
-        test.startswith(("tests/core", "tests/web", "tests/golden/test_golden.py::test_c_")) for test in tests
-    )
-
-
-def measure(tree: Tree, mutants: list[Mutant]) -> dict[tuple[str, ...], float]:
-    """Return the seconds that each choice of tests takes without a mutant. Exits if one of them fails."""
-    durations = {}
-    for tests in sorted({mutant.tests for mutant in mutants}):
-        start = monotonic()
-        if failing := tree.failing(tests):
-            sys.exit(f"without a mutant: {failing}")
-        durations[tests] = monotonic() - start
-    return durations
-
-
-def judge_all(mutants: list[Mutant], jobs: int) -> Iterator[Outcome]:
-    """Make every mutant, in several copies of the tree at a time."""
+def judge_all(mutants: list[Mutant], room: str, count: int, jobs: int) -> Iterator[tuple[Mutant, str | None]]:
+    """Make mutants until a number of them were other programs, in several copies of the tree at a time."""
     with tempfile.TemporaryDirectory(prefix="mutants-") as temporary, ThreadPoolExecutor(jobs) as pool:
         trees: SimpleQueue[Tree] = SimpleQueue()
-        first = Tree(Path(temporary) / "0")
-        durations = measure(first, mutants)
+        for i in range(jobs):
+            trees.put(Tree(Path(temporary, str(i)), room))
+        first = trees.get()
+        seconds = first.measure()
         trees.put(first)
-        for i in range(1, jobs):
-            trees.put(Tree(Path(temporary) / str(i)))
 
-        def judge(mutant: Mutant) -> Outcome:
+        def judge(mutant: Mutant) -> tuple[Mutant, str | None]:
             tree = trees.get()
             try:
-                return tree.judge(mutant, PATIENCE * durations[mutant.tests] + 60)
+                return mutant, tree.judge(mutant, seconds)
             finally:
                 trees.put(tree)
 
-        yield from pool.map(judge, mutants)
+        rest = iter(mutants)
+        while batch := list(islice(rest, count)):
+            for mutant, verdict in pool.map(judge, batch):
+                count -= verdict is not None
+                yield mutant, verdict
+
+
+def run_room(room: str, arguments: argparse.Namespace) -> bool:
+    """Run the mutants of a room, print what became of them, and return whether the share is high enough."""
+    rate = tomllib.loads((FOLDER / "rates.toml").read_text(encoding="utf-8")).get(room, {})
+    seed, count = arguments.seed or rate.get("seed", 1), arguments.count or rate.get("count", 60)
+    files = [
+        file
+        for file in git("ls-files").split()
+        if re.fullmatch(ROOMS[room][0], file) and arguments.file in file
+    ]
+    mutants = (
+        [each for each in read_meaning() if each.file in files] if arguments.meaning else sample(files, seed)
+    )
+    if arguments.changed:
+        mutants = [mutant for mutant in mutants if is_changed(mutant, arguments.changed)]
+    is_sample = not (arguments.meaning or arguments.changed or arguments.file)
+    if not is_sample:
+        count = arguments.count or len(mutants)
+    killed = total = 0
+    for mutant, verdict in judge_all(mutants, room, count, arguments.jobs) if mutants else ():
+        # A mutant of meaning that is no other program survives.
+        if verdict is not None or arguments.meaning:
+            killed, total = killed + bool(verdict), total + 1
+            before, after = mutant.lines(read(mutant.file))
+            print(f"{'killed' if verdict else 'SURVIVED'} {mutant.file}:{mutant.line}: {verdict}", flush=True)
+            print(f"    {before}\n    {after}", flush=True)
+    share = killed / max(1, total)
+    print(f"{room}: {killed} of {total} mutants killed, {share:.3f}", flush=True)
+    if is_sample and (seed, count) == (rate.get("seed"), rate.get("count")):
+        return share >= float(rate["killed"])
+    return killed == total or not arguments.meaning
 
 
 def main() -> int:
-    """Run the mutants and print a line for each."""
-    rooms = sorted(path.stem for path in FOLDER.glob("*.toml"))
+    """Run the mutants of rooms."""
     parser = argparse.ArgumentParser(prog="python -m tests.mutants", description=__doc__.split("\n")[0])
-    parser.add_argument("rooms", nargs="*", metavar="ROOM", help=f"of {', '.join(rooms)}; default: all")
-    parser.add_argument("--match", default="", help="only mutants whose name or file contains this text")
+    parser.add_argument("--room", choices=ROOMS, action="append", help="default: all")
+    parser.add_argument("--count", type=int, help="size of the sample; default: that of rates.toml")
+    parser.add_argument("--seed", type=int, help="seed of the sample; default: that of rates.toml")
+    parser.add_argument("--changed", metavar="REV", help="only lines that changed since a revision")
+    parser.add_argument("--file", default="", help="only files whose path contains this text")
+    parser.add_argument("--meaning", action="store_true", help="the mutants of meaning.toml instead")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="processes at a time")
     arguments = parser.parse_args()
-    mutants = [
-        mutant
-        for room in arguments.rooms or rooms
-        for mutant in read_mutants(FOLDER / f"{room}.toml")
-        if arguments.match in mutant.name or arguments.match in mutant.file
-    ]
-    if not mutants:
-        parser.error("there is no such mutant")
-    outcomes = []
-    for outcome in judge_all(mutants, arguments.jobs):
-        mark = "  " if outcome.is_expected else "! "
-        print(f"{mark}{outcome.state:8} {outcome.mutant.file}: {outcome.mutant.name}", flush=True)
-        if not outcome.is_expected or outcome.state == "survived":
-            print(f"           {outcome.mutant.survives or outcome.detail}", flush=True)
-        outcomes.append(outcome)
-    killed = sum(outcome.state == "killed" for outcome in outcomes)
-    explained = sum(outcome.state == "survived" and outcome.is_expected for outcome in outcomes)
-    wrong = sum(not outcome.is_expected for outcome in outcomes)
-    print(f"{len(outcomes)} mutants: {killed} killed, {explained} explained, {wrong} unexpected")
-    return 1 if wrong else 0
+    results = [run_room(room, arguments) for room in arguments.room or ROOMS]
+    return 0 if all(results) else 1
 
 
 if __name__ == "__main__":
