@@ -48,6 +48,8 @@ ROOMS = {
 # seconds that a compiler may need.
 PATIENCE = 10
 COMPILING = 120
+# 5 is the status of pytest if all tests are of a later tier.
+PASSED = (0, 5)
 # So many test files run at a time, the nearest first, because most mutants need no others.
 FILES = 6
 
@@ -189,6 +191,7 @@ class Tree:
 
     def __init__(self, folder: Path, room: str) -> None:
         self.folder, self.room = folder, room
+        self.seconds: dict[str, float] = {}
         ignored = shutil.ignore_patterns(".*", "*.egg-info", "node_modules", "wheels")
         shutil.copytree(ROOT, folder, symlinks=True, ignore=ignored)
         (folder / "tests/web/node_modules").symlink_to(ROOT / "tests/web/node_modules")
@@ -239,28 +242,26 @@ class Tree:
         pytest = [sys.executable, "-m", "pytest", "-xq", "-p", "no:cacheprovider", "-n0"]
         return self.run([*(["node", "--test"] if self.room == "web" else pytest), *files], seconds)
 
-    def measure(self) -> dict[str, float]:
-        """Return the seconds that each test file takes without a mutant. Exits if a test fails."""
-        seconds, folder = {}, self.folder / "tests"
-        for path in [path for pattern in ROOMS[self.room][1] for path in sorted(folder.glob(pattern))]:
-            test, start = str(path.relative_to(self.folder)), monotonic()
-            status, output = self.test([test])
-            seconds[test] = monotonic() - start
-            # 5 is the status of pytest if all tests are of a later tier.
-            if status not in (0, 5):
+    def time(self, test: str) -> float:
+        """Return the seconds that a test file takes. Exits if it fails."""
+        if test not in self.seconds:
+            start, (status, output) = monotonic(), self.test([test])
+            self.seconds[test] = monotonic() - start
+            if status not in PASSED:
                 sys.exit(f"without a mutant:\n{output[-3000:]}")
-        return seconds
+        return self.seconds[test]
 
-    def judge(self, mutant: Mutant, seconds: dict[str, float]) -> str | None:
+    def judge(self, mutant: Mutant, clean: "Tree") -> str | None:
         """Return which test kills a mutant, "" if none does, and None if it is no other program."""
 
         def distance(test: str) -> tuple[int, float]:
             near = {*re.findall(r"[a-z0-9]+", mutant.file)} & {*re.findall(r"[a-z0-9]+", test)}
-            return -len(near) - (path.stem.strip("_") in read(test)), seconds[test]
+            return -len(near) - (path.stem.strip("_") in read(test)), clean.seconds.get(test, 1.0)
 
         path = self.folder / mutant.file
         original = path.read_text(encoding="utf-8")
-        tests = sorted(seconds, key=distance)
+        found = (each for pattern in ROOMS[self.room][1] for each in (ROOT / "tests").glob(pattern))
+        tests = sorted((each.relative_to(ROOT).as_posix() for each in found), key=distance)
         path.write_text(mutant.apply(original), encoding="utf-8")
         try:
             status, output = self.build(mutant.file)
@@ -269,8 +270,8 @@ class Tree:
             # Node does not stop at the first file that fails.
             size = 1 if self.room == "web" else FILES
             for part in [tests[i : i + size] for i in range(0, len(tests), size)]:
-                status, output = self.test(part, PATIENCE * sum(seconds[test] for test in part) + COMPILING)
-                if status not in (0, 5):
+                status, output = self.test(part, PATIENCE * sum(map(clean.time, part)) + COMPILING)
+                if status not in PASSED:
                     failed = re.search(r"^(?:FAILED|ERROR|not ok|✖).*", output, re.MULTILINE)
                     return failed[0] if failed else output[-300:] or "no end"
             return ""
@@ -285,16 +286,14 @@ def judge_all(mutants: list[Mutant], room: str, count: int, jobs: int) -> Iterat
     """Make mutants until a number of them were other programs, in several copies of the tree at a time."""
     with tempfile.TemporaryDirectory(prefix="mutants-") as temporary, ThreadPoolExecutor(jobs) as pool:
         trees: SimpleQueue[Tree] = SimpleQueue()
-        for i in range(jobs):
-            trees.put(Tree(Path(temporary, str(i)), room))
-        first = trees.get()
-        seconds = first.measure()
-        trees.put(first)
+        clean, *copies = (Tree(Path(temporary, str(i)), room) for i in range(jobs + 1))
+        for tree in copies:
+            trees.put(tree)
 
         def judge(mutant: Mutant) -> tuple[Mutant, str | None]:
             tree = trees.get()
             try:
-                return mutant, tree.judge(mutant, seconds)
+                return mutant, tree.judge(mutant, clean)
             finally:
                 trees.put(tree)
 
