@@ -27,6 +27,7 @@ import tomllib
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from itertools import islice
 from pathlib import Path
 from queue import SimpleQueue
@@ -132,6 +133,7 @@ def read(file: str) -> str:
     return (ROOT / file).read_text(encoding="utf-8")
 
 
+@cache
 def git(*arguments: str) -> str:
     """Return what git prints."""
     return subprocess.run(["git", *arguments], cwd=ROOT, stdout=subprocess.PIPE, check=True, text=True).stdout
