@@ -203,9 +203,7 @@ try-npm: $(WEB_TOOLS)/installed
 	$(WITH_CHROMIUM) node --test tests/web/npm/*.test.mjs
 
 mutants: $(DEV) $(WEB_TOOLS)/installed
-	mkdir -p $(WEB_TEST)
-	$(BIN)/python -m tests.helpers.web_cases $(WEB_TEST)
-	$(INSTALL_CHROMIUM)
+	mkdir -p $(WEB_TEST) && $(BIN)/python -m tests.helpers.web_cases $(WEB_TEST) && $(INSTALL_CHROMIUM)
 	$(WITH_CHROMIUM) $(BIN)/python -m tests.mutants --meaning
 	$(WITH_CHROMIUM) $(BIN)/python -m tests.mutants
 
