@@ -22,12 +22,6 @@ const textgen_parameters textgen_parameters_default = {
 #include "parameters.def"
 };
 
-void textgen_parameters_set(textgen_parameters *parameters, const double values[TEXTGEN_PARAMETER_COUNT]) {
-#define TEXTGEN_PARAMETER(name, kind, ...)                                                                     \
-    parameters->name = (TEXTGEN_TYPE_##kind)values[TEXTGEN_PARAMETER_##name];
-#include "parameters.def"
-}
-
 #define NONE NAN
 #define CLOSED 0
 #define OPEN 1
@@ -69,31 +63,30 @@ int32_t textgen_parameter_accepts(const textgen_parameter_info *parameter, doubl
            (parameter->low_is_open ? value > parameter->low : value >= parameter->low);
 }
 
+static int32_t check_value(const textgen_parameter_info *parameter, double value, textgen_error *error) {
+    char requirement[TEXTGEN_REQUIREMENT_SIZE];
+    return textgen_parameter_accepts(parameter, value)
+               ? TEXTGEN_OK
+               : textgen_fail_at(error, TEXTGEN_INVALID_ARGUMENT, parameter->name, -1, "must be %s, not %.10g",
+                                 textgen_parameter_requirement(parameter, requirement), value);
+}
+
 int32_t textgen_parameters_read(const textgen_sampling *sampling, textgen_parameters *parameters,
                                 textgen_error *error) {
-    double values[TEXTGEN_PARAMETER_COUNT];
-#define TEXTGEN_PARAMETER(name, ...) values[TEXTGEN_PARAMETER_##name] = (double)sampling->name;
-#include "parameters.def"
-    for (size_t i = 0; i < TEXTGEN_PARAMETER_COUNT; i++) {
-        char requirement[TEXTGEN_REQUIREMENT_SIZE];
-        if (values[i] == 0.0 && !textgen_parameter_accepts(&known[i], 0.0)) {
-            values[i] = known[i].initial;
-        }
-        if (!textgen_parameter_accepts(&known[i], values[i])) {
-            return textgen_fail_at(error, TEXTGEN_INVALID_ARGUMENT, known[i].name, -1, "must be %s, not %.10g",
-                                   textgen_parameter_requirement(&known[i], requirement), values[i]);
-        }
+    *parameters = textgen_parameters_default;
+#define TEXTGEN_PARAMETER(name, ...)                                                                           \
+    if (sampling->name != 0 || textgen_parameter_accepts(&known[TEXTGEN_PARAMETER_##name], 0.0)) {             \
+        TEXTGEN_TRY(check_value(&known[TEXTGEN_PARAMETER_##name], (double)sampling->name, error));             \
+        parameters->name = sampling->name;                                                                     \
     }
-    textgen_parameters_set(parameters, values);
+#include "parameters.def"
     return TEXTGEN_OK;
 }
 
-/* Without the table, so that a program that only checks parameters has no help texts. */
 bool textgen_parameters_valid(const textgen_parameters *parameters) {
     bool valid = true;
-#define TEXTGEN_PARAMETER(name, kind, initial, off, low, limit, high, ...)                                     \
-    valid = valid && (double)parameters->name <= (double)(high) &&                                             \
-            ((limit) == OPEN ? (double)parameters->name > (low) : (double)parameters->name >= (low));
+#define TEXTGEN_PARAMETER(name, ...)                                                                           \
+    valid = valid && textgen_parameter_accepts(&known[TEXTGEN_PARAMETER_##name], (double)parameters->name);
 #include "parameters.def"
     return valid;
 }
@@ -109,8 +102,7 @@ const char *textgen_parameters_truncation(const textgen_parameters *parameters) 
 /* --- The state of the filters. */
 
 size_t textgen_filters_size(size_t vocabulary) {
-    const size_t per_token = 2 * sizeof(double);
-    return vocabulary > SIZE_MAX / 2 / per_token ? 0 : sizeof(textgen_filters) + vocabulary * per_token;
+    return sizeof(textgen_filters) + vocabulary * 2 * sizeof(double);
 }
 
 double *textgen_filters_bias(textgen_filters *filters) { return (void *)(filters + 1); }
@@ -147,52 +139,45 @@ static void add_recent(textgen_filters *filters, size_t window, uint32_t token) 
     counts[token] += 1.0;
 }
 
-void textgen_filters_set_recent(textgen_filters *filters, const textgen_parameters *parameters,
-                                const uint32_t *tokens, size_t count) {
-    filters->recent_count = filters->recent_next = 0;
+void textgen_filters_count(textgen_filters *filters) {
     memset(counts_of(filters), 0, (size_t)filters->vocabulary * sizeof(double));
-    for (size_t i = 0; i < count && has_penalties(parameters); i++) {
-        add_recent(filters, (size_t)parameters->penalty_window, tokens[i]);
+    for (uint64_t i = 0; i < filters->recent_count; i++) {
+        counts_of(filters)[filters->recent[i]] += 1.0;
     }
-}
-
-size_t textgen_filters_get_recent(const textgen_filters *filters, uint32_t *tokens) {
-    const size_t oldest = (size_t)filters->recent_next, count = (size_t)filters->recent_count;
-    memcpy(tokens, filters->recent + oldest, (count - oldest) * sizeof *tokens);
-    memcpy(tokens + (count - oldest), filters->recent, oldest * sizeof *tokens);
-    return count;
 }
 
 void textgen_filters_change(textgen_filters *filters, const textgen_parameters *before,
                             const textgen_parameters *parameters) {
     uint32_t recent[TEXTGEN_MAX_PENALTY_WINDOW];
-    const size_t count = textgen_filters_get_recent(filters, recent);
-    filters->drawn_surprisal = 0.0;
+    const size_t oldest = (size_t)filters->recent_next, count = (size_t)filters->recent_count;
+    const size_t window = has_penalties(parameters) ? (size_t)parameters->penalty_window : 0;
+    const size_t kept = count < window ? count : window;
+    memcpy(recent, filters->recent + oldest, (count - oldest) * sizeof *recent);
+    memcpy(recent + (count - oldest), filters->recent, oldest * sizeof *recent);
+    memset(filters->recent, 0, sizeof filters->recent);
+    memcpy(filters->recent, recent + (count - kept), kept * sizeof *recent);
+    filters->recent_count = kept;
+    filters->recent_next = 0;
+    textgen_filters_count(filters);
     if (before->mirostat_tau != parameters->mirostat_tau) {
         filters->mirostat_mu = 2.0 * parameters->mirostat_tau;
     }
-    textgen_filters_set_recent(filters, parameters, recent, count);
 }
 
-void textgen_sampler_accept(textgen_sampler_state *sampler, int64_t token) {
-    const textgen_parameters *parameters = &sampler->parameters;
+void textgen_sampler_accept(const textgen_sampler_state *sampler, int64_t token) {
+    const textgen_parameters *parameters = sampler->parameters;
     textgen_filters *filters = sampler->filters;
     if (filters && has_penalties(parameters)) {
         add_recent(filters, (size_t)parameters->penalty_window, (uint32_t)token);
     }
     if (filters && parameters->mirostat_tau > 0.0) {
-        double change = parameters->mirostat_eta * (filters->drawn_surprisal - parameters->mirostat_tau);
+        double change = parameters->mirostat_eta * (sampler->surprisal - parameters->mirostat_tau);
         TEXTGEN_ROUND(change);
         filters->mirostat_mu -= change;
     }
 }
 
 /* --- The distribution at a temperature. */
-
-double *textgen_widen(const float *logits, size_t count, double *values, textgen_exp64 exp64) {
-    exp64->widen(logits, count, values);
-    return values;
-}
 
 int64_t textgen_argmax(const double *logits, size_t count, textgen_exp64 exp64) {
     const double largest = exp64->largest(logits, count);
@@ -221,8 +206,14 @@ int32_t textgen_reweight(const double *logits, size_t count, double temperature,
     return TEXTGEN_OK;
 }
 
-int64_t textgen_unfiltered_draw(const double *logits, size_t count, double temperature, double uniform,
-                                double *weights, textgen_exp64 exp64) {
+void textgen_normalize(double *weights, size_t count, double sum) {
+    for (size_t i = 0; i < count; i++) {
+        weights[i] /= sum;
+    }
+}
+
+int64_t textgen_invert(const double *logits, size_t count, double temperature, double uniform, double *weights,
+                       textgen_exp64 exp64) {
     if (temperature == 0.0) {
         return textgen_argmax(logits, count, exp64);
     }
@@ -244,24 +235,6 @@ double textgen_log_sum_exp(const double *logits, size_t count, double *weights, 
     const double largest = exp64->largest(logits, count);
     double sum;
     return textgen_reweight(logits, count, 1.0, weights, &sum, exp64) < 0 ? NAN : largest + textgen_log64(sum);
-}
-
-/* With p = weight / sum, the entropy is -sum(p * log(p)), and log(weight) is its exponent. */
-double textgen_entropy(const double *logits, size_t count, double temperature, double *weights,
-                       textgen_exp64 exp64) {
-    const double largest = exp64->largest(logits, count);
-    double sum, products = 0.0;
-    if (textgen_reweight(logits, count, temperature, weights, &sum, exp64) < 0 || temperature == 0.0) {
-        return 0.0;
-    }
-    for (size_t i = 0; i < count; i++) {
-        if (weights[i] > 0.0) {
-            double product = weights[i] * ((logits[i] - largest) / temperature);
-            TEXTGEN_ROUND(product);
-            products += product;
-        }
-    }
-    return (textgen_log64(sum) - products / sum) / TEXTGEN_LN2;
 }
 
 /* --- A merge sort. Logits are in random order, so a processor would mispredict half of the branches that
@@ -490,7 +463,7 @@ static void penalize(const textgen_parameters *parameters, const double *counts,
 
 int32_t textgen_sampler_filter(const textgen_sampler_state *sampler, double *values, size_t count,
                                double *log_sum) {
-    const textgen_parameters *parameters = &sampler->parameters;
+    const textgen_parameters *parameters = sampler->parameters;
     const textgen_exp64 exp64 = sampler->exp64;
     textgen_filters *filters = sampler->filters;
     double *scratch = values + count;
@@ -524,44 +497,43 @@ int32_t textgen_sampler_filter(const textgen_sampler_state *sampler, double *val
     return TEXTGEN_OK;
 }
 
-int32_t textgen_filtered_reweight(const textgen_sampler_state *sampler, double *values, size_t count,
-                                  double *weights, double *sum) {
+int32_t textgen_sampler_weigh(const textgen_sampler_state *sampler, double *values, size_t count,
+                              double *weights, double *sum) {
     double log_sum;
     TEXTGEN_TRY(textgen_sampler_filter(sampler, values, count, &log_sum));
-    return textgen_reweight(values, count, sampler->parameters.temperature, weights, sum, sampler->exp64);
+    return textgen_reweight(values, count, sampler->parameters->temperature, weights, sum, sampler->exp64);
 }
 
-double textgen_filtered_entropy(const textgen_sampler_state *sampler, double *values, size_t count) {
-    double log_sum;
-    return textgen_sampler_filter(sampler, values, count, &log_sum) < 0
-               ? 0.0
-               : textgen_entropy(values, count, sampler->parameters.temperature, values + count,
-                                 sampler->exp64);
+double textgen_sampler_entropy(const textgen_sampler_state *sampler, double *values, size_t count) {
+    double *weights = values + count, sum, products = 0.0;
+    if (textgen_sampler_weigh(sampler, values, count, weights, &sum) < 0) {
+        return 0.0;
+    }
+    for (size_t i = 0; i < count; i++) {
+        products += weights[i] > 0.0 ? weights[i] * textgen_log64(weights[i]) : 0.0;
+    }
+    return (textgen_log64(sum) - products / sum) / TEXTGEN_LN2;
 }
 
-int64_t textgen_filtered_draw(textgen_sampler_state *sampler, double *values, size_t count) {
-    const double temperature = sampler->parameters.temperature;
+int64_t textgen_sampler_take(textgen_sampler_state *sampler, double *values, size_t count) {
+    const double temperature = sampler->parameters->temperature;
     double log_sum, *tokens = values + count;
     size_t kept = 0;
-    if (sampler->rng.position == INT64_MAX) {
+    if (sampler->rng->position == INT64_MAX) {
         return TEXTGEN_RNG_EXHAUSTED;
     }
-    const double uniform = textgen_rng_uniform(&sampler->rng);
+    const double uniform = textgen_rng_uniform(sampler->rng);
     if (!sampler->filters) {
-        return textgen_unfiltered_draw(values, count, temperature, uniform, values + count, sampler->exp64);
+        return textgen_invert(values, count, temperature, uniform, values + count, sampler->exp64);
     }
-    const int32_t error = textgen_sampler_filter(sampler, values, count, &log_sum);
-    if (error < 0) {
-        return error;
-    }
+    TEXTGEN_TRY(textgen_sampler_filter(sampler, values, count, &log_sum));
     /* Draw from the tokens that are left. The others would add zeros to sums. */
     for (size_t i = 0; i < count; i++) {
         tokens[kept] = (double)i;
         values[kept] = values[i];
         kept += values[i] > -INFINITY;
     }
-    const int64_t drawn =
-        textgen_unfiltered_draw(values, kept, temperature, uniform, tokens + count, sampler->exp64);
-    sampler->filters->drawn_surprisal = (log_sum - values[drawn]) / TEXTGEN_LN2;
+    const int64_t drawn = textgen_invert(values, kept, temperature, uniform, tokens + count, sampler->exp64);
+    sampler->surprisal = (log_sum - values[drawn]) / TEXTGEN_LN2;
     return (int64_t)tokens[drawn];
 }

@@ -10,7 +10,7 @@
  * Each truncation works on the softmax, at temperature 1, of the tokens that the earlier ones left. It always
  * leaves at least one. Of tokens with equal logits, the one with the lowest id counts as the most likely.
  *
- * All arithmetic is in float64; textgen_widen converts the logits of a network. Functions can fail with these
+ * All arithmetic is in float64. Functions can fail with these
  * codes of textgen.h: TEXTGEN_INVALID_LOGITS; TEXTGEN_NO_TOKEN if the logit bias forbids every token;
  * TEXTGEN_RNG_EXHAUSTED. Otherwise they return a token, or TEXTGEN_OK.
  *
@@ -42,9 +42,6 @@ enum {
 /* All have their defaults, with which no filter is on. */
 extern const textgen_parameters textgen_parameters_default;
 
-/* Set all parameters, in the order of parameters.def. The values were checked. */
-void textgen_parameters_set(textgen_parameters *parameters, const double values[TEXTGEN_PARAMETER_COUNT]);
-
 /* Whether each of the values is valid. */
 bool textgen_parameters_valid(const textgen_parameters *parameters);
 
@@ -60,15 +57,14 @@ int32_t textgen_parameters_read(const textgen_sampling *sampling, textgen_parame
 enum { TEXTGEN_MAX_PENALTY_WINDOW = 1024 };
 typedef struct {
     uint64_t vocabulary;
-    double mirostat_mu;     /* the largest surprisal that mirostat allows, in bits */
-    double drawn_surprisal; /* of the latest draw, in bits; only with mirostat */
-    uint64_t recent_count;  /* tokens in `recent`, at most penalty_window */
-    uint64_t recent_next;   /* the index in `recent` of the oldest token when it is full, else 0 */
-    uint32_t recent[TEXTGEN_MAX_PENALTY_WINDOW]; /* ring of drawn tokens, [penalty_window] */
+    double mirostat_mu;    /* the largest surprisal that mirostat allows, in bits */
+    uint64_t recent_count; /* tokens in `recent`, at most penalty_window */
+    uint64_t recent_next;  /* the index in `recent` of the oldest token when it is full, else 0 */
+    uint32_t recent[TEXTGEN_MAX_PENALTY_WINDOW]; /* ring of drawn tokens, [penalty_window], then zeros */
     /* double bias[vocabulary] and double counts[vocabulary], of the tokens in `recent`, follow. */
 } textgen_filters;
 
-/* Return the size in bytes, or 0 if it exceeds a size_t. */
+/* Return the size in bytes. */
 size_t textgen_filters_size(size_t vocabulary);
 
 /* Initialize filters without recent tokens, with a mirostat_mu of 2 * mirostat_tau and a bias of zeros. */
@@ -80,48 +76,21 @@ double *textgen_filters_bias(textgen_filters *filters);
 /* Whether any of the parameters is on. The logit bias is none of them. */
 bool textgen_filters_active(const textgen_parameters *parameters);
 
-/* Replace the recent tokens, oldest first. Only the last penalty_window are kept; without a penalty, none. */
-void textgen_filters_set_recent(textgen_filters *filters, const textgen_parameters *parameters,
-                                const uint32_t *tokens, size_t count);
+/* Compute the counts from `recent`. */
+void textgen_filters_count(textgen_filters *filters);
 
-/* Copy the recent tokens, oldest first, to `tokens`, [recent_count]. Return their number. */
-size_t textgen_filters_get_recent(const textgen_filters *filters, uint32_t *tokens);
-
-/* Adapt the state to other parameters. The bias and the recent tokens are kept, and mirostat_mu unless
- * mirostat_tau changes. */
+/* Adapt the state to other parameters. The bias is kept, and mirostat_mu unless mirostat_tau changes. Of the
+ * recent tokens, the last penalty_window are kept; without a penalty, none. */
 void textgen_filters_change(textgen_filters *filters, const textgen_parameters *before,
                             const textgen_parameters *parameters);
 
-/* Convert logits to float64. Return `values`, [count]. */
-double *textgen_widen(const float *logits, size_t count, double *values, textgen_exp64 exp64);
-
-/* The functions without filters. weights: output or temporary, [count], other memory than the logits. */
-
-/* Return the most likely token, the lowest one if several are equal. */
-int64_t textgen_argmax(const double *logits, size_t count, textgen_exp64 exp64);
-
-/* Write exp((logit - max logit) / temperature) to `weights` and their sum to `*sum`. */
-int32_t textgen_reweight(const double *logits, size_t count, double temperature, double *weights, double *sum,
-                         textgen_exp64 exp64);
-
-/* Return the lowest token whose cumulative probability exceeds `uniform`, a number in [0, 1). */
-int64_t textgen_unfiltered_draw(const double *logits, size_t count, double temperature, double uniform,
-                                double *weights, textgen_exp64 exp64);
-
-/* Return the natural logarithm of the sum of exp(logit), or NaN if the logits are invalid. logit - log_sum_exp
- * is the log-probability of a token at temperature 1. */
-double textgen_log_sum_exp(const double *logits, size_t count, double *weights, textgen_exp64 exp64);
-
-/* Return the entropy in bits of the distribution at a temperature, or 0 if the logits are invalid. */
-double textgen_entropy(const double *logits, size_t count, double temperature, double *weights,
-                       textgen_exp64 exp64);
-
-/* The sampler of one text. A plain value, except for its filters, without which a draw costs less. */
+/* The sampler of one text. Without filters a draw costs less. */
 typedef struct {
-    textgen_parameters parameters;
-    textgen_rng rng;
-    textgen_exp64 exp64;      /* textgen_lane_begin replaces it by that of its shape */
+    const textgen_parameters *parameters;
+    textgen_rng *rng;
     textgen_filters *filters; /* or NULL */
+    textgen_exp64 exp64;
+    double surprisal; /* of the latest draw, in bits; only with mirostat */
 } textgen_sampler_state;
 
 /* Return the size, in float64 elements, of the memory `values` of the functions below. It begins with the
@@ -135,17 +104,37 @@ int32_t textgen_sampler_filter(const textgen_sampler_state *sampler, double *val
 
 /* Write the distribution of the next draw, with filters and temperature, to `weights`, [count], as unnormalized
  * probabilities, and their sum to `*sum`. Uses no random number. */
-int32_t textgen_filtered_reweight(const textgen_sampler_state *sampler, double *values, size_t count,
-                                  double *weights, double *sum);
+int32_t textgen_sampler_weigh(const textgen_sampler_state *sampler, double *values, size_t count,
+                              double *weights, double *sum);
 
 /* Return the entropy in bits of the distribution of the next draw, or 0 if the logits are invalid. */
-double textgen_filtered_entropy(const textgen_sampler_state *sampler, double *values, size_t count);
+double textgen_sampler_entropy(const textgen_sampler_state *sampler, double *values, size_t count);
 
 /* Apply the filters and draw with the sampler's next uniform number. Each draw takes exactly one number, even
  * at temperature 0 or if the logits are invalid. */
-int64_t textgen_filtered_draw(textgen_sampler_state *sampler, double *values, size_t count);
+int64_t textgen_sampler_take(textgen_sampler_state *sampler, double *values, size_t count);
 
 /* Pass the drawn token to the filters. */
-void textgen_sampler_accept(textgen_sampler_state *sampler, int64_t token);
+void textgen_sampler_accept(const textgen_sampler_state *sampler, int64_t token);
+
+/* The functions without filters. weights: output or temporary, [count], other memory than the logits. */
+
+/* Return the most likely token, the lowest one if several are equal. */
+int64_t textgen_argmax(const double *logits, size_t count, textgen_exp64 exp64);
+
+/* Write exp((logit - max logit) / temperature) to `weights` and their sum to `*sum`. */
+int32_t textgen_reweight(const double *logits, size_t count, double temperature, double *weights, double *sum,
+                         textgen_exp64 exp64);
+
+/* Divide weights by their sum. */
+void textgen_normalize(double *weights, size_t count, double sum);
+
+/* Return the lowest token whose cumulative probability exceeds `uniform`, a number in [0, 1). */
+int64_t textgen_invert(const double *logits, size_t count, double temperature, double uniform, double *weights,
+                       textgen_exp64 exp64);
+
+/* Return the natural logarithm of the sum of exp(logit), or NaN if the logits are invalid. logit - log_sum_exp
+ * is the log-probability of a token at temperature 1. */
+double textgen_log_sum_exp(const double *logits, size_t count, double *weights, textgen_exp64 exp64);
 
 #endif

@@ -1,33 +1,30 @@
 /* What a caller samples with: its checks, and the sampler, which draws from logits of any origin. */
-#include "handles.h"
+#include "text.h"
 
 #include <float.h>
 #include <math.h>
 #include <string.h>
 
-/* ---- Checks ---- */
+/* ---- A sampling ---- */
 
 /* Fail because two parameters exclude each other. */
 static int32_t exclude(const char *parameter, const char *other, textgen_error *error) {
     return textgen_fail_at(error, TEXTGEN_INVALID_ARGUMENT, parameter, -1, "cannot be used with %s", other);
 }
 
-static int32_t read_parameters(const textgen_sampling *sampling, textgen_parameters *parameters,
-                               textgen_error *error) {
-    TEXTGEN_TRY(textgen_parameters_read(sampling, parameters, error));
-    const char *replaced = textgen_parameters_truncation(parameters);
-    if (parameters->mirostat_tau > 0.0 && replaced) {
-        return exclude("mirostat_tau", replaced, error);
-    }
-    return sampling->substream > UINT32_MAX ? textgen_fail_at(error, TEXTGEN_INVALID_ARGUMENT, "substream", -1,
-                                                              "must be from 0 to 4294967295, not %llu",
-                                                              (unsigned long long)sampling->substream)
-                                            : TEXTGEN_OK;
-}
-
 /* A stop text could end a text before it matches. The constraint ends texts itself, and all that match may be
  * copies. */
-static int32_t check_constraint(const textgen_sampling *sampling, textgen_error *error) {
+static int32_t check_tables(const textgen_sampling *sampling, const textgen_shape *shape,
+                            textgen_error *error) {
+    if (sampling->constraint && sampling->constraint->vocabulary != shape->vocabulary) {
+        return textgen_fail_at(error, TEXTGEN_INVALID_ARGUMENT, "constraint", -1, "is of another model");
+    }
+    if (sampling->spans && sampling->spans->vocabulary != shape->vocabulary) {
+        return textgen_fail_at(error, TEXTGEN_INVALID_ARGUMENT, "spans", -1, "are of another model");
+    }
+    if (sampling->min_length && shape->special.end < 0) {
+        return textgen_fail_at(error, TEXTGEN_INVALID_ARGUMENT, "min_length", -1, "needs a model of records");
+    }
     return !sampling->constraint  ? TEXTGEN_OK
            : sampling->stop_count ? exclude("constraint", "stop", error)
            : sampling->min_length ? exclude("constraint", "min_length", error)
@@ -35,188 +32,206 @@ static int32_t check_constraint(const textgen_sampling *sampling, textgen_error 
                                   : TEXTGEN_OK;
 }
 
-int32_t textgen_sampling_check(const textgen_sampling *sampling, textgen_error *error) {
-    textgen_parameters parameters;
-    return textgen_sampling_read(sampling, NULL, &parameters, error);
-}
-
 bool textgen_bias_is_valid(double bias) { return fabs(bias) <= FLT_MAX || bias == -INFINITY; }
 
 /* Check a logit bias, which may be NULL. */
-static int32_t check_bias(const double *bias, const textgen_special *special, size_t vocabulary,
-                          textgen_error *error) {
+static int32_t check_bias(const double *bias, const textgen_shape *shape, textgen_error *error) {
     bool any = !bias;
-    for (size_t i = 0; bias && i < vocabulary; i++) {
+    for (size_t i = 0; bias && i < shape->vocabulary; i++) {
         if (!textgen_bias_is_valid(bias[i])) {
             return textgen_fail_at(error, TEXTGEN_INVALID_ARGUMENT, "logit_bias", (int64_t)i,
                                    "must be a number or -infinity, not %g", bias[i]);
         }
-        any |= bias[i] > -INFINITY && (int64_t)i != special->unknown && (int64_t)i != special->begin;
+        any |=
+            bias[i] > -INFINITY && (int64_t)i != shape->special.unknown && (int64_t)i != shape->special.begin;
     }
     return any ? TEXTGEN_OK
                : textgen_fail_at(error, TEXTGEN_INVALID_ARGUMENT, "logit_bias", -1, "forbids every token");
 }
 
-/* Encode a stop text. Return how many tokens it has, or a code. */
-static int64_t encode_stop(const char *text, const textgen_vocabulary *vocabulary,
-                           int64_t tokens[TEXTGEN_MAX_STOP + 1], textgen_error *error) {
+/* Encode a stop text to `tokens`, which have room for `room`. Return how many it has, or a code. */
+static int64_t encode_stop(const char *text, const textgen_vocabulary *vocabulary, int32_t *tokens,
+                           int64_t room, textgen_error *error) {
     textgen_encoder encoder = {text, strlen(text), 0};
-    int64_t count = 0;
-    int32_t code = 1;
-    while (count <= TEXTGEN_MAX_STOP &&
-           (code = textgen_encode_next(vocabulary, &encoder, &tokens[count], error)) > 0) {
-        if (tokens[count++] == vocabulary->special.unknown) {
-            return textgen_fail_at(error, TEXTGEN_UNKNOWN_CHARACTER, "text", -1,
-                                   "has a character that is not in the vocabulary");
+    int64_t count = 0, token;
+    int32_t code;
+    while ((code = textgen_encode_next(vocabulary, &encoder, &token, error)) > 0) {
+        if (token == vocabulary->special.unknown) {
+            return textgen_report(error, TEXTGEN_UNKNOWN_CHARACTER,
+                                  "has a character that is not in the vocabulary");
         }
+        if (count == room) {
+            return textgen_report(error, TEXTGEN_INVALID_ARGUMENT,
+                                  "must have at most %d tokens with those before", (int)TEXTGEN_MAX_STOP);
+        }
+        tokens[count++] = (int32_t)token;
     }
-    return code < 0 ? code : count;
+    return code < 0     ? code
+           : count == 0 ? textgen_report(error, TEXTGEN_INVALID_ARGUMENT, "must not be empty")
+                        : count;
 }
 
-static int32_t check_stops(const textgen_sampling *sampling, const textgen_vocabulary *vocabulary,
-                           textgen_error *error) {
-    int64_t tokens[TEXTGEN_MAX_STOP + 1], sum = 0;
+static int32_t read_stops(const textgen_sampling *sampling, const textgen_vocabulary *vocabulary,
+                          int32_t stops[TEXTGEN_STOP_NUMBERS], textgen_error *error) {
+    int64_t room = TEXTGEN_MAX_STOP;
     for (size_t i = 0; i < sampling->stop_count; i++) {
-        const int64_t count = encode_stop(sampling->stop[i], vocabulary, tokens, error), place = (int64_t)i;
+        const int64_t count = encode_stop(sampling->stop[i], vocabulary, stops + 1, room, error);
         if (count < 0) {
             if (error) {
                 error->parameter = "stop";
-                error->place = place;
+                error->place = (int64_t)i;
             }
             return (int32_t)count;
         }
-        if (count == 0) {
-            return textgen_fail_at(error, TEXTGEN_INVALID_ARGUMENT, "stop", place, "must not be empty");
-        }
-        sum += count;
-        if (sum > TEXTGEN_MAX_STOP) {
-            return textgen_report_at(error, TEXTGEN_INVALID_ARGUMENT, "stop", place,
-                                     "must have at most %d tokens with those before", (int)TEXTGEN_MAX_STOP);
-        }
+        *stops = (int32_t)count;
+        stops += 1 + count;
+        room -= count;
+    }
+    *stops = 0;
+    return TEXTGEN_OK;
+}
+
+int32_t textgen_sampling_read(const textgen_sampling *sampling, const textgen_shape *shape,
+                              const textgen_model *model, textgen_choice *choice, textgen_error *error) {
+    TEXTGEN_TRY(textgen_parameters_read(sampling, &choice->parameters, error));
+    const char *replaced = textgen_parameters_truncation(&choice->parameters);
+    if (choice->parameters.mirostat_tau > 0.0 && replaced) {
+        return exclude("mirostat_tau", replaced, error);
+    }
+    if (sampling->substream > UINT32_MAX) {
+        return textgen_fail_at(error, TEXTGEN_INVALID_ARGUMENT, "substream", -1,
+                               "must be from 0 to 4294967295, not %llu",
+                               (unsigned long long)sampling->substream);
+    }
+    TEXTGEN_TRY(check_bias(sampling->logit_bias, shape, error));
+    if (model) {
+        TEXTGEN_TRY(check_tables(sampling, shape, error));
+        TEXTGEN_TRY(read_stops(sampling, model->vocabulary, choice->stops, error));
     }
     return TEXTGEN_OK;
 }
 
-int32_t textgen_sampling_read(const textgen_sampling *sampling, const textgen_model *model,
-                              textgen_parameters *parameters, textgen_error *error) {
-    TEXTGEN_TRY(read_parameters(sampling, parameters, error));
-    TEXTGEN_TRY(check_constraint(sampling, error));
-    if (!model) {
-        return TEXTGEN_OK;
+void textgen_stream_set_tables(textgen_stream *stream, const textgen_sampling *sampling,
+                               const textgen_choice *choice) {
+    size_t used = 0;
+    while (choice->stops[used]) {
+        used += 1 + (size_t)choice->stops[used];
     }
-    const textgen_shape *shape = &model->shape;
-    if (sampling->constraint && sampling->constraint->vocabulary != shape->vocabulary) {
-        return textgen_fail_at(error, TEXTGEN_INVALID_ARGUMENT, "constraint", -1, "is of another model");
+    memcpy(stream->stops, choice->stops, (used + 1) * sizeof *choice->stops);
+    stream->keep_stop = sampling->keep_stop != 0;
+    stream->spans = sampling->spans;
+    if (stream->constraint != sampling->constraint) {
+        stream->constraint = sampling->constraint;
+        /* The next token begins another text of the constraint. */
+        stream->text.constraint_state = 0;
+        stream->text.ending = stream->text.at_end ? stream->text.ending : TEXTGEN_CONTINUES;
     }
-    if (sampling->spans && sampling->spans->vocabulary != shape->vocabulary) {
-        return textgen_fail_at(error, TEXTGEN_INVALID_ARGUMENT, "spans", -1, "are of another model");
-    }
-    if (parameters->min_length && shape->special.end < 0) {
-        return textgen_fail_at(error, TEXTGEN_INVALID_ARGUMENT, "min_length", -1, "needs a model of records");
-    }
-    TEXTGEN_TRY(check_bias(sampling->logit_bias, &shape->special, shape->vocabulary, error));
-    return check_stops(sampling, model->vocabulary, error);
 }
 
-/* ---- What was checked ---- */
-
-void textgen_sampling_apply(const textgen_sampling *sampling, const textgen_parameters *parameters,
-                            const textgen_shape *shape, textgen_text *text) {
+void textgen_stream_apply(textgen_stream *stream, const textgen_sampling *sampling,
+                          const textgen_choice *choice) {
+    const textgen_parameters *parameters = &choice->parameters;
     const textgen_uint128 seed = {sampling->seed_high, sampling->seed};
-    textgen_text_configure(shape, text, parameters, sampling->logit_bias);
+    const double *bias = sampling->logit_bias; /* may be that of the stream */
+    textgen_text *text = &stream->text;
+    const bool filtered = bias || textgen_filters_active(parameters);
+    if (filtered && text->filtered) {
+        textgen_filters_change(stream->filters, &text->parameters, parameters);
+    } else if (filtered) {
+        textgen_filters_init(stream->filters, parameters, stream->shape.vocabulary);
+    }
+    for (size_t i = 0; filtered && i < stream->shape.vocabulary; i++) {
+        textgen_filters_bias(stream->filters)[i] = bias ? bias[i] : 0.0;
+    }
+    if (text->parameters.min_length != parameters->min_length) {
+        text->since_feed = 0; /* another min_length counts from the next token */
+    }
+    text->filtered = filtered;
+    text->parameters = *parameters;
     if (seed.high != text->rng.seed.high || seed.low != text->rng.seed.low ||
         sampling->substream != text->rng.substream) {
-        textgen_text_seed(text, seed, (uint32_t)sampling->substream, 0);
+        textgen_rng_init(&text->rng, seed, (uint32_t)sampling->substream);
+    }
+    if (stream->model) {
+        textgen_stream_set_tables(stream, sampling, choice);
     }
 }
 
-size_t textgen_stops_build(const textgen_sampling *sampling, const textgen_vocabulary *vocabulary,
-                           textgen_stop_state *states) {
-    int64_t tokens[TEXTGEN_MAX_STOP + 1];
-    size_t count = 1;
-    memset(states, 0, sizeof *states);
-    for (size_t i = 0; i < sampling->stop_count; i++) {
-        const int64_t length = encode_stop(sampling->stop[i], vocabulary, tokens, NULL);
-        count = textgen_stops_add(states, count, tokens, (size_t)length);
-    }
-    textgen_stops_link(states);
-    return count;
+int32_t textgen_stream_set_sampling(textgen_stream *stream, const textgen_sampling *sampling,
+                                    textgen_error *error) {
+    textgen_choice choice;
+    TEXTGEN_TRY(textgen_sampling_read(sampling, &stream->shape, stream->model, &choice, error));
+    textgen_stream_apply(stream, sampling, &choice);
+    return TEXTGEN_OK;
+}
+
+void textgen_stream_get_sampling(const textgen_stream *stream, textgen_sampling *sampling) {
+    const textgen_text *text = &stream->text;
+    *sampling = (textgen_sampling){
+        .seed = text->rng.seed.low,
+        .seed_high = text->rng.seed.high,
+        .substream = text->rng.substream,
+        .logit_bias = text->filtered ? textgen_filters_bias(stream->filters) : NULL,
+        .keep_stop = stream->keep_stop,
+        .constraint = stream->constraint,
+        .spans = stream->spans,
+#define TEXTGEN_PARAMETER(name, ...) .name = text->parameters.name,
+#include "parameters.def"
+    };
 }
 
 /* ---- The sampler ---- */
 
-/* A sampler is a text without a network: the block and temporary memory follow. */
-struct textgen_sampler {
-    textgen_shape shape;
-};
-
-static textgen_text *text_of(const textgen_sampler *sampler) {
-    return (void *)((char *)sampler + textgen_aligned(sizeof *sampler));
-}
-
-static double *scratch_of(const textgen_sampler *sampler) {
-    return (void *)((char *)text_of(sampler) + textgen_text_size(&sampler->shape));
+/* Its temporary memory is behind the block. */
+static double *scratch_of(const textgen_stream *sampler) {
+    return (void *)((char *)sampler + textgen_stream_bytes(&sampler->shape, true));
 }
 
 size_t textgen_sampler_size(size_t vocabulary) {
     const textgen_shape shape = {.vocabulary = vocabulary};
     return !vocabulary || vocabulary > INT32_MAX / 64
                ? 0
-               : textgen_aligned(sizeof(textgen_sampler)) + textgen_text_size(&shape) +
-                     textgen_sampler_scratch(vocabulary) * sizeof(double);
+               : textgen_stream_bytes(&shape, true) + textgen_sampler_scratch(vocabulary) * sizeof(double);
 }
 
 int32_t textgen_sampler_init(textgen_memory memory, size_t vocabulary, const textgen_sampling *sampling,
-                             textgen_sampler **sampler, textgen_error *error) {
-    textgen_parameters parameters;
-    textgen_sampler *created = memory.data;
-    TEXTGEN_TRY(textgen_check_memory(memory, textgen_sampler_size(vocabulary), "memory", error));
+                             textgen_stream **sampler, textgen_error *error) {
     const textgen_shape shape = {vocabulary, 0, {-1, -1, -1}, false, textgen_find_exp64(NULL)};
-    TEXTGEN_TRY(read_parameters(sampling, &parameters, error));
-    TEXTGEN_TRY(check_bias(sampling->logit_bias, &shape.special, vocabulary, error));
-    created->shape = shape;
-    textgen_text_init(&shape, text_of(created));
-    textgen_sampling_apply(sampling, &parameters, &shape, text_of(created));
-    *sampler = created;
+    textgen_choice choice;
+    TEXTGEN_TRY(textgen_check_memory(memory, textgen_sampler_size(vocabulary), "memory", error));
+    TEXTGEN_TRY(textgen_sampling_read(sampling, &shape, NULL, &choice, error));
+    *sampler = textgen_stream_place(memory.data, &shape, NULL);
+    textgen_stream_apply(*sampler, sampling, &choice);
     return TEXTGEN_OK;
 }
 
-int32_t textgen_sampler_set_sampling(textgen_sampler *sampler, const textgen_sampling *sampling,
-                                     textgen_error *error) {
-    const textgen_shape *shape = &sampler->shape;
-    textgen_parameters parameters;
-    TEXTGEN_TRY(read_parameters(sampling, &parameters, error));
-    TEXTGEN_TRY(check_bias(sampling->logit_bias, &shape->special, shape->vocabulary, error));
-    textgen_sampling_apply(sampling, &parameters, shape, text_of(sampler));
-    return TEXTGEN_OK;
+/* Copy logits, of which some functions change the copy. */
+static double *widen(const textgen_stream *sampler, const void *logits, int32_t is_float) {
+    double *values = scratch_of(sampler);
+    if (is_float) {
+        sampler->shape.exp64->widen(logits, sampler->shape.vocabulary, values);
+    } else {
+        memcpy(values, logits, sampler->shape.vocabulary * sizeof *values);
+    }
+    return values;
 }
 
-int64_t textgen_sampler_drawn(const textgen_sampler *sampler) { return text_of(sampler)->rng.position; }
-
-void textgen_sampler_seek(textgen_sampler *sampler, int64_t drawn) {
-    textgen_rng_seek(&text_of(sampler)->rng, drawn);
-}
-
-int64_t textgen_sampler_draw(textgen_sampler *sampler, const double *logits) {
-    const textgen_shape *shape = &sampler->shape;
-    textgen_sampler_state state = textgen_text_sampler(shape, text_of(sampler));
-    double *values = memcpy(scratch_of(sampler), logits, shape->vocabulary * sizeof *logits);
-    const int64_t token = textgen_filtered_draw(&state, values, shape->vocabulary);
-    text_of(sampler)->rng = state.rng;
+int64_t textgen_sampler_draw(textgen_stream *sampler, const void *logits, int32_t is_float) {
+    textgen_sampler_state state = textgen_stream_sampler(sampler);
+    const int64_t token =
+        textgen_sampler_take(&state, widen(sampler, logits, is_float), sampler->shape.vocabulary);
     if (token >= 0) {
         textgen_sampler_accept(&state, token);
     }
     return token;
 }
 
-int32_t textgen_sampler_probabilities(textgen_sampler *sampler, const double *logits, double *probabilities) {
-    const textgen_shape *shape = &sampler->shape;
-    const textgen_sampler_state state = textgen_text_sampler(shape, text_of(sampler));
-    double *values = memcpy(scratch_of(sampler), logits, shape->vocabulary * sizeof *logits), sum;
-    TEXTGEN_TRY(textgen_filtered_reweight(&state, values, shape->vocabulary, probabilities, &sum));
-    for (size_t i = 0; i < shape->vocabulary; i++) {
-        probabilities[i] /= sum;
-    }
+int32_t textgen_sampler_probabilities(textgen_stream *sampler, const double *logits, double *probabilities) {
+    const textgen_sampler_state state = textgen_stream_sampler(sampler);
+    const size_t count = sampler->shape.vocabulary;
+    double sum;
+    TEXTGEN_TRY(textgen_sampler_weigh(&state, widen(sampler, logits, 0), count, probabilities, &sum));
+    textgen_normalize(probabilities, count, sum);
     return TEXTGEN_OK;
 }
 
@@ -226,14 +241,11 @@ int32_t textgen_sampler_probabilities(textgen_sampler *sampler, const double *lo
 int32_t textgen_softmax(const double *logits, size_t count, double temperature, double *probabilities) {
     double sum;
     TEXTGEN_TRY(textgen_reweight(logits, count, temperature, probabilities, &sum, textgen_find_exp64(KERNELS)));
-    for (size_t i = 0; i < count; i++) {
-        probabilities[i] /= sum;
-    }
+    textgen_normalize(probabilities, count, sum);
     return TEXTGEN_OK;
 }
 
 int64_t textgen_draw_with(const double *logits, size_t count, double temperature, double uniform,
                           double *exp_logits) {
-    return textgen_unfiltered_draw(logits, count, temperature, uniform, exp_logits,
-                                   textgen_find_exp64(KERNELS));
+    return textgen_invert(logits, count, temperature, uniform, exp_logits, textgen_find_exp64(KERNELS));
 }

@@ -1,74 +1,12 @@
 #include "tables.h"
 
 #include "exact.h"
-#include "handles.h"
+#include "text.h"
 
 #include <math.h>
 #include <string.h>
 
-/* Stop texts. */
-
-/* Return the state after a token of a prefix that the token makes longer, or 0. */
-static int16_t find_child(const textgen_stop_state *states, int64_t state, int64_t token) {
-    int16_t child = states[state].child;
-    while (child && states[child].token != token) {
-        child = states[child].sibling;
-    }
-    return child;
-}
-
-int64_t textgen_stops_next(const textgen_stop_state *states, int64_t state, int64_t token) {
-    int16_t child = find_child(states, state, token);
-    while (!child && state) {
-        state = states[state].failure;
-        child = find_child(states, state, token);
-    }
-    return child;
-}
-
-/* Return the state of a prefix that is one token longer. It is added to `*count` states if it is new. */
-static int16_t extend(textgen_stop_state *states, size_t *count, int16_t state, int64_t token) {
-    int16_t child = find_child(states, state, token);
-    if (!child) {
-        child = (int16_t)(*count)++;
-        states[child] = (textgen_stop_state){.token = (int32_t)token,
-                                             .sibling = states[state].child,
-                                             .length = (uint16_t)(states[state].length + 1)};
-        states[state].child = child;
-    }
-    return child;
-}
-
-size_t textgen_stops_add(textgen_stop_state *states, size_t count, const int64_t *tokens, size_t length) {
-    int16_t state = 0;
-    for (size_t i = 0; i < length; i++) {
-        state = extend(states, &count, state, tokens[i]);
-    }
-    states[state].matched = states[state].length;
-    return count;
-}
-
-/* Shorter prefixes come first, because the failure state of a prefix is shorter. */
-void textgen_stops_link(textgen_stop_state *states) {
-    int16_t state = 0, last = 0;
-    do {
-        textgen_stop_state *linked = &states[state];
-        const textgen_stop_state *failure = &states[linked->failure];
-        if (!linked->matched) {
-            linked->matched = failure->matched;
-        }
-        linked->pending = linked->child ? linked->length : failure->pending;
-        for (int16_t child = linked->child; child; child = states[child].sibling) {
-            states[child].failure =
-                state ? (int16_t)textgen_stops_next(states, linked->failure, states[child].token) : 0;
-            states[last].queue = child;
-            last = child;
-        }
-        state = linked->queue;
-    } while (state);
-}
-
-/* Constraints. */
+/* ---- Constraints ---- */
 
 int64_t textgen_constraint_next(const textgen_constraint *constraint, int64_t state, int64_t token,
                                 int64_t remaining) {
@@ -144,20 +82,12 @@ static void measure(size_t states, const int32_t *starts, const int32_t *sources
     }
 }
 
-static int32_t out_of_memory(textgen_error *error) {
-    return textgen_report(error, TEXTGEN_OUT_OF_MEMORY, "not enough memory for the constraint");
-}
-
-int32_t textgen_constraint_link(textgen_constraint *constraint, textgen_error *error) {
+/* Check the states of a table that was filled, and write the distances. Forbid the tokens after which no text
+ * can match. */
+static int32_t link_states(textgen_constraint *constraint, textgen_error *error) {
     const size_t states = constraint->states, vocabulary = constraint->vocabulary;
     int16_t *next = constraint->next;
     int32_t *distance = constraint->distance;
-    for (size_t i = 0; i < states * vocabulary; i++) {
-        if (next[i] < -1 || next[i] >= (int64_t)states) {
-            return textgen_report(error, TEXTGEN_INVALID_ARGUMENT, "state %zu of the table leads to no state",
-                                  i / vocabulary);
-        }
-    }
     int32_t *starts = textgen_allocate(&constraint->arena, 3 * states + 1, sizeof *starts);
     int32_t *sources = starts ? list_sources(constraint, starts, starts + states + 1) : NULL;
     if (sources) {
@@ -166,7 +96,7 @@ int32_t textgen_constraint_link(textgen_constraint *constraint, textgen_error *e
     textgen_release(sources);
     textgen_release(starts);
     if (!sources) {
-        return out_of_memory(error);
+        return textgen_report(error, TEXTGEN_OUT_OF_MEMORY, "not enough memory for the constraint");
     }
     for (size_t state = 0; state < states; state++, next += vocabulary) {
         bool complete = distance[state] == 0;
@@ -190,7 +120,7 @@ static void add_number(textgen_sha256 *sum, uint64_t number, size_t size) {
     textgen_sha256_add(sum, bytes, size);
 }
 
-void textgen_constraint_digest(textgen_constraint *constraint) {
+static void write_digest(textgen_constraint *constraint) {
     textgen_sha256 sum;
     textgen_sha256_init(&sum);
     add_number(&sum, constraint->states, 8);
@@ -199,28 +129,66 @@ void textgen_constraint_digest(textgen_constraint *constraint) {
         add_number(&sum, (uint16_t)constraint->next[i], 2);
     }
     for (size_t state = 0; state < constraint->states; state++) {
-        add_number(&sum, constraint->distance[state] <= 0, 1);
+        add_number(&sum, constraint->distance[state] == 0, 1);
     }
     textgen_sha256_end(&sum, constraint->digest);
 }
 
-int32_t textgen_constraint_ban(textgen_constraint *constraint, const int64_t *banned, size_t count,
-                               textgen_error *error) {
-    if (!count) {
-        return TEXTGEN_OK;
+/* Complete a table of `next` and `distance`, 0 for the accepting states and INT32_MAX for the others. */
+static int32_t complete_table(textgen_constraint *constraint, const int64_t *banned, size_t count,
+                              textgen_error *error) {
+    const size_t states = constraint->states, vocabulary = constraint->vocabulary;
+    for (size_t i = 0; i < states * vocabulary; i++) {
+        if (constraint->next[i] < -1 || constraint->next[i] >= (int64_t)states) {
+            return textgen_report(error, TEXTGEN_INVALID_ARGUMENT, "state %zu of the table leads to no state",
+                                  i / vocabulary);
+        }
     }
+    write_digest(constraint);
     for (size_t i = 0; i < count; i++) {
-        if (banned[i] < 0 || banned[i] >= (int64_t)constraint->vocabulary) {
+        if (banned[i] < 0 || banned[i] >= (int64_t)vocabulary) {
             return textgen_report_at(error, TEXTGEN_INVALID_ARGUMENT, "banned", (int64_t)i, "is no token");
         }
-    }
-    for (size_t state = 0; state < constraint->states; state++) {
-        for (size_t i = 0; i < count; i++) {
-            constraint->next[state * constraint->vocabulary + (size_t)banned[i]] = -1;
+        for (size_t state = 0; state < states; state++) {
+            constraint->next[state * vocabulary + (size_t)banned[i]] = -1;
         }
-        constraint->distance[state] = constraint->distance[state] <= 0 ? 0 : INT32_MAX;
     }
-    return textgen_constraint_link(constraint, error);
+    return link_states(constraint, error);
+}
+
+/* Create a table in which no token is allowed. */
+static int32_t create_table(textgen_memory memory, size_t states, size_t vocabulary,
+                            textgen_constraint **constraint, textgen_error *error) {
+    const size_t fitting = TEXTGEN_MAX_ENTRIES / vocabulary;
+    const size_t most = fitting < TEXTGEN_MAX_STATES ? fitting : TEXTGEN_MAX_STATES;
+    void *object;
+    if (states < 1 || states > most) {
+        return textgen_report(error, TEXTGEN_INVALID_ARGUMENT, "the table must have a list of 1 to %zu states",
+                              most);
+    }
+    TEXTGEN_TRY(textgen_object_create(memory, sizeof **constraint, &object, error));
+    textgen_constraint *created = *constraint = object;
+    created->states = states;
+    created->vocabulary = vocabulary;
+    created->next = textgen_allocate(&created->arena, states * vocabulary, sizeof *created->next);
+    created->distance = textgen_allocate(&created->arena, states, sizeof *created->distance);
+    if (!created->next || !created->distance) {
+        return textgen_report(error, TEXTGEN_OUT_OF_MEMORY, "not enough memory for the constraint");
+    }
+    memset(created->next, 0xFF, states * vocabulary * sizeof *created->next);
+    return TEXTGEN_OK;
+}
+
+/* Return a constraint that was created with a code, or destroy it. It is NULL if nothing was. */
+static int32_t end_creation(int32_t code, textgen_constraint *created, textgen_constraint **constraint,
+                            textgen_error *error) {
+    if (code == TEXTGEN_OK) {
+        *constraint = created;
+    } else if (created) {
+        code = textgen_object_code(created, code, error);
+        textgen_constraint_destroy(created);
+    }
+    return code;
 }
 
 /* Read a state of a table. Return whether it is one of this vocabulary. Whether it leads to states is checked
@@ -247,50 +215,57 @@ static bool read_state(const textgen_json *entry, size_t state, const textgen_vo
     return true;
 }
 
-/* Allocate a table in which no token is allowed. */
-static int32_t allocate_table(textgen_constraint *constraint, size_t states, size_t vocabulary,
-                              textgen_error *error) {
-    const size_t fitting = TEXTGEN_MAX_ENTRIES / vocabulary;
-    const size_t most = fitting < TEXTGEN_MAX_STATES ? fitting : TEXTGEN_MAX_STATES;
-    if (states < 1 || states > most) {
-        return textgen_report(error, TEXTGEN_INVALID_ARGUMENT, "the table must have a list of 1 to %zu states",
-                              most);
-    }
-    constraint->states = states;
-    constraint->vocabulary = vocabulary;
-    constraint->next = textgen_allocate(&constraint->arena, states * vocabulary, sizeof(int16_t));
-    constraint->distance = textgen_allocate(&constraint->arena, states, sizeof(int32_t));
-    if (!constraint->next || !constraint->distance) {
-        return out_of_memory(error);
-    }
-    memset(constraint->next, 0xFF, states * vocabulary * sizeof(int16_t));
-    return TEXTGEN_OK;
-}
-
-int32_t textgen_constraint_read(textgen_view content, const textgen_vocabulary *vocabulary,
-                                textgen_constraint *constraint, textgen_error *error) {
+static int32_t read_table(const textgen_model *model, textgen_view content, const int64_t *banned, size_t count,
+                          textgen_memory memory, textgen_constraint **created, textgen_error *error) {
     static const char *const names[] = {"states"};
-    textgen_json table, list = {0};
+    textgen_json table, entry, list = {0};
     if (textgen_utf8_valid(content) && textgen_json_read(content, &table)) {
         textgen_json_members(&table, names, 1, &list);
     }
-    TEXTGEN_TRY(allocate_table(constraint, textgen_json_count(&list), vocabulary->count, error));
-    textgen_json entry;
+    TEXTGEN_TRY(create_table(memory, textgen_json_count(&list), model->shape.vocabulary, created, error));
     for (size_t state = 0; textgen_json_item(&list.text, &entry); state++) {
-        if (!read_state(&entry, state, vocabulary, constraint)) {
+        if (!read_state(&entry, state, model->vocabulary, *created)) {
             return textgen_report(error, TEXTGEN_INVALID_ARGUMENT,
                                   "state %zu of the table is wrong, or of another model", state);
         }
     }
-    return textgen_constraint_link(constraint, error);
+    return complete_table(*created, banned, count, error);
 }
 
-void textgen_constraint_release(textgen_constraint *constraint) {
-    textgen_release(constraint->distance);
-    textgen_release(constraint->next);
+int32_t textgen_constraint_create(const textgen_model *model, const void *json, size_t size,
+                                  const int64_t *banned, size_t banned_count, textgen_memory memory,
+                                  textgen_constraint **constraint, textgen_error *error) {
+    textgen_constraint *created = NULL;
+    const int32_t code =
+        read_table(model, (textgen_view){json, size}, banned, banned_count, memory, &created, error);
+    return end_creation(code, created, constraint, error);
 }
 
-/* Spans. */
+int32_t textgen_constraint_create_table(const int16_t *next, const uint8_t *accepting, size_t states,
+                                        size_t vocabulary, const int64_t *banned, size_t banned_count,
+                                        textgen_memory memory, textgen_constraint **constraint,
+                                        textgen_error *error) {
+    textgen_constraint *created = NULL;
+    int32_t code = create_table(memory, states, vocabulary, &created, error);
+    if (code == TEXTGEN_OK) {
+        memcpy(created->next, next, states * vocabulary * sizeof *next);
+        for (size_t i = 0; i < states; i++) {
+            created->distance[i] = accepting[i] ? 0 : INT32_MAX;
+        }
+        code = complete_table(created, banned, banned_count, error);
+    }
+    return end_creation(code, created, constraint, error);
+}
+
+void textgen_constraint_destroy(textgen_constraint *constraint) {
+    if (constraint) {
+        textgen_release(constraint->distance);
+        textgen_release(constraint->next);
+        textgen_object_destroy(constraint);
+    }
+}
+
+/* ---- Spans ---- */
 
 /* Odd numbers with no pattern in their bits: the base of the polynomial, and the multiplier whose high bits
  * choose a place (Knuth, "The Art of Computer Programming", volume 3, section 6.4). */
@@ -345,11 +320,6 @@ static uint32_t *find(const textgen_spans *spans, const int32_t *context, uint64
     return &spans->places[place];
 }
 
-bool textgen_spans_has(const textgen_spans *spans, const int32_t *recent, int64_t count, uint64_t hash,
-                       int64_t token) {
-    return count >= spans->max_copy && *find(spans, recent + count - spans->max_copy, hash, token) != 0;
-}
-
 const float *textgen_spans_mask(const textgen_spans *spans, const int32_t *recent, int64_t count, uint64_t hash,
                                 const float *logits, float *masked) {
     if (count < spans->max_copy) {
@@ -393,163 +363,84 @@ static void enter_all(textgen_spans *spans) {
     }
 }
 
-/* Allocate the table for `count` tokens. At most half of its places are used. */
-static int32_t allocate(textgen_spans *spans, size_t count, size_t vocabulary, size_t max_copy,
-                        textgen_error *error) {
+/* Create spans for `count` tokens, which the caller writes before it enters them. */
+static int32_t create_spans(textgen_memory memory, size_t count, size_t vocabulary, size_t max_copy,
+                            textgen_spans **spans, textgen_error *error) {
     /* So many places have no room in memory. */
     const int32_t most = sizeof(size_t) * 8 - 1;
     int32_t bits = 1;
+    void *object;
     if (max_copy < 1 || max_copy > TEXTGEN_MAX_COPY) {
         return textgen_report_at(error, TEXTGEN_INVALID_ARGUMENT, "max_copy", -1,
                                  "must be from 1 to %d, not %zu", (int)TEXTGEN_MAX_COPY, max_copy);
     }
+    /* At most half of the places are used. */
     while (bits < most && ((size_t)1 << bits) < 2 * count) {
         bits++;
     }
-    spans->max_copy = (int64_t)max_copy;
-    spans->vocabulary = vocabulary;
-    spans->count = count;
-    spans->shift = 64 - bits;
-    spans->oldest = 1;
+    TEXTGEN_TRY(textgen_object_create(memory, sizeof **spans, &object, error));
+    textgen_spans *created = object;
+    created->max_copy = (int64_t)max_copy;
+    created->vocabulary = vocabulary;
+    created->count = count;
+    created->shift = 64 - bits;
+    created->oldest = 1;
     for (size_t i = 1; i < max_copy; i++) {
-        spans->oldest *= BASE;
+        created->oldest *= BASE;
     }
     if (count < UINT32_MAX / 2) {
-        spans->tokens = textgen_allocate(&spans->arena, count, sizeof *spans->tokens);
-        spans->places = textgen_allocate(&spans->arena, (size_t)1 << bits, sizeof *spans->places);
+        created->tokens = textgen_allocate(&created->arena, count, sizeof *created->tokens);
+        created->places = textgen_allocate(&created->arena, (size_t)1 << bits, sizeof *created->places);
     }
-    return spans->tokens && spans->places
-               ? TEXTGEN_OK
-               : textgen_report(error, TEXTGEN_OUT_OF_MEMORY, "not enough memory for the spans of the corpus");
-}
-
-int32_t textgen_spans_build(textgen_spans *spans, const int32_t *tokens, size_t count, size_t vocabulary,
-                            size_t max_copy, textgen_error *error) {
-    TEXTGEN_TRY(allocate(spans, count, vocabulary, max_copy, error));
-    memcpy(spans->tokens, tokens, count * sizeof *tokens);
-    enter_all(spans);
+    if (!created->tokens || !created->places) {
+        const int32_t code =
+            textgen_report(error, TEXTGEN_OUT_OF_MEMORY, "not enough memory for the spans of the corpus");
+        const int32_t reason = textgen_object_code(created, code, error);
+        textgen_spans_destroy(created);
+        return reason;
+    }
+    *spans = created;
     return TEXTGEN_OK;
-}
-
-int32_t textgen_spans_read(textgen_spans *spans, const textgen_vocabulary *vocabulary, const char *text,
-                           size_t size, size_t max_copy, textgen_error *error) {
-    textgen_encoder encoder = {text, size, 0};
-    int64_t token;
-    size_t count = 0;
-    int32_t result;
-    if (vocabulary->level == TEXTGEN_WORD_LEVEL) {
-        return textgen_report_at(error, TEXTGEN_INVALID_ARGUMENT, "max_copy", -1,
-                                 "needs a model of characters or bytes");
-    }
-    while ((result = textgen_encode_known(vocabulary, &encoder, &token, error)) > 0) {
-        count++;
-    }
-    TEXTGEN_TRY(result);
-    TEXTGEN_TRY(allocate(spans, count, vocabulary->count, max_copy, error));
-    encoder.offset = 0;
-    for (size_t i = 0; textgen_encode_known(vocabulary, &encoder, &token, error) > 0; i++) {
-        spans->tokens[i] = (int32_t)token;
-    }
-    enter_all(spans);
-    return TEXTGEN_OK;
-}
-
-void textgen_spans_release(textgen_spans *spans) {
-    textgen_release(spans->places);
-    textgen_release(spans->tokens);
-}
-
-/* The handles. */
-
-static int32_t begin_constraint(textgen_memory memory, textgen_constraint **created, textgen_error *error) {
-    textgen_arena arena;
-    void *place;
-    TEXTGEN_TRY(textgen_find_place(memory, sizeof **created, &arena, &place, error));
-    *created = place;
-    (*created)->arena = arena;
-    return TEXTGEN_OK;
-}
-
-/* Complete a constraint whose table was read with a code. It is destroyed after an error. */
-static int32_t end_constraint(int32_t code, const int64_t *banned, size_t banned_count,
-                              textgen_constraint *created, textgen_constraint **constraint,
-                              textgen_error *error) {
-    if (code == TEXTGEN_OK) {
-        textgen_constraint_digest(created);
-        code = textgen_constraint_ban(created, banned, banned_count, error);
-    }
-    if (code == TEXTGEN_OK) {
-        *constraint = created;
-        return TEXTGEN_OK;
-    }
-    code = textgen_creation_code(&created->arena, code, error);
-    textgen_constraint_destroy(created);
-    return code;
-}
-
-int32_t textgen_constraint_create(const textgen_model *model, const void *json, size_t size,
-                                  const int64_t *banned, size_t banned_count, textgen_memory memory,
-                                  textgen_constraint **constraint, textgen_error *error) {
-    textgen_constraint *created;
-    TEXTGEN_TRY(begin_constraint(memory, &created, error));
-    const int32_t code = textgen_constraint_read((textgen_view){json, size}, model->vocabulary, created, error);
-    return end_constraint(code, banned, banned_count, created, constraint, error);
-}
-
-static int32_t copy_table(const int16_t *next, const uint8_t *accepting, size_t states, size_t vocabulary,
-                          textgen_constraint *constraint, textgen_error *error) {
-    TEXTGEN_TRY(allocate_table(constraint, states, vocabulary, error));
-    memcpy(constraint->next, next, states * vocabulary * sizeof *next);
-    for (size_t i = 0; i < states; i++) {
-        constraint->distance[i] = accepting[i] ? 0 : INT32_MAX;
-    }
-    return textgen_constraint_link(constraint, error);
-}
-
-int32_t textgen_constraint_create_table(const int16_t *next, const uint8_t *accepting, size_t states,
-                                        size_t vocabulary, const int64_t *banned, size_t banned_count,
-                                        textgen_memory memory, textgen_constraint **constraint,
-                                        textgen_error *error) {
-    textgen_constraint *created;
-    TEXTGEN_TRY(begin_constraint(memory, &created, error));
-    const int32_t code = copy_table(next, accepting, states, vocabulary, created, error);
-    return end_constraint(code, banned, banned_count, created, constraint, error);
-}
-
-static int32_t begin_spans(textgen_memory memory, textgen_spans **created, textgen_error *error) {
-    textgen_arena arena;
-    void *place;
-    TEXTGEN_TRY(textgen_find_place(memory, sizeof **created, &arena, &place, error));
-    *created = place;
-    (*created)->arena = arena;
-    return TEXTGEN_OK;
-}
-
-/* Complete spans that were built with a code. They are destroyed after an error. */
-static int32_t end_spans(int32_t code, textgen_spans *created, textgen_spans **spans, textgen_error *error) {
-    if (code == TEXTGEN_OK) {
-        *spans = created;
-        return TEXTGEN_OK;
-    }
-    code = textgen_creation_code(&created->arena, code, error);
-    textgen_spans_destroy(created);
-    return code;
 }
 
 int32_t textgen_spans_create(const textgen_model *model, const char *text, size_t size, size_t max_copy,
                              textgen_memory memory, textgen_spans **spans, textgen_error *error) {
-    textgen_spans *created;
-    TEXTGEN_TRY(begin_spans(memory, &created, error));
-    const int32_t code = textgen_spans_read(created, model->vocabulary, text, size, max_copy, error);
-    return end_spans(code, created, spans, error);
+    const textgen_vocabulary *vocabulary = model->vocabulary;
+    textgen_encoder encoder = {text, size, 0};
+    int64_t token;
+    size_t count = 0;
+    int32_t code;
+    if (vocabulary->level == TEXTGEN_WORD_LEVEL) {
+        return textgen_report_at(error, TEXTGEN_INVALID_ARGUMENT, "max_copy", -1,
+                                 "needs a model of characters or bytes");
+    }
+    while ((code = textgen_encode_known(vocabulary, &encoder, &token, error)) > 0) {
+        count++;
+    }
+    TEXTGEN_TRY(code);
+    TEXTGEN_TRY(create_spans(memory, count, vocabulary->count, max_copy, spans, error));
+    encoder.offset = 0;
+    for (size_t i = 0; textgen_encode_known(vocabulary, &encoder, &token, error) > 0; i++) {
+        (*spans)->tokens[i] = (int32_t)token;
+    }
+    enter_all(*spans);
+    return TEXTGEN_OK;
 }
 
 int32_t textgen_spans_create_tokens(const int32_t *tokens, size_t count, size_t vocabulary, size_t max_copy,
                                     textgen_memory memory, textgen_spans **spans, textgen_error *error) {
-    textgen_spans *created;
-    TEXTGEN_TRY(begin_spans(memory, &created, error));
-    const int32_t code = textgen_spans_build(created, tokens, count, vocabulary, max_copy, error);
-    return end_spans(code, created, spans, error);
+    TEXTGEN_TRY(create_spans(memory, count, vocabulary, max_copy, spans, error));
+    memcpy((*spans)->tokens, tokens, count * sizeof *tokens);
+    enter_all(*spans);
+    return TEXTGEN_OK;
+}
+
+void textgen_spans_destroy(textgen_spans *spans) {
+    if (spans) {
+        textgen_release(spans->places);
+        textgen_release(spans->tokens);
+        textgen_object_destroy(spans);
+    }
 }
 
 /* The spans that are found may overlap. */
@@ -557,26 +448,12 @@ size_t textgen_spans_count(const textgen_spans *spans, const int32_t *tokens, si
     int64_t copied = 0, end = 0;
     uint64_t hash = 0;
     for (int64_t i = 0; i < (int64_t)count; i++) {
-        if (textgen_spans_has(spans, tokens, i, hash, tokens[i])) {
-            const int64_t first = i - spans->max_copy;
+        const int64_t first = i - spans->max_copy;
+        if (first >= 0 && *find(spans, tokens + first, hash, tokens[i])) {
             copied += i + 1 - (first > end ? first : end);
             end = i + 1;
         }
         hash = textgen_spans_next(spans, tokens, i, hash, tokens[i]);
     }
     return (size_t)copied;
-}
-
-void textgen_constraint_destroy(textgen_constraint *constraint) {
-    if (constraint) {
-        textgen_constraint_release(constraint);
-        textgen_release(constraint->arena.memory ? NULL : constraint);
-    }
-}
-
-void textgen_spans_destroy(textgen_spans *spans) {
-    if (spans) {
-        textgen_spans_release(spans);
-        textgen_release(spans->arena.memory ? NULL : spans);
-    }
 }

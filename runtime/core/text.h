@@ -1,14 +1,13 @@
-/* One running text: the block that changes while it grows, in memory without pointers, and how a token is
- * drawn for it. A copy of the bytes is a copy of the text, and a saved text is the bytes behind a header: see
- * saved.c. All numbers have fixed widths, so that the block is the same in every language.
+/* What is behind the handles textgen_model and textgen_stream, and what the functions of streams share.
  *
- * The block is a textgen_text, then the state of the network, the logits of the next token, the tokens that are
- * held back, the filters, and the tokens that may begin a span of a corpus. A text does not contain its stop
- * texts, its constraint and its spans, which are tables that many texts may share, nor the network. Each
- * function gets what it needs of them. */
+ * A stream is a handle, then a block: all that changes while its text grows, without pointers. A copy of the
+ * bytes of the block is a copy of the text, and a saved text is the block behind a header: see saved.c. All
+ * numbers in it have fixed widths, so that it is the same in every language. Stop texts, the constraint and the
+ * spans are no part of it. */
 #ifndef TEXTGEN_TEXT_H
 #define TEXTGEN_TEXT_H
 
+#include "forward.h"
 #include "sampler.h"
 #include "tables.h"
 #include "vocabulary.h"
@@ -16,7 +15,7 @@
 /* How many tokens can be held back: those that may become a stop text, or the bytes of a character. */
 enum { TEXTGEN_MAX_HELD = 1024, TEXTGEN_MAX_STOP = TEXTGEN_MAX_HELD - 4 /* tokens of all stop texts */ };
 
-/* What a text must know of the network that runs it. */
+/* What a stream must know of the network that runs it. */
 typedef struct {
     size_t vocabulary;
     size_t state_values; /* floats of the state */
@@ -25,17 +24,25 @@ typedef struct {
     textgen_exp64 exp64;
 } textgen_shape;
 
-/* The tables of a text. Each may be NULL. */
-typedef struct {
-    const textgen_stop_state *stops;
-    const textgen_constraint *constraint;
-    const textgen_spans *spans;
-} textgen_guide;
+struct textgen_model {
+    textgen_arena arena;  /* counts the model itself, too */
+    textgen_view content; /* the file, for its hash */
+    textgen_shape shape;
+    textgen_vocabulary *vocabulary;
+    textgen_network *network;         /* NULL with another engine */
+    textgen_forward_function forward; /* the other engine, or NULL */
+    void *context;
+    textgen_property *properties;
+    size_t property_count;
+    textgen_model_info info;
+};
 
+/* The start of a block. The state, the logits, the tokens that are held back, the filters, and the tokens that
+ * may begin a span of a corpus follow. */
 typedef struct {
     textgen_parameters parameters;
     textgen_rng rng;
-    int64_t filtered;   /* whether any filter is on */
+    int64_t filtered;   /* whether any filter is on, so that the filters are initialized */
     int64_t is_fed;     /* whether there are logits to draw from */
     int64_t ending;     /* why the latest text ended, 0 while it continues */
     int64_t at_end;     /* whether the last token is the end of a record */
@@ -45,110 +52,132 @@ typedef struct {
     int64_t recent; /* how many of the latest tokens are kept for the spans */
 } textgen_text;
 
-/* Return a size that is a multiple of 8 bytes, to which all parts of a text are aligned. */
-static inline size_t textgen_aligned(size_t size) { return (size + 7) / 8 * 8; }
-
-/* Return the size of a block in bytes, and how many of them are in use, which a copy needs. */
-size_t textgen_text_size(const textgen_shape *shape);
-size_t textgen_text_used(const textgen_shape *shape, const textgen_text *text);
-
-/* The parts of a block. Those without pointers here do not exist. */
-typedef struct {
+struct textgen_stream {
+    const textgen_model *model; /* NULL: a sampler, which only draws */
+    textgen_shape shape;
+    const textgen_constraint *constraint; /* or NULL */
+    const textgen_spans *spans;           /* or NULL */
+    bool keep_stop;
+    bool claimed; /* whether the current call has a lane for it */
+    /* Stop texts: of each how many tokens it has, and the tokens; then 0. Not of a sampler. */
+    int32_t *stops;
+    /* Parts of the block. */
     float *state;             /* [state_values] */
     float *logits;            /* [vocabulary] */
     int32_t *held;            /* [TEXTGEN_MAX_HELD] */
     textgen_filters *filters; /* initialized if the text is `filtered` */
-    int32_t *recent;          /* [TEXTGEN_MAX_RECENT], of which `recent` are initialized */
-} textgen_text_parts;
-textgen_text_parts textgen_text_find(const textgen_shape *shape, const textgen_text *text);
+    int32_t *recent;          /* [TEXTGEN_MAX_RECENT], of which `recent` are initialized; not of a sampler */
+    textgen_text text;
+};
 
-/* Initialize a text that has not been fed, with the default parameters and without a seed. */
-void textgen_text_init(const textgen_shape *shape, textgen_text *text);
+/* The most numbers of stop texts. */
+enum { TEXTGEN_STOP_NUMBERS = 2 * TEXTGEN_MAX_STOP + 1 };
 
-/* Start the random numbers of a seed at a position. */
-void textgen_text_seed(textgen_text *text, textgen_uint128 seed, uint32_t substream, int64_t position);
+/* What was read of a textgen_sampling. */
+typedef struct {
+    textgen_parameters parameters;
+    int32_t stops[TEXTGEN_STOP_NUMBERS]; /* not for a sampler */
+} textgen_choice;
 
-/* Change the parameters. The filters keep their state; another min_length counts from the next token. bias:
- * the logit bias, [vocabulary], which is copied, and may be that of the text; or NULL. */
-void textgen_text_configure(const textgen_shape *shape, textgen_text *text,
-                            const textgen_parameters *parameters, const double *bias);
+/* Check a sampling for a shape, and for a model unless it is NULL, and read it. */
+int32_t textgen_sampling_read(const textgen_sampling *sampling, const textgen_shape *shape,
+                              const textgen_model *model, textgen_choice *choice, textgen_error *error);
 
-/* Let the next tokens begin new stop texts and a new constraint. Nothing is held back any more. restart:
- * whether to begin from the initial state, for which there are no logits yet. */
-void textgen_text_begin(const textgen_shape *shape, textgen_text *text, bool restart);
+/* Use a sampling that was read. The filters keep their state. */
+void textgen_stream_apply(textgen_stream *stream, const textgen_sampling *sampling,
+                          const textgen_choice *choice);
 
-/* Let the next token begin another text of the constraint. */
-void textgen_text_begin_constraint(textgen_text *text);
+/* Use its tables only: the stop texts, the constraint and the spans. */
+void textgen_stream_set_tables(textgen_stream *stream, const textgen_sampling *sampling,
+                               const textgen_choice *choice);
+
+/* Whether a number can be the logit bias of a token. */
+bool textgen_bias_is_valid(double bias);
+
+/* Return the bytes of a stream, or of a sampler without its temporary memory. */
+size_t textgen_stream_bytes(const textgen_shape *shape, bool is_sampler);
+
+/* Write a stream with the default parameters and without a seed, which has not been fed, to memory of so many
+ * bytes. model: NULL for a sampler. */
+textgen_stream *textgen_stream_place(void *memory, const textgen_shape *shape, const textgen_model *model);
 
 /* Whether no token may follow until something is fed. */
-bool textgen_text_is_complete(const textgen_text *text);
+static inline bool textgen_stream_is_complete(const textgen_stream *stream) {
+    return stream->text.ending == TEXTGEN_CONSTRAINT_END || stream->text.ending == TEXTGEN_REACHED_END;
+}
 
-/* Return how many tokens the text needs to match its constraint, which may be NULL. */
-int64_t textgen_text_needed(const textgen_text *text, const textgen_constraint *constraint);
+/* Return how many tokens the text needs to match its constraint. */
+int64_t textgen_stream_needed(const textgen_stream *stream);
 
-/* Return a sampler for a text. Its random numbers are a copy. */
-textgen_sampler_state textgen_text_sampler(const textgen_shape *shape, const textgen_text *text);
+/* Return the sampler of a stream, which uses its random numbers and its filters. */
+textgen_sampler_state textgen_stream_sampler(textgen_stream *stream);
 
-/* Write the probabilities of the next token, [vocabulary]: those of the model, or those of the next draw, with
- * the tables, min_length, the filters and the temperature. masked: temporary, [vocabulary]. scratch:
- * temporary, see textgen_sampler_scratch. Return 0 or a code. */
-int32_t textgen_text_probabilities(const textgen_shape *shape, const textgen_text *text, textgen_guide guide,
-                                   bool of_draw, double *probabilities, float *masked, double *scratch);
+/* Return the logits to draw from, [vocabulary]: the given ones, or `masked`, a copy in which the tokens are
+ * -infinity that the constraint, min_length or the spans forbid. drawn: tokens that `since_feed` does not count
+ * yet. remaining: see tables.h; 0 to draw as if there were no constraint. span_hash: see textgen_spans_hash. */
+const float *textgen_stream_mask(const textgen_stream *stream, int64_t drawn, int64_t remaining,
+                                 uint64_t span_hash, const float *logits, float *masked);
 
-/* One lane of a call that generates: a text that draws tokens until it ends.
- *
- * generate.c calls textgen_lane_begin; then for each token textgen_lane_draw, the network, and
- * textgen_lane_ending; and in the end textgen_lane_finish. Before `tokens` is full, it drops some that are
- * decided. */
-enum { TEXTGEN_LANE_TOKENS = TEXTGEN_MAX_HELD + 64 };
-typedef struct {
-    textgen_text *text;
-    textgen_guide guide;
-    int64_t length;   /* tokens until the lane ends, at most */
-    int64_t must_end; /* the text must match its constraint within `length`, which otherwise may cut it */
-    int64_t masked;   /* draw only allowed tokens; otherwise the first that is not allowed ends the lane */
-    double *logprobs; /* output, [length]: see textgen_lane of textgen.h; or NULL */
-    int64_t *tokens;  /* [TEXTGEN_LANE_TOKENS]: those held back before the call, without those after a stop
-                         text among them, and the drawn ones */
-    int64_t count;    /* of `tokens` */
-    int64_t drawn;    /* output: how many were drawn */
-    int64_t stop;     /* output: tokens of the stop text that ended the lane, the last ones; or 0 */
-    int64_t ending;   /* output: a reason of textgen.h, or a code */
-    textgen_sampler_state sampler; /* of the text, during the call */
-    int64_t stop_state;            /* of the stop texts */
-    uint64_t span_hash;            /* of the latest tokens, as textgen_spans_hash returns it */
-} textgen_lane_call;
+/* Return the code of a draw that failed. logits: those of the network, which may be valid. scratch: temporary.
+ */
+int32_t textgen_draw_error(const textgen_shape *shape, const float *logits, int64_t code, double *scratch);
 
-/* Prepare a call. Set `ending` if the text is complete, if its constraint is, or if a stop text is among the
- * tokens that are held back. */
-void textgen_lane_begin(const textgen_shape *shape, textgen_lane_call *lane);
-
-/* Draw a token from logits, [vocabulary], and return it. If the draw fails, or if the constraint forbids the
- * token, set `ending` and return -1: the token used a random number, but neither the filters nor the network
- * see it. A token that the constraint forbids ends the lane in an accepting state with TEXTGEN_CONSTRAINT_END,
- * otherwise with TEXTGEN_MISMATCH. No constraint forbids the end token in an accepting state, but min_length
- * does. Tokens that are never drawn have logits of -infinity. masked, scratch: as above. */
-int64_t textgen_lane_draw(const textgen_shape *shape, textgen_lane_call *lane, const float *logits,
-                          float *masked, double *scratch);
-
-/* Return why the lane ends after its last token, or 0. The end token is one of the drawn tokens, but the
- * filters do not count it. */
-int64_t textgen_lane_ending(const textgen_shape *shape, const textgen_lane_call *lane);
-
-/* Return the entropy in bits of the distribution of the next draw. */
-double textgen_lane_entropy(const textgen_shape *shape, const textgen_lane_call *lane, const float *logits,
-                            float *masked, double *scratch);
-
-/* Return how many of the first of `tokens` are decided: those that can become neither a stop text nor an
- * incomplete character. */
-int64_t textgen_lane_decided(const textgen_shape *shape, const textgen_lane_call *lane);
+/* Return the natural logarithm of the probability of a token. scratch: temporary. */
+double textgen_logprob(const textgen_shape *shape, const float *logits, int64_t token, double *scratch);
 
 /* Return how many of the last tokens, which are bytes, are the beginning of a character whose other bytes may
  * follow. */
-int64_t textgen_incomplete_bytes(const int64_t *tokens, int64_t count);
+int64_t textgen_incomplete_bytes(const int32_t *tokens, int64_t count);
 
-/* Move the text to the end of its tokens, and hold back those that are not decided. The state and the logits
- * are not changed. Return how many are decided, without a stop text. */
-int64_t textgen_lane_finish(const textgen_shape *shape, textgen_lane_call *lane);
+/* A lane in a call of textgen_generate: see generate.c. */
+enum { TEXTGEN_LANE_TOKENS = TEXTGEN_MAX_HELD + 64 };
+typedef struct {
+    textgen_lane *lane;
+    textgen_stream *stream;
+    textgen_sampler_state sampler;
+    int32_t *tokens;    /* [TEXTGEN_LANE_TOKENS]: those that are not written yet, from those held back on */
+    int64_t count;      /* of `tokens` */
+    int64_t pending;    /* how many of the last tokens may still become a stop text */
+    int64_t stop;       /* tokens of the stop text that ended the lane, the last ones; or 0 */
+    int64_t ending;     /* a reason of textgen.h, or a code */
+    uint64_t span_hash; /* of the latest tokens, as textgen_spans_hash returns it */
+} textgen_lane_call;
+
+/* The parts of a workspace for some lanes. */
+typedef struct {
+    textgen_lane_call *calls; /* [lanes] */
+    int32_t *tokens;          /* [lanes][TEXTGEN_LANE_TOKENS] */
+    size_t *running;          /* [lanes], the lane in each slot */
+    int64_t *drawn;           /* [lanes], the token of each slot */
+    double *scratch;          /* see textgen_sampler_scratch */
+    float *masked;            /* [vocabulary] */
+    void *slots;              /* for textgen_slots_find; nothing with another engine */
+    size_t bytes;
+} textgen_workspace;
+
+/* Check a workspace of the caller, and find its parts. */
+int32_t textgen_workspace_open(const textgen_model *model, textgen_memory memory, size_t lanes,
+                               textgen_workspace *workspace, textgen_error *error);
+
+/* Run the network of a model, or the other engine, over tokens of one stream. */
+int32_t textgen_stream_forward(textgen_stream *stream, const int64_t *tokens, size_t count, void *slots,
+                               textgen_error *error);
+
+/* Start the first record of a stream of records that has not been fed. Fail if nothing was fed to another. */
+int32_t textgen_stream_ready(textgen_stream *stream, const textgen_workspace *workspace, textgen_error *error);
+
+/* An object begins with the arena of its memory. Create one of zeros, in the caller's memory or on the heap. */
+int32_t textgen_object_create(textgen_memory memory, size_t size, void **object, textgen_error *error);
+void textgen_object_destroy(void *object);
+
+/* Return the code with which an object could not be created: its memory may be too small. */
+int32_t textgen_object_code(const void *object, int32_t code, textgen_error *error);
+
+/* Check memory of the caller. needed: bytes, or 0 if they exceed a size_t. */
+int32_t textgen_check_memory(textgen_memory memory, size_t needed, const char *name, textgen_error *error);
+
+/* Check that tokens of the caller are in the vocabulary. */
+int32_t textgen_check_tokens(const textgen_model *model, const int64_t *tokens, size_t count,
+                             textgen_error *error);
 
 #endif

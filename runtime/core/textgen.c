@@ -1,9 +1,7 @@
 /* The public functions of models; errors. */
-#include "handles.h"
+#include "text.h"
 
 #include <string.h>
-
-int32_t textgen_version(void) { return TEXTGEN_VERSION; }
 
 const char *textgen_code_text(int32_t code) {
     static const char *const texts[] = {
@@ -45,24 +43,31 @@ int32_t textgen_check_memory(textgen_memory memory, size_t needed, const char *n
                                  memory.data ? memory.size : 0, needed);
 }
 
-int32_t textgen_find_place(textgen_memory memory, size_t size, textgen_arena *arena, void **place,
-                           textgen_error *error) {
+int32_t textgen_object_create(textgen_memory memory, size_t size, void **object, textgen_error *error) {
     const size_t used = (size + OBJECT_ALIGNMENT - 1) / OBJECT_ALIGNMENT * OBJECT_ALIGNMENT;
-    *arena = (textgen_arena){memory.data, memory.size, used, used};
     if (memory.data) {
         TEXTGEN_TRY(textgen_check_memory(memory, used, "memory", error));
-        *place = memset(memory.data, 0, size);
+        *object = memset(memory.data, 0, size);
     } else {
-        *place = textgen_allocate(NULL, 1, size);
+        *object = textgen_allocate(NULL, 1, size);
     }
-    return *place ? TEXTGEN_OK : textgen_out_of_memory(error);
+    if (!*object) {
+        return textgen_out_of_memory(error);
+    }
+    *(textgen_arena *)*object = (textgen_arena){memory.data, memory.size, used, used};
+    return TEXTGEN_OK;
 }
 
-int32_t textgen_creation_code(const textgen_arena *arena, int32_t code, textgen_error *error) {
+int32_t textgen_object_code(const void *object, int32_t code, textgen_error *error) {
+    const textgen_arena *arena = object;
     return code == TEXTGEN_OUT_OF_MEMORY && arena->memory
                ? textgen_fail_at(error, TEXTGEN_BUFFER_TOO_SMALL, "memory", -1,
                                  "has %zu bytes; at least %zu are needed", arena->size, arena->peak)
                : code;
+}
+
+void textgen_object_destroy(void *object) {
+    textgen_release(((const textgen_arena *)object)->memory ? NULL : object);
 }
 
 /* ---- Models ---- */
@@ -160,15 +165,13 @@ int32_t textgen_model_create(const void *data, size_t size, const textgen_model_
                              textgen_model **model, textgen_error *error) {
     const textgen_model_options defaults = {0}, *chosen = options ? options : &defaults;
     const textgen_kernels *kernels = textgen_find_kernels(chosen->kernels);
-    textgen_arena arena;
-    void *place;
+    void *object;
     if (!kernels) {
         return textgen_fail_at(error, TEXTGEN_INVALID_ARGUMENT, "kernels", -1,
                                "must be an instruction set of this processor");
     }
-    TEXTGEN_TRY(textgen_find_place(chosen->memory, sizeof **model, &arena, &place, error));
-    textgen_model *created = place;
-    created->arena = arena;
+    TEXTGEN_TRY(textgen_object_create(chosen->memory, sizeof **model, &object, error));
+    textgen_model *created = object;
     created->content = (textgen_view){data, size};
     textgen_onnx file = {.arena = &created->arena};
     int32_t code = textgen_onnx_read(created->content, &file, error);
@@ -177,7 +180,7 @@ int32_t textgen_model_create(const void *data, size_t size, const textgen_model_
         textgen_onnx_free(&file);
     }
     if (code < 0) {
-        code = textgen_creation_code(&created->arena, code, error);
+        code = textgen_object_code(created, code, error);
         textgen_model_destroy(created);
         return code;
     }
@@ -193,9 +196,7 @@ void textgen_model_destroy(textgen_model *model) {
     textgen_network_destroy(model->network);
     textgen_vocabulary_destroy(model->vocabulary);
     textgen_release(model->properties);
-    if (!model->arena.memory) {
-        textgen_release(model);
-    }
+    textgen_object_destroy(model);
 }
 
 const textgen_model_info *textgen_model_get_info(const textgen_model *model) { return &model->info; }
@@ -220,11 +221,6 @@ size_t textgen_model_get_prompt(const textgen_model *model, size_t index, char *
         return item.text.size;
     }
     return found && textgen_json_utf8(&item, prompt, &size) ? size : 0;
-}
-
-int64_t textgen_model_get_token(const textgen_model *model, const char *symbol, size_t size) {
-    const textgen_view view = {(const unsigned char *)symbol, size};
-    return size ? textgen_vocabulary_find(model->vocabulary, view) : -1;
 }
 
 size_t textgen_model_get_symbol(const textgen_model *model, int64_t token, char *symbol) {
@@ -298,11 +294,12 @@ int32_t textgen_forward(const textgen_model *model, const int64_t *tokens, size_
     return run(model, tokens, time, batch, state, logit_steps, logits, workspace.data, error);
 }
 
-int32_t textgen_text_forward(const textgen_model *model, textgen_text *text, const int64_t *tokens,
-                             size_t count, void *slots, textgen_error *error) {
-    const textgen_text_parts parts = textgen_text_find(&model->shape, text);
-    TEXTGEN_TRY(run(model, tokens, count, 1, parts.state, 1, parts.logits, slots, error));
-    textgen_special_mask(&model->shape.special, parts.logits);
-    text->is_fed = 1;
+int32_t textgen_stream_forward(textgen_stream *stream, const int64_t *tokens, size_t count, void *slots,
+                               textgen_error *error) {
+    if (count) {
+        TEXTGEN_TRY(run(stream->model, tokens, count, 1, stream->state, 1, stream->logits, slots, error));
+        textgen_special_mask(&stream->shape.special, stream->logits);
+        stream->text.is_fed = 1;
+    }
     return TEXTGEN_OK;
 }

@@ -31,8 +31,7 @@ extern "C" {
 #elif !defined(TEXTGEN_API)
 #define TEXTGEN_API /* define it to export from a shared library, for example as __declspec(dllexport) */
 #endif
-#define TEXTGEN_VERSION 100                /* of this header: major * 10000 + minor * 100 + patch */
-TEXTGEN_API int32_t textgen_version(void); /* of the linked library */
+#define TEXTGEN_VERSION 100 /* major * 10000 + minor * 100 + patch */
 
 enum {
     TEXTGEN_OK = 0,
@@ -68,7 +67,6 @@ typedef struct textgen_model textgen_model;
 typedef struct textgen_constraint textgen_constraint;
 typedef struct textgen_spans textgen_spans;
 typedef struct textgen_stream textgen_stream;
-typedef struct textgen_sampler textgen_sampler;
 
 /* Memory of the caller, aligned to 8 bytes. */
 typedef struct {
@@ -132,8 +130,6 @@ TEXTGEN_API const char *textgen_model_get_metadata(const textgen_model *model, c
  * one. If `prompt` is NULL, return how many bytes are enough. */
 TEXTGEN_API size_t textgen_model_get_prompt(const textgen_model *model, size_t index, char *prompt);
 
-/* Return the token of a symbol of `size` bytes, or -1. */
-TEXTGEN_API int64_t textgen_model_get_token(const textgen_model *model, const char *symbol, size_t size);
 /* Write the symbol of a token to `symbol`, of symbol_bytes. Return its bytes: 0 for a token without text. */
 TEXTGEN_API size_t textgen_model_get_symbol(const textgen_model *model, int64_t token, char *symbol);
 
@@ -256,26 +252,19 @@ TEXTGEN_API int32_t textgen_parameter_accepts(const textgen_parameter_info *para
 enum { TEXTGEN_REQUIREMENT_SIZE = 64 };
 TEXTGEN_API const char *textgen_parameter_requirement(const textgen_parameter_info *parameter,
                                                       char buffer[TEXTGEN_REQUIREMENT_SIZE]);
-/* Check all that does not depend on a model. */
-TEXTGEN_API int32_t textgen_sampling_check(const textgen_sampling *sampling, textgen_error *error);
 
-/* A sampler draws from logits of any origin: with the random numbers, the logit bias, the filters and the
- * temperature of a sampling. What it does not draw is the caller's: other fields of the sampling are ignored.
- */
+/* A sampler is a stream without a model. It draws from logits of any origin, with the random numbers, the logit
+ * bias, the filters and the temperature of a sampling, whose other fields are ignored. The functions below and
+ * textgen_stream_set_sampling, _get_sampling, _seek and _get_info take it. */
 TEXTGEN_API size_t textgen_sampler_size(size_t vocabulary); /* bytes; 0 if too many */
 TEXTGEN_API int32_t textgen_sampler_init(textgen_memory memory, size_t vocabulary,
-                                         const textgen_sampling *sampling, textgen_sampler **sampler,
+                                         const textgen_sampling *sampling, textgen_stream **sampler,
                                          textgen_error *error);
-/* Change the parameters. The filters keep their state. Another seed or substream restarts the random numbers.
- */
-TEXTGEN_API int32_t textgen_sampler_set_sampling(textgen_sampler *sampler, const textgen_sampling *sampling,
-                                                 textgen_error *error);
-TEXTGEN_API int64_t textgen_sampler_drawn(const textgen_sampler *sampler); /* random numbers drawn so far */
-TEXTGEN_API void textgen_sampler_seek(textgen_sampler *sampler, int64_t drawn); /* 0 or more */
-/* Draw a token from logits, [vocabulary]. Return it, or a negative code. Each draw takes one random number. */
-TEXTGEN_API int64_t textgen_sampler_draw(textgen_sampler *sampler, const double *logits);
+/* Draw a token from logits, [vocabulary]: float if `is_float` is 1, or double. Return it, or a negative code.
+ * Each draw takes one random number. */
+TEXTGEN_API int64_t textgen_sampler_draw(textgen_stream *sampler, const void *logits, int32_t is_float);
 /* Write the distribution of the next draw to `probabilities`, [vocabulary]. Return TEXTGEN_OK or a code. */
-TEXTGEN_API int32_t textgen_sampler_probabilities(textgen_sampler *sampler, const double *logits,
+TEXTGEN_API int32_t textgen_sampler_probabilities(textgen_stream *sampler, const double *logits,
                                                   double *probabilities);
 /* Write the softmax of logits / temperature to `probabilities`, [count]. Return TEXTGEN_OK or a code. */
 TEXTGEN_API int32_t textgen_softmax(const double *logits, size_t count, double temperature,
@@ -305,6 +294,10 @@ typedef struct {
     size_t needed;  /* tokens that the text needs to match its constraint */
     size_t held;    /* tokens that are held back: they may become a stop text, or a character */
     size_t recent;  /* latest tokens that are kept for the spans; 0 without spans */
+    /* The parts of a stream, which a caller may read and change while it is not running. */
+    float *state;               /* [state_values] */
+    float *logits;              /* [vocabulary], of the next token */
+    const int32_t *held_tokens; /* [held] */
 } textgen_stream_info;
 
 TEXTGEN_API size_t textgen_stream_size(const textgen_model *model); /* bytes of memory of a stream */
@@ -329,11 +322,6 @@ TEXTGEN_API void textgen_stream_get_sampling(const textgen_stream *stream, textg
 TEXTGEN_API void textgen_stream_seek(textgen_stream *stream, int64_t drawn); /* to a random number, 0 or more */
 TEXTGEN_API textgen_stream_info textgen_stream_get_info(const textgen_stream *stream);
 
-/* The parts of a stream, which a caller may read and change while it is not running. */
-TEXTGEN_API float *textgen_stream_state(textgen_stream *stream);  /* [state_values] */
-TEXTGEN_API float *textgen_stream_logits(textgen_stream *stream); /* [vocabulary], of the next token */
-TEXTGEN_API const int32_t *textgen_stream_held(const textgen_stream *stream); /* [held], tokens */
-
 /* Append a text to the stream, which begins another text for stop texts and constraints. Text that is held back
  * is dropped. Characters must be complete within one call; see textgen_encode. */
 TEXTGEN_API int32_t textgen_stream_feed(textgen_stream *stream, const char *text, size_t size,
@@ -343,13 +331,12 @@ enum {
     TEXTGEN_FEED_TEXT = 1, /* another text; after the end of a record, the next record */
     TEXTGEN_FEED_START = 2 /* another text from the initial state, of a record model after its begin token */
 };
-/* Append `count` tokens, 0 or more, each in [0, vocabulary). */
+/* Append `count` tokens, 0 or more, each in [0, vocabulary). logprobs: NULL, or [count], where the natural
+ * logarithm of the probability of each is written: -INFINITY for a token that is never drawn, NaN if the logits
+ * are invalid. It needs a stream that was fed, or one of records. */
 TEXTGEN_API int32_t textgen_stream_feed_tokens(textgen_stream *stream, const int64_t *tokens, size_t count,
-                                               int32_t how, textgen_memory workspace, textgen_error *error);
-/* Feed tokens as TEXTGEN_FEED_TEXT, and write the natural logarithm of the probability of each to `logprobs`,
- * [count]: -INFINITY for a token that is never drawn, NaN if the logits are invalid. */
-TEXTGEN_API int32_t textgen_stream_score(textgen_stream *stream, const int64_t *tokens, size_t count,
-                                         double *logprobs, textgen_memory workspace, textgen_error *error);
+                                               int32_t how, double *logprobs, textgen_memory workspace,
+                                               textgen_error *error);
 
 /* Write the probabilities of the next token, [vocabulary]. of_draw: 0 for those of the model, 1 for those of
  * the next draw, with the constraint, min_length, the spans, the filters and the temperature. */

@@ -40,8 +40,6 @@ cdef extern from "textgen.h" nogil:
         pass
     ctypedef struct textgen_stream:
         pass
-    ctypedef struct textgen_sampler:
-        pass
     const char *textgen_code_text(int32_t code)
 
     ctypedef int32_t (*textgen_forward_function)(
@@ -123,17 +121,12 @@ cdef extern from "textgen.h" nogil:
     const char *textgen_parameter_requirement(const textgen_parameter_info *parameter, char *buffer)
     size_t textgen_sampler_size(size_t vocabulary)
     int32_t textgen_sampler_init(
-        textgen_memory memory, size_t vocabulary, const textgen_sampling *sampling, textgen_sampler **sampler,
+        textgen_memory memory, size_t vocabulary, const textgen_sampling *sampling, textgen_stream **sampler,
         textgen_error *error
     )
-    int32_t textgen_sampler_set_sampling(
-        textgen_sampler *sampler, const textgen_sampling *sampling, textgen_error *error
-    )
-    int64_t textgen_sampler_drawn(const textgen_sampler *sampler)
-    void textgen_sampler_seek(textgen_sampler *sampler, int64_t drawn)
-    int64_t textgen_sampler_draw(textgen_sampler *sampler, const double *logits)
+    int64_t textgen_sampler_draw(textgen_stream *sampler, const void *logits, int32_t is_float)
     int32_t textgen_sampler_probabilities(
-        textgen_sampler *sampler, const double *logits, double *probabilities
+        textgen_stream *sampler, const double *logits, double *probabilities
     )
     int32_t textgen_softmax(const double *logits, size_t count, double temperature, double *probabilities)
     int64_t textgen_draw_with(
@@ -149,6 +142,9 @@ cdef extern from "textgen.h" nogil:
         size_t needed
         size_t held
         size_t recent
+        float *state
+        float *logits
+        const int32_t *held_tokens
     size_t textgen_stream_size(const textgen_model *model)
     size_t textgen_workspace_size(const textgen_model *model, size_t lanes)
     int32_t textgen_stream_init(
@@ -164,12 +160,9 @@ cdef extern from "textgen.h" nogil:
     void textgen_stream_get_sampling(const textgen_stream *stream, textgen_sampling *sampling)
     void textgen_stream_seek(textgen_stream *stream, int64_t drawn)
     textgen_stream_info textgen_stream_get_info(const textgen_stream *stream)
-    float *textgen_stream_state(textgen_stream *stream)
-    float *textgen_stream_logits(textgen_stream *stream)
-    const int32_t *textgen_stream_held(const textgen_stream *stream)
     int32_t textgen_stream_feed_tokens(
-        textgen_stream *stream, const int64_t *tokens, size_t count, int32_t how, textgen_memory workspace,
-        textgen_error *error
+        textgen_stream *stream, const int64_t *tokens, size_t count, int32_t how, double *logprobs,
+        textgen_memory workspace, textgen_error *error
     )
     int32_t textgen_stream_probabilities(
         textgen_stream *stream, int32_t of_draw, double *probabilities, textgen_memory workspace,

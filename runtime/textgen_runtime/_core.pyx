@@ -759,7 +759,7 @@ cdef class Stream:
         self.enter()
         self.busy = True
         with nogil:
-            code = textgen_stream_feed_tokens(self.stream, numbers, count, how, memory, &error)
+            code = textgen_stream_feed_tokens(self.stream, numbers, count, how, NULL, memory, &error)
         self.busy = False
         self.model.check(code, &error, ValueError)
 
@@ -802,9 +802,9 @@ cdef class Stream:
     @property
     def held(self):
         """The tokens that are held back, as a list."""
-        cdef const int32_t *held = textgen_stream_held(self.stream)
+        cdef textgen_stream_info info = self.info()
         cdef size_t i
-        return [held[i] for i in range(self.info().held)]
+        return [info.held_tokens[i] for i in range(info.held)]
 
     def finish(self, bint complete=True):
         """Return the text that is held back, as bytes, and hold nothing back.
@@ -826,12 +826,12 @@ cdef class Stream:
     @property
     def state(self):
         """The recurrent state, a ``State`` of copies. It can be set to a ``State``."""
-        return self.model.new_state(textgen_stream_state(self.stream), 1)
+        return self.model.new_state(self.info().state, 1)
 
     @state.setter
     def state(self, value):
         self.enter()
-        self.model.copy_state(value, 1, textgen_stream_state(self.stream))
+        self.model.copy_state(value, 1, self.info().state)
 
     @property
     def logits(self):
@@ -839,7 +839,7 @@ cdef class Stream:
 
         They can be set to a float32 buffer.
         """
-        cdef Py_ssize_t start = <char *>textgen_stream_logits(self.stream) - PyByteArray_AsString(self.memory)
+        cdef Py_ssize_t start = <char *>self.info().logits - PyByteArray_AsString(self.memory)
         return memoryview(self.memory)[start : start + self.model.info.vocabulary * sizeof(float)].cast("f")
 
     @logits.setter

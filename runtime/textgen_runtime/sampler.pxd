@@ -31,12 +31,9 @@ cdef class Sampler:
     cdef tuple _logit_bias
     # The position of the random numbers before the first draw.
     cdef int64_t waiting
-    # A textgen_sampler of the C core, for `vocabulary` tokens, and room for a row of logits. NULL before a
-    # draw.
+    # A sampler of the C core, for `vocabulary` tokens. NULL before a draw.
     cdef void *core
     cdef bytearray memory
-    cdef bytearray row_memory
-    cdef double *row
     cdef Py_ssize_t vocabulary
     # Whether a thread draws without the GIL.
     cdef bint busy
@@ -47,3 +44,4 @@ cdef class Sampler:
     cdef int prepare(self, Py_ssize_t size) except -1
     # Return a token drawn from a row of logits, or an error code.
     cdef int64_t draw_row(self, const double *row) noexcept nogil
+    cdef int64_t draw_values(self, const void *row, Py_ssize_t itemsize) noexcept nogil

@@ -30,16 +30,16 @@ from ._core cimport (
     textgen_code_text,
     textgen_draw_with,
     textgen_error,
-    textgen_sampler,
     textgen_sampler_draw,
-    textgen_sampler_drawn,
     textgen_sampler_init,
     textgen_sampler_probabilities,
-    textgen_sampler_seek,
-    textgen_sampler_set_sampling,
     textgen_sampler_size,
     textgen_sampling,
     textgen_softmax,
+    textgen_stream,
+    textgen_stream_get_info,
+    textgen_stream_seek,
+    textgen_stream_set_sampling,
     write_numbers,
     write_seed,
 )
@@ -129,26 +129,21 @@ cdef Py_ssize_t open_rows(object values, int ndim, Py_buffer *buffer) except -1:
     return buffer.shape[ndim - 1]
 
 
-cdef void copy_row(const Py_buffer *buffer, Py_ssize_t number, Py_ssize_t size, double *row) noexcept nogil:
-    """Copy a row of an open buffer as float64."""
-    cdef const float *narrow
-    cdef Py_ssize_t i
-    if buffer.itemsize == sizeof(double):
-        memcpy(row, <const double *>buffer.buf + number * size, size * sizeof(double))
-    else:
-        narrow = <const float *>buffer.buf + number * size
-        for i in range(size):
-            row[i] = narrow[i]
-
-
 cdef bytearray read_row(object logits):
     """Return a row of logits as float64."""
     cdef Py_buffer buffer
-    cdef Py_ssize_t size = open_rows(logits, 1, &buffer)
-    cdef bytearray row = new_memory(size * sizeof(double))
-    copy_row(&buffer, 0, size, <double *>PyByteArray_AsString(row))
+    cdef const float *narrow
+    cdef Py_ssize_t size = open_rows(logits, 1, &buffer), i
+    cdef bytearray memory = new_memory(size * sizeof(double))
+    cdef double *row = <double *>PyByteArray_AsString(memory)
+    if buffer.itemsize == sizeof(double):
+        memcpy(row, buffer.buf, len(memory))
+    else:
+        narrow = <const float *>buffer.buf
+        for i in range(size):
+            row[i] = narrow[i]
     PyBuffer_Release(&buffer)
-    return row
+    return memory
 
 
 cdef object as_probabilities(object values):
@@ -362,9 +357,8 @@ cdef class Sampler:
         drawn = self.position
         memory = new_memory(textgen_sampler_size(size) or MAX_TOKEN * <object>size)
         self.set_sampling(self._sampling, self._logit_bias, memory, size)
-        self.row_memory, self.memory, self.vocabulary = new_memory(size * sizeof(double)), memory, size
-        self.row = <double *>PyByteArray_AsString(self.row_memory)
-        textgen_sampler_seek(<textgen_sampler *>self.core, drawn)
+        self.memory, self.vocabulary = memory, size
+        textgen_stream_seek(<textgen_stream *>self.core, drawn)
         return 0
 
     cdef int set_sampling(self, object sampling, tuple biases, bytearray memory, Py_ssize_t size) except -1:
@@ -383,18 +377,21 @@ cdef class Sampler:
                 (<double *>PyByteArray_AsString(bias))[<size_t>token] = number
             numbers.logit_bias = <const double *>PyByteArray_AsString(bias)
         if memory is None:
-            check(textgen_sampler_set_sampling(<textgen_sampler *>self.core, &numbers, &error), &error)
+            check(textgen_stream_set_sampling(<textgen_stream *>self.core, &numbers, &error), &error)
         else:
             check(
                 textgen_sampler_init(
-                    memory_of(memory), size, &numbers, <textgen_sampler **>&self.core, &error
+                    memory_of(memory), size, &numbers, <textgen_stream **>&self.core, &error
                 ),
                 &error,
             )
         return 0
 
     cdef int64_t draw_row(self, const double *row) noexcept nogil:
-        return textgen_sampler_draw(<textgen_sampler *>self.core, row)
+        return textgen_sampler_draw(<textgen_stream *>self.core, row, 0)
+
+    cdef int64_t draw_values(self, const void *row, Py_ssize_t itemsize) noexcept nogil:
+        return textgen_sampler_draw(<textgen_stream *>self.core, row, itemsize == sizeof(float))
 
     def draw(self, logits):
         """Draw one token.
@@ -421,9 +418,8 @@ cdef class Sampler:
             except BaseException:
                 PyBuffer_Release(&buffer)
                 raise
-        copy_row(&buffer, 0, size, self.row)
+        token = self.draw_values(buffer.buf, buffer.itemsize)
         PyBuffer_Release(&buffer)
-        token = self.draw_row(self.row)
         return token if token >= 0 else checked(token)
 
     def probabilities(self, logits):
@@ -445,7 +441,7 @@ cdef class Sampler:
         cdef bytearray row = read_row(logits)
         cdef double *values = <double *>PyByteArray_AsString(row)
         self.prepare(len(row) // sizeof(double))
-        checked(textgen_sampler_probabilities(<textgen_sampler *>self.core, values, values))
+        checked(textgen_sampler_probabilities(<textgen_stream *>self.core, values, values))
         return np.frombuffer(row, np.float64)
 
     def draw_batch(self, logits):
@@ -468,16 +464,15 @@ cdef class Sampler:
         cdef Py_ssize_t size = open_rows(logits, 2, &buffer), i
         cdef bytearray memory = bytearray(buffer.shape[0] * sizeof(int64_t))
         cdef int64_t *tokens = <int64_t *>PyByteArray_AsString(memory)
+        cdef const char *row
         cdef int64_t code = 0
-        cdef double *row
         try:
             self.prepare(size)
-            row = self.row
             self.busy = True
             with nogil:
                 for i in range(buffer.shape[0]):
-                    copy_row(&buffer, i, size, row)
-                    code = tokens[i] = self.draw_row(row)
+                    row = <const char *>buffer.buf + i * size * buffer.itemsize
+                    code = tokens[i] = self.draw_values(row, buffer.itemsize)
                     if code < 0:
                         break
         finally:
@@ -535,7 +530,7 @@ cdef class Sampler:
             SamplingError: If the new value is out of range.
             TypeError: If the new value is not an integer.
         """
-        return textgen_sampler_drawn(<textgen_sampler *>self.core) if self.vocabulary else self.waiting
+        return textgen_stream_get_info(<textgen_stream *>self.core).drawn if self.vocabulary else self.waiting
 
     @position.setter
     def position(self, value):
@@ -545,7 +540,7 @@ cdef class Sampler:
         self.enter()
         self.waiting = value
         if self.vocabulary:
-            textgen_sampler_seek(<textgen_sampler *>self.core, value)
+            textgen_stream_seek(<textgen_stream *>self.core, value)
 
     def __repr__(self):
         parts = [f"seed={self.seed}", f"substream={self.substream}"]

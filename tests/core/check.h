@@ -72,7 +72,7 @@ static inline void *read_file(const char *path, size_t *size) {
 }
 
 /* A workspace that is enough for MOST_LANES streams of each model that is loaded. */
-enum { MOST_LANES = 40 };
+enum { MOST_LANES = 40, TOKEN_BYTES = 256 };
 static textgen_memory work;
 
 /* A model and the content of its file. */
@@ -106,6 +106,16 @@ static inline loaded load(const char *path, const char *kernels) {
 static inline void unload(loaded *file) {
     textgen_model_destroy(file->model);
     free(file->data);
+}
+
+/* Return the only token of a text. */
+static inline int64_t token_of(const textgen_model *model, const char *text, size_t size) {
+    int64_t tokens[TOKEN_BYTES];
+    size_t count;
+    CHECK(size <= TOKEN_BYTES);
+    CHECK_OK(textgen_encode(model, text, size, 0, tokens, &count, &error));
+    CHECK(count == 1);
+    return *tokens;
 }
 
 static inline void feed(textgen_stream *stream, const char *text) {

@@ -39,7 +39,7 @@ typedef struct {
 
 /* A lane by the definitions. */
 typedef struct {
-    textgen_sampler *sampler;
+    textgen_stream *sampler;
     float state[MOST_VALUES], logits[MOST_TOKENS];
     int64_t tokens[MOST_LENGTH];
     double logprobs[MOST_LENGTH];
@@ -150,7 +150,7 @@ static bool follow(const choice *chosen, reference *lane) {
             lane->entropy -= p > 0.0 ? p * logarithm(p) / logarithm(2.0) : 0.0;
         }
     }
-    const int64_t token = textgen_sampler_draw(lane->sampler, masked);
+    const int64_t token = textgen_sampler_draw(lane->sampler, masked, 0);
     if (token < 0) {
         lane->result = TEXTGEN_NO_TOKEN;
         return false;
@@ -270,8 +270,8 @@ static void choose(choice *chosen) {
 
 /* ---- Runs ---- */
 
-static textgen_sampler *new_sampler(const choice *chosen) {
-    textgen_sampler *sampler;
+static textgen_stream *new_sampler(const choice *chosen) {
+    textgen_stream *sampler;
     CHECK_OK(textgen_sampler_init(new_memory(textgen_sampler_size(vocabulary)), vocabulary, &chosen->sampling,
                                   &sampler, &error));
     return sampler;
@@ -282,7 +282,7 @@ static void begin(const choice *chosen, running *lane, reference *expected) {
     memset(lane, 0, sizeof *lane);
     memset(expected, 0, sizeof *expected);
     lane->stream = start_with(file.model, &chosen->sampling, NULL);
-    CHECK_OK(textgen_stream_feed_tokens(lane->stream, prompt, 3, TEXTGEN_FEED_TEXT, work, &error));
+    CHECK_OK(textgen_stream_feed_tokens(lane->stream, prompt, 3, TEXTGEN_FEED_TEXT, NULL, work, &error));
     expected->sampler = new_sampler(chosen);
     if (file.info->begin >= 0) {
         forward(expected, &file.info->begin, 1);
@@ -318,7 +318,7 @@ static void check_probabilities(const choice *chosen, const running *lane) {
     memset(&now, 0, sizeof now);
     now.sampler = new_sampler(chosen);
     now.drawn = lane->drawn;
-    memcpy(now.logits, textgen_stream_logits(lane->stream), vocabulary * sizeof(float));
+    memcpy(now.logits, textgen_stream_get_info(lane->stream).logits, vocabulary * sizeof(float));
     for (size_t i = 0; chosen->constraint && i < lane->drawn; i++) {
         now.at = (size_t)chosen->next[now.at * vocabulary + (size_t)lane->tokens[i]];
     }
@@ -389,7 +389,7 @@ static void run(choice *chosen, running *lanes, textgen_measurements *sums) {
             take(lane, &given[i]);
             const textgen_stream_info info = textgen_stream_get_info(lane->stream);
             if (lane->ending == TEXTGEN_CONTINUES && lane->result == TEXTGEN_OK) {
-                const int32_t *held = textgen_stream_held(lane->stream);
+                const int32_t *held = info.held_tokens;
                 CHECK(given[i].drawn == steps && lane->decided + info.held == lane->drawn);
                 for (size_t j = 0; j < info.held; j++) {
                     lane->tokens[lane->decided + j] = held[j];
@@ -416,7 +416,7 @@ static void check_lane(const choice *chosen, const running *lane, const referenc
     CHECK(!memcmp(lane->tokens, expected->tokens,
                   (stopped ? expected->drawn : decided) * sizeof *expected->tokens));
     for (size_t i = 0; i < held; i++) {
-        CHECK(textgen_stream_held(lane->stream)[i] == expected->tokens[decided + i]);
+        CHECK(textgen_stream_get_info(lane->stream).held_tokens[i] == expected->tokens[decided + i]);
     }
     for (size_t i = 0; i < decided; i++) {
         written += textgen_model_get_symbol(file.model, expected->tokens[i], text + written);
@@ -428,10 +428,10 @@ static void check_lane(const choice *chosen, const running *lane, const referenc
     CHECK(info.at_end == (expected->ending == TEXTGEN_REACHED_END) && info.is_complete == is_over);
     CHECK(info.ending == (expected->ending == TEXTGEN_MISMATCH ? TEXTGEN_CONTINUES : expected->ending));
     CHECK(info.needed == (chosen->constraint && !is_over ? (size_t)chosen->distance[expected->at] : 0));
-    CHECK(info.drawn == textgen_sampler_drawn(expected->sampler));
-    CHECK(!memcmp(textgen_stream_logits(lane->stream), expected->logits, vocabulary * sizeof(float)));
-    CHECK(
-        !memcmp(textgen_stream_state(lane->stream), expected->state, file.info->state_values * sizeof(float)));
+    CHECK(info.drawn == textgen_stream_get_info(expected->sampler).drawn);
+    CHECK(!memcmp(textgen_stream_get_info(lane->stream).logits, expected->logits, vocabulary * sizeof(float)));
+    CHECK(!memcmp(textgen_stream_get_info(lane->stream).state, expected->state,
+                  file.info->state_values * sizeof(float)));
     if (chosen->lane.finish && chosen->constraint && expected->ending > 0 && !chosen->lane.unmasked) {
         CHECK(chosen->distance[expected->at] == 0);
     }

@@ -174,7 +174,7 @@ static int32_t follow(void *context, const int64_t *tokens, size_t count, float 
 static textgen_stream *start_script(const textgen_model *model, const textgen_sampling *sampling) {
     const int64_t any = 0;
     textgen_stream *stream = start_with(model, sampling, NULL);
-    CHECK_OK(textgen_stream_feed_tokens(stream, &any, 1, TEXTGEN_FEED_START, work, &error));
+    CHECK_OK(textgen_stream_feed_tokens(stream, &any, 1, TEXTGEN_FEED_START, NULL, work, &error));
     return stream;
 }
 
@@ -193,7 +193,7 @@ static void check_limits(const textgen_model *model, script *run) {
         char text[8];
         size_t written;
         *run = (script){bytes, 3};
-        CHECK_OK(textgen_stream_feed_tokens(first, &any, 1, TEXTGEN_FEED_START, work, &error));
+        CHECK_OK(textgen_stream_feed_tokens(first, &any, 1, TEXTGEN_FEED_START, NULL, work, &error));
         CHECK_OK(textgen_stream_generate(first, 3, text, sizeof text, &written, work, &error));
         CHECK(written == 3 - begun && textgen_stream_get_info(first).held == begun);
         CHECK_OK(textgen_stream_finish(first, 1, text, sizeof text, &written, &error));
@@ -224,7 +224,7 @@ static void check_chunks(const textgen_model *model, const script *run, uint64_t
     const size_t held = run->size - shown;
     CHECK(textgen_stream_get_info(stream).held == held);
     for (i = 0; i < held; i++) {
-        CHECK(textgen_stream_held(stream)[i] == run->bytes[shown + i]);
+        CHECK(textgen_stream_get_info(stream).held_tokens[i] == run->bytes[shown + i]);
     }
     /* What may become a stop text is written, but for the bytes of a character. */
     CHECK_OK(textgen_stream_finish(stream, 1, text, sizeof text, &written, &error));

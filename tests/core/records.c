@@ -51,12 +51,13 @@ static void check_next_record(const textgen_model *model, const char *text, bool
     CHECK(ending_of(stream) == TEXTGEN_REACHED_END);
     CHECK_OK(textgen_encode(model, text, strlen(text), 0, tokens, &count, &error));
     if (is_scored) {
-        CHECK_OK(textgen_stream_score(stream, tokens, count, scores, work, &error));
-        CHECK_OK(textgen_stream_score(other, tokens, count, other_scores, work, &error));
+        CHECK_OK(textgen_stream_feed_tokens(stream, tokens, count, TEXTGEN_FEED_TEXT, scores, work, &error));
+        CHECK_OK(
+            textgen_stream_feed_tokens(other, tokens, count, TEXTGEN_FEED_TEXT, other_scores, work, &error));
         CHECK(!memcmp(scores, other_scores, count * sizeof *scores));
     } else {
         feed(stream, text);
-        CHECK_OK(textgen_stream_feed_tokens(other, tokens, count, TEXTGEN_FEED_START, work, &error));
+        CHECK_OK(textgen_stream_feed_tokens(other, tokens, count, TEXTGEN_FEED_START, NULL, work, &error));
     }
     CHECK(ending_of(stream) == TEXTGEN_CONTINUES);
     check_same_text(stream, other);

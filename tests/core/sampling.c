@@ -49,13 +49,11 @@ static void check_parameter(const textgen_model *model, const textgen_parameter_
         CHECK(i == 3 || textgen_parameter_accepts(parameter, accepted[i]));
         applied.logit_bias = NULL;
         CHECK(!memcmp(&applied, is_default ? &defaults : &sampling, sizeof applied));
-        CHECK_OK(textgen_sampling_check(&sampling, &error));
         free(stream);
     }
     for (size_t i = 0; i < (is_whole ? 2 : 5); i++) {
         const textgen_sampling sampling = with(parameter, refused[i]);
         CHECK(!textgen_parameter_accepts(parameter, refused[i]));
-        CHECK_INVALID(textgen_sampling_check(&sampling, &error), parameter->name, -1);
         check_refused(model, &sampling, parameter->name, -1);
     }
     printf("%s: %s\n", parameter->name, textgen_parameter_requirement(parameter, requirement));
@@ -131,7 +129,7 @@ static void check_refusals(const loaded *file, const loaded *unknown, const load
 static void check_sampler(const textgen_model *model) {
     textgen_sampling sampling = {.seed = 5, .temperature = 1.2, .top_p = 0.9, .frequency_penalty = 0.5};
     textgen_stream *stream = start_with(model, &sampling, "a");
-    textgen_sampler *sampler;
+    textgen_stream *sampler;
     double logits[TOKENS], expected[TOKENS], probabilities[TOKENS], temporary[TOKENS];
     const size_t size = textgen_sampler_size(TOKENS);
     const textgen_memory memory = new_memory(size), small = {memory.data, size - 1};
@@ -146,17 +144,17 @@ static void check_sampler(const textgen_model *model) {
             sampling.temperature = 0.01 * (double)i;
             sampling.seed = i / 100;
             CHECK_OK(textgen_stream_set_sampling(stream, &sampling, &error));
-            CHECK_OK(textgen_sampler_set_sampling(sampler, &sampling, &error));
+            CHECK_OK(textgen_stream_set_sampling(sampler, &sampling, &error));
         }
         for (size_t j = 0; j < TOKENS; j++) {
-            logits[j] = (double)textgen_stream_logits(stream)[j];
+            logits[j] = (double)textgen_stream_get_info(stream).logits[j];
         }
         CHECK_OK(textgen_stream_probabilities(stream, 1, expected, work, &error));
         CHECK_OK(textgen_sampler_probabilities(sampler, logits, probabilities));
         CHECK(!memcmp(probabilities, expected, sizeof expected));
         CHECK_OK(textgen_generate(&lane, 1, 0, work, NULL, &error));
-        CHECK(textgen_sampler_draw(sampler, logits) == token);
-        CHECK(textgen_sampler_drawn(sampler) == textgen_stream_get_info(stream).drawn);
+        CHECK(textgen_sampler_draw(sampler, logits, 0) == token);
+        CHECK(textgen_stream_get_info(sampler).drawn == textgen_stream_get_info(stream).drawn);
     }
     /* The same numbers without an object. */
     CHECK_OK(textgen_softmax(logits, TOKENS, 0.7, probabilities));
@@ -168,15 +166,15 @@ static void check_sampler(const textgen_model *model) {
         CHECK(probabilities[i] < 1e-9 ||
               textgen_draw_with(logits, TOKENS, 0.7, below + probabilities[i] / 2, temporary) == (int64_t)i);
     }
-    textgen_sampler_seek(sampler, INT64_MAX);
-    CHECK(textgen_sampler_draw(sampler, logits) == TEXTGEN_RNG_EXHAUSTED);
-    textgen_sampler_seek(sampler, 7);
+    textgen_stream_seek(sampler, INT64_MAX);
+    CHECK(textgen_sampler_draw(sampler, logits, 0) == TEXTGEN_RNG_EXHAUSTED);
+    textgen_stream_seek(sampler, 7);
     logits[3] = NAN;
-    CHECK(textgen_sampler_draw(sampler, logits) == TEXTGEN_INVALID_LOGITS &&
-          textgen_sampler_drawn(sampler) == 8);
+    CHECK(textgen_sampler_draw(sampler, logits, 0) == TEXTGEN_INVALID_LOGITS &&
+          textgen_stream_get_info(sampler).drawn == 8);
     CHECK(textgen_softmax(logits, TOKENS, 0.7, probabilities) == TEXTGEN_INVALID_LOGITS);
     sampling.top_p = 2.0;
-    CHECK_INVALID(textgen_sampler_set_sampling(sampler, &sampling, &error), "top_p", -1);
+    CHECK_INVALID(textgen_stream_set_sampling(sampler, &sampling, &error), "top_p", -1);
     free(memory.data), free(stream);
 }
 

@@ -2,13 +2,11 @@
  * number of tokens. The vocabulary of MODEL contains "ab" and a line end, and not "x". */
 #include "check.h"
 
-#include "text.h"
-
 #include <math.h>
 
-enum { TOKENS = 4, CORPUS = 300, TEXT = 400, ROUNDS = 300, LONG = 5000, MOST_TOKENS = 64 };
+enum { TOKENS = 4, CORPUS = 300, TEXT = 400, ROUNDS = 300, LONG = 5000, MOST_TOKENS = 64, LONGEST = 1000 };
 
-static textgen_shape shape = {.vocabulary = TOKENS, .special = {-1, -1, -1}};
+static const textgen_memory heap;
 
 /* Random tokens that repeat in parts, and some that no text can have. */
 static void fill(int32_t *corpus, size_t count, uint64_t *state) {
@@ -33,147 +31,104 @@ static bool stands(const int32_t *corpus, size_t count, const int64_t *text, siz
     return false;
 }
 
-static textgen_text *new_text(double temperature) {
-    textgen_text *text = allocate(textgen_text_size(&shape));
-    textgen_text_init(&shape, text);
-    text->parameters.temperature = temperature;
-    textgen_text_begin(&shape, text, true);
-    return text;
+static textgen_spans *spans_of_tokens(const loaded *file, const int32_t *corpus, size_t count,
+                                      size_t max_copy) {
+    textgen_spans *spans;
+    CHECK_OK(
+        textgen_spans_create_tokens(corpus, count, file->info->vocabulary, max_copy, heap, &spans, &error));
+    return spans;
 }
 
-/* Draw a token; return -1 if none is left. The text goes on with another call each time. */
-static int64_t draw(textgen_text *text, const textgen_spans *spans, const float *logits) {
-    static int64_t tokens[TEXTGEN_LANE_TOKENS];
-    static double scratch[16 * TOKENS];
-    float masked[TOKENS];
-    textgen_lane_call lane = {.text = text, .guide = {.spans = spans}, .length = 1, .tokens = tokens};
-    int64_t token;
-    textgen_lane_begin(&shape, &lane);
-    token = textgen_lane_draw(&shape, &lane, logits, masked, scratch);
-    CHECK(token >= 0 || lane.ending == TEXTGEN_NO_TOKEN);
-    if (token >= 0) {
-        lane.ending = textgen_lane_ending(&shape, &lane);
-        textgen_lane_finish(&shape, &lane);
+static textgen_stream *start_without(const textgen_model *model, const textgen_spans *spans,
+                                     double temperature) {
+    const textgen_sampling sampling = {.temperature = temperature, .spans = spans};
+    return start_with(model, &sampling, "a");
+}
+
+/* Draw a token from logits of the first tokens; return -1 if none is left. */
+static int64_t draw(textgen_stream *stream, const loaded *file, const float logits[TOKENS]) {
+    float *all = textgen_stream_get_info(stream).logits;
+    int64_t token = -1;
+    textgen_lane lane = {.stream = stream, .length = 1, .tokens = &token};
+    for (size_t i = 0; i < file->info->vocabulary; i++) {
+        all[i] = i < TOKENS ? logits[i] : -INFINITY;
     }
+    const int32_t code = textgen_generate(&lane, 1, 0, work, NULL, &error);
+    CHECK(code == TEXTGEN_OK || lane.result == TEXTGEN_NO_TOKEN);
     return token;
 }
 
 /* A token is drawn if, and only if, it completes no span. */
-static void check_draws(void) {
+static void check_draws(const loaded *file) {
     uint64_t state = 1;
-    size_t round, i, others, refused = 0;
-    for (round = 0; round < ROUNDS; round++) {
+    size_t refused = 0;
+    for (size_t round = 0; round < ROUNDS; round++) {
         const size_t max_copy = 1 + random_up_to(&state, 7), count = random_up_to(&state, CORPUS);
         int32_t *corpus = allocate((count + 1) * sizeof *corpus);
         int64_t drawn[TEXT];
-        textgen_spans spans = {0};
-        textgen_text *text = new_text(0.0);
         fill(corpus, count, &state);
-        CHECK_OK(textgen_spans_build(&spans, corpus, count, TOKENS, max_copy, NULL));
-        for (i = 0; i < TEXT; i++) {
+        textgen_spans *spans = spans_of_tokens(file, corpus, count, max_copy);
+        textgen_stream *stream = start_without(file->model, spans, 0.0);
+        for (size_t i = 0; i < TEXT; i++) {
             float logits[TOKENS];
             int64_t wanted = -1;
-            for (others = 0; others < TOKENS; others++) {
-                logits[others] = (float)random_below(&state, 1.0);
+            for (size_t t = 0; t < TOKENS; t++) {
+                logits[t] = (float)random_below(&state, 1.0);
             }
-            for (others = 0; others < TOKENS; others++) {
-                drawn[i] = (int64_t)others;
-                if (!stands(corpus, count, drawn, i + 1, max_copy + 1) &&
-                    (wanted < 0 || logits[others] > logits[wanted])) {
-                    wanted = (int64_t)others;
-                }
-                refused += stands(corpus, count, drawn, i + 1, max_copy + 1);
+            for (size_t t = 0; t < TOKENS; t++) {
+                drawn[i] = (int64_t)t;
+                const bool copies = stands(corpus, count, drawn, i + 1, max_copy + 1);
+                wanted = !copies && (wanted < 0 || logits[t] > logits[wanted]) ? (int64_t)t : wanted;
+                refused += copies;
             }
-            CHECK(draw(text, &spans, logits) == wanted);
+            CHECK(draw(stream, file, logits) == wanted);
             if (wanted < 0) {
                 break;
             }
             drawn[i] = wanted;
         }
-        textgen_spans_release(&spans);
-        free(text), free(corpus);
+        textgen_spans_destroy(spans);
+        free(stream), free(corpus);
     }
     CHECK(refused > ROUNDS);
 }
 
-/* The longest spans, in a text that is longer than what is kept of it. */
-static void check_long_texts(void) {
+/* The longest spans, in a text that is longer than what is kept of it. Fed text begins another one. */
+static void check_long_texts(const loaded *file) {
     static int32_t corpus[LONG];
     static const float logits[TOKENS] = {0.0f, -1.0f, -2.0f, -3.0f};
-    textgen_spans spans = {0};
-    textgen_text *text = new_text(0.0);
-    size_t i, copied = 0;
-    CHECK_OK(textgen_spans_build(&spans, corpus, LONG, TOKENS, TEXTGEN_MAX_COPY, NULL));
-    for (i = 0; i < LONG; i++) {
-        const int64_t token = draw(text, &spans, logits);
-        copied = token == 0 ? copied + 1 : 0;
-        CHECK(token == (i % (TEXTGEN_MAX_COPY + 1) == TEXTGEN_MAX_COPY) && copied <= TEXTGEN_MAX_COPY);
+    textgen_spans *spans = spans_of_tokens(file, corpus, LONG, LONGEST);
+    textgen_stream *stream = start_without(file->model, spans, 0.0);
+    for (size_t i = 0; i < LONG; i++) {
+        CHECK(draw(stream, file, logits) == (i % (LONGEST + 1) == LONGEST));
     }
-    textgen_text_begin(&shape, text, false);
-    for (i = 0; i < TEXTGEN_MAX_COPY; i++) {
-        CHECK(draw(text, &spans, logits) == 0); /* fed text begins another one */
+    feed(stream, "a");
+    for (size_t i = 0; i < LONGEST; i++) {
+        CHECK(draw(stream, file, logits) == 0);
     }
-    textgen_spans_release(&spans);
-    free(text);
+    textgen_spans_destroy(spans);
+    free(stream);
 }
 
 /* The tokens that may follow keep their ratios: 3 to 2. At 4 standard deviations, 1 of 16,000 seeds fails. */
-static void check_ratios(void) {
+static void check_ratios(const loaded *file) {
     const int draws = 20000;
     static const int32_t corpus[] = {0, 0, -1, 1, 0, -1, 2, 0};
     const float logits[TOKENS] = {logf(0.5f), logf(0.3f), logf(0.2f), -INFINITY};
     const double variance = draws * 0.6 * 0.4;
-    textgen_spans spans = {0};
-    textgen_text *text = new_text(1.0);
+    textgen_spans *spans = spans_of_tokens(file, corpus, sizeof corpus / sizeof *corpus, 1);
+    textgen_stream *stream = start_without(file->model, spans, 1.0);
     double ones = 0.0;
-    CHECK_OK(textgen_spans_build(&spans, corpus, sizeof corpus / sizeof *corpus, TOKENS, 1, NULL));
-    CHECK(draw(text, &spans, logits) >= 0);
+    CHECK(draw(stream, file, logits) >= 0);
     for (int i = 0; i < draws; i++) {
-        const int64_t token = draw(text, &spans, logits);
+        const int64_t token = draw(stream, file, logits);
         CHECK(token == 1 || token == 2);
         ones += token == 1;
     }
     const double difference = ones - draws * 0.6;
     CHECK(difference * difference < 4.0 * 4.0 * variance);
-    textgen_spans_release(&spans);
-    free(text);
-}
-
-static textgen_spans *spans_of(const textgen_model *model, const char *corpus, size_t max_copy) {
-    textgen_spans *spans;
-    CHECK_OK(
-        textgen_spans_create(model, corpus, strlen(corpus), max_copy, (textgen_memory){0}, &spans, &error));
-    return spans;
-}
-
-/* Return the length in characters of the longest part of a text that is also in a corpus. */
-static size_t longest_copy(const char *text, const char *corpus) {
-    size_t longest = 0, bytes, next, characters;
-    char *part = allocate(strlen(text) + 1);
-    for (; *text; text++) {
-        characters = bytes = 0;
-        while (text[bytes] && (*text & 0xC0) != 0x80) {
-            for (next = bytes + 1; (text[next] & 0xC0) == 0x80; next++) {
-            }
-            memcpy(part, text, next);
-            part[next] = '\0';
-            if (!strstr(corpus, part)) {
-                break;
-            }
-            bytes = next;
-            characters++;
-        }
-        longest = characters > longest ? characters : longest;
-    }
-    free(part);
-    return longest;
-}
-
-static textgen_stream *start_without(const textgen_model *model, const textgen_spans *spans) {
-    textgen_sampling sampling = TEXTGEN_SAMPLING_DEFAULT;
-    sampling.temperature = 0.0;
-    sampling.spans = spans;
-    return start_with(model, &sampling, "a");
+    textgen_spans_destroy(spans);
+    free(stream);
 }
 
 static size_t count_copied(const textgen_spans *spans, const int64_t tokens[TEXT], size_t count) {
@@ -184,25 +139,35 @@ static size_t count_copied(const textgen_spans *spans, const int64_t tokens[TEXT
     return textgen_spans_count(spans, narrow, count);
 }
 
-/* A stream avoids its most likely text, also in parts. */
+/* A stream avoids its most likely text, of which it copies max_copy characters and no more. What is not in the
+ * vocabulary separates. */
 static void check_streams(const textgen_model *model) {
     char corpus[TEXT * 4 + 20];
-    textgen_stream *stream = start_without(model, NULL);
+    textgen_spans *spans;
+    textgen_stream *stream = start_without(model, NULL, 0.0);
     double probabilities[MOST_TOKENS];
-    int64_t tokens[TEXT], token;
-    size_t written, count;
-    char *likely = generate(stream, TEXT, &written);
-    free(stream);
-    /* What is not in the vocabulary separates. */
-    sprintf(corpus, "\xEF\xBB\xBFx%sx\r\nab", likely);
-    textgen_spans *spans = spans_of(model, corpus, 5);
-    stream = start_without(model, spans);
+    int64_t likely[TEXT], tokens[TEXT], token;
+    int32_t narrow[TEXT];
+    size_t written, count, longest = 0;
     char *text = generate(stream, TEXT, &written);
-    CHECK(longest_copy(text, likely) == 5);
+    sprintf(corpus, "\xEF\xBB\xBFx%sx\r\nab", text);
+    CHECK_OK(textgen_encode(model, text, written, 0, likely, &count, &error));
+    CHECK_OK(textgen_spans_create(model, corpus, strlen(corpus), 5, heap, &spans, &error));
+    free(text), free(stream);
+    stream = start_without(model, spans, 0.0);
+    text = generate(stream, TEXT, &written);
     CHECK_OK(textgen_encode(model, text, written, 0, tokens, &count, &error));
-    CHECK(count_copied(spans, tokens, count) == 0);
-    free(stream);
-    stream = start_without(model, spans);
+    for (size_t i = 0; i < TEXT; i++) {
+        narrow[i] = (int32_t)likely[i];
+    }
+    for (size_t i = 1; i <= TEXT; i++) {
+        for (size_t length = 1; length <= i && stands(narrow, TEXT, tokens, i, length); length++) {
+            longest = length > longest ? length : longest;
+        }
+    }
+    CHECK(longest == 5 && count_copied(spans, tokens, TEXT) == 0);
+    free(text), free(stream);
+    stream = start_without(model, spans, 0.0);
     for (size_t i = 0; i < TEXT; i++) {
         textgen_lane lane = {.stream = stream, .length = 1, .tokens = &token};
         CHECK_OK(textgen_stream_probabilities(stream, 1, probabilities, work, &error));
@@ -210,32 +175,31 @@ static void check_streams(const textgen_model *model) {
         CHECK(token == tokens[i] && probabilities[token] == 1.0);
     }
     CHECK(textgen_stream_get_info(stream).recent == TEXT);
-    /* All of the corpus but what is not in the vocabulary is in it; of two tokens that are not, neither is. */
-    CHECK_OK(textgen_encode(model, likely, strlen(likely), 0, tokens, &count, &error));
-    CHECK(count_copied(spans, tokens, count) == TEXT && count_copied(spans, tokens, 5) == 0);
-    CHECK(count_copied(spans, tokens, 6) == 6);
-    free(text), free(likely), free(stream);
+    CHECK(count_copied(spans, likely, TEXT) == TEXT && count_copied(spans, likely, 5) == 0);
+    CHECK(count_copied(spans, likely, 6) == 6);
+    free(stream);
     textgen_spans_destroy(spans);
 }
 
-/* Where each pair of tokens is in the corpus, no token may follow the first one. */
-static void check_nothing_left(const textgen_model *model) {
-    char *corpus = allocate(9 * MOST_TOKENS * MOST_TOKENS), *end = corpus, text[2 * 4 + 1];
+/* Where no token may follow, nothing is drawn. */
+static void check_nothing_left(const loaded *file) {
+    const size_t vocabulary = file->info->vocabulary;
+    int32_t corpus[3 * MOST_TOKENS * MOST_TOKENS];
     double probabilities[MOST_TOKENS];
+    char text[2 * 4 + 1];
     size_t written;
-    for (int64_t pair = 0; pair < (int64_t)MOST_TOKENS * MOST_TOKENS; pair++) {
-        end += textgen_model_get_symbol(model, pair / MOST_TOKENS, end);
-        end += textgen_model_get_symbol(model, pair % MOST_TOKENS, end);
-        *end++ = 'x';
+    for (size_t pair = 0; pair < vocabulary * vocabulary; pair++) {
+        corpus[3 * pair] = (int32_t)(pair / vocabulary);
+        corpus[3 * pair + 1] = (int32_t)(pair % vocabulary);
+        corpus[3 * pair + 2] = -1;
     }
-    *end = '\0';
-    textgen_spans *spans = spans_of(model, corpus, 1);
-    textgen_stream *stream = start_without(model, spans);
+    textgen_spans *spans = spans_of_tokens(file, corpus, 3 * vocabulary * vocabulary, 1);
+    textgen_stream *stream = start_without(file->model, spans, 0.0);
     free(generate(stream, 1, &written));
     CHECK_FAILS(textgen_stream_probabilities(stream, 1, probabilities, work, &error), TEXTGEN_NO_TOKEN);
     CHECK_FAILS(textgen_stream_generate(stream, 1, text, sizeof text, &written, work, &error),
                 TEXTGEN_NO_TOKEN);
-    free(corpus), free(stream);
+    free(stream);
     textgen_spans_destroy(spans);
 }
 
@@ -262,16 +226,14 @@ static void check_creation(const textgen_model *model, const textgen_model *word
 }
 
 int main(int argc, char **argv) {
-    loaded file, other;
     CHECK(argc == 3);
-    shape.exp64 = textgen_find_exp64(NULL);
-    file = load(argv[1], NULL);
-    other = load(argv[2], NULL);
-    check_draws();
-    check_long_texts();
-    check_ratios();
+    loaded file = load(argv[1], NULL), other = load(argv[2], NULL);
+    CHECK(file.info->vocabulary <= MOST_TOKENS);
+    check_draws(&file);
+    check_long_texts(&file);
+    check_ratios(&file);
     check_streams(file.model);
-    check_nothing_left(file.model);
+    check_nothing_left(&file);
     check_creation(file.model, other.model);
     unload(&file), unload(&other);
     return 0;

@@ -2,7 +2,7 @@
  * line. The vocabulary of MODEL contains "ab", and not "x". */
 #include "check.h"
 
-#include "handles.h"
+#include "tables.h"
 
 #include <math.h>
 
@@ -84,8 +84,8 @@ static const char two_ways[] =
 /* No text begins that needs a banned token, and the table is still the same one. */
 static void check_banned(const textgen_model *model) {
     const textgen_memory heap = {0};
-    const int64_t banned[] = {textgen_model_get_token(model, "b", 1), textgen_model_get_token(model, "c", 1),
-                              (int64_t)model->shape.vocabulary};
+    const int64_t banned[] = {token_of(model, "b", 1), token_of(model, "c", 1),
+                              (int64_t)textgen_model_get_info(model)->vocabulary};
     double bias[MOST_TOKENS] = {0};
     textgen_constraint *whole = table_of(model, two_ways), *without, *made = NULL;
 #define BAN(tokens, count, made)                                                                               \
@@ -138,20 +138,22 @@ static void check_links(void) {
     uint64_t state = 3;
     size_t refused = 0;
     for (size_t round = 0; round < ROUNDS; round++) {
-        int16_t next[STATES * TOKENS], linked[STATES * TOKENS];
-        int32_t distance[STATES], expected[STATES];
+        int16_t next[STATES * TOKENS], given[STATES * TOKENS];
+        int32_t expected[STATES];
+        uint8_t accepting[STATES];
         const int64_t banned[] = {(int64_t)random_up_to(&state, TOKENS - 1), 0};
         const size_t count = random_up_to(&state, 2);
         size_t s;
         for (size_t i = 0; i < (size_t)STATES * TOKENS; i++) {
             const int drawn = (int)random_up_to(&state, 2 * STATES) - STATES - 1;
-            next[i] = linked[i] = (int16_t)(drawn < -1 ? -1 : drawn);
+            next[i] = given[i] = (int16_t)(drawn < -1 ? -1 : drawn);
             for (size_t j = 0; j < count; j++) {
                 next[i] = (int64_t)(i % TOKENS) == banned[j] ? -1 : next[i];
             }
         }
         for (s = 0; s < STATES; s++) {
-            distance[s] = expected[s] = random_up_to(&state, 5) ? INT32_MAX : 0;
+            accepting[s] = !random_up_to(&state, 5);
+            expected[s] = accepting[s] ? 0 : INT32_MAX;
         }
         for (size_t i = 0; i < (size_t)STATES * STATES * TOKENS; i++) {
             const int16_t to = next[i % (STATES * TOKENS)];
@@ -160,9 +162,9 @@ static void check_links(void) {
                 expected[s] = expected[to] + 1;
             }
         }
-        textgen_constraint made = {linked, distance, STATES, TOKENS, {0}, {0}};
-        int32_t code = textgen_constraint_link(&made, NULL);
-        code = code == TEXTGEN_OK ? textgen_constraint_ban(&made, banned, count, NULL) : code;
+        textgen_constraint *made;
+        const int32_t code = textgen_constraint_create_table(given, accepting, STATES, TOKENS, banned, count,
+                                                             (textgen_memory){0}, &made, NULL);
         CHECK(code == (expected[0] == INT32_MAX ? TEXTGEN_INVALID_ARGUMENT : TEXTGEN_OK));
         if (code < 0) {
             refused++;
@@ -172,11 +174,12 @@ static void check_links(void) {
             bool leads_on = false;
             for (size_t t = s * TOKENS; t < (s + 1) * TOKENS; t++) {
                 const bool matches = next[t] >= 0 && expected[next[t]] < INT32_MAX;
-                CHECK(linked[t] == (matches ? next[t] : -1));
+                CHECK(made->next[t] == (matches ? next[t] : -1));
                 leads_on |= matches;
             }
-            CHECK(distance[s] == (expected[s] == 0 && !leads_on ? -1 : expected[s]));
+            CHECK(made->distance[s] == (expected[s] == 0 && !leads_on ? -1 : expected[s]));
         }
+        textgen_constraint_destroy(made);
     }
     CHECK(refused > 0 && refused < ROUNDS / 2);
 }

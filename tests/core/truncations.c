@@ -35,105 +35,89 @@ static double random_probability(void) {
     return random_number() < 0.5 ? 1.0 - random_number() : extremes[random_up_to(&state, 7)];
 }
 
-static textgen_parameters random_parameters(size_t count) {
+static textgen_sampling random_sampling(size_t count) {
     const double temperatures[] = {0.0, 5e-324, 0.3, 1.0, 1e300};
-    textgen_parameters parameters = textgen_parameters_default;
     const size_t chosen = 1 + random_up_to(&state, 14);
-    parameters.temperature = temperatures[random_up_to(&state, 4)];
-    parameters.top_k = chosen & 1 ? random_up_to(&state, count + 2) : 0;
-    parameters.typical_p = chosen & 2 ? random_probability() : 1.0;
-    parameters.top_p = chosen & 4 ? random_probability() : 1.0;
-    parameters.min_p = chosen & 8 ? random_probability() * random_probability() : 0.0;
-    return parameters;
-}
-
-static textgen_sampler_state make_random(const textgen_parameters *parameters, size_t count) {
-    textgen_sampler_state sampler = make_sampler(parameters, (uint32_t)next_random(&state));
-    sampler.filters = allocate(textgen_filters_size(count));
-    textgen_filters_init(sampler.filters, parameters, count);
-    for (size_t i = 0; i < count; i++) {
-        textgen_filters_bias(sampler.filters)[i] = -0.0;
-    }
-    return sampler;
+    return (textgen_sampling){.seed = next_random(&state),
+                              .temperature = temperatures[random_up_to(&state, 4)],
+                              .top_k = chosen & 1 ? random_up_to(&state, count + 2) : 0,
+                              .typical_p = chosen & 2 ? random_probability() : 1.0,
+                              .top_p = chosen & 4 ? random_probability() : 1.0,
+                              .min_p = chosen & 8 ? random_probability() * random_probability() : 0.0};
 }
 
 /* Check that the distribution of the next draw consists of the tokens that the definition keeps, and that the
  * draw inverts it. */
-static void check_draws(textgen_sampler_state *sampler, const double *logits, size_t count) {
+static void check_draws(textgen_stream *sampler, const double *logits, size_t count) {
     static double kept[MOST], expected[MOST], weights[MOST];
+    const textgen_sampler_state state_of = textgen_stream_sampler(sampler);
     double entropy = 0.0, cumulative = 0.0, expected_sum, sum;
-    double *values[3] = {copied(logits, count), copied(logits, count), copied(logits, count)};
-    textgen_rng rng = sampler->rng;
+    double *values[2] = {copied(logits, count), copied(logits, count)};
+    textgen_rng rng = sampler->text.rng;
     size_t i;
     for (i = 0; i < count; i++) {
         kept[i] = defined.kept[i] ? logits[i] : -INFINITY;
     }
-    CHECK_OK(textgen_reweight(kept, count, sampler->parameters.temperature, expected, &expected_sum,
-                              sampler->exp64));
-    CHECK_OK(textgen_filtered_reweight(sampler, values[0], count, weights, &sum));
+    CHECK_OK(textgen_reweight(kept, count, sampler->text.parameters.temperature, expected, &expected_sum,
+                              state_of.exp64));
+    CHECK_OK(textgen_sampler_weigh(&state_of, values[0], count, weights, &sum));
     CHECK(sum == expected_sum && !memcmp(expected, weights, count * sizeof *weights));
     for (i = 0; i < count; i++) {
         entropy -= weights[i] > 0.0 ? weights[i] / sum * textgen_log64(weights[i] / sum) / TEXTGEN_LN2 : 0.0;
     }
-    CHECK(fabs(textgen_filtered_entropy(sampler, values[1], count) - entropy) < 1e-9);
+    CHECK(fabs(textgen_sampler_entropy(&state_of, values[1], count) - entropy) < 1e-9);
     const double threshold = textgen_rng_uniform(&rng) * sum;
     for (i = 0; cumulative <= threshold; i++) {
         cumulative += weights[i];
     }
-    CHECK(textgen_filtered_draw(sampler, values[2], count) == (int64_t)(i - 1));
-    CHECK(sampler->rng.position == rng.position && defined.kept[i - 1]);
-    free(values[0]), free(values[1]), free(values[2]);
+    CHECK(draw(sampler, logits) == (int64_t)(i - 1));
+    CHECK(sampler->text.rng.position == rng.position && defined.kept[i - 1]);
+    free(values[0]), free(values[1]);
 }
 
 static void check_random(size_t count) {
-    const textgen_parameters parameters = random_parameters(count);
-    textgen_sampler_state sampler = make_random(&parameters, count);
+    const textgen_sampling sampling = random_sampling(count);
+    textgen_stream *sampler = make_sampler(&sampling, count);
     double *logits = allocate(count * sizeof(double)), *left = allocate(count * sizeof(double));
     size_t remaining = 0;
     random_logits(logits, count);
-    define(&parameters, logits, count);
-    apply_filters(&sampler, logits, count, left);
+    define(&sampler->text.parameters, logits, count);
+    apply_filters(sampler, logits, left);
     for (size_t i = 0; i < count; i++) {
         CHECK(left[i] == (defined.kept[i] ? logits[i] : -INFINITY));
         remaining += left[i] > -INFINITY;
     }
     CHECK(remaining > 0);
-    check_draws(&sampler, logits, count);
-    free(sampler.filters), free(logits), free(left);
+    check_draws(sampler, logits, count);
+    free(sampler), free(logits), free(left);
 }
 
 /* Check how many of the first tokens remain of some tokens, whose logits are multiples of ln 2. */
-static void check_first(const textgen_parameters *parameters, const int *gaps, size_t count, size_t expected) {
-    textgen_sampler_state sampler = make_random(parameters, count);
+static void check_first(textgen_sampling sampling, const int *gaps, size_t count, size_t expected) {
+    textgen_stream *sampler = make_sampler(&sampling, count);
     double logits[8];
     for (size_t i = 0; i < count; i++) {
         logits[i] = -TEXTGEN_LN2 * gaps[i];
     }
-    apply_filters(&sampler, logits, count, logits);
+    apply_filters(sampler, logits, logits);
     for (size_t i = 0; i < count; i++) {
         CHECK((logits[i] > -INFINITY) == (i < expected));
     }
-    free(sampler.filters);
+    free(sampler);
 }
 
 /* Weights that are exactly at the border of a filter, and surprisals that are equally near to the entropy. */
 static void check_borders(void) {
     static const int halves[] = {0, 1, 2, 3}, symmetric[] = {0, 2, 2, 2, 2};
-    textgen_parameters parameters = textgen_parameters_default;
     const double difference = TEXTGEN_LN2;
     double weight;
     (void)textgen_find_exp64(NULL)->exponentials(&difference, 1, 0.0, -1.0, false, &weight);
     CHECK(weight == 0.5);
-    parameters.min_p = 0.25;
-    check_first(&parameters, halves, 4, 3);
-    parameters.top_k = 4;
-    check_first(&parameters, halves, 4, 3);
-    parameters = textgen_parameters_default;
+    check_first((textgen_sampling){.min_p = 0.25}, halves, 4, 3);
+    check_first((textgen_sampling){.min_p = 0.25, .top_k = 4}, halves, 4, 3);
     /* The surprisals are 1 bit and 3 bits, and the entropy is 2 bits. The more likely token comes first. */
-    parameters.typical_p = 0.4;
-    check_first(&parameters, symmetric, 5, 1);
-    parameters.typical_p = 0.6;
-    check_first(&parameters, symmetric, 5, 2);
+    check_first((textgen_sampling){.typical_p = 0.4}, symmetric, 5, 1);
+    check_first((textgen_sampling){.typical_p = 0.6}, symmetric, 5, 2);
 }
 
 int main(void) {

@@ -179,7 +179,7 @@ export class Generation {
   #feedPart(tokens, how) {
     const stream = this.#checkedPointer();
     this.#core.withTokens(tokens, (pointer) =>
-      this.#core.attempt("textgen_stream_feed_tokens", stream, pointer, tokens.length, how, this.#core.workspaceMemory()),
+      this.#core.attempt("textgen_stream_feed_tokens", stream, pointer, tokens.length, how, 0, this.#core.workspaceMemory()),
     );
   }
 
@@ -320,7 +320,7 @@ export class Generation {
 
   /** Return the logits of the next token. Those of tokens that are never drawn are -Infinity. */
   logits() {
-    return this.#core.float32(this.#core.call.textgen_stream_logits(this.pointer), this.model.info.vocabulary.length).slice();
+    return this.#core.float32(this.info("logits"), this.model.info.vocabulary.length).slice();
   }
 
   /**
@@ -390,7 +390,7 @@ export class Generation {
     return core.withTokens(tokens, (fed) =>
       core.withMemory(8 * tokens.length, (logprobs) => {
         this.#copy(pointer, model.spare);
-        core.attempt("textgen_stream_score", model.spare, fed, tokens.length, logprobs, core.workspaceMemory());
+        core.attempt("textgen_stream_feed_tokens", model.spare, fed, tokens.length, FEED_TEXT, logprobs, core.workspaceMemory());
         const nats = core.float64(logprobs, tokens.length).map((value) => (value > -Infinity ? -value : NaN));
         return model.vocabulary.characterSums(tokens, nats);
       }),

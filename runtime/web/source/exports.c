@@ -17,7 +17,7 @@ _Static_assert(offsetof(textgen_parameter_info, initial) == 24 &&
                    offsetof(textgen_parameter_info, offset) == 64,
                "structs.js");
 _Static_assert(offsetof(textgen_sampling, spans) == 44 && sizeof(textgen_sampling) == 144, "structs.js");
-_Static_assert(offsetof(textgen_stream_info, recent) == 32 && sizeof(textgen_lane) == 52, "structs.js");
+_Static_assert(offsetof(textgen_stream_info, logits) == 40 && sizeof(textgen_lane) == 52, "structs.js");
 
 void *EXPORT(allocate)(size_t size) { return malloc(size); }
 void EXPORT(release)(void *memory) { free(memory); }

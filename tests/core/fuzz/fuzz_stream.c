@@ -231,10 +231,9 @@ static void feed(const running *on, fuzz_input *input, unsigned kind) {
     input->data += given;
     input->size -= given;
     const int32_t code =
-        kind == 0   ? textgen_stream_feed(on->stream, (char *)text.data, given, on->workspace, &fuzz_error)
-        : kind == 1 ? textgen_stream_score(on->stream, tokens, given, logprobs, on->workspace, &fuzz_error)
-                    : textgen_stream_feed_tokens(on->stream, tokens, given, (int32_t)kind - 2, on->workspace,
-                                                 &fuzz_error);
+        kind == 0 ? textgen_stream_feed(on->stream, (char *)text.data, given, on->workspace, &fuzz_error)
+                  : textgen_stream_feed_tokens(on->stream, tokens, given, kind == 1 ? 1 : (int32_t)kind - 2,
+                                               kind == 1 ? logprobs : NULL, on->workspace, &fuzz_error);
     REQUIRE_CODE(code, kind == 0
                            ? CODE(UNKNOWN_CHARACTER) | CODE(INVALID_UTF8)
                            : (in_range ? 0u : CODE(INVALID_ARGUMENT)) | (kind == 1 ? CODE(NO_PROMPT) : 0u));

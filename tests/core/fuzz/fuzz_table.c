@@ -15,8 +15,11 @@ static int64_t follow(const fuzz_model *model, const textgen_constraint *constra
         for (end = i + 1; end < text->size && (text->data[end] & 0xC0) == 0x80;) {
             end++;
         }
-        const int64_t token = textgen_model_get_token(model->model, (char *)text->data + i, end - i);
-        REQUIRE(token >= 0);
+        int64_t token;
+        size_t count;
+        const int32_t code =
+            textgen_encode(model->model, (char *)text->data + i, end - i, 0, &token, &count, &fuzz_error);
+        REQUIRE(code == TEXTGEN_OK && count == 1);
         state = constraint->next[(size_t)state * constraint->vocabulary + (size_t)token];
     }
     return state;
