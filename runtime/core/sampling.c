@@ -74,6 +74,7 @@ static int64_t encode_stop(const char *text, const textgen_vocabulary *vocabular
 static int32_t read_stops(const textgen_sampling *sampling, const textgen_vocabulary *vocabulary,
                           int32_t stops[TEXTGEN_STOP_NUMBERS], textgen_error *error) {
     int64_t room = TEXTGEN_MAX_STOP;
+    memset(stops, 0, TEXTGEN_STOP_NUMBERS * sizeof *stops);
     for (size_t i = 0; i < sampling->stop_count; i++) {
         const int64_t count = encode_stop(sampling->stop[i], vocabulary, stops + 1, room, error);
         if (count < 0) {
@@ -87,7 +88,6 @@ static int32_t read_stops(const textgen_sampling *sampling, const textgen_vocabu
         stops += 1 + count;
         room -= count;
     }
-    *stops = 0;
     return TEXTGEN_OK;
 }
 
@@ -113,11 +113,7 @@ int32_t textgen_sampling_read(const textgen_sampling *sampling, const textgen_sh
 
 void textgen_stream_set_tables(textgen_stream *stream, const textgen_sampling *sampling,
                                const textgen_choice *choice) {
-    size_t used = 0;
-    while (choice->stops[used]) {
-        used += 1 + (size_t)choice->stops[used];
-    }
-    memcpy(stream->stops, choice->stops, (used + 1) * sizeof *choice->stops);
+    memcpy(stream->stops, choice->stops, sizeof choice->stops);
     stream->keep_stop = sampling->keep_stop != 0;
     stream->spans = sampling->spans;
     if (stream->constraint != sampling->constraint) {

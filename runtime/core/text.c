@@ -39,10 +39,10 @@ size_t textgen_stream_bytes(const textgen_shape *shape, bool is_sampler) {
 
 textgen_stream *textgen_stream_place(void *memory, const textgen_shape *shape, const textgen_model *model) {
     const textgen_uint128 unseeded = {0, 0};
-    textgen_stream *created = memory;
-    *created = (textgen_stream){.model = model, .shape = *shape};
+    textgen_stream *created = memset(memory, 0, textgen_stream_bytes(shape, !model));
+    created->model = model;
+    created->shape = *shape;
     find_parts(created, shape, !model);
-    memset(created->state, 0, (shape->state_values + shape->vocabulary) * sizeof(float));
     created->text.parameters = textgen_parameters_default;
     textgen_rng_init(&created->text.rng, unseeded, 0);
     return created;
@@ -50,17 +50,10 @@ textgen_stream *textgen_stream_place(void *memory, const textgen_shape *shape, c
 
 int32_t textgen_stream_copy(const textgen_stream *stream, textgen_memory memory, textgen_stream **copy,
                             textgen_error *error) {
-    const textgen_text *text = &stream->text;
-    const void *end = text->recent     ? (const void *)(stream->recent + text->recent)
-                      : text->filtered ? stream->recent
-                      : text->held     ? stream->held + text->held
-                                       : stream->held;
-    textgen_stream *copied = memory.data;
-    TEXTGEN_TRY(textgen_check_memory(memory, textgen_stream_size(stream->model), "memory", error));
-    const int32_t *stops = stream->stops;
-    memmove(copied, stream, (size_t)((const char *)end - (const char *)stream));
+    const size_t size = textgen_stream_size(stream->model);
+    TEXTGEN_TRY(textgen_check_memory(memory, size, "memory", error));
+    textgen_stream *copied = memmove(memory.data, stream, size);
     find_parts(copied, &copied->shape, false);
-    memmove(copied->stops, stops, (*stops ? TEXTGEN_STOP_NUMBERS : 1) * sizeof *stops);
     *copy = copied;
     return TEXTGEN_OK;
 }

@@ -42,7 +42,7 @@ struct textgen_model {
 typedef struct {
     textgen_parameters parameters;
     textgen_rng rng;
-    int64_t filtered;   /* whether any filter is on, so that the filters are initialized */
+    int64_t filtered;   /* whether any filter is on */
     int64_t is_fed;     /* whether there are logits to draw from */
     int64_t ending;     /* why the latest text ended, 0 while it continues */
     int64_t at_end;     /* whether the last token is the end of a record */
@@ -65,8 +65,8 @@ struct textgen_stream {
     float *state;             /* [state_values] */
     float *logits;            /* [vocabulary] */
     int32_t *held;            /* [TEXTGEN_MAX_HELD] */
-    textgen_filters *filters; /* initialized if the text is `filtered` */
-    int32_t *recent;          /* [TEXTGEN_MAX_RECENT], of which `recent` are initialized; not of a sampler */
+    textgen_filters *filters; /* in use if the text is `filtered` */
+    int32_t *recent;          /* [TEXTGEN_MAX_RECENT], of which `recent` are in use; not of a sampler */
     textgen_text text;
 };
 
