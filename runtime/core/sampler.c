@@ -510,7 +510,9 @@ double textgen_sampler_entropy(const textgen_sampler_state *sampler, double *val
         return 0.0;
     }
     for (size_t i = 0; i < count; i++) {
-        products += weights[i] > 0.0 ? weights[i] * textgen_log64(weights[i]) : 0.0;
+        double product = weights[i] > 0.0 ? weights[i] * textgen_log64(weights[i]) : 0.0;
+        TEXTGEN_ROUND(product);
+        products += product;
     }
     return (textgen_log64(sum) - products / sum) / TEXTGEN_LN2;
 }

@@ -2,11 +2,11 @@
  * data comes from anywhere. So the sizes must fit, each number must be one that a text can have, and the state
  * and the logits must be numbers. There is no checksum: other numbers are another text.
  *
- *   8 bytes of a mark, the format, the hashes of the model file and of the constraint, how many parameters
- * there are, the size of the description the start of the block, with the parameters first, then its parts: see
- * find_parts the description
+ * The data is a header, the block and the description of the caller. The header is a mark, the format, the
+ * hashes of the model file and of the constraint, the number of parameters, and the size of the description.
+ * The block is the parameters, its start from the seed on, and its parts. Numbers have 8 bytes.
  *
- * Numbers have 8 bytes. New parameters come last, and texts that were saved without them have their defaults.
+ * New parameters come last, and texts that were saved without them have their defaults.
  * Any other change of the block needs a new FORMAT. */
 #include "sha256.h"
 #include "text.h"
@@ -16,8 +16,10 @@
 
 #define MARK "textgen"
 enum { MARK_SIZE = 8, FORMAT = 2, HASHES = 2 * TEXTGEN_SHA256_SIZE, HEADER = MARK_SIZE + 8 + HASHES + 16 };
-enum { HEAD_NUMBERS = 18 /* behind the parameters */ };
-_Static_assert(sizeof(textgen_text) == (TEXTGEN_PARAMETER_COUNT + HEAD_NUMBERS) * 8, "FORMAT");
+/* From the seed on: the numbers before it follow from the seed. */
+enum { START = offsetof(textgen_text, rng.seed), START_NUMBERS = 12 };
+_Static_assert(sizeof(textgen_text) == START + START_NUMBERS * 8, "FORMAT");
+_Static_assert(START == (TEXTGEN_PARAMETER_COUNT + 6) * 8, "FORMAT");
 _Static_assert(TEXTGEN_MAX_PENALTY_WINDOW == 1024 && TEXTGEN_MAX_HELD == 1024, "FORMAT");
 _Static_assert(TEXTGEN_MAX_RECENT == 2000, "FORMAT");
 
@@ -101,7 +103,8 @@ static bool has_numbers(const textgen_stream *stream) {
 
 size_t textgen_stream_saved_size(const textgen_stream *stream, size_t description_size) {
     part parts[PARTS];
-    return HEADER + sizeof stream->text + find_parts(stream, &stream->text, parts) + description_size;
+    return HEADER + sizeof stream->text.parameters + START_NUMBERS * 8 +
+           find_parts(stream, &stream->text, parts) + description_size;
 }
 
 int32_t textgen_stream_save(const textgen_stream *stream, const void *description, size_t description_size,
@@ -118,8 +121,10 @@ int32_t textgen_stream_save(const textgen_stream *stream, const void *descriptio
     write_hashes(stream->model, stream->constraint, to + MARK_SIZE + 8);
     copy_numbers(to + HEADER - 16, sizes, 2, 8);
     to += HEADER;
-    copy_numbers(to, &stream->text, sizeof stream->text / 8, 8);
-    to += sizeof stream->text;
+    copy_numbers(to, &stream->text.parameters, TEXTGEN_PARAMETER_COUNT, 8);
+    to += sizeof stream->text.parameters;
+    copy_numbers(to, (const char *)&stream->text + START, START_NUMBERS, 8);
+    to += START_NUMBERS * 8;
     find_parts(stream, &stream->text, parts);
     for (size_t i = 0; i < PARTS; i++) {
         copy_numbers(to, parts[i].numbers, parts[i].count, parts[i].width);
@@ -147,7 +152,7 @@ static int32_t check_header(const unsigned char *data, size_t size, size_t *bloc
         return textgen_report(error, TEXTGEN_NEWER_FORMAT, "the saved text needs a newer version");
     }
     const uint64_t description = read_number(data + HEADER - 8), rest = size - HEADER;
-    if (format < FORMAT || description > rest || rest - description < (parameters + HEAD_NUMBERS) * 8) {
+    if (format < FORMAT || description > rest || rest - description < (parameters + START_NUMBERS) * 8) {
         return damaged(error, "header");
     }
     *block_size = (size_t)(rest - description);
@@ -160,19 +165,18 @@ static bool is_between(int64_t value, int64_t low, int64_t high) { return value 
 static bool read_start(const textgen_stream *stream, const unsigned char *data, size_t parameters,
                        textgen_text *text) {
     const textgen_constraint *constraint = stream->constraint;
-    textgen_rng rng;
     text->parameters = textgen_parameters_default;
     copy_numbers(&text->parameters, data, parameters, 8);
-    copy_numbers(&text->rng, data + parameters * 8, HEAD_NUMBERS, 8);
+    copy_numbers((char *)text + START, data + parameters * 8, START_NUMBERS, 8);
     if (!textgen_parameters_valid(&text->parameters) || text->rng.substream > UINT32_MAX ||
         text->rng.position < 0) {
         return false;
     }
-    textgen_rng_init(&rng, text->rng.seed, (uint32_t)text->rng.substream);
-    textgen_rng_seek(&rng, text->rng.position);
+    const int64_t position = text->rng.position;
+    textgen_rng_init(&text->rng, text->rng.seed, (uint32_t)text->rng.substream);
+    textgen_rng_seek(&text->rng, position);
     /* No text has so many tokens that one more overflows. */
-    return !memcmp(&rng, &text->rng, sizeof rng) &&
-           is_between(text->filtered, textgen_filters_active(&text->parameters), 1) &&
+    return is_between(text->filtered, textgen_filters_active(&text->parameters), 1) &&
            is_between(text->is_fed, 0, 1) && is_between(text->ending, 0, TEXTGEN_REACHED_END) &&
            text->ending != TEXTGEN_MISMATCH && text->at_end == (text->ending == TEXTGEN_REACHED_END) &&
            (!text->at_end || stream->shape.special.end >= 0) &&
@@ -214,7 +218,7 @@ static bool complete_filters(const textgen_stream *stream) {
 static bool read_block(textgen_stream *stream, const unsigned char *data, size_t size, size_t parameters) {
     part parts[PARTS];
     textgen_text text;
-    const size_t start = (parameters + HEAD_NUMBERS) * 8;
+    const size_t start = (parameters + START_NUMBERS) * 8;
     if (!read_start(stream, data, parameters, &text) || size != start + find_parts(stream, &text, parts)) {
         return false;
     }

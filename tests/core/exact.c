@@ -7,7 +7,7 @@
 #include "check.h"
 
 #include "exact.h"
-#include "handles.h"
+#include "text.h"
 
 #include <math.h>
 
@@ -75,11 +75,12 @@ static void print_filters(void) {
     double values[8 * TOKENS], weights[TOKENS];
     float logits[TOKENS];
     CHECK(textgen_sampler_scratch(TOKENS) <= 8 * TOKENS);
-    textgen_sampler_state sampler = {.exp64 = textgen_find_exp64(NULL)};
-    textgen_rng_init(&sampler.rng, seed, 0);
+    textgen_rng rng;
+    textgen_sampler_state sampler = {.rng = &rng, .exp64 = textgen_find_exp64(NULL)};
+    textgen_rng_init(&rng, seed, 0);
     sampler.filters = allocate(textgen_filters_size(TOKENS));
     for (int kind = 0; kind < 2; kind++) {
-        sampler.parameters = parameters[kind];
+        sampler.parameters = &parameters[kind];
         textgen_filters_init(sampler.filters, &parameters[kind], TOKENS);
         textgen_filters_bias(sampler.filters)[7] = -0.3;
         for (int i = 0; i < ROUNDS * 10; i++) {
@@ -87,14 +88,14 @@ static void print_filters(void) {
                 logits[j] = (float)(random_below(&state, 6.0) + random_below(&state, 6.0));
             }
             double sum;
-            textgen_widen(logits, TOKENS, values, sampler.exp64);
-            CHECK_OK(textgen_filtered_reweight(&sampler, values, TOKENS, weights, &sum));
+            sampler.exp64->widen(logits, TOKENS, values);
+            CHECK_OK(textgen_sampler_weigh(&sampler, values, TOKENS, weights, &sum));
             hash = add_numbers(hash, weights, TOKENS);
-            textgen_widen(logits, TOKENS, values, sampler.exp64);
-            double entropy = textgen_filtered_entropy(&sampler, values, TOKENS);
+            sampler.exp64->widen(logits, TOKENS, values);
+            double entropy = textgen_sampler_entropy(&sampler, values, TOKENS);
             hash = add_numbers(hash, &entropy, 1);
-            textgen_widen(logits, TOKENS, values, sampler.exp64);
-            textgen_sampler_accept(&sampler, textgen_filtered_draw(&sampler, values, TOKENS));
+            sampler.exp64->widen(logits, TOKENS, values);
+            textgen_sampler_accept(&sampler, textgen_sampler_take(&sampler, values, TOKENS));
             hash = add_numbers(hash, &sampler.filters->mirostat_mu, 1);
         }
     }

@@ -7,7 +7,7 @@
  * checks that no kernel gets a null pointer as its input. */
 #include "check.h"
 
-#include "handles.h"
+#include "text.h"
 
 enum { LANES = 6, STEPS = 100 };
 

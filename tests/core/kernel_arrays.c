@@ -5,7 +5,7 @@
  * BYTES: how many bytes one step of the model reads. */
 #include "check.h"
 
-#include "handles.h"
+#include "text.h"
 
 enum { BYTES = 3 * 1024 };
 

@@ -11,9 +11,9 @@
 #include <math.h>
 
 /* Where the numbers of saved data are: those of the header, and those of the block behind its parameters and
- * the ten of the random numbers. All are little-endian. */
+ * the four of the random numbers. All are little-endian. */
 enum { FORMAT_AT = 8, MODEL_AT = 16, CONSTRAINT_AT = 48, COUNT_AT = 80, DESCRIPTION_AT = 88, HEADER = 96 };
-enum { PARAMETERS = 12, NUMBERS = 18, BLOCK = HEADER + (PARAMETERS + 10) * 8, MOST_TOKENS = 300 };
+enum { PARAMETERS = 12, NUMBERS = 12, BLOCK = HEADER + (PARAMETERS + 4) * 8, MOST_TOKENS = 300 };
 enum { FILTERED, IS_FED, ENDING, AT_END, SINCE_FEED, CONSTRAINT_STATE, HELD, RECENT };
 
 static const textgen_sampling defaults = TEXTGEN_SAMPLING_DEFAULT;
@@ -241,7 +241,7 @@ static void check_changed_bytes(const saved_stream *saved, size_t changes) {
             saved->data[i] ^= mask;
         }
     }
-    CHECK(refused >= (HEADER + 10 * 8) * changes);
+    CHECK(refused >= HEADER * changes);
 }
 
 /* Each number of the state and the logits must be one. */

@@ -10,28 +10,27 @@ const accented = await loadCase("accented");
 const MATCH = { states: [{ accepting: true, next: { a: 0, b: 0 } }] };
 
 // A saved stream: see saved.c of the core.
-const HEADER = 104;
+const HEADER = 96;
 const DESCRIPTION_SIZE = 88;
-const FIELDS = { temperature: 0, position: 21, filtered: 22, ending: 24, atEnd: 25, drawn: 26, constraintState: 27, held: 28, recent: 29 };
-const padded = (size) => Math.ceil(size / 8) * 8;
+const FIELDS = { temperature: 0, position: 15, filtered: 16, ending: 18, atEnd: 19, drawn: 20, constraintState: 21, held: 22, recent: 23 };
 
 /** Return the description of a saved generation, and its block. */
 function parse(saved) {
   const size = Number(new DataView(saved.buffer).getBigUint64(DESCRIPTION_SIZE, true));
-  const description = JSON.parse(new TextDecoder().decode(saved.subarray(HEADER, HEADER + size)));
-  return { description, block: saved.slice(HEADER + padded(size)) };
+  const description = JSON.parse(new TextDecoder().decode(saved.subarray(saved.length - size)));
+  return { description, block: saved.slice(HEADER, saved.length - size) };
 }
 
 /** Return a saved generation with another description, and with changed fields of its block. */
 function forge(saved, description, fields = {}) {
   const { block } = parse(saved);
   const bytes = new TextEncoder().encode(typeof description === "string" ? description : JSON.stringify(description));
-  const forged = new Uint8Array(HEADER + padded(bytes.length) + block.length);
+  const forged = new Uint8Array(HEADER + block.length + bytes.length);
   Object.entries(fields).forEach(([name, value]) => new DataView(block.buffer).setBigInt64(8 * FIELDS[name], value, true));
   forged.set(saved.subarray(0, HEADER));
   new DataView(forged.buffer).setBigUint64(DESCRIPTION_SIZE, BigInt(bytes.length), true);
-  forged.set(bytes, HEADER);
-  forged.set(block, HEADER + padded(bytes.length));
+  forged.set(block, HEADER);
+  forged.set(bytes, HEADER + block.length);
   return forged;
 }
 

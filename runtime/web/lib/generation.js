@@ -320,7 +320,9 @@ export class Generation {
 
   /** Return the logits of the next token. Those of tokens that are never drawn are -Infinity. */
   logits() {
-    return this.#core.float32(this.info("logits"), this.model.info.vocabulary.length).slice();
+    const { info } = this.#core;
+    this.#core.call.textgen_stream_get_info(info, this.pointer);
+    return this.#core.float32(this.#core.word(info + STREAM.logits), this.model.info.vocabulary.length).slice();
   }
 
   /**
