@@ -242,7 +242,6 @@ static void finish(textgen_lane_call *call) {
     const int64_t ending = call->ending;
     text->since_feed += (int64_t)lane->drawn;
     text->ending = ending > 0 && ending != TEXTGEN_MISMATCH ? ending : TEXTGEN_CONTINUES;
-    text->at_end = text->at_end || ending == TEXTGEN_REACHED_END;
     lane->stop = (size_t)call->stop;
     lane->result = ending < 0 ? (int32_t)ending : TEXTGEN_OK;
     lane->ending = ending < 0 ? TEXTGEN_CONTINUES : (int32_t)ending;

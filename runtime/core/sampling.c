@@ -120,7 +120,8 @@ void textgen_stream_set_tables(textgen_stream *stream, const textgen_sampling *s
         stream->constraint = sampling->constraint;
         /* The next token begins another text of the constraint. */
         stream->text.constraint_state = 0;
-        stream->text.ending = stream->text.at_end ? stream->text.ending : TEXTGEN_CONTINUES;
+        stream->text.ending =
+            stream->text.ending == TEXTGEN_REACHED_END ? TEXTGEN_REACHED_END : TEXTGEN_CONTINUES;
     }
 }
 

@@ -17,7 +17,7 @@
 #define MARK "textgen"
 enum { MARK_SIZE = 8, FORMAT = 2, HASHES = 2 * TEXTGEN_SHA256_SIZE, HEADER = MARK_SIZE + 8 + HASHES + 16 };
 /* From the seed on: the numbers before it follow from the seed. */
-enum { START = offsetof(textgen_text, rng.seed), START_NUMBERS = 12 };
+enum { START = offsetof(textgen_text, rng.seed), START_NUMBERS = 11 };
 _Static_assert(sizeof(textgen_text) == START + START_NUMBERS * 8, "FORMAT");
 _Static_assert(START == (TEXTGEN_PARAMETER_COUNT + 6) * 8, "FORMAT");
 _Static_assert(TEXTGEN_MAX_PENALTY_WINDOW == 1024 && TEXTGEN_MAX_HELD == 1024, "FORMAT");
@@ -178,8 +178,8 @@ static bool read_start(const textgen_stream *stream, const unsigned char *data, 
     /* No text has so many tokens that one more overflows. */
     return is_between(text->filtered, textgen_filters_active(&text->parameters), 1) &&
            is_between(text->is_fed, 0, 1) && is_between(text->ending, 0, TEXTGEN_REACHED_END) &&
-           text->ending != TEXTGEN_MISMATCH && text->at_end == (text->ending == TEXTGEN_REACHED_END) &&
-           (!text->at_end || stream->shape.special.end >= 0) &&
+           text->ending != TEXTGEN_MISMATCH &&
+           (text->ending != TEXTGEN_REACHED_END || stream->shape.special.end >= 0) &&
            is_between(text->since_feed, 0, INT64_MAX / 2) &&
            is_between(text->constraint_state, 0, constraint ? (int64_t)constraint->states - 1 : 0) &&
            is_between(text->held, 0, TEXTGEN_MAX_HELD) && is_between(text->recent, 0, TEXTGEN_MAX_RECENT);

@@ -58,7 +58,7 @@ int32_t textgen_workspace_open(const textgen_model *model, textgen_memory memory
 /* Let the next tokens begin new stop texts and a new constraint. Nothing is held back any more. */
 static void begin_text(textgen_stream *stream) {
     textgen_text *text = &stream->text;
-    text->ending = text->at_end = text->since_feed = text->constraint_state = text->held = text->recent = 0;
+    text->ending = text->since_feed = text->constraint_state = text->held = text->recent = 0;
 }
 
 /* Begin a text from the initial state, after the begin token if there is one. */
@@ -74,7 +74,8 @@ static int32_t start(textgen_stream *stream, void *slots, textgen_error *error) 
 static int32_t begin(textgen_stream *stream, int32_t how, void *slots, textgen_error *error) {
     textgen_text *text = &stream->text;
     const bool is_new = !text->is_fed && stream->shape.special.begin >= 0;
-    if (how == TEXTGEN_FEED_START || is_new || (how == TEXTGEN_FEED_TEXT && text->at_end)) {
+    if (how == TEXTGEN_FEED_START || is_new ||
+        (how == TEXTGEN_FEED_TEXT && text->ending == TEXTGEN_REACHED_END)) {
         return start(stream, slots, error);
     }
     if (how == TEXTGEN_FEED_TEXT || !text->is_fed) {

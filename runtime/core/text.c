@@ -5,7 +5,7 @@
 
 /* Saved texts are the same bytes everywhere, so that no part may have padding. */
 _Static_assert(sizeof(textgen_rng) == 10 * 8, "padding");
-_Static_assert(sizeof(textgen_text) == (TEXTGEN_PARAMETER_COUNT + 10 + 8) * 8, "padding");
+_Static_assert(sizeof(textgen_text) == (TEXTGEN_PARAMETER_COUNT + 10 + 7) * 8, "padding");
 _Static_assert(sizeof(textgen_filters) == 4 * 8 + TEXTGEN_MAX_PENALTY_WINDOW * 4, "padding");
 
 /* ---- The block ---- */
@@ -71,7 +71,7 @@ textgen_stream_info textgen_stream_get_info(const textgen_stream *stream) {
     return (textgen_stream_info){.ending = (int32_t)text->ending,
                                  .is_fed = (int32_t)text->is_fed,
                                  .is_complete = textgen_stream_is_complete(stream),
-                                 .at_end = (int32_t)text->at_end,
+                                 .at_end = text->ending == TEXTGEN_REACHED_END,
                                  .drawn = text->rng.position,
                                  .needed = (size_t)textgen_stream_needed(stream),
                                  .held = (size_t)text->held,

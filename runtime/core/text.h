@@ -45,7 +45,6 @@ typedef struct {
     int64_t filtered;   /* whether any filter is on */
     int64_t is_fed;     /* whether there are logits to draw from */
     int64_t ending;     /* why the latest text ended, 0 while it continues */
-    int64_t at_end;     /* whether the last token is the end of a record */
     int64_t since_feed; /* tokens since the latest feed, or since min_length changed */
     int64_t constraint_state;
     int64_t held;   /* how many tokens are held back; the next call looks for stop texts in these first */

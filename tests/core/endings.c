@@ -238,7 +238,13 @@ static void choose_stops(choice *chosen) {
     for (size_t i = 0; i <= random_to(STOPS - 1) && i < STOPS; i++) {
         stop_text *stop = &chosen->stops[chosen->sampling.stop_count];
         size_t size = 0;
-        for (size_t t = 0; t <= random_to(STOP_LENGTH - 1); t++) {
+        if (chosen->sampling.stop_count && random_to(1)) {
+            /* The end of another one, which ends with it. */
+            size = textgen_model_get_symbol(file.model, stop[-1].tokens[0], stop->text);
+            strcpy(stop->text, stop[-1].text + size);
+            size = strlen(stop->text);
+        }
+        for (size_t t = 0, count = size ? 0 : 1 + random_to(STOP_LENGTH - 1); t < count; t++) {
             size += textgen_model_get_symbol(file.model, (int64_t)random_to(vocabulary / 2), stop->text + size);
         }
         stop->text[size] = '\0';

@@ -97,14 +97,25 @@ static void check_draws(const loaded *file) {
 static void check_long_texts(const loaded *file) {
     static int32_t corpus[LONG];
     static const float logits[TOKENS] = {0.0f, -1.0f, -2.0f, -3.0f};
+    textgen_sampling greedy = TEXTGEN_SAMPLING_DEFAULT;
     textgen_spans *spans = spans_of_tokens(file, corpus, LONG, LONGEST);
+    greedy.temperature = 0.0;
     textgen_stream *stream = start_without(file->model, spans, 0.0);
     for (size_t i = 0; i < LONG; i++) {
         CHECK(draw(stream, file, logits) == (i % (LONGEST + 1) == LONGEST));
     }
-    feed(stream, "a");
-    for (size_t i = 0; i < LONGEST; i++) {
-        CHECK(draw(stream, file, logits) == 0);
+    for (int other = 0; other < 2; other++) {
+        if (other) { /* Nor is what was drawn without spans copied. */
+            CHECK_OK(textgen_stream_set_sampling(stream, &greedy, &error));
+            CHECK(draw(stream, file, logits) == 0);
+            greedy.spans = spans;
+            CHECK_OK(textgen_stream_set_sampling(stream, &greedy, &error));
+        } else {
+            feed(stream, "a");
+        }
+        for (size_t i = 0; i < LONGEST; i++) {
+            CHECK(draw(stream, file, logits) == 0);
+        }
     }
     textgen_spans_destroy(spans);
     free(stream);

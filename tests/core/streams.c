@@ -347,11 +347,14 @@ static void check_lanes(const textgen_model *model, const textgen_model *other) 
     free(unfed), free(foreign);
 }
 
-/* The symbol for unknown characters can be fed, and is never drawn. */
+/* The symbol for unknown characters can be fed, and is never drawn, also if the caller sets the logits. */
 static void check_unknown(const textgen_model *model) {
     textgen_stream *stream = start(model, 1.0, 1, 0, "axa");
     double scores[2];
     size_t written;
+    textgen_stream_get_info(stream).logits[0] = 9.0f;
+    CHECK_OK(textgen_stream_probabilities(stream, 0, scores, work, &error));
+    CHECK(scores[0] == 0.0 && scores[1] == 1.0);
     char *text = generate(stream, LENGTH, &written);
     CHECK(strspn(text, "a") == LENGTH);
     CHECK_OK(textgen_stream_feed_tokens(stream, (int64_t[]){1, 0}, 2, TEXTGEN_FEED_TEXT, scores, work, &error));

@@ -12,7 +12,7 @@ const MATCH = { states: [{ accepting: true, next: { a: 0, b: 0 } }] };
 // A saved stream: see saved.c of the core.
 const HEADER = 96;
 const DESCRIPTION_SIZE = 88;
-const FIELDS = { temperature: 0, position: 15, filtered: 16, ending: 18, atEnd: 19, drawn: 20, constraintState: 21, held: 22, recent: 23 };
+const FIELDS = { temperature: 0, position: 15, filtered: 16, ending: 18, drawn: 19, constraintState: 20, held: 21, recent: 22 };
 
 /** Return the description of a saved generation, and its block. */
 function parse(saved) {
@@ -110,7 +110,7 @@ test("what is no saved generation of this model, constraint, corpus and version 
   }
   refused(tiny, forge(saved, { sampling: { top_x: 1 } }), "NEWER_FORMAT");
   for (const fields of [
-    ...[{ ending: 9n }, { ending: 5n }, { atEnd: 1n }, { constraintState: 1n }, { held: 1025n }, { recent: 2001n }],
+    ...[{ ending: 9n }, { ending: 5n }, { constraintState: 1n }, { held: 1025n }, { recent: 2001n }],
     ...[{ drawn: -1n }, { position: -1n }, { filtered: 2n }, { temperature: -1n }],
   ]) {
     assert.throws(() => tiny.resume(forge(saved, description, fields)), { code: "DAMAGED_SAVED" });
