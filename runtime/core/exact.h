@@ -69,8 +69,10 @@
 #define TEXTGEN_SHARED TEXTGEN_INLINE
 #endif
 
-/* Whether the compiler has vector types. Define TEXTGEN_PLAIN_C to compile without them. */
-#if (defined(__GNUC__) || defined(__clang__)) && !defined(TEXTGEN_PLAIN_C)
+/* Whether the compiler has vector types, and the processor is one for which the core uses them: x86-64, ARM64
+ * or WebAssembly. Define TEXTGEN_PLAIN_C to compile without them. */
+#if (defined(__GNUC__) || defined(__clang__)) && !defined(TEXTGEN_PLAIN_C) &&                                  \
+    (defined(__x86_64__) || defined(__aarch64__) && !defined(__AARCH64EB__) || defined(__wasm_simd128__))
 #define TEXTGEN_VECTORS 1
 #else
 #define TEXTGEN_VECTORS 0

@@ -21,7 +21,7 @@ textgen_slots textgen_slots_find(const textgen_network *network, void *workspace
     slots.sums = textgen_part(start, &used, lanes * units * sizeof(float));
     slots.inputs = textgen_part(
         start, &used, lanes * ((is_int8 ? logit_steps * units : 0) + network->embedding_size * unit_size));
-    slots.input_scales = textgen_part(start, &used, is_int8 ? lanes * sizeof(float) : 0);
+    slots.input_scales = textgen_part(start, &used, is_int8 ? logit_steps * lanes * sizeof(float) : 0);
     slots.scratch = textgen_part(start, &used, lanes * units * unit_size);
     slots.features = textgen_part(start, &used, logit_steps * lanes * units * sizeof(float));
     slots.logits = textgen_part(start, &used, logit_steps * lanes * network->padded_vocabulary * sizeof(float));
@@ -73,7 +73,7 @@ void textgen_slot_move(const textgen_network *network, const textgen_slots *slot
 /* Set the first layer's gate inputs and, without a token_gates table, its inputs. */
 static void embed(const textgen_network *network, const textgen_slots *slots, const int64_t *tokens,
                   size_t count) {
-    const size_t size = network->embedding_size * (network->bits == 8 ? 1 : sizeof(float));
+    const size_t size = network->embedding_size * (size_t)network->bits / 8;
     for (size_t slot = 0; slot < count; slot++) {
         const size_t token = (size_t)tokens[slot];
         if (!size) {
@@ -89,64 +89,45 @@ static void embed(const textgen_network *network, const textgen_slots *slots, co
     }
 }
 
-/* Round the inputs of a layer. Return their scale. */
-static float quantize(const textgen_network *network, const textgen_slots *slots, float bound,
-                      const float *input, size_t count) {
-    network->kernels->int8->quantize(input, (ptrdiff_t)(count * network->padded_units), bound, slots->inputs);
-    return bound / TEXTGEN_INT8_LEVELS;
-}
-
-/* Run an lstm. Return its output, which is part of the state. input: not used if the first layer has a
- * token_gates table, or rounded inputs. */
-static const float *run_layer(const textgen_network *network, const textgen_slots *slots, size_t index,
-                              const float *input, size_t count) {
-    const textgen_kernels *kernels = network->kernels;
-    const textgen_packed_layer *layer = &network->layers[index];
-    float *hidden = state_of(network, slots, false, index), *cell = state_of(network, slots, true, index);
-    const float scale =
-        index && network->bits == 8 ? quantize(network, slots, layer->bound, input, count) : 0.0f;
-    for (size_t slot = 0; index && slot < count; slot++) {
-        slots->gate_inputs[slot] = layer->bias;
-        if (network->bits == 8) {
-            slots->input_scales[slot] = scale;
-        }
+/* Return values as the inputs of a layer: with 8-bit weights, rounded. */
+static const void *inputs_of(const textgen_network *network, const textgen_slots *slots,
+                             const textgen_packed_layer *layer, const float *values, size_t count) {
+    if (network->bits != 8) {
+        return values;
     }
-    if (network->bits == 8) {
-        kernels->int8->lstm(layer, slots->gate_inputs, slots->inputs, slots->input_scales, hidden, cell,
-                            slots->scratch, (ptrdiff_t)count);
-    } else {
-        kernels->lstm(layer, slots->gate_inputs, input, hidden, cell, slots->scratch, (ptrdiff_t)count);
+    network->kernels->quantize(values, (ptrdiff_t)(count * network->padded_units), layer->bound, slots->inputs);
+    for (size_t i = 0; i < count; i++) {
+        slots->input_scales[i] = layer->bound / TEXTGEN_INT8_LEVELS;
     }
-    return hidden;
+    return slots->inputs;
 }
 
 const float *textgen_forward_features(const textgen_network *network, const textgen_slots *slots,
                                       const int64_t *tokens, size_t count) {
-    const size_t values = count * network->padded_units;
-    const float *input = slots->inputs;
+    const float *values = NULL;
     embed(network, slots, tokens, count);
-    for (size_t layer = 0; layer < network->layer_count; layer++) {
-        const float *output = run_layer(network, slots, layer, input, count);
-        if (network->layers[layer].residual) {
-            for (size_t i = 0; i < values; i++) {
-                slots->sums[i] = output[i] + input[i];
-            }
-            output = slots->sums;
+    for (size_t i = 0; i < network->layer_count; i++) {
+        const textgen_packed_layer *layer = &network->layers[i];
+        const void *inputs = i ? inputs_of(network, slots, layer, values, count) : slots->inputs;
+        for (size_t slot = 0; i && slot < count; slot++) {
+            slots->gate_inputs[slot] = layer->bias;
         }
-        input = output;
+        float *hidden = state_of(network, slots, false, i);
+        network->kernels->lstm(layer, slots->gate_inputs, inputs, slots->input_scales, hidden,
+                               state_of(network, slots, true, i), slots->scratch, (ptrdiff_t)count);
+        for (size_t j = 0; layer->residual && j < count * network->padded_units; j++) {
+            slots->sums[j] = hidden[j] + values[j];
+        }
+        values = layer->residual ? slots->sums : hidden;
     }
-    return input;
+    return values;
 }
 
 void textgen_forward_logits(const textgen_network *network, const textgen_slots *slots, const float *features,
                             size_t count, bool masked) {
     const textgen_packed_layer *layer = textgen_output_layer(network, masked);
-    if (network->bits == 8) {
-        const float scale = quantize(network, slots, layer->bound, features, count);
-        network->kernels->int8->linear(layer, slots->inputs, scale, slots->logits, (ptrdiff_t)count);
-    } else {
-        network->kernels->linear(layer, features, slots->logits, (ptrdiff_t)count);
-    }
+    const void *inputs = inputs_of(network, slots, layer, features, count);
+    network->kernels->linear(layer, inputs, slots->input_scales, slots->logits, (ptrdiff_t)count);
 }
 
 void textgen_network_forward(const textgen_network *network, const int64_t *tokens, size_t time, size_t batch,

@@ -13,7 +13,7 @@ typedef struct {
     /* Of the first layer without a token_gates table, [slots][embedding size], or with 8-bit weights the
      * rounded inputs of any layer, [logit_steps][slots][padded units]. */
     void *inputs;
-    float *input_scales; /* 8-bit weights: [slots] */
+    float *input_scales; /* 8-bit weights: [logit_steps][slots] */
     void *scratch;       /* see textgen_kernels */
     float *features;     /* outputs of the last layer, [logit_steps][slots][padded units] */
     float *logits;       /* [logit_steps][slots][padded vocabulary] */

@@ -92,7 +92,8 @@ static uint64_t place(textgen_network *network, const textgen_description *descr
         const uint64_t inputs = i ? units : embedding_size;
         const uint64_t outputs = is_output ? network->padded_vocabulary : units;
         const uint64_t rows = is_output ? inputs : inputs + units, sums = is_output ? outputs : GATES * units;
-        textgen_packed_layer layer = {.inputs = (ptrdiff_t)inputs, .outputs = (ptrdiff_t)outputs};
+        textgen_packed_layer layer = {
+            .inputs = (ptrdiff_t)inputs, .outputs = (ptrdiff_t)outputs, .bits = network->bits};
         layer.bias = textgen_part(start, &used, sums * sizeof(float));
         /* A row of the token_gates table replaces the bias of the first layer. */
         first = inputs ? first : used;
@@ -233,7 +234,7 @@ static int32_t pack_int8(const packing *pack, const textgen_layer *layer, int pa
             return fail_weights(pack, tensor);
         }
         factors.scales[sum] = part ? pack->row[row] * (1.0f / TEXTGEN_INT8_LEVELS) : pack->row[row];
-        factors.offsets[sum] = -network->kernels->int8->zero * total;
+        factors.offsets[sum] = -network->kernels->zero * total;
     }
     return TEXTGEN_OK;
 }
@@ -289,7 +290,7 @@ static int32_t pack_linear(const packing *pack, const textgen_layer *layer) {
 static int32_t pack_embedding_row(const packing *pack, size_t token, uint8_t *row) {
     const textgen_layer *embedding = &pack->description->layers[0];
     const int8_t *values = (const int8_t *)embedding->tensors[0]->raw.data + token * embedding->outputs;
-    const int zero = pack->network->kernels->int8->zero;
+    const int zero = pack->network->kernels->zero;
     memset(row, zero, padded(embedding->outputs, TEXTGEN_GROUP));
     for (size_t i = 0; i < embedding->outputs; i++) {
         if (values[i] < -TEXTGEN_INT8_LEVELS) {
@@ -351,7 +352,7 @@ static int32_t pack_int8_table(const packing *pack, char *memory) {
     textgen_network *network = pack->network;
     const size_t inputs = padded(embedding->outputs, TEXTGEN_GROUP), outputs = GATES * network->padded_units;
     uint64_t used = 0;
-    textgen_packed_layer product = {.inputs = (ptrdiff_t)inputs, .outputs = (ptrdiff_t)outputs};
+    textgen_packed_layer product = {.inputs = (ptrdiff_t)inputs, .outputs = (ptrdiff_t)outputs, .bits = 8};
     product.input = place_factors(memory, &used, outputs);
     product.weights = textgen_part(memory, &used, inputs * outputs);
     product.bias = network->layers[0].bias;
@@ -360,8 +361,7 @@ static int32_t pack_int8_table(const packing *pack, char *memory) {
     TEXTGEN_TRY(read_scales(pack, embedding->scales[0]));
     for (size_t token = 0; token < network->vocabulary; token++) {
         TEXTGEN_TRY(pack_embedding_row(pack, token, row));
-        network->kernels->int8->linear(&product, row, pack->row[token], network->token_gates + token * outputs,
-                                       1);
+        network->kernels->linear(&product, row, &pack->row[token], network->token_gates + token * outputs, 1);
     }
     return TEXTGEN_OK;
 }
@@ -441,5 +441,5 @@ size_t textgen_network_step_bytes(const textgen_network *network) {
 }
 
 uint32_t textgen_network_read(const textgen_network *network) {
-    return network->kernels->int8->sum(network->weights, (ptrdiff_t)network->weight_bytes);
+    return network->kernels->sum(network->weights, (ptrdiff_t)network->weight_bytes);
 }

@@ -3,7 +3,7 @@
 #define TEXTGEN_PACK_H
 
 #include "exp.h"
-#include "kernels/int8.h"
+#include "kernels/kernels.h"
 #include "vocabulary.h"
 
 /* A network that is ready to run. Immutable, and independent of the file that it was read from. The state of a

@@ -58,7 +58,7 @@ FEATURES += ["--enable-nontrapping-float-to-int", "--enable-mutable-globals"]
 # Files with functions that run for each token. In the others, the compiler does not inline functions, which
 # makes the module smaller.
 FREQUENT = {
-    *("exp.c", "forward.c", "generate.c", "int8.c", "kernels.c", "rng.c", "sampler.c", "text.c"),
+    *("exp.c", "forward.c", "generate.c", "kernels.c", "rng.c", "sampler.c", "text.c"),
 }
 
 INLINED = """\

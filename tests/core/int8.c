@@ -53,12 +53,11 @@ static void check_alone(const textgen_network *network, const int64_t *tokens, c
 }
 
 /* The kernels that `check_lstm` calls. */
-static const textgen_int8_kernels *original;
+static const textgen_kernels *original;
 
 /* The kernels add an offset to `input`, even that of 0 inputs. To a null pointer, this is undefined. */
-static void check_lstm(const textgen_packed_layer *layer, const float *const *gate_inputs, const uint8_t *input,
-                       const float *input_scales, float *hidden, float *cell, uint8_t *scratch,
-                       ptrdiff_t lanes) {
+static void check_lstm(const textgen_packed_layer *layer, const float *const *gate_inputs, const void *input,
+                       const float *input_scales, float *hidden, float *cell, void *scratch, ptrdiff_t lanes) {
     CHECK(input);
     original->lstm(layer, gate_inputs, input, input_scales, hidden, cell, scratch, lanes);
 }
@@ -68,15 +67,13 @@ static void run(const char *path, const char *kernels) {
     textgen_network checked = *file.model->network;
     const textgen_network *network = &checked;
     textgen_kernels all = *checked.kernels;
-    textgen_int8_kernels of_int8 = *all.int8;
     const size_t count = (size_t)STEPS * LANES * network->vocabulary;
     float *state = initial_state(network, LANES), *logits = allocate(count * sizeof *logits);
     void *workspace = allocate(textgen_slots_size(network, LANES, STEPS));
     int64_t tokens[STEPS * LANES];
     uint64_t hash = 14695981039346656037u, random = 1;
-    original = all.int8;
-    of_int8.lstm = check_lstm;
-    all.int8 = &of_int8;
+    original = file.model->network->kernels;
+    all.lstm = check_lstm;
     checked.kernels = &all;
     CHECK(file.info->bits == 8 && !strcmp(file.info->kernels, kernels));
     for (size_t i = 0; i < STEPS * LANES; i++) {

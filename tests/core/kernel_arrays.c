@@ -19,7 +19,7 @@ static uint32_t sum(const void *values, ptrdiff_t bytes) {
     return total;
 }
 
-static void check_sum(const textgen_int8_kernels *kernels) {
+static void check_sum(const textgen_kernels *kernels) {
     uint64_t state = 1;
     unsigned char bytes[BYTES];
     for (size_t i = 0; i < BYTES; i++) {
@@ -52,7 +52,7 @@ int main(int count, char **arguments) {
     CHECK(count == 3);
     for (int i = 0; i < sets; i++) {
         loaded file = load(arguments[1], kernels[i]->name);
-        check_sum(kernels[i]->int8);
+        check_sum(kernels[i]);
         check_read(file.model->network, strtoul(arguments[2], NULL, 10));
         unload(&file);
     }

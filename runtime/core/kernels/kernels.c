@@ -1,9 +1,11 @@
-/* Compiles kernel_body.h once for each instruction set, and chooses a set at run time.
+/* Compiles layer_body.h once for each instruction set, and chooses a set at run time.
  *
  * The compilers' function multiversioning is not used, because only some systems have a loader for it.
- * Compilers without vector types get plain C. */
+ * Compilers without vector types get plain C. Extensions that only some processors of a kind have are used if
+ * the compiler may use them everywhere, except on x86-64: ARM64's dot products (-march=armv8.2-a+dotprod; the
+ * default for Apple's processors), and the SIMD of WebAssembly (-msimd128). */
 
-#include "int8.h"
+#include "kernels.h"
 #include "processor.h"
 
 #include <string.h>
@@ -11,78 +13,55 @@
 #if TEXTGEN_X86
 #include <cpuid.h>
 #include <immintrin.h>
-
-#if TEXTGEN_AVX512
-#define NAME(x) x##_avx512
-#define WIDTH 16
-#define TARGET __attribute__((target("avx512f,avx512dq,avx512vl,avx512bw,fma")))
-#define MULTIPLY_ADD(a, b, c) ((vector)_mm512_fmadd_ps((__m512)(a), (__m512)(b), (__m512)(c)))
-#define PRODUCT(a, b) ((a) * (b))
-#define MAXIMUM(a, b) ((vector)_mm512_max_ps((__m512)(a), (__m512)(b)))
-#define MULTIPLY_ADD64(a, b, c) ((vector64)_mm512_fmadd_pd((__m512d)(a), (__m512d)(b), (__m512d)(c)))
-#define VECTORS_ONE_LANE 4
-#define VECTORS_MANY_LANES 4
-#include "kernel_body.h"
+#elif TEXTGEN_NEON
+#include <arm_neon.h>
+#elif TEXTGEN_VECTORS
+#include <wasm_simd128.h>
 #endif
 
+#if TEXTGEN_AVX512
+#define AVX512 "avx512f,avx512dq,avx512vl,avx512bw,fma"
+#define NAME(x) x##_avx512vnni
+#define WIDTH 16
+#define VNNI
+#define TARGET __attribute__((target(AVX512 ",avx512vnni")))
+#include "layer_body.h"
+
+#define NAME(x) x##_avx512
+#define WIDTH 16
+#define TARGET __attribute__((target(AVX512)))
+#include "layer_body.h"
+#endif
+
+#if TEXTGEN_X86
 #define NAME(x) x##_avx2
 #define WIDTH 8
 #define TARGET __attribute__((target("avx2,fma")))
-#define MULTIPLY_ADD(a, b, c) ((vector)_mm256_fmadd_ps((__m256)(a), (__m256)(b), (__m256)(c)))
-#define PRODUCT(a, b) ((a) * (b))
-#define MAXIMUM(a, b) ((vector)_mm256_max_ps((__m256)(a), (__m256)(b)))
-#define MULTIPLY_ADD64(a, b, c) ((vector64)_mm256_fmadd_pd((__m256d)(a), (__m256d)(b), (__m256d)(c)))
-#define VECTORS_ONE_LANE 8
-#define VECTORS_MANY_LANES 2
-#include "kernel_body.h"
+#include "layer_body.h"
 #endif
 
-/* Vectors of four floats: SSE2 on x86-64, NEON on ARM64, or what the compiler generates elsewhere.
- *
- * WebAssembly has fused multiply-adds if the compiler may use its relaxed SIMD (-mrelaxed-simd). Engines round
- * them twice on processors that have none, so results are those of this set with or without them. */
+/* Vectors of four floats: SSE2 on x86-64, ARM64, WebAssembly. Others get plain C. */
 #define NAME(x) x##_baseline
-#define BASELINE "baseline"
-#if TEXTGEN_VECTORS
-#define WIDTH 4
-#else
-#define WIDTH 1
-#endif
+#define WIDTH (TEXTGEN_VECTORS ? 4 : 1)
 #define TARGET
-#if TEXTGEN_VECTORS && defined(__aarch64__)
-#include <arm_neon.h>
-#define MULTIPLY_ADD(a, b, c) ((vector)vfmaq_f32((float32x4_t)(c), (float32x4_t)(a), (float32x4_t)(b)))
-#define MULTIPLY_ADD64(a, b, c) ((vector64)vfmaq_f64((float64x2_t)(c), (float64x2_t)(a), (float64x2_t)(b)))
-#define PRODUCT(a, b) ((a) * (b))
-#elif TEXTGEN_VECTORS && defined(__wasm_relaxed_simd__)
-#include <wasm_simd128.h>
-#undef BASELINE
-#define BASELINE "relaxed-simd"
-#define MULTIPLY_ADD(a, b, c) ((vector)wasm_f32x4_relaxed_madd((v128_t)(a), (v128_t)(b), (v128_t)(c)))
-#define MULTIPLY_ADD64(a, b, c) ((vector64)wasm_f64x2_relaxed_madd((v128_t)(a), (v128_t)(b), (v128_t)(c)))
-#define PRODUCT(a, b) ((a) * (b))
-/* Otherwise compilers use relaxed_max, whose result for NaN is any of the two. */
-#define MAXIMUM(a, b) ((vector)wasm_f32x4_pmax((v128_t)(b), (v128_t)(a)))
-#else
-#define MULTIPLY_ADD(a, b, c) (PRODUCT(a, b) + (c))
-#define MULTIPLY_ADD64(a, b, c) ((a) * (b) + (c))
-#define PRODUCT(a, b) NAME(rounded)((a) * (b))
-#endif
-#define VECTORS_ONE_LANE 8
-#define VECTORS_MANY_LANES 2
-#include "kernel_body.h"
+#include "layer_body.h"
 
-/* The kernels for float32 weights of one set, and those for 8-bit weights of another. */
-#define KERNELS(name, set, int8_set) {name, lstm_##set, linear_##set, project_##set, &textgen_int8_##int8_set}
+#define KERNELS(name, set)                                                                                     \
+    static const textgen_kernels kernels_##set = {name,         zero_##set,    quantize_##set, lstm_##set,     \
+                                                  linear_##set, project_##set, sum_##set}
 
 #if TEXTGEN_AVX512
-static const textgen_kernels kernels_avx512vnni = KERNELS("avx512vnni", avx512, avx512vnni);
-static const textgen_kernels kernels_avx512 = KERNELS("avx512", avx512, avx512);
+KERNELS("avx512vnni", avx512vnni);
+KERNELS("avx512", avx512);
 #endif
 #if TEXTGEN_X86
-static const textgen_kernels kernels_avx2 = KERNELS("avx2", avx2, avx2);
+KERNELS("avx2", avx2);
 #endif
-static const textgen_kernels kernels_baseline = KERNELS(BASELINE, baseline, baseline);
+#if defined(__wasm_relaxed_simd__)
+KERNELS("relaxed-simd", baseline);
+#else
+KERNELS("baseline", baseline);
+#endif
 
 #if TEXTGEN_X86
 

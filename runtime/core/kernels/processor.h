@@ -21,6 +21,12 @@
 #define TEXTGEN_AVX512 0
 #endif
 
+#if TEXTGEN_VECTORS && defined(__aarch64__)
+#define TEXTGEN_NEON 1
+#else
+#define TEXTGEN_NEON 0
+#endif
+
 #if TEXTGEN_X86
 /* Whether the processor and the operating system support AVX2 and FMA, and the same with AVX-512 F, DQ, BW and
  * VL.
