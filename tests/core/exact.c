@@ -1,9 +1,10 @@
 /* Prints hashes of results that must be equal to the last bit with every compiler.
  *
+ *     exact
  *     exact MODEL
  *
- * The first lines are the hashes of exp64, of log64, and of distributions after filters. The others are, for
- * each instruction set, its name and the hash of float64 sums and of the logits of a long text. */
+ * Without a model: the hashes of exp64, of log64, and of distributions after filters. With one: for each
+ * instruction set, its name and the hash of the logits and states of several lanes. */
 #include "check.h"
 
 #include "exact.h"
@@ -11,11 +12,20 @@
 
 #include <math.h>
 
-enum { ROUNDS = 100, VALUES = 4095, LANES = 5, STEPS = 200 };
+/* So many lanes that each kernel runs: those for one lane, for some and for many. */
+enum { ROUNDS = 100, VALUES = 4095, LANES = 35, STEPS = 30 };
 
 /* FNV-1a (Fowler, Noll and Vo, 1991), over 64-bit words. */
 static uint64_t add_to_hash(uint64_t hash, uint64_t word) { return (hash ^ word) * 1099511628211u; }
 static const uint64_t no_hash = 14695981039346656037u;
+static uint64_t add_floats(uint64_t hash, const float *numbers, size_t count) {
+    for (size_t i = 0; i < count; i++) {
+        uint32_t bits;
+        memcpy(&bits, &numbers[i], sizeof bits);
+        hash = add_to_hash(hash, bits);
+    }
+    return hash;
+}
 static uint64_t add_numbers(uint64_t hash, const double *numbers, size_t count) {
     for (size_t i = 0; i < count; i++) {
         uint64_t bits;
@@ -132,44 +142,74 @@ static void check_counts(textgen_exp64 exp64) {
     CHECK(exp64->largest(NULL, 0) == -INFINITY);
 }
 
-static void print_logits(const char *path, const char *kernels) {
+/* The state of each lane begins with zeros; with 8-bit weights, the last one with numbers beyond the bounds of
+ * the inputs. */
+static float *initial_state(const textgen_network *network, size_t lanes) {
+    const size_t count = lanes * network->state_values;
+    float *state = memset(allocate(count * sizeof *state), 0, count * sizeof *state);
+    const float extremes[] = {2.0f, -1e30f, 1.0f, -1.0f, 0.5f / 127.0f, 1e-40f, 1.5f / 127.0f};
+    for (size_t row = 0; network->bits == 8 && row < network->state_values / network->units; row++) {
+        for (size_t unit = 0; unit < network->units; unit++) {
+            state[(row * lanes + lanes - 1) * network->units + unit] = extremes[(row + unit) % 7];
+        }
+    }
+    return state;
+}
+
+/* Run tokens [STEPS][lanes] of some lanes, and return the logits. */
+static float *run(const textgen_network *network, const int64_t *tokens, size_t lanes, float *state) {
+    float *logits = allocate(STEPS * lanes * network->vocabulary * sizeof *logits);
+    const size_t bytes = textgen_slots_size(network, lanes, STEPS);
+    /* NaN, which padding must not have. */
+    void *workspace = memset(allocate(bytes), 255, bytes);
+    textgen_network_forward(network, tokens, STEPS, lanes, state, STEPS, logits, workspace);
+    free(workspace);
+    return logits;
+}
+
+static void print_network(const char *path, const char *kernels) {
     loaded file = load(path, kernels);
     const textgen_network *network = file.model->network;
-    const size_t count = (size_t)STEPS * LANES * network->vocabulary;
-    const size_t state_bytes = LANES * network->state_values * sizeof(float);
-    const size_t workspace_bytes = textgen_slots_size(network, LANES, STEPS);
-    /* NaN, which padding must not have. */
-    void *workspace = memset(allocate(workspace_bytes), 255, workspace_bytes);
-    float *logits = allocate(count * sizeof *logits);
-    float *state = memset(allocate(state_bytes), 0, state_bytes);
-    static int64_t tokens[STEPS * LANES];
-    uint64_t hash = no_hash, random = 1;
+    const size_t vocabulary = network->vocabulary;
+    int64_t tokens[STEPS * LANES], own[STEPS];
+    uint64_t random = 1;
+    uint32_t total = 0, word;
     for (size_t i = 0; i < STEPS * LANES; i++) {
-        tokens[i] = (int64_t)(next_random(&random) % network->vocabulary);
+        tokens[i] = (int64_t)(next_random(&random) % vocabulary);
+        own[i / LANES] = tokens[i];
     }
-    textgen_network_forward(network, tokens, STEPS, LANES, state, STEPS, logits, workspace);
-    for (size_t i = 0; i < count; i++) {
-        uint32_t bits;
-        memcpy(&bits, &logits[i], sizeof bits);
-        hash = add_to_hash(hash, bits);
+    float *state = initial_state(network, LANES), *alone_state = initial_state(network, 1);
+    float *logits = run(network, tokens, LANES, state), *alone = run(network, own, 1, alone_state);
+    uint64_t hash = add_floats(no_hash, logits, STEPS * LANES * vocabulary);
+    printf("%s %016llx\n", kernels, (unsigned long long)add_floats(hash, state, LANES * network->state_values));
+    /* The last lane has the same results alone. */
+    for (size_t i = 0; i < STEPS; i++) {
+        CHECK(!memcmp(alone + i * vocabulary, logits + (i * LANES + LANES - 1) * vocabulary,
+                      vocabulary * sizeof *alone));
     }
-    printf("%s %016llx\n", kernels, (unsigned long long)hash);
-    free(workspace), free(logits), free(state);
+    for (size_t i = 0; i < network->weight_bytes; i += sizeof word) {
+        memcpy(&word, (const char *)network->weights + i, sizeof word);
+        total += word;
+    }
+    CHECK(total && textgen_network_read(network) == total);
+    free(state), free(alone_state), free(logits), free(alone);
     unload(&file);
 }
 
 int main(int count, char **arguments) {
     const textgen_kernels *kernels[TEXTGEN_MAX_KERNELS];
     const int sets = textgen_available_kernels(kernels);
-    CHECK(count > 1);
     for (int i = 0; i < sets; i++) {
-        check_counts(textgen_find_exp64(kernels[i]->name));
+        if (count > 1) {
+            print_network(arguments[1], kernels[i]->name);
+        } else {
+            check_counts(textgen_find_exp64(kernels[i]->name));
+        }
     }
-    print_exp64();
-    print_log64();
-    print_filters();
-    for (int i = 0; i < sets; i++) {
-        print_logits(arguments[1], kernels[i]->name);
+    if (count == 1) {
+        print_exp64();
+        print_log64();
+        print_filters();
     }
     return 0;
 }

@@ -122,19 +122,6 @@ def test_the_bundled_model_fits_in_the_memory_that_it_states(build: Build, objec
     run(link(build, objects, PROGRAMS / "models.c"), SHIPPED_FLOAT32, "", "", PROMPT)
 
 
-# Of each layer: its biases, or the gates of a token, and the weights. Sizes are padded: a layer of 4 units
-# to 16 with 64 gates, layers of 20 units to 32 with 128 gates, and the vocabulary to 64.
-STEP_BYTES = {
-    TINY: 4 * (64 + 64 * 16 + 64 + 16 * 64),
-    TINY_INT8: (4 * 3 * 128 + 128 * 32) + (4 * 5 * 128 + 2 * 128 * 32) + (4 * 3 * 64 + 32 * 64),
-}
-
-
-@pytest.mark.parametrize("path", STEP_BYTES, ids=["float32", "8 bits"])
-def test_kernels_of_arrays_follow_their_definitions(build: Build, objects: Path, path: Path) -> None:
-    run(link(build, objects, PROGRAMS / "kernel_arrays.c"), path, str(STEP_BYTES[path]))
-
-
 def test_streams_are_fed_changed_and_run(build: Build, objects: Path, tmp_path: Path) -> None:
     contents = {
         "other": weights_of(SYMBOLS),

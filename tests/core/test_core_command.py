@@ -1,6 +1,5 @@
 """The command ``textgen``, written in C: the texts of ``textgen-run``, and one line for each wrong use."""
 
-import os
 import re
 import subprocess
 from pathlib import Path
@@ -18,7 +17,6 @@ from tests.helpers.commands import Captured, run_here
 from tests.helpers.core_install import CAN_MAKE, make, needs_make
 from tests.helpers.definitions import definitions
 from tests.helpers.paths import TINY
-from tests.helpers.programs import posix_only
 from tests.helpers.record_models import LEVELS, record_content
 
 pytestmark = pytest.mark.skipif(
@@ -147,42 +145,38 @@ def test_a_new_seed_gives_another_text(command: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "code", "problem"),
+    ("arguments", "code", "culprit"),
     [
-        ([], 2, "pass a model file (see textgen --help)"),
-        ([NIETZSCHE, "--lenght=5"], 2, "unrecognized argument: --lenght (see textgen --help)"),
-        ([NIETZSCHE, "--logit-bias", "a=1"], 2, "unrecognized argument: --logit-bias"),
-        ([NIETZSCHE, "--temp"], 2, "argument --temp: expected a value"),
-        ([NIETZSCHE, "--temp", "0x1"], 2, "argument --temp: must be a finite number, 0 or more, not '0x1'"),
-        ([NIETZSCHE, "--top-p", "0"], 2, "--top-p: must be a number more than 0, at most 1, not '0'"),
-        ([NIETZSCHE, "--top-k", "1.5"], 2, "argument --top-k: must be an integer from 0 to 2147483647, not"),
-        ([NIETZSCHE, "--top-k", str(2**64 + 5)], 2, f"to 2147483647, not '{2**64 + 5}'"),
-        *(
-            ([NIETZSCHE, "--length", length], 2, f"must be an integer, 1 or more, not '{length}'")
-            for length in ("0", "+-5", "+", str(2**63))
-        ),
-        ([NIETZSCHE, "--seed", str(2**128)], 2, "--seed: must be an integer from 0 to 2**128 - 1, not"),
-        ([NIETZSCHE, "--stop", ""], 2, "argument --stop: must not be empty"),
-        ([NIETZSCHE, "--stop", "50 €"], 1, "argument --stop at 0: "),
-        ([NIETZSCHE, "the", "will"], 2, "there are several prompts: put the prompt in quotes"),
+        ([], 2, "model"),
+        ([NIETZSCHE, "--lenght=5"], 2, "--lenght"),
+        ([NIETZSCHE, "--logit-bias", "a=1"], 2, "--logit-bias"),
+        ([NIETZSCHE, "--temp"], 2, "--temp: "),
+        ([NIETZSCHE, "--temp", "0x1"], 2, "--temp: must be a finite number, 0 or more, not '0x1'"),
+        ([NIETZSCHE, "--top-p", "0"], 2, "--top-p: "),
+        *(([NIETZSCHE, "--top-k", value], 2, "--top-k: ") for value in ("1.5", str(2**64 + 5))),
+        *(([NIETZSCHE, "--length", value], 2, "--length: ") for value in ("0", "+-5", "+", str(2**63))),
+        ([NIETZSCHE, "--seed", str(2**128)], 2, "--seed: "),
+        ([NIETZSCHE, "--stop", ""], 2, "--stop: "),
+        ([NIETZSCHE, *["--stop", "a"] * 65], 2, "--stop: "),
+        *(([NIETZSCHE, "--stop", value], 1, "--stop at 0: ") for value in ("50 €", "a\\t")),
+        ([NIETZSCHE, "--stop", "a" * 1021], 2, "--stop at 0: "),
+        ([NIETZSCHE, "--mirostat-tau", "1", "--top-k", "2"], 2, "--mirostat-tau: "),
+        ([NIETZSCHE, "the", "will"], 2, "prompt"),
+        ([NIETZSCHE, ""], 1, "prompt"),
+        ([NIETZSCHE, "50 €"], 1, "text at 3 "),
         (["/"], 1, f"cannot read /: {'Permission denied' if WINDOWS else 'Is a directory'}"),
         (["absent.onnx"], 1, "cannot read absent.onnx: No such file or directory"),
         ([__file__], 1, f"{Path(__file__).name}: "),
-        ([NIETZSCHE, "--mirostat-tau", "1", "--top-k", "2"], 2, "argument --mirostat-tau: "),
-        ([NIETZSCHE, ""], 1, "the prompt is empty: omit it to start from a prompt in the model"),
-        ([NIETZSCHE, "50 €"], 1, "text at 3 has '€' (U+20AC)"),
-        ([NIETZSCHE, "--stop", "a\\t"], 1, "argument --stop at 0: "),
-        ([NIETZSCHE, "--stop", "a" * 1021], 2, "argument --stop at 0: "),
     ],
     ids=str,
 )
 def test_a_problem_is_told_in_one_line(
-    command: Path, arguments: list[str | Path], code: int, problem: str
+    command: Path, arguments: list[str | Path], code: int, culprit: str
 ) -> None:
     returned, text, errors = run(command, *arguments)
     assert (returned, text) == (code, "")
     assert errors.startswith("textgen: error: ")
-    assert problem in errors
+    assert culprit in errors
     assert errors.count("\n") == 1
 
 
@@ -217,26 +211,6 @@ def test_a_program_may_contain_its_model(installed: Installed, tmp_path: Path) -
     expected = run(installed.prefix / "bin" / "textgen", NIETZSCHE, "the will to ", "--seed", "7")
     assert run(program, "the will to ", "--seed", "7") == expected
     assert run(program, "--help")[1].startswith("usage: textgen [PROMPT] [OPTIONS]\n")
-
-
-@posix_only
-@needs_make
-def test_another_model_replaces_the_one_in_the_program(tmp_path: Path) -> None:
-    """The compiler of this test writes its arguments, of which the last one is the output."""
-    compiler, program = tmp_path / "compiler", tmp_path / "embedded" / "textgen"
-    compiler.write_text('#!/bin/sh\nfor output; do :; done\necho "$@" > "$output"\n', encoding="utf-8")
-    compiler.chmod(0o700)
-    written = []
-    for name in ("first", "second", "second"):
-        model = tmp_path / name / "model.c"
-        model.parent.mkdir(exist_ok=True)
-        model.touch()
-        # Both models are older than the program.
-        os.utime(model, (0, 0))
-        make(str(program), f"BUILD={tmp_path}", f"CC={compiler}", f"MODEL={model.parent}")
-        assert str(model) in program.read_text(encoding="utf-8")
-        written.append(program.stat().st_mtime_ns)
-    assert written[0] < written[1] == written[2]
 
 
 @pytest.mark.tier("push")

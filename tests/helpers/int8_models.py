@@ -16,7 +16,7 @@ from tests.helpers.damaged_models import tensor
 from tests.helpers.make_tiny_model import make_model
 from tests.helpers.paths import TINY_INT8
 
-# The bounds of a weight, and of the sum of two neighbors: runtime/core/kernels/int8.h.
+# The bounds of a weight, and of the sum of two neighbors: runtime/core/kernels/kernels.h.
 LEVELS, PAIR_BOUND = 127, 129
 
 

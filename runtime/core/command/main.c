@@ -1,5 +1,5 @@
 /* The command `textgen`: generates a text with a model and writes it to standard output. It is the text that
- * textgen-run writes. */
+ * textgen-run writes. The end of the program frees the memory of what it needs once. */
 #include "options.h"
 #include "platform.h"
 
@@ -16,7 +16,7 @@ extern const size_t model_size;
 
 enum { CHUNK = 64, DEFAULT_LENGTH = 400, DEFAULT_RECORD_LENGTH = 10000 };
 
-/* Bytes that must be freed. `data` may be NULL. */
+/* Bytes; `data` may be NULL. */
 typedef struct {
     char *data;
     size_t size;
@@ -29,8 +29,6 @@ static void *allocate(size_t size) {
     }
     return memory;
 }
-
-static textgen_memory new_memory(size_t size) { return (textgen_memory){allocate(size), size}; }
 
 /* Read a file to its end, or standard input if the path is "-". */
 static content read_content(const char *path) {
@@ -114,26 +112,19 @@ static void write_text(const char *text, size_t size, bool is_end) {
     }
 }
 
-/* Return a number of 128 bits modulo a smaller one. */
-static uint64_t remainder_of(uint64_t high, uint64_t low, uint64_t divisor) {
-    uint64_t rest = high % divisor;
-    for (int bit = 63; bit >= 0; bit--) {
-        rest = (rest * 2 + (low >> bit & 1)) % divisor;
-    }
-    return rest;
-}
-
 /* Return the prompt that the model stores for a seed. */
 static content stored_prompt(const textgen_model *model, const textgen_sampling *sampling) {
     content prompt = {NULL, 0};
-    size_t count = 0, chosen;
+    size_t count = 0;
     while (textgen_model_get_prompt(model, count, NULL)) {
         count++;
     }
     if (!count) {
         fail(EXIT_FAILED, "the model has no default prompt: pass a prompt");
     }
-    chosen = (size_t)remainder_of(sampling->seed_high, sampling->seed, count);
+    /* The seed, of 128 bits, modulo the count, whose square is below 2^64. */
+    const uint64_t high = sampling->seed_high % count * ((UINT64_MAX % count + 1) % count);
+    const size_t chosen = (size_t)((high + sampling->seed % count) % count);
     prompt.data = allocate(textgen_model_get_prompt(model, chosen, NULL));
     prompt.size = textgen_model_get_prompt(model, chosen, prompt.data);
     return prompt;
@@ -203,39 +194,34 @@ static void write_prompt(const textgen_model *model, content prompt) {
         size += textgen_model_get_symbol(model, tokens[i], text + size);
     }
     write_text(text, size, true);
-    free(text);
-    free(tokens);
 }
 
+/* Generate the text and write it, a part at a time; at last what was held back. */
 static void generate(textgen_stream *stream, size_t length, textgen_memory workspace) {
-    size_t written;
     textgen_error error;
+    size_t written;
+    size_t part;
     bool is_end;
     do {
-        const size_t part = length < CHUNK ? length : CHUNK;
+        part = length < CHUNK ? length : CHUNK;
         const size_t size = textgen_stream_text_size(stream, part);
         char *text = allocate(size);
-        check(textgen_stream_generate(stream, part, text, size, &written, workspace, &error), &error);
-        is_end = textgen_stream_get_info(stream).ending != TEXTGEN_REACHED_LENGTH;
+        check(part ? textgen_stream_generate(stream, part, text, size, &written, workspace, &error)
+                   : textgen_stream_finish(stream, 0, text, size, &written, &error),
+              &error);
+        is_end = !part || textgen_stream_get_info(stream).ending != TEXTGEN_REACHED_LENGTH;
         write_text(text, written, is_end);
         free(text);
-        length -= part;
-    } while (length && !is_end);
-    const size_t size = textgen_stream_text_size(stream, 0);
-    char *text = allocate(size);
-    check(textgen_stream_finish(stream, 0, text, size, &written, &error), &error);
-    write_text(text, written, true);
+        length = is_end ? 0 : length - part;
+    } while (part);
     write_text("\n", 1, true);
-    free(text);
 }
 
 /* Return a seed that is short enough to type. */
 static uint32_t fresh_seed(void) {
-    uint32_t seed;
-    if (!platform_random(&seed)) {
-        seed = (uint32_t)time(NULL) * 2654435761u ^ (uint32_t)clock();
-    }
-    return seed;
+    struct timespec now = {0};
+    timespec_get(&now, TIME_UTC);
+    return (uint32_t)now.tv_sec * 2654435761u ^ (uint32_t)now.tv_nsec;
 }
 
 int main(int count, char **arguments) {
@@ -258,8 +244,9 @@ int main(int count, char **arguments) {
         make_lowercase(options.stops[i], strlen(options.stops[i]));
     }
     options.sampling.stop = (const char *const *)options.stops;
-    const textgen_memory memory = new_memory(textgen_stream_size(model));
-    const textgen_memory workspace = new_memory(textgen_workspace_size(model, 1));
+    const textgen_memory memory = {allocate(textgen_stream_size(model)), textgen_stream_size(model)};
+    const textgen_memory workspace = {allocate(textgen_workspace_size(model, 1)),
+                                      textgen_workspace_size(model, 1)};
     if (textgen_stream_init(memory, model, &options.sampling, &stream, &error) < 0) {
         fail_as(error.code == TEXTGEN_INVALID_ARGUMENT ? EXIT_USAGE : EXIT_FAILED, NULL, &error);
     }
@@ -270,14 +257,7 @@ int main(int count, char **arguments) {
             write_prompt(model, prompt);
         }
     }
-    generate(stream,
-             options.length  ? options.length
-             : info->records ? DEFAULT_RECORD_LENGTH
-                             : DEFAULT_LENGTH,
-             workspace);
-    free(prompt.data);
-    free(workspace.data);
-    free(memory.data);
-    textgen_model_destroy(model);
+    const size_t usual = info->records ? DEFAULT_RECORD_LENGTH : DEFAULT_LENGTH;
+    generate(stream, options.length ? options.length : usual, workspace);
     return EXIT_SUCCESS;
 }

@@ -7,17 +7,16 @@
 
 /* Define TEXTGEN_EMBEDDED to build the command with a model that textgen-embed wrote. */
 #ifdef TEXTGEN_EMBEDDED
-#define HAS_MODEL true
+#define MODEL ""
 #else
-#define HAS_MODEL false
+#define MODEL "MODEL "
 #endif
 
-#define SEE_HELP " (see textgen --help)"
-
-/* MAX_NAME: bytes of the name of an option. */
-enum { MAX_NAME = 40 };
+enum { MAX_NAME = 40 }; /* bytes of the name of an option */
 
 static const char help[] =
+    "usage: textgen " MODEL "[PROMPT] [OPTIONS]\n"
+    "\n"
     "Generate text with a model and write it to standard output.\n"
     "\n"
     "  MODEL        a model file\n"
@@ -41,7 +40,7 @@ _Noreturn void fail(int code, const char *format, ...) {
     va_start(values, format);
     vfprintf(stderr, format, values);
     va_end(values);
-    fputc('\n', stderr);
+    fputs(code == EXIT_USAGE ? " (see textgen --help)\n" : "\n", stderr);
     exit(code);
 }
 
@@ -55,30 +54,32 @@ static const char *spell(const char *name, size_t length, char option[MAX_NAME])
     return option;
 }
 
-/* Whether a name is that of a parameter that is an option. */
-static bool is_option(const char *name) {
+/* Return the parameter of an option, or NULL. */
+static const textgen_parameter_info *find_parameter(const char *option) {
     const textgen_parameter_info *parameter;
+    char spelled[MAX_NAME];
     for (size_t i = 0; (parameter = textgen_parameter(i)); i++) {
-        if (!strcmp(parameter->name, name)) {
-            return parameter->offset || !strcmp(name, "stop");
+        if (parameter->offset && !strcmp(spell(parameter->name, strlen(parameter->name), spelled), option)) {
+            break;
         }
     }
-    return false;
+    return parameter;
 }
 
 _Noreturn void fail_as(int code, const char *what, const textgen_error *error) {
     char option[MAX_NAME], place[MAX_NAME] = "";
-    const char *parameter = error->parameter;
-    const bool is_argument = parameter && is_option(parameter);
+    const char *name = error->parameter ? error->parameter : "";
+    spell(name, strlen(name), option);
+    const bool is_option = find_parameter(option) || !strcmp(name, "stop");
     if (error->place >= 0) {
         snprintf(place, sizeof place, " at %lld", (long long)error->place);
     }
-    fail(code, "%s%s%s%s%s%s%s%s%s", what ? what : "", what ? ": " : "", is_argument ? "argument " : "",
-         is_argument ? spell(parameter, strlen(parameter), option)
-         : parameter ? parameter
-                     : "",
-         place, is_argument ? ":" : "", parameter || *place ? " " : "", error->message,
-         code == EXIT_USAGE ? SEE_HELP : "");
+    fail(code, "%s%s%s%s%s%s%s", what ? what : "", what ? ": " : "", is_option ? "argument " : "",
+         is_option ? option : name, place,
+         is_option         ? ": "
+         : *name || *place ? " "
+                           : "",
+         error->message);
 }
 
 /* Print what a parameter does, in which {name} stands for the parameter of this name. */
@@ -97,19 +98,21 @@ static void print_parameter(const textgen_parameter_info *parameter) {
     printf(" (default: %g%s)\n", parameter->initial, parameter->initial == parameter->off ? ", off" : "");
 }
 
-static _Noreturn void print_help(void) {
+/* Print the help or the version, and exit. */
+static _Noreturn void print(bool is_help) {
     const textgen_parameter_info *parameter;
-    printf("usage: textgen %s[PROMPT] [OPTIONS]\n\n%s", HAS_MODEL ? "" : "MODEL ", help);
-    for (size_t i = 0; (parameter = textgen_parameter(i)); i++) {
+    if (is_help) {
+        fputs(help, stdout);
+    } else {
+        printf("textgen %d.%d.%d\n", TEXTGEN_VERSION / 10000, TEXTGEN_VERSION / 100 % 100,
+               TEXTGEN_VERSION % 100);
+    }
+    for (size_t i = 0; is_help && (parameter = textgen_parameter(i)); i++) {
         if (parameter->offset) {
             print_parameter(parameter);
         }
     }
     exit(fflush(stdout) ? EXIT_FAILED : EXIT_SUCCESS);
-}
-
-static _Noreturn void fail_value(const char *option, const char *requirement, const char *value) {
-    fail(EXIT_USAGE, "argument %s: must be %s, not '%s'" SEE_HELP, option, requirement, value);
 }
 
 /* Read an integer of up to 128 bits, 0 or more. Return whether it is one. */
@@ -132,24 +135,20 @@ static bool read_integer(const char *value, uint64_t *high, uint64_t *low) {
     return true;
 }
 
-static void set_parameter(const textgen_parameter_info *parameter, const char *option, const char *value,
+/* Set a parameter. Return false if it has no such value. A 0 would stand for its default. */
+static bool set_parameter(const textgen_parameter_info *parameter, const char *value,
                           textgen_sampling *sampling) {
-    char requirement[TEXTGEN_REQUIREMENT_SIZE], *end;
     void *field = (char *)sampling + parameter->offset;
-    const bool is_whole = !strcmp(parameter->kind, "whole");
-    uint64_t high, whole;
-    const bool is_integer = read_integer(value, &high, &whole) && !high;
-    const double number = is_whole ? (double)whole : strtod(value, &end);
-    /* strtod also reads hexadecimal numbers. */
-    const bool is_valid = is_whole ? is_integer : end != value && !*end && !strpbrk(value, "xX");
-    if (!is_valid || !textgen_parameter_accepts(parameter, number)) {
-        fail_value(option, textgen_parameter_requirement(parameter, requirement), value);
-    }
-    if (is_whole) {
+    uint64_t high, whole = 0;
+    char *end;
+    if (!strcmp(parameter->kind, "whole")) {
+        const bool is_integer = read_integer(value, &high, &whole) && !high;
         *(uint64_t *)field = whole;
-    } else {
-        *(double *)field = number;
+        return is_integer && textgen_parameter_accepts(parameter, (double)whole);
     }
+    const double number = *(double *)field = strtod(value, &end);
+    /* strtod also reads hexadecimal numbers. */
+    return end != value && !*end && !strpbrk(value, "xX") && textgen_parameter_accepts(parameter, number);
 }
 
 /* Replace \n, \t and \\ by what they stand for. */
@@ -165,83 +164,58 @@ static char *unescape(char *text) {
     return text;
 }
 
-static void add_stop(char *text, command_options *options) {
-    if (!*text) {
-        fail(EXIT_USAGE, "argument --stop: must not be empty" SEE_HELP);
-    }
-    if (options->sampling.stop_count == MAX_STOPS) {
-        fail(EXIT_USAGE, "argument --stop: there are more than %d stop texts" SEE_HELP, (int)MAX_STOPS);
-    }
-    options->stops[options->sampling.stop_count++] = unescape(text);
-}
-
-/* Return the parameter of an option, or NULL. */
-static const textgen_parameter_info *find_parameter(const char *option) {
-    const textgen_parameter_info *parameter;
-    char spelled[MAX_NAME];
-    for (size_t i = 0; (parameter = textgen_parameter(i)); i++) {
-        if (parameter->offset && !strcmp(spell(parameter->name, strlen(parameter->name), spelled), option)) {
-            break;
-        }
-    }
-    return parameter;
-}
-
-/* Set an option that has a value. */
-static void set_option(const char *option, char *value, command_options *options) {
+/* Set an option that has a value. Return NULL, or what the value must be. */
+static const char *set_option(const char *option, char *value, command_options *options,
+                              char requirement[TEXTGEN_REQUIREMENT_SIZE]) {
     const textgen_parameter_info *parameter = find_parameter(option);
     textgen_sampling *sampling = &options->sampling;
     uint64_t high, low;
     if (!parameter && strcmp(option, "--stop") && strcmp(option, "--length") && strcmp(option, "--seed")) {
-        fail(EXIT_USAGE, "unrecognized argument: %s" SEE_HELP, option);
+        fail(EXIT_USAGE, "unrecognized argument: %s", option);
     }
     if (!value) {
-        fail(EXIT_USAGE, "argument %s: expected a value" SEE_HELP, option);
+        fail(EXIT_USAGE, "argument %s: expected a value", option);
     }
     if (parameter) {
-        set_parameter(parameter, option, value, sampling);
-    } else if (!strcmp(option, "--stop")) {
-        add_stop(value, options);
-    } else if (!strcmp(option, "--length")) {
-        if (!read_integer(value, &high, &low) || high || !low || low > PTRDIFF_MAX) {
-            fail_value(option, "an integer, 1 or more", value);
+        return set_parameter(parameter, value, sampling)
+                   ? NULL
+                   : textgen_parameter_requirement(parameter, requirement);
+    }
+    if (!strcmp(option, "--stop")) {
+        if (!*value || sampling->stop_count == MAX_STOPS) {
+            return "a text, and one of 64 at most";
         }
+        options->stops[sampling->stop_count++] = unescape(value);
+        return NULL;
+    }
+    if (!strcmp(option, "--length")) {
+        const bool is_length = read_integer(value, &high, &low) && !high && low && low <= PTRDIFF_MAX;
         options->length = (size_t)low;
-    } else {
-        if (!read_integer(value, &sampling->seed_high, &sampling->seed)) {
-            fail_value(option, "an integer from 0 to 2**128 - 1", value);
-        }
-        options->has_seed = true;
+        return is_length ? NULL : "an integer, 1 or more";
     }
-}
-
-static void add_positional(const char *argument, command_options *options) {
-    if (!options->model && !HAS_MODEL) {
-        options->model = argument;
-    } else if (!options->prompt) {
-        options->prompt = argument;
-    } else {
-        fail(EXIT_USAGE, "there are several prompts: put the prompt in quotes" SEE_HELP);
-    }
+    options->has_seed = true;
+    return read_integer(value, &sampling->seed_high, &sampling->seed) ? NULL
+                                                                      : "an integer from 0 to 2**128 - 1";
 }
 
 void read_options(int count, char **arguments, command_options *options) {
     const textgen_sampling sampling = TEXTGEN_SAMPLING_DEFAULT;
+    char requirement[TEXTGEN_REQUIREMENT_SIZE];
     bool only_positional = false;
     memset(options, 0, sizeof *options);
     options->sampling = sampling;
     for (int i = 1; i < count; i++) {
         char *argument = arguments[i];
         if (only_positional || argument[0] != '-' || !argument[1]) {
-            add_positional(argument, options);
+            const char **positional = *MODEL && !options->model ? &options->model : &options->prompt;
+            if (*positional) {
+                fail(EXIT_USAGE, "there are several prompts: put the prompt in quotes");
+            }
+            *positional = argument;
         } else if (!strcmp(argument, "--")) {
             only_positional = true;
-        } else if (!strcmp(argument, "-h") || !strcmp(argument, "--help")) {
-            print_help();
-        } else if (!strcmp(argument, "--version")) {
-            printf("textgen %d.%d.%d\n", TEXTGEN_VERSION / 10000, TEXTGEN_VERSION / 100 % 100,
-                   TEXTGEN_VERSION % 100);
-            exit(fflush(stdout) ? EXIT_FAILED : EXIT_SUCCESS);
+        } else if (!strcmp(argument, "-h") || !strcmp(argument, "--help") || !strcmp(argument, "--version")) {
+            print(argument[2] != 'v');
         } else if (!strcmp(argument, "--keep-stop")) {
             options->sampling.keep_stop = 1;
         } else {
@@ -249,10 +223,14 @@ void read_options(int count, char **arguments, command_options *options) {
             if (equals) {
                 *equals = '\0';
             }
-            set_option(argument, equals ? equals + 1 : i + 1 < count ? arguments[++i] : NULL, options);
+            char *value = equals ? equals + 1 : i + 1 < count ? arguments[++i] : NULL;
+            const char *needed = set_option(argument, value, options, requirement);
+            if (needed) {
+                fail(EXIT_USAGE, "argument %s: must be %s, not '%s'", argument, needed, value);
+            }
         }
     }
-    if (!options->model && !HAS_MODEL) {
-        fail(EXIT_USAGE, "pass a model file" SEE_HELP);
+    if (*MODEL && !options->model) {
+        fail(EXIT_USAGE, "pass a model file");
     }
 }

@@ -1,6 +1,3 @@
-/* rand_s is declared only if this macro is defined. */
-#define _CRT_RAND_S
-
 #include "platform.h"
 
 #include <stdlib.h>
@@ -58,13 +55,6 @@ FILE *platform_open(const char *path) {
     return file;
 }
 
-bool platform_random(uint32_t *bits) {
-    unsigned value;
-    const bool has_some = !rand_s(&value);
-    *bits = has_some ? value : 0;
-    return has_some;
-}
-
 #else
 
 char **platform_start(int *count, char **arguments) {
@@ -73,14 +63,5 @@ char **platform_start(int *count, char **arguments) {
 }
 
 FILE *platform_open(const char *path) { return fopen(path, "rb"); }
-
-bool platform_random(uint32_t *bits) {
-    FILE *file = fopen("/dev/urandom", "rb");
-    const bool has_some = file && fread(bits, sizeof *bits, 1, file) == 1;
-    if (file) {
-        fclose(file);
-    }
-    return has_some;
-}
 
 #endif

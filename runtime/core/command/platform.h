@@ -1,9 +1,7 @@
-/* What the command needs of the operating system: its arguments and standard streams, files, random bits. */
+/* What the command needs of the operating system: its arguments and standard streams and files. */
 #ifndef COMMAND_PLATFORM_H
 #define COMMAND_PLATFORM_H
 
-#include <stdbool.h>
-#include <stdint.h>
 #include <stdio.h>
 
 /* Let the standard streams pass on bytes, and a console show UTF-8. Return the arguments of main in UTF-8, and
@@ -13,8 +11,5 @@ char **platform_start(int *count, char **arguments);
 
 /* Open a file for reading. The path is in UTF-8. NULL: errno tells why. */
 FILE *platform_open(const char *path);
-
-/* Get random bits of the system. Return whether it has some. */
-bool platform_random(uint32_t *bits);
 
 #endif

@@ -78,8 +78,10 @@ TARGET INLINE void NAME(add_dot_vectors)(float *sums, const float *factors, cons
         UNROLL for (int chain = 0; chain < chains; chain++) {
             const int8_t *row = weights + (i + 4 * chain) * TEXTGEN_BLOCK;
             UNROLL for (int v = 0; v < vectors; v++) { weight[v] = NAME(load_bytes)(row + 4 * v * WIDTH); }
-            UNROLL for (int v = 0; lanes == 1 && AHEAD > 0 && v < vectors; v += 16 / WIDTH) {
-                TEXTGEN_PREFETCH((uintptr_t)row + (uintptr_t)(4 * v * WIDTH + AHEAD));
+            if (lanes == 1 && AHEAD > 0) {
+                UNROLL for (int v = 0; v < vectors; v += 16 / WIDTH) {
+                    TEXTGEN_PREFETCH((uintptr_t)row + (uintptr_t)(4 * v * WIDTH + AHEAD));
+                }
             }
             UNROLL for (int lane = 0; lane < lanes; lane++) {
                 const integers input = NAME(broadcast_bytes)(inputs + lane * count + i + 4 * chain);
