@@ -212,7 +212,7 @@ static void write_tokens(textgen_lane_call *call, int64_t count) {
 
 /* Begin a call. The text may have ended before, and other stop texts may be among the tokens that are held
  * back than those with which these were drawn. */
-static void begin(const loop *run, textgen_lane *lane, size_t number) {
+static void begin_lane(const loop *run, textgen_lane *lane, size_t number) {
     textgen_stream *stream = lane->stream;
     textgen_lane_call *call = &run->workspace.calls[number];
     *call = (textgen_lane_call){.lane = lane,
@@ -312,7 +312,7 @@ static int32_t run_lanes(loop *run, textgen_lane *lanes, size_t count, size_t st
     textgen_measurements *sums = run->measurements;
     size_t running = 0;
     for (size_t i = 0; i < count; i++) {
-        begin(run, &lanes[i], i);
+        begin_lane(run, &lanes[i], i);
         if (run->workspace.calls[i].ending == TEXTGEN_CONTINUES) {
             run->workspace.running[running] = i;
             load(run, running++);

@@ -98,18 +98,18 @@ int32_t textgen_stream_ready(textgen_stream *stream, const textgen_workspace *wo
 
 int32_t textgen_stream_feed(textgen_stream *stream, const char *text, size_t size, textgen_memory workspace,
                             textgen_error *error) {
-    enum { AT_ONCE = 512 };
+    enum { TOKENS_AT_ONCE = 512 };
     const textgen_model *model = stream->model;
     textgen_encoder encoder = {text, size, 0};
     textgen_workspace found;
-    int64_t tokens[AT_ONCE];
+    int64_t tokens[TOKENS_AT_ONCE];
     size_t count;
     bool more = true;
     TEXTGEN_TRY(textgen_workspace_open(model, workspace, 1, &found, error));
     TEXTGEN_TRY(textgen_encode(model, text, size, 0, NULL, &count, error));
     TEXTGEN_TRY(begin(stream, TEXTGEN_FEED_TEXT, found.slots, error));
     while (more) {
-        for (count = 0; more && count < AT_ONCE; count += more) {
+        for (count = 0; more && count < TOKENS_AT_ONCE; count += more) {
             more = textgen_encode_next(model->vocabulary, &encoder, &tokens[count], error) > 0;
         }
         TEXTGEN_TRY(textgen_stream_forward(stream, tokens, count, found.slots, error));
