@@ -173,8 +173,7 @@ lint-workflows: $(VENV)/release.installed
 WEB := runtime/web
 WEB_TOOLS := tests/web/node_modules
 WEB_TEST := build/web-test
-BUILD_WEB := $(BIN)/python $(WEB)/build.py --objects build/web --wasm-opt $(WEB_TOOLS)/.bin/wasm-opt \
-	--esbuild $(WEB_TOOLS)/.bin/esbuild
+BUILD_WEB := $(BIN)/python $(WEB)/build.py
 # The browser of the tests. If there is none, the tests install that of Debian.
 CHROMIUM ?= $(shell command -v chromium || command -v google-chrome)
 INSTALL_CHROMIUM := $(if $(CHROMIUM),true,apt-get update && apt-get install --yes --no-install-recommends chromium)

@@ -17,6 +17,8 @@ from pathlib import Path
 WEB = Path(__file__).resolve().parent
 CORE = WEB.parent / "core"
 PAGE = WEB / "page"
+OBJECTS = WEB.parent.parent / "build/web"
+TOOLS = WEB.parent.parent / "tests/web/node_modules/.bin"
 
 # Only measurements need a clock, and JavaScript has its own.
 OMITTED = {"clock.c"}
@@ -48,7 +50,7 @@ CALLED = {name for path in WEB.glob("lib/*.js") for name in CALL.findall(path.re
 LINK += [f"-Wl,--export={name}" for name in (*sorted(CALLED), "__stack_pointer")]
 
 # The optimizer of binaryen, after that of clang. No page of the first KiB is used for data.
-OPTIMIZE = ["-Oz", "--low-memory-unused", "--strip-producers"]
+OPTIMIZE = ["-Oz", "--low-memory-unused", "--strip-producers", "--reorder-functions"]
 
 # The features of TARGET in the words of binaryen. With all features, it writes tail calls, which Node 18 and
 # Safari 18.1 do not have.
@@ -71,28 +73,22 @@ def main() -> None:
     """Build the files."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--output", type=Path, help="another folder for the files")
-    parser.add_argument("--objects", type=Path, required=True, help="a folder for temporary files")
-    parser.add_argument("--wasm-opt", default="wasm-opt", help="the optimizer of binaryen")
-    parser.add_argument("--esbuild", default="esbuild", help="the bundler")
-    arguments = parser.parse_args()
-    objects, output = arguments.objects, arguments.output or WEB
-    objects.mkdir(parents=True, exist_ok=True)
+    output = parser.parse_args().output
+    OBJECTS.mkdir(parents=True, exist_ok=True)
     files = sources()
     with ThreadPoolExecutor(os.cpu_count()) as executor:
-        plain = list(executor.map(lambda file: compile_file(file, objects), files))
+        plain = list(executor.map(compile_file, files))
         relaxed = [
-            compile_file(file, objects, relaxed=True) if file.name == RELAXED else path
+            compile_file(file, relaxed=True) if file.name == RELAXED else path
             for file, path in zip(files, plain, strict=True)
         ]
         modules = {
             "textgen.wasm": (plain, FEATURES),
             "textgen-relaxed.wasm": (relaxed, [*FEATURES, "--enable-relaxed-simd"]),
         }
-        for module in executor.map(
-            lambda name: link(output / name, *modules[name], objects, arguments.wasm_opt), modules
-        ):
+        for module in executor.map(lambda name: link((output or WEB) / name, *modules[name]), modules):
             write_inlined(module)
-    write_page((arguments.output or WEB.parent / "textgen_runtime/web") / "page.html", arguments.esbuild)
+    write_page((output or WEB.parent / "textgen_runtime/web") / "page.html")
 
 
 def sources() -> list[Path]:
@@ -101,19 +97,19 @@ def sources() -> list[Path]:
     return [*sorted(WEB.glob("source/*.c")), *(path for path in core if path.name not in OMITTED)]
 
 
-def compile_file(source: Path, folder: Path, *, relaxed: bool = False) -> str:
+def compile_file(source: Path, *, relaxed: bool = False) -> str:
     """Compile a C file; return the path of the object."""
-    path = str(folder / f"{source.stem}{'-relaxed' if relaxed else ''}.o")
+    path = str(OBJECTS / f"{source.stem}{'-relaxed' if relaxed else ''}.o")
     inlining = [] if source.name in FREQUENT else ["-fno-inline"]
     zig(*TARGET, *FLAGS, *inlining, *(RELAXED_FLAGS if relaxed else []), "-c", str(source), "-o", path)
     return path
 
 
-def link(module: Path, paths: list[str], features: list[str], folder: Path, wasm_opt: str) -> Path:
+def link(module: Path, paths: list[str], features: list[str]) -> Path:
     """Link objects to a module and optimize it with its features; return its path."""
-    linked = str(folder / f"linked-{module.name}")
+    linked = str(OBJECTS / f"linked-{module.name}")
     zig(*TARGET, *LINK, *paths, "-o", linked)
-    subprocess.run([wasm_opt, *OPTIMIZE, *features, linked, "-o", str(module)], check=True)
+    subprocess.run([str(TOOLS / "wasm-opt"), *OPTIMIZE, *features, linked, "-o", str(module)], check=True)
     return module
 
 
@@ -124,11 +120,12 @@ def write_inlined(module: Path) -> None:
     (module.parent / f"{module.stem.replace('textgen', 'wasm')}.js").write_text(inlined, "ascii")
 
 
-def write_page(path: Path, esbuild: str) -> None:
+def write_page(path: Path) -> None:
     """Write the page with its style, and with one script that contains all modules."""
 
     def bundled(name: str) -> str:
-        command = [esbuild, str(PAGE / name), "--bundle", "--minify", "--format=esm", "--charset=utf8"]
+        options = ["--bundle", "--minify", "--format=esm", "--charset=utf8"]
+        command = [str(TOOLS / "esbuild"), str(PAGE / name), *options]
         return subprocess.run(command, check=True, capture_output=True).stdout.decode().strip()
 
     page = (PAGE / "index.html").read_text("utf-8")

@@ -156,8 +156,6 @@ export interface ModelInfo {
 
 export interface Model {
   readonly info: ModelInfo;
-  /** The SHA-256 of the file, as hexadecimal digits. */
-  readonly sha256: string;
   /** Generate text that continues a prompt. Without a prompt, one of the model's own is continued. */
   generate(prompt?: string | null, options?: Options): string;
   /** Yield the text of `generate` in chunks, and return to the event loop between them, and while it reads the prompt. */
@@ -165,16 +163,12 @@ export interface Model {
   /** Feed a prompt, and return a generation that continues it. */
   start(prompt?: string | null, options?: Options): Generation;
   /**
-   * Do the same as `start` in parts, so that a program can do other things while a long prompt is read: each step
-   * feeds a part. Yield the generation after each part, and return it after the last. Only its prompt can be read
-   * before. Errors are thrown by the first step.
-   */
-  startInParts(prompt?: string | null, options?: Options): Generator<Generation, Generation, undefined>;
-  /**
    * Continue a generation that JavaScript or Python saved. If it has a constraint, pass its table again. If it has
    * `maxCopy`, load the model with the same `novel`.
    */
   resume(bytes: Uint8Array, options?: { match?: ConstraintTable | null }): Generation;
+  /** Return the SHA-256 of a text in UTF-8. */
+  digest(text: string): Uint8Array;
   /** Free the memory of the model and of its generations. */
   dispose(): void;
 }

@@ -8,7 +8,6 @@ that of the best kernels of the processor, which have fused multiply-adds if the
 models do not depend on the kernels. So all numbers are equal.
 """
 
-import hashlib
 import json
 import sys
 import warnings
@@ -19,7 +18,7 @@ import numpy as np
 import onnx
 import textgen_runtime as textgen
 from textgen_runtime import Model, Sampling
-from textgen_runtime._core import Constraint, CoreModel
+from textgen_runtime._core import CoreModel
 from textgen_runtime.cli.info import describe_table
 from textgen_runtime.engines.native import NativeEngine
 from textgen_runtime.generation.controls import compile_controls
@@ -119,7 +118,6 @@ def describe(name: str, data: bytes, model: Model) -> dict[str, Any]:
     return {
         "parameters": CoreModel(data).parameters,
         "bits": 8 if name.endswith("int8") else 32,
-        "sha256": hashlib.sha256(data).hexdigest(),
         "prompt": prompt,
         "novel": model.novel,
         "default": model.generate(seed=3),
@@ -170,16 +168,8 @@ def constraint_case(model: Model, prompt: str, name: str) -> dict[str, Any]:
         "name": name,
         "banned": sampling.banned,
         "table": describe_table(table, model.tokenizer.symbols),
-        "digest": digest_of(table),
         "texts": [model.generate(prompt, length=12, seed=seed, sampling=sampling) for seed in range(20)],
     }
-
-
-def digest_of(table: Constraint) -> str:
-    """Return the hash of the table that a saved text has."""
-    sizes = np.array([len(table.accepting), table.vocabulary_size], "<i8").tobytes()
-    transitions = np.frombuffer(table.transitions, np.int16).astype("<i2").tobytes()
-    return hashlib.sha256(sizes + transitions + table.accepting).hexdigest()
 
 
 def token_surprisals(model: Model, text: str) -> list[float]:

@@ -10,10 +10,9 @@ from textgen_runtime.model_file.metadata import Metadata
 from textgen_runtime.model_file.source import read_model
 from textgen_runtime.scoring.surprise_page import surprise_page
 from textgen_runtime.text.normalization import Normalization
-from textgen_runtime.text.tokenizer import NO_SPECIAL_TOKENS, SpecialTokens
 from textgen_runtime.text.vocabulary import CharacterTokenizer
-from textgen_runtime.web.known_records import add_known_records, known_records
-from textgen_runtime.web.page import one_file, separate_files
+from textgen_runtime.web.known_records import known_records
+from textgen_runtime.web.page import write_page
 from textgen_train.export.onnx_graph import build_model
 
 from tests.helpers.byte_models import accented_content
@@ -29,17 +28,15 @@ BUNDLED = ("nietzsche", "nietzsche-float32")
 # Letters that are written from right to left.
 HEBREW = "\n אבגדה"
 
-SMALL = "\n abcdé"
-
 # The printable characters of ASCII.
 PRINTABLE = "".join(map(chr, range(32, 127)))
 
 ABCJS = ROOT / "tests/web/node_modules/abcjs/dist/abcjs-basic-min.js"
 
 
-def small_content(symbols: Sequence[str], special: SpecialTokens = NO_SPECIAL_TOKENS) -> bytes:
-    """Return the content of a model of small letters whose texts were not converted to them."""
-    metadata = Metadata(CharacterTokenizer(symbols, special), Normalization(), prompts=("abc",))
+def small_content(symbols: Sequence[str]) -> bytes:
+    """Return the content of a model of characters with random weights."""
+    metadata = Metadata(CharacterTokenizer(symbols), Normalization(), prompts=("abc",))
     return build_model(*random_network(len(symbols)), metadata).SerializeToString()
 
 
@@ -57,29 +54,24 @@ def write_sites(folder: Path) -> None:
     model = textgen.load(nietzsche)
     tunes, abcjs = read_model("tunes"), read_abcjs(ABCJS)
     names = record_content(end_bias=2.0)
-    names_page = one_file(names, title="Names", prompt="")
     # Most texts that the page would write.
     known = sorted(set(textgen.load(names).generate([""] * 2000, temperature=0.5, seed=1)))
     pages = {
-        "known": add_known_records(names_page, known_records(known, 10**6)),
-        **{name: one_file(read_model(name), title=name.title(), prompt=PROMPT) for name in BUNDLED},
-        "folder": separate_files(nietzsche, title="Nietzsche", prompt=PROMPT),
-        "hebrew": one_file(make_model(HEBREW).SerializeToString(), title="Hebrew", prompt="אב"),
-        "accented": one_file(accented_content(), title="Accents", prompt="abc"),
-        "small": one_file(small_content(SMALL), title="Small letters", prompt="abc"),
-        "unknown": one_file(
-            small_content(("", *SMALL), SpecialTokens(unknown=0)), title="Unknown symbol", prompt="abc"
-        ),
-        "tunes": one_file(tunes, title="Tunes", prompt="", abcjs=abcjs),
-        "abc": one_file(small_content(f"\n{PRINTABLE}"), title="ABC", prompt="", abcjs=abcjs),
-        "damaged": one_file(nietzsche[:-1000], title="Damaged", prompt=""),
-        **{level: one_file(record_content(level, end_bias=1.0), title=level, prompt="") for level in LEVELS},
-        "surprise": {"index.html": surprise_site(model)},
+        "known": write_page(names, title="Names", prompt="", known=known_records(known)),
+        **{name: write_page(read_model(name), title=name.title(), prompt=PROMPT) for name in BUNDLED},
+        "hebrew": write_page(make_model(HEBREW).SerializeToString(), title="Hebrew", prompt="אב"),
+        "accented": write_page(accented_content(), title="Accents", prompt="abc"),
+        "tunes": write_page(tunes, title="Tunes", prompt="", abcjs=abcjs),
+        "abc": write_page(small_content(f"\n{PRINTABLE}"), title="ABC", prompt="", abcjs=abcjs),
+        "damaged": write_page(nietzsche[:-1000], title="Damaged", prompt=""),
+        **{
+            level: write_page(record_content(level, end_bias=1.0), title=level, prompt="") for level in LEVELS
+        },
+        "surprise": surprise_site(model),
     }
-    for name, files in pages.items():
+    for name, page in pages.items():
         (folder / name).mkdir(parents=True, exist_ok=True)
-        for file, content in files.items():
-            (folder / name / file).write_bytes(content)
+        (folder / name / "index.html").write_bytes(page)
     cold = model.generate(PROMPT, length=400, temperature=0.5, seed=7)
     branch = f"{cold[:30]}z"
     expected = {

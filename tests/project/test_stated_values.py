@@ -119,16 +119,14 @@ STATED = {
         "in parts of {textgen_train.loop.classic_setup.MAX_SHUFFLED_BATCHES:,} batches",
     ],
     "docs/javascript.md": [
-        "after at most about {runtime/web/lib/scheduling.SLICE} ms",
+        "after at most about {runtime/web/lib/generation.SLICE} ms",
         "by default {runtime/web/lib/model.DEFAULT_LENGTH}, or",
         "or {runtime/web/lib/model.DEFAULT_RECORD_LENGTH:,} for a model of records",
     ],
     "docs/web-page.md": [
-        "at most {runtime/web/page/link.MAX_LENGTH:,} tokens and",
-        "tokens and {runtime/web/page/link.MAX_BRANCHES} branches",
+        "at most {runtime/web/page/link.MAX_LENGTH:,} tokens",
         "slices of at most {runtime/web/page/pace.MAX_WORK} ms",
         "with {textgen_runtime.web.known_records.BITS_PER_RECORD} bits for each record",
-        "at most {textgen_runtime.web.known_records.MAX_SHARE:.0%} to the size of the page",
     ],
 }
 

@@ -15,7 +15,7 @@ import pytest
 from packaging.requirements import Requirement
 from textgen_runtime.cli.embed import make_files
 from textgen_runtime.model_file.source import read_model
-from textgen_runtime.web.page import one_file
+from textgen_runtime.web.page import write_page
 
 from tests.helpers.paths import ROOT
 from tests.helpers.programs import posix_only
@@ -182,7 +182,7 @@ def test_the_page_for_browsers_works_without_a_clone(environment: Path, tmp_path
     done = run(environment / "textgen-web", "nietzsche", "--prompt", "", "-o", "site", cwd=tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
     page = (tmp_path / "site" / "index.html").read_bytes()
-    assert page == one_file(read_model("nietzsche"), title="nietzsche", prompt="")["index.html"]
+    assert page == write_page(read_model("nietzsche"), title="nietzsche", prompt="")
 
 
 def test_the_library_works_without_the_training_extra(

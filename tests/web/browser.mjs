@@ -9,14 +9,12 @@ import { after, before, test } from "node:test";
 import { pathToFileURL } from "node:url";
 import { buildSync } from "esbuild";
 import { chromium } from "playwright-core";
+import { BROWSER } from "./server.mjs";
 
 // The folder that tests/helpers/web_cases.py writes.
 export const SITES = resolve(process.env.TEXTGEN_SITES ?? "build/web-test/sites");
 
 export const expected = JSON.parse(readFileSync(`${SITES}/expected.json`, "utf-8"));
-
-/** The browser of the tests. */
-export const BROWSER = { executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium", args: ["--no-sandbox"] };
 
 const folder = mkdtempSync(`${tmpdir()}/textgen-pages-`);
 const MODULE = /<script type="module">(.*?)<\/script>/s;
@@ -79,7 +77,7 @@ export class Visit {
   static async start(browser, options = {}) {
     const visit = new Visit();
     visit.context = await browser.newContext({ viewport: { width: 1280, height: 900 }, ...options });
-    await visit.context.setOffline(!options.isOnline);
+    await visit.context.setOffline(true);
     visit.page = await visit.context.newPage();
     visit.page.on("console", (message) => {
       if (["error", "warning"].includes(message.type())) visit.problems.push(message.text());
@@ -97,15 +95,6 @@ export class Visit {
     await this.page.goto(fileOf(site) + hash);
     await this.isLoaded();
     if (instant) await this.set({ pace: "instant" });
-    await this.complete();
-  }
-
-  /** Load the page again, with what it has stored: Chromium can lose what a page of a file stored in the last seconds. */
-  async reload() {
-    const stored = await this.page.evaluate(() => ({ ...sessionStorage }));
-    await this.context.addInitScript((entries) => location.protocol === "about:" || Object.assign(sessionStorage, entries), stored);
-    await this.page.reload();
-    await this.isLoaded();
     await this.complete();
   }
 

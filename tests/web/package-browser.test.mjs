@@ -5,17 +5,14 @@ import { resolve } from "node:path";
 import { after, before, test } from "node:test";
 import { chromium } from "playwright-core";
 import { FOLDER, cases } from "./package-cases.mjs";
-import { serve } from "./server.mjs";
+import { BROWSER, serve } from "./server.mjs";
 
 let browser, server, origin;
 
 before(async () => {
   server = await serve({ package: resolve("runtime/web"), tests: resolve("tests/web"), cases: FOLDER });
   origin = server.origin;
-  browser = await chromium.launch({
-    executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
-    args: ["--no-sandbox"],
-  });
+  browser = await chromium.launch(BROWSER);
 });
 
 after(async () => {

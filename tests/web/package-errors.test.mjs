@@ -13,11 +13,9 @@ const records = await loadCase("character", { novel: "abc" });
 const words = await loadCase("word", { novel: "abc" });
 const state = (accepting, next) => ({ accepting, next });
 const ANY = { states: [state(true, {})] };
-const CIRCULAR = { states: [] };
-CIRCULAR.states.push(CIRCULAR);
 
 test("an invalid option is an error about it", () => {
-  const tables = [{}, { states: [] }, 7, () => {}, CIRCULAR, { states: new Array(2 ** 15 + 1).fill(ANY.states[0]) }];
+  const tables = [{}, { states: [] }, 7, () => {}, { states: new Array(2 ** 15 + 1).fill(ANY.states[0]) }];
   const states = [state(false, {}), state(true, { a: 1 }), state(true, { z: 0 }), state(true, null)];
   const options = [
     ...[["a\nb"], "x".repeat(1000), Object.create(null), 0.5, 1n].map((topK) => ({ topK })),
@@ -114,14 +112,6 @@ test("what cannot be loaded is an error with a code", async () => {
   await assert.rejects(load("http://127.0.0.1:1/model.onnx"), (found) => !found.message.includes("fetch failed"));
 });
 
-test("hundreds of errors leave no trace", () => {
-  for (let i = 0; i < 500; i += 1) {
-    assert.throws(() => tiny.start("abc", { stop: ["a".repeat(900), "b".repeat(900)] }), error("INVALID_ARGUMENT", "stop"));
-    assert.throws(() => tiny.start("abc", { mirostatTau: 2, topK: 3 }), error("INVALID_ARGUMENT", "mirostatTau"));
-  }
-  assert.equal(tiny.generate("abc", { seed: 1, allowed: "a", length: 3 }), "aaa");
-});
-
 test("what was disposed cannot be used", async () => {
   const model = await loadCase("tiny");
   const generation = model.start("abc", { seed: 1 });
@@ -131,7 +121,7 @@ test("what was disposed cannot be used", async () => {
   assert.throws(() => generation.take(1), error("DISPOSED"));
   assert.equal(other.take(5).length, 5);
   model.dispose();
-  for (const use of [() => other.take(1), () => model.start("abc"), () => model.resume(new Uint8Array()), () => model.sha256]) {
+  for (const use of [() => other.take(1), () => model.start("abc"), () => model.resume(new Uint8Array()), () => model.digest("a")]) {
     assert.throws(use, error("DISPOSED"));
   }
 });

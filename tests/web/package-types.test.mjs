@@ -2,12 +2,10 @@
 
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { cpSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { resolve } from "node:path";
 import { after, test } from "node:test";
-
-const { exports } = JSON.parse(readFileSync("runtime/web/package.json", "utf-8"));
 
 const folder = mkdtempSync(`${tmpdir()}/textgen-types-`);
 mkdirSync(`${folder}/node_modules`);
@@ -34,11 +32,3 @@ for (const [module, resolution] of [["node16", "node16"], ["preserve", "bundler"
     assert.equal(compile("program.ts", module, resolution), "");
   });
 }
-
-test("each entry point of the package with functions names the types first", () => {
-  const entries = Object.entries(exports).filter(([name]) => !/\.(wasm|json)$/.test(name));
-  assert.deepEqual(entries.map(([name]) => name), [".", "./separate", "./plain"]);
-  for (const [name, conditions] of entries) {
-    assert.deepEqual(Object.keys(conditions), ["types", "default"], name);
-  }
-});

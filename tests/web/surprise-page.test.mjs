@@ -4,11 +4,10 @@ import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { chromium } from "playwright-core";
 import { fileOf, Visit } from "./browser.mjs";
+import { BROWSER } from "./server.mjs";
 
 let browser;
-before(async () => {
-  browser = await chromium.launch({ executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium", args: ["--no-sandbox"] });
-});
+before(async () => (browser = await chromium.launch(BROWSER)));
 after(() => browser.close());
 
 test("the keyboard reaches each character, and shows what the pointer shows", async () => {

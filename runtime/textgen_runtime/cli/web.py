@@ -1,9 +1,8 @@
 """``textgen-web``: write a web page that runs a model."""
 
 import argparse
-import shlex
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from textgen_runtime._core import CoreModel
@@ -14,8 +13,8 @@ from textgen_runtime.system.console import print_diagnostic, write_stderr
 from textgen_runtime.system.files import remove_abandoned, replace_file
 from textgen_runtime.system.interrupts import DeferredInterrupts
 from textgen_runtime.text.token_names import format_symbols
-from textgen_runtime.web.known_records import KnownRecords, add_known_records, known_records
-from textgen_runtime.web.page import MAX_EMBEDDED, PAGE_FILE, one_file, page_files, separate_files
+from textgen_runtime.web.known_records import known_records
+from textgen_runtime.web.page import MAX_EMBEDDED, is_page, write_page
 
 from ._output_files import output_folder
 from ._text_selection import corpus_records
@@ -29,8 +28,10 @@ examples:
   textgen-web nietzsche --prompt "the will to "
   textgen-web my-novel-model -o site --title "My novel"
   textgen-web names-model --novel names.txt
-  textgen-web model.onnx -o public/writer --folder --overwrite
+  textgen-web model.onnx -o public/writer --overwrite
 """
+
+PAGE_FILE = "index.html"
 
 # The end of the name of a folder of textgen-train.
 MODEL_SUFFIX = "-model"
@@ -60,12 +61,6 @@ def parser() -> CommandParser:
         type=Path,
         metavar="FOLDER",
         help=f"folder for {PAGE_FILE}; it is created if necessary (default: MODEL-site)",
-    )
-    command.add_argument(
-        "--folder",
-        action="store_true",
-        help="write the model, the script and the styles as files of their own, for a web server (default: "
-        "one file)",
     )
     command.add_argument("--title", help="title of the page (default: the name of the model)")
     command.add_argument(
@@ -104,49 +99,29 @@ def write_site(arguments: argparse.Namespace) -> int:
     prompt = next(iter(metadata.prompts), "") if arguments.prompt is None else arguments.prompt
     warn_unknown(metadata, prompt)
     folder = arguments.output or Path(f"{name}-site")
-    if not arguments.folder and len(content) > MAX_EMBEDDED:
+    if len(content) > MAX_EMBEDDED:
         raise OutputError(
             f"{name_source(arguments.model)}: the model has {len(content) / BYTES_PER_MEGABYTE:,.0f} MB, too "
-            "much for a page of one file: pass --folder"
+            f"much for a page: it can have {MAX_EMBEDDED / BYTES_PER_MEGABYTE:,.0f} MB"
         )
-    write = separate_files if arguments.folder else one_file
     title = name if arguments.title is None else arguments.title
     abcjs = "" if arguments.abcjs is None else read_abcjs(arguments.abcjs)
-    files = write(content, title=title, prompt=prompt, abcjs=abcjs)
-    known = None
+    known = ""
     if arguments.novel is not None and metadata.records is not None:
         # Imported on use: most pages know no corpus.
         from textgen_runtime.corpora.corpus import corpus_for
 
         corpus = metadata.normalize(corpus_for(metadata, arguments.novel).text)
-        records = corpus_records(corpus, metadata.records)
-        known = known_records(records, sum(map(len, files.values())))
-        files = add_known_records(files, known)
-    write_files(folder, files, Path(find_model_file(arguments.model)), overwrite=arguments.overwrite)
-    size = sum(map(len, files.values())) / BYTES_PER_MEGABYTE
+        known = known_records(corpus_records(corpus, metadata.records))
+    page = write_page(content, title=title, prompt=prompt, abcjs=abcjs, known=known)
+    write_file(folder, page, Path(find_model_file(arguments.model)), overwrite=arguments.overwrite)
     # A folder may have a name that the output's encoding lacks.
     sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
-    several = f" in {len(files)} files" if len(files) > 1 else ""
-    knows = f", knows {known.record_count:,} records" if known else ""
-    sys.stdout.write(f"{folder / PAGE_FILE} ({size:.1f} MB{several}{knows})\n")
+    sys.stdout.write(f"{folder / PAGE_FILE} ({len(page) / BYTES_PER_MEGABYTE:.1f} MB)\n")
     sys.stdout.flush()
-    write_stderr(describe_new(metadata, known))
-    if arguments.folder:
-        write_stderr(
-            "the page needs a web server, such as python3 -m http.server --directory "
-            f"{shlex.quote(str(folder))}\n"
-        )
+    if metadata.records and not known:
+        write_stderr("the page may write records of the corpus: to prevent this, pass --novel CORPUS\n")
     return 0
-
-
-def describe_new(metadata: Metadata, known: KnownRecords | None) -> str:
-    """Return a line about the records that the page writes, or "" for a model of one text."""
-    if known:
-        share = f"{known.false_positives:.1%}"
-        return f"the page mistakes {share} of the new records for known ones, and never writes them\n"
-    if metadata.records:
-        return "the page may write records of the corpus: to prevent this, pass --novel CORPUS\n"
-    return ""
 
 
 def check_model(model: str, content: bytes) -> Metadata:
@@ -203,42 +178,20 @@ def default_name(model: str) -> str:
     return file.parent.name.removesuffix(MODEL_SUFFIX) if file.name == MODEL_FILE else file.stem
 
 
-def write_files(folder: Path, files: Mapping[str, bytes], model: Path, *, overwrite: bool) -> None:
-    """Write files to a folder, each of them atomically.
+def write_file(folder: Path, page: bytes, model: Path, *, overwrite: bool) -> None:
+    """Write the page to a folder, atomically.
 
     Raises:
         OutputError: If a file exists and may not be replaced, or cannot be written.
     """
-    with DeferredInterrupts(), output_folder(folder, files):
-        try:
-            check_files(folder, files, model, overwrite=overwrite)
-        except OSError as error:
-            raise OutputError(
-                f"cannot write to the folder {shorten(str(folder))}: {error.strerror or error}"
-            ) from None
+    path = folder / PAGE_FILE
+    with DeferredInterrupts(), output_folder(folder, [PAGE_FILE]):
+        if path.exists():
+            if path.samefile(model):
+                raise OutputError(f"{path} is the model: choose another folder with -o")
+            if not is_page(path.read_bytes()):
+                raise OutputError(f"{path} is no page of {PROG}: choose another folder with -o")
+            if not overwrite:
+                raise OutputError(f"{path} exists: choose another folder with -o, or pass --overwrite")
         remove_abandoned(folder)
-        for name, content in files.items():
-            replace_file(folder / name, content)
-
-
-def check_files(folder: Path, files: Mapping[str, bytes], model: Path, *, overwrite: bool) -> None:
-    """Check that files may be written to a folder: those that exist belong to its page, or stay as they are.
-
-    Raises:
-        OutputError: If a file exists and may not be replaced.
-    """
-    replaceable = page_files(folder)
-    for name, content in files.items():
-        path = folder / name
-        if not path.exists():
-            continue
-        if path.samefile(model):
-            raise OutputError(f"{path} is the model; refusing to overwrite it: choose another folder with -o")
-        # A page that loads fewer files than an earlier one leaves the others. A later page may need them.
-        if name not in replaceable and not (path.is_file() and path.read_bytes() == content):
-            raise OutputError(
-                f"{path} belongs to no page of {PROG}; refusing to overwrite it: choose another folder "
-                "with -o"
-            )
-        if not overwrite:
-            raise OutputError(f"{path} exists: choose another folder with -o, or pass --overwrite")
+        replace_file(path, page)

@@ -4,11 +4,11 @@ import { ERROR, LANE, MEMORY, MODEL, PARAMETER, REQUIREMENT_SIZE, SAMPLING, STRE
 /** The most bytes of one allocation. The module takes sizes modulo 2**32. */
 const MAX_SIZE = 2 ** 31 - 1;
 
+/** What the errors of functions are about that name no parameter. @type {Record<string, string>} */
+const SUBJECTS = { textgen_constraint_create: "match", textgen_spans_create: "maxCopy" };
+
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
-
-/** @param {Uint8Array} bytes */
-export const hexadecimal = (bytes) => Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
 
 /** One instance of the WebAssembly module: its memory, its functions, which are those of textgen.h and of exports.c, and its model. */
 export class Core {
@@ -59,7 +59,6 @@ export class Core {
     this.streamBytes = this.call.textgen_stream_size(this.model);
     const bytes = this.call.textgen_workspace_size(this.model, 1);
     this.workspace = { pointer: this.allocate(bytes), bytes };
-    return { pointer, size: content.length };
   }
 
   /**
@@ -84,14 +83,14 @@ export class Core {
       }
     }
     if (code < 0) {
-      throw this.#failure(CODES[-code] === "LANE_FAILED" ? this.word(this.lane + LANE.result) : code);
+      throw this.#failure(CODES[-code] === "LANE_FAILED" ? this.word(this.lane + LANE.result) : code, SUBJECTS[name]);
     }
   }
 
-  /** Return the error of the latest call. @param {number} code */
-  #failure(code) {
-    const name = this.word(this.error + ERROR.parameter);
-    const parameter = name ? spell(this.text(name)) : undefined;
+  /** Return the error of the latest call. @param {number} code @param {string | undefined} subject */
+  #failure(code, subject) {
+    const name = this.name(this.error + ERROR.parameter);
+    const parameter = name ? spell(name) : subject;
     const message = this.text(this.error + ERROR.message).replace(/\b[a-z]+_[a-z_]+\b/g, spell);
     return new TextgenError(CODES[-code], parameter ? `${parameter} ${message}` : message, parameter);
   }
@@ -178,12 +177,14 @@ export class Core {
     });
   }
 
-  /** Return the SHA-256 of some bytes in memory. @param {number} pointer @param {number} size */
-  digest(pointer, size) {
-    return this.withMemory(32, (hash) => {
-      this.call.digest(pointer, size, hash);
-      return this.bytes(hash, 32).slice();
-    });
+  /** Return the SHA-256 of a text in UTF-8. @param {string} text */
+  digest(text) {
+    return this.withBytes(text, (bytes, size) =>
+      this.withMemory(32, (hash) => {
+        this.call.digest(bytes, size, hash);
+        return this.bytes(hash, 32).slice();
+      }),
+    );
   }
 
   /** Drop the instance, which is garbage as soon as nothing refers to it. */

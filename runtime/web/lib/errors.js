@@ -45,31 +45,6 @@ export const invalid = (parameter, message) => new TextgenError("INVALID_ARGUMEN
  * @param {unknown} value
  */
 export function quote(value) {
-  let text;
-  try {
-    text = typeof value === "string" ? JSON.stringify(value) : String(value);
-  } catch {
-    text = typeof value;
-  }
-  const shown = Array.from(text.replace(/\s+/g, " "));
-  return shown.length > 80 ? `${shown.slice(0, 77).join("")}...` : shown.join("");
-}
-
-/**
- * Call a function. An error without a parameter is then about this one.
- *
- * @template T
- * @param {string} parameter
- * @param {() => T} call
- * @returns {T}
- */
-export function about(parameter, call) {
-  try {
-    return call();
-  } catch (error) {
-    if (error instanceof TextgenError && error.parameter === undefined) {
-      throw new TextgenError(error.code, `${parameter}: ${error.message}`, parameter);
-    }
-    throw error;
-  }
+  const text = typeof value === "string" ? JSON.stringify(value) : Object(value) === value ? "an object" : String(value);
+  return text.length > 80 ? `${text.slice(0, 77)}...` : text;
 }

@@ -1,17 +1,17 @@
 import { TextgenError, invalid } from "./errors.js";
 import { checkInteger, checkNumber, checkOptions } from "./sampling.js";
 import { saveGeneration } from "./saving.js";
-import { SLICE, eventLoop } from "./scheduling.js";
 import { LANE, STREAM } from "./structs.js";
 
-/** Tokens of one call of the core, at most, and of a part of a prompt. */
+/** Milliseconds for which a stream may occupy the thread. */
+const SLICE = 8;
+/** Tokens of one call of the core, at most. */
 const CHUNK = 64;
-/** Tokens of the first call, whose duration is not known. */
+/** Tokens of the first call, whose duration is not known, and of a part of a prompt. */
 const FIRST_CHUNK = 8;
 /** The most tokens of a lane. */
 const MAX_LENGTH = 2 ** 31 - 1;
 /** How tokens are fed: see textgen.h. */
-const FEED_MORE = 0;
 const FEED_TEXT = 1;
 /** By the numbers of the core. @type {(import("../index.d.ts").Ending | null)[]} */
 const ENDINGS = [null, "length", "stop", "constraint", null, "end"];
@@ -26,8 +26,24 @@ function decode(bytes, isEnd) {
   return text;
 }
 
-/** Return the size of the call after one of `size` tokens that took `spent` ms. @param {number} size @param {number} spent */
-const nextSize = (size, spent) => (spent > SLICE ? Math.max(1, size >> 1) : Math.min(CHUNK, 2 * size));
+/**
+ * Return an object whose `next()` resolves after other events of the thread were handled. A timer would wait for
+ * milliseconds, and a promise alone would not let other events run.
+ */
+function eventLoop() {
+  if (typeof setImmediate === "function") {
+    return { next: () => new Promise((resolve) => setImmediate(resolve)), close() {} };
+  }
+  const { port1, port2 } = new MessageChannel();
+  const next = () =>
+    new Promise((resolve) => {
+      port1.onmessage = resolve;
+      port2.postMessage(null);
+    });
+  return { next, close: () => port1.close() };
+}
+
+/** The rest of a text: its tokens, whether all are drawn, and whether it is complete then. @typedef {{ left: number, done: boolean, finish: boolean }} Target */
 
 /**
  * The checked options of a generation, and what they stand for: the logit bias of each token, the stop texts that the
@@ -66,19 +82,18 @@ class Block {
 export class Generation {
   #block;
   #core;
-  /** Whether a part of the prompt is not fed yet; see `feedInParts`. */
-  #isReading = false;
-  prompt = "";
 
   /**
    * Use Model.start, Model.resume or copy.
    *
    * @param {import("./model.js").Model} model
    * @param {Parts} parts
+   * @param {string} prompt
    * @param {(pointer: number) => void} fill writes the stream
    */
-  constructor(model, parts, fill) {
+  constructor(model, parts, prompt, fill) {
     this.model = model;
+    this.prompt = prompt;
     this.parts = parts;
     this.#core = model.core;
     this.#block = new Block(this.#core, parts);
@@ -102,7 +117,7 @@ export class Generation {
   /** Return a number of the textgen_stream_info. @param {Exclude<keyof typeof STREAM, "size">} name */
   info(name) {
     const { info } = this.#core;
-    this.#core.call.textgen_stream_get_info(info, this.#checkedPointer());
+    this.#core.call.textgen_stream_get_info(info, this.pointer);
     return this.#core.word(info + STREAM[name]);
   }
 
@@ -116,16 +131,8 @@ export class Generation {
     return this.info("isComplete") === 1;
   }
 
-  /** The pointer to the stream of a text that has read its prompt. */
+  /** The pointer to the stream. */
   get pointer() {
-    const pointer = this.#checkedPointer();
-    if (this.#isReading) {
-      throw invalid("generation", "has not read its prompt yet: take all steps of startInParts first");
-    }
-    return pointer;
-  }
-
-  #checkedPointer() {
     this.model.check();
     if (!this.#block.pointer) {
       throw new TextgenError("DISPOSED", "the generation was disposed: start another one");
@@ -142,44 +149,17 @@ export class Generation {
    */
   feed(text, options = {}) {
     const { unknown = "error" } = checkOptions(options, ["unknown"]);
-    return this.feedList(this.model.encode(text, unknown, this.info("atEnd") === 1));
-  }
-
-  /** Feed tokens, also the first bytes of a character. @param {Int32Array} tokens */
-  feedList(tokens) {
-    const held = this.#finish(this.pointer, false);
-    this.#feedPart(tokens, FEED_TEXT);
+    const tokens = this.model.encode(text, unknown, this.info("atEnd") === 1);
+    const held = this.finish(false);
+    this.feedTokens(tokens);
     return held + this.model.vocabulary.decode(tokens);
   }
 
-  /**
-   * Feed the tokens of the prompt in parts. Yield this generation after each part, and return it after the last.
-   *
-   * @param {Int32Array} tokens
-   */
-  *feedInParts(tokens) {
-    this.prompt = this.model.vocabulary.decode(tokens);
-    this.#isReading = true;
-    let fed = 0;
-    for (let size = FIRST_CHUNK; ; ) {
-      const before = performance.now();
-      this.#feedPart(tokens.subarray(fed, fed + size), fed ? FEED_MORE : FEED_TEXT);
-      fed += size;
-      if (fed >= tokens.length) {
-        break;
-      }
-      size = nextSize(size, performance.now() - before);
-      yield this;
-    }
-    this.#isReading = false;
-    return this;
-  }
-
-  /** @param {Int32Array} tokens @param {number} how */
-  #feedPart(tokens, how) {
-    const stream = this.#checkedPointer();
+  /** @param {Int32Array} tokens */
+  feedTokens(tokens) {
+    const stream = this.pointer;
     this.#core.withTokens(tokens, (pointer) =>
-      this.#core.attempt("textgen_stream_feed_tokens", stream, pointer, tokens.length, how, 0, this.#core.workspaceMemory()),
+      this.#core.attempt("textgen_stream_feed_tokens", stream, pointer, tokens.length, FEED_TEXT, 0, this.#core.workspaceMemory()),
     );
   }
 
@@ -213,37 +193,59 @@ export class Generation {
    */
   stream(length, options = {}) {
     const { finish = false, signal } = checkOptions(options, ["finish", "signal"]);
-    return this.#chunks(this.#target(length, finish), signal);
+    return this.#chunks(this.#target(length, finish), signal, null);
   }
 
-  /** @param {{ left: number, done: boolean, finish: boolean }} target @param {AbortSignal} [signal] */
-  async *#chunks(target, signal) {
+  /**
+   * Feed a prompt, yield the text of `take` in chunks, and dispose this generation.
+   *
+   * @param {Int32Array} tokens
+   * @param {number} length
+   * @param {AbortSignal} [signal]
+   */
+  streamOnce(tokens, length, signal) {
+    return this.#chunks(this.#target(length, true), signal, tokens);
+  }
+
+  /** @param {Target} target @param {AbortSignal | undefined} signal @param {Int32Array | null} prompt */
+  async *#chunks(target, signal, prompt) {
     const pause = eventLoop();
     try {
+      let read = performance.now();
+      for (let fed = 0; prompt && fed < prompt.length; fed += FIRST_CHUNK) {
+        this.feedTokens(prompt.subarray(fed, fed + FIRST_CHUNK));
+        if (performance.now() - read > SLICE) {
+          await pause.next();
+          signal?.throwIfAborted();
+          read = performance.now();
+        }
+      }
       let size = FIRST_CHUNK;
       do {
         await pause.next();
         signal?.throwIfAborted();
         const before = performance.now();
         const text = this.#whole(() => this.#advance(target, size));
-        size = nextSize(size, performance.now() - before);
+        size = performance.now() - before > SLICE ? Math.max(1, size >> 1) : Math.min(CHUNK, 2 * size);
         if (text) {
           yield text;
         }
       } while (!target.done);
     } finally {
       pause.close();
+      if (prompt) {
+        this.dispose();
+      }
     }
   }
 
-  /** @param {number} length @param {boolean} finish */
+  /** @param {number} length @param {boolean} finish @returns {Target} */
   #target(length, finish) {
     checkInteger("length", length, 0);
     // The core has no lane without a length, and a stream begins after its prompt was read.
     if (!length && finish && this.info("needed")) {
       throw invalid("length", `must be ${this.info("needed")} or more for the constraint, not 0`);
     }
-    this.#checkedPointer();
     return { left: length, done: !length, finish };
   }
 
@@ -272,7 +274,7 @@ export class Generation {
   /**
    * Draw up to `steps` tokens, and return the text that is now decided.
    *
-   * @param {{ left: number, done: boolean, finish: boolean }} target
+   * @param {Target} target
    * @param {number} steps
    */
   #advance(target, steps) {
@@ -295,14 +297,9 @@ export class Generation {
     });
   }
 
-  /** Return the text that is held back. The bytes of an incomplete character have none, and stay. */
-  finish() {
-    return this.#finish(this.pointer, true);
-  }
-
-  /** @param {number} stream @param {boolean} isComplete whether the bytes of an incomplete character stay */
-  #finish(stream, isComplete) {
-    const core = this.#core;
+  /** Return the text that is held back. @param {boolean} [isComplete] whether the bytes of an incomplete character stay */
+  finish(isComplete = true) {
+    const [core, stream] = [this.#core, this.pointer];
     const size = core.call.textgen_stream_text_size(stream, 0);
     return core.withMemory(size, (text) => {
       core.attempt("textgen_stream_finish", stream, Number(isComplete), text, size, core.output);
@@ -313,9 +310,7 @@ export class Generation {
   /** Return an independent generation that continues exactly as this one would. */
   copy() {
     const { pointer } = this;
-    const copied = new Generation(this.model, this.parts, (block) => this.#copy(pointer, block));
-    copied.prompt = this.prompt;
-    return copied;
+    return new Generation(this.model, this.parts, this.prompt, (block) => this.#copy(pointer, block));
   }
 
   /** Return the logits of the next token. Those of tokens that are never drawn are -Infinity. */
@@ -341,38 +336,22 @@ export class Generation {
     if (this.ended) {
       return [];
     }
-    const probabilities = this.#probabilities(temperature);
-    const draws = this.#drawProbabilities();
-    const order = Array.from(probabilities.keys());
-    // The sort is stable: the lowest token comes first among equals.
-    order.sort((a, b) => probabilities[b] - probabilities[a]);
-    return order.slice(0, k).map((token) => ({
-      text: this.model.vocabulary.textOf(token),
-      token,
-      probability: probabilities[token],
-      drawProbability: draws[token],
-    }));
-  }
-
-  /** @param {number} temperature */
-  #probabilities(temperature) {
-    const logits = Float64Array.from(this.logits());
-    return this.#core.withMemory(logits.byteLength, (memory) => {
-      this.#core.float64(memory, logits.length).set(logits);
-      const code = this.#core.call.textgen_softmax(memory, logits.length, temperature, memory);
-      if (code < 0) {
-        throw new TextgenError("INVALID_LOGITS", "the logits are invalid");
-      }
-      return this.#core.float64(memory, logits.length).slice();
-    });
-  }
-
-  #drawProbabilities() {
-    const count = this.model.info.vocabulary.length;
-    const { pointer } = this;
-    return this.#core.withMemory(8 * count, (memory) => {
-      this.#core.attempt("textgen_stream_probabilities", pointer, 1, memory, this.#core.workspaceMemory());
-      return this.#core.float64(memory, count).slice();
+    const [core, logits] = [this.#core, this.logits()];
+    const count = logits.length;
+    return core.withMemory(16 * count, (draws) => {
+      const bent = draws + 8 * count;
+      core.attempt("textgen_stream_probabilities", this.pointer, 1, draws, core.workspaceMemory());
+      core.float64(bent, count).set(logits);
+      core.call.textgen_softmax(bent, count, temperature, bent);
+      const [drawProbabilities, probabilities] = [core.float64(draws, count), core.float64(bent, count)];
+      // The sort is stable: the lowest token comes first among equals.
+      const order = Array.from(probabilities.keys()).sort((a, b) => probabilities[b] - probabilities[a]);
+      return order.slice(0, k).map((token) => ({
+        text: this.model.vocabulary.textOf(token),
+        token,
+        probability: probabilities[token],
+        drawProbability: drawProbabilities[token],
+      }));
     });
   }
 

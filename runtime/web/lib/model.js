@@ -1,10 +1,8 @@
-import { hexadecimal } from "./core.js";
 import { TextgenError, invalid, quote } from "./errors.js";
 import { Generation } from "./generation.js";
 import { describe } from "./info.js";
 import { checkInteger, checkOptions, checkSampling, checkSeed, tokenBias, withSampling } from "./sampling.js";
 import { resumeGeneration } from "./saving.js";
-import { SLICE, eventLoop } from "./scheduling.js";
 import { LatestTable, readConstraint, readSpans } from "./tables.js";
 import { Vocabulary, normalize } from "./vocabulary.js";
 
@@ -15,8 +13,6 @@ const DEFAULT_RECORD_LENGTH = 10_000;
 /** A loaded model. */
 export class Model {
   #isDisposed = false;
-  #sha256 = "";
-  #file;
   #novel;
   #constraint = new LatestTable();
   #spans = new LatestTable();
@@ -28,7 +24,7 @@ export class Model {
    */
   constructor(core, content, novel) {
     this.core = core;
-    this.#file = core.create(content);
+    core.create(content);
     this.info = describe(core);
     /** Memory for the stream before a call, or for a call that leaves it as it is. */
     this.spare = core.allocate(core.streamBytes);
@@ -36,21 +32,15 @@ export class Model {
     this.#novel = novel === null ? null : normalize(novel, this.info);
   }
 
-  /** The SHA-256 of the file, as hexadecimal digits. */
-  get sha256() {
-    this.check();
-    const { pointer, size } = this.#file;
-    return (this.#sha256 ||= hexadecimal(this.core.digest(pointer, size)));
-  }
-
   /** A hash of the corpus, as in Python: a saved generation must continue with the same one. */
   get novelDigest() {
-    return hexadecimal(this.digest(this.#novel ?? "")).slice(0, 16);
+    return Array.from(this.digest(this.#novel ?? "").subarray(0, 8), (byte) => byte.toString(16).padStart(2, "0")).join("");
   }
 
   /** Return the SHA-256 of a text in UTF-8. @param {string} text */
   digest(text) {
-    return this.core.withBytes(text, (bytes, size) => this.core.digest(bytes, size));
+    this.check();
+    return this.core.digest(text);
   }
 
   /** Throw an error if the model was disposed. */
@@ -83,10 +73,8 @@ export class Model {
    * @returns {AsyncGenerator<string, void, undefined>}
    */
   stream(prompt = null, options = {}) {
-    const parts = this.startInParts(prompt, options);
-    const generation = parts.next().value;
-    const { length = this.defaultLength, signal } = options;
-    return disposing(generation, reading(parts, signal), generation.stream(length, { finish: true, signal }));
+    const { generation, tokens } = this.#create(prompt, options);
+    return generation.streamOnce(tokens, options.length ?? this.defaultLength, options.signal);
   }
 
   /**
@@ -96,24 +84,18 @@ export class Model {
    * @param {import("../index.d.ts").Options} [options]
    */
   start(prompt = null, options = {}) {
-    const parts = this.startInParts(prompt, options);
-    let part = parts.next();
-    while (!part.done) {
-      part = parts.next();
-    }
-    return part.value;
+    const { generation, tokens } = this.#create(prompt, options);
+    generation.feedTokens(tokens);
+    return generation;
   }
 
   /**
-   * Do the same as `start` in parts, so that a program can do other things between them: each step feeds a part of
-   * the prompt. Yield the generation after each part, and return it after the last. Only its prompt can be read
-   * before. Errors are thrown by the first step.
+   * Return a generation, and the tokens of its prompt, which are not fed yet.
    *
-   * @param {string | null} [prompt]
-   * @param {import("../index.d.ts").Options} [options]
-   * @returns {Generator<Generation, Generation, undefined>}
+   * @param {string | null} prompt
+   * @param {import("../index.d.ts").Options} options
    */
-  *startInParts(prompt = null, options = {}) {
+  #create(prompt, options) {
     this.check();
     const { core } = this;
     const sampling = checkSampling(core, options);
@@ -122,12 +104,12 @@ export class Model {
     checkInteger("substream", substream, 0);
     const tokens = this.encode(prompt ?? this.#defaultPrompt(seed + BigInt(substream)), unknown, true);
     const parts = this.prepare(sampling);
-    const generation = new Generation(this, parts, (stream) =>
+    const generation = new Generation(this, parts, this.vocabulary.decode(tokens), (stream) =>
       withSampling(core, parts, { seed, substream }, () =>
         core.attempt("textgen_stream_init", core.streamMemory(stream), core.model, core.sampling, core.output),
       ),
     );
-    return yield* generation.feedInParts(tokens);
+    return { generation, tokens };
   }
 
   /**
@@ -139,7 +121,7 @@ export class Model {
   resume(bytes, options = {}) {
     this.check();
     const { match = null } = checkOptions(options, ["match"]);
-    return resumeGeneration(this, bytes, match, (parts, fill) => new Generation(this, parts, fill));
+    return resumeGeneration(this, bytes, match, (parts, saved, fill) => new Generation(this, parts, saved, fill));
   }
 
   /** Free the memory. Neither the model nor its generations can be used any more. */
@@ -242,42 +224,5 @@ export class Model {
       }
       throw error;
     }
-  }
-}
-
-/**
- * Read a prompt, and return to the event loop between its parts.
- *
- * @param {Generator<Generation, Generation, undefined>} parts
- * @param {AbortSignal} [signal]
- * @returns {AsyncGenerator<never, void, undefined>}
- */
-async function* reading(parts, signal) {
-  const pause = eventLoop();
-  try {
-    let before = performance.now();
-    while (!parts.next().done) {
-      if (performance.now() - before > SLICE) {
-        await pause.next();
-        signal?.throwIfAborted();
-        before = performance.now();
-      }
-    }
-  } finally {
-    pause.close();
-  }
-}
-
-/**
- * @param {Generation} generation
- * @param {AsyncGenerator<string, void, undefined>[]} parts
- */
-async function* disposing(generation, ...parts) {
-  try {
-    for (const part of parts) {
-      yield* part;
-    }
-  } finally {
-    generation.dispose();
   }
 }

@@ -153,10 +153,6 @@ export function tokenBias({ logitBias, allowed, banned }, vocabulary) {
   return bias;
 }
 
-/** Return the tokens that are never drawn. @param {Record<string, any>} sampling @param {import("./vocabulary.js").Vocabulary} vocabulary */
-export const bannedTokens = (sampling, vocabulary) =>
-  [...(tokenBias(sampling, vocabulary) ?? [])].flatMap((bias, token) => (bias === -Infinity ? [token] : []));
-
 /**
  * Write a textgen_sampling, and call a function while it and what it refers to are in memory.
  *

@@ -36,7 +36,7 @@ function describeSampling({ allowed, banned, stop, keepStop, maxCopy, logitBias 
  * @param {import("./model.js").Model} model
  * @param {unknown} bytes
  * @param {any} match the table of the saved generation, or null
- * @param {(parts: Parts, fill: (pointer: number) => void) => import("./generation.js").Generation} create
+ * @param {(parts: Parts, prompt: string, fill: (pointer: number) => void) => import("./generation.js").Generation} create
  */
 export function resumeGeneration(model, bytes, match, create) {
   const { core } = model;
@@ -49,12 +49,11 @@ export function resumeGeneration(model, bytes, match, create) {
       throw failure("OTHER_SAVED", "has another corpus: load the model with the same novel", "novel");
     }
     const parts = { ...model.prepare({ ...readSampling(core, sampling), match }), description: text };
-    const resumed = create(parts, (stream) =>
+    const resumed = create(parts, prompt, (stream) =>
       withSampling(core, parts, null, () =>
         core.attempt("textgen_stream_resume", core.streamMemory(stream), core.model, core.sampling, data, size, core.output),
       ),
     );
-    resumed.prompt = prompt;
     if (resumed.info("recent") && !parts.spans) {
       resumed.dispose();
       throw failure("OTHER_SAVED", "has maxCopy, but not its corpus: continue it where it was saved", "maxCopy");

@@ -1,4 +1,4 @@
-import { about, invalid, quote } from "./errors.js";
+import { invalid } from "./errors.js";
 
 /** Memory of the core that several generations use. The last one that releases it frees it. */
 export class Table {
@@ -50,17 +50,9 @@ export class LatestTable {
  * @param {number[]} banned the tokens that are never drawn
  */
 export function readConstraint(core, table, banned) {
-  let json = "";
-  try {
-    json = JSON.stringify(table) ?? "";
-  } catch {
-    throw invalid("match", `must be a table, as textgen-info writes it, not ${quote(table)}`);
-  }
-  about("match", () =>
-    core.withBytes(json, (data, size) =>
-      core.withTokens(banned, (tokens) =>
-        core.attempt("textgen_constraint_create", core.model, data, size, tokens, banned.length, core.memoryOf(0, 0), core.output),
-      ),
+  core.withBytes(JSON.stringify(table) ?? "", (data, size) =>
+    core.withTokens(banned, (tokens) =>
+      core.attempt("textgen_constraint_create", core.model, data, size, tokens, banned.length, core.memoryOf(0, 0), core.output),
     ),
   );
   const pointer = core.word(core.output);
@@ -78,10 +70,8 @@ export function readSpans(core, novel, maxCopy) {
   if (novel === null) {
     throw invalid("maxCopy", "needs a corpus that texts must not copy: load the model with novel");
   }
-  about("maxCopy", () =>
-    core.withBytes(novel, (text, size) =>
-      core.attempt("textgen_spans_create", core.model, text, size, maxCopy, core.memoryOf(0, 0), core.output),
-    ),
+  core.withBytes(novel, (text, size) =>
+    core.attempt("textgen_spans_create", core.model, text, size, maxCopy, core.memoryOf(0, 0), core.output),
   );
   const pointer = core.word(core.output);
   return new Table(pointer, () => core.call.textgen_spans_destroy(pointer));

@@ -1,72 +1,78 @@
 // What the controls do to the text on the page, to the panel of next characters, and to the address.
 
-import { Beginning } from "./beginning.js";
-import { fromLink, toLink } from "./link.js";
+import { MAX_LENGTH, MAX_SEED, freshSeed, fromLink, numberIn, toLink } from "./link.js";
 import { Pace, RATES } from "./pace.js";
 import { RunningText } from "./text.js";
 
 // At least so many tokens, and a quarter of a text, follow a branch.
 const MIN_AFTER_BRANCH = 100;
-// The records of a list.
-const RECORDS = 20;
+// The records of a list, and the most tokens of one.
+const [RECORDS, MAX_RECORD] = [20, 10_000];
+// Milliseconds after which the search for a new record gives up.
+const SEARCH = 500;
 
 export class App {
   #model;
   #view;
-  #beginning;
+  #known;
   #pace = new Pace();
-  /** They read the beginning of the text, and of the draft. */
-  #reader = new Pace();
-  #draftReader = new Pace();
   /** The text on the page, or null. */
   #current = null;
   /** The prompt that the person types, as a text of which nothing is written yet, or null. */
   #draft = null;
   /** Whether the panel shows the end of the text, and not a place that the reader has selected. */
   #followsEnd = true;
-  /** How many records of a list are not complete. */
-  #left = 0;
-  /** Whether the current text is in the address. Of a list, only the last record is, so that it is one entry. */
-  #isInAddress = true;
 
+  /** `known` are the records that are not written, or null. */
   constructor(model, view, known) {
     this.#model = model;
     this.#view = view;
-    this.#beginning = new Beginning(model, view, known);
+    this.#known = known;
   }
 
   /** Write a new text, or stop the one that is streaming. */
   writeOrStop() {
     if (this.#pace.isRunning) this.stop();
-    else this.#write();
+    else this.#guard(() => this.#stream(this.#begin(), "push"));
   }
 
   /** Write several records at once. */
   writeList() {
-    this.#left = RECORDS;
-    this.#write();
+    let last = null;
+    this.#guard(() => {
+      for (let left = RECORDS; left > 0; left -= 1) {
+        const text = this.#begin();
+        while (!text.isComplete) text.advance();
+        this.#view.shelf.add(text);
+        last?.dispose();
+        last = text;
+      }
+    });
+    if (!last) return;
+    this.#adopt(last);
+    this.#finish("", "push");
+    this.#view.shelf.reveal();
   }
 
   /** Write more of the text. */
   continue() {
     const [{ settings, temperature }, text] = [this.#view, this.#current];
-    if (temperature !== text.currentTemperature && !this.#view.permits(text.changeTemperature(temperature))) return;
+    if (temperature !== text.currentTemperature) text.changeTemperature(temperature);
     text.extend(settings.length);
-    this.#stream("replace");
+    this.#stream(text, "replace");
   }
 
   /** Stop a streaming text. */
   stop() {
     if (!this.#pace.isRunning) return;
     this.#pace.stop();
-    this.#current.stop();
-    this.#endList();
+    this.#current.extend(0);
     this.#finish("Stopped: ");
   }
 
   /** Let a streaming text go on at the temperature of the slider. */
   changeTemperature() {
-    if (this.#pace.isRunning) this.#view.permits(this.#current.changeTemperature(this.#view.temperature));
+    if (this.#pace.isRunning) this.#current.changeTemperature(this.#view.temperature);
   }
 
   /** Select a unit of the text; the index of the end is the number of units. */
@@ -79,10 +85,9 @@ export class App {
   /** Continue with a candidate of the panel instead of what stands at its place. */
   choose(choice) {
     const { panel: { text, index }, temperature } = this.#view;
-    this.#endList();
-    if (text === this.#draft) this.#adopt(text);
-    const fits = text.branch(index, choice, temperature, Math.max(this.#beginning.length / 4, MIN_AFTER_BRANCH));
-    if (this.#view.permits(fits)) this.#stream("push");
+    if (index >= MAX_LENGTH) return;
+    text.branch(index, choice, temperature, Math.max(this.#length / 4, MIN_AFTER_BRANCH));
+    this.#stream(text, "push");
   }
 
   /** Show what could come after the prompt that the person types. */
@@ -90,15 +95,12 @@ export class App {
     if (this.#pace.isRunning) return;
     this.#guard(() => {
       const { panel, paper } = this.#view;
-      this.#draftReader.stop();
-      const draft = this.#beginning.draft();
       this.#draft?.dispose();
-      this.#draft = draft;
-      if (!draft) return panel.clear("Type a beginning.");
-      const show = () => panel.show(draft, 0, this.#view.temperature);
-      this.#draftReader.read(draft, show, (error) => this.#fail(error));
-      if (!this.#current) paper.show(draft);
-      show();
+      this.#draft = this.#open(this.#view.prompt, numberIn(this.#view.seed, MAX_SEED, "seed"), 0);
+      if (!this.#draft) return panel.clear("Type a beginning.");
+      this.#view.noteSkipped(this.#draft.prompt);
+      if (!this.#current) paper.show(this.#draft);
+      panel.show(this.#draft, 0, this.#view.temperature);
     });
   }
 
@@ -106,21 +108,15 @@ export class App {
   open(hash) {
     this.#guard(() => {
       const description = fromLink(hash);
-      if (!description) return;
-      // The address is already that of this text.
-      this.#isInAddress = true;
-      this.#endList();
-      if (!this.#current || toLink(this.#current.describe()) !== hash) this.show(description);
+      if (description && (!this.#current || toLink(this.#current.describe()) !== hash)) this.show(description);
     });
   }
 
   /** Show the text of a description at once. */
   show(description) {
     this.#guard(() => {
-      this.#endList();
       this.#view.fillIn(description);
-      this.#adopt(new RunningText(this.#model, description));
-      this.#stream("replace", Infinity);
+      this.#stream(new RunningText(this.#model, description), "replace", Infinity);
     });
   }
 
@@ -128,54 +124,80 @@ export class App {
     return this.#current.prompt + this.#current.text;
   }
 
-  #write() {
-    this.#guard(() => {
-      this.#adopt(this.#beginning.start());
-      this.#stream("push");
-    });
+  /** The maximum number of tokens of a new text. Records, such as names, end by themselves. */
+  get #length() {
+    return this.#model.info.records ? MAX_RECORD : this.#view.settings.length;
   }
 
+  /** Return a new text. Without a fixed seed, it is another one each time. */
+  #begin() {
+    const view = this.#view;
+    if (!view.settings.keepsSeed) view.seed = this.#model.info.records ? this.#seedOfRecord() : freshSeed();
+    const seed = numberIn(view.seed.trim(), MAX_SEED, "seed");
+    const typed = this.#open(view.prompt, seed, this.#length);
+    const text = typed ?? this.#open(null, seed, this.#length);
+    if (!text) throw new Error("Type a beginning: the model has none of its own.");
+    if (!typed) view.fillIn({ prompt: text.prompt });
+    view.noteSkipped(text.prompt);
+    return text;
+  }
+
+  /** Return a text, or null if it has no beginning. */
+  #open(prompt, seed, length) {
+    try {
+      return new RunningText(this.#model, { prompt, seed, length, temperature: this.#view.temperature });
+    } catch (error) {
+      if (error.code === "NO_PROMPT") return null;
+      throw error;
+    }
+  }
+
+  /** Return a random seed whose record is not empty. If only new ones are wanted, it was not written, and is not known. */
+  #seedOfRecord() {
+    const { prompt, temperature, settings: { onlyNew }, shelf } = this.#view;
+    const end = performance.now() + SEARCH;
+    do {
+      const seed = freshSeed();
+      const generation = this.#model.start(prompt, { seed, temperature, unknown: "skip" });
+      const record = generation.prompt + generation.take(MAX_RECORD, { finish: true });
+      generation.dispose();
+      if (record && !(onlyNew && (shelf.has(record) || this.#known?.has(record)))) return seed;
+    } while (performance.now() < end);
+    throw new Error("No new text was found: raise the temperature, change the beginning, or switch Only new off.");
+  }
+
+  /** Make a text the one on the page. */
   #adopt(text) {
     this.#pace.stop();
-    this.#reader.stop();
-    this.#current?.dispose();
     if (text === this.#draft) this.#draft = null;
-    this.#current = text;
+    if (text !== this.#current) {
+      this.#current?.dispose();
+      this.#current = text;
+      this.#view.paper.show(text);
+    }
     this.#followsEnd = true;
-    this.#view.paper.show(text);
     // Otherwise, the panel would keep the text that was disposed.
     this.#showPanel();
   }
 
-  #stream(address, fixedRate) {
-    const text = this.#current;
-    this.#followsEnd = true;
-    this.#reader.stop();
-    this.#draftReader.stop();
-    this.#remember(address);
+  #stream(text, address, fixedRate) {
+    this.#adopt(text);
+    this.#view.remember(toLink(text.describe()), address);
     this.#view.showRunning(true);
-    this.#view.paper.mark(null);
-    const rate = () => fixedRate ?? (text.isReading || this.#left ? Infinity : RATES[this.#view.settings.pace]);
+    const rate = () => fixedRate ?? RATES[this.#view.settings.pace];
     this.#pace.run(text, {
       rate,
-      isDone: () => text.isComplete,
       onFrame: () => this.#showProgress(rate() < Infinity),
       onEnd: () => this.#finish(""),
       onError: (error) => this.#fail(error),
     });
   }
 
-  #finish(prefix) {
-    const text = this.#current;
-    const isInList = this.#left > 0;
-    this.#remember("replace");
+  #finish(prefix, address = "replace") {
+    this.#view.remember(toLink(this.#current.describe()), address);
     this.#view.paper.update();
     this.#showPanel();
-    this.#view.showComplete(text, prefix);
-    this.#reader.read(text, () => this.#showPanel(), (error) => this.#fail(error));
-    if (isInList) this.#left -= 1;
-    if (this.#left) this.#write();
-    else this.#view.showLast(text, isInList ? RECORDS : 0);
+    this.#view.showComplete(this.#current, prefix);
   }
 
   #showProgress(isFollowed) {
@@ -190,19 +212,6 @@ export class App {
     this.#view.paper.mark(this.#followsEnd ? null : index);
   }
 
-  /** Put the link of the current text in the address: as a new entry of the history ("push"), or in place of this one. */
-  #remember(how) {
-    // Browsers refuse many changes of the address in a short time, so most records of a list change nothing.
-    this.#isInAddress = this.#left <= 1;
-    if (this.#isInAddress) this.#view.remember(toLink(this.#current.describe()), how);
-  }
-
-  /** If there is a list, end it with the current text, which is its last record. */
-  #endList() {
-    this.#left = 0;
-    if (!this.#isInAddress) this.#remember("push");
-  }
-
   /** Do something, and show an error that it raises. */
   #guard(action) {
     this.#view.fail("");
@@ -215,7 +224,6 @@ export class App {
 
   #fail(error) {
     this.#pace.stop();
-    this.#endList();
     this.#view.showRunning(false, this.#current !== null);
     this.#view.fail(error.message);
   }

@@ -2,9 +2,8 @@
 
 export const MAX_SEED = 2 ** 32 - 1;
 export const MAX_TEMPERATURE = 2;
-/** The most tokens and branches of a text, so that its link always opens. */
+/** The most tokens of a text, so that its link always opens. */
 export const MAX_LENGTH = 100_000;
-export const MAX_BRANCHES = 1000;
 const [WHOLE, DECIMAL] = [/^\d{1,10}$/, /^\d+(\.\d+)?$/];
 
 /**
@@ -16,9 +15,7 @@ const [WHOLE, DECIMAL] = [/^\d{1,10}$/, /^\d+(\.\d+)?$/];
 export function toLink({ prompt, seed, temperature, length, branches }) {
   const fields = new URLSearchParams({ prompt, seed, temperature, length });
   for (const { at, temperature: branchTemperature, choice } of branches) {
-    const parts = [at, branchTemperature];
-    if (choice !== null) parts.push(choice);
-    fields.append("branch", parts.join("_"));
+    fields.append("branch", [at, branchTemperature, ...(choice === null ? [] : [choice])].join("_"));
   }
   return `#${fields}`;
 }
@@ -27,30 +24,17 @@ export function toLink({ prompt, seed, temperature, length, branches }) {
 export function fromLink(hash) {
   const fields = new URLSearchParams(hash.replace(/^#/, ""));
   if (!fields.has("seed")) return null;
-  const branches = fields.getAll("branch");
-  if (branches.length > MAX_BRANCHES) throw new Error(`The link has more than ${MAX_BRANCHES} branches.`);
-  const description = {
+  return {
     prompt: fields.get("prompt") ?? "",
     seed: numberIn(fields.get("seed"), MAX_SEED, "seed"),
     temperature: numberIn(fields.get("temperature") ?? "0.5", MAX_TEMPERATURE, "temperature", DECIMAL),
     length: numberIn(fields.get("length") ?? "0", MAX_LENGTH, "length"),
-    branches: branches.map(branchIn),
+    branches: fields.getAll("branch").map(branchIn),
   };
-  const places = description.branches.map(({ at }) => at);
-  if (places.some((at, i) => i > 0 && at < places[i - 1])) throw new Error("The branches of the link are not in order.");
-  return description;
-}
-
-/** Return the seed that a person typed, or null if it is none. */
-export function seedIn(text) {
-  const seed = WHOLE.test(text.trim()) ? Number(text) : NaN;
-  return seed <= MAX_SEED ? seed : null;
 }
 
 /** Return a random seed. */
-export function freshSeed() {
-  return crypto.getRandomValues(new Uint32Array(1))[0];
-}
+export const freshSeed = () => crypto.getRandomValues(new Uint32Array(1))[0];
 
 function branchIn(field) {
   const [at, temperature, ...rest] = field.split("_");
@@ -61,8 +45,9 @@ function branchIn(field) {
   };
 }
 
-function numberIn(text, maximum, name, form = WHOLE) {
+/** Return the number of a text, such as one that a person typed. */
+export function numberIn(text, maximum, name, form = WHOLE) {
   const value = form.test(text) ? Number(text) : NaN;
-  if (!(value <= maximum)) throw new Error(`The ${name} of the link is not a number from 0 to ${maximum}.`);
+  if (!(value <= maximum)) throw new Error(`The ${name} must be a number from 0 to ${maximum}.`);
   return value;
 }

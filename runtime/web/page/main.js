@@ -6,11 +6,10 @@ import { freshSeed } from "./link.js";
 import { knownRecords } from "./shelf.js";
 import { View, element } from "./view.js";
 
-// Milliseconds without a key after which the panel follows the prompt.
-const TYPING_PAUSE = 120;
-
 async function start() {
-  const model = await load(await modelSource());
+  const packed = Uint8Array.from(atob(element("model").textContent), (character) => character.charCodeAt(0));
+  const unpacked = new Blob([packed]).stream().pipeThrough(new DecompressionStream("deflate"));
+  const model = await load(new Response(unpacked));
   const view = new View(model, {
     choose: (choice) => app.choose(choice),
     select: (index) => app.select(index),
@@ -28,37 +27,20 @@ async function start() {
   app.open(location.hash);
 }
 
-/** Return the model in an element of the page, or the address of the file beside it. */
-async function modelSource() {
-  const element = document.getElementById("model");
-  if (!element) return new URL("model.onnx", document.baseURI);
-  const packed = Uint8Array.from(atob(element.textContent), (character) => character.charCodeAt(0));
-  return new Response(new Blob([packed]).stream().pipeThrough(new DecompressionStream("deflate")));
-}
-
 function connect(app, view) {
-  let typing = 0;
   const on = (id, event, action) => element(id).addEventListener(event, action);
-  const write = () => {
-    clearTimeout(typing);
-    app.writeOrStop();
-  };
   const color = () => {
     const { checked } = element("colors");
     view.paper.isColored = checked;
     element("legend").hidden = !checked;
   };
-  on("prompt", "input", () => {
-    clearTimeout(typing);
-    typing = setTimeout(() => app.followPrompt(), TYPING_PAUSE);
-  });
+  on("prompt", "input", () => app.followPrompt());
   on("form", "submit", (event) => {
     event.preventDefault();
-    write();
+    app.writeOrStop();
   });
   on("continue", "click", () => app.continue());
   on("list", "click", () => app.writeList());
-  on("undo", "click", () => history.back());
   on("copy", "click", () => copy(view, app.textToCopy));
   on("share", "click", () => copy(view, location.href));
   on("temperature", "input", () => {
@@ -72,7 +54,7 @@ function connect(app, view) {
   view.showTemperature();
   color();
   addEventListener("keydown", (event) => {
-    if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) write();
+    if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) app.writeOrStop();
     if (event.key === "Escape") {
       app.stop();
       view.score.stop();
@@ -81,23 +63,10 @@ function connect(app, view) {
   addEventListener("hashchange", () => app.open(location.hash));
 }
 
-/** Copy a text, also where the browser has no clipboard for pages that are files. */
+/** Copy a text. Browsers have a clipboard for pages that are files, or come over https. */
 async function copy(view, text) {
   const isCopied = await navigator.clipboard?.writeText(text).then(() => true, () => false);
-  view.say(isCopied || copySelected(text) ? "Copied." : "The browser does not permit copying.");
-}
-
-function copySelected(text) {
-  const area = document.createElement("textarea");
-  const focused = document.activeElement;
-  area.value = text;
-  area.className = "offscreen";
-  document.body.append(area);
-  area.select();
-  const isCopied = document.execCommand("copy");
-  area.remove();
-  focused?.focus();
-  return isCopied;
+  view.say(isCopied ? "Copied." : "The browser does not permit copying.");
 }
 
 start().catch((error) => {

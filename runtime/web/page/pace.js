@@ -16,48 +16,33 @@ export class Pace {
     return this.#frame !== 0;
   }
 
-  /**
-   * Advance a text at a rate until `isDone`.
-   *
-   * `onFrame` follows the steps of each frame, `onEnd` the last one, and `onError` a step that failed.
-   */
-  run(text, { rate = () => Infinity, isDone, onFrame = () => {}, onEnd, onError }) {
+  /** Write a text at the rate that `rate()` returns. `onFrame` follows each frame, `onEnd` the last step, and `onError` one that failed. */
+  run(text, { rate, onFrame, onEnd, onError }) {
     this.stop();
     let last = performance.now();
     let due = 1;
     const frame = (now) => {
       this.#frame = requestAnimationFrame(frame);
-      const seconds = Math.min(Math.max(now - last, 1), MAX_PAUSE) / 1000;
+      due += (Math.min(Math.max(now - last, 1), MAX_PAUSE) / 1000) * rate();
       last = now;
       const end = performance.now() + MAX_WORK;
-      const current = rate();
-      let left = due + seconds * current;
-      let steps = 0;
       try {
-        // What is due is for one rate. Reading and other records are instant, but the text after them is not.
-        while (left >= 1 && rate() === current && !isDone() && (!steps || performance.now() < end)) {
-          left -= Math.max(1, text.advance().length);
-          steps += 1;
+        for (let steps = 0; due >= 1 && !text.isComplete && (!steps || performance.now() < end); steps += 1) {
+          due -= Math.max(1, text.advance().length);
         }
-        if (steps) onFrame();
+        onFrame();
+        // What the processor cannot do in the time of a frame is not due later.
+        due = Math.min(1, due);
+        if (text.isComplete) {
+          this.stop();
+          onEnd();
+        }
       } catch (error) {
         this.stop();
         onError(error);
-        return;
-      }
-      // What the processor cannot do in the time of a frame is not due later.
-      due = Math.min(1, left);
-      if (isDone()) {
-        this.stop();
-        onEnd();
       }
     };
     this.#frame = requestAnimationFrame(frame);
-  }
-
-  /** Let the model read the beginning of a text, so that it can be continued. */
-  read(text, onEnd, onError) {
-    if (text.isReading) this.run(text, { isDone: () => !text.isReading, onEnd, onError });
   }
 
   stop() {

@@ -1,8 +1,7 @@
 // The panel of the next characters: at the end of the text, or at a unit that the reader has selected. The likeliest
 // ones are bars, which bend with the temperature. Each is a button that branches.
 
-import { likeliest } from "./likeliest.js";
-import { PUNCTUATION, describe, lastCharacters, nameOf, percent, visible } from "./symbols.js";
+import { describe, lastCharacters, nameOf, percent, visible } from "./symbols.js";
 
 const COUNT = 10;
 const CONTEXT = 18;
@@ -38,18 +37,18 @@ export class Panel {
   /** Show what could stand at a unit of a text. */
   show(text, index, temperature) {
     this.#time = performance.now();
-    if (text.isReading) return this.clear("Reading the beginning.");
     this.text = text;
     this.index = Math.min(index, text.units.length);
     const unit = text.units[this.index];
     const before = text.prompt + text.text.slice(0, unit?.at ?? text.text.length);
     place.textContent = unit ? `Instead of ${describe(unit.text)}` : "Next";
     context.textContent = before ? `after ${lastCharacters(before, CONTEXT)}` : "at the beginning";
-    this.#list(likeliest(text.generationAt(this.index), temperature, text.level, COUNT), unit?.text ?? (text.ended ? null : undefined));
+    this.#list(text.nextAt(this.index, temperature, COUNT), unit?.text ?? (text.ended ? null : undefined));
     position.max = text.units.length;
     position.value = this.index;
     position.disabled = text.units.length === 0;
-    position.setAttribute("aria-valuetext", unit ? unitInWords(text, this.index) : "end of the text");
+    const words = unit ? `${describe(unit.text)}, ${this.index + 1} of ${text.units.length}` : "end of the text";
+    position.setAttribute("aria-valuetext", words);
   }
 
   /** Show the same place at another temperature. */
@@ -87,21 +86,13 @@ function makeRow(number) {
 }
 
 function fillRow(button, { choice, isByte, probability, learned }, isTaken) {
-  button.disabled = isByte;
   const symbol = button.querySelector(".symbol");
   const name = choice === null ? "end" : nameOf(choice);
+  button.disabled = isByte;
   symbol.textContent = name ?? visible(choice);
   symbol.classList.toggle("name", name !== undefined);
   button.querySelector("i").style.width = `${100 * probability}%`;
   button.querySelector("b").style.insetInlineStart = `${100 * learned}%`;
   button.querySelector(".percent").textContent = percent(probability);
-  button.querySelector(".offscreen").textContent = PUNCTUATION.get(choice) ?? "";
-  if (isTaken) button.setAttribute("aria-current", "true");
-  else button.removeAttribute("aria-current");
-}
-
-function unitInWords(text, index) {
-  const unit = text.units[index].text;
-  const likely = percent(2 ** -text.bitsAt(index));
-  return `${PUNCTUATION.get(unit) ?? describe(unit)}, ${index + 1} of ${text.units.length}, ${likely} likely`;
+  button.setAttribute("aria-current", isTaken);
 }

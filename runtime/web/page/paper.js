@@ -15,7 +15,6 @@ const MAX_SCROLL = 120;
 export class Paper {
   #prompt;
   #node = document.createTextNode("");
-  #lineEnd;
   #text = null;
   #isColored = false;
   /** The number of units that have their color. */
@@ -25,7 +24,6 @@ export class Paper {
   constructor(element, onSelect) {
     this.element = element;
     this.#prompt = element.querySelector(".prompt");
-    this.#lineEnd = element.querySelector(".line-end");
     element.querySelector(".continuation").append(this.#node);
     element.addEventListener("click", (event) => {
       // The end of a drag that selects text is no click on a character.
@@ -76,18 +74,8 @@ export class Paper {
   /** Mark the unit at an index; null for none. */
   mark(index) {
     const isUnit = index !== null && index < this.#text.units.length;
-    const range = isUnit ? this.#range(index, index + 1) : null;
     unhighlight(CURSOR);
-    if (range) highlight(CURSOR, range);
-    this.#lineEnd.hidden = !isUnit || this.#text.units[index].text !== "\n";
-    if (!this.#lineEnd.hidden) this.#placeLineEnd(range);
-  }
-
-  /** A line end has no width, so that a highlight of it cannot be seen. */
-  #placeLineEnd(range) {
-    const page = this.element.getBoundingClientRect();
-    const { left, top } = range.getBoundingClientRect();
-    Object.assign(this.#lineEnd.style, { left: `${left - page.left}px`, top: `${top - page.top}px` });
+    if (isUnit) highlight(CURSOR, this.#range(index, index + 1));
   }
 
   #recolor() {

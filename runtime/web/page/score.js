@@ -1,18 +1,14 @@
 // The score of a tune in ABC notation, with a button that plays it, in a page that contains abcjs.
 
-// Beats in a minute in meters for which the default of abcjs is too fast, if the tune has no tempo.
-const TEMPOS = { "2/2": 90, "2/4": 90, "3/4": 130 };
 // abcjs can play sounds that it loads from a network. This page has none, so oscillators play the notes. A melody and
 // a chord of four notes, five at once, are as loud as the device allows.
 const [WAVE, VOLUME] = ["triangle", 1 / 5];
 // In seconds: a note begins and ends without a click, and the first one begins a bit later.
 const [ATTACK, RELEASE, DELAY] = [0.01, 0.03, 0.05];
-// The class of the notes that sound.
-const SOUNDING = "sounding";
-// The first and the last field of the header of a tune.
-const HEADER = /^X:.*\n(.*\n)*K:/m;
 // A narrow staff has fewer bars in a line.
 const [WIDE, BARS] = [500, { minSpacing: 1.5, maxSpacing: 2.5, preferredMeasuresPerLine: 3 }];
+// The first and the last field of the header of a tune.
+const HEADER = /^X:.*\n(.*\n)*K:/m;
 
 export class Score {
   #section;
@@ -20,7 +16,6 @@ export class Score {
   #button;
   /** The notes of the tune, by their ends: MIDI pitch, and beginning and end in seconds. */
   #notes = [];
-  #timing = null;
   #context = null;
 
   /** `section` has a button, and an element for the staff. */
@@ -37,9 +32,9 @@ export class Score {
     if (!globalThis.ABCJS || !HEADER.test(text)) return;
     this.#section.hidden = false;
     try {
-      this.#read(text);
+      this.#notes = this.#draw(text);
     } catch {
-      // abcjs fails for some texts that are no complete tune, and a meter such as 0/4 cannot be played.
+      // abcjs fails for some texts that are no complete tune.
       this.#notes = [];
     }
     this.#section.hidden = this.#notes.length === 0;
@@ -52,50 +47,31 @@ export class Score {
 
   /** Stop playing. */
   stop() {
-    if (!this.#context) return;
-    this.#timing.stop();
-    this.#context.close();
+    this.#context?.close();
     this.#context = null;
     this.#button.textContent = "Play";
-    this.#mark([]);
   }
 
-  /** Draw a tune, and note when each note sounds. */
-  #read(text) {
+  #draw(text) {
     const { clientWidth } = this.#staff;
     const narrow = clientWidth < WIDE ? { staffwidth: clientWidth, wrap: BARS } : {};
     const [tune] = ABCJS.renderAbc(this.#staff, text, { responsive: "resize", selectTypes: false, ...narrow });
-    const { num, den } = tune.getMeterFraction();
-    // abcjs knows some words for a tempo. Others give no beats in a minute.
-    const tempo = tune.metaText.tempo?.bpm ? undefined : TEMPOS[`${num}/${den}`];
     // abcjs gives the times in whole notes.
-    const whole = tune.millisecondsPerMeasure(tempo) / 1000 / tune.getBarLength();
-    if (!Number.isFinite(whole)) throw new RangeError("a bar of this meter has no length");
-    this.#notes = tune.setUpAudio({}).tracks.flat().filter(({ cmd }) => cmd === "note")
+    const whole = tune.millisecondsPerMeasure() / 1000 / tune.getBarLength();
+    return tune.setUpAudio({}).tracks.flat().filter(({ cmd }) => cmd === "note" && Number.isFinite(whole))
       .map(({ pitch, start, duration }) => ({ pitch, start: start * whole, end: (start + duration) * whole }))
       .sort((a, b) => a.end - b.end);
-    this.#timing = new ABCJS.TimingCallbacks(tune, {
-      qpm: tempo,
-      eventCallback: (event) => this.#mark(event?.elements?.flat() ?? []),
-    });
   }
 
   #play() {
     const context = new AudioContext();
-    this.#context = context;
-    this.#button.textContent = "Stop playing";
     const output = new GainNode(context, { gain: VOLUME });
     output.connect(context.destination);
     const now = context.currentTime + DELAY;
     const oscillators = this.#notes.map(({ pitch, start, end }) => sound(pitch, now + start, now + end, output));
     oscillators.at(-1).addEventListener("ended", () => this.#context === context && this.stop());
-    // The device may need a moment before it plays.
-    context.resume().then(() => this.#context === context && this.#timing.start());
-  }
-
-  #mark(elements) {
-    for (const element of this.#staff.querySelectorAll(`.${SOUNDING}`)) element.classList.remove(SOUNDING);
-    for (const element of elements) element.classList.add(SOUNDING);
+    this.#context = context;
+    this.#button.textContent = "Stop playing";
   }
 }
 

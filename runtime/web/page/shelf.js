@@ -1,55 +1,35 @@
 // The texts that have been written, such as names: a list from which each can be opened again. With those of a corpus,
 // they are the texts that are not new.
 
-import { fromLink, toLink } from "./link.js";
+import { toLink } from "./link.js";
 
 // Records are short, and the page writes many at once.
 const [MAX_RECORDS, MAX_TEXTS] = [1000, 10];
 const EXCERPT = 200;
 
-/** The list. It stays while the tab is open, also after a reload, unless the browser permits no storage. */
+/** The list. It stays while the page is open. */
 export class Shelf {
   #section;
   #list;
-  #isOfRecords;
-  /** Whether a text is one short line. */
-  #isOfLines;
-  /** The listed texts, by their keys, in the order of the list. */
-  #texts = new Map();
+  #records;
+  /** The listed texts and their items, by their keys, in the order of the list. */
+  #entries = new Map();
   /** All texts that were on the list. */
   #written = new Set();
-  /** Each model has its own texts. */
-  #key;
 
-  /** The length of the longest text that was on the list. */
-  longest = 0;
-
-  /** `onChoose(description)` follows a press on a text; `onCopy(text)` one on a button that copies. */
-  constructor(section, model, onChoose, onCopy) {
-    const { records } = model.info;
+  /** `onChoose(description)` follows a press on a text; `onCopy(text)` one on the button that copies the list. */
+  constructor(section, records, onChoose, onCopy) {
     this.#section = section;
     this.#list = section.querySelector("ol");
-    this.#isOfRecords = Boolean(records);
-    this.#isOfLines = records === "lines";
-    this.#key = `textgen ${model.sha256}`;
-    section.classList.toggle("of-lines", this.#isOfLines);
+    this.#records = records;
+    section.classList.toggle("of-lines", records === "lines");
     this.#list.addEventListener("click", (event) => {
       const button = event.target.closest("button");
-      if (!button) return;
-      const { description, text } = this.#texts.get(button.value);
-      if (button.className) onCopy(text);
-      else onChoose(description);
+      if (button) onChoose(this.#entries.get(button.value).description);
     });
-    const all = section.querySelector(":scope > button");
-    all.hidden = !this.#isOfRecords;
-    all.addEventListener("click", () => {
-      onCopy(Array.from(this.#texts.values(), ({ text }) => text).join(this.#isOfLines ? "\n" : "\n\n"));
+    section.querySelector(":scope > button").addEventListener("click", () => {
+      onCopy(Array.from(this.#entries.values(), ({ text }) => text).join(records === "lines" ? "\n" : "\n\n"));
     });
-    try {
-      for (const [link, text] of JSON.parse(sessionStorage.getItem(this.#key)) ?? []) this.#put(fromLink(link), `${text}`);
-    } catch {
-      // There is no storage, or something else is there.
-    }
   }
 
   /** Whether a text was on the list. */
@@ -58,71 +38,40 @@ export class Shelf {
   }
 
   /** Mark a text as the current one. It is added at the end, or takes the place of what it continues. */
-  add(text) {
-    const key = this.#put(text.describe(), text.prompt + text.text);
-    for (const button of this.#list.querySelectorAll("button")) {
-      if (button.value === key && !button.className) button.setAttribute("aria-current", "true");
-      else button.removeAttribute("aria-current");
-    }
-    try {
-      const entries = Array.from(this.#texts.values(), ({ description, text }) => [toLink(description), text]);
-      sessionStorage.setItem(this.#key, JSON.stringify(entries));
-    } catch {
-      // They are too long, or there is no storage.
-    }
-  }
-
-  /** Scroll until the last records are above a line of the window, but not beyond the first of them. */
-  reveal(count, line) {
-    const { children } = this.#list;
-    const first = children.length > count ? children[children.length - count] : this.#section;
-    const { bottom } = this.#section.getBoundingClientRect();
-    const hidden = Math.min(bottom - line, first.getBoundingClientRect().top);
-    if (hidden > 0) scrollBy({ top: hidden, behavior: "instant" });
-  }
-
-  /** List a text, and return its key. A text that was continued is the same one. */
-  #put(description, text) {
+  add(written) {
+    const [{ prompt, text }, description] = [written, written.describe()];
     const key = toLink({ ...description, length: 0 });
-    const listed = this.#texts.get(key);
-    if (!listed) this.#list.append(this.#makeItem(key, description, text));
-    else if (listed.text !== text) {
-      const place = [...this.#texts.keys()].indexOf(key);
-      this.#list.children[place].replaceWith(this.#makeItem(key, description, text));
-    }
-    this.#texts.set(key, { description, text });
-    this.#written.add(text);
-    this.longest = Math.max(this.longest, text.length);
-    if (this.#texts.size > (this.#isOfRecords ? MAX_RECORDS : MAX_TEXTS)) {
-      this.#texts.delete(this.#texts.keys().next().value);
+    const whole = prompt + text;
+    const item = this.#entries.get(key)?.item ?? this.#append(key);
+    const [button] = item.children;
+    // Texts often have the same beginning, which is a part of a record.
+    const shown = this.#records ? whole : text.trim();
+    button.textContent = shown.slice(0, EXCERPT) + "\u2026".repeat(shown.length > EXCERPT);
+    this.#list.querySelector("[aria-current]")?.removeAttribute("aria-current");
+    button.setAttribute("aria-current", "true");
+    this.#entries.set(key, { description, text: whole, item });
+    this.#written.add(whole);
+    if (this.#entries.size > (this.#records ? MAX_RECORDS : MAX_TEXTS)) {
+      this.#entries.delete(this.#entries.keys().next().value);
       this.#list.firstElementChild.remove();
     }
     this.#section.hidden = false;
-    return key;
   }
 
-  #makeItem(key, { prompt }, text) {
+  /** Scroll so that the last text is in sight. */
+  reveal() {
+    this.#list.lastElementChild?.scrollIntoView({ block: "nearest", behavior: "instant" });
+  }
+
+  #append(key) {
     const item = document.createElement("li");
-    // Texts often have the same beginning, which is a part of a record.
-    const shown = this.#isOfRecords ? text : text.slice(prompt.length).trim();
-    const excerpt = shown.slice(0, EXCERPT) + "\u2026".repeat(shown.length > EXCERPT);
-    item.append(makeButton(key, excerpt));
-    if (!this.#isOfLines) {
-      const copy = makeButton(key, "Copy");
-      copy.className = "copy";
-      copy.setAttribute("aria-label", `Copy \u201c${excerpt.slice(0, 40)}\u2026\u201d`);
-      item.append(copy);
-    }
+    const button = document.createElement("button");
+    button.type = "button";
+    button.value = key;
+    item.append(button);
+    this.#list.append(item);
     return item;
   }
-}
-
-function makeButton(key, text) {
-  const button = document.createElement("button");
-  button.type = "button";
-  button.value = key;
-  button.textContent = text;
-  return button;
 }
 
 /**
@@ -133,12 +82,12 @@ export function knownRecords(model) {
   const element = document.getElementById("known");
   if (!element) return null;
   const bits = Uint8Array.from(atob(element.textContent), (character) => character.charCodeAt(0));
-  const [count, hashes, longest] = ["count", "hashes", "longest"].map((name) => Number(element.dataset[name]));
+  const hashes = Number(element.dataset.hashes);
   const isKnown = (record) => {
     const digest = new DataView(model.digest(record).buffer);
     const [first, step] = [digest.getUint32(0, true), (digest.getUint32(4, true) | 1) >>> 0];
     const positions = Array.from({ length: hashes }, (_, index) => (first + index * step) % (8 * bits.length));
     return positions.every((position) => bits[position >> 3] & (1 << (position % 8)));
   };
-  return { count, longest, has: isKnown };
+  return { count: Number(element.dataset.count), has: isKnown };
 }

@@ -4,31 +4,7 @@ const NAMES = new Map([
   [" ", "space"],
   ["\n", "line end"],
   ["\t", "tab"],
-  ["\r", "carriage return"],
-  ["\u00a0", "no-break space"],
-  ["\u200b", "zero-width space"],
-  ["\u200c", "zero-width non-joiner"],
-  ["\u200d", "zero-width joiner"],
-  ["\u200e", "left-to-right mark"],
-  ["\u200f", "right-to-left mark"],
 ]);
-
-/** Names of symbols about which most screen readers are silent. */
-export const PUNCTUATION = new Map([
-  [",", "comma"],
-  [".", "full stop"],
-  [";", "semicolon"],
-  [":", "colon"],
-  ["!", "exclamation mark"],
-  ["?", "question mark"],
-  ["'", "apostrophe"],
-  ['"', "quotation mark"],
-  ["-", "hyphen"],
-  ["(", "opening bracket"],
-  [")", "closing bracket"],
-  ["_", "underscore"],
-]);
-
 const LINE_END = "\u21b5";
 const SPACE = "\u2423";
 const DOTTED_CIRCLE = "\u25cc";

@@ -1,11 +1,10 @@
 // One text that the model writes: a prompt, a seed, and branches.
 
-import { MAX_BRANCHES, MAX_LENGTH } from "./link.js";
+import { MAX_LENGTH } from "./link.js";
 
 // A copy of the generation is kept at every so many units, so that a copy is near any position.
 const MARK_DISTANCE = 64;
-// Milliseconds in which the model reads at once. What takes longer is read while the page is drawn.
-const READING = 4;
+const END = "<end>";
 
 /**
  * A text that grows by one unit at a time.
@@ -18,17 +17,12 @@ const READING = 4;
 export class RunningText {
   #model;
   #generation = null;
-  /** The parts of the text before the place where the model writes, which it has yet to read; or null. */
-  #unread = null;
-  /** Copies of the generation, by the unit that comes next; and the latest one that was asked for. */
+  /** Copies of the generation, by the unit that comes next. */
   #marks = [];
-  #probe = null;
   #applied = 0;
   #tokens = 0;
   /** The number of tokens since the last unit. */
   #pending = 0;
-  /** A generation behind the units whose surprisals are known. */
-  #measured = null;
 
   /** The units so far: their text, their index in the string, and their number of tokens. */
   units = [];
@@ -38,7 +32,7 @@ export class RunningText {
   /** Whether the model, or a branch, ended the record. */
   ended = false;
 
-  /** `prompt` becomes the text that the model has read. */
+  /** `prompt` becomes the text that the model has read. If it is null, that is one of the model's own. */
   constructor(model, { prompt, seed, temperature, length, branches = [] }) {
     this.#model = model;
     Object.assign(this, { seed, temperature, length, branches: [...branches] });
@@ -46,19 +40,8 @@ export class RunningText {
     this.prompt = this.#generation.prompt;
   }
 
-  /** Whether the model still reads. Only `advance` can be called then. */
-  get isReading() {
-    return this.#unread !== null;
-  }
-
   get isComplete() {
-    if (this.isReading || this.#waitingBranch) return false;
-    return this.ended || this.#tokens >= this.length;
-  }
-
-  /** What a token is: a character, a byte or a word. */
-  get level() {
-    return this.#model.info.level;
+    return !this.#waitingBranch && (this.ended || this.#tokens >= this.length);
   }
 
   /** The temperature at the end of the text. */
@@ -71,9 +54,8 @@ export class RunningText {
     return { prompt, seed, temperature, length, branches };
   }
 
-  /** Write one more token, or read. Return the text that it adds; none if a character needs more bytes. */
+  /** Write one more token. Return the text that it adds; none if a character needs more bytes. */
   advance() {
-    if (this.isReading) return this.#read();
     const branch = this.#waitingBranch;
     if (branch) return this.#apply(branch);
     const text = this.#generation.take(1);
@@ -86,53 +68,50 @@ export class RunningText {
     return text;
   }
 
-  /** Replace the text from a unit on by a choice. At least so many tokens follow, unless it ends the record. Return whether it fits. */
+  /** Replace the text from a unit on by a choice. At least so many tokens follow, unless it ends the record. */
   branch(index, choice, temperature, minimum) {
-    const at = this.units[index]?.at ?? this.text.length;
-    if (index >= MAX_LENGTH || !this.#addBranch({ at, temperature, choice })) return false;
+    this.#addBranch({ at: this.units[index]?.at ?? this.text.length, temperature, choice });
     this.length = Math.min(MAX_LENGTH, Math.max(this.length, index + minimum));
-    return true;
   }
 
-  /** Change the temperature of what follows. Return whether the branch fits. */
+  /** Change the temperature of what follows. */
   changeTemperature(temperature) {
-    return this.#addBranch({ at: this.text.length, temperature, choice: "" });
+    this.#addBranch({ at: this.text.length, temperature, choice: "" });
   }
 
-  /** Let the text end where it is. */
-  stop() {
-    this.length = Math.min(MAX_LENGTH, this.#tokens);
-  }
-
-  /** Let the text become longer by so many tokens, up to those that a link can have. */
+  /** Let the text become longer by so many tokens, up to those that a link can have; by 0, it ends where it is. */
   extend(count) {
     this.length = Math.min(MAX_LENGTH, this.#tokens + count);
   }
 
-  /** Return a generation at a unit, which stays this object's. The index of the end is `units.length`. */
-  generationAt(index) {
-    if (this.#probe?.index !== index) {
-      this.#probe?.generation.dispose();
-      this.#probe = { index, generation: this.#copyAt(index) };
-    }
-    return this.#probe.generation;
+  /**
+   * Return the likeliest symbols at a unit, at most `count`; the index of the end is `units.length`. Each has its
+   * probabilities at a temperature, and at temperature 1 (`learned`), which determines the order. `choice` is the text,
+   * or null for the end of a record. A byte that is no character is no text (`isByte`).
+   */
+  nextAt(index, temperature, count) {
+    const generation = this.#copyAt(index);
+    const bent = new Map(generation.next({ k: count, temperature }).map(({ token, probability }) => [token, probability]));
+    const next = generation.next({ k: count, temperature: 1 });
+    generation.dispose();
+    return next.map(({ text, token, probability }) => ({
+      choice: text === END ? null : text,
+      isByte: this.#model.info.level === "byte" && token >= 0x80 && text !== END,
+      learned: probability,
+      probability: bent.get(token) ?? 0,
+    }));
   }
 
   /** Compute the surprisals of all units that have none yet. */
   measure() {
-    const from = this.bits.length;
-    if (from === this.units.length) return;
-    this.#measured ??= this.#copyAt(from);
-    const added = this.units.slice(from);
-    const text = added.map((unit) => unit.text).join("");
-    const nats = this.#measured.surprise(text);
-    for (const unit of added) this.bits.push(sumInBits(nats.splice(0, Array.from(unit.text).length)));
-    this.#measured.feed(text);
-  }
-
-  /** Return the surprisal of a unit in bits. */
-  bitsAt(index) {
-    return this.bits[index] ?? sumInBits(this.generationAt(index).surprise(this.units[index].text));
+    const added = this.units.slice(this.bits.length);
+    if (!added.length) return;
+    const generation = this.#copyAt(this.bits.length);
+    const nats = generation.surprise(added.map(({ text }) => text).join(""));
+    generation.dispose();
+    for (const { text } of added) {
+      this.bits.push(nats.splice(0, Array.from(text).length).reduce((sum, value) => sum + value, 0) / Math.LN2);
+    }
   }
 
   dispose() {
@@ -148,27 +127,15 @@ export class RunningText {
 
   #addBranch(branch) {
     const kept = this.branches.filter(({ at }) => at < branch.at);
-    if (kept.length >= MAX_BRANCHES) return false;
     this.#applied = kept.length;
     this.branches = [...kept, branch];
-    return true;
   }
 
-  #start(text, temperature, seed) {
+  #start(prompt, temperature, seed) {
+    const started = this.#model.start(prompt, { temperature, seed, unknown: "skip" });
     this.#generation?.dispose();
-    this.#unread = this.#model.startInParts(text, { temperature, seed });
-    const end = performance.now() + READING;
-    do this.#read(); while (this.isReading && performance.now() < end);
-  }
-
-  #read() {
-    const { value, done } = this.#unread.next();
-    this.#generation = value;
-    if (done) {
-      this.#unread = null;
-      this.#mark();
-    }
-    return "";
+    this.#generation = started;
+    this.#mark();
   }
 
   #apply({ at, temperature, choice }) {
@@ -178,7 +145,8 @@ export class RunningText {
     this.#pending = 0;
     this.#forget(this.units.length + 1);
     this.ended = choice === null;
-    if (choice) this.#append(choice, this.level === "byte" ? new TextEncoder().encode(choice).length : 1);
+    const isBytes = this.#model.info.level === "byte";
+    if (choice) this.#append(choice, isBytes ? new TextEncoder().encode(choice).length : 1);
     this.#tokens = this.units.reduce((sum, { tokens }) => sum + tokens, 0);
     if (this.ended) return "";
     this.#start(this.prompt + this.text, temperature, this.seed + this.#applied);
@@ -203,15 +171,10 @@ export class RunningText {
     return generation;
   }
 
-  /** Drop the copies from a unit on. */
+  /** Drop what is known of the units from an index on. */
   #forget(index) {
     for (const mark of this.#marks) if (mark.index >= index) mark.generation.dispose();
     this.#marks = this.#marks.filter((mark) => mark.index < index);
-    this.#probe?.generation.dispose();
-    this.#measured?.dispose();
-    this.#probe = this.#measured = null;
     this.bits.length = Math.min(this.bits.length, this.units.length);
   }
 }
-
-const sumInBits = (nats) => nats.reduce((sum, value) => sum + value, 0) / Math.LN2;

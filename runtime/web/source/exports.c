@@ -53,25 +53,15 @@ static void put(output *to, char character) {
     to->length++;
 }
 
-static void put_number(output *to, uint64_t number, unsigned base, bool upper, int width) {
+static void put_number(output *to, uint64_t number, unsigned base, int width) {
     char reversed[20];
     int count = 0;
-    for (; number || !count; number /= base) {
-        reversed[count++] = (upper ? "0123456789ABCDEF" : "0123456789abcdef")[number % base];
-    }
-    for (; width > count; width--) {
-        put(to, '0');
+    for (; number || !count || count < width; number /= base) {
+        reversed[count++] = "0123456789abcdef"[number % base];
     }
     while (count) {
         put(to, reversed[--count]);
     }
-}
-
-static void put_signed(output *to, int64_t number) {
-    if (number < 0) {
-        put(to, '-');
-    }
-    put_number(to, number < 0 ? 0 - (uint64_t)number : (uint64_t)number, 10, false, 0);
 }
 
 static const char *put_conversion(output *to, const char *format, va_list *values) {
@@ -84,15 +74,18 @@ static const char *put_conversion(output *to, const char *format, va_list *value
         for (const char *text = va_arg(*values, const char *); *text; text++) {
             put(to, *text);
         }
-    } else if (*format == 'c') {
-        put(to, (char)va_arg(*values, int));
-    } else if (*format == 'g') {
-        put_signed(to, (int64_t)va_arg(*values, double)); /* the limits of parameters are whole numbers */
-    } else if (*format == 'd') {
-        put_signed(to, longs > 1 ? va_arg(*values, int64_t) : va_arg(*values, int32_t));
+    } else if (*format == 'g' || *format == 'd') {
+        /* The limits of parameters, which %g writes, are whole numbers. */
+        const int64_t number = *format == 'g' ? (int64_t)va_arg(*values, double)
+                               : longs > 1    ? va_arg(*values, int64_t)
+                                              : va_arg(*values, int32_t);
+        if (number < 0) {
+            put(to, '-');
+        }
+        put_number(to, number < 0 ? 0 - (uint64_t)number : (uint64_t)number, 10, 0);
     } else {
         const uint64_t number = longs > 1 ? va_arg(*values, uint64_t) : va_arg(*values, uint32_t);
-        put_number(to, number, *format == 'u' ? 10 : 16, *format == 'X', width);
+        put_number(to, number, *format == 'u' ? 10 : 16, width);
     }
     return format + 1;
 }
