@@ -17,7 +17,7 @@ from time import perf_counter
 
 import numpy as np
 import textgen_runtime as textgen
-from textgen_runtime.constraints import regex
+from textgen_runtime.constraints import compile_constraint
 from textgen_runtime.engines.base import Lane
 from textgen_runtime.sampler import Sampler
 
@@ -35,7 +35,7 @@ Generate = Callable[[], int]
 def native(expression: str) -> Generate:
     """The native engine with the model: one call generates a text."""
     model = textgen.load(task["model"])
-    constraint = regex.compile_regex(expression, model.tokenizer.symbols)
+    constraint = compile_constraint("match", expression, model.tokenizer.symbols, frozenset())
     text = model.start("\n", seed=0).position
     text.configure(textgen.Sampling(temperature=temperature), constraint=constraint)
     lane = Lane(text, length, must_end=True)
@@ -49,7 +49,7 @@ def native(expression: str) -> Generate:
 
 def tables(expression: str) -> Generate:
     """The tables of this project, driven by Python without a model."""
-    constraint = regex.compile_regex(expression, symbols)
+    constraint = compile_constraint("match", expression, tuple(symbols), frozenset())
     following = np.frombuffer(constraint.transitions, np.int16).reshape(-1, end)
     masks = np.where(following < 0, np.float32(-np.inf), np.float32(0))
     # The peers have no such state: they draw the token that ends the text.
@@ -158,7 +158,7 @@ def limit_memory() -> None:
 
 def measure(compile_expression: Callable[[str], Generate], expression: str) -> dict[str, float]:
     """Return the seconds to compile an expression, the seconds per character, and the number of cut texts."""
-    regex.compile_expression.cache_clear()
+    compile_constraint.cache_clear()
     start = perf_counter()
     generate = compile_expression(expression)
     # The first text, because llguidance compiles while it reads a text.

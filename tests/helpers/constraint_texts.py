@@ -1,7 +1,8 @@
 """Texts that a constraint allows, and whether it allows a text."""
 
+import itertools
 import random
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from textgen_runtime._core import Constraint
 
@@ -58,3 +59,9 @@ def matches(constraint: Constraint, tokens: Iterable[int]) -> bool:
 def decode(symbols: Sequence[str], tokens: Iterable[int]) -> str:
     """Return the text of some tokens."""
     return "".join([symbols[token] for token in tokens])
+
+
+def all_texts(vocabulary_size: int, length: int) -> Iterator[tuple[int, ...]]:
+    """Yield all sequences of at most ``length`` tokens."""
+    for count in range(length + 1):
+        yield from itertools.product(range(vocabulary_size), repeat=count)

@@ -27,14 +27,11 @@ STATED = {
         "the default batch of {textgen_train.recipe.Recipe.batch} sequences",
     ],
     "docs/constraints.md": [
-        "| characters of an expression | {textgen_runtime.constraints._parser.MAX_LENGTH:,} |",
-        "repetitions are written out | {textgen_runtime.constraints._positions.MAX_POSITIONS:,} |",
-        "| depth of groups | {textgen_runtime.constraints._parser.MAX_DEPTH} |",
+        "| characters of an expression | {textgen_runtime.constraints.expression.MAX_LENGTH:,} |",
+        "repetitions are written out | {textgen_runtime.constraints.automaton.MAX_POSITIONS:,} |",
         "| states | {textgen_runtime._core.MAX_STATES:,} |",
-        "| characters of all choices | {textgen_runtime.constraints.choices.MAX_CHARACTERS:,} |",
-        "and ends are shared | {textgen_runtime.constraints.choices.MAX_CHARACTER_STATES:,} |",
-        "| schemas after references are followed | {textgen_runtime.constraints.schema.MAX_SCHEMAS:,} |",
-        "The latest {textgen_runtime.constraints.regex.MAX_CACHED} expressions are kept",
+        "| characters of all choices | {textgen_runtime.constraints.MAX_CHARACTERS:,} |",
+        "The latest {textgen_runtime.constraints.MAX_CACHED} expressions are kept",
     ],
     "docs/control.md": ["A beam search with {textgen_runtime.generation.completion.BEAMS} beams"],
     "train/textgen_train/presets.py": [

@@ -1,312 +1,230 @@
-"""Translate a JSON schema to an expression for the JSON texts that it allows, and compile it."""
+"""A JSON schema as the tree of an expression for the JSON texts that it allows.
+
+The texts have no whitespace outside strings, and the properties of an object are in the order of the schema.
+docs/constraints.md lists the keywords. All others are errors: texts would be invalid if they were ignored.
+"""
 
 import re
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from typing import Any, Final
 
-from textgen_runtime._core import Constraint
-from textgen_runtime.errors import ConstraintError, first_line, quote
-from textgen_runtime.system.json_text import below, from_json
+from textgen_runtime.errors import ConstraintError, first_line, quote, shorten
+from textgen_runtime.system.json_text import below, from_json, to_json
 
-from ._json_values import NOT_ESCAPED, SCALARS, STRING, listed
-from ._parser import MAX_LENGTH, TooDeepError
-from ._positions import TooComplexError
-from ._schema_parts import (
-    ANNOTATIONS,
-    KEYWORDS,
-    TOO_DEEP,
-    alternatives,
-    bounds_of,
-    constant,
-    constants,
-    length_with_commas,
-    refuse_others,
-    schema_error,
-    string,
-    types_of,
-    with_commas,
-    within_bounds,
+from .expression import Alternatives, Anchor, Atom, Chain, Node, Repeat, parse, replace_leaves
+
+# Keywords that do not change which values are valid, or are followed anyway.
+ANNOTATIONS: Final = frozenset(
+    {"$schema", "$id", "$comment", "title", "description", "default", "examples", "deprecated"}
 )
-from .regex import SIMPLIFY, NoTextError, compile_expression
-
-MAX_SCHEMAS: Final = 10_000
-MAX_DEPTH: Final = 60
-# Each character of the result is part of at most so many schemas.
-MAX_CHARACTERS: Final = MAX_DEPTH * MAX_LENGTH
-# How often a reference is followed inside itself, and how deep values without a schema are nested.
-MAX_REFERENCES: Final = 4
+KEYWORDS: Final[Mapping[str, Collection[str]]] = {
+    "object": ("properties", "required", "additionalProperties"),
+    "array": ("items", "minItems", "maxItems"),
+    "string": ("minLength", "maxLength", "pattern"),
+    "integer": (),
+    "number": (),
+    "boolean": (),
+    "null": (),
+}
+TYPES_OF: Final[Mapping[type, Collection[str]]] = {
+    dict: ("object",),
+    list: ("array",),
+    str: ("string",),
+    int: ("integer", "number"),
+    float: ("number",),
+    bool: ("boolean",),
+    type(None): ("null",),
+}
+# RFC 8259. A character of a string, except \u escapes, which could be half of a surrogate pair.
+CHARACTER: Final = parse(r'[^"\\\x00-\x1f]|\\["\\/bfnrt]')
+STRING: Final = Chain((Atom('"'), Repeat(CHARACTER, 0, None), Atom('"')))
+INTEGER: Final = "-?(?:0|[1-9][0-9]*)"
+SCALARS: Final[Mapping[str, Node]] = {
+    "string": STRING,
+    "integer": parse(INTEGER),
+    "number": parse(INTEGER + r"(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?"),
+    "boolean": parse("true|false"),
+    "null": parse("null"),
+}
+# What a pattern never matches: characters that JSON escapes, and spaces and line ends outside ASCII, which
+# classes and dots of Python and ECMA-262, the dialect of JSON Schema, treat in different ways.
+BARRED: Final = r'(?!["\\\x00-\x1f\x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000\ufeff])'
+# A pattern without ^ at its start and $ at its end.
+UNANCHORED: Final = re.compile(r"\^?((?:[^\\]|\\.)*?)\$?", re.DOTALL)
+# How deep values without a schema are nested.
 ANY_DEPTH: Final = 2
-
-# Keywords that replace a type.
-COMBINATIONS: Final = ("$ref", "enum", "const", "anyOf", "oneOf", "allOf")
-
-
-class _EndlessError(Exception):
-    """A reference to a schema inside itself, deeper than ``MAX_REFERENCES``."""
+# If none of an object's properties is required, the tree grows with the square of their number.
+MAX_OPTIONAL: Final = 100
 
 
-def compile_schema(
-    schema: str | Mapping[str, Any], symbols: Sequence[str], excluded: Collection[int] = ()
-) -> Constraint:
-    """Return the constraint that a whole text is JSON of a schema.
-
-    Args:
-        schema: The schema, see ``schema_to_regex``.
-        symbols: The texts of all tokens. A token reads all characters of its text.
-        excluded: Tokens that the constraint never allows.
+def schema_tree(text: str) -> Node:
+    """Return the tree of a schema, which is a JSON text.
 
     Raises:
-        ConstraintError: Also if the schema is too complex, or if no text of the vocabulary matches it.
+        ConstraintError: If the schema is malformed, or uses what is not supported.
+        RecursionError: If it is nested too deeply.
     """
-    expression, written = _translate(schema)
     try:
-        return compile_expression(expression, tuple(symbols), frozenset(excluded))
-    except TooDeepError:
-        raise ConstraintError(f"the JSON schema {TOO_DEEP}") from None
-    except TooComplexError as error:
-        raise ConstraintError(f"the JSON schema {error}; {SIMPLIFY}") from None
-    except NoTextError as error:
-        # Outside patterns, the escape of a character stands for that character.
-        sources = [written.get(source, re.sub(r"^\\(\W)$", r"\1", source)) for source in error.sources]
-        # Only a pattern has another spelling.
-        hint = _hint(error) if written.keys() >= error.sources.keys() else ""
-        raise error.described("the JSON schema", sources, hint) from None
+        schema = from_json(text)
+    except ValueError as error:
+        raise ConstraintError(f"it is not JSON: {first_line(error)}") from None
+    return _value(schema, "#")
 
 
-def _hint(error: NoTextError) -> str:
-    escaped = (
-        re.search(source.removeprefix(NOT_ESCAPED), error.alphabet, atom.flags)
-        for source, atom in error.sources.items()
-    )
-    if any(escaped):
-        return "remove from the pattern what JSON must escape, such as quotes"
-    return "to match the other case, write (?i:...) in the pattern" if error.has_other_case() else ""
+def _error(place: str, reason: str) -> ConstraintError:
+    return ConstraintError(f"at {shorten(place)}: {reason}")
 
 
-def schema_to_regex(schema: str | Mapping[str, Any]) -> str:
-    """Return an expression for the JSON texts that a schema allows.
+def _value(schema: Any, place: str) -> Node:
+    if schema is True:
+        schema = {}
+    if not isinstance(schema, Mapping):
+        raise _error(place, f"a schema must be an object, not {quote(schema)}")
+    types = _types_named(schema, place)
+    constant = next((keyword for keyword in ("const", "enum") if keyword in schema), None)
+    supported = {constant} if constant else set().union(*(KEYWORDS[name] for name in types))
+    for keyword in schema:
+        if keyword not in supported | ANNOTATIONS | {"type"}:
+            raise _error(place, f"the keyword {quote(keyword)} is not supported here")
+    if constant:
+        values = schema[constant] if constant == "enum" else [schema[constant]]
+        return _constants(values, types, f"{place}/{constant}")
+    return Alternatives(tuple([_typed(name, schema, place) for name in types])) if types else _any(ANY_DEPTH)
 
-    The texts have no whitespace outside strings, and the properties of an object are in the order of the
-    schema. docs/constraints.md lists the keywords, and the valid texts that the expression does not allow.
-    ``oneOf`` is read as ``anyOf``.
 
-    Args:
-        schema: A schema of JSON Schema, as a JSON text or as what ``json.loads`` returns for it.
+def _types_named(schema: Mapping[str, Any], place: str) -> list[str]:
+    """Return the types that a schema names, or the one that its keywords belong to, if there is one."""
+    if "type" not in schema:
+        return [name for name, own in KEYWORDS.items() if not schema.keys().isdisjoint(own)][:1]
+    types = schema["type"] if isinstance(schema["type"], list) else [schema["type"]]
+    for name in types or [types]:
+        if not isinstance(name, str) or name not in KEYWORDS:
+            raise _error(f"{place}/type", f"{quote(name)} is not supported")
+    return types
 
-    Raises:
-        ConstraintError: If the schema is malformed, uses other keywords, or allows no finite value.
-    """
-    return _translate(schema)[0]
+
+def _typed(name: str, schema: Mapping[str, Any], place: str) -> Node:
+    match name:
+        case "object":
+            return _object(schema, place)
+        case "array":
+            least, most = _bounds(schema, "minItems", "maxItems", place)
+            item = _value(schema["items"], f"{place}/items") if "items" in schema else _any(ANY_DEPTH)
+            return Chain((Atom("["), _listed(item, least, most), Atom("]")))
+        case "string":
+            return _string(schema, place)
+    return SCALARS[name]
 
 
-def _translate(schema: str | Mapping[str, Any]) -> tuple[str, Mapping[str, str]]:
-    """Return the expression of a schema, and the atoms of its patterns with their texts in the schema."""
-    if isinstance(schema, str):
-        try:
-            schema = from_json(schema)
-        except RecursionError:
-            raise ConstraintError(f"the JSON schema {TOO_DEEP}") from None
-        except ValueError as error:
-            raise ConstraintError(f"the JSON schema is not JSON: {first_line(error)}") from None
-    translator = _Translator(schema)
+def _any(depth: int) -> Node:
+    """Return any value, with arrays and objects nested at most ``depth`` deep."""
+    scalars = tuple(SCALARS[name] for name in ("string", "number", "boolean", "null"))
+    if not depth:
+        return Alternatives(scalars)
+    inner = _any(depth - 1)
+    member = Chain((STRING, Atom(":"), inner))
+    array = Chain((Atom("["), _listed(inner, 0, None), Atom("]")))
+    return Alternatives((*scalars, array, Chain((Atom("{"), _listed(member, 0, None), Atom("}")))))
+
+
+def _listed(item: Node, least: int, most: int | None) -> Node:
+    """Return items with commas between them."""
+    if most == 0:
+        return Chain(())
+    more = Repeat(Chain((Atom(","), item)), max(least - 1, 0), None if most is None else most - 1)
+    return Repeat(Chain((item, more)), min(least, 1), 1)
+
+
+def _literal(value: Any) -> Node:
+    text = to_json(value, ascii_only=False, compact=True)
+    return Chain(tuple([Atom(r"\.") if character == "." else Atom(character) for character in text]))
+
+
+def _constants(values: Any, types: Collection[str], place: str) -> Node:
+    """Return the values that have one of the types, if there are types."""
+    if isinstance(values, list):
+        values = [value for value in values if not types or set(types) & {*TYPES_OF[type(value)]}]
+    if not isinstance(values, list) or not values:
+        raise _error(place, "this must be a list with a value of the type")
+    return Alternatives(tuple(map(_literal, values)))
+
+
+def _bounds(schema: Mapping[str, Any], least: str, most: str, place: str) -> tuple[int, int | None]:
+    """Return the values of two keywords that bound a number of things."""
+    for keyword in (least, most):
+        value = schema.get(keyword, 0)
+        if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+            raise _error(f"{place}/{keyword}", f"this must be an integer, 0 or more, not {quote(value)}")
+    bounds = schema.get(least, 0), schema.get(most)
+    if bounds[1] is not None and bounds[1] < bounds[0]:
+        raise _error(f"{place}/{most}", f"this is less than {least}")
+    return bounds
+
+
+def _string(schema: Mapping[str, Any], place: str) -> Node:
+    least, most = _bounds(schema, "minLength", "maxLength", place)
+    if "pattern" not in schema:
+        return Chain((Atom('"'), Repeat(CHARACTER, least, most), Atom('"')))
+    if "minLength" in schema or "maxLength" in schema:
+        raise _error(place, "the keyword 'pattern' is not supported beside a length")
+    if not isinstance(schema["pattern"], str):
+        raise _error(f"{place}/pattern", f"this must be a text, not {quote(schema['pattern'])}")
     try:
-        return translator.value(schema, "#"), translator.written
-    except _EndlessError:
-        raise ConstraintError(
-            "the JSON schema allows no finite value, because it must contain itself: make a reference "
-            "optional"
-        ) from None
+        return Chain((Atom('"'), _pattern(schema["pattern"]), Atom('"')))
+    except ConstraintError as error:
+        raise _error(f"{place}/pattern", str(error)) from None
 
 
-def _check_length(length: int, place: str) -> None:
-    if length > MAX_LENGTH:
-        raise schema_error(
-            place, f"this part needs an expression of more than {MAX_LENGTH:,} characters; shorten it"
+def _pattern(pattern: str) -> Node:
+    """Return the contents of strings that match a pattern as a whole, without escapes."""
+    whole = UNANCHORED.fullmatch(pattern)
+
+    def escape_nothing(leaf: Atom | Anchor) -> Node:
+        if isinstance(leaf, Anchor):
+            raise ConstraintError("an anchor is supported only as ^ at the start and $ at the end")
+        if leaf.flags != re.ASCII:
+            raise ConstraintError("flags are not supported in a pattern")
+        return leaf._replace(barred=BARRED + leaf.barred)
+
+    return replace_leaves(parse(whole[1] if whole else pattern, re.ASCII), escape_nothing)
+
+
+def _object(schema: Mapping[str, Any], place: str) -> Node:
+    properties, required = schema.get("properties"), schema.get("required", [])
+    if properties is None and not required and schema.get("additionalProperties", True) is True:
+        member = Chain((STRING, Atom(":"), _any(ANY_DEPTH)))
+        return Chain((Atom("{"), _listed(member, 0, None), Atom("}")))
+    if not isinstance(schema.get("additionalProperties", False), bool):
+        raise _error(f"{place}/additionalProperties", "only true and false are supported")
+    if not isinstance(properties or {}, Mapping):
+        raise _error(f"{place}/properties", "this must be an object")
+    properties = properties or {}
+    if not isinstance(required, list) or not all(name in [*properties] for name in required):
+        raise _error(f"{place}/required", "this must be a list of names of properties")
+    members = [
+        (
+            Chain((_literal(name), Atom(":"), _value(part, below(f"{place}/properties", name)))),
+            name in required,
         )
+        for name, part in properties.items()
+    ]
+    return Chain((Atom("{"), _with_commas(members, place), Atom("}")))
 
 
-class _Translator:
-    """The translation of one schema.
-
-    ``place`` is the path of a part in the text of the schema, such as ``#/properties/name``. A reference is
-    the place of its target.
-    """
-
-    def __init__(self, root: object) -> None:
-        self.root = root
-        self.schemas = 0
-        self.depth = 0
-        # Those of all parts so far.
-        self.characters = 0
-        self.expanding: dict[str, int] = {}
-        # The atoms of patterns, with their texts in the schema.
-        self.written: dict[str, str] = {}
-
-    def value(self, schema: object, place: str) -> str:
-        """Return the expression of a part of the schema."""
-        self.schemas += 1
-        if self.schemas > MAX_SCHEMAS:
-            raise schema_error(
-                place,
-                f"the schema has more than {MAX_SCHEMAS:,} parts after its references are followed; use "
-                "fewer",
-            )
-        if self.depth > MAX_DEPTH:
-            raise schema_error(place, f"this part {TOO_DEEP}")
-        if schema is True:
-            schema = {}
-        if not isinstance(schema, Mapping):
-            raise schema_error(place, f"a schema must be an object, not {quote(schema)}")
-        self.depth += 1
-        try:
-            expression = self._schema(schema, place)
-        finally:
-            self.depth -= 1
-        self.characters += len(expression)
-        _check_length(len(expression) if self.characters <= MAX_CHARACTERS else self.characters, place)
-        return expression
-
-    def _schema(self, schema: Mapping[str, Any], place: str) -> str:
-        keywords = [keyword for keyword in schema if keyword not in ANNOTATIONS]
-        for keyword in COMBINATIONS:
-            if keyword in schema:
-                of_values = keyword in ("enum", "const")
-                refuse_others(keywords, {keyword, "type"} if of_values else {keyword}, place)
-                if of_values:
-                    return constants(schema, keywords, keyword, place)
-                return self._combination(keyword, schema[keyword], f"{place}/{keyword}")
-        if not keywords:
-            return self._any(ANY_DEPTH)
-        types = types_of(schema, keywords, place)
-        refuse_others(keywords, {"type"}.union(*(KEYWORDS[name] for name in types)), place)
-        return alternatives([self._typed(name, schema, place) for name in types])
-
-    def _combination(self, keyword: str, value: Any, place: str) -> str:
-        if keyword == "$ref":
-            return self._reference(value, place)
-        if not isinstance(value, list) or not value:
-            raise schema_error(place, "the value must be a list with at least one entry")
-        if keyword == "allOf" and len(value) > 1:
-            raise schema_error(place, "allOf is supported only with one entry; merge the entries")
-        return self._options(value, place)
-
-    def _options(self, options: Sequence[object], place: str) -> str:
-        found = []
-        for index, option in enumerate(options):
-            try:
-                found.append(self.value(option, f"{place}/{index}"))
-            except _EndlessError:
-                continue
-        if not found:
-            raise _EndlessError
-        return alternatives(found)
-
-    def _reference(self, reference: object, place: str) -> str:
-        if not isinstance(reference, str) or not f"{reference}/".startswith("#/"):
-            raise schema_error(
-                place,
-                f"a reference must be inside the schema, such as #/$defs/name, not {quote(reference)}",
-            )
-        schema = self.root
-        for part in reference.split("/")[1:]:
-            name = part.replace("~1", "/").replace("~0", "~")
-            if not isinstance(schema, Mapping) or name not in schema:
-                raise schema_error(place, f"the schema has no {quote(reference)}; add or correct it")
-            schema = schema[name]
-        depth = self.expanding.get(reference, 0)
-        if depth == MAX_REFERENCES:
-            raise _EndlessError
-        self.expanding[reference] = depth + 1
-        try:
-            return self.value(schema, reference)
-        finally:
-            self.expanding[reference] = depth
-
-    def _typed(self, name: str, schema: Mapping[str, Any], place: str) -> str:
-        translate: dict[str, Callable[[Mapping[str, Any], str], str]] = {
-            "object": self._object,
-            "array": self._array,
-            "string": lambda schema, place: string(schema, place, self.written),
-        }
-        return translate[name](schema, place) if name in translate else SCALARS[name]
-
-    def _object(self, schema: Mapping[str, Any], place: str) -> str:
-        properties, required = schema.get("properties"), schema.get("required", [])
-        if not isinstance(required, list) or not all(isinstance(name, str) for name in required):
-            raise schema_error(f"{place}/required", "the value must be a list of names")
-        least, most = bounds_of(schema, "minProperties", "maxProperties", place)
-        if properties is None and not required:
-            return self._free_object(schema.get("additionalProperties", True), least, most, place)
-        if not isinstance(properties, Mapping) or not properties.keys() >= set(required):
-            raise schema_error(place, "properties must be an object with each name of required")
-        allowed, needed = within_bounds(properties, frozenset(required), least, most, place)
-        members = self._members(allowed, needed, f"{place}/properties")
-        if least and not members:
-            raise _EndlessError
-        _check_length(length_with_commas(members), place)
-        return rf"\{{{with_commas(members, may_be_empty=not least)}\}}"
-
-    def _members(
-        self, properties: Mapping[str, Any], required: Collection[str], place: str
-    ) -> list[tuple[str, bool]]:
-        """Return the expression of each property, and whether it is required."""
-        members = []
-        for name, schema in properties.items():
-            try:
-                value = self.value(schema, below(place, name))
-            except _EndlessError:
-                if name in required:
-                    raise
-                continue
-            members.append((f"{constant(name, place)}:{value}", name in required))
-        return members
-
-    def _free_object(self, values: object, least: int, most: int | None, place: str) -> str:
-        inside = f"{place}/additionalProperties"
-        if values is False and least:
-            raise schema_error(
-                inside, "false allows no properties, but minProperties needs some; remove one of the two"
-            )
-        if least > 1:
-            raise schema_error(
-                f"{place}/minProperties",
-                "without properties, the value must be at most 1, because names may repeat; list the needed "
-                "names in properties and required",
-            )
-        most = 0 if values is False else most
-        return self._repeated(lambda: f"{STRING}:{self.value(values, inside)}", r"\{", r"\}", least, most)
-
-    def _array(self, schema: Mapping[str, Any], place: str) -> str:
-        least, most = bounds_of(schema, "minItems", "maxItems", place)
-        if "prefixItems" in schema:
-            if schema.get("items", False) is not False or (least, most) != (0, None):
-                raise schema_error(
-                    place, "prefixItems is supported only without minItems, maxItems and items; remove these"
-                )
-            return self._tuple(schema["prefixItems"], f"{place}/prefixItems")
-        items = schema.get("items", True)
-        return self._repeated(lambda: self.value(items, f"{place}/items"), r"\[", r"\]", least, most)
-
-    def _tuple(self, entries: object, place: str) -> str:
-        if not isinstance(entries, list):
-            raise schema_error(place, "the value must be a list")
-        values = [self.value(entry, f"{place}/{index}") for index, entry in enumerate(entries)]
-        return rf"\[{','.join(values)}\]"
-
-    @staticmethod
-    def _repeated(item: Callable[[], str], opening: str, closing: str, least: int, most: int | None) -> str:
-        try:
-            return f"{opening}{listed(item(), least, most) if most != 0 else ''}{closing}"
-        except _EndlessError:
-            if least:
-                raise
-            return opening + closing
-
-    def _any(self, depth: int) -> str:
-        """Return an expression for any value, with arrays and objects nested at most ``depth`` deep."""
-        options = list(SCALARS.values())
-        options.remove(SCALARS["integer"])
-        if depth:
-            inner = self._any(depth - 1)
-            options += [rf"\[{listed(inner, 0, None)}\]", rf"\{{{listed(f'{STRING}:{inner}', 0, None)}\}}"]
-        return alternatives(options)
+def _with_commas(members: list[tuple[Chain, bool]], place: str) -> Node:
+    """Return members, of which some are required, with commas between those that are present."""
+    comma = Atom(",")
+    after = [
+        Chain((comma, member)) if required else Repeat(Chain((comma, member)), 0, 1)
+        for member, required in members
+    ]
+    first = next((index for index, (_, required) in enumerate(members) if required), None)
+    if first is not None:
+        before = [Repeat(Chain((member, comma)), 0, 1) for member, _ in members[:first]]
+        return Chain((*before, members[first][0], *after[first + 1 :]))
+    if len(members) > MAX_OPTIONAL:
+        raise _error(f"{place}/properties", f"more than {MAX_OPTIONAL} are supported only if one is required")
+    # One option for each member that can be the first.
+    return Alternatives(
+        (Chain(()), *(Chain((member, *after[i + 1 :])) for i, (member, _) in enumerate(members)))
+    )

@@ -113,7 +113,7 @@ def _compile_constraint(
     if chosen is None:
         return None
     try:
-        constraint = _compile(sampling, metadata)
+        constraint = _compile(chosen, sampling, metadata)
         return _without(constraint, banned) if banned else constraint
     except ConstraintError as error:
         error.parameter = chosen
@@ -135,28 +135,18 @@ def _without(constraint: Constraint, banned: AbstractSet[int]) -> Constraint:
         ) from None
 
 
-def _compile(sampling: Sampling, metadata: Metadata) -> Constraint:
+def _compile(chosen: str, sampling: Sampling, metadata: Metadata) -> Constraint:
     # Imported on use: most texts have no constraint.
-    from textgen_runtime.constraints.choices import compile_choices
-    from textgen_runtime.constraints.regex import compile_regex
-    from textgen_runtime.constraints.schema import compile_schema
+    from textgen_runtime.constraints import compile_constraint
 
     tokenizer = metadata.tokenizer
+    value = getattr(sampling, chosen)
+    if chosen == "choices":
+        value = tuple(metadata.normalize(text) for text in value)
     excluded = frozenset(tokenizer.special.by_name.values())
-    if sampling.choices is not None:
-        choices = tuple(_in_symbols(metadata.normalize(text), tokenizer) for text in sampling.choices)
-        return compile_choices(choices, tokenizer.symbols, excluded)
-    if tokenizer.level == BYTE:
-        # A character outside ASCII has several bytes, which an expression over symbols cannot keep together.
-        excluded |= {token for token, symbol in enumerate(tokenizer.symbols) if not symbol.isascii()}
-    if sampling.match is not None:
-        return compile_regex(sampling.match, tokenizer.symbols, excluded)
-    return compile_schema(sampling.json_schema or "", tokenizer.symbols, excluded)
-
-
-def _in_symbols(text: str, tokenizer: Tokenizer) -> str:
-    """Return a text as its symbols, one after another: for bytes, the entry of each byte."""
-    return text.encode("utf-8", "surrogatepass").decode("latin-1") if tokenizer.level == BYTE else text
+    return compile_constraint(
+        chosen, value, tuple(tokenizer.symbols), excluded, of_bytes=tokenizer.level == BYTE
+    )
 
 
 def _tokens_by_symbol(tokenizer: Tokenizer) -> dict[str, int]:

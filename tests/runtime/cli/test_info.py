@@ -271,7 +271,7 @@ def test_the_table_of_a_constraint_is_printed_as_json(
 def test_a_constraint_that_no_text_meets_has_no_table(capsys: Captured) -> None:
     code, out, err = run(capsys, str(TINY), "--match", "[A-Z]")
     assert (code, out) == (1, "")
-    assert err.startswith("textgen-info: error: no text of the vocabulary matches")
+    assert err.startswith("textgen-info: error: the expression '[A-Z]': ")
 
 
 @pytest.mark.parametrize("recipe", [Recipe(), ClassicRecipe()])
