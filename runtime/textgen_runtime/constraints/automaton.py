@@ -120,8 +120,8 @@ class Positions:
                 self.occurrences[node] = self.occurrences.get(node, 0) | position
                 return Fragment(nullable=False, first=position, last=position)
             case Chain(parts):
-                # Joined from the end, the work grows with the length. Joined from the beginning, it would grow
-                # with the square of the length if the parts are optional.
+                # Joined from the end, the work grows with the length. Joined from the beginning, it would
+                # grow with the square of the length if the parts are optional.
                 tail = EMPTY
                 for part in reversed([self._build(part) for part in parts]):
                     tail = self._join(part, tail)
