@@ -8,7 +8,7 @@ from textgen_runtime._core import MAX_STATES, Constraint
 from textgen_runtime.constraints import compile_constraint
 from textgen_runtime.errors import ConstraintError
 
-from tests.helpers.constraint_texts import all_texts, decode, matches, random_tokens, table_of
+from tests.helpers.constraint_texts import all_texts, decode, matches, table_of
 
 SYMBOLS = ("a", "b", "ab", "é", "", "aé", ".", "*")
 
@@ -45,8 +45,6 @@ def test_ten_thousand_names_are_compiled() -> None:
         for letter in name:
             state = table[state][ord(letter) - ord("a")]
         assert constraint.accepting[state]
-    drawn = {decode("abcdefghijklmnop", random_tokens(constraint, rng)) for _ in range(20)}
-    assert drawn <= {*names}
 
 
 def test_common_ends_share_their_states() -> None:
