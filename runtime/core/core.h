@@ -1,5 +1,4 @@
-/* Used everywhere in the core: views of the caller's buffer, errors, UTF-8, sorted names, compiler differences.
- */
+/* Used everywhere in the core: views of the caller's buffer, errors, memory, UTF-8, compiler differences. */
 #ifndef TEXTGEN_CORE_H
 #define TEXTGEN_CORE_H
 
@@ -23,8 +22,8 @@ textgen_view textgen_view_of(const char *text);
 bool textgen_view_is(textgen_view view, const char *text);
 bool textgen_views_equal(textgen_view a, textgen_view b);
 
-/* Describe an error, which may be NULL, with a message that is cut to its size. Return `code`. The second form
- * says what is wrong, and where: see textgen_error. */
+/* Describe an error, which may be NULL. Return `code`. The second form says what is wrong, and where: see
+ * textgen_error. */
 int32_t textgen_report(textgen_error *error, int32_t code, const char *format, ...) TEXTGEN_PRINTF(3, 4);
 int32_t textgen_report_at(textgen_error *error, int32_t code, const char *parameter, int64_t place,
                           const char *format, ...) TEXTGEN_PRINTF(5, 6);
@@ -54,10 +53,30 @@ _Noreturn int32_t textgen_fail_at(textgen_error *error, int32_t code, const char
 /* Fail with TEXTGEN_OUT_OF_MEMORY. */
 int32_t textgen_out_of_memory(textgen_error *error);
 
-/* Write a text from a file into `buffer` for an error message: in quotes, escaped, cut after 80 bytes. Return
- * `buffer`. */
-enum { TEXTGEN_QUOTE_SIZE = 88 };
-const char *textgen_quote(textgen_view text, char buffer[TEXTGEN_QUOTE_SIZE]);
+/* The memory of a model: from the heap, or from memory that the caller provides. Blocks lie one after another.
+ * A block that is released is used again if it was the last one. On the heap this is only counted, so that the
+ * sizes tell how much memory a caller must provide. */
+typedef struct {
+    char *memory; /* aligned to 8 bytes; NULL for the heap */
+    size_t size;  /* in bytes */
+    size_t used;  /* bytes of the blocks */
+    size_t peak;  /* the largest value of `used`, also if the memory was not enough for it */
+} textgen_arena;
+
+/* Allocate an array of zeros. Return NULL if there is not enough memory. arena: NULL for the heap. */
+void *textgen_allocate(textgen_arena *arena, size_t count, size_t size);
+
+/* Release an array, which may be NULL. */
+void textgen_release(void *memory);
+
+/* Take the next part of an array whose start is aligned to PART_ALIGNMENT bytes, a cache line. If `start` is
+ * NULL, only count its bytes. */
+enum { TEXTGEN_PART_ALIGNMENT = 64 };
+static inline void *textgen_part(char *start, uint64_t *used, uint64_t bytes) {
+    char *part = start ? start + *used : NULL;
+    *used += (bytes + TEXTGEN_PART_ALIGNMENT - 1) / TEXTGEN_PART_ALIGNMENT * TEXTGEN_PART_ALIGNMENT;
+    return part;
+}
 
 /* UTF-8 as the Unicode Standard defines it: no surrogates, no overlong forms, at most U+10FFFF. */
 enum { TEXTGEN_UTF8_BYTES = 4, TEXTGEN_CODE_POINTS = 0x110000 };
@@ -70,24 +89,5 @@ int32_t textgen_utf8_next(textgen_view text, size_t *offset);
 size_t textgen_utf8_write(uint32_t character, char *text);
 
 bool textgen_utf8_valid(textgen_view text);
-
-/* Return the number of characters of a valid text. */
-size_t textgen_utf8_length(textgen_view text);
-
-/* A sorted table of names. The time of a search is logarithmic whatever a file contains. */
-typedef struct {
-    textgen_view name;
-    size_t index; /* into another table */
-} textgen_name;
-
-/* Sort a table for textgen_names_find. Return an entry with a duplicate name, or NULL. */
-const textgen_name *textgen_names_sort(textgen_name *names, size_t count);
-
-/* Return how many names of a sorted table are not greater than a text, in the order of their bytes. A name is
- * less than those that it begins. */
-size_t textgen_names_rank(const textgen_name *names, size_t count, textgen_view text);
-
-/* Return the entry with this name, or NULL. */
-const textgen_name *textgen_names_find(const textgen_name *names, size_t count, textgen_view name);
 
 #endif

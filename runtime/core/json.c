@@ -63,131 +63,92 @@ static int32_t escape(textgen_view *rest) {
     return unit;
 }
 
-static bool skip_string(textgen_view *rest) {
-    if (!accept(rest, "\"")) {
-        return false;
+/* Read the next character of a string. Return -1 at the end or if it is not valid. Lone surrogates are returned
+ * unchanged. */
+static int32_t next_character(textgen_view *string) {
+    size_t offset = 0;
+    if (peek(string) < ' ') {
+        return -1;
     }
-    while (rest->size > 0) {
-        const unsigned char byte = peek(rest);
-        skip(rest, 1);
-        if (byte == '"') {
-            return true;
-        }
-        if (byte < 0x20 || (byte == '\\' && escape(rest) < 0)) {
-            return false;
-        }
+    if (peek(string) == '\\') {
+        skip(string, 1);
+        return escape(string);
     }
-    return false;
+    const int32_t character = textgen_utf8_next(*string, &offset);
+    skip(string, offset);
+    return character;
 }
 
-static textgen_view skip_digits(textgen_view *rest) {
-    textgen_view digits = {rest->data, 0};
+static bool skip_string(textgen_view *rest) {
+    bool valid = accept(rest, "\"");
+    while (valid && peek(rest) != '"') {
+        valid = next_character(rest) >= 0;
+    }
+    return valid && accept(rest, "\"");
+}
+
+static bool skip_digits(textgen_view *rest) {
+    const size_t before = rest->size;
     while (peek(rest) >= '0' && peek(rest) <= '9') {
         skip(rest, 1);
-        digits.size++;
     }
-    return digits;
+    return rest->size < before;
 }
 
 static bool skip_number(textgen_view *rest) {
+    const size_t before = rest->size;
     (void)accept(rest, "-");
-    const size_t digits = accept(rest, "0") ? 1 : skip_digits(rest).size;
-    if (digits == 0) {
-        return false;
+    bool valid = accept(rest, "0") || skip_digits(rest);
+    if (accept(rest, ".")) {
+        valid = skip_digits(rest) && valid;
     }
-    const bool has_fraction = accept(rest, ".");
-    if (has_fraction && skip_digits(rest).size == 0) {
-        return false;
+    if (accept(rest, "e") || accept(rest, "E")) {
+        (void)(accept(rest, "-") || accept(rest, "+"));
+        valid = skip_digits(rest) && valid;
     }
-    if (!accept(rest, "e") && !accept(rest, "E")) {
-        return digits <= (has_fraction ? TEXTGEN_JSON_POWER : TEXTGEN_JSON_DIGITS);
-    }
-    const bool negative = accept(rest, "-");
-    if (!negative) {
-        (void)accept(rest, "+");
-    }
-    const textgen_view power = skip_digits(rest);
-    size_t exponent = 0;
-    for (size_t i = 0; i < power.size && power.size <= 3; i++) {
-        exponent = exponent * 10 + (size_t)(power.data[i] - '0');
-    }
-    return power.size > 0 && power.size <= 3 && digits + (negative ? 0 : exponent) <= TEXTGEN_JSON_POWER;
-}
-
-static bool skip_scalar(textgen_view *rest) {
-    switch (peek(rest)) {
-    case '"':
-        return skip_string(rest);
-    case 'n':
-        return accept(rest, "null");
-    case 'f':
-        return accept(rest, "false");
-    case 't':
-        return accept(rest, "true");
-    default:
-        return skip_number(rest);
-    }
+    return valid && before - rest->size <= TEXTGEN_JSON_DIGITS;
 }
 
 static bool skip_key(textgen_view *rest) {
     skip_space(rest);
-    if (!skip_string(rest)) {
-        return false;
-    }
+    const bool found = skip_string(rest);
     skip_space(rest);
-    return accept(rest, ":");
+    return found && accept(rest, ":");
 }
 
-/* Skip one complete value. Return false if there is no valid value. */
-static bool skip_value(textgen_view *rest) {
-    /* One bit for each open bracket, 1 for an object. The innermost bracket is the lowest bit. */
-    uint64_t objects = 0;
-    unsigned depth = 0;
-    for (;;) {
-        skip_space(rest);
-        const bool object = accept(rest, "{");
-        if (object || accept(rest, "[")) {
-            if (depth == TEXTGEN_JSON_DEPTH) {
-                return false;
-            }
-            objects = objects << 1 | object;
-            depth++;
-            skip_space(rest);
-            if (peek(rest) != (object ? '}' : ']')) {
-                if (object && !skip_key(rest)) {
-                    return false;
-                }
-                continue;
-            }
-        } else if (!skip_scalar(rest)) {
-            return false;
-        }
-        /* After a value, or before the end of an empty array or object. */
-        for (;;) {
-            if (depth == 0) {
-                return true;
-            }
-            skip_space(rest);
-            if (!accept(rest, objects & 1 ? "}" : "]")) {
-                break;
-            }
-            objects >>= 1;
-            depth--;
-        }
-        if (!accept(rest, ",") || (objects & 1 && !skip_key(rest))) {
-            return false;
-        }
+/* Skip one complete value in `depth` brackets. Return false if there is no valid value. */
+static bool skip_value(textgen_view *rest, int depth) {
+    skip_space(rest);
+    const unsigned char first = peek(rest);
+    if (first != '{' && first != '[') {
+        return first == '"'   ? skip_string(rest)
+               : first == 'n' ? accept(rest, "null")
+               : first == 'f' ? accept(rest, "false")
+               : first == 't' ? accept(rest, "true")
+                              : skip_number(rest);
     }
+    const char *end = first == '{' ? "}" : "]";
+    skip(rest, 1);
+    skip_space(rest);
+    if (depth == TEXTGEN_JSON_DEPTH || accept(rest, end)) {
+        return depth < TEXTGEN_JSON_DEPTH;
+    }
+    do {
+        if ((first == '{' && !skip_key(rest)) || !skip_value(rest, depth + 1)) {
+            return false;
+        }
+        skip_space(rest);
+    } while (accept(rest, ","));
+    return accept(rest, end);
 }
 
 static bool read_value(textgen_view *rest, textgen_json *value) {
     skip_space(rest);
-    value->outer = *rest;
-    if (!skip_value(rest)) {
+    value->text = *rest;
+    if (!skip_value(rest, 0)) {
         return false;
     }
-    value->outer.size -= rest->size;
-    value->text = value->outer;
+    value->text.size -= rest->size;
     /* In the order of the kinds; other numbers begin with another digit, or with a sign. */
     static const char firsts[] = "nft0\"[{";
     const char *found = strchr(firsts, *value->text.data);
@@ -200,7 +161,7 @@ static bool read_value(textgen_view *rest, textgen_json *value) {
 }
 
 bool textgen_json_read(textgen_view text, textgen_json *value) {
-    const bool found = textgen_utf8_valid(text) && read_value(&text, value);
+    const bool found = read_value(&text, value);
     skip_space(&text);
     return found && text.size == 0;
 }
@@ -224,7 +185,7 @@ bool textgen_json_members(const textgen_json *object, const char *const *names, 
     textgen_view members = object->text;
     textgen_json key, value;
     for (size_t i = 0; i < count; i++) {
-        values[i] = (textgen_json){TEXTGEN_JSON_NULL, {NULL, 0}, {NULL, 0}};
+        values[i] = (textgen_json){TEXTGEN_JSON_NULL, {NULL, 0}};
     }
     while (is_object && textgen_json_member(&members, &key, &value)) {
         bool found = false;
@@ -247,21 +208,6 @@ size_t textgen_json_count(const textgen_json *array) {
         count++;
     }
     return count;
-}
-
-/* Remove the next character from `string`, the text of a string. Return it, or -1 at the end. Lone surrogates
- * are returned unchanged. */
-static int32_t next_character(textgen_view *string) {
-    size_t offset = 0;
-    if (string->size == 0) {
-        return -1;
-    }
-    if (accept(string, "\\")) {
-        return escape(string);
-    }
-    const int32_t character = textgen_utf8_next(*string, &offset);
-    skip(string, offset);
-    return character;
 }
 
 bool textgen_json_utf8(const textgen_json *value, char *text, size_t *size) {

@@ -1,19 +1,14 @@
 /* JSON (RFC 8259) without a tree: a text is validated once, and then its values are iterated.
  *
  * The same texts are valid as for Python's json.loads, except that these are refused: NaN; brackets nested
- * deeper than TEXTGEN_JSON_DEPTH; exponents of more than three digits; and numbers with a fraction or an
- * exponent whose digits before the point and exponent are together more than TEXTGEN_JSON_POWER, which a
- * float64 may not hold. As in Python, strings may contain lone surrogates as escapes. */
+ * deeper than TEXTGEN_JSON_DEPTH; and numbers longer than TEXTGEN_JSON_DIGITS, so that a float64 can hold any
+ * integer. As in Python, strings may contain lone surrogates as escapes. */
 #ifndef TEXTGEN_JSON_H
 #define TEXTGEN_JSON_H
 
 #include "core.h"
 
-enum {
-    TEXTGEN_JSON_DEPTH = 64,
-    TEXTGEN_JSON_DIGITS = 4300, /* of an integer; Python's limit */
-    TEXTGEN_JSON_POWER = 308
-};
+enum { TEXTGEN_JSON_DEPTH = 64, TEXTGEN_JSON_DIGITS = 300 };
 
 /* read_value in json.c depends on the order. */
 typedef enum {
@@ -28,8 +23,7 @@ typedef enum {
 
 typedef struct {
     textgen_json_kind kind;
-    textgen_view text;  /* the value in the file, without the quotes or brackets around it */
-    textgen_view outer; /* the value in the file, with its quotes or brackets */
+    textgen_view text; /* the value in the file, without the quotes or brackets around it */
 } textgen_json;
 
 /* Validate a complete text. Return false if it is not JSON in UTF-8. */

@@ -1,28 +1,25 @@
 #include "onnx.h"
 
-#include <inttypes.h>
-#include <stdio.h>
 #include <string.h>
 
 _Static_assert(sizeof(float) == 4, "weights are float32");
 
 int32_t textgen_damaged(size_t offset, const char *part, textgen_view name, textgen_error *error) {
-    char quoted[TEXTGEN_QUOTE_SIZE] = "", place[32] = "";
-    if (name.size > 0) {
-        textgen_quote(name, quoted);
-    }
-    if (offset != SIZE_MAX) {
-        snprintf(place, sizeof place, " at byte %zu", offset);
-    }
-    return textgen_fail(error, TEXTGEN_DAMAGED_MODEL, "damaged%s: %s%s%s", place, part,
-                        name.size > 0 ? " " : "", quoted);
+    const char *text = (const char *)name.data;
+    return offset == SIZE_MAX ? textgen_fail(error, TEXTGEN_DAMAGED_MODEL, "damaged: without %s '%.*s'", part,
+                                             (int)name.size, text)
+                              : textgen_fail(error, TEXTGEN_DAMAGED_MODEL, "damaged at byte %zu: %s '%.*s'",
+                                             offset, part, (int)name.size, text);
 }
 
-/* Protobuf. The first error stays in the `code` of a reader, and ends every loop over fields. */
+/* ---- Protobuf ---- */
+
+/* The first error stays in the `code` of a reader, and ends every loop over fields. */
 typedef struct {
     const textgen_onnx *file;
     textgen_error *error;
     int32_t code;
+    size_t next_tensor; /* where the next tensor probably is */
 } reader;
 
 typedef enum { VARINT = 0, FIXED_64 = 1, BYTES = 2, FIXED_32 = 5 } wire_type;
@@ -49,14 +46,14 @@ static bool read_varint(textgen_view *rest, uint64_t *value) {
     return false;
 }
 
-static int64_t as_signed(uint64_t value) {
-    return value <= INT64_MAX ? (int64_t)value : -(int64_t)(UINT64_MAX - value) - 1;
+static size_t offset_of(const reader *from, const unsigned char *place) {
+    return (size_t)(place - from->file->content.data);
 }
 
-static void fail(reader *from, const field *at, const char *part) {
+static void fail(reader *from, const field *at) {
     if (from->code == TEXTGEN_OK) {
-        from->code = textgen_damaged((size_t)(at->start - from->file->content.data), part,
-                                     (textgen_view){NULL, 0}, from->error);
+        from->code = textgen_fail(from->error, TEXTGEN_DAMAGED_MODEL, "damaged at byte %zu: protobuf",
+                                  offset_of(from, at->start));
     }
 }
 
@@ -81,7 +78,7 @@ static bool next_field(reader *from, textgen_view *message, field *read) {
         size = read->type == FIXED_64 ? 8 : 4;
     }
     if (!valid || size > message->size) {
-        fail(from, read, "a protobuf field");
+        fail(from, read);
         return false;
     }
     read->bytes = (textgen_view){message->data, (size_t)size};
@@ -90,11 +87,18 @@ static bool next_field(reader *from, textgen_view *message, field *read) {
     return true;
 }
 
-/* The functions below return the value of a field. It is an error if the field has another type. */
+/* These functions return the value of a field. It is an error if the field has another type. */
+
+static uint64_t get_integer(reader *from, const field *read) {
+    if (read->type != VARINT) {
+        fail(from, read);
+    }
+    return read->integer;
+}
 
 static textgen_view get_bytes(reader *from, const field *read) {
     if (read->type != BYTES) {
-        fail(from, read, "the type of a protobuf field");
+        fail(from, read);
         return (textgen_view){NULL, 0};
     }
     return read->bytes;
@@ -103,113 +107,34 @@ static textgen_view get_bytes(reader *from, const field *read) {
 static textgen_view get_text(reader *from, const field *read) {
     const textgen_view text = get_bytes(from, read);
     if (!textgen_utf8_valid(text)) {
-        fail(from, read, "a text");
+        fail(from, read);
     }
     return text;
 }
 
-static int64_t get_integer(reader *from, const field *read) {
-    if (read->type != VARINT) {
-        fail(from, read, "the type of a protobuf field");
-    }
-    return as_signed(read->integer);
-}
-
-/* A message that may occur only once, because protobuf would merge it. No program writes such a file. */
-static void get_message(reader *from, const field *read, textgen_view *message) {
-    if (message->data) {
-        fail(from, read, "a part is repeated");
-    }
-    *message = get_bytes(from, read);
-}
-
-static void add_dimension(int64_t *shape, size_t *dimensions, int64_t size) {
-    if (*dimensions < TEXTGEN_MAX_DIMENSIONS) {
-        shape[*dimensions] = size;
-    }
-    ++*dimensions;
-}
+/* ---- Metadata and tensors ---- */
 
 static void read_tensor(reader *from, const field *tensor, textgen_tensor *result) {
     textgen_view message = get_bytes(from, tensor);
     field part;
-    uint64_t size;
-    result->offset = (size_t)(tensor->start - from->file->content.data);
+    result->offset = offset_of(from, tensor->start);
     while (next_field(from, &message, &part)) {
-        switch (part.number) {
-        case 1: /* dims, packed or single fields */
-            if (part.type == VARINT) {
-                add_dimension(result->shape, &result->dimensions, as_signed(part.integer));
+        if (part.number == 1) { /* dims */
+            const uint64_t size = get_integer(from, &part);
+            if (result->dimensions < TEXTGEN_MAX_DIMENSIONS) {
+                result->shape[result->dimensions] = size;
             }
-            while (part.type != VARINT && part.bytes.size > 0) {
-                if (part.type != BYTES || !read_varint(&part.bytes, &size)) {
-                    fail(from, &part, "a shape");
-                    break;
-                }
-                add_dimension(result->shape, &result->dimensions, as_signed(size));
-            }
-            break;
-        case 2: /* data_type */
-            result->type = (int32_t)(get_integer(from, &part) & INT32_MAX);
-            break;
-        case 8:
-            result->name = get_text(from, &part);
-            break;
-        case 9:
+            result->dimensions++;
+        } else if (part.number == 2) {
+            result->type = get_integer(from, &part);
+        } else if (part.number == 8) {
+            result->name = get_bytes(from, &part);
+        } else if (part.number == 9) {
             result->raw = get_bytes(from, &part);
-            break;
-        case 12: /* doc_string */
-            break;
-        default: /* a segment, values of another field, or the place of another file */
+        } else { /* values of another field, or the place of another file */
             result->elsewhere = true;
         }
     }
-}
-
-/* Read a TensorShapeProto. */
-static void read_shape(reader *from, textgen_view shape, textgen_value *result) {
-    field dimension, part;
-    while (next_field(from, &shape, &dimension)) {
-        if (dimension.number == 1) {
-            textgen_view message = get_bytes(from, &dimension);
-            int64_t size = 0;
-            while (next_field(from, &message, &part)) {
-                /* A dimension is a number or a name; the last one counts. */
-                if (part.number == 1) {
-                    size = get_integer(from, &part);
-                } else if (part.number == 2) {
-                    (void)get_text(from, &part);
-                    size = 0;
-                }
-            }
-            add_dimension(result->shape, &result->dimensions, size);
-        }
-    }
-}
-
-static void read_value(reader *from, const field *value, textgen_value *result) {
-    textgen_view message = get_bytes(from, value), type = {NULL, 0}, tensor = {NULL, 0}, shape = {NULL, 0};
-    field part;
-    while (next_field(from, &message, &part)) {
-        if (part.number == 1) {
-            result->name = get_text(from, &part);
-        } else if (part.number == 2) {
-            get_message(from, &part, &type);
-        }
-    }
-    while (next_field(from, &type, &part)) {
-        if (part.number == 1) {
-            get_message(from, &part, &tensor);
-        }
-    }
-    while (next_field(from, &tensor, &part)) {
-        if (part.number == 1) {
-            result->type = (int32_t)(get_integer(from, &part) & INT32_MAX);
-        } else if (part.number == 2) {
-            get_message(from, &part, &shape);
-        }
-    }
-    read_shape(from, shape, result);
 }
 
 static void read_property(reader *from, const field *property, textgen_property *result) {
@@ -226,93 +151,65 @@ static void read_property(reader *from, const field *property, textgen_property 
     }
 }
 
-static bool is_model_opset(reader *from, const field *opset) {
-    textgen_view message = get_bytes(from, opset), domain = {NULL, 0};
-    int64_t version = 0;
-    field part;
-    while (next_field(from, &message, &part)) {
-        if (part.number == 1) {
-            domain = get_text(from, &part);
-        } else if (part.number == 2) {
-            version = get_integer(from, &part);
-        }
-    }
-    return domain.size == 0 && version == TEXTGEN_OPSET;
-}
-
-/* Count the entries of a table, and allocate it. A table without entries is NULL. */
-static void *make_table(reader *from, textgen_view message, uint32_t number, size_t limit, size_t size,
-                        bool *too_large) {
+/* Count the entries of a table, and allocate it. */
+static void *make_table(reader *from, textgen_view message, uint32_t number, size_t limit, size_t size) {
     size_t count = 0;
     field part;
     while (next_field(from, &message, &part)) {
         count += part.number == number;
     }
-    *too_large = *too_large || count > limit;
-    count = count > limit ? limit : count;
-    void *table = count == 0 ? NULL : textgen_allocate(from->file->arena, count, size);
-    if (count > 0 && !table && from->code == TEXTGEN_OK) {
-        from->code = textgen_out_of_memory(from->error);
+    void *table = count <= limit ? textgen_allocate(from->file->arena, count, size) : NULL;
+    if (!table && from->code == TEXTGEN_OK) {
+        from->code = count <= limit
+                         ? textgen_out_of_memory(from->error)
+                         : textgen_fail(from->error, TEXTGEN_TOO_LARGE,
+                                        "the file has more than %zu tensors or metadata entries", limit);
     }
     return table;
 }
 
 /* Read the fields of the file, and find its graph. */
 static void read_model(reader *from, textgen_onnx *file) {
-    size_t opsets = 0, model_opsets = 0;
-    bool too_large = false;
+    /* opset_import: version 17 of the operators of ONNX. */
+    static const char operators[] = "\x42\x04\x0a\x00\x10\x11";
     textgen_view message = file->content;
+    size_t sets = 0;
     field part;
-    file->properties =
-        make_table(from, message, 14, TEXTGEN_MAX_PROPERTIES, sizeof *file->properties, &too_large);
-    if (too_large && from->code == TEXTGEN_OK) {
-        from->code = textgen_fail(from->error, TEXTGEN_TOO_LARGE, "the file has more than %d metadata entries",
-                                  (int)TEXTGEN_MAX_PROPERTIES);
-    }
+    file->properties = make_table(from, message, 14, TEXTGEN_MAX_PROPERTIES, sizeof *file->properties);
     while (next_field(from, &message, &part)) {
-        if (part.number == 1) {
-            (void)get_integer(from, &part);
-        } else if (part.number == 7) {
-            get_message(from, &part, &file->graph);
+        if (part.number == 7) {
+            if (file->graph
+                    .data) { /* protobuf would merge it with the other one; no program writes such a file */
+                fail(from, &part);
+            }
+            file->graph = get_bytes(from, &part);
         } else if (part.number == 8) {
-            opsets++;
-            model_opsets += is_model_opset(from, &part);
+            const textgen_view set = {part.start, (size_t)(message.data - part.start)};
+            file->has_operators =
+                sets++ == 0 && textgen_views_equal(set, (textgen_view){(const void *)operators, 6});
         } else if (part.number == 14) {
             read_property(from, &part, &file->properties[file->property_count++]);
         }
     }
-    file->other_operators = opsets != 1 || model_opsets != 1;
 }
 
 static void read_graph(reader *from, textgen_onnx *file) {
     textgen_view message = file->graph;
-    bool *too_large = &file->too_large;
     field part;
-    file->tensors = make_table(from, message, 5, TEXTGEN_MAX_TENSORS, sizeof *file->tensors, too_large);
-    file->names = make_table(from, message, 5, TEXTGEN_MAX_TENSORS, sizeof *file->names, too_large);
-    file->inputs = make_table(from, message, 11, TEXTGEN_MAX_VALUES, sizeof *file->inputs, too_large);
-    file->outputs = make_table(from, message, 12, TEXTGEN_MAX_VALUES, sizeof *file->outputs, too_large);
+    file->tensors = make_table(from, message, 5, TEXTGEN_MAX_TENSORS, sizeof *file->tensors);
     while (next_field(from, &message, &part)) {
-        if (part.number == 5 && file->tensor_count < TEXTGEN_MAX_TENSORS) {
-            textgen_tensor *tensor = &file->tensors[file->tensor_count];
+        if (part.number == 5) {
+            textgen_tensor *tensor = &file->tensors[file->tensor_count++];
             read_tensor(from, &part, tensor);
-            file->names[file->tensor_count] = (textgen_name){tensor->name, file->tensor_count};
-            file->tensor_count++;
             file->parameters += tensor->type == TEXTGEN_ONNX_FLOAT  ? tensor->raw.size / 4
                                 : tensor->type == TEXTGEN_ONNX_INT8 ? tensor->raw.size
                                                                     : 0;
-        } else if (part.number == 11 && file->input_count < TEXTGEN_MAX_VALUES) {
-            read_value(from, &part, &file->inputs[file->input_count++]);
-        } else if (part.number == 12 && file->output_count < TEXTGEN_MAX_VALUES) {
-            read_value(from, &part, &file->outputs[file->output_count++]);
-        } else if (part.number == 15) {
-            file->other_operators = true; /* sparse_initializer */
         }
     }
 }
 
 int32_t textgen_onnx_read(textgen_view content, textgen_onnx *file, textgen_error *error) {
-    reader from = {file, error, TEXTGEN_OK};
+    reader from = {file, error, TEXTGEN_OK, 0};
     *file = (textgen_onnx){.content = content, .arena = file->arena};
     /* ONNX files begin with the field ir_version. */
     if (content.size == 0 || content.data[0] != 0x08) {
@@ -327,9 +224,6 @@ int32_t textgen_onnx_read(textgen_view content, textgen_onnx *file, textgen_erro
 }
 
 void textgen_onnx_free(textgen_onnx *file) {
-    textgen_release(file->outputs);
-    textgen_release(file->inputs);
-    textgen_release(file->names);
     textgen_release(file->tensors);
     textgen_release(file->properties);
     *file = (textgen_onnx){.arena = NULL};
@@ -344,249 +238,279 @@ textgen_view textgen_onnx_property(const textgen_onnx *file, const char *key) {
     return (textgen_view){NULL, 0};
 }
 
-/* The nodes of a model file in their order. In their names, these signs stand for a text:
+/* ---- The graph ---- */
+
+enum { NAME_SIZE = 48 };
+
+/* A message, or a part of one, that is written. */
+typedef struct {
+    unsigned char *data; /* NULL only counts the bytes */
+    size_t size;
+} output;
+
+static void put_byte(output *to, int byte) {
+    if (to->data) {
+        to->data[to->size] = (unsigned char)byte;
+    }
+    to->size++;
+}
+
+static void put_varint(output *to, size_t value) {
+    for (; value > 0x7F; value >>= 7) {
+        put_byte(to, (int)(value & 0x7F) | 0x80);
+    }
+    put_byte(to, (int)value);
+}
+
+static void put_integer(output *to, size_t number, size_t value) {
+    put_varint(to, number << 3 | VARINT);
+    put_varint(to, value);
+}
+
+/* Make a field of all that follows `start`. */
+static void wrap(output *to, size_t number, size_t start) {
+    const size_t size = to->size - start;
+    output head = {NULL, 0};
+    put_varint(&head, number << 3 | BYTES);
+    put_varint(&head, size);
+    if (to->data) {
+        memmove(to->data + start + head.size, to->data + start, size);
+    }
+    to->size = start;
+    put_varint(to, number << 3 | BYTES);
+    put_varint(to, size);
+    to->size += size;
+}
+
+static void put_decimal(output *to, size_t number) {
+    if (number > 9) {
+        put_decimal(to, number / 10);
+    }
+    put_byte(to, '0' + (int)(number % 10));
+}
+
+/* Put a sign of a name. These stand for a text:
  *   #  the number of the layer
  *   @  _# if there are several layers
  *   <  the input of the layer, or of the output layer
  *   *  a number for each layer: the name is a list
- *   -  no input
- * Steps for each layer that follow each other are repeated together. */
-enum { INT8 = 1, SEVERAL_LAYERS = 2, EACH_LAYER = 4, RESIDUAL = 8 };
+ *   -  no input */
+static void put_sign(output *to, char sign, const textgen_sizes *sizes, size_t layer) {
+    if (sign == '#' || sign == '*') {
+        put_decimal(to, layer);
+    } else if (sign == '<') {
+        const char *input = layer == 0 ? "embedded" : sizes->residual && layer > 1 ? "residual_" : "output_";
+        for (; *input; input++) {
+            put_byte(to, *input);
+        }
+        if (layer > 0) {
+            put_decimal(to, layer - 1);
+        }
+    } else if (sign == '@') {
+        if (sizes->layers > 1) {
+            put_byte(to, '_');
+            put_decimal(to, layer);
+        }
+    } else if (sign != '-') {
+        put_byte(to, sign);
+    }
+}
 
-static const struct {
+/* Put fields of names, which are apart by a space. */
+static void put_names(output *to, size_t number, const char *names, const textgen_sizes *sizes, size_t layer) {
+    for (size_t length; *names; names += length + (names[length] == ' ')) {
+        length = strcspn(names, " ");
+        const bool is_list = memchr(names, '*', length);
+        for (size_t i = is_list ? 0 : layer; i < (is_list ? sizes->layers : layer + 1); i++) {
+            const size_t start = to->size;
+            for (size_t j = 0; j < length; j++) {
+                put_sign(to, names[j], sizes, i);
+            }
+            wrap(to, number, start);
+        }
+    }
+}
+
+/* The nodes in their order. Steps for each layer that follow each other are repeated together. */
+enum { INT8 = 1, SEVERAL_LAYERS = 2, EACH_LAYER = 4, RESIDUAL = 8, UNITS = SIZE_MAX };
+
+typedef struct {
     int when;
-    textgen_node node;
-} steps[] = {
-    {INT8,
-     {"DequantizeLinear", "embedding_dequantize", "embedding_int8 embedding_scale", "embedding", "axis", 0, 0}},
-    {INT8 | EACH_LAYER,
-     {"DequantizeLinear", "input_#_dequantize", "input_#_int8 input_#_scale", "input_#", "axis", 1, 0}},
-    {INT8 | EACH_LAYER,
-     {"DequantizeLinear", "recurrent_#_dequantize", "recurrent_#_int8 recurrent_#_scale", "recurrent_#", "axis",
-      1, 0}},
-    {INT8,
-     {"DequantizeLinear", "output_weights_dequantize", "output_weights_int8 output_weights_scale",
-      "output_weights", "axis", 1, 0}},
-    {0, {"Gather", "embed", "embedding token", "embedded", NULL, 0, 0}},
-    {SEVERAL_LAYERS, {"Split", "split_hidden", "hidden", "hidden_*", "axis", 0, 0}},
-    {SEVERAL_LAYERS, {"Split", "split_cell", "cell", "cell_*", "axis", 0, 0}},
-    {EACH_LAYER,
-     {"LSTM", "lstm_#", "< input_# recurrent_# bias_# - hidden@ cell@", "directions_# next_hidden@ next_cell@",
-      "hidden_size", 0, 0}},
-    {EACH_LAYER, {"Squeeze", "squeeze_#", "directions_# direction_axis", "output_#", NULL, 0, 0}},
-    {EACH_LAYER | RESIDUAL, {"Add", "residual_#", "output_# <", "residual_#", NULL, 0, 0}},
-    {0, {"MatMul", "output", "< output_weights", "scores", NULL, 0, 0}},
-    {0, {"Add", "add_bias", "scores output_bias", "logits", NULL, 0, 0}},
-    {SEVERAL_LAYERS, {"Concat", "join_hidden", "next_hidden_*", "next_hidden", "axis", 0, 0}},
-    {SEVERAL_LAYERS, {"Concat", "join_cell", "next_cell_*", "next_cell", "axis", 0, 0}},
+    const char *type, *name, *inputs, *outputs;
+    const char *attribute; /* its only attribute, an integer, or NULL */
+    size_t value;          /* of the attribute; UNITS for their number */
+} step;
+
+static const step steps[] = {
+    {INT8, "DequantizeLinear", "embedding_dequantize", "embedding_int8 embedding_scale", "embedding", "axis",
+     0},
+    {INT8 | EACH_LAYER, "DequantizeLinear", "input_#_dequantize", "input_#_int8 input_#_scale", "input_#",
+     "axis", 1},
+    {INT8 | EACH_LAYER, "DequantizeLinear", "recurrent_#_dequantize", "recurrent_#_int8 recurrent_#_scale",
+     "recurrent_#", "axis", 1},
+    {INT8, "DequantizeLinear", "output_weights_dequantize", "output_weights_int8 output_weights_scale",
+     "output_weights", "axis", 1},
+    {0, "Gather", "embed", "embedding token", "embedded", NULL, 0},
+    {SEVERAL_LAYERS, "Split", "split_hidden", "hidden", "hidden_*", "axis", 0},
+    {SEVERAL_LAYERS, "Split", "split_cell", "cell", "cell_*", "axis", 0},
+    {EACH_LAYER, "LSTM", "lstm_#", "< input_# recurrent_# bias_# - hidden@ cell@",
+     "directions_# next_hidden@ next_cell@", "hidden_size", UNITS},
+    {EACH_LAYER, "Squeeze", "squeeze_#", "directions_# direction_axis", "output_#", NULL, 0},
+    {EACH_LAYER | RESIDUAL, "Add", "residual_#", "output_# <", "residual_#", NULL, 0},
+    {0, "MatMul", "output", "< output_weights", "scores", NULL, 0},
+    {0, "Add", "add_bias", "scores output_bias", "logits", NULL, 0},
+    {SEVERAL_LAYERS, "Concat", "join_hidden", "next_hidden_*", "next_hidden", "axis", 0},
+    {SEVERAL_LAYERS, "Concat", "join_cell", "next_cell_*", "next_cell", "axis", 0},
 };
 
-bool textgen_onnx_next_node(const textgen_sizes *sizes, textgen_place *place, textgen_node *node) {
-    while (place->step < sizeof steps / sizeof *steps) {
-        const int when = steps[place->step].when;
-        *node = steps[place->step].node;
-        node->layer = when & EACH_LAYER ? place->layer : sizes->layers;
-        node->value = strcmp(node->type, "LSTM") == 0 ? (int64_t)sizes->units : node->value;
-        if (when & EACH_LAYER && !(steps[place->step + 1].when & EACH_LAYER)) {
-            const bool repeats = ++place->layer < sizes->layers;
-            place->layer = repeats ? place->layer : 0;
-            while (repeats && steps[place->step - 1].when & EACH_LAYER) {
-                place->step--;
-            }
-            place->step += !repeats;
-        } else {
-            place->step++;
+static void put_node(output *to, const step *node, const textgen_sizes *sizes, size_t layer) {
+    const size_t start = to->size;
+    if ((node->when & INT8 && sizes->bits != 8) || (node->when & SEVERAL_LAYERS && sizes->layers < 2) ||
+        (node->when & RESIDUAL && (!sizes->residual || layer == 0))) {
+        return;
+    }
+    put_names(to, 1, node->inputs, sizes, layer);
+    put_names(to, 2, node->outputs, sizes, layer);
+    put_names(to, 3, node->name, sizes, layer);
+    put_names(to, 4, node->type, sizes, layer);
+    if (node->attribute) {
+        const size_t attribute = to->size;
+        put_names(to, 1, node->attribute, sizes, layer);
+        put_integer(to, 3, node->value == UNITS ? sizes->units : node->value);
+        put_integer(to, 20, 2); /* the type INT */
+        wrap(to, 5, attribute);
+    }
+    wrap(to, 1, start);
+}
+
+static void put_dimension(output *to, const char *name, size_t size) {
+    const size_t start = to->size;
+    if (name) {
+        put_names(to, 2, name, NULL, 0);
+    } else {
+        put_integer(to, 1, size);
+    }
+    wrap(to, 1, start);
+}
+
+/* Put an input or an output. Other runtimes need its type and its shape, [first][batch][last]. name: of the
+ * first dimension, or NULL. last: 0 if there are two dimensions. */
+static void put_value(output *to, size_t number, const char *name, size_t type, const char *time, size_t first,
+                      size_t last) {
+    const size_t start = to->size;
+    put_names(to, 1, name, NULL, 0);
+    const size_t tensor = to->size;
+    put_integer(to, 1, type);
+    const size_t shape = to->size;
+    put_dimension(to, time, first);
+    put_dimension(to, "batch", 0);
+    if (last) {
+        put_dimension(to, NULL, last);
+    }
+    wrap(to, 2, shape);
+    wrap(to, 1, tensor);
+    wrap(to, 2, tensor);
+    wrap(to, number, start);
+}
+
+/* Put all fields of the graph but the tensors. */
+static void put_graph(output *to, const textgen_sizes *sizes) {
+    enum { COUNT = sizeof steps / sizeof *steps };
+    for (size_t i = 0, end; i < COUNT; i = end) {
+        const bool repeats = steps[i].when & EACH_LAYER;
+        for (end = i + 1; repeats && steps[end].when & EACH_LAYER;) {
+            end++;
         }
-        if ((!(when & INT8) || sizes->bits == 8) && (!(when & SEVERAL_LAYERS) || sizes->layers > 1) &&
-            (!(when & RESIDUAL) || (sizes->residual && node->layer > 0))) {
-            return true;
-        }
-    }
-    return false;
-}
-
-/* Write a name up to its end or a space. index: for a list of layers. */
-static size_t write_name(const textgen_sizes *sizes, const textgen_node *node, const char *pattern,
-                         size_t index, char name[TEXTGEN_NAME_SIZE]) {
-    size_t length = 0;
-    for (; *pattern && *pattern != ' '; pattern++) {
-        char *end = name + length;
-        const size_t left = TEXTGEN_NAME_SIZE - length;
-        const unsigned layer = (unsigned)(*pattern == '*' ? index : node->layer);
-        if (*pattern == '#' || *pattern == '*') {
-            length += (size_t)snprintf(end, left, "%u", layer);
-        } else if (*pattern == '@') {
-            length += sizes->layers > 1 ? (size_t)snprintf(end, left, "_%u", layer) : 0;
-        } else if (*pattern == '<' && layer > 0) {
-            length += (size_t)snprintf(end, left, "%s_%u", sizes->residual && layer > 1 ? "residual" : "output",
-                                       layer - 1);
-        } else if (*pattern == '<') {
-            length += (size_t)snprintf(end, left, "embedded");
-        } else {
-            *end = *pattern;
-            length++;
-        }
-    }
-    name[length] = '\0';
-    return length;
-}
-
-size_t textgen_node_name(const textgen_sizes *sizes, const textgen_node *node, const char *list, size_t index,
-                         char name[TEXTGEN_NAME_SIZE]) {
-    const char *found = list;
-    if (strchr(list, '*')) {
-        return index < sizes->layers ? write_name(sizes, node, list, index, name) : 0;
-    }
-    for (size_t i = 0; i < index && found; i++) {
-        found = strchr(found, ' ');
-        found = found ? found + 1 : NULL;
-    }
-    return found ? write_name(sizes, node, found, 0, name) : 0;
-}
-
-/* What the file has of a node. */
-typedef struct {
-    textgen_view type;
-    int64_t value; /* of its last attribute */
-    bool equal;    /* to the expected node */
-} found_node;
-
-static bool is_name(const textgen_sizes *sizes, const textgen_node *node, const char *list, size_t index,
-                    textgen_view found) {
-    char name[TEXTGEN_NAME_SIZE];
-    const size_t length = textgen_node_name(sizes, node, list, index, name);
-    return length > 0 && textgen_view_is(found, *name == '-' ? "" : name);
-}
-
-static bool read_attribute(reader *from, const field *attribute, const char *name, int64_t *value) {
-    textgen_view message = get_bytes(from, attribute), found = {NULL, 0};
-    field part;
-    *value = 0;
-    while (next_field(from, &message, &part)) {
-        if (part.number == 1) {
-            found = get_text(from, &part);
-        } else if (part.number == 3) {
-            *value = get_integer(from, &part);
-        }
-    }
-    return name && textgen_view_is(found, name);
-}
-
-static found_node read_node(reader *from, const field *read, const textgen_sizes *sizes,
-                            const textgen_node *expected) {
-    textgen_view message = get_bytes(from, read);
-    found_node found = {{NULL, 0}, 0, true};
-    size_t inputs = 0, outputs = 0, attributes = 0;
-    char ignored[TEXTGEN_NAME_SIZE];
-    field part;
-    while (next_field(from, &message, &part)) {
-        bool equal = true;
-        switch (part.number) {
-        case 1:
-            equal = is_name(sizes, expected, expected->inputs, inputs++, get_text(from, &part));
-            break;
-        case 2:
-            equal = is_name(sizes, expected, expected->outputs, outputs++, get_text(from, &part));
-            break;
-        case 4:
-            found.type = get_text(from, &part);
-            break;
-        case 5:
-            equal = read_attribute(from, &part, expected->attribute, &found.value);
-            attributes++;
-            break;
-        case 7: /* domain */
-            equal = get_text(from, &part).size == 0;
-        }
-        found.equal = found.equal && equal;
-    }
-    found.equal = found.equal && textgen_view_is(found.type, expected->type) &&
-                  attributes == (expected->attribute != NULL) && found.value == expected->value &&
-                  textgen_node_name(sizes, expected, expected->inputs, inputs, ignored) == 0 &&
-                  textgen_node_name(sizes, expected, expected->outputs, outputs, ignored) == 0;
-    return found;
-}
-
-/* Guess the number of layers, units, residual connections and bits from the types of the nodes. */
-static void guess_sizes(reader *from, textgen_sizes *sizes) {
-    textgen_view graph = from->file->graph;
-    size_t additions = 0;
-    field part;
-    while (next_field(from, &graph, &part)) {
-        if (part.number == 1) {
-            const found_node node = read_node(from, &part, sizes, &steps[0].node);
-            additions += textgen_view_is(node.type, "Add");
-            if (textgen_view_is(node.type, "DequantizeLinear")) {
-                sizes->bits = 8;
-            } else if (textgen_view_is(node.type, "LSTM")) {
-                sizes->layers++;
-                sizes->units = node.value > 0 && node.value <= TEXTGEN_MAX_SIZE ? (size_t)node.value : 0;
+        for (size_t layer = repeats ? 0 : sizes->layers; layer < sizes->layers + !repeats; layer++) {
+            for (size_t j = i; j < end; j++) {
+                put_node(to, &steps[j], sizes, layer);
             }
         }
     }
-    sizes->residual = additions > 1;
+    put_names(to, 2, "character_lstm", sizes, 0);
+    for (size_t number = 11; number <= 12; number++) {
+        const bool is_input = number == 11;
+        put_value(to, number, is_input ? "token" : "logits", is_input ? TEXTGEN_ONNX_INT64 : TEXTGEN_ONNX_FLOAT,
+                  "time", 0, is_input ? 0 : sizes->vocabulary);
+        put_value(to, number, is_input ? "hidden" : "next_hidden", TEXTGEN_ONNX_FLOAT, NULL, sizes->layers,
+                  sizes->units);
+        put_value(to, number, is_input ? "cell" : "next_cell", TEXTGEN_ONNX_FLOAT, NULL, sizes->layers,
+                  sizes->units);
+    }
 }
 
-static int32_t fail_unknown(textgen_error *error, const char *part) {
-    return textgen_fail(error, TEXTGEN_UNKNOWN_GRAPH, "the graph is not that of an LSTM network: %s", part);
-}
-
-static int32_t compare_nodes(reader *from, const textgen_sizes *sizes) {
+/* Compare the graph with that of a network. Return the offset of the first difference, or SIZE_MAX. */
+static size_t compare_graph(reader *from, const textgen_sizes *sizes) {
     textgen_view graph = from->file->graph;
-    textgen_place place = {0, 0};
-    textgen_node node;
-    char part[32];
-    size_t count = 0;
+    output expected = {NULL, 0};
+    size_t same = 0, bytes;
     bool equal = true;
-    field found;
-    while (equal && next_field(from, &graph, &found)) {
-        if (found.number == 1) {
-            count++;
-            equal = textgen_onnx_next_node(sizes, &place, &node) && read_node(from, &found, sizes, &node).equal;
+    field part;
+    put_graph(&expected, sizes);
+    const size_t size = expected.size;
+    expected = (output){textgen_allocate(from->file->arena, size, 1), 0};
+    if (!expected.data) {
+        from->code = textgen_out_of_memory(from->error);
+        return 0;
+    }
+    put_graph(&expected, sizes);
+    while (equal && next_field(from, &graph, &part)) {
+        bytes = part.number == 5 ? 0 : (size_t)(graph.data - part.start);
+        equal = bytes <= size - same && memcmp(expected.data + same, part.start, bytes) == 0;
+        same += bytes;
+    }
+    textgen_release(expected.data);
+    return !equal ? offset_of(from, part.start) : same < size ? offset_of(from, graph.data) : SIZE_MAX;
+}
+
+/* ---- The layers ---- */
+
+/* Find the tensor of a layer whose name has a pattern: see put_sign. Write the name to an array. */
+static const textgen_tensor *find_by_name(reader *from, const char *pattern, size_t layer, textgen_view *name,
+                                          unsigned char written[NAME_SIZE]) {
+    const textgen_onnx *file = from->file;
+    output to = {written, 0};
+    for (; *pattern; pattern++) {
+        put_sign(&to, *pattern, NULL, layer);
+    }
+    *name = (textgen_view){written, to.size};
+    for (size_t i = 0; i < file->tensor_count; i++) {
+        const size_t place = (from->next_tensor + i) % file->tensor_count;
+        if (textgen_views_equal(file->tensors[place].name, *name)) {
+            from->next_tensor = place + 1;
+            return &file->tensors[place];
         }
     }
-    TEXTGEN_TRY(from->code);
-    snprintf(part, sizeof part, "node %zu", count);
-    return equal && !textgen_onnx_next_node(sizes, &place, &node) ? TEXTGEN_OK
-                                                                  : fail_unknown(from->error, part);
+    return NULL;
 }
 
-static bool is_value(const textgen_value *value, const char *name, int32_t type, size_t dimensions,
-                     size_t first, size_t last) {
-    return textgen_view_is(value->name, name) && value->type == type && value->dimensions == dimensions &&
-           value->shape[0] == (int64_t)first && value->shape[1] == 0 && value->shape[2] == (int64_t)last;
-}
+/* The tensors that a file must have. Letters of a shape: i for the inputs of the layer, o for its outputs, g
+ * for the gates of all units, b for the biases of all gates, 1 for the number of directions. */
+enum { ANY_BITS = 0, SCALES = TEXTGEN_LAYER_TENSORS /* their first slot */ };
 
-/* Compare the inputs and outputs of the graph. Other runtimes need their declared types and shapes. */
-static int32_t compare_values(const textgen_onnx *file, const textgen_sizes *sizes, textgen_error *error) {
-    const textgen_value *inputs = file->inputs, *outputs = file->outputs;
-    const size_t layers = sizes->layers, units = sizes->units;
-    const bool equal = file->input_count == 3 && file->output_count == 3 &&
-                       is_value(&inputs[0], "token", TEXTGEN_ONNX_INT64, 2, 0, 0) &&
-                       is_value(&outputs[0], "logits", TEXTGEN_ONNX_FLOAT, 3, 0, sizes->vocabulary) &&
-                       is_value(&inputs[1], "hidden", TEXTGEN_ONNX_FLOAT, 3, layers, units) &&
-                       is_value(&outputs[1], "next_hidden", TEXTGEN_ONNX_FLOAT, 3, layers, units) &&
-                       is_value(&inputs[2], "cell", TEXTGEN_ONNX_FLOAT, 3, layers, units) &&
-                       is_value(&outputs[2], "next_cell", TEXTGEN_ONNX_FLOAT, 3, layers, units);
-    return equal ? TEXTGEN_OK : fail_unknown(error, "inputs or outputs");
-}
-
-static const textgen_tensor *find_by_name(const textgen_onnx *file, const char *name) {
-    const textgen_name *found = textgen_names_find(file->names, file->tensor_count, textgen_view_of(name));
-    return found ? &file->tensors[found->index] : NULL;
-}
-
-/* The tensors of a layer, in the order of textgen_layer. Letters of a shape: i for the inputs of the layer, o
- * for its outputs, g for the gates of all units, b for the biases of all gates, 1 for the number of directions.
- */
-static const struct {
+typedef struct {
     textgen_layer_kind kind;
+    int bits; /* of the weights of the network */
+    uint64_t type;
+    size_t slot; /* in textgen_layer */
     const char *name, *shape;
-    int axis; /* of the scales of 8-bit weights; -1 for a bias */
-} tensor_patterns[] = {
-    {TEXTGEN_EMBEDDING, "embedding", "io", 0},   {TEXTGEN_LSTM, "input_#", "1gi", 1},
-    {TEXTGEN_LSTM, "recurrent_#", "1go", 1},     {TEXTGEN_LSTM, "bias_#", "1b", -1},
-    {TEXTGEN_LINEAR, "output_weights", "io", 1}, {TEXTGEN_LINEAR, "output_bias", "o", -1},
+} pattern;
+
+static const pattern patterns[] = {
+    {TEXTGEN_EMBEDDING, 32, TEXTGEN_ONNX_FLOAT, 0, "embedding", "io"},
+    {TEXTGEN_EMBEDDING, 8, TEXTGEN_ONNX_INT8, 0, "embedding_int8", "io"},
+    {TEXTGEN_EMBEDDING, 8, TEXTGEN_ONNX_FLOAT, SCALES, "embedding_scale", "i"},
+    {TEXTGEN_LSTM, 32, TEXTGEN_ONNX_FLOAT, 0, "input_#", "1gi"},
+    {TEXTGEN_LSTM, 8, TEXTGEN_ONNX_INT8, 0, "input_#_int8", "1gi"},
+    {TEXTGEN_LSTM, 8, TEXTGEN_ONNX_FLOAT, SCALES, "input_#_scale", "g"},
+    {TEXTGEN_LSTM, 32, TEXTGEN_ONNX_FLOAT, 1, "recurrent_#", "1go"},
+    {TEXTGEN_LSTM, 8, TEXTGEN_ONNX_INT8, 1, "recurrent_#_int8", "1go"},
+    {TEXTGEN_LSTM, 8, TEXTGEN_ONNX_FLOAT, SCALES + 1, "recurrent_#_scale", "g"},
+    {TEXTGEN_LSTM, ANY_BITS, TEXTGEN_ONNX_FLOAT, 2, "bias_#", "1b"},
+    {TEXTGEN_LINEAR, 32, TEXTGEN_ONNX_FLOAT, 0, "output_weights", "io"},
+    {TEXTGEN_LINEAR, 8, TEXTGEN_ONNX_INT8, 0, "output_weights_int8", "io"},
+    {TEXTGEN_LINEAR, 8, TEXTGEN_ONNX_FLOAT, SCALES, "output_weights_scale", "o"},
+    {TEXTGEN_LINEAR, ANY_BITS, TEXTGEN_ONNX_FLOAT, 1, "output_bias", "o"},
 };
 
 static size_t size_of(const textgen_layer *layer, char letter) {
@@ -597,58 +521,72 @@ static size_t size_of(const textgen_layer *layer, char letter) {
                            : 1;
 }
 
-/* Find a tensor of a layer, and check its type and its shape. */
-static int32_t find_tensor(const reader *from, const char *name, int32_t type, const textgen_layer *layer,
-                           const char *shape, size_t dimensions, const textgen_tensor **found) {
-    const textgen_tensor *tensor = *found = find_by_name(from->file, name);
-    /* TEXTGEN_MAX_SIZE keeps the product of the sizes below 2^63. */
-    uint64_t bytes = type == TEXTGEN_ONNX_FLOAT ? 4 : type == TEXTGEN_ONNX_INT8 ? 1 : 8;
-    if (!tensor) {
-        return textgen_damaged(SIZE_MAX, "without tensor", textgen_view_of(name), from->error);
+/* Whether all values of a tensor are finite. Those of scales are not less than FLT_MIN, either, because some
+ * processors replace smaller numbers by 0. */
+static bool has_range(const textgen_tensor *tensor, bool is_scale) {
+    const uint32_t infinity = 0x7F800000u, minimum = 0x00800000u;
+    const uint32_t first = is_scale ? minimum : 0, sign = is_scale ? 0x80000000u : 0;
+    bool valid = true;
+    for (size_t i = 0; i < tensor->raw.size / 4; i++) {
+        valid &= (textgen_tensor_bits(tensor, i) & (sign | 0x7FFFFFFFu)) - first < infinity - first;
     }
-    bool valid = tensor->type == type && tensor->dimensions == dimensions;
-    for (size_t i = 0; i < dimensions; i++) {
-        const size_t size = size_of(layer, shape[i]);
-        valid = valid && size > 0 && tensor->shape[i] == (int64_t)size;
-        bytes *= size;
-    }
-    return valid && !tensor->elsewhere && tensor->raw.size == bytes
-               ? TEXTGEN_OK
-               : textgen_tensor_damaged(tensor, from->error);
+    return valid;
 }
 
-static int32_t describe_layer(const reader *from, textgen_description *description, size_t index) {
+/* Find a tensor of a layer, and check its type, its shape and, if it is float32, its values. */
+static int32_t find_tensor(reader *from, const pattern *wanted, const textgen_layer *layer, size_t number,
+                           const textgen_tensor **found) {
+    unsigned char written[NAME_SIZE];
+    textgen_view name;
+    const textgen_tensor *tensor = *found = find_by_name(from, wanted->name, number, &name, written);
+    const size_t dimensions = strlen(wanted->shape);
+    /* TEXTGEN_MAX_SIZE keeps the product of the sizes below 2^63. */
+    uint64_t bytes = wanted->type == TEXTGEN_ONNX_FLOAT ? 4 : wanted->type == TEXTGEN_ONNX_INT8 ? 1 : 8;
+    if (!tensor) {
+        return textgen_damaged(SIZE_MAX, "tensor", name, from->error);
+    }
+    bool valid = tensor->type == wanted->type && tensor->dimensions == dimensions && !tensor->elsewhere;
+    for (size_t i = 0; i < dimensions; i++) {
+        const size_t size = size_of(layer, wanted->shape[i]);
+        valid = valid && size > 0 && tensor->shape[i] == size;
+        bytes *= size;
+    }
+    valid = valid && tensor->raw.size == bytes;
+    if (valid && wanted->type == TEXTGEN_ONNX_FLOAT) {
+        valid = has_range(tensor, wanted->slot >= SCALES);
+    }
+    return valid ? TEXTGEN_OK : textgen_tensor_damaged(tensor, from->error);
+}
+
+static int32_t describe_layer(reader *from, textgen_description *description, size_t index) {
     textgen_layer *layer = &description->layers[index];
-    const textgen_node about = {.layer = index - 1};
-    size_t slot = 0;
-    for (size_t i = 0; i < sizeof tensor_patterns / sizeof *tensor_patterns; i++) {
-        const char *shape = tensor_patterns[i].shape;
-        char name[TEXTGEN_NAME_SIZE];
-        if (tensor_patterns[i].kind != layer->kind) {
+    for (size_t i = 0; i < sizeof patterns / sizeof *patterns; i++) {
+        const pattern *wanted = &patterns[i];
+        const textgen_tensor *found;
+        if (wanted->kind != layer->kind ||
+            (wanted->bits != ANY_BITS && wanted->bits != description->sizes.bits)) {
             continue;
         }
-        const size_t length = write_name(&description->sizes, &about, tensor_patterns[i].name, 0, name);
-        const bool has_scales = description->sizes.bits == 8 && tensor_patterns[i].axis >= 0;
-        strcpy(name + length, has_scales ? "_int8" : "");
-        TEXTGEN_TRY(find_tensor(from, name, has_scales ? TEXTGEN_ONNX_INT8 : TEXTGEN_ONNX_FLOAT, layer, shape,
-                                strlen(shape), &layer->tensors[slot]));
-        if (has_scales) {
-            shape += tensor_patterns[i].axis;
-            strcpy(name + length, "_scale");
-            TEXTGEN_TRY(find_tensor(from, name, TEXTGEN_ONNX_FLOAT, layer, shape, 1, &layer->scales[slot]));
-            description->scales += size_of(layer, *shape);
+        TEXTGEN_TRY(find_tensor(from, wanted, layer, index - 1, &found));
+        description->bytes += found->raw.size;
+        if (wanted->slot >= SCALES) {
+            layer->scales[wanted->slot - SCALES] = found;
+            description->scales += (size_t)found->shape[0];
+        } else {
+            layer->tensors[wanted->slot] = found;
         }
-        slot++;
     }
     return TEXTGEN_OK;
 }
 
-static int32_t describe_layers(const reader *from, textgen_description *description) {
+static int32_t describe_layers(reader *from, textgen_description *description) {
+    static const pattern axis = {TEXTGEN_LINEAR, ANY_BITS, TEXTGEN_ONNX_INT64, 0, "direction_axis", "1"};
     const textgen_sizes *sizes = &description->sizes;
     textgen_layer *layers = description->layers;
-    const textgen_tensor *axis;
+    const textgen_tensor *found;
     const size_t last = sizes->layers + 1;
     description->layer_count = last + 1;
+    description->bytes = description->scales = 0;
     for (size_t i = 0; i <= last; i++) {
         layers[i] = (textgen_layer){
             .kind = i == 0     ? TEXTGEN_EMBEDDING
@@ -662,70 +600,56 @@ static int32_t describe_layers(const reader *from, textgen_description *descript
         };
         TEXTGEN_TRY(describe_layer(from, description, i));
     }
-    TEXTGEN_TRY(find_tensor(from, "direction_axis", TEXTGEN_ONNX_INT64, layers, "1", 1, &axis));
-    return memcmp(axis->raw.data, "\1\0\0\0\0\0\0\0", 8) == 0 ? TEXTGEN_OK
-                                                              : textgen_tensor_damaged(axis, from->error);
+    TEXTGEN_TRY(find_tensor(from, &axis, layers, 0, &found));
+    return memcmp(found->raw.data, "\1\0\0\0\0\0\0\0", 8) == 0 ? TEXTGEN_OK
+                                                               : textgen_tensor_damaged(found, from->error);
 }
 
-/* Return a dimension of a tensor, or 0 if there is no tensor, or no layer has such a size. */
-static size_t measure(const textgen_tensor *tensor, size_t dimension) {
-    const int64_t size = tensor ? tensor->shape[dimension] : 0;
-    return size > 0 && size <= TEXTGEN_MAX_SIZE ? (size_t)size : 0;
+/* Return a dimension of a tensor, or 0 if there is no such tensor, or no layer has such a size. */
+static size_t measure(reader *from, const char *name_pattern, size_t dimension) {
+    unsigned char written[NAME_SIZE];
+    textgen_view name;
+    const textgen_tensor *tensor = find_by_name(from, name_pattern, 0, &name, written);
+    const uint64_t size = tensor ? tensor->shape[dimension] : 0;
+    return size <= TEXTGEN_MAX_SIZE ? (size_t)size : 0;
 }
 
 int32_t textgen_onnx_describe(const textgen_onnx *file, textgen_description *description,
                               textgen_error *error) {
-    reader from = {file, error, TEXTGEN_OK};
+    reader from = {file, error, TEXTGEN_OK, 0};
     textgen_sizes *sizes = &description->sizes;
-    *sizes = (textgen_sizes){.bits = 32};
-    description->scales = 0;
+    const bool is_int8 = measure(&from, "embedding_int8", 0);
+    const size_t others = is_int8 ? 6 : 4, of_a_layer = is_int8 ? 5 : 3, count = file->tensor_count;
+    *sizes = (textgen_sizes){
+        .layers = count > others ? (count - others) / of_a_layer : 0,
+        .units = measure(&from, is_int8 ? "recurrent_0_int8" : "recurrent_0", 2),
+        .embedding = measure(&from, is_int8 ? "embedding_int8" : "embedding", 1),
+        .vocabulary = measure(&from, is_int8 ? "embedding_int8" : "embedding", 0),
+        .bits = is_int8 ? 8 : 32,
+    };
     description->arena = file->arena;
-    guess_sizes(&from, sizes);
-    TEXTGEN_TRY(from.code);
-    if (file->too_large || sizes->layers > TEXTGEN_MAX_LAYERS) {
+    if (sizes->layers > TEXTGEN_MAX_LAYERS) {
         return textgen_fail(error, TEXTGEN_TOO_LARGE, "the graph has more than %d layers",
                             (int)TEXTGEN_MAX_LAYERS);
     }
-    if (file->other_operators || sizes->layers == 0) {
-        return fail_unknown(error, "operators");
+    size_t place = compare_graph(&from, sizes);
+    if (place != SIZE_MAX) {
+        sizes->residual = true;
+        const size_t other = compare_graph(&from, sizes);
+        place = other > place ? other : place;
     }
-    TEXTGEN_TRY(compare_nodes(&from, sizes));
-    const textgen_name *twice = textgen_names_sort(file->names, file->tensor_count);
-    if (twice) {
-        return textgen_damaged(file->tensors[twice->index].offset, "a second tensor", twice->name, error);
+    TEXTGEN_TRY(from.code);
+    if (place != SIZE_MAX) {
+        return textgen_fail(error, TEXTGEN_UNKNOWN_GRAPH, "the graph is not that of an LSTM network: byte %zu",
+                            place);
     }
-    const textgen_tensor *embedding = find_by_name(file, sizes->bits == 8 ? "embedding_int8" : "embedding");
-    sizes->vocabulary = measure(embedding, 0);
-    sizes->embedding = measure(embedding, 1);
-    TEXTGEN_TRY(describe_layers(&from, description));
-    TEXTGEN_TRY(compare_values(file, sizes, error));
-    const size_t tensors = sizes->bits == 8 ? 5 * sizes->layers + 6 : 3 * sizes->layers + 4;
-    return file->tensor_count == tensors ? TEXTGEN_OK : fail_unknown(error, "number of tensors");
+    if (!file->has_operators || count != others + of_a_layer * sizes->layers) {
+        return textgen_fail(error, TEXTGEN_UNKNOWN_GRAPH,
+                            "the graph is not that of an LSTM network: operators or tensors");
+    }
+    return describe_layers(&from, description);
 }
 
 int32_t textgen_tensor_damaged(const textgen_tensor *tensor, textgen_error *error) {
     return textgen_damaged(tensor->offset, "tensor", tensor->name, error);
-}
-
-bool textgen_all_finite(const float *values, size_t count) {
-    /* NaN and infinity have all exponent bits set. Adding 1 to the exponent then carries into the sign bit. */
-    const uint32_t exponent = 0x7F800000u, lowest = 0x00800000u, sign = 0x80000000u;
-    uint32_t found = 0;
-    for (size_t i = 0; i < count; i++) {
-        uint32_t bits;
-        memcpy(&bits, values + i, sizeof bits);
-        found |= (bits & exponent) + lowest;
-    }
-    return (found & sign) == 0;
-}
-
-int32_t textgen_tensor_floats(const textgen_tensor *tensor, size_t first, size_t count, float *values,
-                              textgen_error *error) {
-    const unsigned char *bytes = tensor->raw.data + first * 4;
-    for (size_t i = 0; i < count; i++, bytes += 4) {
-        const uint32_t bits =
-            (uint32_t)bytes[0] | (uint32_t)bytes[1] << 8 | (uint32_t)bytes[2] << 16 | (uint32_t)bytes[3] << 24;
-        memcpy(&values[i], &bits, sizeof bits);
-    }
-    return textgen_all_finite(values, count) ? TEXTGEN_OK : textgen_tensor_damaged(tensor, error);
 }

@@ -22,24 +22,11 @@ enum { ALIGNMENT = TEXTGEN_PART_ALIGNMENT, GATES = TEXTGEN_BLOCK / TEXTGEN_GROUP
 /* A network under construction. */
 typedef struct {
     const textgen_description *description;
-    textgen_error *error;
     textgen_network *network;
-    float *row; /* temporary: values in the order of the file */
+    const textgen_tensor *damaged; /* with values out of range; or NULL */
 } packing;
 
 static size_t padded(size_t size, size_t to) { return (size + to - 1) / to * to; }
-
-/* The bytes of the weights in the file. Their shapes match the sizes of the layers. */
-static uint64_t stored_bytes(const textgen_description *description) {
-    uint64_t bytes = 0;
-    for (size_t i = 0; i < description->layer_count; i++) {
-        for (size_t j = 0; j < TEXTGEN_LAYER_TENSORS && description->layers[i].tensors[j]; j++) {
-            const textgen_tensor *tensor = description->layers[i].tensors[j];
-            bytes += tensor->raw.size;
-        }
-    }
-    return bytes;
-}
 
 static textgen_network describe(const textgen_description *description, const textgen_kernels *kernels,
                                 textgen_special special) {
@@ -129,13 +116,6 @@ static uint64_t place(textgen_network *network, const textgen_description *descr
     return used;
 }
 
-static int32_t fail_weights(const packing *pack, const textgen_tensor *tensor) {
-    char quoted[TEXTGEN_QUOTE_SIZE];
-    return textgen_fail(pack->error, TEXTGEN_DAMAGED_MODEL,
-                        "the weights %s are out of range: export the model again",
-                        textgen_quote(tensor->name, quoted));
-}
-
 /* The row of the file's matrix, [gates][units] or [vocabulary], that belongs to a sum in the kernels' order;
  * SIZE_MAX for padding. */
 static size_t row_of(const textgen_network *network, bool is_output, size_t sum) {
@@ -147,249 +127,202 @@ static size_t row_of(const textgen_network *network, bool is_output, size_t sum)
     return unit < network->units ? gate * network->units + unit : SIZE_MAX;
 }
 
-/* Copy a matrix [gates][units][inputs] to blocks [rows][BLOCK]. */
-static int32_t pack_gates(const packing *pack, const textgen_tensor *tensor, size_t inputs, float *weights,
-                          size_t rows) {
-    for (size_t sum = 0; sum < GATES * pack->network->padded_units; sum++) {
-        const size_t row = row_of(pack->network, false, sum);
-        float *column = weights + sum / TEXTGEN_BLOCK * rows * TEXTGEN_BLOCK + sum % TEXTGEN_BLOCK;
-        if (row != SIZE_MAX) {
-            TEXTGEN_TRY(textgen_tensor_floats(tensor, row * inputs, inputs, pack->row, pack->error));
-            for (size_t i = 0; i < inputs; i++) {
-                column[i * TEXTGEN_BLOCK] = pack->row[i];
-            }
-        }
-    }
-    return TEXTGEN_OK;
-}
-
-/* Copy the output matrix [units][vocabulary] to blocks [padded units][BLOCK]. */
-static int32_t pack_output(const packing *pack, const textgen_tensor *tensor, float *weights) {
-    const textgen_network *network = pack->network;
-    for (size_t unit = 0; unit < network->units; unit++) {
-        TEXTGEN_TRY(textgen_tensor_floats(tensor, unit * network->vocabulary, network->vocabulary, pack->row,
-                                          pack->error));
-        for (size_t start = 0; start < network->vocabulary; start += TEXTGEN_BLOCK) {
-            const size_t left = network->vocabulary - start,
-                         count = left < TEXTGEN_BLOCK ? left : TEXTGEN_BLOCK;
-            memcpy(weights + start * network->padded_units + unit * TEXTGEN_BLOCK, pack->row + start,
-                   count * sizeof(float));
-        }
-    }
-    return TEXTGEN_OK;
-}
-
-/* Read scales into `row`. */
-static int32_t read_scales(const packing *pack, const textgen_tensor *scales) {
-    const size_t count = (size_t)scales->shape[0];
-    TEXTGEN_TRY(textgen_tensor_floats(scales, 0, count, pack->row, pack->error));
-    for (size_t i = 0; i < count; i++) {
-        /* Some processors replace numbers below FLT_MIN by 0. */
-        if (pack->row[i] < FLT_MIN) {
-            return fail_weights(pack, scales);
-        }
-    }
-    return TEXTGEN_OK;
-}
-
-/* Copy the weights of one sum to its column of a block [inputs / 4][BLOCK][4], and add them up. Return false if
- * they exceed their bounds. stride: the distance of two weights. */
-static bool pack_column(const int8_t *weights, size_t stride, size_t inputs, int8_t *column, int32_t *total) {
+/* Copy the weights of one sum to its column of a block [inputs / 4][BLOCK][4]. Return their sum. stride: the
+ * distance of two weights. */
+static int32_t pack_column(packing *pack, const textgen_tensor *tensor, size_t first, size_t stride,
+                           size_t inputs, int8_t *column) {
+    const int8_t *weights = (const int8_t *)tensor->raw.data + first;
+    int32_t total = 0;
     int even = 0;
-    *total = 0;
     for (size_t i = 0; i < inputs; i++) {
         const int weight = weights[i * stride], pair = i % 2 ? even + weight : weight;
         if (weight < -TEXTGEN_INT8_LEVELS || pair < -TEXTGEN_INT8_PAIR_BOUND ||
             pair > TEXTGEN_INT8_PAIR_BOUND) {
-            return false;
+            pack->damaged = tensor;
         }
         column[i / 4 * 4 * TEXTGEN_BLOCK + i % 4] = (int8_t)weight;
-        *total += weight;
+        total += weight;
         even = weight;
     }
-    return true;
+    return total;
 }
 
-/* Pack one of the 8-bit matrices of a layer. part: 0 for that of the inputs, 1 for that of the hidden state.
- * weights: its first row in the first block. rows: of a block. */
-static int32_t pack_int8(const packing *pack, const textgen_layer *layer, int part, int8_t *weights,
-                         size_t rows, textgen_int8_factors factors) {
+/* Pack one of the matrices of a layer: [gates][units][inputs], or [units][vocabulary] of the output layer.
+ * part: 0 for that of the inputs, 1 for that of the hidden state. weights: its first row in the first block.
+ * rows: of a block. factors: of 8-bit weights. */
+static void pack_matrix(packing *pack, const textgen_layer *layer, int part, void *weights, size_t rows,
+                        textgen_int8_factors factors) {
     const textgen_network *network = pack->network;
     const textgen_tensor *tensor = layer->tensors[part];
-    const int8_t *values = (const int8_t *)tensor->raw.data;
-    const bool is_output = layer->kind == TEXTGEN_LINEAR;
+    const bool is_output = layer->kind == TEXTGEN_LINEAR, is_int8 = network->bits == 8;
     const size_t inputs = part ? network->units : layer->inputs;
-    TEXTGEN_TRY(read_scales(pack, layer->scales[part]));
-    for (size_t sum = 0; sum < (is_output ? network->padded_vocabulary : GATES * network->padded_units);
-         sum++) {
-        const size_t row = row_of(network, is_output, sum);
-        int8_t *column = weights + sum / TEXTGEN_BLOCK * rows * TEXTGEN_BLOCK + sum % TEXTGEN_BLOCK * 4;
-        int32_t total;
+    const size_t stride = is_output ? network->vocabulary : 1, row_stride = is_output ? 1 : inputs;
+    const size_t sums = is_output ? network->padded_vocabulary : GATES * network->padded_units;
+    for (size_t sum = 0; sum < sums; sum++) {
+        const size_t row = row_of(network, is_output, sum), block = sum / TEXTGEN_BLOCK * rows * TEXTGEN_BLOCK;
         if (row == SIZE_MAX) {
             continue;
         }
-        /* The outputs are the columns of the output matrix, and the rows of the others. */
-        if (!pack_column(values + (is_output ? row : row * inputs), is_output ? network->vocabulary : 1, inputs,
-                         column, &total)) {
-            return fail_weights(pack, tensor);
+        if (is_int8) {
+            int8_t *column = (int8_t *)weights + block + sum % TEXTGEN_BLOCK * 4;
+            const int32_t total = pack_column(pack, tensor, row * row_stride, stride, inputs, column);
+            const float scale = textgen_tensor_float(layer->scales[part], row);
+            factors.scales[sum] = part ? scale * (1.0f / TEXTGEN_INT8_LEVELS) : scale;
+            factors.offsets[sum] = -network->kernels->zero * total;
+        } else {
+            float *column = (float *)weights + block + sum % TEXTGEN_BLOCK;
+            for (size_t i = 0; i < inputs; i++) {
+                column[i * TEXTGEN_BLOCK] = textgen_tensor_float(tensor, row * row_stride + i * stride);
+            }
         }
-        factors.scales[sum] = part ? pack->row[row] * (1.0f / TEXTGEN_INT8_LEVELS) : pack->row[row];
-        factors.offsets[sum] = -network->kernels->zero * total;
     }
-    return TEXTGEN_OK;
 }
 
-/* Add the two biases of a gate of an lstm; 0 for padding. */
-static int32_t read_bias(const packing *pack, const textgen_tensor *tensor, size_t sum, double *bias) {
+/* The sum of the two biases of a gate of an lstm; 0 for padding. */
+static double bias_of(const packing *pack, const textgen_layer *layer, size_t sum) {
     const size_t row = row_of(pack->network, false, sum);
-    float input = 0.0f, recurrent = 0.0f;
-    if (row != SIZE_MAX) {
-        TEXTGEN_TRY(textgen_tensor_floats(tensor, row, 1, &input, pack->error));
-        TEXTGEN_TRY(
-            textgen_tensor_floats(tensor, GATES * pack->network->units + row, 1, &recurrent, pack->error));
-    }
-    *bias = (double)input + (double)recurrent;
-    return TEXTGEN_OK;
+    const textgen_tensor *tensor = layer->tensors[2];
+    return row == SIZE_MAX ? 0.0
+                           : (double)textgen_tensor_float(tensor, row) +
+                                 (double)textgen_tensor_float(tensor, GATES * pack->network->units + row);
 }
 
-static int32_t pack_lstm(const packing *pack, const textgen_layer *layer, const textgen_packed_layer *packed) {
+static void pack_lstm(packing *pack, const textgen_layer *layer, const textgen_packed_layer *packed) {
     const size_t inputs = (size_t)packed->inputs, rows = inputs + (size_t)packed->outputs;
-    for (int part = inputs ? 0 : 1; part < 2; part++) {
-        const size_t first = part ? inputs * TEXTGEN_BLOCK : 0;
-        TEXTGEN_TRY(pack->network->bits == 8
-                        ? pack_int8(pack, layer, part, (int8_t *)packed->weights + first, rows,
-                                    part ? packed->hidden : packed->input)
-                        : pack_gates(pack, layer->tensors[part], part ? pack->network->units : layer->inputs,
-                                     (float *)packed->weights + first, rows));
+    const size_t weight_size = pack->network->bits == 8 ? 1 : sizeof(float);
+    if (inputs) {
+        pack_matrix(pack, layer, 0, packed->weights, rows, packed->input);
     }
+    pack_matrix(pack, layer, 1, (char *)packed->weights + inputs * TEXTGEN_BLOCK * weight_size, rows,
+                packed->hidden);
     for (size_t sum = 0; sum < GATES * pack->network->padded_units; sum++) {
-        double bias;
-        TEXTGEN_TRY(read_bias(pack, layer->tensors[2], sum, &bias));
-        packed->bias[sum] = (float)bias;
+        packed->bias[sum] = (float)bias_of(pack, layer, sum);
         if (!isfinite(packed->bias[sum])) {
-            return fail_weights(pack, layer->tensors[2]);
+            pack->damaged = layer->tensors[2];
         }
     }
-    return TEXTGEN_OK;
 }
 
-static int32_t pack_linear(const packing *pack, const textgen_layer *layer) {
+static void pack_linear(packing *pack, const textgen_layer *layer) {
     const textgen_network *network = pack->network;
     const textgen_packed_layer *packed = textgen_output_layer(network, false);
     float *masked_bias = textgen_output_layer(network, true)->bias;
-    TEXTGEN_TRY(network->bits == 8
-                    ? pack_int8(pack, layer, 0, packed->weights, network->padded_units, packed->input)
-                    : pack_output(pack, layer->tensors[0], packed->weights));
-    TEXTGEN_TRY(textgen_tensor_floats(layer->tensors[1], 0, network->vocabulary, packed->bias, pack->error));
-    memcpy(masked_bias, packed->bias, network->vocabulary * sizeof(float));
+    pack_matrix(pack, layer, 0, packed->weights, network->padded_units, packed->input);
+    for (size_t i = 0; i < network->vocabulary; i++) {
+        packed->bias[i] = masked_bias[i] = textgen_tensor_float(layer->tensors[1], i);
+    }
     textgen_special_mask(&network->special, masked_bias);
-    return TEXTGEN_OK;
 }
 
-/* Round the embedding of a token to `row`, of padded inputs, as the first layer reads it. */
-static int32_t pack_embedding_row(const packing *pack, size_t token, uint8_t *row) {
+/* Round the embedding of a token to `row`, of padded inputs, as the first layer reads it. Return its scale. */
+static float pack_embedding_row(packing *pack, size_t token, uint8_t *row) {
     const textgen_layer *embedding = &pack->description->layers[0];
     const int8_t *values = (const int8_t *)embedding->tensors[0]->raw.data + token * embedding->outputs;
     const int zero = pack->network->kernels->zero;
     memset(row, zero, padded(embedding->outputs, TEXTGEN_GROUP));
     for (size_t i = 0; i < embedding->outputs; i++) {
         if (values[i] < -TEXTGEN_INT8_LEVELS) {
-            return fail_weights(pack, embedding->tensors[0]);
+            pack->damaged = embedding->tensors[0];
         }
         row[i] = (uint8_t)(values[i] + zero);
     }
-    return TEXTGEN_OK;
+    return textgen_tensor_float(embedding->scales[0], token);
 }
 
-static int32_t pack_embedding(const packing *pack) {
-    const textgen_layer *layer = &pack->description->layers[0];
+static void pack_embedding(packing *pack) {
+    const textgen_tensor *values = pack->description->layers[0].tensors[0];
     textgen_network *network = pack->network;
     const size_t size = network->embedding_size;
-    if (network->bits == 32) {
-        return textgen_tensor_floats(layer->tensors[0], 0, network->vocabulary * size, network->embedding,
-                                     pack->error);
+    for (size_t i = 0; network->bits == 32 && i < network->vocabulary * size; i++) {
+        ((float *)network->embedding)[i] = textgen_tensor_float(values, i);
     }
-    TEXTGEN_TRY(read_scales(pack, layer->scales[0]));
-    memcpy(network->embedding_scales, pack->row, network->vocabulary * sizeof(float));
-    for (size_t token = 0; token < network->vocabulary; token++) {
-        TEXTGEN_TRY(pack_embedding_row(pack, token, (uint8_t *)network->embedding + token * size));
+    for (size_t token = 0; network->bits == 8 && token < network->vocabulary; token++) {
+        network->embedding_scales[token] =
+            pack_embedding_row(pack, token, (uint8_t *)network->embedding + token * size);
     }
-    return TEXTGEN_OK;
 }
 
 /* Multiply the embedding by the input weights of the first layer, one block at a time. memory: [vocabulary +
  * 2 * BLOCK][inputs] floats, aligned. */
-static int32_t pack_float_table(const packing *pack, char *memory) {
+static void pack_float_table(packing *pack, char *memory) {
     const textgen_layer *embedding = &pack->description->layers[0], *layer = &pack->description->layers[1];
     textgen_network *network = pack->network;
     const size_t inputs = embedding->outputs, outputs = GATES * network->padded_units;
     double *weights = (double *)(void *)memory, bias[TEXTGEN_BLOCK];
     float *rows = (float *)(void *)(weights + inputs * TEXTGEN_BLOCK);
-    TEXTGEN_TRY(
-        textgen_tensor_floats(embedding->tensors[0], 0, network->vocabulary * inputs, rows, pack->error));
+    for (size_t i = 0; i < network->vocabulary * inputs; i++) {
+        rows[i] = textgen_tensor_float(embedding->tensors[0], i);
+    }
     for (size_t start = 0; start < outputs; start += TEXTGEN_BLOCK) {
         for (size_t i = 0; i < TEXTGEN_BLOCK; i++) {
             const size_t row = row_of(network, false, start + i);
-            TEXTGEN_TRY(read_bias(pack, layer->tensors[2], start + i, &bias[i]));
-            if (row != SIZE_MAX) {
-                TEXTGEN_TRY(
-                    textgen_tensor_floats(layer->tensors[0], row * inputs, inputs, pack->row, pack->error));
-            }
+            bias[i] = bias_of(pack, layer, start + i);
             for (size_t j = 0; j < inputs; j++) {
-                weights[j * TEXTGEN_BLOCK + i] = row == SIZE_MAX ? 0.0 : (double)pack->row[j];
+                weights[j * TEXTGEN_BLOCK + i] =
+                    row == SIZE_MAX ? 0.0 : (double)textgen_tensor_float(layer->tensors[0], row * inputs + j);
             }
         }
         network->kernels->project(weights, bias, rows, (ptrdiff_t)inputs, (ptrdiff_t)network->vocabulary,
                                   network->token_gates + start, (ptrdiff_t)outputs);
     }
-    return TEXTGEN_OK;
 }
 
 /* The same for 8-bit weights. The kernel for the output layer computes a row. memory: [inputs + 9][outputs]
  * bytes, aligned. */
-static int32_t pack_int8_table(const packing *pack, char *memory) {
-    const textgen_layer *embedding = &pack->description->layers[0];
+static void pack_int8_table(packing *pack, char *memory) {
     textgen_network *network = pack->network;
-    const size_t inputs = padded(embedding->outputs, TEXTGEN_GROUP), outputs = GATES * network->padded_units;
+    const size_t inputs = padded(pack->description->layers[0].outputs, TEXTGEN_GROUP);
+    const size_t outputs = GATES * network->padded_units;
     uint64_t used = 0;
     textgen_packed_layer product = {.inputs = (ptrdiff_t)inputs, .outputs = (ptrdiff_t)outputs, .bits = 8};
     product.input = place_factors(memory, &used, outputs);
     product.weights = textgen_part(memory, &used, inputs * outputs);
     product.bias = network->layers[0].bias;
     uint8_t *row = textgen_part(memory, &used, inputs);
-    TEXTGEN_TRY(pack_int8(pack, &pack->description->layers[1], 0, product.weights, inputs, product.input));
-    TEXTGEN_TRY(read_scales(pack, embedding->scales[0]));
+    pack_matrix(pack, &pack->description->layers[1], 0, product.weights, inputs, product.input);
     for (size_t token = 0; token < network->vocabulary; token++) {
-        TEXTGEN_TRY(pack_embedding_row(pack, token, row));
-        network->kernels->linear(&product, row, &pack->row[token], network->token_gates + token * outputs, 1);
+        const float scale = pack_embedding_row(pack, token, row);
+        network->kernels->linear(&product, row, &scale, network->token_gates + token * outputs, 1);
+    }
+}
+
+static bool all_finite(const float *values, size_t count) {
+    bool finite = true;
+    for (size_t i = 0; i < count; i++) {
+        finite &= isfinite(values[i]) != 0;
+    }
+    return finite;
+}
+
+static int32_t pack_token_gates(packing *pack, textgen_error *error) {
+    const textgen_network *network = pack->network;
+    const uint64_t bytes = temporary_bytes(network, pack->description);
+    char *memory = textgen_allocate(pack->description->arena, 1, (size_t)bytes);
+    if (!memory) {
+        return textgen_out_of_memory(error);
+    }
+    (network->bits == 8 ? pack_int8_table : pack_float_table)(
+        pack, memory + (ALIGNMENT - (uintptr_t)memory % ALIGNMENT) % ALIGNMENT);
+    textgen_release(memory);
+    if (!all_finite(network->token_gates, (size_t)table_bytes(network) / sizeof(float))) {
+        pack->damaged = pack->description->layers[0].tensors[0];
     }
     return TEXTGEN_OK;
 }
 
-static int32_t pack_token_gates(const packing *pack) {
-    textgen_network *network = pack->network;
-    const uint64_t bytes = temporary_bytes(network, pack->description);
-    char *memory = textgen_allocate(pack->description->arena, 1, (size_t)bytes);
-    if (!memory) {
-        return textgen_out_of_memory(pack->error);
-    }
-    char *aligned = memory + (ALIGNMENT - (uintptr_t)memory % ALIGNMENT) % ALIGNMENT;
-    const int32_t code = network->bits == 8 ? pack_int8_table(pack, aligned) : pack_float_table(pack, aligned);
-    textgen_release(memory);
-    TEXTGEN_TRY(code);
-    return textgen_all_finite(network->token_gates, (size_t)table_bytes(network) / sizeof(float))
-               ? TEXTGEN_OK
-               : fail_weights(pack, pack->description->layers[0].tensors[0]);
-}
-
-static int32_t pack_all(const packing *pack) {
+static int32_t pack_all(packing *pack, textgen_error *error) {
     const textgen_network *network = pack->network;
     const textgen_layer *layers = pack->description->layers + 1;
     for (size_t i = 0; i < network->layer_count; i++) {
-        TEXTGEN_TRY(pack_lstm(pack, &layers[i], &network->layers[i]));
+        pack_lstm(pack, &layers[i], &network->layers[i]);
     }
-    TEXTGEN_TRY(network->token_gates ? pack_token_gates(pack) : pack_embedding(pack));
-    return pack_linear(pack, &layers[network->layer_count]);
+    if (network->token_gates) {
+        TEXTGEN_TRY(pack_token_gates(pack, error));
+    } else {
+        pack_embedding(pack);
+    }
+    pack_linear(pack, &layers[network->layer_count]);
+    return pack->damaged ? textgen_tensor_damaged(pack->damaged, error) : TEXTGEN_OK;
 }
 
 int32_t textgen_network_create(const textgen_description *description, const textgen_kernels *kernels,
@@ -400,7 +333,7 @@ int32_t textgen_network_create(const textgen_description *description, const tex
         return textgen_fail(error, TEXTGEN_TOO_LARGE, "a layer with 8-bit weights has more than %d inputs",
                             TEXTGEN_INT8_MAX_INPUTS);
     }
-    const uint64_t limit = MAX_MEMORY_RATIO * stored_bytes(description) + EXTRA_BYTES;
+    const uint64_t limit = MAX_MEMORY_RATIO * description->bytes + EXTRA_BYTES;
     uint64_t bytes = place(&found, description, NULL);
     if (table_bytes(&found) > TEXTGEN_MAX_TABLE_BYTES || bytes + temporary_bytes(&found, description) > limit) {
         found.embedding_size = padded(inputs, found.bits == 8 ? TEXTGEN_GROUP : 1);
@@ -420,11 +353,8 @@ int32_t textgen_network_create(const textgen_description *description, const tex
     char *start = (char *)(created + 1);
     place(&found, description, start + (ALIGNMENT - (uintptr_t)start % ALIGNMENT) % ALIGNMENT);
     *created = found;
-    const packing pack = {
-        description, error, created,
-        textgen_allocate(description->arena, GATES * found.units + inputs + found.vocabulary, sizeof(float))};
-    const int32_t code = pack.row ? pack_all(&pack) : textgen_out_of_memory(error);
-    textgen_release(pack.row);
+    packing pack = {description, created, NULL};
+    const int32_t code = pack_all(&pack, error);
     if (code < 0) {
         textgen_network_destroy(created);
     } else {

@@ -3,7 +3,6 @@
 #ifndef TEXTGEN_TABLES_H
 #define TEXTGEN_TABLES_H
 
-#include "memory.h"
 #include "sha256.h"
 #include "vocabulary.h"
 

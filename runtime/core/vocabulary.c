@@ -22,9 +22,8 @@ static bool has_key(const reader *from, const char *key) { return textgen_onnx_p
 
 static int32_t fail_damaged(const reader *from, const char *key) {
     const textgen_view value = textgen_onnx_property(from->file, key);
-    const unsigned char *start = from->file->content.data;
-    const size_t offset = start && value.data ? (size_t)(value.data - start) : SIZE_MAX;
-    return textgen_damaged(offset, "metadata", textgen_view_of(key), from->error);
+    return textgen_damaged(value.data ? (size_t)(value.data - from->file->content.data) : SIZE_MAX, "metadata",
+                           textgen_view_of(key), from->error);
 }
 
 static int32_t fail_newer(const reader *from, const char *key) {
@@ -38,9 +37,7 @@ static int32_t check(const reader *from, const char *key, bool valid) {
 /* Read the value of a key. Fails if the key is missing or its value is not JSON. */
 static int32_t read_value(const reader *from, const char *key, textgen_json *value) {
     const textgen_view text = textgen_onnx_property(from->file, key);
-    const bool fits = key == vocabulary_key || text.size <= TEXTGEN_MAX_METADATA_LENGTH ||
-                      textgen_utf8_length(text) <= TEXTGEN_MAX_METADATA_LENGTH;
-    return check(from, key, text.data && fits && textgen_json_read(text, value));
+    return check(from, key, text.data && textgen_json_read(text, value));
 }
 
 /* Read a value that is one of `count` names. */
@@ -80,6 +77,7 @@ static int32_t read_special(const reader *from, size_t count) {
     int64_t format, tokens[TOKENS] = {-1, -1, -1};
     textgen_json object, values[TOKENS];
     size_t found = 0;
+    bool valid = true;
     TEXTGEN_TRY(read_format(from, &format));
     if (has_key(from, special_key) && format >= SPECIAL_TOKENS_FORMAT) {
         TEXTGEN_TRY(read_value(from, special_key, &object));
@@ -87,20 +85,18 @@ static int32_t read_special(const reader *from, size_t count) {
             return fail_newer(from, special_key);
         }
         for (size_t i = 0; i < TOKENS; i++) {
-            bool valid = values[i].kind == TEXTGEN_JSON_NULL;
-            if (!valid) {
-                valid = textgen_json_integer(&values[i], &tokens[i]) && tokens[i] >= 0 &&
+            if (values[i].kind != TEXTGEN_JSON_NULL) {
+                valid = valid && textgen_json_integer(&values[i], &tokens[i]) && tokens[i] >= 0 &&
                         (uint64_t)tokens[i] < count;
                 found++;
             }
-            for (size_t j = 0; j < i; j++) {
-                valid = valid && (tokens[i] < 0 || tokens[i] != tokens[j]);
-            }
-            TEXTGEN_TRY(check(from, special_key, valid));
         }
     }
-    from->vocabulary->special = (textgen_special){tokens[UNKNOWN], tokens[BEGIN], tokens[END]};
-    return check(from, special_key, (tokens[BEGIN] < 0) == (tokens[END] < 0) && found < count);
+    const int64_t unknown = tokens[UNKNOWN], begin = tokens[BEGIN], end = tokens[END];
+    from->vocabulary->special = (textgen_special){unknown, begin, end};
+    return check(from, special_key,
+                 valid && found < count && (begin < 0) == (end < 0) &&
+                     (begin < 0 || (begin != end && unknown != begin && unknown != end)));
 }
 
 /* The class does not depend on the version of Unicode. The Python runtime has the same one. */
@@ -144,9 +140,63 @@ static bool read_entry(const textgen_json *entry, size_t token, textgen_vocabula
     }
     vocabulary->longest = text.size > vocabulary->longest ? text.size : vocabulary->longest;
     vocabulary->symbols[token] = text;
-    vocabulary->sorted[vocabulary->sorted_count++] = (textgen_name){text, token};
+    vocabulary->sorted[vocabulary->sorted_count++] = (textgen_sorted){text, token};
     *used += text.size;
     return true;
+}
+
+static int compare(textgen_view a, textgen_view b) {
+    const size_t common = a.size < b.size ? a.size : b.size;
+    const int order = common == 0 ? 0 : memcmp(a.data, b.data, common);
+    return order != 0 ? order : (a.size > b.size) - (a.size < b.size);
+}
+
+static void sift_down(textgen_sorted *sorted, size_t root, size_t count) {
+    const textgen_sorted moved = sorted[root];
+    for (size_t child = 2 * root + 1; child < count; child = 2 * root + 1) {
+        if (child + 1 < count && compare(sorted[child].symbol, sorted[child + 1].symbol) < 0) {
+            child++;
+        }
+        if (compare(moved.symbol, sorted[child].symbol) >= 0) {
+            break;
+        }
+        sorted[root] = sorted[child];
+        root = child;
+    }
+    sorted[root] = moved;
+}
+
+/* Heapsort, because the C library's qsort may take quadratic time or allocate memory. */
+static void sort(textgen_sorted *sorted, size_t count) {
+    for (size_t root = count / 2, end = count; end > 1;) {
+        if (root > 0) {
+            root--;
+        } else {
+            const textgen_sorted first = sorted[0];
+            sorted[0] = sorted[--end];
+            sorted[end] = first;
+        }
+        sift_down(sorted, root, end);
+    }
+}
+
+/* Return how many symbols are not greater than a text, in the order of their bytes. A symbol is less than those
+ * that it begins. */
+static size_t rank_of(const textgen_vocabulary *vocabulary, textgen_view text) {
+    size_t first = 0;
+    for (size_t count = vocabulary->sorted_count; count > 0;) {
+        const size_t half = count / 2;
+        const bool is_after = compare(vocabulary->sorted[first + half].symbol, text) <= 0;
+        first += is_after ? half + 1 : 0;
+        count = is_after ? count - half - 1 : half;
+    }
+    return first;
+}
+
+int64_t textgen_vocabulary_find(const textgen_vocabulary *vocabulary, textgen_view symbol) {
+    const size_t rank = rank_of(vocabulary, symbol);
+    const textgen_sorted *found = vocabulary->sorted + rank - (rank > 0);
+    return rank > 0 && textgen_views_equal(found->symbol, symbol) ? (int64_t)found->token : -1;
 }
 
 /* Return the place of the longest symbol that is a prefix of a text. Places count from 1; 0 means none. `place`
@@ -155,7 +205,7 @@ static bool read_entry(const textgen_json *entry, size_t token, textgen_vocabula
  * contains. */
 static size_t longest_prefix(const textgen_vocabulary *vocabulary, size_t place, textgen_view text) {
     for (; place > 0; place = vocabulary->prefixes[place - 1]) {
-        const textgen_view symbol = vocabulary->sorted[place - 1].name;
+        const textgen_view symbol = vocabulary->sorted[place - 1].symbol;
         if (symbol.size <= text.size && memcmp(symbol.data, text.data, symbol.size) == 0) {
             break;
         }
@@ -199,9 +249,12 @@ static int32_t read_symbols(const reader *from, size_t size) {
     for (size_t token = 0; textgen_json_item(&list.text, &entry); token++) {
         TEXTGEN_TRY(check(from, vocabulary_key, read_entry(&entry, token, vocabulary, &used)));
     }
-    const bool twice = textgen_names_sort(vocabulary->sorted, vocabulary->sorted_count);
+    bool twice = false;
+    sort(vocabulary->sorted, vocabulary->sorted_count);
     for (size_t i = 0; i < vocabulary->sorted_count; i++) {
-        vocabulary->prefixes[i] = longest_prefix(vocabulary, i, vocabulary->sorted[i].name);
+        const textgen_view symbol = vocabulary->sorted[i].symbol;
+        const size_t prefix = vocabulary->prefixes[i] = longest_prefix(vocabulary, i, symbol);
+        twice = twice || (prefix > 0 && vocabulary->sorted[prefix - 1].symbol.size == symbol.size);
     }
     return check(from, vocabulary_key,
                  !twice && (vocabulary->level != TEXTGEN_BYTE_LEVEL || has_bytes(vocabulary)));
@@ -231,13 +284,13 @@ static int32_t read_normalization(const reader *from) {
  * symbol. Return -1 and leave `*offset` unchanged if there is none. */
 static int64_t match_symbol(const textgen_vocabulary *vocabulary, textgen_view text, size_t *offset) {
     const textgen_view rest = {text.data + *offset, text.size - *offset};
-    const size_t last = textgen_names_rank(vocabulary->sorted, vocabulary->sorted_count, rest);
+    const size_t last = rank_of(vocabulary, rest);
     const size_t place = longest_prefix(vocabulary, last, rest);
     if (place == 0) {
         return -1;
     }
-    *offset += vocabulary->sorted[place - 1].name.size;
-    return (int64_t)vocabulary->sorted[place - 1].index;
+    *offset += vocabulary->sorted[place - 1].symbol.size;
+    return (int64_t)vocabulary->sorted[place - 1].token;
 }
 
 /* Check that the prompts are texts that can be encoded without the unknown symbol. */
@@ -275,12 +328,8 @@ static int32_t read_records(const reader *from) {
     return check(from, records_key, has_records);
 }
 
-/* Whether a value is a number that a float64 can hold, or null. Only integers may have more digits. */
-static bool is_loss(const textgen_json *value) {
-    int64_t integer = 0;
-    (void)textgen_json_integer(value, &integer);
-    return value->kind == TEXTGEN_JSON_NULL ||
-           (value->kind == TEXTGEN_JSON_NUMBER && integer < INT64_MAX && integer > -INT64_MAX);
+static bool is_null_or(const textgen_json *value, textgen_json_kind kind) {
+    return value->kind == TEXTGEN_JSON_NULL || value->kind == kind;
 }
 
 /* Check what only files with 8-bit weights have. */
@@ -288,18 +337,17 @@ static int32_t check_quantization(const reader *from) {
     enum { BITS, LOSS, FLOAT32_LOSS, TEXT, FIELDS };
     static const char *const names[FIELDS] = {"bits", "loss", "float32_loss", "text"};
     textgen_json object, fields[FIELDS];
-    int64_t bits;
+    int64_t bits = 0;
     if (!has_key(from, quantization_key)) {
         return TEXTGEN_OK;
     }
     TEXTGEN_TRY(read_value(from, quantization_key, &object));
     textgen_json_members(&object, names, FIELDS, fields);
-    TEXTGEN_TRY(
-        check(from, quantization_key,
-              textgen_json_integer(&fields[BITS], &bits) && is_loss(&fields[LOSS]) &&
-                  is_loss(&fields[FLOAT32_LOSS]) &&
-                  (fields[TEXT].kind == TEXTGEN_JSON_OBJECT || fields[TEXT].kind == TEXTGEN_JSON_NULL)));
-    return bits != 8 ? fail_newer(from, quantization_key) : TEXTGEN_OK;
+    const bool valid = textgen_json_integer(&fields[BITS], &bits) &&
+                       is_null_or(&fields[LOSS], TEXTGEN_JSON_NUMBER) &&
+                       is_null_or(&fields[FLOAT32_LOSS], TEXTGEN_JSON_NUMBER) &&
+                       is_null_or(&fields[TEXT], TEXTGEN_JSON_OBJECT);
+    return valid && bits != 8 ? fail_newer(from, quantization_key) : check(from, quantization_key, valid);
 }
 
 static int32_t read_all(const reader *from, size_t size) {
@@ -338,11 +386,6 @@ void textgen_vocabulary_destroy(textgen_vocabulary *vocabulary) {
     }
 }
 
-int64_t textgen_vocabulary_find(const textgen_vocabulary *vocabulary, textgen_view symbol) {
-    const textgen_name *found = textgen_names_find(vocabulary->sorted, vocabulary->sorted_count, symbol);
-    return found ? (int64_t)found->index : -1;
-}
-
 int64_t textgen_vocabulary_find_entry(const textgen_vocabulary *vocabulary, const textgen_json *entry) {
     char text[6 * TEXTGEN_MAX_WORD * TEXTGEN_UTF8_BYTES];
     textgen_view symbol = {(const unsigned char *)text, 0};
@@ -358,59 +401,40 @@ int64_t textgen_vocabulary_find_entry(const textgen_vocabulary *vocabulary, cons
     return offset == symbol.size && character <= 0xFF ? character : -1;
 }
 
-/* Encode the next symbol of a text that is UTF-8. */
-static int32_t encode_symbol(const textgen_vocabulary *vocabulary, textgen_view text, size_t *offset,
-                             int64_t *token, textgen_error *error) {
-    const size_t start = *offset;
-    size_t end = start;
-    int32_t character = textgen_utf8_next(text, &end);
-    char quoted[TEXTGEN_QUOTE_SIZE];
+int32_t textgen_encode_next(const textgen_vocabulary *vocabulary, textgen_encoder *encoder, int64_t *token,
+                            textgen_error *error) {
+    const textgen_view text = {(const unsigned char *)encoder->text, encoder->size};
+    const bool bytes = vocabulary->level == TEXTGEN_BYTE_LEVEL;
+    const bool has_mark = !bytes && text.size >= 3 && memcmp(text.data, "\xEF\xBB\xBF", 3) == 0;
+    const size_t start = encoder->offset == 0 && has_mark ? 3 : encoder->offset;
+    size_t end = start, matched = start;
+    if (start >= text.size) {
+        return 0;
+    }
+    if (bytes) {
+        *token = text.data[encoder->offset++];
+        return 1;
+    }
+    const int32_t character = textgen_utf8_next(text, &end);
     if (character < 0) {
         return textgen_report_at(error, TEXTGEN_INVALID_UTF8, "text", (int64_t)start, "is not valid UTF-8");
     }
     if (character == '\r') {
-        character = '\n';
         end += end < text.size && text.data[end] == '\n';
         *token = textgen_vocabulary_find(vocabulary, textgen_view_of("\n"));
     } else {
-        *token = match_symbol(vocabulary, text, offset);
+        *token = match_symbol(vocabulary, text, &matched);
+        end = *token < 0 ? end : matched;
     }
     if (*token < 0) {
         *token = vocabulary->special.unknown;
     }
     if (*token < 0) {
         return textgen_report_at(error, TEXTGEN_UNKNOWN_CHARACTER, "text", (int64_t)start,
-                                 "has %s (U+%04X), which is not in the vocabulary",
-                                 textgen_quote((textgen_view){text.data + start, end - start}, quoted),
-                                 (unsigned)character);
+                                 "has U+%04X, which is not in the vocabulary", (unsigned)character);
     }
-    if (*offset == start) {
-        *offset = end;
-    }
+    encoder->offset = end;
     return 1;
-}
-
-int32_t textgen_encode_next(const textgen_vocabulary *vocabulary, textgen_encoder *encoder, int64_t *token,
-                            textgen_error *error) {
-    const textgen_view text = {(const unsigned char *)encoder->text, encoder->size};
-    const bool bytes = vocabulary->level == TEXTGEN_BYTE_LEVEL;
-    size_t offset = encoder->offset;
-    if (offset == 0 && !bytes && text.size >= 3 && memcmp(text.data, "\xEF\xBB\xBF", 3) == 0) {
-        offset = 3;
-    }
-    if (offset >= text.size) {
-        return 0;
-    }
-    int32_t result = 1;
-    if (bytes) {
-        *token = text.data[offset++];
-    } else {
-        result = encode_symbol(vocabulary, text, &offset, token, error);
-    }
-    if (result > 0) {
-        encoder->offset = offset;
-    }
-    return result;
 }
 
 int32_t textgen_encode_known(const textgen_vocabulary *vocabulary, textgen_encoder *encoder, int64_t *token,

@@ -27,8 +27,8 @@ static inline void textgen_special_mask(const textgen_special *special, float *v
     }
 }
 
-/* The maximum number of characters of a word, and of each entry of the metadata except the vocabulary. */
-enum { TEXTGEN_MAX_WORD = 64, TEXTGEN_MAX_METADATA_LENGTH = 1 << 20 };
+/* The maximum number of characters of a word. */
+enum { TEXTGEN_MAX_WORD = 64 };
 
 /* The kinds of tokens. Each byte, which is a part of UTF-8, is one token at the second level. At the third, a
  * token is a character or a word. */
@@ -36,13 +36,19 @@ typedef enum { TEXTGEN_CHARACTER_LEVEL, TEXTGEN_BYTE_LEVEL, TEXTGEN_WORD_LEVEL }
 enum { TEXTGEN_LEVELS = 3 };
 extern const char *const textgen_level_names[TEXTGEN_LEVELS];
 
+/* A symbol in the order of their bytes. */
+typedef struct {
+    textgen_view symbol;
+    size_t token;
+} textgen_sorted;
+
 typedef struct {
     textgen_level level;
-    size_t count;          /* number of tokens */
-    size_t longest;        /* bytes of the longest symbol, 1 or more */
-    char *text;            /* all symbols, one after another */
-    textgen_view *symbols; /* [count], the symbol of each token; empty for the special tokens */
-    textgen_name *sorted;  /* [sorted_count], without the special tokens, in the order of their bytes */
+    size_t count;           /* number of tokens */
+    size_t longest;         /* bytes of the longest symbol, 1 or more */
+    char *text;             /* all symbols, one after another */
+    textgen_view *symbols;  /* [count], the symbol of each token; empty for the special tokens */
+    textgen_sorted *sorted; /* [sorted_count], without the special tokens, in the order of their bytes */
     size_t sorted_count;
     /* [sorted_count], of each symbol: the place of the longest other symbol that is a prefix of it, from 1; 0
      * if there is none */

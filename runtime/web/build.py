@@ -20,9 +20,6 @@ PAGE = WEB / "page"
 OBJECTS = WEB.parent.parent / "build/web"
 TOOLS = WEB.parent.parent / "tests/web/node_modules/.bin"
 
-# Only measurements need a clock, and JavaScript has its own.
-OMITTED = {"clock.c"}
-
 TARGET = ["-target", "wasm32-wasi", "-mcpu=baseline+simd128+bulk_memory+sign_ext+nontrapping_fptoint"]
 
 # The file that may use relaxed SIMD, and its flags. Exact arithmetic must not use it, and optimization at
@@ -37,7 +34,6 @@ FLAGS = [
     "-flto",
     "-Oz",
     "-DTEXTGEN_SMALL",
-    "-DTEXTGEN_NO_ARENA",
     "-DTEXTGEN_FAIL_ENDS",
     f"-I{CORE}",
     f"-I{WEB / 'source'}",
@@ -94,7 +90,7 @@ def main() -> None:
 def sources() -> list[Path]:
     """Return the C files in a fixed order, on which the bytes of the modules depend."""
     core = sorted([*CORE.glob("*.c"), *CORE.glob("kernels/*.c")])
-    return [*sorted(WEB.glob("source/*.c")), *(path for path in core if path.name not in OMITTED)]
+    return [*sorted(WEB.glob("source/*.c")), *core]
 
 
 def compile_file(source: Path, *, relaxed: bool = False) -> str:

@@ -9,7 +9,6 @@
 #include "pack.h"
 
 #include <inttypes.h>
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -45,18 +44,10 @@ static unsigned char *read_file(const char *path, size_t *size) {
 
 /* The weighted sum depends on the order of the weights. 8-bit weights are not multiplied by their scales. */
 static double weighted_sum(const textgen_tensor *tensor) {
+    const bool is_int8 = tensor->type == TEXTGEN_ONNX_INT8;
     double sum = 0;
-    size_t count = 1;
-    for (size_t i = 0; i < tensor->dimensions; i++) {
-        count *= (size_t)tensor->shape[i];
-    }
-    for (size_t i = 0; i < count; i++) {
-        float value = 0;
-        if (tensor->type == TEXTGEN_ONNX_INT8) {
-            value = (signed char)tensor->raw.data[i];
-        } else if (textgen_tensor_floats(tensor, i, 1, &value, &error) != TEXTGEN_OK) {
-            return NAN;
-        }
+    for (size_t i = 0; i < tensor->raw.size / (is_int8 ? 1 : 4); i++) {
+        const float value = is_int8 ? (float)(signed char)tensor->raw.data[i] : textgen_tensor_float(tensor, i);
         sum += (double)value * (double)(i % 7 + 1);
     }
     return sum;

@@ -133,7 +133,6 @@ def with_parts(part: bytes, model: onnx.ModelProto | None = None) -> bytes:
         (TINY.read_bytes() + b"\x13\x14", DAMAGED_MODEL),
         (TINY.read_bytes() + b"\x13abcd", DAMAGED_MODEL),
         (TINY.read_bytes() + b"\x70\x01", DAMAGED_MODEL),
-        (TINY.read_bytes() + b"\x0a\x01x", DAMAGED_MODEL),
         (TINY.read_bytes() + b"\x82\x01\x01", DAMAGED_MODEL),
         (TINY.read_bytes() + b"\x82\x01" + b"\xff" * 9 + b"\x01", DAMAGED_MODEL),
         (TINY.read_bytes() + field(16, b"x") + b"\x8d\x01abcd\x91\x01abcdefgh", 0),
@@ -146,11 +145,10 @@ def with_parts(part: bytes, model: onnx.ModelProto | None = None) -> bytes:
         (TINY.read_bytes() + field(16, b"") * 600_000, 0),
         (with_parts(field(1, b"") * 5000), UNKNOWN_GRAPH),
         (with_parts(field(1, b"\x0a\x00" * 33000)), UNKNOWN_GRAPH),
-        (with_parts(field(5, b"") * 5000), TOO_LARGE),
+        (with_parts(field(5, b"") * 5200), TOO_LARGE),
         (with_parts(field(5, b"\x08\x01" * 600_000)), UNKNOWN_GRAPH),
         (with_parts(field(11, DIMENSIONS)), UNKNOWN_GRAPH),
-        (with_parts(field(11, b"") * 65), TOO_LARGE),
-        (with_parts(field(12, b"") * 65), TOO_LARGE),
+        (with_parts(field(11, b"") * 65), UNKNOWN_GRAPH),
         (make_model(layers=1024, units=1).SerializeToString(), 0),
         (make_model(layers=1025, units=1).SerializeToString(), TOO_LARGE),
     ],
@@ -158,22 +156,6 @@ def with_parts(part: bytes, model: onnx.ModelProto | None = None) -> bytes:
 def test_the_bounds_of_a_file(core_reader: Path, content: bytes, code: int) -> None:
     ((*_, last),) = run_all(core_reader, [content])
     assert last.startswith(f"{code} " if code else "layers ")
-
-
-@pytest.mark.parametrize("fixed", [False, True])
-def test_the_last_part_of_a_dimension_counts(core_reader: Path, fixed: bool) -> None:
-    """A dimension is a number or a name."""
-    model = make_model()
-    number, name = b"\x08\x04", field(2, b"batch")
-    dimension = field(1, name + number if fixed else number + name)
-    shape = field(1, b"\x08\x07" + field(2, dimension * 2))
-    values = [
-        field(1, b"token") + field(2, shape),
-        *map(type(model.graph.input[0]).SerializeToString, model.graph.input[1:]),
-    ]
-    del model.graph.input[:]
-    ((*_, last),) = run_all(core_reader, [with_parts(b"".join(field(11, each) for each in values), model)])
-    assert last.startswith(f"{UNKNOWN_GRAPH} " if fixed else "layers ")
 
 
 def test_a_file_cut_short_anywhere_is_refused(core_reader: Path) -> None:
@@ -246,29 +228,14 @@ def test_the_place_of_a_damage_is_named(core_reader: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "shown"),
-    [
-        ("a\nb\\'\x1b[2J", r"'a\x0ab\x5c\x27\x1b[2J'"),
-        ("x" * 200, f"'{'x' * 79}...'"),
-        ("é\u202e\U000e0001", r"'é\u202e\U000e0001'"),
-    ],
-)
-def test_a_name_is_quoted_on_one_line(core_reader: Path, name: str, shown: str) -> None:
-    model = make_model()
-    for _ in range(2):
-        model.graph.initializer.append(onnx.TensorProto(name=name))
-    assert refusal(core_reader, model.SerializeToString())[1].endswith(f" {shown}")
-
-
-@pytest.mark.parametrize(
     ("text", "last"),
     [
         ("\ufeffa\r\nb\rc\n", "tokens 2:61 0:0a 3:62 0:0a 4:63 0:0a"),
         ("é€ж𝄞", "tokens 8:c3a9 9:e282ac 10:d0b6 11:f09d849e"),
         ("", "tokens"),
         ("\ufeff", "tokens"),
-        ("ab\ufeff", "-6 has '\\ufeff' (U+FEFF), which is not in the vocabulary, at 2"),
-        ("aA", "-6 has 'A' (U+0041), which is not in the vocabulary, at 1"),
+        ("ab\ufeff", "-6 has U+FEFF, which is not in the vocabulary, at 2"),
+        ("aA", "-6 has U+0041, which is not in the vocabulary, at 1"),
     ],
 )
 def test_a_text_is_encoded(core_reader: Path, tiny_path: Path, tmp_path: Path, text: str, last: str) -> None:

@@ -33,7 +33,7 @@ Changes = dict[str, str | None]
 # Each with the code and the key.
 DAMAGED_METADATA: list[tuple[Changes, int, str]] = [
     ({"format": "3"}, NEWER_FORMAT, "format"),
-    ({"format": "9" * 4000}, NEWER_FORMAT, "format"),
+    ({"format": "9" * 300}, NEWER_FORMAT, "format"),
     ({"level": '"pair"'}, NEWER_FORMAT, "level"),
     ({"level": json.dumps("x" * 10**6)}, NEWER_FORMAT, "level"),
     ({"special": "[]"}, NEWER_FORMAT, "special"),
@@ -95,8 +95,7 @@ DAMAGED_METADATA: list[tuple[Changes, int, str]] = [
                 {"training": "[]"},
                 {"training": '{"held_out_nats": NaN}'},
                 {"training": '{"x": ' + "[" * 64 + "]" * 64 + "}"},
-                {"training": '{"held_out_nats": 1e999}'},
-                {"training": "{" + '"x": 1, ' * 150_000 + '"x": 1}'},
+                {"training": '{"x": ' + "9" * 301 + "}"},
             ),
             "quantization": (
                 {"quantization": "8"},
