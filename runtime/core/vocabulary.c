@@ -430,8 +430,12 @@ int32_t textgen_encode_next(const textgen_vocabulary *vocabulary, textgen_encode
         *token = vocabulary->special.unknown;
     }
     if (*token < 0) {
+        const bool is_control = character < ' ' || (character >= 0x7F && character < 0xA0);
+        char shown[TEXTGEN_UTF8_BYTES + 1] = "";
+        memcpy(shown, text.data + start, is_control ? 0 : end - start);
         return textgen_report_at(error, TEXTGEN_UNKNOWN_CHARACTER, "text", (int64_t)start,
-                                 "has U+%04X, which is not in the vocabulary", (unsigned)character);
+                                 "has '%s' (U+%04X), which is not in the vocabulary", shown,
+                                 (unsigned)character);
     }
     encoder->offset = end;
     return 1;

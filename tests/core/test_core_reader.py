@@ -234,8 +234,8 @@ def test_the_place_of_a_damage_is_named(core_reader: Path) -> None:
         ("é€ж𝄞", "tokens 8:c3a9 9:e282ac 10:d0b6 11:f09d849e"),
         ("", "tokens"),
         ("\ufeff", "tokens"),
-        ("ab\ufeff", "-6 has U+FEFF, which is not in the vocabulary, at 2"),
-        ("aA", "-6 has U+0041, which is not in the vocabulary, at 1"),
+        ("ab\ufeff", "-6 has '\ufeff' (U+FEFF), which is not in the vocabulary, at 2"),
+        ("aA", "-6 has 'A' (U+0041), which is not in the vocabulary, at 1"),
     ],
 )
 def test_a_text_is_encoded(core_reader: Path, tiny_path: Path, tmp_path: Path, text: str, last: str) -> None:
