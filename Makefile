@@ -1,28 +1,5 @@
-# make demo        train for one minute and print samples
-# make test        run the tests: before each commit
-# make test-all    run every test there is, with every compiler: before a release
-# make core        build the C library and the command textgen in build/core
-# make install     build them, and copy them to $(DESTDIR)$(PREFIX)
-# make size        count the lines of code of each room, and compare them with their caps
-# make bytes       print the bytes of what is built
-# make test-core   test the C core with clang, and with the sanitizers of gcc
-# make test-arm    test the C core on ARM64, with an emulator
-# make test-emulated  test it on s390x, which is big-endian, and on 32-bit ARM
-# make test-wine   test it and the command textgen on Windows, with wine
-# make web         build the WebAssembly modules of the JavaScript package, and the page of textgen-web
-# make test-web    test the JavaScript package in Node and in Chromium, and the page of textgen-web
-# make try-npm     install the JavaScript package with engines, bundlers and compilers of the npm registry, and try it
-# make mutants     break the code on purpose, and see that a test fails
-# make lint        check formatting, style, types and generated files
-# make wheels      build the wheels for Linux, audit them, and try them
-# make release-check  do what a release does, except for the upload
-# make docs        build the documentation site in build/docs
-#
-# TIER=push or TIER=release add the tests of later tiers to those of TIER=commit. make models, quality, budgets,
-# corpus, threads, training-roofline, distributed, bench, peers, peers-web, proxies, coverage, fuzz, soak, soak-server,
-# interrupts, kills, sanitize, images, notebook: see CONTRIBUTING.md.
-#
-# Each target creates the environment that it needs in .venv.
+# CONTRIBUTING.md describes the targets. Each creates the environment that it needs in .venv.
+# TIER=push or TIER=release add the tests of later tiers to those of TIER=commit.
 
 PYTHON ?= python3
 VENV := .venv
@@ -32,20 +9,19 @@ DEV := $(VENV)/dev.built
 SOURCES := $(wildcard $(addprefix runtime/textgen_runtime/*.,pyx pxd) runtime/textgen_runtime/*/*.pyx \
 	$(addprefix runtime/core/,*.c *.h *.def kernels/*.c kernels/*.h))
 C_FILES := $(wildcard $(addsuffix /*.[ch],runtime/core runtime/core/kernels runtime/core/command runtime/web/source \
-	examples tests/core tests/core/fuzz tests/golden benchmarks))
+	examples tests/core tests/core/fuzz tests/golden benchmarks/peers))
 BUILD_INPUTS := pyproject.toml setup.py MANIFEST.in $(SOURCES)
-DEMO := demo
 BUNDLED := runtime/textgen_runtime/bundled_models
 SANITIZED := build/sanitized
 CHECKS := -fsanitize=address,undefined -fno-sanitize-recover=all -g
 
-.PHONY: demo test test-all test-core test-arm test-emulated test-wine web test-web try-npm mutants core install size bytes wheels \
-	release-check lint lint-workflows format models quality budgets threads training-roofline distributed bench peers \
-	peers-web proxies coverage fuzz soak soak-server interrupts kills sanitize images notebook corpus clean
+.PHONY: budgets clean core coverage demo docs docs-links format fuzz images install interrupts kills lint lint-workflows \
+	models mutants notebook peers peers-web quality release-check sanitize serving size soak test test-all test-arm \
+	test-core test-emulated test-web test-wine training try-npm web wheels
 
-demo: $(VENV)/train.installed
-	$(BIN)/textgen-train python-docs --minutes 1 --no-samples --output $(DEMO) --overwrite
-	$(BIN)/textgen-run $(DEMO)/model.onnx --prompt "The " --temp 0.2 0.5 1.0 1.2 --stats
+demo: $(DEV)
+	$(BIN)/textgen-train python-docs --minutes 1 --no-samples --output demo --overwrite
+	$(BIN)/textgen-run demo/model.onnx --prompt "The " --temp 0.2 0.5 1.0 1.2 --stats
 
 TIER ?= commit
 export TEXTGEN_TEST_TIER := $(TIER)
@@ -80,18 +56,6 @@ install:
 
 size:
 	@$(PYTHON) release/size.py
-
-# Each file without debugging symbols. The amalgamation has no symbols.
-bytes: core $(VENV)/train.installed
-	$(BIN)/textgen-embed nietzsche --output build/embedded
-	@for file in $(CORE_BUILD)/libtextgen.so $(CORE_BUILD)/textgen; do \
-		strip -o build/stripped $$file && echo "$$(wc -c < build/stripped) $$(basename $$file), stripped"; \
-	done
-	@echo "$$(wc -c < build/embedded/textgen.c) textgen.c, the amalgamation"
-	@echo "$$(gzip -9 < build/embedded/textgen.c | wc -c) textgen.c, gzipped"
-	@for name in textgen textgen-relaxed; do \
-		echo "$$(gzip -9 < $(WEB)/$$name.wasm | wc -c) $$name.wasm, gzipped"; \
-	done
 
 # The lines of the core that its tests run, with the instruction sets of this processor. -k selects the tests of this
 # build, without those that look at the object files.
@@ -221,8 +185,6 @@ format: $(DEV)
 	$(BIN)/clang-format -i $(C_FILES)
 	$(BIN)/ruff check --fix .
 
-.PHONY: docs docs-links
-
 # Warnings are errors. --fresh-env repeats the warnings of unchanged pages.
 docs: $(VENV)/docs.installed $(WEB_TOOLS)/installed
 	rm -rf build/docs
@@ -237,7 +199,7 @@ docs-links: $(VENV)/docs.installed
 MODELS := build/models
 TRAIN := $(BIN)/textgen-train --no-samples --overwrite
 
-models: $(VENV)/train.installed
+models: $(DEV)
 	@[ -f "$(ONEGIN)" ] && [ -f "$(TUNES)" ] || \
 		{ echo "make models needs two texts, see docs/models.md: make models ONEGIN=path TUNES=path" >&2; exit 1; }
 	$(TRAIN) names --records lines --epochs 100 --quantize --output $(MODELS)/names
@@ -252,31 +214,11 @@ models: $(VENV)/train.installed
 	cp $(MODELS)/nietzsche/model.onnx $(BUNDLED)/nietzsche-float32.onnx
 	$(BIN)/python docs/write_outputs.py
 
-quality: $(DEV)
-	$(BIN)/python -m benchmarks.quality.table
+# The options of a benchmark: make quality OPTIONS="--runs small:1".
+budgets interrupts kills peers quality serving soak training: $(DEV)
+	$(BIN)/python -m benchmarks.$@ $(OPTIONS)
 
-corpus: $(DEV)
-	$(BIN)/python benchmarks/large_corpus.py --train 0.5
-
-budgets: $(DEV)
-	$(BIN)/python benchmarks/budgets.py
-	$(BIN)/python -m benchmarks.streams
-
-threads: $(DEV)
-	$(BIN)/python benchmarks/training_threads.py
-
-training-roofline: $(DEV)
-	$(BIN)/python benchmarks/training_roofline.py
-
-distributed: $(DEV)
-	$(BIN)/python benchmarks/distributed.py
-
-bench: $(DEV)
-	$(BIN)/textgen-bench nietzsche-float32
-
-peers: $(DEV)
-	$(BIN)/python benchmarks/peers/run.py
-	$(BIN)/python -m benchmarks.peers.constraints
+soak: core
 
 WEB_PEERS := benchmarks/javascript
 
@@ -286,11 +228,6 @@ peers-web: $(WEB_PEERS)/node_modules/installed
 $(WEB_PEERS)/node_modules/installed: $(WEB_PEERS)/package.json
 	npm install --prefix $(WEB_PEERS) --no-package-lock --no-audit --no-fund --ignore-scripts
 	touch $@
-
-proxies: $(DEV)
-	{ command -v nginx && command -v haproxy; } || (apt-get update && apt-get install --yes --no-install-recommends nginx-light haproxy)
-	$(BIN)/python -m benchmarks.behind_proxy nginx
-	$(BIN)/python -m benchmarks.behind_proxy haproxy
 
 # libFuzzer is part of Debian's package clang. The clang from PyPI lacks it.
 FUZZ := build/fuzz
@@ -323,21 +260,9 @@ fuzz: $(DEV) $(FUZZ)/fuzz
 	$(BIN)/python -m tests.core.fuzz.seeds $(FUZZ)/seeds
 	mkdir -p $(FUZZ)/inputs
 	$(FUZZ)/fuzz -runs=$(FUZZ_RUNS) -seed=1 -timeout=60 -artifact_prefix=$(FUZZ)/ $(FUZZ)/inputs $(FUZZ)/seeds
-	for reader in auto checked saved onnxruntime; do \
-		$(BIN)/python benchmarks/mutate_models.py tests/data/tiny.onnx --count 250000 --reader $$reader || exit 1; \
+	for reader in native onnxruntime saved; do \
+		$(BIN)/python -m benchmarks.mutate_models tests/data/tiny.onnx --count 250000 --reader $$reader || exit 1; \
 	done
-
-interrupts: $(DEV)
-	$(BIN)/python benchmarks/interrupts.py
-
-soak: $(DEV) core
-	$(BIN)/python -m benchmarks.soak
-
-soak-server: $(DEV)
-	$(BIN)/python -m benchmarks.soak_server
-
-kills: $(DEV)
-	$(BIN)/python -m benchmarks.kills
 
 # The images of the README. The screenshots require Chromium.
 images: $(DEV) $(WEB_TOOLS)/installed
@@ -358,13 +283,8 @@ sanitize: $(DEV)
 		tests/runtime/sampling tests/runtime/engines tests/runtime/generation/test_generation.py
 
 clean:
-	rm -rf $(VENV) $(WEB_TOOLS) $(WEB_PEERS)/node_modules build dist $(DEMO) .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) $(WEB_TOOLS) $(WEB_PEERS)/node_modules build dist demo .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	rm -f runtime/textgen_runtime/*.so runtime/textgen_runtime/*/*.so
-
-$(VENV)/train.installed: $(BUILD_INPUTS)
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --editable ".[train]"
-	touch $@
 
 $(VENV)/clang.installed: | $(VENV)/dev.installed
 	$(BIN)/python -m pip install --quiet "ziglang==0.17.1"
@@ -376,12 +296,8 @@ $(WEB_TOOLS)/installed: tests/web/package.json
 	touch $@
 
 # The package is already installed. This installs only the requirements of the extra.
-$(VENV)/docs.installed: $(VENV)/train.installed
-	$(BIN)/python -m pip install --quiet "textgen-onnx[docs]"
-	touch $@
-
-$(VENV)/release.installed: $(VENV)/dev.installed
-	$(BIN)/python -m pip install --quiet "textgen-onnx[release]"
+$(VENV)/docs.installed $(VENV)/release.installed: $(VENV)/%.installed: | $(DEV)
+	$(BIN)/python -m pip install --quiet "textgen-onnx[$*]"
 	touch $@
 
 # Two runs of make in one checkout do not build at the same time, where there is flock.
@@ -391,9 +307,9 @@ LOCKED := mkdir -p build && $(if $(shell command -v flock),flock build/lock)
 $(VENV)/dev.installed: pyproject.toml
 	$(LOCKED) $(PYTHON) -m venv $(VENV)
 	$(LOCKED) $(BIN)/python -m pip install --quiet --editable ".[serve,metrics,train,dev]"
-	touch $@ $(VENV)/train.installed $(DEV)
+	touch $@ $(DEV)
 
 $(DEV): $(BUILD_INPUTS) | $(VENV)/dev.installed
 	[ -e $@ ] && [ -z "$$(find $(BUILD_INPUTS) -newer $@)" ] || \
 		{ $(LOCKED) $(BIN)/python setup.py --quiet build_ext --inplace; }
-	touch $@ $(VENV)/train.installed
+	touch $@

@@ -1,22 +1,19 @@
 """End training runs early at random moments, resume them, and compare the results with unbroken runs.
 
+    python -m benchmarks.kills [--ends 50] [--seed 0] [--only gru]
+
 In one half of the runs, SIGKILL ends the process. In the other half, the disk becomes full: no file can grow
 beyond a random size, which may be 0. This is a limit of the process, RLIMIT_FSIZE, so the system itself
-refuses to write. The processes are forks of one that has imported all that training needs: the imports would
-take longer than the training.
+refuses to write. The processes are forks of one that has imported all that training needs.
 
-Each run is ended early several times: once as a new run, and then as a resumed one. Each of its processes
-runs for a random part of the time of the unbroken run, so that some end before the first update and some
-during the last evaluation. A run may be complete before its moment: this counts as "ended", not as a kill.
-Checkpoints are written after each update, so that many kills interrupt a write. If a new run ends before its
-first checkpoint, there is nothing to resume, and it is started again with --overwrite. After the last time,
-the run is resumed to its end. Each time, a checkpoint and a model must be complete if they are there. With a
-full disk, a run must end with one line that starts with "textgen-train: error: ", or be complete after
-warnings, and leave no temporary file. A run that is complete without them needed no more room: this counts as
-"ended", too.
+Each run is ended early several times, once as a new run and then as a resumed one, after a random part of the
+time of the unbroken run. Checkpoints are written after each update, so that many kills interrupt a write. A
+run that is complete before its moment counts as "complete". Each time, a checkpoint and a model must be
+readable if they are there. With a full disk, a run must end with a line of error, or be complete after
+warnings, and leave no temporary file; otherwise it counts as "wrong".
 
 At the end, the weights, the samples and the metrics except times must be equal to those of the unbroken run,
-and no temporary file may remain. After any other outcome, the exit code of this program is 1.
+and no temporary file may remain. The exit code is 1 after any other outcome.
 """
 
 import argparse
@@ -30,8 +27,9 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import onnx
 import textgen_runtime as textgen
@@ -42,68 +40,53 @@ from textgen_train.loop.output_folder import LOCK_FILE
 from tests.helpers.processes import ForkedCommand
 
 OUT = "out"
-
 TEXT = "Do re mi fa sol la si do,\nsi la sol fa mi re do.\n"
 
 SMALL = ("--units", "16", "--embedding", "4", "--batch", "16", "--sequence-length", "16", "--threads", "2")
-
-
-class Kind(NamedTuple):
-    """A kind of run: its name, and its arguments."""
-
-    name: str
-    arguments: tuple[str, ...]
-
-
-KINDS = (
-    Kind("default", ("book.txt", *SMALL, "--epochs", "30")),
-    Kind("classic", ("book.txt", "--recipe", "classic", "--units", "16", "--epochs", "6", "--threads", "2")),
-    Kind("held-out file", ("book.txt", *SMALL, "--epochs", "30", "--held-out-file", "other.txt")),
-    Kind("records", ("list.txt", *SMALL, "--records", "lines", "--epochs", "20")),
-    Kind("two layers", ("book.txt", *SMALL, "--layers", "2", "--muon-lr", "0", "--epochs", "20")),
-    Kind("bytes", ("book.txt", *SMALL, "--level", "byte", "--epochs", "20")),
-    Kind("words", ("book.txt", *SMALL, "--level", "word", "--epochs", "40")),
-    Kind("gru", ("book.txt", *SMALL, "--cell", "gru", "--epochs", "20")),
-    Kind("conv", ("book.txt", *SMALL, "--cell", "conv", "--epochs", "20")),
-)
+KINDS = {
+    "default": ("book.txt", *SMALL, "--epochs", "30"),
+    "classic": ("book.txt", "--recipe", "classic", "--units", "16", "--epochs", "6", "--threads", "2"),
+    "held-out file": ("book.txt", *SMALL, "--epochs", "30", "--held-out-file", "other.txt"),
+    "records": ("list.txt", *SMALL, "--records", "lines", "--epochs", "20"),
+    "two layers": ("book.txt", *SMALL, "--layers", "2", "--muon-lr", "0", "--epochs", "20"),
+    "bytes": ("book.txt", *SMALL, "--level", "byte", "--epochs", "20"),
+    "words": ("book.txt", *SMALL, "--level", "word", "--epochs", "40"),
+    "gru": ("book.txt", *SMALL, "--cell", "gru", "--epochs", "20"),
+    "conv": ("book.txt", *SMALL, "--cell", "conv", "--epochs", "20"),
+}
 
 # How often one run is ended early.
 ENDS_PER_RUN = 3
-
 # The largest size of a file on a full disk is below this one, which is about that of a checkpoint.
 MAX_ROOM = 2**16
-
-KILLED, FULL = ("kills", "starting", "training", "in a write"), ("full disks", "error", "complete")
-COLUMNS = (*KILLED, *FULL, "ended", "damaged", "different", "equal")
+COLUMNS = ("killed", "full disk", "complete", "in a write", "wrong", "equal")
 
 
-def main() -> int:
+def main(argv: Sequence[str] | None = None) -> int:
     """End runs of every kind early, and print one row per kind."""
-    command = argparse.ArgumentParser(description=__doc__)
-    command.add_argument(
-        "--kills", type=int, default=50, help="number of kills, and of full disks (default: 50)"
+    command = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
+    command.add_argument("--ends", type=int, default=50, help="runs of a kind that are ended (default: 50)")
     command.add_argument("--seed", type=int, default=0, help="seed of the moments (default: 0)")
     command.add_argument("--only", default="", help="run only kinds whose names contain this text")
-    arguments = command.parse_args()
+    arguments = command.parse_args(argv)
     rng = random.Random(arguments.seed)
     os.environ["OMP_NUM_THREADS"] = "1"
-    kinds = [kind for kind in KINDS if arguments.only in kind.name]
     # The first process also waits until the server has imported torch. The next ones are measured.
-    finish(Path.cwd(), ["--version"])
+    train(Path.cwd(), ["--version"])
     print(f"{'':<15}" + "".join(f"{column:>12}" for column in COLUMNS))
-    total: Counter[str] = Counter()
-    for i, kind in enumerate(kinds):
-        count = arguments.kills * (i + 1) // len(kinds) - arguments.kills * i // len(kinds)
-        outcomes = end_runs(kind, count, rng)
-        print(f"{kind.name:<15}" + "".join(f"{outcomes[column]:>12}" for column in COLUMNS), flush=True)
-        total.update(outcomes)
-    print(f"{'all':<15}" + "".join(f"{total[column]:>12}" for column in COLUMNS))
-    return int(bool(total["damaged"] or total["different"]))
+    wrong = 0
+    for name, options in KINDS.items():
+        if arguments.only in name:
+            outcomes = end_runs(options, arguments.ends, rng)
+            print(f"{name:<15}" + "".join(f"{outcomes[column]:>12}" for column in COLUMNS), flush=True)
+            wrong += outcomes["wrong"]
+    return int(wrong > 0)
 
 
-def end_runs(kind: Kind, count: int, rng: random.Random) -> Counter[str]:
-    """End runs of a kind early, this number of times in each way, and count the outcomes."""
+def end_runs(options: Sequence[str], count: int, rng: random.Random) -> Counter[str]:
+    """End runs of a kind early this number of times, and count the outcomes."""
     outcomes: Counter[str] = Counter()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -113,32 +96,31 @@ def end_runs(kind: Kind, count: int, rng: random.Random) -> Counter[str]:
             "".join(f"{TEXT[i % 40 :]}{i}\n" for i in range(80)), encoding="utf-8"
         )
         started = time.perf_counter()
-        finish(folder, [*kind.arguments, "-o", "unbroken"])
+        train(folder, [*options, "-o", "unbroken"])
         seconds = time.perf_counter() - started
         expected = results(folder / "unbroken")
-        for end_early, way in ((kill, "kills"), (fill_disk, "full disks")):
-            while outcomes[way] < count:
-                for _ in range(min(count - outcomes[way], ENDS_PER_RUN)):
-                    found = end_early(folder, kind, rng.uniform(0.0, seconds), rng)
-                    outcomes.update([*found, *damages(folder / OUT)])
-                    if "ended" in found:
-                        break
-                finish(folder, next_arguments(folder, kind))
-                equal = results(folder / OUT) == expected and not abandoned(folder)
-                outcomes["equal" if equal else "different"] += 1
-                for path in (folder / OUT).iterdir():
-                    path.unlink()
+        for i in range(1, count + 1):
+            end = kill if rng.random() < 0.5 else fill_disk  # noqa: PLR2004
+            outcomes.update(end(folder, options, rng.uniform(0.0, seconds), rng))
+            outcomes["wrong"] += damages(folder / OUT)
+            if i % ENDS_PER_RUN and i < count:
+                continue
+            train(folder, next_arguments(folder, options))
+            is_equal = results(folder / OUT) == expected and not leftovers(folder)
+            outcomes["equal" if is_equal else "wrong"] += 1
+            for path in (folder / OUT).iterdir():
+                path.unlink()
     return outcomes
 
 
-def next_arguments(folder: Path, kind: Kind) -> list[str]:
+def next_arguments(folder: Path, options: Sequence[str]) -> list[str]:
     """Return the arguments that resume the run, or start it if it has no checkpoint."""
     if (folder / OUT / CHECKPOINT_FILE).exists():
         return ["--resume", OUT]
-    return [*kind.arguments, "-o", OUT, "--overwrite"]
+    return [*options, "-o", OUT, "--overwrite"]
 
 
-def train(arguments: list[str]) -> int:
+def run(arguments: list[str]) -> int:
     """Train in a new process, with checkpoints as often as possible, and several evaluations."""
     from textgen_train.cli.train import main
     from textgen_train.loop import checkpoint_file, eval_schedule
@@ -150,92 +132,62 @@ def train(arguments: list[str]) -> int:
         return main(arguments)
 
 
-def finish(folder: Path, arguments: list[str]) -> None:
+def train(folder: Path, arguments: list[str]) -> None:
     """Train to the end."""
-    with ForkedCommand(train, arguments, folder) as process:
-        ended(process)
+    with ForkedCommand(run, arguments, folder) as process:
+        if code := process.wait():
+            raise RuntimeError(f"exit code {code}: {process.err.read()}")
 
 
-def outlasts(process: ForkedCommand, delay: float) -> bool:
-    """Whether a process still runs after this many seconds. It must not have failed before."""
-    try:
-        process.wait(delay)
-    except TimeoutError:
-        return True
-    ended(process)
-    return False
-
-
-def ended(process: ForkedCommand, other: int = 0) -> bool:
-    """Wait for a process, and return whether its exit code is 0. Codes but 0 and ``other`` are errors."""
-    if (code := process.wait()) not in {0, other}:
-        raise RuntimeError(f"exit code {code}: {process.err.read()}")
-    return code == 0
-
-
-def kill(folder: Path, kind: Kind, delay: float, _: random.Random) -> list[str]:
+def kill(folder: Path, options: Sequence[str], delay: float, _: random.Random) -> list[str]:
     """Start or resume a run, kill it after a delay in seconds, and return the outcomes."""
-    path = folder / OUT / CHECKPOINT_FILE
-    before = path.stat().st_mtime_ns if path.exists() else None
-    arguments = next_arguments(folder, kind)
-    with ForkedCommand(train, arguments, folder) as process:
-        if not outlasts(process, delay):
-            return ["ended"]
-        with contextlib.suppress(ProcessLookupError):
-            process.send_signal(signal.SIGKILL)
-        if ended(process, -signal.SIGKILL):
-            return ["ended"]
-    after = path.stat().st_mtime_ns if path.exists() else None
-    moment = "starting" if before == after else "training"
-    return ["kills", "in a write" if abandoned(folder) else moment]
+    with ForkedCommand(run, next_arguments(folder, options), folder) as process:
+        with contextlib.suppress(TimeoutError):
+            return ["wrong" if process.wait(delay) else "complete"]
+        process.send_signal(signal.SIGKILL)
+        if (code := process.wait()) != -signal.SIGKILL:
+            return ["wrong" if code else "complete"]
+    return ["killed", *["in a write"] * bool(leftovers(folder))]
 
 
-def fill_disk(folder: Path, kind: Kind, delay: float, rng: random.Random) -> list[str]:
-    """Start or resume a run, limit its files after a delay in seconds, and return the outcomes."""
+def fill_disk(folder: Path, options: Sequence[str], delay: float, rng: random.Random) -> list[str]:
+    """Start or resume a run, limit its files after a delay in seconds, and return the outcome."""
     # Windows does not have this module.
     import resource
 
-    with ForkedCommand(train, next_arguments(folder, kind), folder) as process:
-        if not outlasts(process, delay):
-            return ["ended"]
+    with ForkedCommand(run, next_arguments(folder, options), folder) as process:
+        with contextlib.suppress(TimeoutError):
+            return ["wrong" if process.wait(delay) else "complete"]
         room = rng.choice((0, rng.randrange(MAX_ROOM)))
-        try:
+        with contextlib.suppress(ProcessLookupError):
             resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (room, resource.RLIM_INFINITY))
-        except ProcessLookupError:
-            ended(process)
-            return ["ended"]
-        code = process.wait()
-        errors = process.err.read()
-    *_, last = errors.splitlines() or [""]
-    reason = os.strerror(errno.EFBIG)
-    is_error = last.startswith("textgen-train: error: ") and reason in last and code == 1
-    if not (is_error or code == 0) or "Traceback" in errors or abandoned(folder):
-        files = sorted(path.name for path in (folder / OUT).glob("*"))
-        print(f"exit code {code}, {files}: {errors}", file=sys.stderr)
-        return ["full disks", "damaged"]
-    if reason not in errors:
-        return ["ended"]
-    return ["full disks", "error" if is_error else "complete"]
+        code, errors = process.wait(), process.err.read()
+    refused, last = os.strerror(errno.EFBIG) in errors, errors.splitlines()[-1:]
+    is_error = code == 1 and refused and last[0].startswith("textgen-train: error: ")
+    if not (is_error or code == 0) or "Traceback" in errors or leftovers(folder):
+        print(f"exit code {code}, {leftovers(folder)}: {errors}", file=sys.stderr)
+        return ["wrong"]
+    return ["full disk" if refused else "complete"]
 
 
-def abandoned(folder: Path) -> bool:
-    """Whether a killed process has left a temporary file."""
-    return any(path.name.startswith(".") and path.name != LOCK_FILE for path in (folder / OUT).glob("*"))
+def leftovers(folder: Path) -> list[str]:
+    """Return the temporary files of a process that was killed."""
+    return [path.name for path in (folder / OUT).glob(".*") if path.name != LOCK_FILE]
 
 
-def damages(folder: Path) -> list[str]:
-    """Return "damaged" for each damaged checkpoint or model."""
-    found = []
-    for path, check in (
-        (folder / CHECKPOINT_FILE, lambda path: read_checkpoint(path).state()),
-        (folder / "model.onnx", textgen.load),
+def damages(folder: Path) -> int:
+    """Return how many of the checkpoint and the model cannot be read."""
+    found = 0
+    for name, read in (
+        (CHECKPOINT_FILE, lambda path: read_checkpoint(path).state()),
+        ("model.onnx", textgen.load),
     ):
         try:
-            if path.exists():
-                check(path)
+            if (folder / name).exists():
+                read(folder / name)
         except textgen.TextgenError as error:
             print(error, file=sys.stderr)
-            found.append("damaged")
+            found += 1
     return found
 
 

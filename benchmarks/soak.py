@@ -1,36 +1,32 @@
 """Generate one very long text in Python, in C and in JavaScript, and compare the texts and the memory.
 
     make core
-    python -m benchmarks.soak [--bytes 1000000000] [--languages python c javascript] [--model MODEL]
+    python -m benchmarks.soak [--bytes 1000000000] [--languages python c javascript]
 
-The default model has 8-bit weights, because its text is the same in every engine. It is small, its weights
-are random, and each of its characters is a byte.
-
-Each language runs in a process of its own, one after the other, and writes its text to a pipe. It is read in
-ten parts. Printed are the speed during each part, the memory of the process at its end, and the SHA-256 of
-the text. The exit code is 1 if two texts differ, or if the memory at the end is larger than after the first
-part by more than 16 MiB.
+The model has 8-bit weights, because its text is the same in every engine. It is small, its weights are
+random, and each of its characters is a byte. Each language runs in a process of its own and writes its text
+to a pipe. It is read in ten parts. Printed are the speed during each part, the memory of the process at its
+end, and the SHA-256 of the text. The exit code is 1 if two texts differ, or if the memory at the end is
+larger than after the first part by more than 16 MiB.
 """
 
 import argparse
 import hashlib
 import subprocess
 import sys
-import typing
 from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import perf_counter
 
 import psutil
-import textgen_runtime as textgen
-from textgen_runtime.model_file.source import find_model_file
 
 from tests.helpers.int8_models import make_int8_model
 
 LANGUAGES = ["python", "c", "javascript"]
 ROOT = Path(__file__).parents[1]
 SYMBOLS = "\n abcdefgh"
+PROMPT = "a"
 PARTS = 10
 BLOCK = 2**16
 # Node frees memory only now and then.
@@ -48,36 +44,27 @@ for (let left = Number(length); left > 0; left -= 65536)
 """
 
 
-def command(language: str, model: str, prompt: str, size: int) -> list[str]:
+def command(language: str, model: str, size: int) -> list[str]:
     """Return the command that writes a text of this length."""
     # The process still runs after the last byte that is read, so that its memory is known.
     length = str(size + 2**20)
     if language == "javascript":
         program = JAVASCRIPT % repr((ROOT / "runtime" / "web" / "index.js").as_uri())
-        return ["node", "--input-type=module", "-e", program, model, prompt, length]
+        return ["node", "--input-type=module", "-e", program, model, PROMPT, length]
     options = ["--temp", "1", "--seed", "7", "--length", length]
     if language == "c":
-        return [str(ROOT / "build" / "core" / "textgen"), model, prompt, *options]
-    return [sys.executable, "-m", "textgen_runtime", model, "--prompt", prompt, *options]
+        return [str(ROOT / "build" / "core" / "textgen"), model, PROMPT, *options]
+    return [sys.executable, "-m", "textgen_runtime", model, "--prompt", PROMPT, *options]
 
 
-def small_model(folder: Path) -> Path:
-    """Write the default model to a folder, and return its path."""
-    path = folder / "model.onnx"
-    path.write_bytes(make_int8_model(SYMBOLS).SerializeToString())
-    return path
-
-
-def soak(language: str, model: str, prompt: str, size: int) -> tuple[str, int]:
+def soak(language: str, model: str, size: int) -> tuple[str, int]:
     """Run a language, print its parts, and return the SHA-256 of its text and the growth of its memory."""
     found, memory = hashlib.sha256(), list[int]()
-    words = command(language, model, prompt, size)
-    with subprocess.Popen(words, stdout=subprocess.PIPE, bufsize=0) as process:
-        pipe = typing.cast("typing.IO[bytes]", process.stdout)
+    with subprocess.Popen(command(language, model, size), stdout=subprocess.PIPE) as process:
         for part in range(PARTS):
             end, start = size * (part + 1) // PARTS, perf_counter()
             left = length = end - size * part // PARTS
-            while left and (block := pipe.read(min(left, BLOCK))):
+            while left and process.stdout and (block := process.stdout.read(min(left, BLOCK))):
                 found.update(block)
                 left -= len(block)
             if left:
@@ -97,21 +84,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--bytes", metavar="N", type=int, default=10**9, help="default: 1000000000")
     parser.add_argument("--languages", nargs="+", choices=LANGUAGES, default=LANGUAGES, help="default: all")
-    parser.add_argument("--model", help="default: a small one with random weights")
     arguments = parser.parse_args(argv)
     with TemporaryDirectory() as folder:
-        model = find_model_file(arguments.model or small_model(Path(folder)))
-        prompts = textgen.load(model).prompts
-        if not prompts:
-            parser.error(f"{model} has no prompts")
-        results = {name: soak(name, str(model), prompts[0], arguments.bytes) for name in arguments.languages}
-    texts = {text for text, _ in results.values()}
-    growth = max(growth for _, growth in results.values())
-    if len(results) > 1:
-        print("the texts are equal" if len(texts) == 1 else "the texts differ")
-    print(f"largest growth {growth / 2**20:.2f} MiB")
-    return int(len(texts) > 1 or growth > MAX_GROWTH)
+        model = Path(folder) / "model.onnx"
+        model.write_bytes(make_int8_model(SYMBOLS).SerializeToString())
+        results = [soak(name, str(model), arguments.bytes) for name in arguments.languages]
+    are_equal, growth = len({text for text, _ in results}) == 1, max(growth for _, growth in results)
+    print(f"the texts {'are equal' if are_equal else 'differ'}; largest growth {growth / 2**20:.2f} MiB")
+    return int(not are_equal or growth > MAX_GROWTH)
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    sys.exit(main())

@@ -106,9 +106,7 @@ def test_generating_imports_no_numpy(tiny_path: Path) -> None:
     ("function", "arguments"),
     [
         ("evaluate", ["--help"]),
-        ("bench", ["--help"]),
         ("train", ["--help"]),
-        ("compare", ["--help"]),
         # These import numpy later.
         ("run", [str(TINY), "--explain"]),
         ("serve", [str(TINY), "--port", "0"]),

@@ -270,11 +270,6 @@ def test_the_pages_of_decisions_have_only_measured_losses(figure: str) -> None:
     assert any(states(read(f"docs/{page}.md"), figure) for page in measured)
 
 
-def test_the_page_about_the_length_of_a_text_states_the_measured_speed() -> None:
-    (speed,) = re.findall(r"small, bfloat16, all +([\d,]+) +[\d,]+ +[\d.]+ x", read("docs/results.md"))
-    assert f"one thread trains on [{speed} characters per second]" in read("docs/how-much-text.md")
-
-
 def test_the_page_about_presets_states_the_measured_speeds() -> None:
     page, (small, large) = read("docs/which-preset.md"), speeds("small, 100 epochs", "large, 20 min")
     assert states(page, f"`small` generates {small[0]} characters per second and `large` {large[0]}.")

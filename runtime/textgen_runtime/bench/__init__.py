@@ -1,1 +1,1 @@
-"""The measurements of ``textgen-bench``: one function per section of the report."""
+"""Timing in alternating rounds, and tables of figures: for ``textgen-bench`` and other measurements."""

@@ -1,50 +1,34 @@
-"""The report: sections, the tables that show them, and the JSON that ``--json`` writes."""
+"""Tables of figures, and the machine that they belong to."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+import platform
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from textgen_runtime.errors import TextgenError, shorten
-from textgen_runtime.generation.model import Model
-from textgen_runtime.system.json_text import from_json, to_json
-from textgen_runtime.text.token_names import describe_vocabulary, unit_of
-from textgen_runtime.text.tokenizer import CHARACTER
-
-from .machine import describe_machine, load_average
-from .rounds import Spread, deadline_notes, spreads
+from textgen_runtime._core import kernel_names
+from textgen_runtime._version import __version__
+from textgen_runtime.system.processors import available_processors
 
 MICROSECONDS = 1e6
-
-# The first key of a report; its value is the format version. Increase the version if a key changes its
-# meaning.
-FORMAT_KEY, FORMAT = "textgen-bench", 1
-HEADER = f'{{\n "{FORMAT_KEY}": '.encode()
 
 
 @dataclass(frozen=True)
 class Section:
-    """One section of the report. ``str`` formats it as a table.
+    """A table. ``str`` formats it.
 
     Attributes:
         title: Heading of the table.
         columns: Headings of all columns after the first. The first has the names of the rows.
         rows: Name and formatted cells of each row.
-        figures: The same figures as numbers, for ``--json``.
-        ratios: By name, the ratios of figures that ``--compare`` compares.
-        spreads: By name, the spread of each figure that was measured in rounds.
-        notes: Limitations of this measurement, such as omitted rows. Printed and written to the report.
-        legend: Definitions of columns and rows. Only printed.
+        legend: Definitions of columns and rows.
     """
 
     title: str
     columns: Sequence[str]
     rows: Sequence[tuple[str, Sequence[str]]]
-    figures: dict[str, Any] = field(default_factory=dict)
-    ratios: dict[str, Spread] = field(default_factory=dict)
-    spreads: dict[str, Spread] = field(default_factory=dict)
-    notes: Sequence[str] = ()
     legend: Sequence[str] = ()
 
     def __str__(self) -> str:
@@ -55,28 +39,8 @@ class Section:
             + "".join(f"  {cell:>{width}}" for cell, width in zip(row[1:], widths[1:], strict=True))
             for row in table
         ]
-        lines += [f"  ({note})" for note in (*self.legend, *self.notes)]
+        lines += [f"  ({note})" for note in self.legend]
         return "\n".join((self.title, *(line.rstrip() for line in lines)))
-
-    def as_json(self) -> dict[str, Any]:
-        """Return the section as it is stored in the report."""
-        return {
-            "figures": self.figures,
-            "ratios": {name: ratio.as_json("value") for name, ratio in self.ratios.items()},
-            "notes": list(self.notes),
-        }
-
-
-def timed(requested: Iterable[str], seconds: dict[str, list[float]]) -> dict[str, Any]:
-    """Return the arguments of ``Section`` that describe the rounds of candidates.
-
-    Args:
-        requested: The names of all candidates.
-        seconds: The result of ``interleave``.
-    """
-    measured = spreads(seconds)
-    figures = {"seconds": {name: spread.as_json() for name, spread in measured.items()}}
-    return {"figures": figures, "spreads": measured, "notes": deadline_notes(requested, seconds)}
 
 
 def microseconds(seconds: float) -> str:
@@ -94,88 +58,35 @@ def times(ratio: float) -> str:
     return f"{ratio:,.2f} x" if ratio < 100 else f"{ratio:,.0f} x"  # noqa: PLR2004
 
 
-class ReportError(TextgenError):
-    """A file is not a report of ``textgen-bench``, or cannot be compared with the present report."""
-
-
-def new_report(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a report without models, which describes the date, the machine and its load.
-
-    Args:
-        options: The options that affect the figures.
-    """
+def describe_machine() -> dict[str, Any]:
+    """Return the processor, the number of usable cores, the available kernels and the versions."""
     return {
-        "date": datetime.now(UTC).isoformat(timespec="seconds"),
-        "machine": describe_machine(),
-        "options": dict(options),
-        "load_average": {"start": load_average(), "end": None},
-        "warnings": [],
-        "models": [],
+        "processor": _processor(),
+        "cores": available_processors(),
+        "kernels": kernel_names(),
+        "system": f"{platform.system()} {platform.machine()}",
+        "python": platform.python_version(),
+        **_versions("numpy", "onnxruntime"),
+        "textgen-onnx": __version__,
     }
 
 
-def describe_model(name: str, model: Model) -> dict[str, Any]:
-    """Return the name, the hash and the size of a model.
-
-    Args:
-        name: The model as named on the command line.
-        model: The loaded model.
-    """
-    layers, units = model.engine.network.depth_and_units
-    quantization = model.metadata.quantization
-    return {
-        "file": name,
-        "sha256": model.sha256,
-        "layers": layers,
-        "units": units,
-        "bits": 32 if quantization is None else quantization.bits,
-        "vocabulary": len(model.tokenizer),
-        "special_tokens": len(model.tokenizer.special.by_name),
-        "unit": unit_of(model.tokenizer),
-    }
+def format_machine() -> str:
+    """Return the description of the machine in one line."""
+    values = {key: " ".join(v) if isinstance(v, list) else v for key, v in describe_machine().items()}
+    return ", ".join(f"{name} {value}" for name, value in values.items())
 
 
-def format_vocabulary(model: Mapping[str, Any]) -> str:
-    """Return the size of the vocabulary of a model of a report. Older reports lack some keys."""
-    return describe_vocabulary(
-        model["vocabulary"], model.get("unit", CHARACTER), model.get("special_tokens", 0)
-    )
+def _versions(*packages: str) -> dict[str, str]:
+    """Return the versions of the packages that are installed."""
+    return {name: version(name) for name in packages if find_spec(name) is not None}
 
 
-def write_report(content: Mapping[str, Any]) -> str:
-    """Return a report as JSON text, with the format key first."""
-    return to_json({FORMAT_KEY: FORMAT, **content}, indent=1) + "\n"
-
-
-def is_report(path: Path) -> bool:
-    """Return whether a file begins like a report; False if it cannot be read."""
-    try:
-        with path.open("rb") as file:
-            return file.read(len(HEADER)) == HEADER
-    except OSError:
-        return False
-
-
-def read_report(path: Path) -> dict[str, Any]:
-    """Read a report from a file.
-
-    Raises:
-        ReportError: If the file cannot be read, is not a report, or has another format version.
-    """
-    try:
-        document = from_json(path.read_bytes())
-    except OSError as error:
-        raise ReportError(f"cannot read the report {shorten(str(path))}: {error.strerror or error}") from None
-    except (ValueError, RecursionError):
-        raise ReportError(f"{path} is not a report of textgen-bench --json: it is not valid JSON") from None
-    version = document.get(FORMAT_KEY) if isinstance(document, dict) else None
-    if version is None:
-        raise ReportError(
-            f"{path} is not a report of textgen-bench --json: the key {FORMAT_KEY!r} is missing"
-        )
-    if version != FORMAT:
-        raise ReportError(
-            f"the report {path} has format {str(version)[:20]}, but this version supports only format "
-            f"{FORMAT}: create the report again with this version"
-        )
-    return dict(document)
+def _processor() -> str:
+    """Return the processor's model name on Linux, and elsewhere what ``platform`` reports."""
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        for line in cpuinfo.read_text(encoding="utf-8", errors="replace").splitlines():
+            if line.startswith("model name"):
+                return line.split(":", 1)[1].strip()
+    return platform.processor() or platform.machine()

@@ -1,147 +1,274 @@
-"""``textgen-bench``: measure how fast models generate text on this machine."""
+"""``textgen-bench``: measure how fast a model generates text on this machine."""
 
 import argparse
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any
+import statistics
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
 
-from textgen_runtime.bench import machine
-from textgen_runtime.bench.compare import compare, read_comparable_report
-from textgen_runtime.bench.context import BenchContext, checked_fields
-from textgen_runtime.bench.report import Section, describe_model, new_report
-from textgen_runtime.bench.rounds import NO_DEADLINE, Deadline
-from textgen_runtime.bench.sections import SECTIONS, measure
-from textgen_runtime.engines.opening import EngineName
+from textgen_runtime.bench.report import (
+    Section,
+    describe_machine,
+    format_machine,
+    microseconds,
+    per_second,
+    times,
+)
+from textgen_runtime.bench.rounds import Candidate, calibrate, interleave
+from textgen_runtime.engines.base import Measurements
 from textgen_runtime.errors import ModelFileError
-from textgen_runtime.generation.loading import open_model
+from textgen_runtime.generation.batch import Batch
+from textgen_runtime.generation.loading import load
 from textgen_runtime.generation.model import Model
-from textgen_runtime.model_file.source import name_source, read_model
-from textgen_runtime.system.console import print_diagnostic
+from textgen_runtime.sampler import DEFAULT_TEMPERATURE, Sampler
+from textgen_runtime.sampling.parameters import Sampling
+from textgen_runtime.system.json_text import to_json
 from textgen_runtime.system.processors import available_processors
 from textgen_runtime.text.token_names import unit_of
 
-from ._bench_arguments import PROG, parse
-from ._bench_outputs import check_outputs, judge, model_heading, table_writer, write_outputs
+from ._output_files import check_output, write_output
 from .command import run_command
+from .parser import CommandParser, add_engine, add_model, number
 
-# Duration of each comparison.
-SECONDS, QUICK_SECONDS = 4.0, 0.2
+PROG = "textgen-bench"
+SECONDS = 3.0
 
-# Duration of all measurements of a model in a quick run, including loading. The remaining time up to ten
-# seconds is for starting Python, and for stopping the measurement that runs at the deadline.
-QUICK_TOTAL = 8.5
+EXAMPLES = """\
+examples:
+  textgen-bench nietzsche
+  textgen-bench model.onnx --json figures.json
+"""
 
-# Tokens in the longer memory measurement.
-LONG_RUN, QUICK_LONG_RUN = 1_000_000, 20_000
+STREAM_COUNTS = (4, 16, 64, 256)
+# Texts of many streams are at least this long, so that their start takes no noticeable time.
+LONG_TEXT = 100
+FILTERS: dict[str, Any] = {
+    "top_k": 20,
+    "top_p": 0.9,
+    "min_p": 0.05,
+    "typical_p": 0.95,
+    "repetition_penalty": 1.1,
+    "frequency_penalty": 0.01,
+    "presence_penalty": 0.01,
+}
+SHORT_RUN = 400
+PERCENTILES = (50, 90, 99, 99.9)
+
+WEIGHTS, IMPORT_NUMPY = "weights read once", "python -c 'import numpy'"
+# The first key of the JSON, with the version of its format.
+FORMAT_KEY, FORMAT = "textgen-bench", 2
+HEADER = f'{{\n "{FORMAT_KEY}": '.encode()
+
+RUN = "import sys; from textgen_runtime.cli.run import main; sys.exit(main())"
+
+
+class Comparison(NamedTuple):
+    """What was measured in the same rounds.
+
+    Attributes:
+        title: What it is.
+        baseline: The name of the figure that the others are divided by.
+        seconds: By name, the seconds of each round.
+    """
+
+    title: str
+    baseline: str
+    seconds: dict[str, list[float]]
+
+    def figures(self) -> dict[str, dict[str, Any]]:
+        """Return the median of each figure in seconds, its quartiles, and its ratio to the baseline."""
+        base = statistics.median(self.seconds[self.baseline])
+        quartiles = {name: statistics.quantiles(rounds, n=4) for name, rounds in self.seconds.items()}
+        return {
+            name: {"seconds": median, "quartiles": [low, high], "ratio": median / base}
+            for name, (low, median, high) in quartiles.items()
+        }
+
+    def __str__(self) -> str:
+        rows = [
+            (name, [microseconds(row["seconds"]), per_second(row["seconds"]), times(row["ratio"])])
+            for name, row in self.figures().items()
+        ]
+        return str(Section(self.title, ["time", "per second", f"time / {self.baseline}"], rows))
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code, as for ``textgen-run``."""
-    arguments = parse(argv)
+    arguments = parser().parse_args(argv)
     return run_command(PROG, lambda: bench(arguments))
 
 
-def bench(arguments: argparse.Namespace) -> int:
-    """Measure the models, print each section when it is complete, write the outputs, return the exit code."""
-    deadline = new_deadline(arguments)
-    check_outputs(arguments)
-    old = read_comparable_report(arguments.compare, len(arguments.models)) if arguments.compare else None
-    # All models are loaded first, so that an error in a later one is reported before any measurement.
-    engine: EngineName = "auto" if arguments.engine == "both" else arguments.engine
-    models = [open_checked(name, engine) for name in arguments.models]
-    report = new_report(
-        {
-            "temperature": arguments.temp,
-            "engine": arguments.engine,
-            "sections": [name for name in SECTIONS if name in arguments.section],
-            "quick": arguments.quick,
-        }
+def parser() -> CommandParser:
+    """Return the parser of the command."""
+    command = CommandParser(
+        PROG,
+        "Measure how fast a model generates text on this machine. Each table is measured in\n"
+        "alternating rounds, and compares its figures with the first one. No engine can\n"
+        "generate a character in less time than it needs to read all weights once.",
+        EXAMPLES,
     )
-    write = table_writer(arguments)
-    run = BenchRun(arguments, report, write)
-    run.warn(machine.load_warning(report["load_average"]["start"]))
-    write(f"{machine.format_machine(report['machine'])}\n\n")
-    for name, (model, content) in zip(arguments.models, models, strict=True):
-        run.measure(name, model, content, deadline)
-        deadline = new_deadline(arguments)
-    report["load_average"]["end"] = machine.load_average()
-    write_outputs(arguments, report)
-    if old is None:
-        return 0
-    comparison = compare(old, report, arguments.compare)
-    write(f"{comparison.table(arguments.fail_above)}\n")
-    return 0 if arguments.fail_above is None else judge(comparison, arguments)
+    add_model(command)
+    command.add_argument(
+        "--temp",
+        metavar="T",
+        type=number("a finite number above 0", lambda value: value > 0),
+        default=DEFAULT_TEMPERATURE,
+        help=f"sampling temperature (default: {DEFAULT_TEMPERATURE})",
+    )
+    add_engine(command)
+    command.add_argument(
+        "--seconds",
+        metavar="S",
+        type=number("a finite number above 0", lambda value: value > 0),
+        default=SECONDS,
+        help=f"approximate duration of each table (default: {SECONDS:g})",
+    )
+    command.add_argument(
+        "--json", metavar="FILE", type=Path, help="write all figures, their quartiles and ratios to FILE"
+    )
+    return command
 
 
-def new_deadline(arguments: argparse.Namespace) -> Deadline:
-    """Return the deadline for the measurements of one model, starting now."""
-    return Deadline(QUICK_TOTAL) if arguments.quick else NO_DEADLINE
+def bench(arguments: argparse.Namespace) -> int:
+    """Measure the model, print each table when it is complete, write the JSON, return the exit code."""
+    if arguments.json:
+        check_output("--json", arguments.json, "report", PROG, is_report)
+    model = load(arguments.model, engine=arguments.engine)
+    layers, units = model.engine.network.depth_and_units
+    # A file may have a name that the output's encoding lacks.
+    sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    network = f"{model.engine.name}, {layers} x {units} units, {len(model.tokenizer)} symbols"
+    write(f"{arguments.model}: {network}\n{format_machine()}\n")
+    sections = []
+    for comparison in measure(model, arguments):
+        write(f"\n{comparison}\n")
+        names = {"title": comparison.title, "baseline": comparison.baseline}
+        sections.append(names | {"figures": comparison.figures()})
+    latencies = latency(model, arguments)
+    title = f"latency per {unit_of(model.tokenizer)}, including the overhead of the clock"
+    row = (model.engine.name, [microseconds(seconds) for seconds in latencies.values()])
+    write(f"\n{Section(title, [f'p{name}' for name in latencies], [row])}\n")
+    if arguments.json:
+        report = {
+            FORMAT_KEY: FORMAT,
+            "date": datetime.now(UTC).isoformat(timespec="seconds"),
+            "machine": describe_machine(),
+            "model": arguments.model,
+            "sha256": model.sha256,
+            "engine": model.engine.name,
+            "temperature": arguments.temp,
+            "sections": sections,
+            "latency": latencies,
+        }
+        write_output(arguments.json, f"{to_json(report, indent=1)}\n".encode())
+    return 0
 
 
-@dataclass(frozen=True)
-class BenchRun:
-    """The measurements of one run of the command.
-
-    Attributes:
-        arguments: Command-line arguments.
-        report: The report to which models and warnings are added.
-        write: Prints a table.
-    """
-
-    arguments: argparse.Namespace
-    report: dict[str, Any]
-    write: Callable[[str], None]
-
-    def measure(self, name: str, model: Model, content: bytes, deadline: Deadline) -> None:
-        """Measure one model, print its sections, and add them to the report."""
-        description = describe_model(name, model)
-        self.write(model_heading(description, self.arguments.temp))
-        context = bench_context(self.arguments, content, unit_of(model.tokenizer))
-        sections: dict[str, Section] = {}
-        for section_name, section in measure(context, self.arguments.section, deadline):
-            sections[section_name] = section
-            self.write(f"{section}\n\n")
-        prefix = f"{name}: " if len(self.arguments.models) > 1 else ""
-        self.warn(machine.wait_warning(context.processor_time), prefix)
-        self.warn(machine.spread_warning(sections), prefix)
-        waited = context.processor_time.waited
-        stored = {name: section.as_json() for name, section in sections.items()}
-        self.report["models"].append(description | {"waited_share": waited, "sections": stored})
-
-    def warn(self, message: str | None, prefix: str = "") -> None:
-        """Print a warning on standard error and add it to the report; None has no effect."""
-        if message:
-            self.report["warnings"].append(prefix + message)
-            print_diagnostic(PROG, prefix + message, "warning")
+def write(text: str) -> None:
+    """Write a text to standard output at once."""
+    sys.stdout.write(text)
+    sys.stdout.flush()
 
 
-def open_checked(name: str, engine: EngineName) -> tuple[Model, bytes]:
-    """Load a model.
+def is_report(path: Path) -> bool:
+    """Return whether a file begins like a report."""
+    with path.open("rb") as file:
+        return file.read(len(HEADER)) == HEADER
 
-    Returns:
-        The model, and the content of the file. Unless the engine is "onnxruntime", the content is reduced
-        to the fields that the core has checked, because the baseline loops pass it to onnxruntime. The
-        texts of a model of records do not end.
+
+def measure(model: Model, arguments: argparse.Namespace) -> Iterator[Comparison]:
+    """Measure one stream, many streams and new processes."""
+    unit, one, seconds = unit_of(model.tokenizer), "one stream", arguments.seconds
+    runs = one_stream(model, arguments.temp)
+    yield Comparison(f"one stream, per {unit}", next(iter(runs)), interleave(runs, seconds))
+    yield Comparison(f"many streams, per {unit}", one, interleave(many_streams(model, arguments), seconds))
+    yield Comparison("new processes", IMPORT_NUMPY, interleave(new_processes(arguments, unit), seconds))
+
+
+def one_stream(model: Model, temperature: float) -> dict[str, Candidate]:
+    """Return the time to read the weights once, and that of a token, of filters and of a draw alone."""
+    core = getattr(model.engine, "core", None)
+    runs: dict[str, Callable[[int], object]] = {}
+    if core is not None and model.engine.name.startswith("native"):
+        runs[WEIGHTS] = core.read_weights
+    runs["one stream"] = start(model, temperature).take
+    runs["with all filters"] = start(model, temperature, **FILTERS).take
+    sampler, logits = Sampler(temperature, seed=0), start(model, temperature).logits
+
+    def draw(count: int) -> None:
+        for _ in range(count):
+            sampler.draw(logits)
+
+    runs["a draw, from Python"] = draw
+    return {name: calibrate(run) for name, run in runs.items()}
+
+
+def start(model: Model, temperature: float, substream: int = 0, **filters: Any) -> Any:
+    """Return a generation that does not end: the end of a record gets a very low logit."""
+    endless: dict[str, Any] = {} if model.metadata.records is None else {"min_length": 2**31 - 1}
+    sampling = Sampling(temperature=temperature, **endless, **filters)
+    return model.start(seed=0, substream=substream, sampling=sampling)
+
+
+def many_streams(model: Model, arguments: argparse.Namespace) -> dict[str, Candidate]:
+    """Return the time per token of all streams together, with one thread and with all."""
+    runs = {"one stream": calibrate(start(model, arguments.temp).take)}
+    for threads in sorted({1, available_processors()}):
+        threaded = load(arguments.model, engine=arguments.engine, threads=threads)
+        for count in STREAM_COUNTS:
+            streams = [start(threaded, arguments.temp, i) for i in range(count)]
+            run = calibrate(partial(run_batch, threaded, streams), least=LONG_TEXT)
+            label = f"{count} streams, {threads} thread{'s' * (threads > 1)}"
+            runs[label] = Candidate(run.run, run.size * count)
+    return runs
+
+
+def run_batch(model: Model, streams: Sequence[Any], length: int) -> None:
+    """Continue each stream by ``length`` tokens."""
+    batch = Batch(model)
+    for stream in streams:
+        batch.add(stream, length, finish=False)
+    batch.complete()
+
+
+def new_processes(arguments: argparse.Namespace, unit: str) -> dict[str, Candidate]:
+    """Return the time of ``import numpy`` and of a text by ``textgen-run``, each in a new process."""
+    options = ("--engine", arguments.engine, "--no-echo", "--seed", "1", "--length", str(SHORT_RUN))
+    commands = {
+        IMPORT_NUMPY: python_command("import numpy"),
+        f"textgen-run, {SHORT_RUN} {unit}s": python_command(RUN, *options, "--", arguments.model),
+    }
+    return {name: Candidate(partial(run_process, command)) for name, command in commands.items()}
+
+
+def python_command(program: str, *arguments: str) -> list[str]:
+    """Return a command line that runs a program in this interpreter, and imports nothing from the folder."""
+    return [sys.executable, "-P", "-c", program, *arguments]
+
+
+def run_process(command: Sequence[str]) -> None:
+    """Run a command to its end.
 
     Raises:
-        ModelFileError: As for ``load``.
+        ModelFileError: If it fails.
     """
-    content = read_model(name)
-    try:
-        model = open_model(content, engine)
-        return model, content if engine == "onnxruntime" else checked_fields(content)
-    except ModelFileError as error:
-        raise ModelFileError(f"{name_source(name)}: ", *error.args) from error
+    # Standard error would have the traceback of a process that an interrupt of the terminal also ends.
+    nowhere = subprocess.DEVNULL
+    if code := subprocess.run(command, stdin=nowhere, stdout=nowhere, stderr=nowhere, check=False).returncode:
+        raise ModelFileError(f"textgen-run failed with this model in a new process (exit code {code})")
 
 
-def bench_context(arguments: argparse.Namespace, content: bytes, unit: str) -> BenchContext:
-    """Return the measurement settings for the content of a model file, whose tokens are called ``unit``."""
-    return BenchContext(
-        content=content,
-        engines=("native", "onnxruntime") if arguments.engine == "both" else (arguments.engine,),
-        temperature=arguments.temp,
-        seconds=QUICK_SECONDS if arguments.quick else SECONDS,
-        threads=available_processors(),
-        long_run=QUICK_LONG_RUN if arguments.quick else LONG_RUN,
-        unit=unit,
-    )
+def latency(model: Model, arguments: argparse.Namespace) -> dict[str, float]:
+    """Return percentiles of the seconds of each token of one stream."""
+    generation = start(model, arguments.temp)
+    generation.take(LONG_TEXT)
+    measurements = generation.measurements = Measurements(latencies=True)
+    while sum(measurements.latencies or ()) < arguments.seconds * 1e9:
+        generation.take(1000)
+    ordered = sorted(measurements.latencies or ())
+    points = {str(point): ordered[int(point / 100 * (len(ordered) - 1))] for point in PERCENTILES}
+    return {name: value / 1e9 for name, value in (points | {"100": ordered[-1]}).items()}

@@ -77,7 +77,7 @@ def interrupted(
         ("textgen_runtime._core", RUN),
         ("numpy._core", (*RUN, "--engine", "onnxruntime")),
         ("onnxruntime", (*RUN, "--engine", "onnxruntime")),
-        ("onnxruntime", ("textgen-bench", str(TINY), "--quick")),
+        ("textgen_runtime.generation.batch", ("textgen-bench", str(TINY))),
         ("textgen_train.cli.train", TRAIN),
     ],
 )

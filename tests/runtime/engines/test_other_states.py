@@ -9,7 +9,6 @@ import textgen_runtime as textgen
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 from textgen_runtime import Metadata, Model
-from textgen_runtime.bench.context import WINDOW, BaselineLoops
 from textgen_runtime.generation.loading import open_model
 from textgen_runtime.text.vocabulary import CharacterTokenizer
 
@@ -123,26 +122,6 @@ def test_generation_copies_and_saves_any_state(
     textgen.save(generation, tmp_path / "saved")
     resumed = textgen.resume(model, tmp_path / "saved")
     assert generation.copy().take(40) == resumed.take(40) == expected[20:]
-
-
-def test_baseline_loops_carry_any_state() -> None:
-    loops = BaselineLoops(counting_model(), 1, 0.5)
-    run, counts = loops.session.run, list[float]()
-
-    class Counted:
-        """A session that records the token count in the third state array."""
-
-        @staticmethod
-        def run(outputs: list[str], feed: dict[str, NDArray[np.float32]]) -> list[NDArray[np.float32]]:
-            arrays: list[NDArray[np.float32]] = run(outputs, feed)
-            counts.append(arrays[outputs.index("next_read count")][0, -1, 0])
-            return arrays
-
-    loops.session = Counted()
-    loops.stateful(3)
-    loops.sliding_window(2)
-    loops.batched(4)(2)
-    assert counts == [1, 2, 3, WINDOW, WINDOW, 1, 2]
 
 
 @pytest.mark.parametrize("name", ["description", "file", "state hidden", "a/b"])

@@ -4,26 +4,20 @@ import io
 import itertools
 import os
 import signal
-import subprocess
 import sys
 import threading
-from argparse import Namespace
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from textgen_runtime.bench._processes import child_process, python_command
-from textgen_runtime.cli import _bench_outputs as bench_outputs
 from textgen_runtime.cli import _text_batch
-from textgen_runtime.cli import eval as eval_module
 from textgen_runtime.cli import run as run_module
+from textgen_runtime.cli._output_files import write_output
 from textgen_runtime.generation.batch import Batch, BatchChunk
 from textgen_runtime.generation.generation import Generation
 from textgen_runtime.generation.model import Model
 from textgen_runtime.system.interrupts import DeferredInterrupts, interrupts_ignored
 
-from tests.helpers.bench_reports import REPORT
 from tests.helpers.commands import Captured, run_here
 from tests.helpers.paths import TINY
 from tests.helpers.programs import posix_only
@@ -98,22 +92,13 @@ def test_finished_text_is_written_before_an_interrupt_can_end_the_process(
 
 
 @pytest.mark.usefixtures("interrupts")
-@pytest.mark.parametrize(
-    "write",
-    [
-        lambda path: bench_outputs.write_outputs(Namespace(json=path, plot=None), REPORT),
-        lambda path: bench_outputs.write_outputs(Namespace(json=None, plot=path), REPORT),
-        lambda path: eval_module.write_page(Namespace(surprise=path, model="model.onnx"), []),
-    ],
-    ids=["--json", "--plot", "--surprise"],
-)
 def test_output_file_is_complete_before_an_interrupt_is_raised(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, write: Callable[[Path], None]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "file"
     monkeypatch.setattr(os, "fsync", lambda _: signal.raise_signal(signal.SIGINT))
     with pytest.raises(KeyboardInterrupt):
-        write(path)
+        write_output(path, b"content")
     assert path.stat().st_size > 0
     assert list(tmp_path.iterdir()) == [path]
 
@@ -212,28 +197,6 @@ def test_context_does_nothing_outside_the_main_thread() -> None:
     thread.start()
     thread.join()
     assert handlers == [before]
-
-
-@posix_only
-@pytest.mark.usefixtures("interrupts")
-def test_interrupt_ends_the_process_that_is_waited_for() -> None:
-    command = python_command("import signal; print(1, flush=True); signal.pause()")
-    with pytest.raises(KeyboardInterrupt), child_process(command, stdout=subprocess.PIPE) as process:  # noqa: PT012
-        assert process.stdout is not None
-        process.stdout.readline()
-        signal.raise_signal(signal.SIGINT)
-        pytest.fail("the interrupt was not raised")
-    assert process.returncode == -signal.SIGKILL
-
-
-@posix_only
-def test_interrupt_from_the_terminal_is_blocked_in_the_process() -> None:
-    program = "import signal; print(signal.SIGINT in signal.pthread_sigmask(signal.SIG_BLOCK, []))"
-    mask = signal.pthread_sigmask(signal.SIG_BLOCK, [])
-    with child_process(python_command(program), stdout=subprocess.PIPE) as process:
-        out, _ = process.communicate()
-    assert out == b"True\n"
-    assert signal.pthread_sigmask(signal.SIG_BLOCK, []) == mask
 
 
 def test_interrupts_have_an_effect_only_where_they_are_awaited() -> None:

@@ -4,7 +4,6 @@ import os
 from pathlib import Path
 
 import pytest
-from textgen_runtime.bench import machine as bench_machine
 from textgen_runtime.system import processors
 from textgen_runtime.system.processors import available_processors
 
@@ -64,9 +63,3 @@ def test_quota_in_control_groups_version_1(machine: Path, quota: str, expected: 
     write(machine / "cgroup/cpu/cpu.cfs_quota_us", f"{quota}\n")
     write(machine / "cgroup/cpu/cpu.cfs_period_us", "100000\n")
     assert available_processors() == expected
-
-
-def test_benchmark_reports_available_processors(machine: Path) -> None:
-    write(machine / "self", "0::/jobs/mine\n")
-    write(machine / "cgroup/jobs/mine/cpu.max", "300000 100000\n")
-    assert bench_machine.describe_machine()["cores"] == 3

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from textgen_runtime.bench.machine import describe_machine
+from textgen_runtime.bench.report import describe_machine
 from textgen_runtime.model_file.metadata import Metadata
 from textgen_runtime.model_file.network import Network
 from textgen_runtime.model_file.source import unambiguous_path
