@@ -7,13 +7,6 @@ from tests.helpers.examples import EXAMPLES, run_example
 from tests.helpers.paths import ROOT
 
 PROGRAMS = sorted(path.name for path in EXAMPLES.glob("*.py"))
-# Programs that count the bars of a tune, read a model file by themselves, or clean a corpus are longer.
-LINES = {"tunes.py": 90, "one_page.py": 61, "clean_tunes.py": 70}
-
-
-@pytest.mark.parametrize("name", PROGRAMS)
-def test_examples_have_fewer_than_40_lines(name: str) -> None:
-    assert len((EXAMPLES / name).read_text(encoding="utf-8").splitlines()) < LINES.get(name, 40)
 
 
 @pytest.mark.parametrize("name", PROGRAMS)

@@ -8,7 +8,6 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from textgen_runtime.generation.loading import open_model
 
 from tests.helpers.commands import Captured
 from tests.helpers.examples import import_example, run_example
@@ -57,12 +56,6 @@ def test_names_have_the_beginning(
     _, out = run_example("names", monkeypatch, capsys, names_model, os.devnull, "--beginning", beginning)
     assert len(out.splitlines()) == 12
     assert all(name.startswith("ba") for name in out.splitlines())
-
-
-def test_names_end_when_there_are_no_more() -> None:
-    """A record of this model is empty: every name is the beginning."""
-    model = open_model(record_content(end_bias=1000.0))
-    assert [*import_example("names").new_names(model, [], "ab")] == ["ab"]
 
 
 @pytest.mark.parametrize(("key", "meter"), [("D", "6/8"), ("Em", "4/4")])
@@ -144,14 +137,6 @@ def test_a_text_of_tunes_has_their_titles_keys_and_notes_alone(
         "X:1\nT:Sp\xe9cial\nM:C|\nK:D\nabc|\nD:|\ne|]",
         "X:1\nT:R\xe9el\nM:C|\nK:D\ne::f|\n",
     ]
-
-
-def test_a_folder_without_tunes_is_one_line(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Captured
-) -> None:
-    code, _ = run_example("clean_tunes", monkeypatch, capsys, tmp_path, tmp_path / "tunes.txt")
-    assert code == f"clean_tunes.py: {tmp_path} has no .abc file with a tune"
-    assert not (tmp_path / "tunes.txt").exists()
 
 
 @pytest.mark.parametrize("name", ["names", "tunes"])

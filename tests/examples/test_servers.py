@@ -8,11 +8,9 @@ import threading
 from collections.abc import AsyncIterator
 from functools import partial
 from http.server import ThreadingHTTPServer
-from typing import Any
 from urllib.parse import quote
 from urllib.request import urlopen
 
-import pytest
 import textgen_runtime as textgen
 
 from tests.helpers.examples import import_example
@@ -90,24 +88,3 @@ async def test_a_client_that_leaves_does_not_stop_the_server() -> None:
         assert len((await reader.read()).decode()) == 401
         writer.close()
     assert not failures
-
-
-@asynchronous
-async def test_the_program_listens_at_its_port(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Another program may have the port, so a free one takes its place."""
-    start, ports = asyncio.start_server, asyncio.Queue[int]()
-
-    async def start_at_free_port(answer: Any, host: str, port: int) -> asyncio.Server:
-        assert (host, port) == ("127.0.0.1", 8765)
-        server = await start(answer, host, 0)
-        ports.put_nowait(server.sockets[0].getsockname()[1])
-        return server
-
-    monkeypatch.setattr(asyncio, "start_server", start_at_free_port)
-    program = asyncio.create_task(import_example("server").main(str(TINY), "8765"))
-    reader, writer = await asyncio.open_connection("127.0.0.1", await ports.get())
-    writer.write(b"abc\n")
-    assert await reader.readline()
-    writer.close()
-    program.cancel()
-    await asyncio.wait([program])

@@ -49,29 +49,6 @@ def test_different_versions_are_an_error() -> None:
         check.common_version({"one.py": "0.1.0", "other.h": "0.2.0"})
 
 
-def test_two_builds_must_have_the_same_files_with_the_same_bytes() -> None:
-    build = {"a.whl": b"1", "b.tar.gz": b"2"}
-    assert check.differing_names(build, dict(build)) == []
-    assert check.differing_names(build, {"a.whl": b"1", "b.tar.gz": b"3", "c": b""}) == ["b.tar.gz", "c"]
-    assert check.differing_names(build, {"a.whl": b"1"}) == ["b.tar.gz"]
-
-
-def test_the_npm_package_must_generate_the_text_of_the_wheel(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    package = tmp_path / "package.tgz"
-
-    def pack_or_generate(*command: str | Path) -> str:
-        package.touch()
-        return "text\n" if command[0] == "node" else ""
-
-    monkeypatch.setattr("shutil.which", lambda name: name)
-    monkeypatch.setattr(check, "run", pack_or_generate)
-    assert check.try_npm_package(tmp_path, tmp_path, "text\n") == package
-    with pytest.raises(SystemExit, match=r"package.tgz generates 'text.n', and the wheel 'other.n'"):
-        check.try_npm_package(tmp_path, tmp_path, "other\n")
-
-
 def test_sdists_of_the_same_files_have_the_same_bytes(tmp_path: Path) -> None:
     modes = {"top/setup.py": (0o644, 0o664), "top/run.sh": (0o755, 0o700)}
     paths = [tmp_path / "first.tar.gz", tmp_path / "second.tar.gz"]

@@ -1,14 +1,12 @@
 """The interpreters that build the wheels and try them, and the choice of the wheels."""
 
 import sys
-import venv
 from pathlib import Path
 
 import pytest
 
 from release import wheels
 from release.wheels import Interpreter, Target, find_interpreters
-from tests.helpers.commands import Captured
 from tests.helpers.programs import posix_only
 
 pytestmark = posix_only
@@ -50,13 +48,6 @@ def test_each_cpython_is_found_once_and_the_oldest_first(tmp_path: Path) -> None
     ]
 
 
-def test_a_virtual_environment_stands_for_its_interpreter(tmp_path: Path) -> None:
-    venv.create(tmp_path, symlinks=True)
-    (found,) = find_interpreters([tmp_path / "bin"])
-    assert not Path(found.path).is_relative_to(tmp_path)
-    assert Path(found.path).resolve() == Path(sys.executable).resolve()
-
-
 @pytest.mark.parametrize(
     ("interpreter", "tag"),
     [
@@ -94,21 +85,6 @@ def make_wheels(monkeypatch: pytest.MonkeyPatch, output: Path, match: str, texts
     wheels.main()
 
 
-def test_the_last_line_is_the_text_of_the_wheels(
-    monkeypatch: pytest.MonkeyPatch, capsys: Captured, tmp_path: Path
-) -> None:
-    make_wheels(monkeypatch, tmp_path / "wheels", "", ["same", "same"])
-    assert capsys.readouterr().out.endswith("\nsame\n")
-
-
-def test_wheels_that_no_interpreter_here_can_use_are_named(
-    monkeypatch: pytest.MonkeyPatch, capsys: Captured, tmp_path: Path
-) -> None:
-    make_wheels(monkeypatch, tmp_path / "wheels", "musl", [])
-    line = "built and audited, but not tried, because no interpreter here can use them: "
-    assert f"\n{line}musllinux_1_2_x86_64.whl, musllinux_1_2_aarch64.whl\n" in capsys.readouterr().out
-
-
 def test_different_texts_are_an_error(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     with pytest.raises(SystemExit, match="the wheels generate different texts: "):
         make_wheels(monkeypatch, tmp_path / "wheels", "", ["one", "other"])
@@ -125,11 +101,6 @@ def test_a_match_that_fits_no_wheel_is_refused_before_a_folder_is_emptied(
     assert (tmp_path / "kept.whl").exists()
 
 
-def test_no_interpreter_is_an_error() -> None:
-    with pytest.raises(SystemExit, match=r"found no CPython from 3.11 on in PATH and pyenv: install one"):
-        wheels.plan([], "")
-
-
 def repaired(monkeypatch: pytest.MonkeyPatch, folder: Path, name: str) -> str:
     """Repair a wheel that auditwheel gives this name; return the name of the wheel that is audited."""
     names = list[str]()
@@ -141,14 +112,6 @@ def repaired(monkeypatch: pytest.MonkeyPatch, folder: Path, name: str) -> str:
     monkeypatch.setattr(wheels, "audit", lambda wheel: names.append(wheel.name))
     wheels.repair(folder / "built" / "a.whl", Target("x86_64", "gnu", "manylinux_2_17_x86_64"), folder)
     return names[0]
-
-
-def test_a_wheel_with_the_tag_of_its_target_is_audited(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    (tmp_path / "earlier-1-cp312-abi3-musllinux_1_2_x86_64.whl").touch()
-    name = "a-1-cp312-abi3-manylinux2014_x86_64.manylinux_2_17_x86_64.whl"
-    assert repaired(monkeypatch, tmp_path, name) == name
 
 
 def test_a_wheel_for_a_newer_system_is_an_error(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
