@@ -1,7 +1,6 @@
 """Each program of ``benchmarks`` runs, with as little work as it can have."""
 
 import hashlib
-import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,11 +14,9 @@ from benchmarks import (
     budgets,
     interrupts,
     kills,
-    mutate_models,
     quality,
     serving,
     soak,
-    text_lengths,
     training,
 )
 from benchmarks.peers import __main__ as peers
@@ -83,20 +80,6 @@ def test_quality(capsys: Captured, monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
     assert sum(row.startswith("  7-gram  ") for row in rows) == 2
 
 
-def test_text_lengths(capsys: Captured, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    song = text_lengths.Run("song", 2000, 1)
-    monkeypatch.setattr(text_lengths, "RESULTS", tmp_path / "results.jsonl")
-    monkeypatch.setattr(text_lengths, "RUNS", (song,))
-    monkeypatch.setattr(text_lengths, "PROMPTS", {"song": "Do re"})
-    monkeypatch.setattr(text_lengths, "HELD_OUT_CHARACTERS", 500)
-    monkeypatch.setattr(text_lengths, "read_text", lambda _: TEXT * 100)
-    monkeypatch.setattr("subprocess.run", lambda command, **_: train(command[3:]))
-    for _ in range(2):
-        text_lengths.main(["--folder", str(tmp_path)])
-    (line,) = (tmp_path / "results.jsonl").read_text(encoding="utf-8").splitlines()
-    assert f"| 2,000 | 1 | {json.loads(line)['nats']:.3f} |" in capsys.readouterr().out
-
-
 def test_training(monkeypatch: pytest.MonkeyPatch) -> None:
     recipe = replace(PRESETS["small"], units=8, embedding=4, batch=2, sequence_length=8, layers=1)
     monkeypatch.setitem(PRESETS, "small", recipe)
@@ -125,13 +108,6 @@ def test_interrupts() -> None:
 def test_soak(capsys: Captured) -> None:
     assert soak.main(["--bytes", "1000", "--languages", "python"]) == 0
     assert "the texts are equal" in capsys.readouterr().out
-
-
-@posix_only
-@pytest.mark.parametrize("reader", ["native", "onnxruntime", "saved"])
-def test_mutate_models(capsys: Captured, reader: str) -> None:
-    mutate_models.main([str(TINY), "--count", "20", "--reader", reader])
-    assert capsys.readouterr().out.startswith(f"20 damaged files, {reader}: ")
 
 
 @posix_only
