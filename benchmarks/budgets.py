@@ -28,8 +28,7 @@ from textgen_runtime._core import Constraint, CoreModel, kernel_names
 from textgen_runtime.bench.report import format_machine, microseconds
 from textgen_runtime.bench.rounds import Candidate, calibrate, interleave, medians
 from textgen_runtime.cli.bench import FILTERS, RUN, SHORT_RUN, python_command, run_process
-from textgen_runtime.engines.base import Lane
-from textgen_runtime.engines.native import NativeEngine
+from textgen_runtime.engine import Lane, NativeEngine
 
 from tests.helpers.int8_models import quantize_model
 from tests.helpers.make_tiny_model import make_model

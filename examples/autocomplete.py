@@ -15,10 +15,37 @@ PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>Autocomple
 }</script>"""
 
 
+BEAMS = 32  # words that one step of the search extends
+
+
+def complete(model: textgen.Model, text: str, count: int = 5) -> list[str]:
+    """Return the likeliest ends of the last word of a text, or the likeliest next words: a beam search."""
+    beams = [(1.0, "", model.start(text, unknown="skip"))]
+    words: dict[str, float] = {}
+    while beams:
+        longer = []
+        for probability, word, generation in beams:
+            tokens = generation.top(len(model.tokenizer))
+            in_word = [token for token in tokens if token.text.isalpha() or token.text in "'-"]
+            longer += [(probability * token.probability, word + token.text, generation) for token in in_word]
+            if word:
+                words[word] = probability * (1 - sum(token.probability for token in in_word))
+        # An end of a word is as likely as the word at most, and so is each longer word.
+        best = sorted(words.values(), reverse=True)[:count]
+        least = best[-1] if len(best) == count else 0
+        beams = []
+        for probability, word, generation in sorted(longer, key=lambda beam: -beam[0])[:BEAMS]:
+            if probability > least:
+                extended = generation.copy()
+                extended.feed(word[-1])
+                beams.append((probability, word, extended))
+    return sorted(words, key=lambda word: -words[word])[:count]
+
+
 def suggest(model: textgen.Model, text: str) -> list[str]:
     """Return the text with the likeliest ends of its last word, or with the likeliest next words."""
     try:
-        return [text + completion.text for completion in model.complete(text[-200:], unknown="skip")]
+        return [text + word for word in complete(model, text[-200:])]
     except textgen.PromptError:  # the text has no character that the model knows
         return []
 

@@ -259,7 +259,7 @@ def _between(path: str, start: str, end: str, content: str) -> tuple[Path, str]:
 def generated(parameters: list[Parameter]) -> dict[Path, str]:
     """Return the content of each file, by path."""
     return {
-        FOLDER / "textgen_runtime/sampling/options.py": _python_options(parameters),
+        FOLDER / "textgen_runtime/options.py": _python_options(parameters),
         **dict(
             [
                 _between(

@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 
 import textgen_runtime as textgen
 from textgen_runtime.bench.report import format_machine, microseconds, per_second
-from textgen_runtime.model_file.source import find_model_file
+from textgen_runtime.model_file import find_model_file
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent.parent

@@ -24,23 +24,18 @@ from .errors import (
 
 if TYPE_CHECKING:
     from ._core import PARAMETERS, Parameter
-    from .engines.base import Engine, State
-    from .generation.batch import Batch, BatchChunk
-    from .generation.completion import Completion
-    from .generation.generation import Generation, NextToken
-    from .generation.loading import load
-    from .generation.model import Model
-    from .generation.saved_generation import resume, save
-    from .model_file.metadata import Metadata, Quantization
-    from .model_file.source import bundled_models
+    from .engine import Engine
+    from .model import Batch, BatchChunk, Generation, Model, NextToken, load
+    from .model_file import Metadata, Quantization, bundled_models
+    from .results import State
     from .sampler import Sampler, entropy, reweight, softmax
-    from .sampling.parameters import Sampling
+    from .sampling import Sampling
+    from .saved import resume, save
     from .scoring.prediction import Prediction, Score, predict
     from .scoring.temperature_plot import plot_temperatures
     from .scoring.temperatures import TemperatureComparison, compare_temperatures
-    from .text.normalization import Normalization
-    from .text.tokenizer import Tokenizer
-    from .text.vocabulary import CharacterTokenizer
+    from .text import Normalization
+    from .tokenizer import CharacterTokenizer, Tokenizer
 
 # The loader of a ZIP file has this attribute.
 _archive = getattr(__spec__.loader, "archive", None)
@@ -53,35 +48,34 @@ if _archive is not None:
 # The module of each lazily imported name. Some of these modules import numpy, which takes longer than
 # generating a short text.
 _LAZY_MODULES = {
-    "Batch": "generation.batch",
-    "BatchChunk": "generation.batch",
-    "CharacterTokenizer": "text.vocabulary",
-    "Completion": "generation.completion",
-    "Metadata": "model_file.metadata",
-    "Engine": "engines.base",
-    "Generation": "generation.generation",
-    "Model": "generation.model",
-    "NextToken": "generation.generation",
-    "Normalization": "text.normalization",
+    "Batch": "model",
+    "BatchChunk": "model",
+    "CharacterTokenizer": "tokenizer",
+    "Metadata": "model_file",
+    "Engine": "engine",
+    "Generation": "model",
+    "Model": "model",
+    "NextToken": "model",
+    "Normalization": "text",
     "PARAMETERS": "_core",
     "Parameter": "_core",
     "Prediction": "scoring.prediction",
-    "Quantization": "model_file.metadata",
+    "Quantization": "model_file",
     "Sampler": "sampler",
-    "Sampling": "sampling.parameters",
+    "Sampling": "sampling",
     "Score": "scoring.prediction",
-    "State": "engines.base",
+    "State": "results",
     "TemperatureComparison": "scoring.temperatures",
-    "Tokenizer": "text.tokenizer",
-    "bundled_models": "model_file.source",
+    "Tokenizer": "tokenizer",
+    "bundled_models": "model_file",
     "compare_temperatures": "scoring.temperatures",
     "entropy": "sampler",
-    "load": "generation.loading",
+    "load": "model",
     "plot_temperatures": "scoring.temperature_plot",
     "predict": "scoring.prediction",
-    "resume": "generation.saved_generation",
+    "resume": "saved",
     "reweight": "sampler",
-    "save": "generation.saved_generation",
+    "save": "saved",
     "softmax": "sampler",
 }
 
@@ -90,7 +84,6 @@ __all__ = [
     "Batch",
     "BatchChunk",
     "CharacterTokenizer",
-    "Completion",
     "ConstraintError",
     "CorpusError",
     "Engine",

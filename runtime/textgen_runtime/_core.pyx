@@ -31,7 +31,6 @@ from .errors import (
     PromptError,
     SamplingError,
     SavedGenerationError,
-    TooLargeError,
     UnknownGraphError,
     quote,
 )
@@ -56,7 +55,7 @@ cdef dict EXCEPTIONS = {
     TEXTGEN_DAMAGED_MODEL: ModelFileError,
     TEXTGEN_NEWER_FORMAT: ModelFileError,
     TEXTGEN_UNKNOWN_GRAPH: UnknownGraphError,
-    TEXTGEN_TOO_LARGE: TooLargeError,
+    TEXTGEN_TOO_LARGE: UnknownGraphError,
     TEXTGEN_UNKNOWN_CHARACTER: PromptError,
     TEXTGEN_INVALID_UTF8: PromptError,
     TEXTGEN_NO_PROMPT: PromptError,

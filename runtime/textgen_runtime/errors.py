@@ -128,11 +128,7 @@ class ModelFileError(TextgenError):
 
 
 class UnknownGraphError(ModelFileError):
-    """The native engine does not support the graph of a model file; onnxruntime may support it."""
-
-
-class TooLargeError(UnknownGraphError):
-    """The graph of a model file is supported, but exceeds the limits of the native engine."""
+    """The native engine cannot run the graph of a model file; onnxruntime may run it."""
 
 
 class PromptError(TextgenError, ValueError):

@@ -1,9 +1,9 @@
 """What an engine returns: states, tokens, why a text ended, and measurements."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
-from textgen_runtime.errors import SamplingError
+from .errors import SamplingError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -51,21 +51,6 @@ class State(Mapping[str, "NDArray[np.float32]"]):
     __eq__ = object.__eq__
     __hash__ = object.__hash__
 
-    def __copy__(self) -> "State":
-        return self
-
-    def __reduce__(self) -> "tuple[Callable[..., State], tuple[dict[str, tuple[bytes, tuple[int, ...]]]]]":
-        views = {name: memoryview(buffer) for name, buffer in self.buffers.items()}
-        return _restore, ({name: (view.tobytes(), tuple(view.shape or ())) for name, view in views.items()},)
-
-
-def _restore(arrays: Mapping[str, tuple[bytes, Sequence[int]]]) -> State:
-    """Return a state from the bytes and the shapes of its arrays."""
-    # The type stub of cast accepts only a list.
-    return State(
-        {name: memoryview(content).cast("f", list(shape)) for name, (content, shape) in arrays.items()}
-    )
-
 
 # Why a text ended.
 # - "length": it has as many tokens as it may have;
@@ -104,9 +89,13 @@ class Measurements:
         self.sampler_seconds += sampler_seconds
         self.entropy_bits += entropy_bits
 
+    def new(self) -> "Measurements":
+        """Return measurements of nothing, which keep latencies as these do."""
+        return Measurements(latencies=self.latencies is not None)
+
     def copy(self) -> "Measurements":
         """Return independent measurements with the same sums."""
-        clone = Measurements(latencies=self.latencies is not None)
+        clone = self.new()
         clone.merge(self)
         return clone
 
@@ -139,8 +128,3 @@ class Generated(NamedTuple):
     logprobs: Sequence[float] | None = None
     stop: Sequence[int] = ()
     error: SamplingError | None = None
-
-
-def has_no_error(results: Sequence[Generated]) -> bool:
-    """Return whether no lane has failed. The entropies of NaN would spoil the measurements of the others."""
-    return all(result.error is None for result in results)

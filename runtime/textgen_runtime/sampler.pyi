@@ -5,8 +5,8 @@ import numpy as np
 from numpy.typing import NDArray
 from typing_extensions import Buffer
 
-from .sampling.options import FilterOptions
-from .sampling.parameters import Sampling
+from textgen_runtime.options import FilterOptions
+from textgen_runtime.sampling import Sampling
 
 RealArrayLike: TypeAlias = NDArray[np.floating[Any]] | Sequence[float] | Buffer
 

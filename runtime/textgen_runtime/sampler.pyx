@@ -46,7 +46,7 @@ from ._core cimport (
 
 from ._core import PARAMETERS
 from .errors import Name, SamplingError, quote
-from .sampling.parameters import Sampling, check_type
+from .sampling import Sampling, check_type
 
 __all__ = ["Sampler", "draw_with", "entropy", "reweight", "softmax"]
 

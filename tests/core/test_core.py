@@ -18,12 +18,9 @@ from numpy.random import PCG64, SeedSequence
 from packaging.version import Version
 from textgen_runtime._version import __version__
 from textgen_runtime.cli import info
-from textgen_runtime.model_file.metadata import Metadata
-from textgen_runtime.model_file.source import find_model_file
-from textgen_runtime.text.byte_tokenizer import ByteTokenizer
-from textgen_runtime.text.normalization import Normalization
-from textgen_runtime.text.tokenizer import SpecialTokens
-from textgen_runtime.text.vocabulary import CharacterTokenizer
+from textgen_runtime.model_file import Metadata, find_model_file
+from textgen_runtime.text import Normalization
+from textgen_runtime.tokenizer import ByteTokenizer, CharacterTokenizer, SpecialTokens
 from textgen_train.export.onnx_graph import build_model
 
 from tests.core.conftest import PROMPT

@@ -8,8 +8,8 @@ import pytest
 from textgen_runtime._version import __version__
 from textgen_runtime.cli.embed import main as embed
 from textgen_runtime.cli.run import main as textgen_run
-from textgen_runtime.model_file.source import find_model_file
-from textgen_runtime.text.records import RECORD_KINDS, RecordKind
+from textgen_runtime.model_file import find_model_file
+from textgen_runtime.text import RECORD_KINDS, RecordKind
 
 from tests.core.conftest import Installed
 from tests.helpers.c_programs import BUILDS, EMULATOR, compile_core, link_command

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from textgen_runtime._version import __version__
-from textgen_runtime.model_file.source import find_model_file
+from textgen_runtime.model_file import find_model_file
 
 from tests.core.conftest import PROMPT, Installed
 from tests.helpers.c_programs import run

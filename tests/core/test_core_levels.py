@@ -6,12 +6,10 @@ import sys
 from pathlib import Path
 
 import pytest
-from textgen_runtime.generation.loading import open_model
-from textgen_runtime.model_file.metadata import Metadata
-from textgen_runtime.text.byte_tokenizer import ByteTokenizer
-from textgen_runtime.text.records import RECORD_KINDS, RecordKind
-from textgen_runtime.text.tokenizer import SpecialTokens
-from textgen_runtime.text.word_tokenizer import WordTokenizer
+from textgen_runtime.model import open_model
+from textgen_runtime.model_file import Metadata
+from textgen_runtime.text import RECORD_KINDS, RecordKind
+from textgen_runtime.tokenizer import ByteTokenizer, SpecialTokens, WordTokenizer
 from textgen_train.export.onnx_graph import build_model
 
 from tests.helpers.c_programs import PROGRAMS, Build, link, run

@@ -10,9 +10,9 @@ import onnx
 import pytest
 from google.protobuf.message import DecodeError
 from onnx import numpy_helper
-from textgen_runtime.model_file.source import find_model_file
-from textgen_runtime.text.normalization import Normalization
-from textgen_runtime.text.vocabulary import CharacterTokenizer
+from textgen_runtime.model_file import find_model_file
+from textgen_runtime.text import Normalization
+from textgen_runtime.tokenizer import CharacterTokenizer
 
 from tests.helpers.core_reader import (
     DAMAGED_MODEL,

@@ -38,7 +38,7 @@ def test_a_text_field_gets_whole_texts_with_their_likeliest_words_first() -> Non
         long = suggestions("so " * 1000 + "the wil")
         server.shutdown()
     assert '<input id="field" list="texts"' in page
-    assert wills == [f"The wil{completion.text}" for completion in model.complete("The wil")]
+    assert wills == [f"The wil{word}" for word in autocomplete.complete(model, "The wil")]
     assert wills[0] == "The will"
     assert (unknown, nothing) == ([], [])
     assert long[0] == "so " * 1000 + "the will"

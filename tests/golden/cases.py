@@ -57,13 +57,13 @@ class Case(NamedTuple):
     substream: int = 0
     unknown: Any = "error"
     novel: str | None = None
-    engine: Any = "auto"
+    engine: Any = "native"
     whole: bool = False
 
     @property
     def is_everywhere(self) -> bool:
         """Whether C and JavaScript have everything that the case needs."""
-        return self.engine == "auto" and "resample" not in self.sampling
+        return self.engine == "native" and "resample" not in self.sampling
 
     @property
     def constraint(self) -> str | None:

@@ -2,9 +2,9 @@
 
 from functools import cache
 
-from textgen_runtime.model_file.metadata import Metadata
-from textgen_runtime.text.byte_tokenizer import BYTE_SYMBOLS, ByteTokenizer
-from textgen_runtime.text.normalization import Normalization
+from textgen_runtime.model_file import Metadata
+from textgen_runtime.text import Normalization
+from textgen_runtime.tokenizer import BYTE_SYMBOLS, ByteTokenizer
 from textgen_train.export.onnx_graph import build_model
 
 from tests.helpers.make_tiny_model import random_network

@@ -6,10 +6,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from textgen_runtime import Sampling
-from textgen_runtime._core import Constraint, Spans
-from textgen_runtime.engines.base import Ending, Engine, Lane, Measurements, Stream
-from textgen_runtime.engines.native import NativeEngine
-from textgen_runtime.engines.onnxruntime import OnnxEngine
+from textgen_runtime._core import Constraint, Spans, Stream
+from textgen_runtime.engine import Engine, Lane, NativeEngine
+from textgen_runtime.onnxruntime import OnnxEngine
+from textgen_runtime.results import Ending, Measurements
 
 from tests.helpers.native_engines import content_of, content_of_text, text_of_tokens, tokens_of
 

@@ -5,13 +5,16 @@ python -m tests.helpers.make_format_2_models
 
 from typing import Any
 
-from textgen_runtime.model_file.metadata import Metadata
-from textgen_runtime.text.byte_tokenizer import BYTE_SYMBOLS, ByteTokenizer
-from textgen_runtime.text.normalization import Normalization
-from textgen_runtime.text.records import RecordKind
-from textgen_runtime.text.tokenizer import SpecialTokens, Tokenizer
-from textgen_runtime.text.vocabulary import CharacterTokenizer
-from textgen_runtime.text.word_tokenizer import WordTokenizer
+from textgen_runtime.model_file import Metadata
+from textgen_runtime.text import Normalization, RecordKind
+from textgen_runtime.tokenizer import (
+    BYTE_SYMBOLS,
+    ByteTokenizer,
+    CharacterTokenizer,
+    SpecialTokens,
+    Tokenizer,
+    WordTokenizer,
+)
 from textgen_train.export.onnx_graph import build_model
 
 from tests.helpers.make_tiny_model import SYMBOLS, random_network

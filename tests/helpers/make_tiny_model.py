@@ -8,19 +8,10 @@ from typing import Any
 
 import numpy as np
 import onnx
-from textgen_runtime.model_file.metadata import Metadata
-from textgen_runtime.model_file.network import (
-    CELLS,
-    GRU,
-    LSTM,
-    Conv,
-    Embedding,
-    Layer,
-    Linear,
-    Network,
-)
-from textgen_runtime.text.normalization import Normalization
-from textgen_runtime.text.vocabulary import CharacterTokenizer
+from textgen_runtime.model_file import Metadata
+from textgen_runtime.text import Normalization
+from textgen_runtime.tokenizer import CharacterTokenizer
+from textgen_train.export.network import CELLS, GRU, LSTM, Conv, Embedding, Layer, Linear, Network
 from textgen_train.export.onnx_graph import LayerWeights, build_model
 
 from tests.helpers.paths import TINY

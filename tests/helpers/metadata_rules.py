@@ -4,12 +4,9 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from textgen_runtime.model_file.metadata import Metadata, make_tokenizer
-from textgen_runtime.text.byte_tokenizer import BYTE_SYMBOLS
-from textgen_runtime.text.normalization import UNICODE_FORMS
-from textgen_runtime.text.records import RECORD_KINDS
-from textgen_runtime.text.tokenizer import LEVELS, SpecialTokens, Tokenizer
-from textgen_runtime.text.word_tokenizer import WordTokenizer
+from textgen_runtime.model_file import Metadata, make_tokenizer
+from textgen_runtime.text import RECORD_KINDS, UNICODE_FORMS
+from textgen_runtime.tokenizer import BYTE_SYMBOLS, LEVELS, SpecialTokens, Tokenizer, WordTokenizer
 
 # The length of a number.
 MAX_DIGITS = 300

@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 from textgen_runtime import Sampling
-from textgen_runtime._core import kernel_names
-from textgen_runtime.engines.base import Engine, Lane, State, Stream
-from textgen_runtime.engines.native import NativeEngine
-from textgen_runtime.engines.onnxruntime import OnnxEngine
+from textgen_runtime._core import Stream, kernel_names
+from textgen_runtime.engine import Engine, Lane, NativeEngine
+from textgen_runtime.onnxruntime import OnnxEngine
+from textgen_runtime.results import State
 
 from tests.helpers.make_tiny_model import make_model
 

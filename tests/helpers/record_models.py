@@ -4,15 +4,16 @@ from functools import cache
 
 import textgen_runtime as textgen
 from textgen_runtime import Model
-from textgen_runtime.engines.opening import EngineName
-from textgen_runtime.generation.loading import open_model
-from textgen_runtime.model_file.metadata import Metadata
-from textgen_runtime.text.byte_tokenizer import BYTE_SYMBOLS, ByteTokenizer
-from textgen_runtime.text.normalization import Normalization
-from textgen_runtime.text.records import RecordKind
-from textgen_runtime.text.tokenizer import SpecialTokens
-from textgen_runtime.text.vocabulary import CharacterTokenizer
-from textgen_runtime.text.word_tokenizer import WordTokenizer
+from textgen_runtime.model import EngineName, open_model
+from textgen_runtime.model_file import Metadata
+from textgen_runtime.text import Normalization, RecordKind
+from textgen_runtime.tokenizer import (
+    BYTE_SYMBOLS,
+    ByteTokenizer,
+    CharacterTokenizer,
+    SpecialTokens,
+    WordTokenizer,
+)
 from textgen_train.export.onnx_graph import build_model
 
 from tests.helpers.make_tiny_model import random_network

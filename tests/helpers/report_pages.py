@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from textgen_runtime.corpora.corpus import Corpus
-from textgen_runtime.text.normalization import Normalization
+from textgen_runtime.text import Normalization
 from textgen_train.data.dataset import Dataset
 from textgen_train.data.dataset_from_corpus import make_dataset
 from textgen_train.loop.events import Evaluation

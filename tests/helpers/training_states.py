@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from textgen_runtime.text.tokenizer import NO_SPECIAL_TOKENS, SpecialTokens
+from textgen_runtime.tokenizer import NO_SPECIAL_TOKENS, SpecialTokens
 from textgen_train.data.tokens import Tokens
 from textgen_train.loop.checkpoint import TrainerState
 from textgen_train.loop.events import Update

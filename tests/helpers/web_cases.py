@@ -20,11 +20,11 @@ import textgen_runtime as textgen
 from textgen_runtime import Model, Sampling
 from textgen_runtime._core import CoreModel
 from textgen_runtime.cli.info import describe_table
-from textgen_runtime.engines.native import NativeEngine
-from textgen_runtime.generation.controls import compile_controls
-from textgen_runtime.model_file.source import read_model
-from textgen_runtime.text.normalization import Normalization
-from textgen_runtime.text.tokenizer import WORD
+from textgen_runtime.controls import compile_controls
+from textgen_runtime.engine import NativeEngine
+from textgen_runtime.model_file import read_model
+from textgen_runtime.text import Normalization
+from textgen_runtime.tokenizer import WORD
 
 from tests.helpers.byte_models import accented_content
 from tests.helpers.int8_models import quantize_model

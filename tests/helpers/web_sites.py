@@ -6,11 +6,10 @@ from pathlib import Path
 
 import textgen_runtime as textgen
 from textgen_runtime.cli.web import read_abcjs
-from textgen_runtime.model_file.metadata import Metadata
-from textgen_runtime.model_file.source import read_model
+from textgen_runtime.model_file import Metadata, read_model
 from textgen_runtime.scoring.surprise_page import surprise_page
-from textgen_runtime.text.normalization import Normalization
-from textgen_runtime.text.vocabulary import CharacterTokenizer
+from textgen_runtime.text import Normalization
+from textgen_runtime.tokenizer import CharacterTokenizer
 from textgen_runtime.web.known_records import known_records
 from textgen_runtime.web.page import write_page
 from textgen_train.export.onnx_graph import build_model

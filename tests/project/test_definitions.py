@@ -20,7 +20,7 @@ def test_the_help_of_mirostat_names_each_parameter_that_it_replaces() -> None:
 
 
 def test_each_attribute_of_sampling_states_its_range_and_its_default() -> None:
-    text = (ROOT / "runtime/textgen_runtime/sampling/options.py").read_text(encoding="utf-8")
+    text = (ROOT / "runtime/textgen_runtime/options.py").read_text(encoding="utf-8")
     described = dict(re.findall(r'^    (\w+): .*\n    """([^"]+)"""$', text, re.MULTILINE))
     assert list(described) == list(PARAMETERS)
     for name, parameter in PARAMETERS.items():

@@ -21,13 +21,21 @@ from textgen_runtime.cli.parser import CommandParser
 from textgen_runtime.cli.run import parser as run_parser
 from textgen_runtime.cli.web import parser as web_parser
 from textgen_runtime.corpora.corpus import CORPUS_NAMES
-from textgen_runtime.model_file.metadata import QUANTIZATION_KEY, RECORDS_KEY, SPECIAL_KEY, Metadata
-from textgen_runtime.model_file.network import CELL, HIDDEN, INPUTS_PREFIX, LOGITS, NEXT, TOKEN
+from textgen_runtime.model_file import (
+    LOGITS,
+    NEXT,
+    QUANTIZATION_KEY,
+    RECORDS_KEY,
+    SPECIAL_KEY,
+    TOKEN,
+    Metadata,
+)
 from textgen_runtime.scoring import copies
-from textgen_runtime.text.vocabulary import CharacterTokenizer
+from textgen_runtime.tokenizer import CharacterTokenizer
 from textgen_train.cli._arguments import parser as train_parser
 from textgen_train.cli.compare import parser as compare_parser
 from textgen_train.cli.quantize import parser as quantize_parser
+from textgen_train.export.network import CELL, HIDDEN, INPUTS_PREFIX
 from textgen_train.loop.events import Evaluation
 from textgen_train.presets import MIN_TEACHER_WEIGHT
 

@@ -39,9 +39,9 @@ STATED = {
         "From {textgen_train.presets.MIN_TEACHER_WEIGHT:g} on, the preset",
     ],
     "docs/generating.md": [
-        "tokens to generate, {textgen_runtime.generation.model.DEFAULT_LENGTH} by default",
+        "tokens to generate, {textgen_runtime.model.DEFAULT_LENGTH} by default",
         "Above {textgen_runtime.cli._sampling_options.MAX_USUAL_TEMPERATURE}, a text is almost random",
-        "Each record has at most {textgen_runtime.generation.model.DEFAULT_RECORD_LENGTH:,} tokens",
+        "Each record has at most {textgen_runtime.model.DEFAULT_RECORD_LENGTH:,} tokens",
         "Up to {textgen_runtime.cli._text_batch.MAX_LANES} texts are generated together",
         "If {textgen_runtime.cli._text_selection.MAX_REJECTED_IN_A_ROW:,} texts in a row are rejected",
     ],
@@ -51,9 +51,9 @@ STATED = {
     ],
     "docs/model-file.md": [
         "IR version {textgen_train.export.onnx_graph.IR_VERSION}",
-        "it has at most {textgen_runtime.text.word_tokenizer.MAX_SYMBOL_LENGTH} characters",
+        "it has at most {textgen_runtime.tokenizer.MAX_SYMBOL_LENGTH} characters",
     ],
-    "docs/python.md": ["chunks of up to {textgen_runtime.generation.generation.STREAM_CHUNK} tokens"],
+    "docs/python.md": ["chunks of up to {textgen_runtime.model.STREAM_CHUNK} tokens"],
     "docs/quantization.md": [
         "about {textgen_train.export.quantizer.GENERATED_CHARACTERS:,} characters that the float32 model",
         "by less than {textgen_train.export.quantizer.MAX_INCREASE} nats",
@@ -69,8 +69,8 @@ STATED = {
         "The server listens on {textgen_runtime.cli._serve_arguments.DEFAULT_HOST}",
         "up to {textgen_runtime.server.requests.Settings.max_users} texts at once",
         "`max_completion_tokens` | {textgen_runtime.server.text_completions.DEFAULT_LENGTH} |",
-        "| {textgen_runtime.generation.model.DEFAULT_LENGTH}, or",
-        "or {textgen_runtime.generation.model.DEFAULT_RECORD_LENGTH} for a model of records |",
+        "| {textgen_runtime.model.DEFAULT_LENGTH}, or",
+        "or {textgen_runtime.model.DEFAULT_RECORD_LENGTH} for a model of records |",
         "0 to {textgen_runtime.server.completion_request.MAX_ALTERNATIVES}: the number of alternatives",
         "a list of up to {textgen_runtime.server.sampling_fields.MAX_STOP_TEXTS} texts",
         "`choices` has at most {textgen_runtime.server.sampling_fields.MAX_CHOICES:,} texts",
@@ -86,8 +86,8 @@ STATED = {
         "| `--client-timeout` | {textgen_runtime.server.requests.Settings.client_timeout:g} |",
     ],
     "docs/troubleshooting.md": [
-        "writes a text of {textgen_runtime.generation.model.DEFAULT_LENGTH} characters",
-        "a text has at most {textgen_runtime.generation.model.DEFAULT_LENGTH} characters",
+        "writes a text of {textgen_runtime.model.DEFAULT_LENGTH} characters",
+        "a text has at most {textgen_runtime.model.DEFAULT_LENGTH} characters",
     ],
     "docs/temperature.md": [
         "each of the {textgen_runtime.cli._explain.MAX_ROWS} most likely characters",
@@ -174,7 +174,7 @@ def test_a_part_of_a_number_is_another_value(longer: str) -> None:
         ("docs/tutorial-c.md", "so the temperature is {:g}. Names"),
         ("docs/web-page.md", "the slider, which begins at {:g}: the bars"),
         ("docs/temperature.md", "likely characters become more likely. The default is {:g}."),
-        ("runtime/textgen_runtime/sampling/parameters.py", "Without options, the temperature is {:g}, and"),
+        ("runtime/textgen_runtime/sampling.py", "Without options, the temperature is {:g}, and"),
     ],
 )
 def test_a_page_states_the_default_temperature(page: str, stated: str) -> None:
@@ -285,6 +285,4 @@ def speeds(*runs: str) -> list[list[str]]:
 def test_the_page_about_control_states_the_numbers_of_results() -> None:
     page = read("docs/control.md")
     assert signature(textgen.Generation.top).parameters["count"].default == 10
-    assert signature(textgen.Model.complete).parameters["count"].default == 5
     assert "`top` returns ten tokens if no number is given." in page
-    assert "By default, it returns five." in page

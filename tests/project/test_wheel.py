@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 from textgen_runtime.cli.embed import make_files
-from textgen_runtime.model_file.source import read_model
+from textgen_runtime.model_file import read_model
 from textgen_runtime.web.page import write_page
 
 from tests.helpers.paths import ROOT

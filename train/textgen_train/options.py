@@ -11,9 +11,8 @@ from typing import Any
 from textgen_runtime.corpora.corpus import CORPUS_NAMES
 from textgen_runtime.errors import Name
 from textgen_runtime.system.file_content import STANDARD_INPUT
-from textgen_runtime.text.normalization import UNICODE_FORMS, Normalization, as_unicode_form
-from textgen_runtime.text.records import RECORD_KINDS, RecordKind
-from textgen_runtime.text.tokenizer import CHARACTER, LEVELS, WORD
+from textgen_runtime.text import RECORD_KINDS, UNICODE_FORMS, Normalization, RecordKind, as_unicode_form
+from textgen_runtime.tokenizer import CHARACTER, LEVELS, WORD
 
 from .errors import RecipeError
 from .parameters import Parameters, Range, choice, flag, number, text, texts

@@ -3,9 +3,8 @@
 import os
 import sys
 
-from textgen_runtime.generation.loading import load
-from textgen_runtime.generation.model import Model
-from textgen_runtime.model_file.source import bundled_models, find_model_file
+from textgen_runtime.model import Model, load
+from textgen_runtime.model_file import bundled_models, find_model_file
 
 BYTES_PER_KILOBYTE = 1000
 
@@ -36,7 +35,7 @@ def list_models() -> str:
 def describe(name: str, model: Model) -> str:
     """Return the name, size, network, corpus and held-out loss of a bundled model."""
     training = model.training
-    layers, units = model.engine.network.depth_and_units
+    layers, units, *_ = model.engine.core.size
     size = os.path.getsize(find_model_file(name)) / BYTES_PER_KILOBYTE  # noqa: PTH202 (without pathlib)
     quantization = model.metadata.quantization
     loss = quantization.loss if quantization else training["held_out_nats"]

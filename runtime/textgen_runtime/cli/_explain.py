@@ -9,9 +9,10 @@ from textwrap import wrap
 
 import numpy as np
 
+from textgen_runtime.cli.word_wrap import display_width
 from textgen_runtime.errors import OutputError, shorten
-from textgen_runtime.generation.model import Model
-from textgen_runtime.sampling.parameters import Sampling
+from textgen_runtime.model import Model
+from textgen_runtime.sampling import Sampling
 from textgen_runtime.scoring.temperature_plot import (
     MAX_PANELS,
     PLOTTED_TEMPERATURES,
@@ -21,8 +22,7 @@ from textgen_runtime.scoring.temperature_plot import (
 )
 from textgen_runtime.scoring.temperatures import TEMPERATURES, TemperatureComparison, compare_temperatures
 from textgen_runtime.system.console import ESCAPES, terminal_columns, write_stderr
-from textgen_runtime.text.columns import display_width
-from textgen_runtime.text.token_names import symbol_name
+from textgen_runtime.tokenizer import symbol_name
 
 from ._output_files import check_output, write_output
 from ._run_arguments import DEFAULT_PLOT, PROG

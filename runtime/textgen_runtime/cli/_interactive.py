@@ -4,8 +4,8 @@ import argparse
 from collections.abc import Sequence
 
 from textgen_runtime.errors import Name, TextgenError
-from textgen_runtime.generation.model import Model
-from textgen_runtime.sampling.parameters import Sampling
+from textgen_runtime.model import Model
+from textgen_runtime.sampling import Sampling
 from textgen_runtime.system.console import print_diagnostic
 from textgen_runtime.system.interrupts import interrupts_ignored
 

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from time import perf_counter
 from typing import TYPE_CHECKING, NamedTuple
 
-from textgen_runtime.engines.base import TextEnding
+from textgen_runtime.cli.word_wrap import WordWrap, rows_of
 from textgen_runtime.errors import TextFileError
+from textgen_runtime.results import TextEnding
 from textgen_runtime.system.console import (
     escape_unprintable,
     print_diagnostic,
@@ -18,9 +19,7 @@ from textgen_runtime.system.console import (
 )
 from textgen_runtime.system.file_content import BYTE_ORDER_MARK, decode_utf8
 from textgen_runtime.system.interrupts import DeferredInterrupts
-from textgen_runtime.text.columns import rows_of
-from textgen_runtime.text.records import RecordKind
-from textgen_runtime.text.word_wrap import WordWrap
+from textgen_runtime.text import RecordKind
 
 from ._interactive_lines import LineError
 from ._written_texts import FLUSH_SECONDS

@@ -2,10 +2,9 @@
 
 from collections.abc import Iterator
 
-from textgen_runtime.engines.base import TextEnding
-from textgen_runtime.generation.batch import Batch
-from textgen_runtime.generation.generation import STREAM_CHUNK, Generation
-from textgen_runtime.sampling.parameters import Sampling
+from textgen_runtime.model import STREAM_CHUNK, Batch, Generation
+from textgen_runtime.results import TextEnding
+from textgen_runtime.sampling import Sampling
 
 from ._text_selection import MAX_REJECTED_IN_A_ROW, Selection
 

@@ -3,10 +3,10 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from textgen_runtime.generation.stop_warnings import checked_stops
+from textgen_runtime.controls import checked_stops
 from textgen_runtime.system.console import escape_unprintable, terminal_columns
 from textgen_runtime.system.interrupts import DeferredInterrupts
-from textgen_runtime.text.token_names import format_symbols
+from textgen_runtime.tokenizer import format_symbols
 
 from ._interactive_console import Console, Place
 from ._interactive_lines import (
@@ -221,7 +221,7 @@ class Interpreter:
 
 def is_saved_generation(path: Path) -> bool:
     """Whether an existing file is a saved generation, which another one may replace."""
-    from textgen_runtime.generation.saved_generation import MARK
+    from textgen_runtime.saved import MARK
 
     with path.open("rb") as file:
         return file.read(len(MARK)) == MARK

@@ -7,9 +7,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from textgen_runtime.errors import TextgenError, nearest_name, quote
-from textgen_runtime.generation.model import Model
-from textgen_runtime.text.token_names import format_symbols
-from textgen_runtime.text.tokenizer import Tokenizer, UnknownPolicy
+from textgen_runtime.model import Model
+from textgen_runtime.tokenizer import Tokenizer, UnknownPolicy, format_symbols
 
 from .parser import whole_number
 

@@ -2,9 +2,9 @@
 
 from typing import NamedTuple
 
-from textgen_runtime.generation.generation import Generation
-from textgen_runtime.model_file.metadata import Metadata
-from textgen_runtime.text.records import SEPARATORS
+from textgen_runtime.model import Generation
+from textgen_runtime.model_file import Metadata
+from textgen_runtime.text import SEPARATORS
 
 from ._interactive_lines import Addition
 

@@ -5,15 +5,13 @@ import warnings
 from collections import deque
 from collections.abc import Iterator
 
-from textgen_runtime.engines.base import TextEnding
+from textgen_runtime.controls import checked_stops, impossible_stop_message, impossible_stops
 from textgen_runtime.errors import TextgenError
-from textgen_runtime.generation.controls import impossible_stop_message, impossible_stops
-from textgen_runtime.generation.generation import Generation
-from textgen_runtime.generation.model import Model
-from textgen_runtime.generation.stop_warnings import checked_stops
-from textgen_runtime.sampling.parameters import Sampling
+from textgen_runtime.model import Generation, Model
+from textgen_runtime.results import TextEnding
+from textgen_runtime.sampling import Sampling
 from textgen_runtime.system.interrupts import DeferredInterrupts
-from textgen_runtime.text.tokenizer import UnknownPolicy
+from textgen_runtime.tokenizer import UnknownPolicy
 
 from ._interactive_continuation import Continuation
 from ._interactive_lines import Addition, LineError, check_typed, separator
@@ -280,7 +278,7 @@ class Session:
             OutputError: If the file cannot be written.
         """
         # The module imports numpy, which takes longer than the start of a session.
-        from textgen_runtime.generation.saved_generation import save_with_end
+        from textgen_runtime.saved import save_with_end
 
         if self.position.generation is None:
             raise LineError("there is no text yet: type the beginning of one")
@@ -297,7 +295,7 @@ class Session:
         Raises:
             SavedGenerationError: If the file is not a saved generation of this model.
         """
-        from textgen_runtime.generation.saved_generation import resume_with_end
+        from textgen_runtime.saved import resume_with_end
 
         with warnings.catch_warnings(action="ignore"):
             generation, end = resume_with_end(self.model, path)

@@ -11,7 +11,7 @@ from textwrap import TextWrapper
 from typing import Any, NamedTuple
 
 from textgen_runtime.errors import Name, quote
-from textgen_runtime.sampling.parameters import Sampling
+from textgen_runtime.sampling import Sampling
 from textgen_runtime.system.console import escape_unprintable, single_line
 from textgen_runtime.system.file_content import STANDARD_INPUT, read_text
 

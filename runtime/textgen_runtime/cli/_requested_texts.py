@@ -3,13 +3,11 @@
 from collections import deque
 from typing import NamedTuple
 
-from textgen_runtime.engines.base import TextEnding
 from textgen_runtime.errors import SamplingError
-from textgen_runtime.generation.batch import BatchChunk
-from textgen_runtime.generation.generation import Generation
-from textgen_runtime.generation.model import Model
-from textgen_runtime.sampling.parameters import Sampling
-from textgen_runtime.text.tokenizer import UnknownPolicy
+from textgen_runtime.model import BatchChunk, Generation, Model
+from textgen_runtime.results import TextEnding
+from textgen_runtime.sampling import Sampling
+from textgen_runtime.tokenizer import UnknownPolicy
 
 
 class Request(NamedTuple):
@@ -193,15 +191,12 @@ class Series:
         return text
 
     def _prompt_of(self, substream: int) -> str | None:
-        """Return the prompt of a text. None leaves the choice to ``Model.start``.
-
-        That is the start of a record, or an error if the model has no excerpts.
-        """
+        """Return the prompt of a text. None is the start of a record."""
         request = self.request
         prompt = request.prompts[self.prompt_number]
-        if prompt is not None or not request.model.prompts or request.model.metadata.records is not None:
+        if prompt is not None or request.model.metadata.records is not None:
             return prompt
-        excerpt = request.model.prompts[(request.seed + substream) % len(request.model.prompts)]
+        excerpt = request.model.default_prompt(request.seed, substream)
         if not self.are_lines:
             return excerpt
         # Each text is a complete line, so its prompt must end with a line.

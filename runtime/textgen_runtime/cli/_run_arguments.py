@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from textgen_runtime.errors import SamplingError, quote
-from textgen_runtime.generation.model import DEFAULT_LENGTH, DEFAULT_RECORD_LENGTH
-from textgen_runtime.sampling.parameters import Sampling
+from textgen_runtime.model import DEFAULT_LENGTH, DEFAULT_RECORD_LENGTH
+from textgen_runtime.sampling import Sampling
 from textgen_runtime.system.file_content import STANDARD_INPUT
 
 from ._sampling_options import SWITCH, Option, add_sampling, samplings

@@ -9,10 +9,10 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from textgen_runtime._core import PARAMETERS, Parameter
+from textgen_runtime.controls import checked_stops
 from textgen_runtime.errors import Name, quote
-from textgen_runtime.generation.model import Model
-from textgen_runtime.generation.stop_warnings import checked_stops
-from textgen_runtime.sampling.parameters import CONSTRAINTS, Sampling
+from textgen_runtime.model import Model
+from textgen_runtime.sampling import CONSTRAINTS, Sampling
 from textgen_runtime.system.console import print_diagnostic
 from textgen_runtime.system.file_content import read_text
 

@@ -6,8 +6,7 @@ from collections.abc import Iterable, Iterator
 from time import perf_counter
 
 from textgen_runtime.errors import SamplingError
-from textgen_runtime.generation.batch import Batch
-from textgen_runtime.generation.generation import STREAM_CHUNK, Generation
+from textgen_runtime.model import STREAM_CHUNK, Batch, Generation
 from textgen_runtime.system.interrupts import DeferredInterrupts
 
 from ._requested_texts import PendingText, Series

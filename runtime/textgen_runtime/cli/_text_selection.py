@@ -5,12 +5,12 @@ from collections.abc import Iterator
 from collections.abc import Set as AbstractSet
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
-from textgen_runtime.engines.base import TextEnding
 from textgen_runtime.errors import Name, TextgenError
-from textgen_runtime.generation.model import Model
-from textgen_runtime.sampling.parameters import Sampling
-from textgen_runtime.text.records import RecordKind, split_records
-from textgen_runtime.text.token_names import format_symbols
+from textgen_runtime.model import Model
+from textgen_runtime.results import TextEnding
+from textgen_runtime.sampling import Sampling
+from textgen_runtime.text import RecordKind, split_records
+from textgen_runtime.tokenizer import format_symbols
 
 if TYPE_CHECKING:
     from textgen_runtime.corpora.corpus import CorpusLookup

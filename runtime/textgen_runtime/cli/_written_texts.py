@@ -7,12 +7,12 @@ from time import perf_counter
 from typing import Any
 
 from textgen_runtime.errors import OutputError
-from textgen_runtime.generation.model import Model
-from textgen_runtime.sampling.parameters import Sampling
+from textgen_runtime.model import Model
+from textgen_runtime.sampling import Sampling
 from textgen_runtime.system.console import escape_unencodable, terminal_safe, terminal_size
 from textgen_runtime.system.json_text import to_json
-from textgen_runtime.text.records import RecordKind
-from textgen_runtime.text.tokenizer import BYTE, CHARACTER
+from textgen_runtime.text import RecordKind
+from textgen_runtime.tokenizer import BYTE, CHARACTER
 
 from ._requested_texts import PendingText
 from ._sampling_options import sampling_heading
@@ -226,7 +226,7 @@ class TextWriter:
         self._wrap = None
         if form.is_prose and sys.stdout.isatty():
             # Imported on use: most output is that of a pipe or a file.
-            from textgen_runtime.text.word_wrap import WordWrap
+            from textgen_runtime.cli.word_wrap import WordWrap
 
             self._wrap = WordWrap(lambda: terminal_size()[0])
 

@@ -10,7 +10,7 @@ from textgen_runtime._version import __version__
 from textgen_runtime.embedding.amalgamation import PUBLIC_HEADER, amalgamate, core_folder
 from textgen_runtime.embedding.c_array import MAX_NAME_LENGTH, array_header, array_source, is_array_name
 from textgen_runtime.errors import ModelFileError, quote
-from textgen_runtime.model_file.source import check_size, name_source, read_model
+from textgen_runtime.model_file import check_size, name_source, read_model
 from textgen_runtime.system.console import write_stderr
 from textgen_runtime.system.files import begins_with
 

@@ -11,8 +11,7 @@ from typing import Any
 
 from textgen_runtime.corpora.corpus import CORPUS_NAMES, corpus_for
 from textgen_runtime.errors import OutputError, TextgenError
-from textgen_runtime.generation.loading import load
-from textgen_runtime.generation.model import Model
+from textgen_runtime.model import Model, load
 from textgen_runtime.scoring.baselines import COMPRESSORS, compressed_bits
 from textgen_runtime.scoring.copies import COPIED_SPAN, LENGTH, TEXTS, copied_shares, draw_texts
 from textgen_runtime.scoring.prediction import Prediction, Score, format_share, predict, total_score
@@ -21,7 +20,7 @@ from textgen_runtime.scoring.temperatures import TEMPERATURES
 from textgen_runtime.system.console import print_diagnostic
 from textgen_runtime.system.file_content import STANDARD_INPUT
 from textgen_runtime.system.json_text import to_json
-from textgen_runtime.text.tokenizer import CHARACTER
+from textgen_runtime.tokenizer import CHARACTER
 
 from ._output_files import check_output, write_output
 from .command import EXIT_FAILED, run_command, spell_option

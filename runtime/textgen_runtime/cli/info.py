@@ -10,19 +10,23 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from textgen_runtime._core import CoreModel
-from textgen_runtime.engines.opening import why_not_native
+from textgen_runtime.cli.word_wrap import display_width
+from textgen_runtime.controls import compile_controls
 from textgen_runtime.errors import ModelFileError, UnknownGraphError
-from textgen_runtime.generation.controls import compile_controls
-from textgen_runtime.model_file.metadata import FORMAT_KEY, Metadata, open_metadata, stored_option_name
-from textgen_runtime.model_file.network import LSTM, describe_size, lstm_network
-from textgen_runtime.model_file.source import find_model_file, name_source, read_model
-from textgen_runtime.sampling.parameters import Sampling
+from textgen_runtime.model_file import (
+    FORMAT_KEY,
+    Metadata,
+    find_model_file,
+    name_source,
+    open_metadata,
+    read_model,
+    stored_option_name,
+)
+from textgen_runtime.sampling import Sampling
 from textgen_runtime.system.console import escape, escape_unprintable, single_line
 from textgen_runtime.system.json_text import from_json, to_json
-from textgen_runtime.text.columns import display_width
-from textgen_runtime.text.normalization import Normalization
-from textgen_runtime.text.token_names import describe_vocabulary, unit_of
-from textgen_runtime.text.tokenizer import Tokenizer
+from textgen_runtime.text import Normalization
+from textgen_runtime.tokenizer import Tokenizer, describe_vocabulary, unit_of
 
 from ._sampling_options import add_constraint, constraint_options
 from .command import run_command
@@ -110,14 +114,12 @@ def describe_file(model: str) -> tuple[dict[str, Any], Metadata]:
         try:
             # Like ``load``, this rejects damaged weights.
             core, reason = CoreModel(content), None
-            network = lstm_network(core)
         except UnknownGraphError as error:
-            core, reason = open_metadata(content), why_not_native(error)
-            network = None
+            core, reason = open_metadata(content), str(error)
         metadata = Metadata.read(core)
     except ModelFileError as error:
         raise ModelFileError(f"{name_source(model)}: ", *error.args) from error
-    layers, units = network.depth_and_units if network else (None, None)
+    layers, units, _, residual = core.size
     tokenizer, quantization = metadata.tokenizer, metadata.quantization
     document = {
         "path": str(Path(find_model_file(model))),
@@ -125,10 +127,10 @@ def describe_file(model: str) -> tuple[dict[str, Any], Metadata]:
         "sha256": hashlib.sha256(content).hexdigest(),
         "format": from_json(core.metadata(FORMAT_KEY) or "null"),
         "level": tokenizer.level,
-        "cell": LSTM.kind if network else None,
-        "residual": network is not None and core.size[3],
-        "layers": layers,
-        "units": units,
+        "cell": "lstm" if layers else None,
+        "residual": residual,
+        "layers": layers or None,
+        "units": units or None,
         "parameters": core.parameters,
         "engine": "native" if reason is None else None,
         "why_not_native": reason,
@@ -192,7 +194,7 @@ def format_lines(document: Mapping[str, Any], metadata: Metadata) -> Iterator[st
             "format": str(document["format"]),
             "level": tokenizer.level,
             **({"records": metadata.records} if metadata.records else {}),
-            "network": describe_size(cell, layers, units, residual=document["residual"])
+            "network": f"{layers} x {units} LSTM units" + ", residual" * document["residual"]
             if cell
             else "unknown",
             "parameters": f"{document['parameters']:,}",

@@ -209,8 +209,7 @@ def add_engine(command: argparse.ArgumentParser) -> None:
     """Add the option that selects the engine."""
     command.add_argument(
         "--engine",
-        choices=("auto", "native", "onnxruntime"),
-        default="auto",
-        help="engine that runs the model; auto selects the native engine; use onnxruntime only for files "
-        "that you trust (default: auto)",
+        choices=("native", "onnxruntime"),
+        default="native",
+        help="engine that runs the model; use onnxruntime only for files that you trust (default: native)",
     )

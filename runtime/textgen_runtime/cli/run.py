@@ -7,17 +7,13 @@ from collections.abc import Sequence
 from time import perf_counter
 from typing import NamedTuple
 
-from textgen_runtime.engines.base import Measurements
 from textgen_runtime.errors import PromptError, shorten
-from textgen_runtime.generation.batch import Batch
-from textgen_runtime.generation.loading import load
-from textgen_runtime.generation.model import Model, fresh_seed
-from textgen_runtime.sampling.parameters import Sampling
+from textgen_runtime.model import Batch, Model, fresh_seed, load
+from textgen_runtime.results import Measurements
+from textgen_runtime.sampling import Sampling
 from textgen_runtime.system.console import print_diagnostic, write_stderr
 from textgen_runtime.system.file_content import STANDARD_INPUT, read_bytes, read_text
-from textgen_runtime.text.token_names import unit_of
-from textgen_runtime.text.tokenizer import UnknownPolicy
-from textgen_runtime.text.vocabulary import unknown_characters_warning
+from textgen_runtime.tokenizer import UnknownPolicy, unit_of, unknown_characters_warning
 
 from ._requested_texts import Request, Series
 from ._run_arguments import PROG, parse, parser, read_samplings
@@ -92,9 +88,7 @@ def generate(arguments: argparse.Namespace, start: float) -> int:
     for warning in (*temperature_warnings(chosen), *novel_warnings(model)):
         print_diagnostic(PROG, warning, "warning")
     if arguments.raw:
-        from textgen_runtime.generation.raw_text import keep_bytes
-
-        model = keep_bytes(model)
+        model = model.keep_bytes()
     check_prompts(model, prompts, arguments.unknown)
     if arguments.explain or arguments.plot:
         # The module imports numpy, which the generation of a text does not need.

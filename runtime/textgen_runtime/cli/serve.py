@@ -11,9 +11,8 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from textgen_runtime.errors import TextFileError, TextgenError, install_command
-from textgen_runtime.generation.loading import load
-from textgen_runtime.generation.model import Model
-from textgen_runtime.model_file.source import MODEL_FILE, find_model_file
+from textgen_runtime.model import Model, load
+from textgen_runtime.model_file import MODEL_FILE, find_model_file
 from textgen_runtime.server.requests import Settings
 from textgen_runtime.system.console import print_diagnostic, write_stderr
 from textgen_runtime.system.file_content import read_text

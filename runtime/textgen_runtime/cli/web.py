@@ -7,12 +7,11 @@ from pathlib import Path
 
 from textgen_runtime._core import CoreModel
 from textgen_runtime.errors import ModelFileError, OutputError, shorten
-from textgen_runtime.model_file.metadata import Metadata
-from textgen_runtime.model_file.source import MODEL_FILE, find_model_file, name_source, read_model
+from textgen_runtime.model_file import MODEL_FILE, Metadata, find_model_file, name_source, read_model
 from textgen_runtime.system.console import print_diagnostic, write_stderr
 from textgen_runtime.system.files import remove_abandoned, replace_file
 from textgen_runtime.system.interrupts import DeferredInterrupts
-from textgen_runtime.text.token_names import format_symbols
+from textgen_runtime.tokenizer import format_symbols
 from textgen_runtime.web.known_records import known_records
 from textgen_runtime.web.page import MAX_EMBEDDED, is_page, write_page
 

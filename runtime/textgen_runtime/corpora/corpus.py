@@ -14,15 +14,15 @@ from textgen_runtime.system.file_content import (
     decode_any_chunks,
     decode_utf8_chunks,
 )
-from textgen_runtime.text.records import SEPARATORS, RecordKind
-from textgen_runtime.text.tokenizer import BYTE
+from textgen_runtime.text import SEPARATORS, RecordKind
+from textgen_runtime.tokenizer import BYTE
 
 from .published import EMBEDDED, PUBLISHED, published_file
 from .sources import StandardInput, file_blocks, find_files
 from .substrings import SubstringIndex
 
 if TYPE_CHECKING:
-    from textgen_runtime.model_file.metadata import Metadata
+    from textgen_runtime.model_file import Metadata
 
 
 class _Content(NamedTuple):

@@ -12,7 +12,7 @@ from tempfile import SpooledTemporaryFile
 from typing import BinaryIO, NamedTuple, cast
 
 from textgen_runtime.errors import CorpusError, TextFileError, install_command, shorten
-from textgen_runtime.model_file.source import MODEL_FILE
+from textgen_runtime.model_file import MODEL_FILE
 
 # Bytes. A larger block does not fit into a second-level cache, and is processed more slowly.
 BLOCK_SIZE = 2**20

@@ -5,9 +5,8 @@ from collections.abc import Mapping, Sequence
 
 from textgen_runtime._core import Spans
 from textgen_runtime.errors import Name, ScoringError
-from textgen_runtime.generation.batch import Batch
-from textgen_runtime.generation.model import Model
-from textgen_runtime.sampling.parameters import Sampling
+from textgen_runtime.model import Batch, Model
+from textgen_runtime.sampling import Sampling
 
 from .temperatures import TEMPERATURES
 

@@ -14,11 +14,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from textgen_runtime.errors import Name, PromptError, ScoringError
-from textgen_runtime.generation.model import Model
-from textgen_runtime.text.byte_tokenizer import texts_of_bytes
-from textgen_runtime.text.records import SEPARATORS, held_out_start, is_held_out, split_records
-from textgen_runtime.text.token_names import byte_name, unit_of
-from textgen_runtime.text.tokenizer import BYTE, CHARACTER, OUTSIDE, WORD, Tokenizer, UnknownPolicy
+from textgen_runtime.model import Model
+from textgen_runtime.text import SEPARATORS, held_out_start, is_held_out, split_records
+from textgen_runtime.tokenizer import (
+    BYTE,
+    CHARACTER,
+    OUTSIDE,
+    WORD,
+    Tokenizer,
+    UnknownPolicy,
+    byte_name,
+    texts_of_bytes,
+    unit_of,
+)
 
 from .surprisals import record_surprisals, surprisals
 

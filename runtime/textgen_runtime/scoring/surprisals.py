@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from textgen_runtime.engines.base import Engine
-from textgen_runtime.text.tokenizer import SpecialTokens
+from textgen_runtime.engine import Engine
+from textgen_runtime.tokenizer import SpecialTokens
 
 # Maximum number of tokens per forward call.
 CHUNK = 1024

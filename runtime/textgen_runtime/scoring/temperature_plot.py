@@ -6,7 +6,7 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from textgen_runtime.text.token_names import symbol_name
+from textgen_runtime.tokenizer import symbol_name
 
 from .temperatures import TemperatureComparison
 

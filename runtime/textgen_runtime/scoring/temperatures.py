@@ -7,13 +7,11 @@ from typing import Unpack
 import numpy as np
 from numpy.typing import NDArray
 
-from textgen_runtime.generation.generation import Generation
-from textgen_runtime.generation.model import Model
+from textgen_runtime.model import Generation, Model
+from textgen_runtime.options import SamplingOptions
 from textgen_runtime.sampler import entropy, softmax
-from textgen_runtime.sampling.options import SamplingOptions
-from textgen_runtime.sampling.parameters import Sampling, choose_sampling
-from textgen_runtime.text.token_names import token_text, unit_of
-from textgen_runtime.text.tokenizer import UnknownPolicy
+from textgen_runtime.sampling import Sampling, choose_sampling
+from textgen_runtime.tokenizer import UnknownPolicy, token_text, unit_of
 
 # The temperatures of the textbook's samples.
 TEMPERATURES = (0.2, 0.5, 1.0, 1.2)

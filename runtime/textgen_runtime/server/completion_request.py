@@ -4,9 +4,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from textgen_runtime.errors import quote
-from textgen_runtime.generation.model import fresh_seed
-from textgen_runtime.sampling.parameters import CONSTRAINTS, Sampling
-from textgen_runtime.text.tokenizer import UnknownPolicy
+from textgen_runtime.model import fresh_seed
+from textgen_runtime.sampling import CONSTRAINTS, Sampling
+from textgen_runtime.tokenizer import UnknownPolicy
 
 from .fields import Fields, IgnoredFields
 from .requests import RequestError, Settings, check_model

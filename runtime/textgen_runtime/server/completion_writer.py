@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from typing import Any, ClassVar, get_args
 
-from textgen_runtime.engines.base import TextEnding
+from textgen_runtime.results import TextEnding
 from textgen_runtime.system.json_text import to_json
 
 from .completion_request import CompletionRequest

@@ -3,12 +3,10 @@
 from collections import Counter
 from collections.abc import Callable
 
+from textgen_runtime.controls import checked_stops
 from textgen_runtime.errors import PromptError, SamplingError
-from textgen_runtime.generation.generation import Generation
-from textgen_runtime.generation.model import Model
-from textgen_runtime.generation.stop_warnings import checked_stops
-from textgen_runtime.text.tokenizer import CHARACTER
-from textgen_runtime.text.vocabulary import unknown_characters_warning
+from textgen_runtime.model import Generation, Model
+from textgen_runtime.tokenizer import CHARACTER, unknown_characters_warning
 
 from .completion_request import CompletionRequest
 from .requests import RequestError, sampling_error, spell_field
@@ -48,7 +46,7 @@ def prepare(
             for choice in range(len(texts), len(texts) + request.choices):
                 prompt = shared
                 if prompt is None:
-                    text = _own_prompt(model, request.seed + choice)
+                    text = model.default_prompt(request.seed + choice)
                     prompt = own[text] = own.get(text) or _prompt(model, request, text)
                 # As in `Model.start`, before the prompt is fed.
                 stream = model.engine.new_stream(request.seed, choice)
@@ -81,12 +79,3 @@ def _check_length(generation: Generation, request: CompletionRequest) -> None:
 
 def _prompt(model: Model, request: CompletionRequest, text: str) -> Prompt:
     return Prompt(model, text, request.unknown, request.alternatives if request.echo else None)
-
-
-def _own_prompt(model: Model, number: int) -> str:
-    """Return the text that ``Model.start`` continues without a prompt, for this seed plus substream."""
-    if model.metadata.records is not None:
-        return ""
-    if not model.prompts:
-        raise PromptError("the model has no prompt of its own: send a text to continue")
-    return model.prompts[number % len(model.prompts)]

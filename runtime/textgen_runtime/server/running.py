@@ -16,7 +16,7 @@ import uvicorn
 from uvicorn.server import HANDLED_SIGNALS
 
 from textgen_runtime.errors import TextgenError
-from textgen_runtime.generation.model import Model
+from textgen_runtime.model import Model
 
 from .app import make_app
 from .connections import Connection

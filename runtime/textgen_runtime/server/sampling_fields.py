@@ -4,7 +4,7 @@ from typing import Any
 
 from textgen_runtime._core import PARAMETERS
 from textgen_runtime.errors import SamplingError, quote
-from textgen_runtime.sampling.parameters import Sampling
+from textgen_runtime.sampling import Sampling
 
 from .fields import Fields
 from .requests import sampling_error

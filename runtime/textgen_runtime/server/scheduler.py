@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from textgen_runtime.errors import SamplingError, TextgenError
-from textgen_runtime.generation.model import Model
+from textgen_runtime.model import Model
 
 from .requests import RETRY, ClientGoneError, RequestError, Settings, busy_error, sampling_error, spell_field
 from .text import Text, Update, count_prompt_tokens

@@ -8,12 +8,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from textgen_runtime.engines.base import FloatBuffer, State, TextEnding
-from textgen_runtime.generation.batch import BatchChunk
-from textgen_runtime.generation.feeding import feed_chunk
-from textgen_runtime.generation.generation import Generation
-from textgen_runtime.generation.model import Model
-from textgen_runtime.text.tokenizer import UnknownPolicy
+from textgen_runtime.model import BatchChunk, Generation, Model, feed_chunk
+from textgen_runtime.results import FloatBuffer, State, TextEnding
+from textgen_runtime.tokenizer import UnknownPolicy
 
 # Tokens per call of the engine. Other texts wait for the end of the call, and the logits of all tokens that
 # are scored are in memory at the same time.

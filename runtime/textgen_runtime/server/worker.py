@@ -8,9 +8,7 @@ from queue import SimpleQueue
 from time import perf_counter
 from typing import TypeVar
 
-from textgen_runtime.generation.batch import Batch
-from textgen_runtime.generation.generation import Generation
-from textgen_runtime.generation.model import Model
+from textgen_runtime.model import Batch, Generation, Model
 
 from .text import Text, Update
 

@@ -15,7 +15,7 @@ from textgen_runtime.bench.report import Section, microseconds, per_second, time
 from textgen_runtime.bench.rounds import Candidate, calibrate, interleave, medians
 from textgen_runtime.cli import bench
 from textgen_runtime.cli.bench import Comparison, main
-from textgen_runtime.engines.opening import EngineName
+from textgen_runtime.model import EngineName
 
 from tests.helpers.commands import Captured, run_here
 from tests.helpers.paths import FORMAT_2, TINY

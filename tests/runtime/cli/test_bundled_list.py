@@ -30,7 +30,7 @@ def test_each_bundled_model_is_listed_with_its_size_and_its_loss(capsys: Capture
     assert list(found) == textgen.bundled_models()
     for name, (description, _) in found.items():
         model = textgen.load(name)
-        layers, units = model.engine.network.depth_and_units
+        layers, units, *_ = model.engine.core.size
         quantization = model.metadata.quantization
         loss = quantization.loss if quantization else model.training["held_out_nats"]
         assert re.fullmatch(

@@ -10,7 +10,7 @@ import pytest
 from textgen_runtime.cli import bench, embed, info, run
 from textgen_runtime.cli import eval as evaluation
 from textgen_runtime.cli.command import run_command
-from textgen_runtime.model_file.metadata import PROMPTS_KEY
+from textgen_runtime.model_file import PROMPTS_KEY
 from textgen_runtime.system import console
 from textgen_train.cli import train
 

@@ -9,7 +9,7 @@ from textgen_runtime import Model, load, predict
 from textgen_runtime.cli import eval as eval_module
 from textgen_runtime.cli.eval import EvalResult, combined, main
 from textgen_runtime.corpora.corpus import read_corpus
-from textgen_runtime.model_file.metadata import NORMALIZATION_KEY
+from textgen_runtime.model_file import NORMALIZATION_KEY
 from textgen_runtime.scoring.baselines import COMPRESSORS, compressed_bits
 from textgen_runtime.scoring.prediction import Score
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from textgen_runtime.cli.eval import main
 from textgen_runtime.scoring.prediction import predict
-from textgen_runtime.text.records import is_held_out
+from textgen_runtime.text import is_held_out
 
 from tests.helpers.commands import Captured, run_here
 from tests.helpers.record_models import LEVELS, record_content, record_model

@@ -9,9 +9,9 @@ import pytest
 import textgen_runtime as textgen
 from onnx import helper
 from textgen_runtime.cli.info import LINE_WIDTH, describe_file, format_pairs, main, visible_name, wrap_words
-from textgen_runtime.model_file.metadata import PROMPTS_KEY, TRAINING_KEY, VOCABULARY_KEY
+from textgen_runtime.cli.word_wrap import display_width
+from textgen_runtime.model_file import PROMPTS_KEY, TRAINING_KEY, VOCABULARY_KEY
 from textgen_runtime.system.console import single_line
-from textgen_runtime.text.columns import display_width
 from textgen_train.cli._arguments import parser as train_parser
 from textgen_train.export.quantizer import quantize_model
 from textgen_train.loop.specification import stored_recipe
@@ -107,7 +107,7 @@ def test_the_bundled_model_is_described(capsys: Captured) -> None:
     model = textgen.load("nietzsche")
     assert describe_file("nietzsche")[0]["parameters"] == model.training["parameters"]
     lines = out.splitlines()
-    layers, units = model.engine.network.depth_and_units
+    layers, units, *_ = model.engine.core.size
     assert f"network        {layers} x {units} LSTM units" in lines
     assert ["held_out_nats", f"{model.training['held_out_nats']:.6g}"] in [line.split() for line in lines]
     characters = str(model.training["split"]["training_characters"])
@@ -143,7 +143,7 @@ def test_8_bit_weights_are_described_with_their_losses(capsys: Captured, tmp_pat
 def test_layers_and_units_are_those_of_the_engine(tmp_path: Path) -> None:
     path = write(make_model(units=7, layers=3), tmp_path / "m.onnx")
     document, model = describe_file(path)[0], textgen.load(path)
-    assert (document["layers"], document["units"]) == model.engine.network.depth_and_units == (3, 7)
+    assert (document["layers"], document["units"]) == model.engine.core.size[:2] == (3, 7)
 
 
 def test_the_graph_is_not_run(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from textgen_runtime.cli._interactive_settings import find_settings
 from textgen_runtime.cli.run import main
 from textgen_runtime.corpora import published
 from textgen_runtime.errors import CorpusError, TextgenError
-from textgen_runtime.text.records import SEPARATORS, RecordKind
+from textgen_runtime.text import SEPARATORS, RecordKind
 
 from tests.helpers.changed_models import with_metadata
 from tests.helpers.commands import Captured, run_here

@@ -11,7 +11,7 @@ import pytest
 import textgen_runtime as textgen
 from textgen_runtime.cli._interactive_lines import COMMANDS
 from textgen_runtime.cli.run import main
-from textgen_runtime.text.records import RecordKind
+from textgen_runtime.text import RecordKind
 
 from tests.helpers.commands import Captured, run_here
 from tests.helpers.paths import FORMAT_2, TINY

@@ -11,8 +11,8 @@ from textgen_runtime.cli._interactive_lines import Addition, LineError
 from textgen_runtime.cli._interactive_positions import Position
 from textgen_runtime.cli._interactive_session import MAX_STEPS, Session
 from textgen_runtime.errors import PromptError, SavedGenerationError
-from textgen_runtime.text.normalization import Normalization
-from textgen_runtime.text.tokenizer import UnknownPolicy
+from textgen_runtime.text import Normalization
+from textgen_runtime.tokenizer import UnknownPolicy
 
 from tests.helpers.changed_models import with_metadata
 from tests.helpers.make_tiny_model import make_model

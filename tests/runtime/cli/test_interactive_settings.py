@@ -16,7 +16,7 @@ from textgen_runtime.cli._interactive_lines import (
 from textgen_runtime.cli._interactive_session import Session
 from textgen_runtime.cli._interactive_settings import find_settings, join_words, split_words
 from textgen_runtime.errors import SamplingError, TextFileError
-from textgen_runtime.sampling.parameters import Sampling
+from textgen_runtime.sampling import Sampling
 
 from tests.helpers.make_tiny_model import make_model
 from tests.helpers.paths import TINY

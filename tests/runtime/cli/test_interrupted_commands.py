@@ -77,7 +77,7 @@ def interrupted(
         ("textgen_runtime._core", RUN),
         ("numpy._core", (*RUN, "--engine", "onnxruntime")),
         ("onnxruntime", (*RUN, "--engine", "onnxruntime")),
-        ("textgen_runtime.generation.batch", ("textgen-bench", str(TINY))),
+        ("textgen_runtime.model", ("textgen-bench", str(TINY))),
         ("textgen_train.cli.train", TRAIN),
     ],
 )
@@ -106,7 +106,7 @@ def test_an_interrupt_at_exit_loses_no_text(tmp_path: Path, command: tuple[str, 
 
 def test_an_interrupt_during_an_evaluation_waits_for_its_end(tmp_path: Path) -> None:
     """The signal arrives while the first export imports an engine."""
-    done = interrupted(tmp_path, "textgen_runtime.engines.onnxruntime", (*TRAIN[:-1], "1000"))
+    done = interrupted(tmp_path, "textgen_runtime.onnxruntime", (*TRAIN[:-1], "1000"))
     assert done.returncode == 130
     *_, last = done.stderr.splitlines()
     assert last.startswith("textgen-train: interrupted: book-model/model.onnx holds the best model")

@@ -12,8 +12,8 @@ import pytest
 from textgen_runtime import Model, __version__
 from textgen_runtime.cli import _text_batch
 from textgen_runtime.cli.run import main
-from textgen_runtime.engines.base import Measurements
-from textgen_runtime.model_file.metadata import NORMALIZATION_KEY
+from textgen_runtime.model_file import NORMALIZATION_KEY
+from textgen_runtime.results import Measurements
 
 from tests.helpers.commands import Captured, run_here
 from tests.helpers.run_command import CASE_UNCHANGED, run, tiny_with

@@ -10,8 +10,8 @@ import pytest
 import textgen_runtime as textgen
 from textgen_runtime import Model, Sampling
 from textgen_runtime.cli.run import main
-from textgen_runtime.engines.base import Lane
-from textgen_runtime.generation.batch import Batch
+from textgen_runtime.engine import Lane
+from textgen_runtime.model import Batch
 from textgen_runtime.scoring.prediction import predict
 
 from tests.helpers.byte_models import accented_content

@@ -17,10 +17,8 @@ from textgen_runtime.cli import _requested_texts as series_module
 from textgen_runtime.cli import _text_batch as drawing
 from textgen_runtime.cli._requested_texts import PendingText, Series
 from textgen_runtime.cli.run import main
-from textgen_runtime.generation.batch import Batch, BatchChunk
-from textgen_runtime.generation.feeding import feed_in_chunks
-from textgen_runtime.generation.generation import Generation
-from textgen_runtime.model_file.metadata import PROMPTS_KEY
+from textgen_runtime.model import Batch, BatchChunk, Generation, feed_in_chunks
+from textgen_runtime.model_file import PROMPTS_KEY
 
 from tests.helpers.commands import Captured, run_here
 from tests.helpers.paths import TINY, TINY_INT8_TEXT
@@ -170,7 +168,7 @@ def test_each_prompt_is_fed_once(capsys: Captured, monkeypatch: pytest.MonkeyPat
         fed.append(tokens)
         feed_in_chunks(engine, position, tokens, restart=restart)
 
-    monkeypatch.setattr("textgen_runtime.generation.model.feed_in_chunks", recording)
+    monkeypatch.setattr("textgen_runtime.model.feed_in_chunks", recording)
     (tmp_path / "prompts.txt").write_text("abc\ndad\n")
     run(capsys, "--prompts", str(tmp_path / "prompts.txt"), "--count", "100", "--length", "5")
     tokenizer = textgen.load(TINY).tokenizer

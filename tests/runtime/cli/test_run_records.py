@@ -13,8 +13,8 @@ from textgen_runtime.cli import _text_batch
 from textgen_runtime.cli._requested_texts import PendingText
 from textgen_runtime.cli._written_texts import TextWriter
 from textgen_runtime.cli.run import main
-from textgen_runtime.model_file.metadata import PROMPTS_KEY
-from textgen_runtime.text.records import SEPARATORS, RecordKind
+from textgen_runtime.model_file import PROMPTS_KEY
+from textgen_runtime.text import SEPARATORS, RecordKind
 
 from tests.helpers.commands import Captured, run_here
 from tests.helpers.paths import FORMAT_2

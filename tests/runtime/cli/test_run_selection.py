@@ -11,7 +11,7 @@ from textgen_runtime.cli._requested_texts import PendingText
 from textgen_runtime.cli._written_texts import TextWriter
 from textgen_runtime.cli.run import main
 from textgen_runtime.corpora.corpus import CorpusLookup
-from textgen_runtime.model_file.metadata import NORMALIZATION_KEY
+from textgen_runtime.model_file import NORMALIZATION_KEY
 
 from tests.helpers.commands import Captured, run_here
 from tests.helpers.paths import TINY

@@ -6,10 +6,9 @@ from pathlib import Path
 import pytest
 from textgen_runtime.cli import web
 from textgen_runtime.cli.web import main
-from textgen_runtime.model_file.metadata import Metadata
-from textgen_runtime.text.normalization import Normalization
-from textgen_runtime.text.tokenizer import SpecialTokens
-from textgen_runtime.text.vocabulary import CharacterTokenizer
+from textgen_runtime.model_file import Metadata
+from textgen_runtime.text import Normalization
+from textgen_runtime.tokenizer import CharacterTokenizer, SpecialTokens
 from textgen_runtime.web.known_records import known_records
 from textgen_train.export.onnx_graph import build_model
 

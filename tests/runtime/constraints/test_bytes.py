@@ -6,7 +6,7 @@ import re
 import pytest
 from textgen_runtime.constraints import compile_constraint
 from textgen_runtime.errors import ConstraintError
-from textgen_runtime.text.byte_tokenizer import BYTE_SYMBOLS
+from textgen_runtime.tokenizer import BYTE_SYMBOLS
 
 from tests.helpers.constraint_texts import matches, random_tokens
 

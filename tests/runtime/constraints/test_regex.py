@@ -12,7 +12,6 @@ from textgen_runtime._core import Constraint
 from textgen_runtime.cli.info import describe_table
 from textgen_runtime.constraints import compile_constraint
 from textgen_runtime.errors import ConstraintError
-from textgen_runtime.generation.controls import compile_controls
 
 from tests.helpers.constraint_texts import decode, distances, matches, random_tokens, table_of
 from tests.helpers.paths import TINY

@@ -14,7 +14,7 @@ import requests
 from textgen_runtime import TextFileError
 from textgen_runtime.corpora.corpus import read_corpus
 from textgen_runtime.corpora.published import DATA_FOLDER_VARIABLE, PUBLISHED, PublishedCorpus
-from textgen_runtime.text.records import split_records
+from textgen_runtime.text import split_records
 from textgen_train.errors import CorpusError
 
 from tests.helpers.programs import posix_only

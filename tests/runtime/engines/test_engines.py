@@ -7,8 +7,8 @@ import numpy as np
 import onnx
 import pytest
 import textgen_runtime as textgen
-from textgen_runtime.engines.onnxruntime import OnnxEngine
-from textgen_runtime.engines.opening import EngineName
+from textgen_runtime.model import EngineName
+from textgen_runtime.onnxruntime import OnnxEngine
 
 from tests.helpers.make_tiny_model import make_model
 from tests.helpers.paths import TINY
@@ -21,7 +21,7 @@ def test_the_tiny_model_equals_the_output_of_its_script() -> None:
 
 
 def test_a_loaded_model_has_the_network_and_metadata_of_its_file(tiny: textgen.Model) -> None:
-    assert (*tiny.engine.network.depth_and_units, tiny.engine.vocabulary_size) == (1, 4, 12)
+    assert (*tiny.engine.core.size[:2], tiny.engine.vocabulary_size) == (1, 4, 12)
     assert tiny.tokenizer.symbols == tuple("\n abcdehé€ж𝄞")
     assert tiny.prompts == ("abc", "dad had", "é€ж𝄞")
     assert tiny.training == {"corpus": "none: the weights are random"}
@@ -38,7 +38,7 @@ def test_a_model_needs_one_thread_or_more(threads: int, tiny_path: Path) -> None
 def test_time_and_batch_are_dynamic(layers: int) -> None:
     """One call over several steps equals single steps, and a lane of a batch equals a single lane."""
     engine = OnnxEngine(make_model(units=7, layers=layers).SerializeToString())
-    assert engine.network.depth_and_units == (layers, 7)
+    assert engine.core.state_shapes == dict.fromkeys(("hidden", "cell"), (layers, 7))
     tokens = np.random.default_rng(1).integers(12, size=(9, 4))
     logits, state = engine.forward(tokens, engine.initial_state(4))
     for lane in range(4):

@@ -4,9 +4,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from textgen_runtime.engines.base import State
-from textgen_runtime.engines.native import NativeEngine
-from textgen_runtime.engines.onnxruntime import OnnxEngine
+from textgen_runtime.engine import NativeEngine
+from textgen_runtime.results import State
 
 from tests.helpers.int8_models import make_int8_model, quantize_model
 from tests.helpers.int8_reference import Int8Network
@@ -56,7 +55,6 @@ def test_the_network_has_8_bits_and_the_parameters_of_the_original() -> None:
     original = make_model(units=20, embedding=12, layers=2)
     contents = [model.SerializeToString() for model in (original, quantize_model(original))]
     natives = [NativeEngine(content) for content in contents]
-    assert [native.network.bits for native in natives] == [32, 8]
-    assert natives[0].network.layers == natives[1].network.layers
+    assert [native.core.bits for native in natives] == [32, 8]
+    assert natives[0].core.size == natives[1].core.size
     assert natives[0].core.parameters == natives[1].core.parameters > 6000
-    assert [OnnxEngine(content).network.bits for content in contents] == [None, None]

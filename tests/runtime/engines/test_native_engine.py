@@ -7,9 +7,9 @@ import pytest
 from numpy.typing import NDArray
 from textgen_runtime import SamplingError
 from textgen_runtime._core import CoreModel
-from textgen_runtime.engines.base import State
-from textgen_runtime.engines.native import NativeEngine
-from textgen_runtime.engines.onnxruntime import OnnxEngine
+from textgen_runtime.engine import NativeEngine
+from textgen_runtime.onnxruntime import OnnxEngine
+from textgen_runtime.results import State
 
 from tests.helpers.int8_models import make_int8_model
 from tests.helpers.make_tiny_model import make_model
@@ -45,7 +45,9 @@ def test_logits_and_states_equal_those_of_onnxruntime(
     content = model.SerializeToString()
     native, reference = NativeEngine(content, kernels=kernels), OnnxEngine(content)
     assert (
-        native.network.state == reference.network.state == dict.fromkeys(("hidden", "cell"), (layers, units))
+        native.core.state_shapes
+        == reference.core.state_shapes
+        == dict.fromkeys(("hidden", "cell"), (layers, units))
     )
     assert native.vocabulary_size == vocabulary
     rng = np.random.default_rng(0)

@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 import pytest
 import textgen_runtime as textgen
-from textgen_runtime._core import MAX_STEPS, Constraint, Lanes, Spans, read_description
-from textgen_runtime.engines.base import Engine, Lane, Measurements, State, Stream
+from textgen_runtime._core import MAX_STEPS, Constraint, Lanes, Spans, Stream, read_description
+from textgen_runtime.engine import Engine, Lane
 from textgen_runtime.errors import SavedGenerationError
+from textgen_runtime.results import Measurements, State
 
 from tests.helpers.lanes import (
     ALL_FILTERS,

@@ -8,9 +8,8 @@ import numpy as np
 import pytest
 import textgen_runtime as textgen
 from textgen_runtime import Batch, Generation, Model, Sampling
-from textgen_runtime.engines.base import MAX_STEPS
+from textgen_runtime._core import MAX_STEPS
 
-from tests.helpers.changed_models import with_metadata
 from tests.helpers.paths import TINY
 
 
@@ -135,7 +134,7 @@ def test_add_and_remove_reject_invalid_lanes(tiny: Model) -> None:
         batch.add(start(tiny, 1), -1)
     with pytest.raises(TypeError):
         batch.add(start(tiny, 1), 1.5)  # type: ignore[arg-type]
-    other = with_metadata(tiny, tiny.metadata._replace(prompts=()))
+    other = textgen.load(TINY)
     with pytest.raises(ValueError, match="has another model than the batch"):
         batch.add(start(other, 1), 5)
     with pytest.raises(KeyError):

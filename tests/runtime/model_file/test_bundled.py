@@ -8,9 +8,9 @@ import onnx
 import pytest
 import textgen_runtime as textgen
 from textgen_runtime._core import kernel_names
-from textgen_runtime.engines.native import NativeEngine
-from textgen_runtime.engines.opening import EngineName
-from textgen_runtime.model_file.source import BUNDLED_FOLDER, find_model_file, unambiguous_path
+from textgen_runtime.engine import NativeEngine
+from textgen_runtime.model import EngineName
+from textgen_runtime.model_file import BUNDLED_FOLDER, find_model_file, unambiguous_path
 from textgen_runtime.scoring.prediction import total_score
 
 from tests.helpers.paths import FORMAT_2, TINY
@@ -167,9 +167,7 @@ def test_a_stored_model_generates_its_text(name: str, engine: EngineName) -> Non
     props = {entry.key: entry.value for entry in onnx.load(path).metadata_props}
     assert props["textgen.format"] == ("1" if name == "tiny" else "2")
     if engine == "native" and name in OTHER_CELLS:
-        with pytest.raises(
-            textgen.ModelFileError, match=r"does not support the graph .*onnxruntime"
-        ) as caught:
+        with pytest.raises(textgen.ModelFileError, match="onnxruntime") as caught:
             textgen.load(path)
         assert "\n" not in str(caught.value)
         return

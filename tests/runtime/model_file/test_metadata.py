@@ -3,12 +3,16 @@
 import json
 
 import pytest
-from textgen_runtime.model_file.metadata import Metadata, Quantization
-from textgen_runtime.text.byte_tokenizer import BYTE_SYMBOLS, ByteTokenizer
-from textgen_runtime.text.normalization import Normalization
-from textgen_runtime.text.tokenizer import SpecialTokens, Tokenizer
-from textgen_runtime.text.vocabulary import CharacterTokenizer
-from textgen_runtime.text.word_tokenizer import WordTokenizer
+from textgen_runtime.model_file import Metadata, Quantization
+from textgen_runtime.text import Normalization
+from textgen_runtime.tokenizer import (
+    BYTE_SYMBOLS,
+    ByteTokenizer,
+    CharacterTokenizer,
+    SpecialTokens,
+    Tokenizer,
+    WordTokenizer,
+)
 
 METADATA = Metadata(
     CharacterTokenizer("abé𝄞\n"), Normalization(lowercase=True, unicode=None), ("ab", "𝄞"), {"corpus": "book"}

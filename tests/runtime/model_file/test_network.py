@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
-from textgen_runtime.model_file.metadata import Metadata
-from textgen_runtime.model_file.network import GRU, LSTM, Conv, Embedding, Linear, Network
-from textgen_runtime.text.vocabulary import CharacterTokenizer
+from textgen_runtime.model_file import Metadata
+from textgen_runtime.tokenizer import CharacterTokenizer
+from textgen_train.export.network import GRU, LSTM, Conv, Embedding, Linear, Network
 from textgen_train.export.onnx_graph import build_model
 
 from tests.helpers.make_tiny_model import describe_network, random_network

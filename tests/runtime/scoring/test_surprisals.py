@@ -8,16 +8,13 @@ import textgen_runtime as textgen
 from hypothesis import given
 from hypothesis import strategies as st
 from textgen_runtime import Model
-from textgen_runtime.engines.opening import EngineName
-from textgen_runtime.generation.loading import open_model
-from textgen_runtime.model_file.metadata import Metadata
+from textgen_runtime.model import EngineName, open_model
+from textgen_runtime.model_file import Metadata
 from textgen_runtime.scoring import surprisals as surprisals_module
 from textgen_runtime.scoring.prediction import predict
 from textgen_runtime.scoring.surprisals import record_surprisals, score_records
-from textgen_runtime.text.byte_tokenizer import ByteTokenizer
-from textgen_runtime.text.records import SEPARATORS, RecordKind, is_held_out
-from textgen_runtime.text.tokenizer import NO_SPECIAL_TOKENS, SpecialTokens
-from textgen_runtime.text.word_tokenizer import WordTokenizer
+from textgen_runtime.text import SEPARATORS, RecordKind, is_held_out
+from textgen_runtime.tokenizer import NO_SPECIAL_TOKENS, ByteTokenizer, SpecialTokens, WordTokenizer
 from textgen_train.export.onnx_graph import build_model
 
 from tests.helpers.make_tiny_model import random_network

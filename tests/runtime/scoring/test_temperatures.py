@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import textgen_runtime as textgen
 from textgen_runtime import Model, TemperatureComparison, compare_temperatures
-from textgen_runtime.sampling.options import SamplingOptions
+from textgen_runtime.options import SamplingOptions
 
 TEMPERATURES = (0.0, 0.01, 0.5, 1.0, 1.7)
 

@@ -7,7 +7,7 @@ import pytest
 import textgen_runtime as textgen
 from hypothesis import given
 from hypothesis import strategies as st
-from textgen_runtime.sampling.parameters import CONSTRAINTS
+from textgen_runtime.sampling import CONSTRAINTS
 
 from tests.helpers.served import Answer, asynchronous, served
 

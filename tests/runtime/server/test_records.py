@@ -4,9 +4,8 @@ import math
 
 import pytest
 import textgen_runtime as textgen
-from textgen_runtime.model_file.metadata import Metadata
-from textgen_runtime.text.tokenizer import SpecialTokens
-from textgen_runtime.text.vocabulary import CharacterTokenizer
+from textgen_runtime.model_file import Metadata
+from textgen_runtime.tokenizer import CharacterTokenizer, SpecialTokens
 from textgen_train.export.onnx_graph import build_model
 
 from tests.helpers.make_tiny_model import random_network

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 import textgen_runtime as textgen
-from textgen_runtime.engines.base import Generated, Lane
-from textgen_runtime.engines.native import NativeEngine
+from textgen_runtime.engine import Lane, NativeEngine
+from textgen_runtime.results import Generated
 from textgen_runtime.server import worker as worker_module
 from textgen_runtime.server.completion_request import parse_request
 from textgen_runtime.server.preparation import prepare

@@ -13,9 +13,7 @@ import pytest
 from textgen_runtime.cli import _text_batch
 from textgen_runtime.cli import run as run_module
 from textgen_runtime.cli._output_files import write_output
-from textgen_runtime.generation.batch import Batch, BatchChunk
-from textgen_runtime.generation.generation import Generation
-from textgen_runtime.generation.model import Model
+from textgen_runtime.model import Batch, BatchChunk, Generation, Model
 from textgen_runtime.system.interrupts import DeferredInterrupts, interrupts_ignored
 
 from tests.helpers.commands import Captured, run_here

@@ -3,8 +3,8 @@
 from unicodedata import normalize
 
 import pytest
-from textgen_runtime.text.columns import display_width, rows_of
-from textgen_runtime.text.token_names import symbol_name
+from textgen_runtime.cli.word_wrap import display_width, rows_of
+from textgen_runtime.tokenizer import symbol_name
 
 
 @pytest.mark.parametrize(

@@ -7,13 +7,7 @@ import unicodedata
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-from textgen_runtime.text.normalization import (
-    MIN_LONG_RUN,
-    POSSIBLE_LONG_RUN,
-    Normalization,
-    UnicodeForm,
-    as_unicode_form,
-)
+from textgen_runtime.text import MIN_LONG_RUN, POSSIBLE_LONG_RUN, Normalization, UnicodeForm, as_unicode_form
 
 
 def test_line_ends_become_newlines_and_a_byte_order_mark_is_removed() -> None:

@@ -5,13 +5,7 @@ from itertools import pairwise
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from textgen_runtime.text.records import (
-    RecordKind,
-    held_out_start,
-    is_held_out,
-    iterate_records,
-    split_records,
-)
+from textgen_runtime.text import RecordKind, held_out_start, is_held_out, iterate_records, split_records
 
 TEXT = st.text(alphabet="ab \t\r\n\u2028", max_size=40)
 

@@ -5,8 +5,7 @@ from unicodedata import normalize
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from textgen_runtime.text.columns import display_width
-from textgen_runtime.text.word_wrap import WordWrap
+from textgen_runtime.cli.word_wrap import WordWrap, display_width
 
 BOLD, PLAIN = "\x1b[1m", "\x1b[22m"
 

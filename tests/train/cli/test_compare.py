@@ -13,9 +13,8 @@ import onnx
 import pytest
 from filelock import FileLock
 from textgen_runtime import CharacterTokenizer, Normalization
-from textgen_runtime.model_file.metadata import Metadata
-from textgen_runtime.text.tokenizer import SpecialTokens, Tokenizer
-from textgen_runtime.text.word_tokenizer import WordTokenizer
+from textgen_runtime.model_file import Metadata
+from textgen_runtime.tokenizer import SpecialTokens, Tokenizer, WordTokenizer
 from textgen_train.cli.compare import main
 from textgen_train.export.onnx_graph import replace_metadata
 from textgen_train.loop.output_folder import LOCK_FILE

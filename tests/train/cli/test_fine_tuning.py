@@ -13,11 +13,10 @@ import pytest
 import textgen_runtime as textgen
 import torch
 from textgen_runtime.corpora.corpus import Corpus
-from textgen_runtime.model_file.metadata import Metadata
+from textgen_runtime.model_file import Metadata
 from textgen_runtime.scoring.surprisals import surprisals
-from textgen_runtime.text.normalization import Normalization
-from textgen_runtime.text.tokenizer import SpecialTokens
-from textgen_runtime.text.vocabulary import CharacterTokenizer
+from textgen_runtime.text import Normalization
+from textgen_runtime.tokenizer import CharacterTokenizer, SpecialTokens
 from textgen_train.cli import _training_run
 from textgen_train.cli._fine_tuning import nearest_preset, read_parent, with_parent
 from textgen_train.cli._texts import Texts
@@ -84,7 +83,7 @@ def test_the_model_determines_network_vocabulary_and_normalization(capsys: Captu
     old, tuned = textgen.load("old"), textgen.load("tuned")
     assert tuned.tokenizer == old.tokenizer
     assert tuned.metadata.normalization == Normalization(True, None)
-    assert tuned.engine.network == old.engine.network
+    assert tuned.engine.core.size == old.engine.core.size
     assert tuned.training["parent"] == {
         "sha256": hashlib.sha256(old_model()).hexdigest(),
         "corpus": "book.txt",
@@ -250,7 +249,7 @@ def test_models_of_records_and_of_words_are_trained_further(capsys: Captured) ->
     first_model, second_model = textgen.load("first"), textgen.load("second")
     assert second_model.metadata.records == "lines"
     assert second_model.tokenizer == first_model.tokenizer
-    assert second_model.engine.network == first_model.engine.network
+    assert second_model.engine.core.size == first_model.engine.core.size
     assert metrics("second")[0]["held_out_nats"] == first_model.training["held_out_nats"]
 
 

@@ -9,9 +9,8 @@ from typing import Any
 import pytest
 from textgen_runtime.corpora.corpus import Corpus, read_corpus
 from textgen_runtime.corpora.sources import RUN_FILES
-from textgen_runtime.model_file.source import MODEL_FILE
-from textgen_runtime.text.normalization import Normalization
-from textgen_runtime.text.records import RecordKind
+from textgen_runtime.model_file import MODEL_FILE
+from textgen_runtime.text import Normalization, RecordKind
 from textgen_train.cli._messages import (
     describe_corpus,
     describe_dataset,

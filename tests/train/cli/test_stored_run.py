@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 from textgen_runtime.corpora.corpus import Corpus
-from textgen_runtime.text.normalization import Normalization
-from textgen_runtime.text.vocabulary import CharacterTokenizer
+from textgen_runtime.text import Normalization
+from textgen_runtime.tokenizer import CharacterTokenizer
 from textgen_train.cli._arguments import parse
 from textgen_train.cli._stored_run import StoredRun, describe_run
 from textgen_train.cli._texts import Texts

@@ -15,9 +15,9 @@ import textgen_runtime as textgen
 import torch
 from textgen_runtime import OutputError
 from textgen_runtime.corpora.sources import PREDICTIONS_FILES
-from textgen_runtime.model_file.metadata import Metadata
-from textgen_runtime.text.normalization import Normalization
-from textgen_runtime.text.vocabulary import CharacterTokenizer
+from textgen_runtime.model_file import Metadata
+from textgen_runtime.text import Normalization
+from textgen_runtime.tokenizer import CharacterTokenizer
 from textgen_train.cli import _teachers, _training_run
 from textgen_train.data.predictions import Form
 from textgen_train.export.exporter import build_checked

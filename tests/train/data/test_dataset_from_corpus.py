@@ -5,8 +5,7 @@ import random
 import numpy as np
 import pytest
 from textgen_runtime.corpora.corpus import Corpus
-from textgen_runtime.text.normalization import Normalization
-from textgen_runtime.text.records import held_out_start
+from textgen_runtime.text import Normalization, held_out_start
 from textgen_train.data import dataset_from_corpus
 from textgen_train.data.dataset import EXCERPT_LENGTH
 from textgen_train.data.dataset_from_corpus import MIN_TRAINING_CHARACTERS, make_dataset

@@ -8,10 +8,8 @@ from itertools import product
 import numpy as np
 import pytest
 from textgen_runtime.corpora.corpus import Corpus
-from textgen_runtime.text.byte_tokenizer import ByteTokenizer
-from textgen_runtime.text.normalization import Normalization
-from textgen_runtime.text.records import RecordKind
-from textgen_runtime.text.word_tokenizer import WordTokenizer
+from textgen_runtime.text import Normalization, RecordKind
+from textgen_runtime.tokenizer import ByteTokenizer, WordTokenizer
 from textgen_train.data import vocabularies
 from textgen_train.data.dataset import EXCERPT_LENGTH
 from textgen_train.data.dataset_from_corpus import make_dataset

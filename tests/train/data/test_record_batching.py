@@ -8,7 +8,7 @@ import pytest
 import torch
 from hypothesis import example, given
 from hypothesis import strategies as st
-from textgen_runtime.text.tokenizer import SpecialTokens
+from textgen_runtime.tokenizer import SpecialTokens
 from textgen_train.data import batches as module
 from textgen_train.data.batches import PADDING, Batch, RecordBatches
 from textgen_train.data.tokens import Tokens

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from textgen_runtime.corpora.corpus import Corpus
 from textgen_runtime.errors import OutputError
-from textgen_runtime.text.normalization import Normalization
+from textgen_runtime.text import Normalization
 from textgen_train.data import tokens as module
 from textgen_train.data.dataset_from_corpus import make_dataset
 from textgen_train.data.tokens import TokenWriter, count_tokens, release_pages, token_blocks

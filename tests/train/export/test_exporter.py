@@ -10,10 +10,11 @@ import pytest
 import textgen_train
 import torch
 from numpy.typing import NDArray
-from textgen_runtime.engines.base import Engine, State
-from textgen_runtime.engines.onnxruntime import OnnxEngine
-from textgen_runtime.model_file.metadata import Metadata
-from textgen_runtime.text.vocabulary import CharacterTokenizer
+from textgen_runtime.engine import Engine
+from textgen_runtime.model_file import Metadata
+from textgen_runtime.onnxruntime import OnnxEngine
+from textgen_runtime.results import State
+from textgen_runtime.tokenizer import CharacterTokenizer
 from textgen_train.errors import ExportError
 from textgen_train.export import exporter
 from textgen_train.export.layer_weights import network_and_weights

@@ -5,13 +5,12 @@ import onnx
 import pytest
 import textgen_runtime as textgen
 from textgen_runtime import ModelFileError
-from textgen_runtime.model_file.metadata import Metadata
-from textgen_runtime.model_file.network import Cell
-from textgen_runtime.model_file.source import read_model
-from textgen_runtime.text.vocabulary import CharacterTokenizer
+from textgen_runtime.model_file import Metadata, read_model
+from textgen_runtime.tokenizer import CharacterTokenizer
 from textgen_train.export.exporter import build_checked
 from textgen_train.export.layer_weights import load_weights
 from textgen_train.export.model_weights import add_symbols, read_weights
+from textgen_train.export.network import Cell, network_of
 from textgen_train.export.quantized_graph import quantize_rows
 from textgen_train.export.quantizer import quantize_model
 from textgen_train.models.cells import CELLS, CharLSTM
@@ -29,7 +28,7 @@ def graph_of(content: bytes) -> tuple[list[bytes], list[bytes]]:
 def exported_again(content: bytes) -> bytes:
     """Return a model file that was read into a network and exported again."""
     model = textgen.load(content)
-    network, metadata = model.engine.network, model.metadata
+    network, metadata = network_of(model.engine), model.metadata
     embedding, first, *others, _ = network.layers
     copied = CELLS[first.kind](
         network.vocabulary,

@@ -4,7 +4,7 @@ import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, numpy_helper
-from textgen_runtime.engines.onnxruntime import OnnxEngine
+from textgen_runtime.onnxruntime import OnnxEngine
 from textgen_train.export.quantized_graph import dequantized_arrays, is_quantized, quantize_graph
 
 from tests.helpers.make_tiny_model import make_model

@@ -10,9 +10,8 @@ import textgen_runtime as textgen
 import textgen_train
 from onnx import numpy_helper
 from textgen_runtime.errors import ModelFileError, OutputError
-from textgen_runtime.generation.loading import open_model
-from textgen_runtime.model_file.metadata import Quantization
-from textgen_runtime.model_file.source import read_model
+from textgen_runtime.model import open_model
+from textgen_runtime.model_file import Quantization, read_model
 from textgen_train.errors import ExportError
 from textgen_train.export import quantizer
 from textgen_train.export.quantizer import (

@@ -7,11 +7,12 @@ import pytest
 import torch
 from numpy.typing import NDArray
 from textgen_runtime import CharacterTokenizer, Normalization
-from textgen_runtime.engines.base import Engine, State
-from textgen_runtime.generation.loading import open_model
-from textgen_runtime.model_file.metadata import Metadata
+from textgen_runtime.engine import Engine
+from textgen_runtime.model import open_model
+from textgen_runtime.model_file import Metadata
+from textgen_runtime.results import State
 from textgen_runtime.scoring.surprisals import RecordScore, score_records
-from textgen_runtime.text.tokenizer import NO_SPECIAL_TOKENS, SpecialTokens
+from textgen_runtime.tokenizer import NO_SPECIAL_TOKENS, SpecialTokens
 from textgen_train.data.dataset import Dataset
 from textgen_train.export.exporter import build_checked
 from textgen_train.loop import held_out_loss as losses

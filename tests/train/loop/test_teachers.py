@@ -9,9 +9,9 @@ import pytest
 import torch
 from numpy.typing import NDArray
 from textgen_runtime import CharacterTokenizer, Model, Normalization
-from textgen_runtime.model_file.metadata import Metadata
+from textgen_runtime.model_file import Metadata
 from textgen_runtime.system.files import replacing_file
-from textgen_runtime.text.tokenizer import SpecialTokens
+from textgen_runtime.tokenizer import SpecialTokens
 from textgen_train.data.dataset import Dataset
 from textgen_train.data.predictions import Form, Predictions, PredictionWriter, read_predictions
 from textgen_train.data.tokens import Tokens

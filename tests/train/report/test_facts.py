@@ -7,10 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 from textgen_runtime.corpora.corpus import Corpus
-from textgen_runtime.model_file.metadata import Metadata
-from textgen_runtime.text.byte_tokenizer import ByteTokenizer
-from textgen_runtime.text.normalization import Normalization
-from textgen_runtime.text.vocabulary import CharacterTokenizer
+from textgen_runtime.model_file import Metadata
+from textgen_runtime.text import Normalization
+from textgen_runtime.tokenizer import ByteTokenizer, CharacterTokenizer
 from textgen_train.data.dataset_from_corpus import make_dataset
 from textgen_train.report import facts
 from textgen_train.report.facts import RunFacts, corpus_facts, generating_command, generating_program

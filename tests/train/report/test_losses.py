@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 from textgen_runtime.corpora.corpus import Corpus, read_corpus
 from textgen_runtime.scoring.baselines import KneserNey, compressed_bits
-from textgen_runtime.text.normalization import Normalization
-from textgen_runtime.text.records import RecordKind
+from textgen_runtime.text import Normalization, RecordKind
 from textgen_train.data.dataset_from_corpus import make_dataset, read_texts
 from textgen_train.data.tokens import text_of
 from textgen_train.report import losses

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import textgen_runtime as textgen
 from textgen_runtime.scoring.temperatures import compare_temperatures
+from textgen_train.export.network import network_of
 from textgen_train.loop.events import EvaluationHistory
 from textgen_train.report.html import STYLE, is_report_page, template
 from textgen_train.report.losses import Reference
@@ -50,7 +51,7 @@ def model(tiny_path: Path) -> BestModel:
         "date": "2026-01-02",
     }
     return BestModel(
-        tiny.engine.network, tiny.metadata._replace(training=training), compare_temperatures(tiny)
+        network_of(tiny.engine), tiny.metadata._replace(training=training), compare_temperatures(tiny)
     )
 
 

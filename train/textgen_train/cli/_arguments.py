@@ -11,7 +11,7 @@ from textgen_runtime.cli.command import spell_option
 from textgen_runtime.cli.parser import CommandParser
 from textgen_runtime.corpora.sources import CHECKPOINT_FILE
 from textgen_runtime.errors import Name, shorten
-from textgen_runtime.text.tokenizer import BYTE
+from textgen_runtime.tokenizer import BYTE
 
 from textgen_train.errors import RecipeError, TrainingError
 from textgen_train.options import PROG, TEXTS, RunOptions, check_standard_input

@@ -7,18 +7,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from textgen_runtime.engines.native import NativeEngine
+from textgen_runtime.engine import NativeEngine
 from textgen_runtime.errors import ModelFileError, quote, shorten
-from textgen_runtime.model_file.metadata import Metadata
-from textgen_runtime.model_file.network import Cell, Network
-from textgen_runtime.model_file.source import find_model_file, read_model
-from textgen_runtime.text.token_names import format_symbols
-from textgen_runtime.text.tokenizer import Tokenizer
+from textgen_runtime.model_file import Metadata, find_model_file, read_model
+from textgen_runtime.tokenizer import Tokenizer, format_symbols
 
 from textgen_train.data.dataset import Dataset
 from textgen_train.data.tokens import count_tokens
 from textgen_train.errors import TrainingError
 from textgen_train.export.model_weights import add_symbols, read_weights
+from textgen_train.export.network import Cell, Network, network_of
 from textgen_train.export.onnx_graph import LayerWeights
 from textgen_train.options import RunOptions
 from textgen_train.presets import PRESETS, preset
@@ -100,7 +98,7 @@ def read_parent(source: str) -> ParentModel:
     except ModelFileError as error:
         raise ModelFileError(f"{shorten(source)}: {error}") from None
     sha256 = hashlib.sha256(content).hexdigest()
-    return ParentModel(source, sha256, metadata, engine.network, weights, metadata.tokenizer)
+    return ParentModel(source, sha256, metadata, network_of(engine), weights, metadata.tokenizer)
 
 
 def with_parent(options: RunOptions, parent: ParentModel) -> RunOptions:

@@ -9,16 +9,15 @@ from typing import TYPE_CHECKING
 from textgen_runtime.corpora.corpus import CORPUS_NAMES, Corpus
 from textgen_runtime.corpora.sources import CHECKPOINT_FILE, QUANTIZED_FILE
 from textgen_runtime.errors import ModelFileError, Name, OutputError, TextgenError
-from textgen_runtime.model_file.network import describe_size
-from textgen_runtime.model_file.source import MODEL_FILE, unambiguous_path
+from textgen_runtime.model_file import MODEL_FILE, unambiguous_path
 from textgen_runtime.system.file_content import STANDARD_INPUT
-from textgen_runtime.text.token_names import unit_of
-from textgen_runtime.text.tokenizer import CHARACTER
+from textgen_runtime.tokenizer import CHARACTER, unit_of
 
 from textgen_train.data.dataset import Dataset
 from textgen_train.data.parts import symbol_count
 from textgen_train.data.tokens import looks_like_records
 from textgen_train.errors import LossError, TrainingError
+from textgen_train.export.network import describe_size
 from textgen_train.export.written_models import is_native, read_metadata
 from textgen_train.loop.events import Evaluation
 from textgen_train.options import DEFAULT_PRESET, TEXTS, RunOptions

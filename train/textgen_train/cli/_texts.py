@@ -8,7 +8,7 @@ from typing import Any
 
 from textgen_runtime.corpora.corpus import Corpus, read_corpus
 from textgen_runtime.system.console import write_stderr
-from textgen_runtime.text.tokenizer import BYTE, Tokenizer
+from textgen_runtime.tokenizer import BYTE, Tokenizer
 
 from textgen_train.data.dataset import Dataset
 from textgen_train.data.dataset_from_corpus import make_dataset

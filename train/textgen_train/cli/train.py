@@ -12,7 +12,7 @@ from textgen_runtime.corpora.sources import COMPRESSED
 from textgen_runtime.errors import EncodingError, Name, shorten
 from textgen_runtime.system.console import escape_unencodable, print_diagnostic, write_stderr
 from textgen_runtime.system.file_content import STANDARD_INPUT
-from textgen_runtime.text.tokenizer import BYTE
+from textgen_runtime.tokenizer import BYTE
 
 from textgen_train.data.dataset import Dataset
 from textgen_train.errors import CorpusError, extended

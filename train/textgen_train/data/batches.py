@@ -13,7 +13,7 @@ from typing import NamedTuple, Protocol
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from textgen_runtime.text.tokenizer import SpecialTokens
+from textgen_runtime.tokenizer import SpecialTokens
 from torch import Tensor
 
 from .tokens import RELEASE_INTERVAL, Tokens, record_ends, record_parts, release_pages

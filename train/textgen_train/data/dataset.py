@@ -5,9 +5,8 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
-from textgen_runtime.text.normalization import Normalization
-from textgen_runtime.text.records import RecordKind
-from textgen_runtime.text.tokenizer import BYTE, REPLACEMENT, WORD, Tokenizer
+from textgen_runtime.text import Normalization, RecordKind
+from textgen_runtime.tokenizer import BYTE, REPLACEMENT, WORD, Tokenizer
 
 from .tokens import (
     Tokens,

@@ -8,10 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from textgen_runtime.corpora.corpus import Corpus
 from textgen_runtime.errors import Name
-from textgen_runtime.text.normalization import Normalization
-from textgen_runtime.text.records import RecordKind
-from textgen_runtime.text.token_names import unit_of
-from textgen_runtime.text.tokenizer import BYTE, CHARACTER, WORD, Tokenizer
+from textgen_runtime.text import Normalization, RecordKind
+from textgen_runtime.tokenizer import BYTE, CHARACTER, WORD, Tokenizer, unit_of
 
 from textgen_train.errors import CorpusError
 from textgen_train.options import HELD_OUT_SHARE, MAX_HELD_OUT_CHARACTERS, VOCABULARY_SIZE

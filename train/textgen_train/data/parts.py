@@ -9,11 +9,15 @@ import numpy as np
 from numpy.typing import NDArray
 from textgen_runtime.corpora.corpus import Corpus
 from textgen_runtime.errors import CorpusError, Name
-from textgen_runtime.text.byte_tokenizer import BYTES_TO_TEXT
-from textgen_runtime.text.normalization import Normalization
-from textgen_runtime.text.records import SEPARATORS, RecordKind, held_out_start, is_held_out, iterate_records
-from textgen_runtime.text.tokenizer import BYTE, WORD, Tokenizer
-from textgen_runtime.text.word_tokenizer import MAX_SYMBOL_LENGTH
+from textgen_runtime.text import (
+    SEPARATORS,
+    Normalization,
+    RecordKind,
+    held_out_start,
+    is_held_out,
+    iterate_records,
+)
+from textgen_runtime.tokenizer import BYTE, BYTES_TO_TEXT, MAX_SYMBOL_LENGTH, WORD, Tokenizer
 
 from .tokens import Tokens, count_tokens, symbol_lengths
 

@@ -15,8 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from textgen_runtime.errors import OutputError, shorten
 from textgen_runtime.system.files import existing_folder
-from textgen_runtime.text.byte_tokenizer import BYTES_TO_TEXT
-from textgen_runtime.text.tokenizer import BYTE, CHARACTER, Tokenizer
+from textgen_runtime.tokenizer import BYTE, BYTES_TO_TEXT, CHARACTER, Tokenizer
 
 # Shape [tokens]. A dataset uses the smallest unsigned type that holds its vocabulary.
 Tokens: TypeAlias = NDArray[np.integer[Any]]

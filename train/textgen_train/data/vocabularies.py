@@ -7,12 +7,18 @@ import numpy as np
 from numpy.typing import NDArray
 from textgen_runtime.corpora.corpus import Corpus
 from textgen_runtime.errors import Name, quote
-from textgen_runtime.model_file.metadata import make_tokenizer
-from textgen_runtime.text.byte_tokenizer import BYTE_SYMBOLS, ByteTokenizer
-from textgen_runtime.text.token_names import format_symbols
-from textgen_runtime.text.tokenizer import NO_SPECIAL_TOKENS, SpecialTokens, Tokenizer
-from textgen_runtime.text.vocabulary import CharacterTokenizer
-from textgen_runtime.text.word_tokenizer import WordTokenizer, piece_pattern
+from textgen_runtime.model_file import make_tokenizer
+from textgen_runtime.tokenizer import (
+    BYTE_SYMBOLS,
+    NO_SPECIAL_TOKENS,
+    ByteTokenizer,
+    CharacterTokenizer,
+    SpecialTokens,
+    Tokenizer,
+    WordTokenizer,
+    format_symbols,
+    piece_pattern,
+)
 
 from textgen_train.errors import CorpusError
 

@@ -10,11 +10,10 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from textgen_runtime.engines.base import Engine, State
-from textgen_runtime.generation.loading import open_model
-from textgen_runtime.generation.model import Model
-from textgen_runtime.model_file.metadata import Metadata
-from textgen_runtime.model_file.network import LOGITS, NEXT
+from textgen_runtime.engine import Engine
+from textgen_runtime.model import Model, open_model
+from textgen_runtime.model_file import LOGITS, NEXT, Metadata
+from textgen_runtime.results import State
 from textgen_runtime.system.files import replace_file
 from torch import Tensor
 

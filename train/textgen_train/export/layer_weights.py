@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from textgen_runtime.model_file.network import GRU, LSTM, Cell, Conv, Embedding, Layer, Linear, Network
 from torch import nn
 
+from textgen_train.export.network import GRU, LSTM, Cell, Conv, Embedding, Layer, Linear, Network
 from textgen_train.models.cells import GatedConv
 from textgen_train.models.network import CharNetwork
 

@@ -12,9 +12,10 @@ import onnx
 from google.protobuf.message import DecodeError
 from numpy.typing import NDArray
 from onnx import numpy_helper
-from textgen_runtime.engines.native import NativeEngine
+from textgen_runtime.engine import NativeEngine
 from textgen_runtime.errors import ModelFileError
-from textgen_runtime.model_file.network import LSTM, Embedding, Layer, Linear
+
+from textgen_train.export.network import LSTM, Embedding, Layer, Linear, network_of
 
 from .onnx_graph import ONNX_LSTM_GATES, LayerWeights, restore_gates
 from .quantized_graph import dequantized_arrays
@@ -31,7 +32,7 @@ def read_weights(content: bytes) -> list[LayerWeights]:
     Raises:
         ModelFileError: If the file is damaged, or if ``textgen-train`` has not written it.
     """
-    network = NativeEngine(content).network
+    network = network_of(NativeEngine(content))
     try:
         graph = onnx.ModelProto.FromString(content).graph
         initializers = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}

@@ -15,20 +15,9 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
-from textgen_runtime.model_file.metadata import Metadata
-from textgen_runtime.model_file.network import (
-    GRU,
-    LOGITS,
-    LSTM,
-    NEXT,
-    TOKEN,
-    Cell,
-    Conv,
-    Embedding,
-    Layer,
-    Linear,
-    Network,
-)
+from textgen_runtime.model_file import LOGITS, NEXT, TOKEN, Metadata
+
+from textgen_train.export.network import GRU, LSTM, Cell, Conv, Embedding, Layer, Linear, Network
 
 # The oldest version of the ONNX format that can represent the graph, so that old ONNX runtimes can load it.
 IR_VERSION = 9

@@ -3,10 +3,8 @@
 from pathlib import Path
 
 from textgen_runtime.errors import ModelFileError, UnknownGraphError
-from textgen_runtime.generation.loading import open_model
-from textgen_runtime.generation.model import Model
-from textgen_runtime.model_file.metadata import Metadata, open_metadata
-from textgen_runtime.model_file.source import name_source, read_model
+from textgen_runtime.model import Model, open_model
+from textgen_runtime.model_file import Metadata, name_source, open_metadata, read_model
 
 from textgen_train.recipe import LSTM
 

@@ -5,7 +5,7 @@ from functools import partial
 
 import numpy as np
 import torch
-from textgen_runtime.text.tokenizer import SpecialTokens
+from textgen_runtime.tokenizer import SpecialTokens
 from torch import nn
 
 from textgen_train.data.batches import RecordBatches, TextBatches

@@ -7,7 +7,7 @@ from time import perf_counter
 from typing import Any
 
 from textgen_runtime.errors import ModelFileError
-from textgen_runtime.model_file.source import MODEL_FILE
+from textgen_runtime.model_file import MODEL_FILE
 from textgen_runtime.scoring.prediction import BITS_PER_NAT
 from textgen_runtime.system.files import replace_file
 

@@ -7,7 +7,7 @@ from time import perf_counter
 
 import numpy as np
 from numpy.typing import NDArray
-from textgen_runtime.generation.model import Model
+from textgen_runtime.model import Model
 from textgen_runtime.scoring.surprisals import score_logits, score_records
 
 from textgen_train.data.dataset import Dataset

@@ -4,10 +4,9 @@ import ast
 import math
 import random
 
-from textgen_runtime.generation.batch import Batch
-from textgen_runtime.generation.model import Model
+from textgen_runtime.model import Batch, Model
 from textgen_runtime.scoring.temperatures import TEMPERATURES
-from textgen_runtime.text.records import SEPARATORS
+from textgen_runtime.text import SEPARATORS
 
 from textgen_train.data.dataset import Dataset
 

@@ -14,8 +14,8 @@ import onnx
 import torch
 from textgen_runtime import __version__
 from textgen_runtime.corpora.corpus import Corpus
-from textgen_runtime.model_file.metadata import STORED_NAMES, Metadata
-from textgen_runtime.text.tokenizer import CHARACTER
+from textgen_runtime.model_file import STORED_NAMES, Metadata
+from textgen_runtime.tokenizer import CHARACTER
 
 from textgen_train.data.dataset import Dataset
 from textgen_train.models.device import has_bfloat16

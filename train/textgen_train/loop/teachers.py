@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from textgen_runtime.engines.base import Engine
+from textgen_runtime.engine import Engine
 from textgen_runtime.errors import shorten
 from textgen_runtime.results import State
 from textgen_runtime.scoring.surprisals import MAX_LANES, MAX_LOGITS, similar_lengths

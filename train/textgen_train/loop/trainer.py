@@ -10,7 +10,7 @@ from collections.abc import Callable, Generator, Iterator
 from time import perf_counter
 
 import torch
-from textgen_runtime.text.tokenizer import NO_SPECIAL_TOKENS, SpecialTokens
+from textgen_runtime.tokenizer import NO_SPECIAL_TOKENS, SpecialTokens
 
 from textgen_train.data.batches import Batch
 from textgen_train.data.predictions import Predictions

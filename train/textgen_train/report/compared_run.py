@@ -8,8 +8,7 @@ from typing import Any
 
 from textgen_runtime.corpora.sources import METRICS_FILE
 from textgen_runtime.errors import ModelFileError, TextgenError, shorten
-from textgen_runtime.model_file.metadata import Metadata
-from textgen_runtime.model_file.source import MODEL_FILE
+from textgen_runtime.model_file import MODEL_FILE, Metadata
 from textgen_runtime.system.json_text import from_json
 
 from textgen_train.export.written_models import read_metadata

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from itertools import groupby
 from typing import Any
 
-from textgen_runtime.model_file.metadata import stored_option_name
+from textgen_runtime.model_file import stored_option_name
 
 from textgen_train.parameters import format_value
 

@@ -9,16 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from textgen_runtime.bench.report import describe_machine
-from textgen_runtime.model_file.metadata import Metadata
-from textgen_runtime.model_file.network import Network
-from textgen_runtime.model_file.source import unambiguous_path
+from textgen_runtime.model_file import Metadata, unambiguous_path
 from textgen_runtime.system.file_content import STANDARD_INPUT
-from textgen_runtime.text.token_names import symbol_name
-from textgen_runtime.text.tokenizer import BYTE
+from textgen_runtime.tokenizer import BYTE, symbol_name
 
 from textgen_train.data.dataset import Dataset
 from textgen_train.data.parts import symbol_count
 from textgen_train.data.tokens import count_tokens
+from textgen_train.export.network import Network
 from textgen_train.export.written_models import is_native
 from textgen_train.parameters import format_value, option_name
 

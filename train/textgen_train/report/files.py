@@ -13,8 +13,7 @@ from textgen_runtime.corpora.sources import (
     TENSORBOARD_FOLDER,
 )
 from textgen_runtime.errors import ModelFileError, OutputError
-from textgen_runtime.model_file.metadata import Quantization
-from textgen_runtime.model_file.source import MODEL_FILE, read_model
+from textgen_runtime.model_file import MODEL_FILE, Quantization, read_model
 from textgen_runtime.system.files import replace_file
 from textgen_runtime.system.json_text import to_json
 

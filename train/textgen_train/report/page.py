@@ -12,14 +12,13 @@ from typing import TYPE_CHECKING
 
 from textgen_runtime.corpora.sources import REPORT_FILE
 from textgen_runtime.errors import ModelFileError, OutputError
-from textgen_runtime.generation.model import Model
-from textgen_runtime.model_file.metadata import Metadata, Quantization
-from textgen_runtime.model_file.network import Network
-from textgen_runtime.model_file.source import MODEL_FILE, read_model
+from textgen_runtime.model import Model
+from textgen_runtime.model_file import MODEL_FILE, Metadata, Quantization, read_model
 from textgen_runtime.sampler import entropy
 from textgen_runtime.scoring.temperatures import TemperatureComparison, compare_temperatures
 from textgen_runtime.system.files import replace_file
 
+from textgen_train.export.network import Network, network_of
 from textgen_train.export.written_models import open_written
 from textgen_train.loop.events import Evaluation, EvaluationHistory, Watcher
 
@@ -210,7 +209,10 @@ class ReportPage(Watcher):
                 # Another program has removed it. The rest of the report is still useful.
                 return None
             copied = measure_copied_text(model, self._facts.dataset) if is_complete else {}
-            self._model = best, BestModel(model.engine.network, model.metadata, _most_open(model), copied)
+            self._model = (
+                best,
+                BestModel(network_of(model.engine), model.metadata, _most_open(model), copied),
+            )
         return self._model[1]
 
 

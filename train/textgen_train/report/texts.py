@@ -7,10 +7,10 @@ import math
 from collections.abc import Mapping, Sequence
 
 from textgen_runtime.errors import ScoringError
-from textgen_runtime.generation.model import Model
+from textgen_runtime.model import Model
 from textgen_runtime.scoring.copies import COPIED_SPAN, copied_shares, draw_texts
 from textgen_runtime.scoring.temperatures import TemperatureComparison
-from textgen_runtime.text.token_names import symbol_name
+from textgen_runtime.tokenizer import symbol_name
 
 from textgen_train.data.dataset import Dataset
 from textgen_train.data.tokens import text_of

@@ -9,8 +9,8 @@ import os
 from pathlib import Path
 from typing import Any
 
-from textgen_runtime._core import PARAMETERS, read_description
-from textgen_runtime.errors import (
+from ._core import PARAMETERS, read_description
+from .errors import (
     Name,
     OutputError,
     SamplingError,
@@ -19,19 +19,17 @@ from textgen_runtime.errors import (
     quote,
     shorten,
 )
-from textgen_runtime.sampling.parameters import Sampling
-from textgen_runtime.system.file_content import (
+from .model import Generation, Model
+from .sampling import Sampling
+from .system.file_content import (
     BinaryReader,
     BinaryWriter,
     file_object_name,
     read_file_object,
     write_file_object,
 )
-from textgen_runtime.system.files import replace_file
-from textgen_runtime.system.json_text import from_json, to_json
-
-from .generation import Generation
-from .model import Model
+from .system.files import replace_file
+from .system.json_text import from_json, to_json
 
 # The parts of the description. The last two are optional: the end of the text, for a person who goes on with
 # it, and the hash of the corpus that the text must not copy.

@@ -1,6 +1,6 @@
 """``Sampling``: all parameters that control the generation of a text.
 
-``runtime/core/parameters.def`` defines them. ``generation/controls.py`` converts the characters of a
+``runtime/core/parameters.def`` defines them. ``controls.py`` converts the characters of a
 ``Sampling`` to the tokens of a model.
 """
 
@@ -8,9 +8,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from operator import index
 from typing import Any, Unpack
 
-from textgen_runtime._core import PARAMETERS, Parameter
-from textgen_runtime.errors import Name, SamplingError, quote, shorten
-
+from ._core import PARAMETERS, Parameter
+from .errors import Name, SamplingError, quote, shorten
 from .options import TRUNCATIONS, SamplingFields, SamplingOptions
 
 # The parameters that constrain the complete text. At most one of them may be given.
@@ -215,7 +214,7 @@ def _checked_schema(parameter: Parameter, schema: str | Mapping[str, Any] | None
     """Return a JSON schema as JSON text."""
     if not isinstance(schema, Mapping):
         return _checked_text(parameter, schema)
-    from textgen_runtime.system.json_text import UnwritableError, to_json
+    from .system.json_text import UnwritableError, to_json
 
     try:
         return to_json(schema)

@@ -1,7 +1,7 @@
 """The description of a network: its layers from the token to the logits, its state arrays, and their names.
 
-Export builds a description; the C core reads that of an LSTM from a file. The onnxruntime engine, which runs
-all cells, knows only the state of a graph.
+Export builds a description, and the C core reads that of an LSTM from a file. Of another model, only the
+state is known.
 """
 
 from collections.abc import Mapping
@@ -9,11 +9,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import ClassVar, TypeAlias
 
-from textgen_runtime._core import CoreModel
+from textgen_runtime.engine import Engine
 
-# The inputs and outputs of a graph. Each input besides TOKEN is an array of the state. The output with its
-# next value is named NEXT + its name.
-TOKEN, LOGITS, NEXT = "token", "logits", "next_"
 # The state of an LSTM. A GRU has only HIDDEN.
 HIDDEN, CELL = "hidden", "cell"
 # The state of the convolution with the number i is INPUTS_PREFIX + i.
@@ -210,18 +207,21 @@ class Network:
         return cls(layers, state, layers[-1].outputs, bits)
 
 
-def lstm_network(model: CoreModel) -> Network:
-    """Return the network that the C core runs."""
-    layers, units, embedding, residual = model.size
+def network_of(engine: Engine) -> Network:
+    """Return the network of a loaded model: its layers if the C core runs it, otherwise only its state."""
+    core = engine.core
+    layers, units, embedding, residual = core.size
+    if not layers:
+        return Network((), core.state_shapes, core.vocabulary_size, bits=None)
     sizes = [embedding, *[units] * layers]
     cells = [LSTM(f"lstm_{i}", size, units, residual=residual and i > 0) for i, size in enumerate(sizes[:-1])]
     return Network.from_layers(
         (
-            Embedding("embed", model.vocabulary_size, embedding),
+            Embedding("embed", core.vocabulary_size, embedding),
             *cells,
-            Linear("output", units, model.vocabulary_size),
+            Linear("output", units, core.vocabulary_size),
         ),
-        model.bits,
+        core.bits,
     )
 
 

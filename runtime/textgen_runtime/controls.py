@@ -1,4 +1,4 @@
-"""Converts the characters and texts of a ``Sampling`` to the tokens of a model."""
+"""Converts the characters and texts of a ``Sampling`` to the tokens and tables of a model."""
 
 import sys
 import warnings
@@ -6,18 +6,66 @@ from collections.abc import Set as AbstractSet
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
-from textgen_runtime.errors import ConstraintError, Name, SamplingError, quote
-from textgen_runtime.model_file.metadata import Metadata
-from textgen_runtime.sampling.parameters import CONSTRAINTS, Sampling
-from textgen_runtime.text.tokenizer import BYTE, Tokenizer
-
-from .novel import Novel
+from .errors import ConstraintError, Name, SamplingError, quote
+from .model_file import Metadata
+from .sampling import CONSTRAINTS, Sampling
+from .tokenizer import BYTE, WORD, Tokenizer
 
 if TYPE_CHECKING:
-    from textgen_runtime._core import Constraint, Spans
-else:
-    # Imported on use: most texts need no tables. See engines/base.py.
-    Constraint = Spans = object
+    from ._core import Constraint, Spans
+
+# Hexadecimal digits of a digest.
+DIGEST_LENGTH = 16
+
+
+class Novel:
+    """A corpus that texts must not copy, and the latest table of its spans. Threads may share it.
+
+    Args:
+        text: The corpus, normalized as the texts are.
+        tokenizer: The tokenizer of the model.
+
+    Attributes:
+        text: As above.
+    """
+
+    __slots__ = ("_digest", "_spans", "_tokenizer", "text")
+
+    def __init__(self, text: str, tokenizer: Tokenizer) -> None:
+        self.text = text
+        self._tokenizer = tokenizer
+        self._spans: Spans | None = None
+        self._digest = ""
+
+    def spans(self, max_copy: int) -> "Spans":
+        """Return the table for a value of ``max_copy``.
+
+        The latest table is kept. More of them would take too much memory: up to 20 bytes for each token.
+
+        Raises:
+            SamplingError: If the model is one of words, which can be spelled in other tokens than the corpus.
+        """
+        if self._tokenizer.level == WORD:
+            raise SamplingError(Name("max_copy"), " needs a model of characters or bytes")
+        # Imported on use: most texts need no tables.
+        from ._core import Spans
+
+        spans = self._spans
+        if spans is None or spans.max_copy != max_copy:
+            # The old table is released before the new one is made, unless a text still follows it.
+            self._spans = spans = None
+            spans = Spans(self._tokenizer.encode_known(self.text), max_copy, len(self._tokenizer))
+            self._spans = spans
+        return spans
+
+    @property
+    def digest(self) -> str:
+        """A hash of the corpus, in hexadecimal: a saved text must continue with the same corpus."""
+        if not self._digest:
+            from hashlib import sha256
+
+            self._digest = sha256(self.text.encode("utf-8", "surrogatepass")).hexdigest()[:DIGEST_LENGTH]
+        return self._digest
 
 
 class Controls(NamedTuple):
@@ -33,8 +81,8 @@ class Controls(NamedTuple):
 
     logit_bias: tuple[tuple[int, float], ...]
     stops: tuple[bytes, ...]
-    constraint: Constraint | None
-    spans: Spans | None
+    constraint: "Constraint | None"
+    spans: "Spans | None"
 
 
 def compile_controls(sampling: Sampling, metadata: Metadata, novel: Novel | None = None) -> Controls:
@@ -61,7 +109,7 @@ def compile_controls(sampling: Sampling, metadata: Metadata, novel: Novel | None
     )
 
 
-def _spans(sampling: Sampling, novel: Novel | None) -> Spans:
+def _spans(sampling: Sampling, novel: Novel | None) -> "Spans":
     if novel is None:
         raise SamplingError(
             Name("max_copy"), " needs a corpus that texts must not copy: pass it as ", Name("novel")
@@ -108,7 +156,7 @@ def _normalized_stops(sampling: Sampling, metadata: Metadata) -> list[str]:
 
 def _compile_constraint(
     sampling: Sampling, metadata: Metadata, banned: AbstractSet[int]
-) -> Constraint | None:
+) -> "Constraint | None":
     chosen = next((name for name in CONSTRAINTS if getattr(sampling, name) is not None), None)
     if chosen is None:
         return None
@@ -121,7 +169,7 @@ def _compile_constraint(
 
 
 @lru_cache(maxsize=16)
-def _without(constraint: Constraint, banned: AbstractSet[int]) -> Constraint:
+def _without(constraint: "Constraint", banned: AbstractSet[int]) -> "Constraint":
     """Return a constraint without the banned tokens. A saved text has the digest of the whole constraint."""
     try:
         return constraint.without(banned)
@@ -135,7 +183,7 @@ def _without(constraint: Constraint, banned: AbstractSet[int]) -> Constraint:
         ) from None
 
 
-def _compile(chosen: str, sampling: Sampling, metadata: Metadata) -> Constraint:
+def _compile(chosen: str, sampling: Sampling, metadata: Metadata) -> "Constraint":
     # Imported on use: most texts have no constraint.
     from textgen_runtime.constraints import compile_constraint
 
@@ -201,3 +249,36 @@ def _tokens_without(
             " leave no character of the model's vocabulary: allow more, or ban fewer",
         )
     return everything - left
+
+
+def checked_stops(sampling: Sampling, metadata: Metadata) -> tuple[Sampling, list[str]]:
+    """Return the sampling without the stop texts that the vocabulary cannot produce, and warnings.
+
+    There is a warning about each of these, and about each that a model of words may miss.
+    """
+    impossible = impossible_stops(sampling, metadata)
+    if impossible:
+        sampling = sampling.replace(stop=[text for text in sampling.stop if text not in impossible])
+    missed = missed_stops(sampling, metadata)
+    return sampling, [*map(impossible_stop_message, impossible), *map(missed_stop_message, missed)]
+
+
+def missed_stops(sampling: Sampling, metadata: Metadata) -> list[str]:
+    """Return the stop texts that have a character of which words consist."""
+    if not sampling.stop:
+        return []
+    in_words = _characters_in_words(metadata.tokenizer)
+    return [text for text in sampling.stop if not in_words.isdisjoint(metadata.normalize(text))]
+
+
+def missed_stop_message(text: str) -> str:
+    """Return the warning about a stop text that may be missed."""
+    return (
+        f"the stop text {quote(text)} may be missed, because the model draws whole words: use line ends or "
+        "ASCII punctuation marks alone"
+    )
+
+
+@lru_cache(maxsize=16)
+def _characters_in_words(tokenizer: Tokenizer) -> AbstractSet[str]:
+    return frozenset("".join([symbol for symbol in tokenizer.symbols if len(symbol) > 1]))

@@ -1,0 +1,218 @@
+"""``Engine``: runs a model, one token of many texts at a time. ``NativeEngine`` is the default one.
+
+The C core draws tokens and keeps texts, whatever engine runs the network. A draw and a forward step are one
+loop in C, without the GIL.
+"""
+
+import os
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+from ._core import MAX_STEPS, CoreModel, Lanes, Stream
+from .results import Generated, Measurements, State
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future, ThreadPoolExecutor
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+# Bytes of weights that a chunk reads: a few milliseconds from the cache, and not many more from memory.
+CHUNK_BYTES = 2**29
+
+# The length of a chunk of several lanes, in such chunks. Lanes share the weights, so it takes 20 to 50
+# milliseconds. In Python, where threads wait for each other, a chunk takes about 15 microseconds per lane. So
+# 256 lanes would need about 7% more time with chunks of half this length.
+BATCH_CHUNKS = 8
+
+
+class Lane(NamedTuple):
+    """The input of ``Engine.generate`` for one text.
+
+    Attributes:
+        stream: The text. It advances.
+        length: The number of tokens until the lane ends, 1 or more.
+        must_end: Whether the text must match its constraint within ``length`` tokens. If False, the length
+            can cut a text that does not match yet.
+        masked: Whether tokens that the constraint forbids are never drawn before the text matches. If False,
+            the lane draws as if it had no constraint, and ends with ``"mismatch"`` before the first token
+            after which no text can match.
+        logprobs: Whether to return the log-probability of each token.
+    """
+
+    stream: Stream
+    length: int
+    must_end: bool = False
+    masked: bool = True
+    logprobs: bool = False
+
+
+class Engine:
+    """Runs one model. It keeps no text between calls, so threads may share it.
+
+    Args:
+        core: The model in the C core.
+        name: The name of the engine in reports, such as ``native (avx2)``.
+        threads: The maximum number of threads of ``generate``. A single lane uses one thread.
+
+    Attributes:
+        core: The model in the C core.
+        name: As above.
+        vocabulary_size: The number of logits.
+    """
+
+    def __init__(self, core: CoreModel, name: str, threads: int = 1) -> None:
+        self.core, self.name, self._threads = core, name, threads
+        self.vocabulary_size: int = core.vocabulary_size
+        self._pools: dict[int, ThreadPoolExecutor] = {}
+
+    def chunk_length(self, lanes: int) -> int:
+        """Return how many tokens per lane ``generate`` can generate in some milliseconds; at most MAX_STEPS.
+
+        An interrupt waits for the end of a chunk. Shorter chunks have more overhead.
+        """
+        chunks = BATCH_CHUNKS * min(self._threads, lanes) if lanes > 1 else 1
+        return min(max(1, chunks * (CHUNK_BYTES // self.core.step_bytes) // lanes), MAX_STEPS)
+
+    def initial_state(self, batch: int = 1) -> State:
+        """Return the state of new lanes: zeros."""
+        return self.core.initial_state(batch)
+
+    def forward(
+        self, tokens: "NDArray[np.int64]", state: State, *, last_only: bool = False
+    ) -> "tuple[NDArray[np.float32], State]":
+        """Run the network over a batch of token sequences. Imports numpy.
+
+        Args:
+            tokens: An int64 array of shape [time, batch], each token in [0, vocabulary_size).
+            state: The state before the first token, of the same batch size.
+            last_only: Whether to compute only the logits after the last token. A prompt needs no others, and
+                with a large vocabulary this takes much less time.
+
+        Returns:
+            The float32 logits of shape [time, batch, vocabulary_size], or [1, batch, vocabulary_size] if
+            ``last_only``; and the state after the last token.
+
+        Raises:
+            ModelFileError: If the graph fails, or if an output has the wrong shape (onnxruntime only).
+        """
+        import numpy as np
+
+        arrays = {name: np.ascontiguousarray(buffer, np.float32) for name, buffer in state.buffers.items()}
+        logits, after = self.core.forward(np.ascontiguousarray(tokens, np.int64), State(arrays), last_only)
+        return np.asarray(logits), after
+
+    def new_stream(self, seed: int = 0, substream: int = 0) -> Stream:
+        """Return a new text for this engine, which has not been fed. Its state is zeros.
+
+        Raises:
+            SamplingError: If the seed or the substream is out of range.
+        """
+        return Stream(self.core, seed, substream)
+
+    def generate(
+        self, lanes: Sequence[Lane], steps: int, measurements: Measurements | None = None
+    ) -> list[Generated]:
+        """Generate up to ``steps`` tokens for each lane.
+
+        Each step draws a token of every lane from its logits and runs the network on it. A lane ends after
+        ``Lane.length`` tokens, or where its stop texts, its constraint or its record end it; the others
+        continue. The tokens of a lane are independent of the other lanes, and of the number of threads.
+
+        If one token gives several reasons to end, the stop text comes first, then the end token, then the
+        constraint, then the length. A constraint forbids the end token until the text matches. The end token
+        is one of the drawn tokens, but the filters do not count it.
+
+        A text that matches its constraint and that no token may follow ends at once. Any other text
+        that matches ends before the first drawn token that the constraint forbids, and so does a text that
+        does not match, if it draws unmasked. That token is dropped: the random stream advances, but the text
+        does not contain it.
+
+        Args:
+            lanes: 1 or more lanes, each with another stream.
+            steps: The maximum number of tokens per lane, from 1 to ``MAX_STEPS``.
+            measurements: Where to add the measurements, or None to measure nothing.
+
+        If the logits of a lane contain NaN or +inf, if no token is left to draw, or if its random stream is
+        exhausted, the result of this lane has the ``error``, and the other lanes continue. Such a call
+        measures nothing.
+
+        Returns:
+            One ``Generated`` per lane, in order.
+
+        Raises:
+            SamplingError: If a constraint needs more tokens than the length of its lane. As with PromptError
+                and ValueError, no text has then advanced.
+            PromptError: If a text has not been fed.
+            ValueError: If there is no lane, if ``steps`` or a length is wrong, if two lanes share a stream,
+                or if a stream is of another model.
+            ModelFileError: As for ``forward``. The texts may have advanced: the caller continues with copies
+                from before. So does a caller that is interrupted.
+        """
+        # One share of the lanes for each thread. All lanes are checked before any of them draws.
+        count = min(self._threads, len(lanes)) or 1
+        bounds = [len(lanes) * i // count for i in range(count + 1)]
+        measured = [measurements and measurements.new() for _ in range(count)]
+        call, running, failed = Lanes(lanes, steps), list["Future[None]"](), False
+
+        def run(i: int) -> None:
+            # A thread that could not start leaves its share in the queue of the pool.
+            if not failed:
+                call.run(bounds[i], bounds[i + 1] - bounds[i], measured[i])
+
+        try:
+            for i in range(1, count):
+                running.append(self._pool().submit(run, i))
+            # A thread of the pool takes a while to wake up, so this one works, too.
+            run(0)
+        except BaseException:
+            failed = True
+            raise
+        finally:
+            # If a second interrupt ends this, the texts stay in use until the last thread drops the call.
+            for each in running:
+                each.exception()
+            call.release()
+        for each in running:
+            each.result()
+        results = call.results()
+        # The entropies of NaN would spoil the measurements of the others.
+        if all(result.error is None for result in results):
+            for part in measured:
+                if measurements is not None and part is not None:
+                    measurements.merge(part)
+        return results
+
+    def _pool(self) -> "ThreadPoolExecutor":
+        """Return the pool of this process. The first call creates it."""
+        # Imported on use: the import takes milliseconds, and most programs generate one lane.
+        from concurrent.futures import ThreadPoolExecutor
+
+        # A forked process has a copy of the pool of its parent, but not its threads. setdefault is atomic. It
+        # needs no lock, which another thread could hold during a fork. If two threads call it at the same
+        # time, the pool that is discarded has no threads yet.
+        process = os.getpid()
+        pool = self._pools.get(process)
+        return pool or self._pools.setdefault(process, ThreadPoolExecutor(self._threads - 1))
+
+
+class NativeEngine(Engine):
+    """Runs the LSTMs that ``textgen-train`` writes, in the C core, without numpy and onnxruntime.
+
+    One pass over the weights serves several lanes. With several threads, each runs a share of the lanes; the
+    calling thread is one of them.
+
+    Args:
+        content: The content of a model file.
+        threads: The maximum number of threads of ``generate``.
+        kernels: The name of an instruction set, or None for the best of this processor.
+
+    Raises:
+        UnknownGraphError: If the graph is not one that ``textgen-train`` writes for an LSTM.
+        ModelFileError: If the file is damaged.
+        SamplingError: If the processor does not support the instruction set.
+    """
+
+    def __init__(self, content: bytes, threads: int = 1, kernels: str | None = None) -> None:
+        core = CoreModel(content, kernels)
+        super().__init__(core, f"native ({core.kernels})", threads)

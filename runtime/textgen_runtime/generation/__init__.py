@@ -1,1 +1,0 @@
-"""Loaded models, running generations, and batches of them."""

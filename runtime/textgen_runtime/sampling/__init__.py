@@ -1,1 +1,0 @@
-"""``Sampling``, the parameters of a text, which ``runtime/core/parameters.def`` defines."""
