@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from ._core import PARAMETERS, Parameter
     from .engine import Engine
     from .model import Batch, BatchChunk, Generation, Model, NextToken, load
-    from .model_file import Metadata, Quantization, bundled_models
+    from .model_file import Metadata, Quantization, bundled_models, make_tokenizer
     from .results import State
     from .sampler import Sampler, entropy, reweight, softmax
     from .sampling import Sampling
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from .scoring.temperature_plot import plot_temperatures
     from .scoring.temperatures import TemperatureComparison, compare_temperatures
     from .text import Normalization
-    from .tokenizer import CharacterTokenizer, Tokenizer
+    from .tokenizer import Tokenizer
 
 # The loader of a ZIP file has this attribute.
 _archive = getattr(__spec__.loader, "archive", None)
@@ -50,7 +50,6 @@ if _archive is not None:
 _LAZY_MODULES = {
     "Batch": "model",
     "BatchChunk": "model",
-    "CharacterTokenizer": "tokenizer",
     "Metadata": "model_file",
     "Engine": "engine",
     "Generation": "model",
@@ -71,6 +70,7 @@ _LAZY_MODULES = {
     "compare_temperatures": "scoring.temperatures",
     "entropy": "sampler",
     "load": "model",
+    "make_tokenizer": "model_file",
     "plot_temperatures": "scoring.temperature_plot",
     "predict": "scoring.prediction",
     "resume": "saved",
@@ -83,7 +83,6 @@ __all__ = [
     "PARAMETERS",
     "Batch",
     "BatchChunk",
-    "CharacterTokenizer",
     "ConstraintError",
     "CorpusError",
     "Engine",
@@ -114,6 +113,7 @@ __all__ = [
     "compare_temperatures",
     "entropy",
     "load",
+    "make_tokenizer",
     "plot_temperatures",
     "predict",
     "resume",

@@ -62,9 +62,14 @@ cdef extern from "textgen.h" nogil:
         size_t bits
         size_t parameters
         size_t step_bytes
+        size_t symbol_bytes
         int64_t unknown
         int64_t begin
         int64_t end
+        int32_t lowercase
+        const char *unicode
+        const char *level
+        const char *records
         const char *kernels
     const char *textgen_kernels_name(size_t index)
     int32_t textgen_model_create(
@@ -74,6 +79,12 @@ cdef extern from "textgen.h" nogil:
     void textgen_model_destroy(textgen_model *model)
     const textgen_model_info *textgen_model_get_info(const textgen_model *model)
     const char *textgen_model_get_metadata(const textgen_model *model, const char *key, size_t *size)
+    int64_t textgen_model_get_token(const textgen_model *model, const char *symbol, size_t size)
+    size_t textgen_model_get_symbol(const textgen_model *model, int64_t token, char *symbol)
+    int32_t textgen_encode(
+        const textgen_model *model, const char *text, size_t size, int32_t skip, int64_t *tokens,
+        size_t *count, textgen_error *error
+    )
     size_t textgen_forward_size(const textgen_model *model, size_t batch, size_t logit_steps)
     int32_t textgen_forward(
         const textgen_model *model, const int64_t *tokens, size_t time, size_t batch, float *state,

@@ -318,9 +318,55 @@ cdef class CoreModel:
         return self.info.vocabulary
 
     @property
-    def begin(self):
-        """The token that begins a record, or None."""
-        return None if self.info.begin < 0 else self.info.begin
+    def special(self):
+        """The tokens ``unknown``, ``begin`` and ``end``, each None if there is none."""
+        special = self.info.unknown, self.info.begin, self.info.end
+        return tuple([None if token < 0 else token for token in special])
+
+    @property
+    def level(self):
+        """The kind of token: "character", "byte" or "word"."""
+        return self.info.level.decode()
+
+    @property
+    def records(self):
+        """How records are separated, "lines" or "blank", or None."""
+        return None if self.info.records == NULL else self.info.records.decode()
+
+    @property
+    def normalization(self):
+        """Whether text must be in lower case, and the Unicode normal form that it must have, or None."""
+        unicode = None if self.info.unicode == NULL else self.info.unicode.decode()
+        return bool(self.info.lowercase), unicode
+
+    def symbols(self):
+        """Return the symbol of each token, as bytes; empty for special tokens."""
+        cdef bytearray symbol = new_memory(self.info.symbol_bytes)
+        cdef char *memory = PyByteArray_AsString(symbol)
+        cdef size_t i
+        return [memory[:textgen_model_get_symbol(self.model, i, memory)] for i in range(self.info.vocabulary)]
+
+    def token(self, bytes symbol not None):
+        """Return the token of a symbol, or -1."""
+        return textgen_model_get_token(self.model, symbol, len(symbol))
+
+    def encode(self, bytes text not None, size_t start):
+        """Encode a text from a byte on, up to its first character that is outside the vocabulary or no UTF-8.
+
+        Returns:
+            The tokens, an ``array`` of int64, and where that character begins; or the end of the text.
+        """
+        cdef size_t size = len(text) - start, count = 0
+        cdef bytearray memory
+        cdef const char *content = <const char *>text + start
+        cdef textgen_error error
+        if textgen_encode(self.model, content, size, 0, NULL, &count, &error) < 0:
+            size = count = error.place
+        memory = new_memory(<object>count * sizeof(int64_t))
+        textgen_encode(
+            self.model, content, size, 0, <int64_t *>PyByteArray_AsString(memory), &count, &error
+        )
+        return array("q", memory[: count * sizeof(int64_t)]), start + size
 
     @property
     def size(self):

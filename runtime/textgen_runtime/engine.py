@@ -57,7 +57,7 @@ class Engine:
 
     Attributes:
         core: The model in the C core.
-        name: As above.
+        name: The name of the engine in reports.
         vocabulary_size: The number of logits.
     """
 

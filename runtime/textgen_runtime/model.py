@@ -27,7 +27,7 @@ from .model_file import Metadata, ModelSource, check_size, name_source, read_mod
 from .options import SamplingOptions
 from .results import Generated, Measurements, State, TextEnding
 from .sampling import Sampling, check_type, choose_sampling
-from .tokenizer import BYTE, BYTES_TO_TEXT, RawByteTokenizer, Tokenizer, UnknownPolicy, token_text
+from .tokenizer import BYTE, BYTES_TO_TEXT, Tokenizer, UnknownPolicy, token_text
 
 if TYPE_CHECKING:
     import numpy as np
@@ -69,7 +69,7 @@ def feed_in_chunks(engine: Engine, position: Stream, tokens: Sequence[int], *, r
 
 def feed_chunk(position: Stream, tokens: Sequence[int], *, is_first: bool, restart: bool) -> None:
     """Feed a chunk of the tokens of ``feed_in_chunks``. is_first: whether it is the first one."""
-    if is_first and restart and tokens[0] == position.model.begin:
+    if is_first and restart and tokens[0] == position.model.special[1]:
         # The core feeds the begin token of a record itself.
         tokens = tokens[1:]
     position.feed(tokens, begin=is_first, restart=is_first and restart)
@@ -795,10 +795,8 @@ class Model:
         ``str.encode("utf-8", "surrogateescape")`` returns the bytes of such a text. Finish the last part of
         a text: without that, the bytes of an incomplete character at its end are missing.
         """
-        tokenizer = RawByteTokenizer(self.tokenizer.symbols, self.tokenizer.special)
-        return type(self)(
-            self.engine, self.metadata._replace(tokenizer=tokenizer), self._content, self._novel
-        )
+        metadata = self.metadata._replace(tokenizer=self.tokenizer.raw())
+        return type(self)(self.engine, metadata, self._content, self._novel)
 
     def decode(self, text: bytes, held: Sequence[int]) -> str:
         """Return a text of the C core as a str.

@@ -8,7 +8,7 @@ converts them.
 import codecs
 import os
 import stat
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from types import MappingProxyType
 from typing import Any, NamedTuple, TypeAlias
 
@@ -17,7 +17,7 @@ from .errors import ModelFileError, nearest_name, path_failure, shorten
 from .system.file_content import BinaryReader, file_object_name, read_file_object
 from .system.json_text import from_json, to_json
 from .text import Normalization, RecordKind
-from .tokenizer import BYTE, CHARACTER, WORD, CharacterTokenizer, SpecialTokens, Tokenizer
+from .tokenizer import BYTE, CHARACTER, NO_SPECIAL_TOKENS, SpecialTokens, Tokenizer
 
 # The inputs and outputs of a graph. Each input besides TOKEN is an array of the state. The output with its
 # next value is named NEXT + its name.
@@ -159,17 +159,6 @@ TRAINING_KEY = "textgen.training"
 SPECIAL_KEY = "textgen.special"
 RECORDS_KEY = "textgen.records"
 QUANTIZATION_KEY = "textgen.quantization"
-KEYS = (
-    FORMAT_KEY,
-    VOCABULARY_KEY,
-    LEVEL_KEY,
-    NORMALIZATION_KEY,
-    PROMPTS_KEY,
-    TRAINING_KEY,
-    SPECIAL_KEY,
-    RECORDS_KEY,
-    QUANTIZATION_KEY,
-)
 
 # Format 2 adds special tokens, other levels, other states than that of an LSTM, and 8-bit weights. A file
 # without them has format 1, which older versions can read.
@@ -288,30 +277,31 @@ class Metadata(NamedTuple):
         return {key: to_json(value, ascii_only=False) for key, value in values.items()}
 
     @classmethod
-    def read(cls, model: CoreModel) -> "Metadata":
+    def read(cls, core: CoreModel) -> "Metadata":
         """Return the metadata of a model, which the C core has checked."""
-        texts = {key: model.metadata(key) for key in KEYS}
-        return cls.from_props({key: text for key, text in texts.items() if text is not None})
+
+        def read(key: str) -> Any:
+            return from_json(core.metadata(key) or "null")
+
+        quantization = read(QUANTIZATION_KEY)
+        return cls(
+            Tokenizer(core),
+            Normalization(*core.normalization),
+            tuple(read(PROMPTS_KEY)),
+            # Read-only, because threads share models.
+            MappingProxyType(read(TRAINING_KEY)),
+            core.records,
+            quantization and Quantization.from_json(quantization),
+        )
 
     @classmethod
     def from_props(cls, props: Mapping[str, str]) -> "Metadata":
-        """Return the metadata of keys and JSON texts as ``to_props`` returns them. They are not checked."""
+        """Return the metadata of keys and JSON texts as ``to_props`` returns them.
 
-        def read(key: str) -> Any:
-            return from_json(props[key]) if key in props else None
-
-        # A file of format 1 has no special tokens, whatever else it has.
-        special = read(SPECIAL_KEY) if read(FORMAT_KEY) > PLAIN_FORMAT else None
-        quantization = read(QUANTIZATION_KEY)
-        return cls(
-            make_tokenizer(read(LEVEL_KEY), read(VOCABULARY_KEY), SpecialTokens(**(special or {}))),
-            normalization=Normalization(**read(NORMALIZATION_KEY)),
-            prompts=tuple(read(PROMPTS_KEY)),
-            # Read-only, because models are immutable.
-            training=MappingProxyType(read(TRAINING_KEY)),
-            records=read(RECORDS_KEY),
-            quantization=quantization and Quantization.from_json(quantization),
-        )
+        Raises:
+            ModelFileError: If they are not those of a text generator.
+        """
+        return cls.read(open_metadata(_without_graph(props)))
 
 
 def open_metadata(content: bytes) -> CoreModel:
@@ -323,24 +313,47 @@ def open_metadata(content: bytes) -> CoreModel:
     return CoreModel(content, forward=never)
 
 
-def make_tokenizer(level: str, symbols: Sequence[str], special: SpecialTokens) -> Tokenizer:
-    """Return the tokenizer of a level.
+def make_tokenizer(
+    level: str, symbols: Iterable[str], special: SpecialTokens = NO_SPECIAL_TOKENS
+) -> Tokenizer:
+    """Return the tokenizer of a vocabulary that no model has yet.
 
     Args:
         level: One of ``LEVELS``.
-        symbols: The symbols in the order of their tokens.
+        symbols: The symbols in the order of their tokens; ``""`` for a special token.
         special: The special tokens.
 
     Raises:
         ValueError: If the symbols or the special tokens are not those of the level.
     """
-    # Import on use: most models are of characters.
-    if level == BYTE:
-        from textgen_runtime.tokenizer import ByteTokenizer
+    props = {
+        FORMAT_KEY: FORMAT,
+        VOCABULARY_KEY: tuple(symbols),
+        LEVEL_KEY: level,
+        NORMALIZATION_KEY: Normalization(unicode=None)._asdict(),
+        PROMPTS_KEY: (),
+        TRAINING_KEY: {},
+        SPECIAL_KEY: special.by_name,
+    } | ({} if special.begin is None else {RECORDS_KEY: "lines"})
+    texts = {key: to_json(value, ascii_only=False) for key, value in props.items()}
+    try:
+        return Tokenizer(open_metadata(_without_graph(texts)))
+    except ModelFileError as error:
+        raise ValueError(str(error)) from None
 
-        return ByteTokenizer(symbols, special)
-    if level == WORD:
-        from textgen_runtime.tokenizer import WordTokenizer
 
-        return WordTokenizer(symbols, special)
-    return CharacterTokenizer(symbols, special)
+def _without_graph(props: Mapping[str, str]) -> bytes:
+    """Return an ONNX file with this metadata and an empty graph."""
+
+    def field(number: int, content: bytes) -> bytes:
+        size, length = bytearray(), len(content)
+        # Seven bits in each byte, the lowest first.
+        while length >> 7:
+            size.append(length & 0x7F | 0x80)
+            length >>= 7
+        return bytes([number << 3 | 2, *size, length]) + content
+
+    # The version of the format, the graph with its name, and the version of the operators.
+    start = b"\x08\x09" + field(7, field(2, b"metadata")) + field(8, b"\x10\x11")
+    entries = [field(1, key.encode()) + field(2, value.encode()) for key, value in props.items()]
+    return start + b"".join([field(14, entry) for entry in entries])

@@ -1,31 +1,27 @@
-"""The interface between text and tokens, the levels of tokens, and the special tokens.
+"""``Tokenizer``: text to tokens and back, by the vocabulary of a model in the C core; and names of tokens.
 
-Generation, scoring and the commands of the runtime work with any tokenizer. The level of a tokenizer, such as
-"character", is its kind of token. A model file stores it as ``textgen.level``.
+The level of a tokenizer, such as "character", is its kind of token. A model file stores it as
+``textgen.level``. To add a level:
 
-To add a tokenizer:
-
-1. Write a class that has all members of ``Tokenizer``. ``Vocabulary`` has most of them.
-2. Add its level below, and the class to ``make_tokenizer`` in ``model_file.py``.
-3. Add the level to ``vocabulary.h`` and ``vocabulary.c`` in ``runtime/core``,
-   which checks every model file. Model files of this level can then be loaded, run and scored. Name it in
-   the comment on ``level`` in ``runtime/core/textgen.h`` and in its type in ``runtime/web/index.d.ts``.
-4. To train such models, build the vocabulary from a corpus in ``data/vocabularies.py``, which
+1. Add it to ``vocabulary.h`` and ``vocabulary.c`` in ``runtime/core``, which check every model file and
+   encode. Name it in the comment on ``level`` in ``runtime/core/textgen.h`` and in its type in
+   ``runtime/web/index.d.ts``. Add it below, and to ``decode`` if its symbols are not its texts.
+2. To train such models, build the vocabulary from a corpus in ``data/vocabularies.py``, which
    ``data/dataset_from_corpus.py`` calls. Add an encoder of large texts to ``make_encoder`` in
    ``data/parts.py``, and count the characters of tokens in ``data/tokens.py``.
 """
 
 import codecs
-import re
 from array import array
-from bisect import bisect_right
 from collections import Counter
-from collections.abc import Callable, Container, Iterable, Sequence
-from functools import cache, cached_property
-from typing import ClassVar, Literal, NamedTuple, Protocol, TypeAlias
+from collections.abc import Iterable, Sequence
+from functools import cached_property
+from typing import Literal, NamedTuple, TypeAlias
 
+from ._core import CoreModel
 from .errors import Name, PromptError
 from .system.console import escape
+from .system.file_content import BYTE_ORDER_MARK
 
 CHARACTER = "character"
 BYTE = "byte"
@@ -39,6 +35,24 @@ OUTSIDE = -1
 
 # The text of a special token in lists.
 REPLACEMENT = "\ufffd"
+
+# The vocabulary entry of byte n is U+00n. Special tokens follow.
+BYTE_SYMBOLS = tuple(map(chr, range(256)))
+
+# Bytes that are not UTF-8 are U+DC80 to U+DCFF in a text that is encoded, so that any file can be encoded.
+BYTES_TO_TEXT = "surrogateescape"
+
+MARK = BYTE_ORDER_MARK.encode()
+
+# No vocabulary has it as a symbol.
+END_NAME = "<end>"
+
+# What reports call a token at the level of words, where it is a word or a character.
+UNIT_OF_WORDS = "token"
+
+MAX_LISTED = 10
+
+NAMES = {" ": "space", "\n": "newline", "\t": "tab"}
 
 
 class SpecialTokens(NamedTuple):
@@ -66,121 +80,164 @@ class SpecialTokens(NamedTuple):
         """The tokens that no text contains: ``unknown`` and ``begin`` if they exist."""
         return tuple(token for token in (self.unknown, self.begin) if token is not None)
 
-    def check(self, symbols: Sequence[object]) -> None:
-        """Check that the tokens fit a vocabulary.
-
-        Raises:
-            ValueError: If one of them is not a token of the vocabulary, if its entry is not ``""``, if two of
-                them are equal, or if there is only one of ``begin`` and ``end``.
-        """
-        tokens = self.by_name
-        for name, token in tokens.items():
-            if not 0 <= token < len(symbols):
-                raise ValueError(f"{name} must be a token in [0, {len(symbols)}), not {token}")
-            if symbols[token] != "":
-                raise ValueError(f'the entry of {name} must be "", not {symbols[token]!r}')
-        if len(set(tokens.values())) < len(tokens):
-            raise ValueError(f"the special tokens must differ: {', '.join(tokens)}")
-        if (self.begin is None) != (self.end is None):
-            raise ValueError("begin and end must be given together")
-
 
 NO_SPECIAL_TOKENS = SpecialTokens()
 
 
-class Tokenizer(Protocol):
-    """Converts text to tokens and back.
+class Tokenizer:
+    """Converts text to tokens and back. Tokens are integers in [0, len(tokenizer)).
 
-    A tokenizer is immutable and hashable. Two tokenizers are equal if they encode every text to the same
-    tokens. Tokens are integers in [0, len(tokenizer)).
+    A token is a character, a byte of UTF-8, or a word with the space before it. A text is encoded from left
+    to right, each time as the longest symbol that matches. ``model_file.make_tokenizer`` makes a tokenizer
+    without a model.
+
+    Args:
+        core: The model in the C core.
+        decoding: What ``bytes.decode`` does with bytes that are not UTF-8: "replace" or "surrogateescape".
+
+    Attributes:
+        level: The kind of token, such as "character".
+        special: The special tokens, which have no text.
+        decoding: What ``bytes.decode`` does with bytes that are not UTF-8.
     """
 
-    @property
-    def level(self) -> str:
-        """The kind of token, such as "character". A model file stores it as ``textgen.level``."""
-        ...
-
-    @property
-    def decoding(self) -> str:
-        """What ``bytes.decode`` does with bytes that are not UTF-8: "replace" or "surrogateescape"."""
-        ...
-
-    @property
-    def symbols(self) -> tuple[str, ...]:
-        """The texts of all tokens, in the order of the tokens. Special tokens have the text ``""``."""
-        ...
-
-    @property
-    def special(self) -> SpecialTokens:
-        """The special tokens, which have no text."""
-        ...
+    def __init__(self, core: CoreModel, decoding: str = "replace") -> None:
+        self._core, self.decoding = core, decoding
+        self.level, self.special = core.level, SpecialTokens(*core.special)
 
     @property
     def unknown(self) -> int | None:
         """The token of the unknown symbol, or None if the vocabulary has no unknown symbol."""
-        ...
+        return self.special.unknown
+
+    @cached_property
+    def symbols(self) -> tuple[str, ...]:
+        """The texts of all tokens, in the order of the tokens. That of a special token is ``""``.
+
+        At level byte, that of byte n is the character U+00n.
+        """
+        encoding = "latin-1" if self.level == BYTE else "utf-8"
+        return tuple([symbol.decode(encoding) for symbol in self._core.symbols()])
 
     def __len__(self) -> int:
-        """Return the number of tokens in the vocabulary."""
-        ...
+        return self._core.vocabulary_size
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Tokenizer):
+            return NotImplemented
+        return (self.level, self.symbols, self.special) == (other.level, other.symbols, other.special)
 
     def __hash__(self) -> int:
-        """Return a hash that equal tokenizers share."""
-        ...
+        return hash((self.level, self.symbols, self.special))
+
+    def raw(self) -> "Tokenizer":
+        """Return the same tokenizer, whose texts keep bytes that are not UTF-8, as U+DC80 to U+DCFF.
+
+        ``str.encode("utf-8", "surrogateescape")`` returns the bytes of such a text.
+        """
+        return Tokenizer(self._core, BYTES_TO_TEXT)
 
     def can_encode(self, text: str) -> bool:
         """Return whether a normalized text can be encoded without the unknown symbol."""
-        ...
+        return OUTSIDE not in self.encode_known(text)
 
     def encode(self, text: str, unknown: UnknownPolicy = "error") -> "array[int]":
-        """Convert a text to tokens.
+        """Convert a normalized text to tokens, of type code ``q`` (int64).
 
         Args:
-            text: A normalized text.
-            unknown: What to do with symbols outside the vocabulary. ``"skip"`` drops them. ``"error"``
+            text: The text. At level byte, U+DC80 to U+DCFF are bytes that are not UTF-8.
+            unknown: What to do with characters outside the vocabulary. ``"skip"`` drops them. ``"error"``
                 encodes them as the unknown symbol, or raises ``PromptError`` if the vocabulary has none.
 
-        Returns:
-            The tokens, with type code ``q`` (int64). ``np.asarray`` converts them without a copy.
-
         Raises:
-            PromptError: If the text has symbols outside the vocabulary, ``unknown`` is ``"error"``, and there
-                is no unknown symbol. The message names them.
+            PromptError: As above. The message names the characters.
             ValueError: If ``unknown`` is neither ``"error"`` nor ``"skip"``.
         """
-        ...
+        if unknown not in ("error", "skip"):
+            raise ValueError(f"unknown must be 'error' or 'skip', not {unknown!r}")
+        tokens = self.encode_known(text)
+        if OUTSIDE not in tokens:
+            return tokens
+        if unknown == "skip":
+            return array("q", [token for token in tokens if token != OUTSIDE])
+        if self.unknown is None:
+            names = format_symbols(sorted(self.count_unknown(text)))
+            raise PromptError(
+                f"not in the model's vocabulary: {names}; remove them, or skip them with ",
+                Name("unknown", "skip"),
+            )
+        return array("q", [self.unknown if token == OUTSIDE else token for token in tokens])
 
     def encode_known(self, text: str) -> "array[int]":
-        """Convert a text to tokens, with ``OUTSIDE`` for each character that no generated text can have.
-
-        The C core has the same function, ``textgen_encode_known``.
-        """
-        ...
+        """Convert a text to tokens, with ``OUTSIDE`` for each character that no generated text can have."""
+        tokens, end = array("q"), 0
+        if self.level == BYTE:
+            try:
+                tokens.extend(text.encode("utf-8", BYTES_TO_TEXT))
+            except UnicodeEncodeError:
+                for part in text:
+                    tokens.extend([OUTSIDE] if _is_half_pair(part) else part.encode("utf-8", BYTES_TO_TEXT))
+            return tokens
+        content = text.encode("utf-8", "surrogatepass")
+        while end < len(content):
+            if content.startswith(MARK, end):
+                # The core drops a byte-order mark at the start of what it gets.
+                tokens.append(self._core.token(MARK))
+                end += len(MARK)
+                continue
+            known, end = self._core.encode(content, end)
+            tokens += known
+            if end < len(content):
+                tokens.append(OUTSIDE)
+                end += 1 + sum(content[end] >= first for first in (0xC0, 0xE0, 0xF0))
+        if self.unknown is not None and self.unknown in tokens:
+            return array("q", [OUTSIDE if token == self.unknown else token for token in tokens])
+        return tokens
 
     def count_unknown(self, text: str) -> Counter[str]:
-        """Count how often each symbol outside the vocabulary occurs in a normalized text."""
-        ...
+        """Count how often each character outside the vocabulary occurs in a normalized text."""
+        if self.level == BYTE:
+            return Counter(filter(_is_half_pair, text))
+        position, counts = 0, Counter[str]()
+        for token in self.encode_known(text):
+            if token == OUTSIDE:
+                counts[text[position]] += 1
+            position += 1 if token == OUTSIDE else len(self.symbols[token])
+        return counts
 
     def decode(self, tokens: Iterable[int]) -> str:
-        """Convert tokens to text. Special tokens add no text."""
-        ...
+        """Convert tokens to text. Special tokens and an incomplete character at the end add no text."""
+        if self.level != BYTE:
+            return "".join(map(self.symbols.__getitem__, tokens))
+        content = bytes([token for token in tokens if token < len(BYTE_SYMBOLS)])
+        incomplete = 0 if self.decoding == BYTES_TO_TEXT else _incomplete(content)
+        return content[: len(content) - incomplete].decode("utf-8", self.decoding)
 
     def decode_each(self, tokens: Iterable[int]) -> Sequence[str]:
-        """Return the text of each token; U+FFFD, the replacement character, for a special token."""
-        ...
+        """Return the text of each token; U+FFFD, the replacement character, for a special token.
+
+        A str if each token is a character. Of bytes, a character belongs to its last byte, and other bytes
+        are empty. A byte after which earlier bytes turn out to be invalid also has U+FFFD for them.
+        """
+        if self.level != BYTE:
+            texts = [self.symbols[token] or REPLACEMENT for token in tokens]
+            return "".join(texts) if self.level == CHARACTER else texts
+        decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        return [decoder.decode(bytes((token,) if token < len(BYTE_SYMBOLS) else ())) for token in tokens]
 
 
-# What reports call a token at the level of words, where it is a word or a character.
-UNIT_OF_WORDS = "token"
+def _incomplete(data: bytes) -> int:
+    """Return how many of the last bytes are the beginning of a character, as the C core does."""
+    decoder = codecs.getincrementaldecoder("utf-8")("replace")
+    decoder.decode(data[-3:])
+    beginning, _ = decoder.getstate()
+    # Python also waits after the first two bytes of half of a surrogate pair, which is no character.
+    return 0 if beginning[:1] == b"\xed" and beginning[1:] >= b"\xa0" else len(beginning)
 
-# No vocabulary has it as a symbol.
-END_NAME = "<end>"
 
-FIRST_NOT_ASCII = 0x80
-
-MAX_LISTED = 10
-
-NAMES = {" ": "space", "\n": "newline", "\t": "tab"}
+def _is_half_pair(character: str) -> bool:
+    """Whether a text is half of a surrogate pair that stands for no byte."""
+    return "\ud800" <= character <= "\udfff" and not "\udc80" <= character <= "\udcff"
 
 
 def format_symbols(symbols: list[str]) -> str:
@@ -217,7 +274,7 @@ def _has_shape(character: str) -> bool:
 
 def byte_name(token: int) -> str:
     r"""Return the text of a single byte: a character of ASCII, or an escape such as ``\xc3``."""
-    return chr(token) if token < FIRST_NOT_ASCII else f"\\x{token:02x}"
+    return chr(token) if chr(token).isascii() else f"\\x{token:02x}"
 
 
 def token_text(tokenizer: Tokenizer, token: int) -> str:
@@ -253,98 +310,6 @@ def describe_vocabulary(size: int, unit: str, special: int) -> str:
     return f"{size - special:,} {unit}s and {special} special token{'s' * (special != 1)}"
 
 
-class Vocabulary:
-    """The symbols of a tokenizer. The token of a symbol is its index.
-
-    Args:
-        symbols: The symbols in the order of their tokens. The entry of each special token is ``""``.
-        special: The special tokens.
-
-    Attributes:
-        symbols: The symbols in the order of their tokens.
-        special: The special tokens.
-
-    Raises:
-        ValueError: If the special tokens do not fit the symbols.
-    """
-
-    level: ClassVar[str]
-    decoding: ClassVar[str] = "replace"
-
-    def __init__(self, symbols: Iterable[str], special: SpecialTokens = NO_SPECIAL_TOKENS) -> None:
-        self.symbols = tuple(symbols)
-        special.check(self.symbols)
-        self.special = special
-
-    @property
-    def unknown(self) -> int | None:
-        """The token of the unknown symbol, or None."""
-        return self.special.unknown
-
-    def __len__(self) -> int:
-        return len(self.symbols)
-
-    def __eq__(self, other: object) -> bool:
-        if not isinstance(other, Vocabulary):
-            return NotImplemented
-        return (self.level, self.symbols, self.special) == (other.level, other.symbols, other.special)
-
-    def __hash__(self) -> int:
-        return hash((self.level, self.symbols, self.special))
-
-    def decode(self, tokens: Iterable[int]) -> str:
-        """Convert tokens to text. Special tokens add no text."""
-        return "".join(map(self.symbols.__getitem__, tokens))
-
-    def decode_each(self, tokens: Iterable[int]) -> Sequence[str]:
-        """Return the text of each token; U+FFFD, the replacement character, for a special token."""
-        return [self.symbols[token] or REPLACEMENT for token in tokens]
-
-
-def check_policy(unknown: UnknownPolicy) -> None:
-    """Check the name of a policy for symbols outside the vocabulary.
-
-    Raises:
-        ValueError: If it is neither ``"error"`` nor ``"skip"``.
-    """
-    if unknown not in ("error", "skip"):
-        raise ValueError(f"unknown must be 'error' or 'skip', not {unknown!r}")
-
-
-def unknown_characters_error(characters: Counter[str], known: Container[str]) -> PromptError:
-    """Return the error for characters outside the vocabulary. The message names them, and what to do.
-
-    Args:
-        characters: The characters.
-        known: The characters of the vocabulary.
-    """
-    unknown = sorted(characters)
-    message = f"not in the model's vocabulary: {format_symbols(unknown)}"
-    if any("\udc80" <= character <= "\udcff" for character in unknown):
-        # Python decodes bytes of arguments so if the encoding of the locale lacks them.
-        return PromptError(
-            f"{message}; characters from U+DC80 to U+DCFF stand for bytes that are invalid in UTF-8 or in "
-            "the encoding of the locale: convert the text to UTF-8, and use a UTF-8 locale"
-        )
-    skip = ("skip them with ", Name("unknown", "skip"))
-    lowercase = ("use ", Name("lowercase"))
-    capitals = [
-        character
-        for character in unknown
-        if character.lower() != character and all(part in known for part in character.lower())
-    ]
-    if capitals == unknown:
-        return PromptError(f"{message}; the vocabulary has their lower case: ", *lowercase)
-    if capitals:
-        return PromptError(
-            f"{message}; the vocabulary has the lower case of {format_symbols(capitals)}: ",
-            *lowercase,
-            "; remove the other characters, or ",
-            *skip,
-        )
-    return PromptError(f"{message}; remove them, or ", *skip)
-
-
 def unknown_characters_warning(characters: Counter[str], policy: UnknownPolicy) -> str:
     """Return the warning about characters of prompts that are outside the vocabulary and were accepted.
 
@@ -357,323 +322,3 @@ def unknown_characters_warning(characters: Counter[str], policy: UnknownPolicy) 
     effect = "skipped" if policy == "skip" else "fed as the unknown symbol"
     names = format_symbols(sorted(characters))
     return f"{count:,} prompt {subject} outside the vocabulary and {were} {effect}: {names}"
-
-
-class CharacterTokenizer(Vocabulary):
-    """A tokenizer whose tokens are characters. The token of a character is its index in the vocabulary.
-
-    Characters outside the vocabulary are encoded as the unknown symbol if there is one.
-    """
-
-    level = CHARACTER
-
-    def __init__(self, symbols: Iterable[str], special: SpecialTokens = NO_SPECIAL_TOKENS) -> None:
-        super().__init__(symbols, special)
-        self._tokens = {symbol: token for token, symbol in enumerate(self.symbols) if symbol}
-
-    def can_encode(self, text: str) -> bool:
-        """Return whether all characters of a text are in the vocabulary."""
-        return all(symbol in self._tokens for symbol in text)
-
-    def encode(self, text: str, unknown: UnknownPolicy = "error") -> "array[int]":
-        """Convert a text to tokens, one for each character; see ``Tokenizer.encode``."""
-        check_policy(unknown)
-        default = self.unknown if unknown == "error" else None
-        tokens = [self._tokens.get(symbol, default) for symbol in text]
-        if unknown == "error" and None in tokens:
-            raise unknown_characters_error(self.count_unknown(text), self._tokens)
-        return array("q", [token for token in tokens if token is not None])
-
-    def encode_known(self, text: str) -> "array[int]":
-        """Convert a text to tokens, with -1 for each character outside; see ``Tokenizer.encode_known``."""
-        return array("q", [self._tokens.get(symbol, OUTSIDE) for symbol in text])
-
-    def count_unknown(self, text: str) -> Counter[str]:
-        """Count how often each character outside the vocabulary occurs in a normalized text."""
-        return Counter(symbol for symbol in text if symbol not in self._tokens)
-
-    def decode_each(self, tokens: Iterable[int]) -> str:
-        """Return one character for each token; U+FFFD, the replacement character, for a special token."""
-        return "".join([self.symbols[token] or REPLACEMENT for token in tokens])
-
-
-# The vocabulary entry of byte n is U+00n. Special tokens follow.
-BYTE_SYMBOLS = tuple(map(chr, range(256)))
-
-# Bytes that are not UTF-8 are U+DC80 to U+DCFF in a text that is encoded, so that any file can be encoded.
-BYTES_TO_TEXT = "surrogateescape"
-
-
-class ByteTokenizer(Vocabulary):
-    """A tokenizer whose tokens are bytes of UTF-8. The token of a byte is its value.
-
-    Bytes that are not UTF-8 can be encoded: ``bytes.decode("utf-8", "surrogateescape")`` represents them in a
-    text. In decoded text, they become U+FFFD, the replacement character.
-
-    Args:
-        symbols: ``BYTE_SYMBOLS``, then ``""`` for each special token.
-        special: The special tokens; ``unknown`` must be None, because every byte is in the vocabulary.
-
-    Raises:
-        ValueError: If the symbols or the special tokens are others.
-    """
-
-    level = BYTE
-
-    def __init__(
-        self, symbols: Iterable[str] = BYTE_SYMBOLS, special: SpecialTokens = NO_SPECIAL_TOKENS
-    ) -> None:
-        super().__init__(symbols, special)
-        if special.unknown is not None:
-            raise ValueError("a vocabulary of bytes has no unknown symbol")
-        if self.symbols != (*BYTE_SYMBOLS, *("" for _ in special.by_name)):
-            raise ValueError("a vocabulary of bytes must be U+0000 to U+00FF, then the special tokens")
-
-    def can_encode(self, text: str) -> bool:
-        """Return whether a text can be encoded: all but one that has a half of a surrogate pair."""
-        return not self.count_unknown(text)
-
-    def encode(self, text: str, unknown: UnknownPolicy = "error") -> "array[int]":
-        """Convert a text to tokens, one for each byte; see ``Tokenizer.encode``."""
-        check_policy(unknown)
-        try:
-            return array("q", iter(text.encode("utf-8", BYTES_TO_TEXT)))
-        except UnicodeEncodeError:
-            characters = self.count_unknown(text)
-            if unknown == "error":
-                raise unknown_characters_error(characters, ()) from None
-        return self.encode("".join([character for character in text if character not in characters]))
-
-    def encode_known(self, text: str) -> "array[int]":
-        """Convert a text to tokens, with -1 for each half of a pair; see ``Tokenizer.encode_known``."""
-        try:
-            return self.encode(text)
-        except PromptError:
-            tokens = array("q")
-            for character in text:
-                tokens.extend([OUTSIDE] if _is_half_pair(character) else self.encode(character))
-            return tokens
-
-    def count_unknown(self, text: str) -> Counter[str]:
-        """Count the halves of surrogate pairs in a text, which are no bytes."""
-        return Counter(character for character in text if _is_half_pair(character))
-
-    def decode(self, tokens: Iterable[int]) -> str:
-        """Convert tokens to text. An incomplete character at the end adds no text."""
-        content = _bytes_of(tokens)
-        return content[: len(content) - _incomplete(content)].decode("utf-8", "replace")
-
-    def decode_each(self, tokens: Iterable[int]) -> list[str]:
-        """Return the text of each token: a character belongs to its last byte, and other bytes are empty.
-
-        A byte after which earlier bytes turn out to be invalid also has U+FFFD for them.
-        """
-        decoder = codecs.getincrementaldecoder("utf-8")("replace")
-        return [decoder.decode(_bytes_of((token,))) for token in tokens]
-
-
-class RawByteTokenizer(ByteTokenizer):
-    """A tokenizer of bytes whose decoded text keeps those that are not UTF-8, as U+DC80 to U+DCFF.
-
-    ``str.encode("utf-8", "surrogateescape")`` returns the bytes of such a text.
-    """
-
-    decoding = BYTES_TO_TEXT
-
-    def decode(self, tokens: Iterable[int]) -> str:
-        """Convert tokens to text."""
-        return _bytes_of(tokens).decode("utf-8", self.decoding)
-
-
-def _incomplete(data: bytes) -> int:
-    """Return how many of the last bytes are the beginning of a character, as the C core does."""
-    decoder = codecs.getincrementaldecoder("utf-8")("replace")
-    decoder.decode(data[-3:])
-    beginning, _ = decoder.getstate()
-    # Python also waits after the first two bytes of half of a surrogate pair, which is no character.
-    return 0 if beginning[:1] == b"\xed" and beginning[1:] >= b"\xa0" else len(beginning)
-
-
-def _bytes_of(tokens: Iterable[int]) -> bytes:
-    return (
-        tokens
-        if isinstance(tokens, bytes)
-        else bytes([token for token in tokens if token < len(BYTE_SYMBOLS)])
-    )
-
-
-def texts_of_bytes(characters: Iterable[str]) -> list[str]:
-    """Return the text of each byte of a text: a character belongs to its last byte, others are empty.
-
-    Bytes that are not UTF-8 are U+DC80 to U+DCFF.
-    """
-    texts: list[str] = []
-    for character in characters:
-        texts += [""] * (len(character.encode("utf-8", BYTES_TO_TEXT)) - 1)
-        texts.append(character)
-    return texts
-
-
-def _is_half_pair(character: str) -> bool:
-    return "\ud800" <= character <= "\udfff" and not "\udc80" <= character <= "\udcff"
-
-
-# The maximum number of characters of a symbol. Encoding takes time in proportion to it.
-MAX_SYMBOL_LENGTH = 64
-
-# What a symbol of several characters may contain. The class does not depend on the version of Unicode, so
-# that all versions of Python, and the C core, accept the same vocabularies and find the same tokens.
-_WORD_CHARACTERS = r"0-9A-Za-z_\u0080-\U0010ffff"
-_WORD = re.compile(rf" ?[{_WORD_CHARACTERS}]+")
-_CHUNK = re.compile(rf"{_WORD.pattern}|[^{_WORD_CHARACTERS}]")
-
-# The tokens of chunks are kept for the next occurrence. The limits bound the memory to about 50 MB.
-MAX_CACHED_CHUNKS = 2**18
-MAX_CACHED_LENGTH = 32
-
-
-class WordTokenizer(Vocabulary):
-    """A tokenizer whose tokens are words, each with the space before it, and single characters.
-
-    A text is encoded from left to right, each time as the longest symbol that matches. A text decodes to
-    itself, because its tokens are consecutive parts of it. Characters outside the vocabulary are encoded as
-    the unknown symbol if there is one.
-
-    Args:
-        symbols: Single characters, and words of up to 64 characters; see ``is_symbol``.
-        special: The special tokens.
-    """
-
-    level = WORD
-
-    def __init__(self, symbols: Iterable[str], special: SpecialTokens = NO_SPECIAL_TOKENS) -> None:
-        super().__init__(symbols, special)
-        self._tokens = {symbol: token for token, symbol in enumerate(self.symbols) if symbol}
-        self._max_length = max(map(len, self.symbols), default=1)
-        self._chunks = _ChunkCache(self._match)
-
-    @classmethod
-    def is_symbol(cls, text: str) -> bool:
-        """Return whether a text is one character, or a word of at most 64 characters.
-
-        A word consists of letters, digits, underscores and characters outside ASCII. One space may precede
-        it.
-        """
-        return len(text) == 1 or (len(text) <= MAX_SYMBOL_LENGTH and _WORD.fullmatch(text) is not None)
-
-    def can_encode(self, text: str) -> bool:
-        """Return whether a normalized text can be encoded without the unknown symbol."""
-        return OUTSIDE not in self.encode_known(text)
-
-    def encode(self, text: str, unknown: UnknownPolicy = "error") -> "array[int]":
-        """Convert a text to tokens, each time the longest symbol that matches; see ``Tokenizer.encode``."""
-        check_policy(unknown)
-        tokens = self.encode_known(text)
-        if OUTSIDE not in tokens:
-            return tokens
-        if unknown == "skip":
-            return array("q", [token for token in tokens if token != OUTSIDE])
-        if self.unknown is None:
-            raise unknown_characters_error(self.count_unknown(text), self._tokens)
-        return array("q", [self.unknown if token == OUTSIDE else token for token in tokens])
-
-    def count_unknown(self, text: str) -> Counter[str]:
-        """Count how often each character that cannot be encoded occurs in a normalized text."""
-        counts: Counter[str] = Counter()
-        position = 0
-        for token in self.encode_known(text):
-            if token == OUTSIDE:
-                counts[text[position]] += 1
-            position += 1 if token == OUTSIDE else len(self.symbols[token])
-        return counts
-
-    def encode_known(self, text: str) -> "array[int]":
-        """Convert a text to tokens, with -1 for each character outside; see ``Tokenizer.encode_known``."""
-        tokens = array("q")
-        tokens.frombytes(b"".join(map(self._chunks.__getitem__, _CHUNK.findall(text))))
-        return tokens
-
-    def _match(self, chunk: str) -> "array[int]":
-        """Return the tokens of a chunk. No symbol crosses the border of a chunk.
-
-        A stored prompt may have a million characters. Whatever symbols a file has, each token takes two
-        binary searches.
-        """
-        symbols, lengths = self._sorted_symbols
-        tokens = array("q")
-        position = 0
-        while position < len(chunk):
-            rest = chunk[position : position + self._max_length]
-            found = _prefix_lengths(symbols, lengths, bisect_right(symbols, rest), rest)
-            length = max(1, found.bit_length() - 1)
-            tokens.append(self._tokens.get(rest[:length], OUTSIDE))
-            position += length
-        return tokens
-
-    @cached_property
-    def _sorted_symbols(self) -> tuple[list[str], list[int]]:
-        """The sorted symbols, and for each the lengths of the symbols that are prefixes of it, as bits."""
-        symbols = sorted(self._tokens)
-        lengths: list[int] = []
-        for count, symbol in enumerate(symbols):
-            lengths.append(_prefix_lengths(symbols, lengths, count, symbol) | 1 << len(symbol))
-        return symbols, lengths
-
-
-def _prefix_lengths(symbols: list[str], lengths: list[int], count: int, text: str) -> int:
-    """Return the lengths of the symbols that are prefixes of a text, as bits.
-
-    Args:
-        symbols: The sorted symbols.
-        lengths: The lengths for each of the first ``count`` symbols.
-        count: Number of symbols that are not greater than the text. Each prefix of the text among the symbols
-            is also a prefix of the last of them.
-        text: A text of at most ``MAX_SYMBOL_LENGTH`` characters.
-    """
-    if not count:
-        return 0
-    return lengths[count - 1] & (2 << _common_length(symbols[count - 1], text)) - 1
-
-
-def _common_length(a: str, b: str) -> int:
-    """Return the length of the common prefix of two texts."""
-    if b.startswith(a):
-        return len(a)
-    shortest, longest = 0, min(len(a), len(b))
-    while shortest < longest:
-        middle = (shortest + longest + 1) // 2
-        if a[:middle] == b[:middle]:
-            shortest = middle
-        else:
-            longest = middle - 1
-    return shortest
-
-
-@cache
-def piece_pattern() -> re.Pattern[str]:
-    """Return the expression of the pieces of a text that can become symbols of a vocabulary.
-
-    It cuts a text into words, each with the space before it, and other characters. A symbol of a vocabulary
-    that is made of pieces never matches across the border of a piece, so a text may be cut there before
-    encoding. Only training needs it, and its table takes time, so the first call makes it.
-    """
-    from unicodedata import category
-
-    # Combining marks and the two joiners continue a word: most words in Hindi have some.
-    marks = "".join(chr(code) for code in range(0x300, 0x1F000) if category(chr(code))[0] == "M")
-    # The first alternative matches the same words as the second, in a third of the time.
-    return re.compile(rf" ?[0-9A-Za-z_]++(?![^\x00-\x7f])| ?\w+(?:[{marks}\u200c\u200d]+\w*)*|.", re.DOTALL)
-
-
-class _ChunkCache(dict[str, bytes]):
-    """The tokens of chunks, as the bytes of an array. A missing chunk is matched."""
-
-    def __init__(self, match: "Callable[[str], array[int]]") -> None:
-        super().__init__()
-        self._match = match
-
-    def __missing__(self, chunk: str) -> bytes:
-        tokens = self._match(chunk).tobytes()
-        if len(chunk) <= MAX_CACHED_LENGTH and len(self) < MAX_CACHED_CHUNKS:
-            self[chunk] = tokens
-        return tokens

@@ -18,9 +18,9 @@ from numpy.random import PCG64, SeedSequence
 from packaging.version import Version
 from textgen_runtime._version import __version__
 from textgen_runtime.cli import info
-from textgen_runtime.model_file import Metadata, find_model_file
+from textgen_runtime.model_file import Metadata, find_model_file, make_tokenizer
 from textgen_runtime.text import Normalization
-from textgen_runtime.tokenizer import ByteTokenizer, CharacterTokenizer, SpecialTokens
+from textgen_runtime.tokenizer import BYTE_SYMBOLS, SpecialTokens
 from textgen_train.export.onnx_graph import build_model
 
 from tests.core.conftest import PROMPT
@@ -46,7 +46,7 @@ def weights_of(symbols: Sequence[str], unknown: int | None = None, *, scale: flo
     """A small model file, whose output weights are scaled."""
     network, weights = random_network(len(symbols))
     output = {name: (np.abs(values) * scale).astype(np.float32) for name, values in weights[-1].items()}
-    metadata = Metadata(CharacterTokenizer(symbols, SpecialTokens(unknown)), Normalization())
+    metadata = Metadata(make_tokenizer("character", symbols, SpecialTokens(unknown)), Normalization())
     return build_model(network, [*weights[:-1], output], metadata).SerializeToString()
 
 
@@ -59,7 +59,7 @@ def test_the_golden_draws_never_change(build: Build, objects: Path) -> None:
 def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """Paths of model files, by name."""
     folder = tmp_path_factory.mktemp("models")
-    tokenizer = ByteTokenizer()
+    tokenizer = make_tokenizer("byte", BYTE_SYMBOLS)
     network, weights = random_network(len(tokenizer))
     contents = {
         "other": weights_of(SYMBOLS),

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 from textgen_runtime.model import open_model
-from textgen_runtime.model_file import Metadata
+from textgen_runtime.model_file import Metadata, make_tokenizer
 from textgen_runtime.text import RECORD_KINDS, RecordKind
-from textgen_runtime.tokenizer import ByteTokenizer, SpecialTokens, WordTokenizer
+from textgen_runtime.tokenizer import BYTE_SYMBOLS, SpecialTokens
 from textgen_train.export.onnx_graph import build_model
 
 from tests.helpers.c_programs import PROGRAMS, Build, link, run
@@ -37,8 +37,8 @@ TEXTS = (
 
 def continuous(level: str) -> bytes:
     """A model file without records: of bytes, or of words with an unknown symbol."""
-    words = WordTokenizer(("", *WORDS), SpecialTokens(0))
-    tokenizer = ByteTokenizer() if level == "byte" else words
+    words = make_tokenizer("word", ("", *WORDS), SpecialTokens(0))
+    tokenizer = make_tokenizer("byte", BYTE_SYMBOLS) if level == "byte" else words
     network, weights = random_network(len(tokenizer))
     return build_model(network, weights, Metadata(tokenizer)).SerializeToString()
 
@@ -74,7 +74,7 @@ def test_words_that_begin_with_each_other_are_found_as_by_python(core_reader: Pa
             *(common[: rng.randint(1, 60)] + word(4) for _ in range(60)),
             *(f" {word(9)}" for _ in "abc"),
         }
-        tokenizer = WordTokenizer(("", *rng.sample(sorted(symbols), len(symbols))), SpecialTokens(0))
+        tokenizer = make_tokenizer("word", ("", *rng.sample(sorted(symbols), len(symbols))), SpecialTokens(0))
         network, weights = random_network(len(tokenizer))
         path.write_bytes(build_model(network, weights, Metadata(tokenizer)).SerializeToString())
         text = "".join(rng.choice((common, common[: rng.randint(1, 60)], word(9), " ")) for _ in range(60))

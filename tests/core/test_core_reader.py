@@ -10,9 +10,8 @@ import onnx
 import pytest
 from google.protobuf.message import DecodeError
 from onnx import numpy_helper
-from textgen_runtime.model_file import find_model_file
+from textgen_runtime.model_file import find_model_file, make_tokenizer
 from textgen_runtime.text import Normalization
-from textgen_runtime.tokenizer import CharacterTokenizer
 
 from tests.helpers.core_reader import (
     DAMAGED_MODEL,
@@ -245,7 +244,7 @@ def test_a_text_is_encoded(core_reader: Path, tiny_path: Path, tmp_path: Path, t
     assert (lines[-1] if done.returncode else lines[4]) == last
     if not done.returncode:
         normal = Normalization(lowercase=False, unicode=None).apply(text)
-        symbols = CharacterTokenizer(json.loads(json.dumps([*"\n abcdehé€ж𝄞"])))
+        symbols = make_tokenizer("character", json.loads(json.dumps([*"\n abcdehé€ж𝄞"])))
         assert [int(each.split(":")[0]) for each in last.split()[1:]] == symbols.encode(normal).tolist()
 
 

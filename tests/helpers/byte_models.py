@@ -2,9 +2,9 @@
 
 from functools import cache
 
-from textgen_runtime.model_file import Metadata
+from textgen_runtime.model_file import Metadata, make_tokenizer
 from textgen_runtime.text import Normalization
-from textgen_runtime.tokenizer import BYTE_SYMBOLS, ByteTokenizer
+from textgen_runtime.tokenizer import BYTE_SYMBOLS
 from textgen_train.export.onnx_graph import build_model
 
 from tests.helpers.make_tiny_model import random_network
@@ -25,5 +25,5 @@ def accented_content() -> bytes:
     network, weights = random_network(len(BYTE_SYMBOLS))
     for byte in set(TEXT.encode()):
         weights[-1]["bias"][byte] += 9.0 if byte >= FIRST_BYTES else 5.0
-    metadata = Metadata(ByteTokenizer(BYTE_SYMBOLS), Normalization(), prompts=(TEXT,))
+    metadata = Metadata(make_tokenizer("byte", BYTE_SYMBOLS), Normalization(), prompts=(TEXT,))
     return build_model(network, weights, metadata).SerializeToString()

@@ -5,24 +5,17 @@ python -m tests.helpers.make_format_2_models
 
 from typing import Any
 
-from textgen_runtime.model_file import Metadata
+from textgen_runtime.model_file import Metadata, make_tokenizer
 from textgen_runtime.text import Normalization, RecordKind
-from textgen_runtime.tokenizer import (
-    BYTE_SYMBOLS,
-    ByteTokenizer,
-    CharacterTokenizer,
-    SpecialTokens,
-    Tokenizer,
-    WordTokenizer,
-)
+from textgen_runtime.tokenizer import BYTE_SYMBOLS, SpecialTokens, Tokenizer
 from textgen_train.export.onnx_graph import build_model
 
 from tests.helpers.make_tiny_model import SYMBOLS, random_network
 from tests.helpers.paths import FORMAT_2
 
-CHARACTERS = CharacterTokenizer(SYMBOLS)
-WORDS = WordTokenizer(["", *" abcd\n", "cab", " cab", "ab"], SpecialTokens(unknown=0))
-RECORDS = CharacterTokenizer(["", *" abcdé\n", "", ""], SpecialTokens(unknown=0, begin=8, end=9))
+CHARACTERS = make_tokenizer("character", SYMBOLS)
+WORDS = make_tokenizer("word", ["", *" abcd\n", "cab", " cab", "ab"], SpecialTokens(unknown=0))
+RECORDS = make_tokenizer("character", ["", *" abcdé\n", "", ""], SpecialTokens(unknown=0, begin=8, end=9))
 
 
 def make_model(
@@ -42,7 +35,7 @@ def make_model(
 def make_models() -> dict[str, bytes]:
     """Return the content of each file, by its name without the extension."""
     return {
-        "byte": make_model(ByteTokenizer(BYTE_SYMBOLS), "é", units=2, embedding=2),
+        "byte": make_model(make_tokenizer("byte", BYTE_SYMBOLS), "é", units=2, embedding=2),
         "word": make_model(WORDS, "cab ab"),
         "records": make_model(RECORDS, records="blank"),
         "gru": make_model(CHARACTERS, "abc", cell="gru", layers=2, residual=True),

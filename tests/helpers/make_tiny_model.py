@@ -8,9 +8,8 @@ from typing import Any
 
 import numpy as np
 import onnx
-from textgen_runtime.model_file import Metadata
+from textgen_runtime.model_file import Metadata, make_tokenizer
 from textgen_runtime.text import Normalization
-from textgen_runtime.tokenizer import CharacterTokenizer
 from textgen_train.export.network import CELLS, GRU, LSTM, Conv, Embedding, Layer, Linear, Network
 from textgen_train.export.onnx_graph import LayerWeights, build_model
 
@@ -86,7 +85,7 @@ def random_network(
 def make_model(symbols: Sequence[str] = SYMBOLS, *, scale: float = 1.0, **sizes: Any) -> onnx.ModelProto:
     """Return a model with random weights. ``sizes`` are those of ``describe_network``."""
     metadata = Metadata(
-        CharacterTokenizer(symbols),
+        make_tokenizer("character", symbols),
         Normalization(lowercase=True, unicode="NFC"),
         prompts=("abc", "dad had", "é€ж𝄞") if "𝄞" in symbols else (symbols[0],),
         training={"corpus": "none: the weights are random"},

@@ -4,9 +4,8 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from textgen_runtime.model_file import Metadata, make_tokenizer
 from textgen_runtime.text import RECORD_KINDS, UNICODE_FORMS
-from textgen_runtime.tokenizer import BYTE_SYMBOLS, LEVELS, SpecialTokens, Tokenizer, WordTokenizer
+from textgen_train.data.words import is_symbol
 
 # The length of a number.
 MAX_DIGITS = 300
@@ -30,23 +29,23 @@ def _refuse(constant: str) -> float:
 
 
 def expected(props: Mapping[str, str], symbols: int) -> list[str] | None:
-    """What the test program prints of metadata, by way of Python; None if it is refused."""
+    """What the test program prints of metadata; None if it is refused."""
     if not is_valid(props, symbols):
         return None
-    metadata = Metadata.from_props(props)
-    listed, unknown = metadata.tokenizer.symbols, metadata.tokenizer.unknown
-    is_bytes = metadata.tokenizer.level == "byte"
-    encoded = [each.encode("latin-1" if is_bytes else "utf-8") for each in listed]
-    longest = max(map(len, encoded))
-    special = metadata.tokenizer.special
-    begin, end = (-1, -1) if special.begin is None else (special.begin, special.end)
-    token = -1 if unknown is None else unknown
-    normalization = metadata.normalization
-    lowercase = int(normalization.lowercase)
+    read = {key.removeprefix("textgen."): from_json(text) for key, text in props.items()}
+    encoded = [each.encode("latin-1" if read["level"] == "byte" else "utf-8") for each in read["vocabulary"]]
+    special = read.get("special", {}) if read["format"] > 1 else {}
+    unknown, begin, end = (
+        -1 if special.get(name) is None else special[name] for name in ("unknown", "begin", "end")
+    )
+    lowercase, unicode = (read["normalization"][name] for name in ("lowercase", "unicode"))
     return [
         "symbols " + " ".join(each.hex() for each in encoded),
-        f"unknown {token} bytes {longest} lowercase {lowercase} unicode {normalization.unicode or 'none'}",
-        f"level {metadata.tokenizer.level} begin {begin} end {end} records {metadata.records or 'none'}",
+        (
+            f"unknown {unknown} bytes {max(map(len, encoded))} lowercase {int(lowercase)} "
+            f"unicode {unicode or 'none'}"
+        ),
+        f"level {read['level']} begin {begin} end {end} records {read.get('records') or 'none'}",
     ]
 
 
@@ -72,16 +71,16 @@ def _check(props: Mapping[str, str], symbols: int) -> None:
     assert isinstance(vocabulary, list)
     assert len(vocabulary) == symbols
     special = read("special") if version > 1 and "textgen.special" in props else {}
-    tokenizer = _tokenizer(level, vocabulary, special)
+    tokens = _check_vocabulary(level, vocabulary, special)
     normalization = read("normalization")
     assert set(normalization) == {"lowercase", "unicode"}
     assert isinstance(normalization["lowercase"], bool)
     assert normalization["unicode"] in {None, *UNICODE_FORMS}
     prompts = read("prompts")
     assert isinstance(prompts, list)
-    assert all(_is_text(prompt) and tokenizer.can_encode(prompt) for prompt in prompts)
+    assert all(_is_text(prompt) and _can_encode(level, vocabulary, prompt) for prompt in prompts)
     assert isinstance(read("training"), dict)
-    has_records = tokenizer.special.begin is not None
+    has_records = "begin" in tokens
     assert has_records == ("textgen.records" in props)
     assert not has_records or read("records") in RECORD_KINDS
     if "textgen.quantization" in props:
@@ -93,22 +92,34 @@ def _check(props: Mapping[str, str], symbols: int) -> None:
         assert isinstance(quantization.get("text"), dict | None)
 
 
-def _tokenizer(level: str, symbols: Sequence[str], special: Mapping[str, Any]) -> Tokenizer:
-    assert level in LEVELS
+def _check_vocabulary(level: str, symbols: Sequence[str], special: Mapping[str, Any]) -> dict[str, int]:
+    """Check a vocabulary, and return its special tokens."""
+    assert level in {"character", "byte", "word"}
+    assert set(special) <= {"unknown", "begin", "end"}
     assert all(token is None or type(token) is int for token in special.values())
-    tokens = SpecialTokens(**special)
-    # This checks the special tokens against each other, and all bytes.
-    tokenizer = make_tokenizer(level, symbols, tokens)
-    texts = [symbol for token, symbol in enumerate(symbols) if token not in tokens.by_name.values()]
+    tokens = {name: token for name, token in special.items() if token is not None}
+    assert all(0 <= token < len(symbols) and symbols[token] == "" for token in tokens.values())
+    assert len(set(tokens.values())) == len(tokens)
+    assert ("begin" in tokens) == ("end" in tokens)
+    texts = [symbol for token, symbol in enumerate(symbols) if token not in tokens.values()]
     assert all(map(_is_text, texts))
     assert 0 < len(texts) == len(set(texts))
     if level == "character":
         assert all(len(text) == 1 for text in texts)
     elif level == "byte":
-        assert set(texts) == set(BYTE_SYMBOLS)
+        assert "unknown" not in tokens
+        assert texts == list(symbols[:256]) == [chr(byte) for byte in range(256)]
     else:
-        assert all(map(WordTokenizer.is_symbol, texts))
-    return tokenizer
+        assert all(map(is_symbol, texts))
+    return tokens
+
+
+def _can_encode(level: str, symbols: Sequence[str], text: str) -> bool:
+    position, length = 0, 1
+    while level != "byte" and position < len(text) and length:
+        length = max((len(symbol) for symbol in symbols if text.startswith(symbol, position)), default=0)
+        position += length
+    return length > 0
 
 
 def _is_text(value: object) -> bool:

@@ -5,15 +5,9 @@ from functools import cache
 import textgen_runtime as textgen
 from textgen_runtime import Model
 from textgen_runtime.model import EngineName, open_model
-from textgen_runtime.model_file import Metadata
+from textgen_runtime.model_file import Metadata, make_tokenizer
 from textgen_runtime.text import Normalization, RecordKind
-from textgen_runtime.tokenizer import (
-    BYTE_SYMBOLS,
-    ByteTokenizer,
-    CharacterTokenizer,
-    SpecialTokens,
-    WordTokenizer,
-)
+from textgen_runtime.tokenizer import BYTE_SYMBOLS, SpecialTokens
 from textgen_train.export.onnx_graph import build_model
 
 from tests.helpers.make_tiny_model import random_network
@@ -28,11 +22,11 @@ WORDS = (*SYMBOLS, "cab", " cab", "ab")
 def tokenizer_of(level: str, symbols: str = SYMBOLS) -> textgen.Tokenizer:
     """Return a tokenizer with begin and end, and with the unknown symbol if the level permits it."""
     if level == "byte":
-        return ByteTokenizer((*BYTE_SYMBOLS, "", ""), SpecialTokens(begin=256, end=257))
+        return make_tokenizer("byte", (*BYTE_SYMBOLS, "", ""), SpecialTokens(begin=256, end=257))
     if level == "word":
-        return WordTokenizer(("", *WORDS, "", ""), SpecialTokens(0, len(WORDS) + 1, len(WORDS) + 2))
+        return make_tokenizer("word", ("", *WORDS, "", ""), SpecialTokens(0, len(WORDS) + 1, len(WORDS) + 2))
     special = SpecialTokens(unknown=0, begin=len(symbols) + 1, end=len(symbols) + 2)
-    return CharacterTokenizer(("", *symbols, "", ""), special)
+    return make_tokenizer("character", ("", *symbols, "", ""), special)
 
 
 @cache

@@ -6,10 +6,9 @@ from pathlib import Path
 
 import textgen_runtime as textgen
 from textgen_runtime.cli.web import read_abcjs
-from textgen_runtime.model_file import Metadata, read_model
+from textgen_runtime.model_file import Metadata, make_tokenizer, read_model
 from textgen_runtime.scoring.surprise_page import surprise_page
 from textgen_runtime.text import Normalization
-from textgen_runtime.tokenizer import CharacterTokenizer
 from textgen_runtime.web.known_records import known_records
 from textgen_runtime.web.page import write_page
 from textgen_train.export.onnx_graph import build_model
@@ -35,7 +34,7 @@ ABCJS = ROOT / "tests/web/node_modules/abcjs/dist/abcjs-basic-min.js"
 
 def small_content(symbols: Sequence[str]) -> bytes:
     """Return the content of a model of characters with random weights."""
-    metadata = Metadata(CharacterTokenizer(symbols), Normalization(), prompts=("abc",))
+    metadata = Metadata(make_tokenizer("character", symbols), Normalization(), prompts=("abc",))
     return build_model(*random_network(len(symbols)), metadata).SerializeToString()
 
 

@@ -29,9 +29,9 @@ from textgen_runtime.model_file import (
     SPECIAL_KEY,
     TOKEN,
     Metadata,
+    make_tokenizer,
 )
 from textgen_runtime.scoring import copies
-from textgen_runtime.tokenizer import CharacterTokenizer
 from textgen_train.cli._arguments import parser as train_parser
 from textgen_train.cli.compare import parser as compare_parser
 from textgen_train.cli.quantize import parser as quantize_parser
@@ -68,7 +68,7 @@ PARSERS = {
 RUN_ELSEWHERE = {"docs/serving.md", "docs/how-it-works.md"}
 
 KEYS = (
-    *Metadata(CharacterTokenizer("ab")).to_props(),
+    *Metadata(make_tokenizer("character", "ab")).to_props(),
     SPECIAL_KEY,
     RECORDS_KEY,
     QUANTIZATION_KEY,

@@ -33,7 +33,6 @@ STATED = {
         "| characters of all choices | {textgen_runtime.constraints.MAX_CHARACTERS:,} |",
         "The latest {textgen_runtime.constraints.MAX_CACHED} expressions are kept",
     ],
-    "docs/control.md": ["A beam search with {textgen_runtime.generation.completion.BEAMS} beams"],
     "train/textgen_train/presets.py": [
         "None stands for the {textgen_train.presets.USUAL_EPOCHS} epochs of a run",
         "From {textgen_train.presets.MIN_TEACHER_WEIGHT:g} on, the preset",
@@ -51,7 +50,7 @@ STATED = {
     ],
     "docs/model-file.md": [
         "IR version {textgen_train.export.onnx_graph.IR_VERSION}",
-        "it has at most {textgen_runtime.tokenizer.MAX_SYMBOL_LENGTH} characters",
+        "it has at most {textgen_train.data.words.MAX_SYMBOL_LENGTH} characters",
     ],
     "docs/python.md": ["chunks of up to {textgen_runtime.model.STREAM_CHUNK} tokens"],
     "docs/quantization.md": [

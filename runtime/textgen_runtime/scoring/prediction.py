@@ -18,13 +18,13 @@ from textgen_runtime.model import Model
 from textgen_runtime.text import SEPARATORS, held_out_start, is_held_out, split_records
 from textgen_runtime.tokenizer import (
     BYTE,
+    BYTES_TO_TEXT,
     CHARACTER,
     OUTSIDE,
     WORD,
     Tokenizer,
     UnknownPolicy,
     byte_name,
-    texts_of_bytes,
     unit_of,
 )
 
@@ -268,7 +268,16 @@ class _Encoded:
             ]
             return
         kept = "".join([character for character in text if character not in skipped])
-        self.symbols = texts_of_bytes(kept) if tokenizer.level == BYTE else kept
+        self.symbols = _texts_of_bytes(kept) if tokenizer.level == BYTE else kept
+
+
+def _texts_of_bytes(characters: str) -> list[str]:
+    """Return the text of each byte of a text: a character belongs to its last byte, others are empty."""
+    texts: list[str] = []
+    for character in characters:
+        texts += [""] * (len(character.encode("utf-8", BYTES_TO_TEXT)) - 1)
+        texts.append(character)
+    return texts
 
 
 def _last_token(tokenizer: Tokenizer, text: str, unknown: UnknownPolicy) -> list[int]:

@@ -170,7 +170,7 @@ def test_a_graph_that_only_onnxruntime_runs(capsys: Captured, tmp_path: Path) ->
     assert (document["layers"], document["units"], document["parameters"]) == (None, None, 240)
     text = run(capsys, path)[1]
     assert "network        unknown\n" in text
-    assert "onnxruntime only, if you trust the file; the native engine does not support the graph" in text
+    assert "onnxruntime only, if you trust the file; the graph is not that of" in text
 
 
 def test_an_invalid_file_is_an_error(capsys: Captured, tmp_path: Path) -> None:

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 from textgen_runtime.cli import web
 from textgen_runtime.cli.web import main
-from textgen_runtime.model_file import Metadata
+from textgen_runtime.model_file import Metadata, make_tokenizer
 from textgen_runtime.text import Normalization
-from textgen_runtime.tokenizer import CharacterTokenizer, SpecialTokens
+from textgen_runtime.tokenizer import SpecialTokens, Tokenizer
 from textgen_runtime.web.known_records import known_records
 from textgen_train.export.onnx_graph import build_model
 
@@ -58,11 +58,14 @@ def test_the_options_choose_title_and_prompt(tmp_path: Path, capsys: Captured) -
 @pytest.mark.parametrize("lowercase", [False, True])
 @pytest.mark.parametrize(
     "tokenizer",
-    [CharacterTokenizer("\n abc"), CharacterTokenizer(("", *"\n abc"), SpecialTokens(unknown=0))],
+    [
+        make_tokenizer("character", "\n abc"),
+        make_tokenizer("character", ("", *"\n abc"), SpecialTokens(unknown=0)),
+    ],
     ids=["plain", "unknown symbol"],
 )
 def test_characters_of_the_prompt_that_the_page_skips_are_told(
-    tokenizer: CharacterTokenizer, tmp_path: Path, capsys: Captured, *, lowercase: bool
+    tokenizer: Tokenizer, tmp_path: Path, capsys: Captured, *, lowercase: bool
 ) -> None:
     """Capitals are read in lower case."""
     metadata = Metadata(tokenizer, Normalization(lowercase=lowercase), prompts=("a",))

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 from textgen_runtime import Metadata, Model
 from textgen_runtime.model import open_model
-from textgen_runtime.tokenizer import CharacterTokenizer
+from textgen_runtime.model_file import make_tokenizer
 
 from tests.helpers.damaged_models import (
     state_of_another_size,
@@ -68,7 +68,7 @@ def simple_recurrent_model() -> bytes:
         weights,
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
-    helper.set_model_props(model, Metadata(CharacterTokenizer(SYMBOLS), prompts=("abc",)).to_props())
+    helper.set_model_props(model, Metadata(make_tokenizer("character", SYMBOLS), prompts=("abc",)).to_props())
     return model.SerializeToString()
 
 

@@ -2,8 +2,7 @@
 
 import numpy as np
 import pytest
-from textgen_runtime.model_file import Metadata
-from textgen_runtime.tokenizer import CharacterTokenizer
+from textgen_runtime.model_file import Metadata, make_tokenizer
 from textgen_train.export.network import GRU, LSTM, Conv, Embedding, Linear, Network
 from textgen_train.export.onnx_graph import build_model
 
@@ -74,7 +73,7 @@ def test_layers_of_different_sizes_are_an_error() -> None:
 
 def test_weights_of_the_wrong_shape_are_an_error() -> None:
     network, weights = random_network(4)
-    metadata = Metadata(CharacterTokenizer("abcd"))
+    metadata = Metadata(make_tokenizer("character", "abcd"))
     with pytest.raises(ValueError, match=r"output_bias must have shape \(4,\), not \(5,\)"):
         build_model(network, [*weights[:-1], {**weights[-1], "bias": np.zeros(5, np.float32)}], metadata)
     with pytest.raises(ValueError, match="zip"):
@@ -83,6 +82,8 @@ def test_weights_of_the_wrong_shape_are_an_error() -> None:
 
 @pytest.mark.parametrize(("cell", "format_number"), [("lstm", "1"), ("gru", "2"), ("conv", "2")])
 def test_a_file_with_another_state_than_that_of_an_lstm_has_format_2(cell: str, format_number: str) -> None:
-    model = build_model(*random_network(4, cell=cell, layers=2), Metadata(CharacterTokenizer("abcd")))
+    model = build_model(
+        *random_network(4, cell=cell, layers=2), Metadata(make_tokenizer("character", "abcd"))
+    )
     (entry,) = [entry for entry in model.metadata_props if entry.key == "textgen.format"]
     assert entry.value == format_number

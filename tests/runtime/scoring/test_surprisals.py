@@ -9,12 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from textgen_runtime import Model
 from textgen_runtime.model import EngineName, open_model
-from textgen_runtime.model_file import Metadata
+from textgen_runtime.model_file import Metadata, make_tokenizer
 from textgen_runtime.scoring import surprisals as surprisals_module
 from textgen_runtime.scoring.prediction import predict
 from textgen_runtime.scoring.surprisals import record_surprisals, score_records
 from textgen_runtime.text import SEPARATORS, RecordKind, is_held_out
-from textgen_runtime.tokenizer import NO_SPECIAL_TOKENS, ByteTokenizer, SpecialTokens, WordTokenizer
+from textgen_runtime.tokenizer import BYTE_SYMBOLS, NO_SPECIAL_TOKENS, SpecialTokens
 from textgen_train.export.onnx_graph import build_model
 
 from tests.helpers.make_tiny_model import random_network
@@ -126,7 +126,7 @@ def plain_model(tokenizer: textgen.Tokenizer, records: RecordKind | None = None)
 
 
 def test_bytes_are_scored_per_character() -> None:
-    model = plain_model(ByteTokenizer())
+    model = plain_model(make_tokenizer("byte", BYTE_SYMBOLS))
     content = b"caf\xc3\xa9 \xff\x00 \xe4\xb8\x80\xe4\xb8"
     text = content.decode("utf-8", "surrogateescape")
     prediction = predict(model, text)
@@ -143,7 +143,7 @@ def test_bytes_are_scored_per_character() -> None:
 
 
 def test_words_are_scored_per_character_and_per_token() -> None:
-    model = plain_model(WordTokenizer(WORDS))
+    model = plain_model(make_tokenizer("word", WORDS))
     prediction = predict(model, "ab cab ab")
     assert (prediction.context, list(prediction.symbols)) == ("ab", [" cab", " ", "ab"])
     score = prediction.score
@@ -157,7 +157,7 @@ def test_words_are_scored_per_character_and_per_token() -> None:
 
 
 def test_a_skipped_character_may_be_a_part_of_a_known_word() -> None:
-    model = plain_model(WordTokenizer([*"abc ", "caé"]))
+    model = plain_model(make_tokenizer("word", [*"abc ", "caé"]))
     prediction = predict(model, "abécaé é caé", unknown="skip")
     assert list(prediction.symbols) == ["b", "caé", " ", " ", "caé"]
     assert (prediction.skipped, prediction.score.characters) == (2, 9)
@@ -165,7 +165,7 @@ def test_a_skipped_character_may_be_a_part_of_a_known_word() -> None:
 
 
 def test_the_error_about_unknown_characters_lists_those_of_all_records() -> None:
-    tokenizer = WordTokenizer((*WORDS, "", ""), SpecialTokens(begin=len(WORDS), end=len(WORDS) + 1))
+    tokenizer = make_tokenizer("word", (*WORDS, "", ""), SpecialTokens(begin=len(WORDS), end=len(WORDS) + 1))
     model = plain_model(tokenizer, "lines")
     with pytest.raises(textgen.PromptError, match=r"vocabulary: 'x' .*, 'y' .*, 'z' .*; remove them"):
         predict(model, "ab\nzx\nay\n")

@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 import pytest
 import textgen_runtime as textgen
-from textgen_runtime.model_file import Metadata
-from textgen_runtime.tokenizer import CharacterTokenizer, SpecialTokens
+from textgen_runtime.model_file import Metadata, make_tokenizer
+from textgen_runtime.tokenizer import SpecialTokens
 from textgen_train.export.onnx_graph import build_model
 
 from tests.helpers.make_tiny_model import random_network
@@ -94,7 +94,7 @@ async def test_the_scores_of_a_stopped_text_cover_its_characters(tiny: textgen.M
 @pytest.fixture(scope="module")
 def model_with_unknown() -> textgen.Model:
     """A model in which the unknown symbol is always the most likely one."""
-    metadata = Metadata(CharacterTokenizer(["", "a", "b", "c"], SpecialTokens(unknown=0)))
+    metadata = Metadata(make_tokenizer("character", ["", "a", "b", "c"], SpecialTokens(unknown=0)))
     network, weights = random_network(4)
     weights[-1]["bias"][0] = 50.0
     return textgen.load(build_model(network, weights, metadata).SerializeToString())

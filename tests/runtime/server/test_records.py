@@ -4,8 +4,8 @@ import math
 
 import pytest
 import textgen_runtime as textgen
-from textgen_runtime.model_file import Metadata
-from textgen_runtime.tokenizer import CharacterTokenizer, SpecialTokens
+from textgen_runtime.model_file import Metadata, make_tokenizer
+from textgen_runtime.tokenizer import SpecialTokens
 from textgen_train.export.onnx_graph import build_model
 
 from tests.helpers.make_tiny_model import random_network
@@ -96,7 +96,9 @@ async def test_the_end_of_a_record_is_scored_after_the_mask_too() -> None:
 @asynchronous
 async def test_the_end_of_a_record_is_an_alternative_only_to_drawn_tokens() -> None:
     """The model expects the end at each position, but a prompt cannot have it."""
-    metadata = Metadata(CharacterTokenizer([*"abc", "", ""], SpecialTokens(begin=3, end=4)), records="lines")
+    metadata = Metadata(
+        make_tokenizer("character", [*"abc", "", ""], SpecialTokens(begin=3, end=4)), records="lines"
+    )
     network, weights = random_network(5)
     weights[-1]["bias"][4] = 50.0
     model = textgen.load(build_model(network, weights, metadata).SerializeToString())

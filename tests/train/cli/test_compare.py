@@ -12,9 +12,9 @@ from typing import Any
 import onnx
 import pytest
 from filelock import FileLock
-from textgen_runtime import CharacterTokenizer, Normalization
-from textgen_runtime.model_file import Metadata
-from textgen_runtime.tokenizer import SpecialTokens, Tokenizer, WordTokenizer
+from textgen_runtime import Normalization
+from textgen_runtime.model_file import Metadata, make_tokenizer
+from textgen_runtime.tokenizer import SpecialTokens, Tokenizer
 from textgen_train.cli.compare import main
 from textgen_train.export.onnx_graph import replace_metadata
 from textgen_train.loop.output_folder import LOCK_FILE
@@ -32,7 +32,7 @@ TRAINING: dict[str, Any] = {
     "recipe": {"name": "default", "units": 8, "dropout": 0.1, "seed": 0},
     "replicas": 1,
 }
-CHARACTERS = CharacterTokenizer("ab")
+CHARACTERS = make_tokenizer("character", "ab")
 SPEED = "5,000"
 
 
@@ -110,13 +110,13 @@ def test_runs_with_the_same_folder_name_are_told_apart_by_their_paths(capsys: Ca
     [
         (model_with(with_cell("gru")), ("cell lstm", "cell gru")),
         (
-            model_with(with_cell("lstm"), tokenizer=WordTokenizer(["a", "b", "ab"])),
+            model_with(with_cell("lstm"), tokenizer=make_tokenizer("word", ["a", "b", "ab"])),
             ("level character", "level word"),
         ),
         (
             model_with(
                 with_cell("lstm"),
-                tokenizer=CharacterTokenizer(["a", "b", "", ""], SpecialTokens(None, 2, 3)),
+                tokenizer=make_tokenizer("character", ["a", "b", "", ""], SpecialTokens(None, 2, 3)),
                 records="lines",
             ),
             ("records none", "records lines"),

@@ -13,10 +13,10 @@ import pytest
 import textgen_runtime as textgen
 import torch
 from textgen_runtime.corpora.corpus import Corpus
-from textgen_runtime.model_file import Metadata
+from textgen_runtime.model_file import Metadata, make_tokenizer
 from textgen_runtime.scoring.surprisals import surprisals
 from textgen_runtime.text import Normalization
-from textgen_runtime.tokenizer import CharacterTokenizer, SpecialTokens
+from textgen_runtime.tokenizer import SpecialTokens
 from textgen_train.cli import _training_run
 from textgen_train.cli._fine_tuning import nearest_preset, read_parent, with_parent
 from textgen_train.cli._texts import Texts
@@ -42,7 +42,7 @@ def old_model(*, unknown: bool = False) -> bytes:
     """Return a model file with random weights for the lower-case text."""
     torch.manual_seed(0)
     symbols = [""] * unknown + sorted(set(TEXT.lower()))
-    tokenizer = CharacterTokenizer(symbols, SpecialTokens(unknown=0 if unknown else None))
+    tokenizer = make_tokenizer("character", symbols, SpecialTokens(unknown=0 if unknown else None))
     network = CharLSTM(len(symbols), units=9, layers=2, embedding=5)
     metadata = Metadata(tokenizer, Normalization(True, None), training={"corpus": "book.txt"})
     return build_checked(network, metadata).content

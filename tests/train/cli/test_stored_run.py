@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 from textgen_runtime.corpora.corpus import Corpus
+from textgen_runtime.model_file import make_tokenizer
 from textgen_runtime.text import Normalization
-from textgen_runtime.tokenizer import CharacterTokenizer
 from textgen_train.cli._arguments import parse
 from textgen_train.cli._stored_run import StoredRun, describe_run
 from textgen_train.cli._texts import Texts
@@ -126,7 +126,7 @@ def test_another_text_and_another_vocabulary_are_told(description: dict[str, Any
         stored.check_texts(Texts(other, None))
     stored.check_vocabulary(make_dataset(copy, Normalization()).tokenizer)
     with pytest.raises(TrainingError, match="the text has another vocabulary than when the run began"):
-        stored.check_vocabulary(CharacterTokenizer("ab"))
+        stored.check_vocabulary(make_tokenizer("character", "ab"))
 
 
 def test_another_environment_is_described(description: dict[str, Any]) -> None:

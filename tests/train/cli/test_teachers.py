@@ -15,9 +15,8 @@ import textgen_runtime as textgen
 import torch
 from textgen_runtime import OutputError
 from textgen_runtime.corpora.sources import PREDICTIONS_FILES
-from textgen_runtime.model_file import Metadata
+from textgen_runtime.model_file import Metadata, make_tokenizer
 from textgen_runtime.text import Normalization
-from textgen_runtime.tokenizer import CharacterTokenizer
 from textgen_train.cli import _teachers, _training_run
 from textgen_train.data.predictions import Form
 from textgen_train.export.exporter import build_checked
@@ -41,7 +40,7 @@ TAUGHT = ("book.txt", "--teacher", "large", *QUICK[:-2], *BUDGET, "-o", "out")
 def teacher(*, other: bool = False, symbols: str = TEXT, lowercase: bool = False) -> bytes:
     """Return a model file with random weights."""
     torch.manual_seed(0)
-    tokenizer = CharacterTokenizer(sorted(set(symbols)))
+    tokenizer = make_tokenizer("character", sorted(set(symbols)))
     network = CharLSTM(len(tokenizer), units=7 if other else 9, embedding=5)
     training = {"corpus": "book.txt", "run": "0123456789abcdef", "held_out_nats": 1.25}
     return build_checked(network, Metadata(tokenizer, Normalization(lowercase), training=training)).content

@@ -8,8 +8,9 @@ from itertools import product
 import numpy as np
 import pytest
 from textgen_runtime.corpora.corpus import Corpus
+from textgen_runtime.model_file import make_tokenizer
 from textgen_runtime.text import Normalization, RecordKind
-from textgen_runtime.tokenizer import ByteTokenizer, WordTokenizer
+from textgen_runtime.tokenizer import BYTE_SYMBOLS
 from textgen_train.data import vocabularies
 from textgen_train.data.dataset import EXCERPT_LENGTH
 from textgen_train.data.dataset_from_corpus import make_dataset
@@ -26,7 +27,7 @@ def in_parts(text: str, size: int) -> list[str]:
 
 @pytest.mark.parametrize("size", [1, 7, 100, 5000])
 def test_words_do_not_depend_on_the_parts_of_the_text(size: int) -> None:
-    tokenizer = WordTokenizer([*"ab ,é", " ab", "ab", "aab", "é" * 60, "éé", " " + "b" * 63, "bb"])
+    tokenizer = make_tokenizer("word", [*"ab ,é", " ab", "ab", "aab", "é" * 60, "éé", " " + "b" * 63, "bb"])
     count = 300 if size == 1 else 3000
     text = "".join(RNG.choice(("ab", "a", " ", " ", ",", "é", "é" * 70, "b" * 70)) for _ in range(count))
     encoder = WordEncoder(tokenizer)
@@ -78,7 +79,7 @@ def test_excerpts_are_texts_and_excerpts_of_words_are_whole_words(level: str) ->
 @pytest.mark.parametrize("block", [1, 2, 3, 1000])
 def test_characters_of_bytes(monkeypatch: pytest.MonkeyPatch, block: int) -> None:
     monkeypatch.setattr("textgen_train.data.tokens.BLOCK", block)
-    tokenizer = ByteTokenizer()
+    tokenizer = make_tokenizer("byte", BYTE_SYMBOLS)
     content = "aé日𝄞".encode() + b"\xe6\x97\xff\x80" + "é".encode()
     tokens = np.frombuffer(content, np.uint8)
     expected = content.decode("utf-8", "surrogateescape")

@@ -11,17 +11,16 @@ import textgen_train
 import torch
 from numpy.typing import NDArray
 from textgen_runtime.engine import Engine
-from textgen_runtime.model_file import Metadata
+from textgen_runtime.model_file import Metadata, make_tokenizer
 from textgen_runtime.onnxruntime import OnnxEngine
 from textgen_runtime.results import State
-from textgen_runtime.tokenizer import CharacterTokenizer
 from textgen_train.errors import ExportError
 from textgen_train.export import exporter
 from textgen_train.export.layer_weights import network_and_weights
 from textgen_train.models.cells import CELLS
 from textgen_train.models.network import CharNetwork
 
-METADATA = Metadata(CharacterTokenizer("\n abcdefg"), prompts=("abc",), training={"corpus": "none"})
+METADATA = Metadata(make_tokenizer("character", "\n abcdefg"), prompts=("abc",), training={"corpus": "none"})
 
 
 def network(
@@ -104,7 +103,9 @@ def test_a_wrong_export_is_not_written(
 
 def test_a_vocabulary_of_the_wrong_size_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="the vocabulary has 2 characters"):
-        textgen_train.export_onnx(network(), Metadata(CharacterTokenizer("ab")), tmp_path / "model.onnx")
+        textgen_train.export_onnx(
+            network(), Metadata(make_tokenizer("character", "ab")), tmp_path / "model.onnx"
+        )
 
 
 @pytest.mark.parametrize(

@@ -5,8 +5,7 @@ import onnx
 import pytest
 import textgen_runtime as textgen
 from textgen_runtime import ModelFileError
-from textgen_runtime.model_file import Metadata, read_model
-from textgen_runtime.tokenizer import CharacterTokenizer
+from textgen_runtime.model_file import Metadata, make_tokenizer, read_model
 from textgen_train.export.exporter import build_checked
 from textgen_train.export.layer_weights import load_weights
 from textgen_train.export.model_weights import add_symbols, read_weights
@@ -15,7 +14,7 @@ from textgen_train.export.quantized_graph import quantize_rows
 from textgen_train.export.quantizer import quantize_model
 from textgen_train.models.cells import CELLS, CharLSTM
 
-METADATA = Metadata(CharacterTokenizer("\n abcdefg"))
+METADATA = Metadata(make_tokenizer("character", "\n abcdefg"))
 
 
 def graph_of(content: bytes) -> tuple[list[bytes], list[bytes]]:

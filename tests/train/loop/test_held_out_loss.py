@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
-from textgen_runtime import CharacterTokenizer, Normalization
+from textgen_runtime import Normalization
 from textgen_runtime.engine import Engine
 from textgen_runtime.model import open_model
-from textgen_runtime.model_file import Metadata
+from textgen_runtime.model_file import Metadata, make_tokenizer
 from textgen_runtime.results import State
 from textgen_runtime.scoring.surprisals import RecordScore, score_records
 from textgen_runtime.tokenizer import NO_SPECIAL_TOKENS, SpecialTokens
@@ -22,7 +22,7 @@ from textgen_train.models.cells import CELLS, CharLSTM
 from textgen_train.models.network import CharNetwork
 from torch import nn
 
-TOKENIZER = CharacterTokenizer("abcdefg")
+TOKENIZER = make_tokenizer("character", "abcdefg")
 
 
 @torch.no_grad()
@@ -102,7 +102,7 @@ def test_the_duration_of_an_evaluation_is_estimated_from_a_few_tokens(
 ) -> None:
     text = np.tile(np.array([0, 1, 2, 3, 9]), 20_000)
     special = SpecialTokens(None, 8, 9) if is_list else NO_SPECIAL_TOKENS
-    tokenizer = CharacterTokenizer([*"abcdefgh", *(["", ""] if is_list else "ij")], special)
+    tokenizer = make_tokenizer("character", [*"abcdefgh", *(["", ""] if is_list else "ij")], special)
     dataset = Dataset(
         tokenizer, Normalization(), text, text, before_held_out=8, records="lines" if is_list else None
     )
@@ -136,7 +136,7 @@ def test_the_training_loss_of_records_is_that_of_complete_records_from_the_whole
 ) -> None:
     """Each record begins with its number."""
     special = SpecialTokens(None, 11, 12)
-    tokenizer = CharacterTokenizer([*"0123456789a", "", ""], special)
+    tokenizer = make_tokenizer("character", [*"0123456789a", "", ""], special)
     torch.manual_seed(0)
     model = build_checked(CharLSTM(13, units=10, embedding=4), Metadata(tokenizer, records="lines")).model
     records = [[*map(int, f"{number:03}"), *[10] * (number % 9), 12] for number in range(1000)]

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
-from textgen_runtime import CharacterTokenizer, Model, Normalization
-from textgen_runtime.model_file import Metadata
+from textgen_runtime import Model, Normalization
+from textgen_runtime.model_file import Metadata, make_tokenizer
 from textgen_runtime.system.files import replacing_file
-from textgen_runtime.tokenizer import SpecialTokens
+from textgen_runtime.tokenizer import SpecialTokens, Tokenizer
 from textgen_train.data.dataset import Dataset
 from textgen_train.data.predictions import Form, Predictions, PredictionWriter, read_predictions
 from textgen_train.data.tokens import Tokens
@@ -34,8 +34,8 @@ from tests.helpers.training_states import (
     weights_of,
 )
 
-PLAIN = CharacterTokenizer("abcdefg")
-LINES = CharacterTokenizer([*"abcde", "", ""], SpecialTokens(None, 5, 6))
+PLAIN = make_tokenizer("character", "abcdefg")
+LINES = make_tokenizer("character", [*"abcde", "", ""], SpecialTokens(None, 5, 6))
 
 
 @torch.no_grad()
@@ -59,13 +59,13 @@ def network_of(cell: str = "lstm", seed: int = 0) -> CharNetwork:
     return network
 
 
-def model_of(network: CharNetwork, tokenizer: CharacterTokenizer) -> Model:
+def model_of(network: CharNetwork, tokenizer: Tokenizer) -> Model:
     records = None if tokenizer.special.begin is None else "lines"
     return build_checked(network, Metadata(tokenizer, records=records)).model  # type: ignore[arg-type]
 
 
 def predicted(
-    folder: Path, tokenizer: CharacterTokenizer, text: Tokens, models: list[Model], threads: int = 1
+    folder: Path, tokenizer: Tokenizer, text: Tokens, models: list[Model], threads: int = 1
 ) -> NDArray[np.float32]:
     """Return the stored probabilities of each token of a text."""
     dataset = Dataset(tokenizer, Normalization(), text, text, before_held_out=0)

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 from textgen_runtime.corpora.corpus import Corpus
-from textgen_runtime.model_file import Metadata
+from textgen_runtime.model_file import Metadata, make_tokenizer
 from textgen_runtime.text import Normalization
-from textgen_runtime.tokenizer import ByteTokenizer, CharacterTokenizer
+from textgen_runtime.tokenizer import BYTE_SYMBOLS
 from textgen_train.data.dataset_from_corpus import make_dataset
 from textgen_train.report import facts
 from textgen_train.report.facts import RunFacts, corpus_facts, generating_command, generating_program
@@ -32,7 +32,7 @@ def test_the_most_frequent_symbols_have_their_shares(monkeypatch: pytest.MonkeyP
 
 def test_special_tokens_and_bytes_have_names() -> None:
     assert "unknown token" in shares(facts_of(dataset_of("ab" * 300 + "xyz" + "ab" * 300, 2), Path()))
-    tokenizer: Any = ByteTokenizer()
+    tokenizer: Any = make_tokenizer("byte", BYTE_SYMBOLS)
     dataset = replace(dataset_of("ab" * 300), tokenizer=tokenizer)
     dataset = replace(dataset, training=np.array([227, 129, 97, 227], np.uint8))
     assert shares(facts_of(dataset, Path())) == {"byte E3": 0.5, "a": 0.25, "byte 81": 0.25}
@@ -45,7 +45,7 @@ def test_the_special_tokens_of_records_are_no_symbols() -> None:
     assert "<dt>symbols</dt><dd>10</dd>" in corpus_facts(facts_of(dataset, Path()), {})
 
 
-CHARACTERS = CharacterTokenizer(["a", "b"])
+CHARACTERS = make_tokenizer("character", ["a", "b"])
 
 
 @pytest.mark.parametrize(
@@ -60,7 +60,7 @@ CHARACTERS = CharacterTokenizer(["a", "b"])
         ),
         # The bytes of a file that is no text have no excerpts to continue.
         (
-            Metadata(ByteTokenizer()),
+            Metadata(make_tokenizer("byte", BYTE_SYMBOLS)),
             "--raw --prompt-file BEGINNING > NEW",
             '"TEXT", length=400, temperature=0.5',
         ),

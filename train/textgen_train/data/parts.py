@@ -17,7 +17,9 @@ from textgen_runtime.text import (
     is_held_out,
     iterate_records,
 )
-from textgen_runtime.tokenizer import BYTE, BYTES_TO_TEXT, MAX_SYMBOL_LENGTH, WORD, Tokenizer
+from textgen_runtime.tokenizer import BYTE, BYTES_TO_TEXT, WORD, Tokenizer
+
+from textgen_train.data.words import MAX_SYMBOL_LENGTH
 
 from .tokens import Tokens, count_tokens, symbol_lengths
 

@@ -11,15 +11,12 @@ from textgen_runtime.model_file import make_tokenizer
 from textgen_runtime.tokenizer import (
     BYTE_SYMBOLS,
     NO_SPECIAL_TOKENS,
-    ByteTokenizer,
-    CharacterTokenizer,
     SpecialTokens,
     Tokenizer,
-    WordTokenizer,
     format_symbols,
-    piece_pattern,
 )
 
+from textgen_train.data.words import is_symbol, piece_pattern
 from textgen_train.errors import CorpusError
 
 from .parts import Block
@@ -52,7 +49,7 @@ def frequent_pieces(counts: Counter[str], number: int) -> list[str]:
     pieces = [
         (-count, piece)
         for piece, count in counts.items()
-        if count >= MIN_OCCURRENCES and len(piece) > 1 and WordTokenizer.is_symbol(piece)
+        if count >= MIN_OCCURRENCES and len(piece) > 1 and is_symbol(piece)
     ]
     return [piece for _, piece in sorted(pieces)[:number]]
 
@@ -69,11 +66,11 @@ def _whole_pieces(blocks: Iterable[Block], separator: str) -> Iterator[str]:
     yield rest
 
 
-def byte_tokenizer(*, has_records: bool) -> ByteTokenizer:
+def byte_tokenizer(*, has_records: bool) -> Tokenizer:
     """Return the tokenizer of bytes. ``begin`` and ``end`` follow the bytes if there are records."""
     size = len(BYTE_SYMBOLS)
     special = SpecialTokens(None, size, size + 1) if has_records else NO_SPECIAL_TOKENS
-    return ByteTokenizer([*BYTE_SYMBOLS, *[""] * (2 * has_records)], special)
+    return make_tokenizer("byte", [*BYTE_SYMBOLS, *[""] * (2 * has_records)], special)
 
 
 def frequent_characters(
@@ -98,14 +95,14 @@ def frequent_characters(
     return [""] * (len(frequent) < len(symbols)) + [chr(symbol) for symbol in frequent]
 
 
-def character_tokenizer(characters: list[str], *, has_records: bool) -> CharacterTokenizer:
+def character_tokenizer(characters: list[str], *, has_records: bool) -> Tokenizer:
     """Return the tokenizer of these characters. ``begin`` and ``end`` follow them if there are records."""
-    return CharacterTokenizer(*_with_special(characters, has_records=has_records))
+    return make_tokenizer("character", *_with_special(characters, has_records=has_records))
 
 
 def word_tokenizer(
     corpus: Corpus, characters: list[str], pieces: Counter[str], size: int, *, has_records: bool
-) -> WordTokenizer:
+) -> Tokenizer:
     """Return the tokenizer of these characters and of the frequent words of a corpus.
 
     Raises:
@@ -126,7 +123,7 @@ def word_tokenizer(
             Name("vocabulary_size"),
         )
     texts = [*characters, *frequent_pieces(pieces, room)]
-    return WordTokenizer(*_with_special(texts, has_records=has_records))
+    return make_tokenizer("word", *_with_special(texts, has_records=has_records))
 
 
 def unknown_symbols(tokenizer: Tokenizer, symbols: NDArray[np.int64]) -> list[str]:
