@@ -23,11 +23,11 @@ from .errors import (
 )
 
 if TYPE_CHECKING:
-    from ._core import PARAMETERS, Parameter
+    from ._core import PARAMETERS
     from .engine import Engine
     from .model import Batch, BatchChunk, Generation, Model, NextToken, load
     from .model_file import Metadata, Quantization, bundled_models, make_tokenizer
-    from .results import State
+    from .results import Parameter, State
     from .sampler import Sampler, entropy, reweight, softmax
     from .sampling import Sampling
     from .saved import resume, save
@@ -45,39 +45,24 @@ if _archive is not None:
         "which unpacks it"
     )
 
-# The module of each lazily imported name. Some of these modules import numpy, which takes longer than
+# The lazily imported names of each module. Some of these modules import numpy, which takes longer than
 # generating a short text.
-_LAZY_MODULES = {
-    "Batch": "model",
-    "BatchChunk": "model",
-    "Metadata": "model_file",
-    "Engine": "engine",
-    "Generation": "model",
-    "Model": "model",
-    "NextToken": "model",
-    "Normalization": "text",
-    "PARAMETERS": "_core",
-    "Parameter": "_core",
-    "Prediction": "scoring.prediction",
-    "Quantization": "model_file",
-    "Sampler": "sampler",
-    "Sampling": "sampling",
-    "Score": "scoring.prediction",
-    "State": "results",
-    "TemperatureComparison": "scoring.temperatures",
-    "Tokenizer": "tokenizer",
-    "bundled_models": "model_file",
-    "compare_temperatures": "scoring.temperatures",
-    "entropy": "sampler",
-    "load": "model",
-    "make_tokenizer": "model_file",
-    "plot_temperatures": "scoring.temperature_plot",
-    "predict": "scoring.prediction",
-    "resume": "saved",
-    "reweight": "sampler",
-    "save": "saved",
-    "softmax": "sampler",
+_LAZY = {
+    "_core": ("PARAMETERS",),
+    "engine": ("Engine",),
+    "model": ("Batch", "BatchChunk", "Generation", "Model", "NextToken", "load"),
+    "model_file": ("Metadata", "Quantization", "bundled_models", "make_tokenizer"),
+    "results": ("Parameter", "State"),
+    "sampler": ("Sampler", "entropy", "reweight", "softmax"),
+    "sampling": ("Sampling",),
+    "saved": ("resume", "save"),
+    "scoring.prediction": ("Prediction", "Score", "predict"),
+    "scoring.temperature_plot": ("plot_temperatures",),
+    "scoring.temperatures": ("TemperatureComparison", "compare_temperatures"),
+    "text": ("Normalization",),
+    "tokenizer": ("Tokenizer",),
 }
+_MODULE_OF = {name: module for module, names in _LAZY.items() for name in names}
 
 __all__ = [
     "PARAMETERS",
@@ -124,9 +109,9 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _LAZY_MODULES:
+    if name not in _MODULE_OF:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = globals()[name] = getattr(import_module(f".{_LAZY_MODULES[name]}", __name__), name)
+    value = globals()[name] = getattr(import_module(f".{_MODULE_OF[name]}", __name__), name)
     return value
 
 

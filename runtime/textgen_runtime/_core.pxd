@@ -125,10 +125,10 @@ cdef extern from "textgen.h" nogil:
         double off
         double low
         double high
+        int32_t low_is_open
         int32_t order
         size_t offset
     const textgen_parameter_info *textgen_parameter(size_t index)
-    int32_t textgen_parameter_accepts(const textgen_parameter_info *parameter, double value)
     const char *textgen_parameter_requirement(const textgen_parameter_info *parameter, char *buffer)
     size_t textgen_sampler_size(size_t vocabulary)
     int32_t textgen_sampler_init(

@@ -5,7 +5,7 @@ from typing import Any, final
 from numpy.typing import NDArray
 from typing_extensions import Buffer
 
-from .results import FloatBuffer, Generated, Measurements, State, TextEnding
+from .results import FloatBuffer, Generated, Measurements, Parameter, State, TextEnding
 
 MAX_STEPS: int
 MAX_STATES: int
@@ -13,28 +13,21 @@ MAX_ENTRIES: int
 PARAMETERS: dict[str, Parameter]
 
 def kernel_names() -> list[str]: ...
-def find_parameter(name: str) -> Parameter: ...
 def read_description(data: bytes) -> bytes: ...
-
-@final
-class Parameter:
-    name: str
-    kind: str
-    group: str
-    value: str
-    help: str
-    default: Any
-    off: float | None
-    low: float
-    high: float
-    order: int
-    in_core: bool
-    requirement: str
-    def accepts(self, value: float) -> bool: ...
 
 @final
 class CoreModel:
     state_shapes: dict[str, tuple[int, int]]
+    vocabulary_size: int
+    special: tuple[int | None, int | None, int | None]
+    level: str
+    records: Any
+    normalization: tuple[bool, Any]
+    size: tuple[int, int, int, bool]
+    bits: int
+    parameters: int
+    kernels: str
+    step_bytes: int
     def __init__(
         self,
         content: bytes,
@@ -43,29 +36,9 @@ class CoreModel:
         state_shapes: Mapping[str, tuple[int, int]] | None = None,
         vocabulary: int = 0,
     ) -> None: ...
-    @property
-    def vocabulary_size(self) -> int: ...
-    @property
-    def special(self) -> tuple[int | None, int | None, int | None]: ...
-    @property
-    def level(self) -> str: ...
-    @property
-    def records(self) -> Any: ...
-    @property
-    def normalization(self) -> tuple[bool, Any]: ...
     def symbols(self) -> list[bytes]: ...
     def token(self, symbol: bytes) -> int: ...
     def encode(self, text: bytes, start: int) -> tuple[array[int], int]: ...
-    @property
-    def size(self) -> tuple[int, int, int, bool]: ...
-    @property
-    def bits(self) -> int: ...
-    @property
-    def parameters(self) -> int: ...
-    @property
-    def kernels(self) -> str: ...
-    @property
-    def step_bytes(self) -> int: ...
     def metadata(self, key: str) -> str | None: ...
     def read_weights(self, repeats: int) -> int: ...
     def initial_state(self, batch: int = 1) -> State: ...

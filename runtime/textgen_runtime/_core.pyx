@@ -23,7 +23,7 @@ from libc.string cimport memcpy, memset
 from _thread import get_ident
 from array import array
 
-from .results import Generated, State
+from .results import Generated, Parameter, State
 from .errors import (
     ConstraintError,
     ModelFileError,
@@ -109,58 +109,6 @@ def kernel_names():
 cdef tuple NO_VALUE = ("text", "choices", "schema")
 
 
-@cython.final
-cdef class Parameter:
-    """The description of a sampling parameter, as ``runtime/core/parameters.def`` defines it. Immutable.
-
-    Attributes:
-        name: The name, such as ``"top_p"``.
-        kind: ``"number"``, ``"whole"``, ``"switch"``, ``"text"``, ``"texts"``, ``"characters"``,
-            ``"biases"``, ``"choices"`` or ``"schema"``.
-        group: A heading for several parameters; "" for the temperature.
-        value: A name for the value in a help text.
-        help: What the parameter does, in one line. ``{top_p}`` stands for the parameter of this name.
-        default: The default.
-        off: The number that turns the parameter off, or None.
-        low: The least number.
-        high: The largest number.
-        order: A draw applies the parameters in this order.
-        in_core: Whether the C core applies the parameter to each draw.
-        requirement: What a number must be, such as ``"a number from 0 to 1"``.
-    """
-
-    cdef const textgen_parameter_info *info
-    cdef readonly str name
-    cdef readonly str kind
-    cdef readonly str group
-    cdef readonly str value
-    cdef readonly str help
-    cdef readonly object default
-    cdef readonly object off
-    cdef readonly object low
-    cdef readonly object high
-    cdef readonly int order
-    cdef readonly bint in_core
-    cdef readonly str requirement
-
-    def accepts(self, value):
-        """Return whether a number is a value of the parameter."""
-        if self.kind == "whole":
-            return self.low <= value <= self.high and value == int(value)
-        return bool(textgen_parameter_accepts(self.info, as_double(value)))
-
-    def __repr__(self):
-        return f"Parameter({self.name!r})"
-
-    def __reduce__(self):
-        return find_parameter, (self.name,)
-
-
-def find_parameter(name):
-    """Return the description of a parameter. Unpickling calls this function."""
-    return PARAMETERS[name]
-
-
 cdef double as_double(object value) except? -1.0:
     try:
         return value
@@ -169,51 +117,47 @@ cdef double as_double(object value) except? -1.0:
         return INFINITY
 
 
-cdef Parameter describe(size_t index):
-    """Return a description, or None after the last one."""
-    cdef const textgen_parameter_info *info = textgen_parameter(index)
-    cdef Parameter created
+cdef object describe(const textgen_parameter_info *info):
     cdef char requirement[TEXTGEN_REQUIREMENT_SIZE]
-    if info == NULL:
-        return None
-    created = Parameter.__new__(Parameter)
-    created.info = info
-    created.requirement = textgen_parameter_requirement(info, requirement).decode()
-    created.name, created.kind = info.name.decode(), info.kind.decode()
-    created.group, created.value, created.help = info.group.decode(), info.value.decode(), info.help.decode()
-    created.order, created.in_core = info.order, info.offset > 0
-    number = int if created.kind == "whole" else float
-    # The largest integer is rounded up as a double.
-    created.low, created.high = number(info.low), number(info.high)
-    created.high = min(created.high, INT64_MAX) if number is int else created.high
-    created.off = None if isnan(info.off) else number(info.off)
-    if created.kind in NO_VALUE or created.name == "allowed":
-        created.default = None
-    elif created.kind in ("number", "whole"):
-        created.default = number(info.initial)
+    textgen_parameter_requirement(info, requirement)
+    kind, name = info.kind.decode(), info.name.decode()
+    number = int if kind == "whole" else float
+    if kind in NO_VALUE or name == "allowed":
+        default = None
+    elif kind in ("number", "whole"):
+        default = number(info.initial)
     else:
-        created.default = False if created.kind == "switch" else ()
-    return created
+        default = False if kind == "switch" else ()
+    # The largest integer is rounded up as a double.
+    high = min(int(info.high), INT64_MAX) if number is int else info.high
+    return Parameter(
+        name, kind, info.group.decode(), info.value.decode(), info.help.decode(), default,
+        None if isnan(info.off) else number(info.off), number(info.low), high, bool(info.low_is_open),
+        info.order, info.offset > 0, requirement.decode(),
+    )
 
 
-# By name.
+# By name, and the names and offsets of those that are fields of the core.
 PARAMETERS = {}
-cdef Parameter described = describe(0)
-while described is not None:
-    PARAMETERS[described.name] = described
-    described = describe(len(PARAMETERS))
-cdef list IN_CORE = [each for each in PARAMETERS.values() if each.in_core]
+cdef list FIELDS = []
+cdef size_t described = 0
+while textgen_parameter(described) != NULL:
+    parameter = describe(textgen_parameter(described))
+    PARAMETERS[parameter.name] = parameter
+    if parameter.in_core:
+        FIELDS.append((parameter.name, parameter.kind == "whole", textgen_parameter(described).offset))
+    described += 1
 
 
 cdef int write_numbers(textgen_sampling *to, object sampling) except -1:
     """Write the numbers of a ``Sampling``, or the defaults for None. The other fields become 0."""
-    cdef Parameter parameter
     cdef char *field
+    cdef size_t offset
     memset(to, 0, sizeof(textgen_sampling))
-    for parameter in IN_CORE:
-        value = parameter.default if sampling is None else getattr(sampling, parameter.name)
-        field = <char *>to + parameter.info.offset
-        if parameter.kind == "whole":
+    for name, is_whole, offset in FIELDS:
+        value = PARAMETERS[name].default if sampling is None else getattr(sampling, name)
+        field = <char *>to + offset
+        if is_whole:
             (<uint64_t *>field)[0] = value
         else:
             (<double *>field)[0] = value
@@ -269,6 +213,16 @@ cdef class CoreModel:
     Attributes:
         state_shapes: Rows and units of each array of the state, by name. The arrays of a batch are of shape
             [rows, batch, units].
+        vocabulary_size: The number of tokens.
+        special: The tokens ``unknown``, ``begin`` and ``end``, each None if there is none.
+        level: The kind of token: "character", "byte" or "word".
+        records: How records are separated, "lines" or "blank", or None.
+        normalization: Whether text must be in lower case, and its Unicode normal form, or None.
+        size: Layers, units of each, size of an embedding, and whether there are residual connections.
+        bits: How many bits a weight has: 32 for float32, or 8.
+        parameters: The number of weights, without the scales of 8-bit weights.
+        kernels: The name of the instruction set.
+        step_bytes: The number of bytes that one step of one lane reads.
 
     Raises:
         UnknownGraphError: If the graph is not one that ``textgen-train`` writes for an LSTM, or is too large.
@@ -277,6 +231,10 @@ cdef class CoreModel:
     """
 
     cdef readonly dict state_shapes
+    cdef readonly Py_ssize_t vocabulary_size
+    cdef readonly tuple special, normalization, size
+    cdef readonly str level, records, kernels
+    cdef readonly object bits, parameters, step_bytes
     cdef Py_buffer content
     cdef textgen_model *model
     cdef const textgen_model_info *info
@@ -307,37 +265,20 @@ cdef class CoreModel:
         if forward is None:
             size = (self.info.layers, self.info.units)
             self.state_shapes = {"hidden": size, "cell": size}
+        info = self.info
+        special = info.unknown, info.begin, info.end
+        self.special = tuple([None if token < 0 else token for token in special])
+        self.vocabulary_size, self.level, self.kernels = (
+            info.vocabulary, info.level.decode(), info.kernels.decode()
+        )
+        self.records = None if info.records == NULL else info.records.decode()
+        self.normalization = bool(info.lowercase), None if info.unicode == NULL else info.unicode.decode()
+        self.size = info.layers, info.units, info.embedding, bool(info.residual)
+        self.bits, self.parameters, self.step_bytes = info.bits, info.parameters, info.step_bytes
 
     def __dealloc__(self):
         textgen_model_destroy(self.model)
         PyBuffer_Release(&self.content)
-
-    @property
-    def vocabulary_size(self):
-        """The number of tokens."""
-        return self.info.vocabulary
-
-    @property
-    def special(self):
-        """The tokens ``unknown``, ``begin`` and ``end``, each None if there is none."""
-        special = self.info.unknown, self.info.begin, self.info.end
-        return tuple([None if token < 0 else token for token in special])
-
-    @property
-    def level(self):
-        """The kind of token: "character", "byte" or "word"."""
-        return self.info.level.decode()
-
-    @property
-    def records(self):
-        """How records are separated, "lines" or "blank", or None."""
-        return None if self.info.records == NULL else self.info.records.decode()
-
-    @property
-    def normalization(self):
-        """Whether text must be in lower case, and the Unicode normal form that it must have, or None."""
-        unicode = None if self.info.unicode == NULL else self.info.unicode.decode()
-        return bool(self.info.lowercase), unicode
 
     def symbols(self):
         """Return the symbol of each token, as bytes; empty for special tokens."""
@@ -367,31 +308,6 @@ cdef class CoreModel:
             self.model, content, size, 0, <int64_t *>PyByteArray_AsString(memory), &count, &error
         )
         return array("q", memory[: count * sizeof(int64_t)]), start + size
-
-    @property
-    def size(self):
-        """Layers, units of each, size of an embedding, and whether there are residual connections."""
-        return self.info.layers, self.info.units, self.info.embedding, bool(self.info.residual)
-
-    @property
-    def bits(self):
-        """How many bits a weight has: 32 for float32, or 8."""
-        return self.info.bits
-
-    @property
-    def parameters(self):
-        """The number of weights, without the scales of 8-bit weights."""
-        return self.info.parameters
-
-    @property
-    def kernels(self):
-        """The name of the instruction set."""
-        return self.info.kernels.decode()
-
-    @property
-    def step_bytes(self):
-        """The number of bytes that one step of one lane reads."""
-        return self.info.step_bytes
 
     def metadata(self, str key):
         """Return the JSON text of a metadata entry, or None if there is no such entry."""
@@ -754,14 +670,13 @@ cdef class Stream:
     def parameters(self):
         """The sampling parameters that are numbers, by name, from the block of the text."""
         cdef textgen_sampling numbers
-        cdef Parameter parameter
         cdef const char *field
+        cdef size_t offset
         textgen_stream_get_sampling(self.stream, &numbers)
         values = {}
-        for parameter in IN_CORE:
-            field = <const char *>&numbers + parameter.info.offset
-            is_whole = parameter.kind == "whole"
-            values[parameter.name] = (<const uint64_t *>field)[0] if is_whole else (<const double *>field)[0]
+        for name, is_whole, offset in FIELDS:
+            field = <const char *>&numbers + offset
+            values[name] = (<const uint64_t *>field)[0] if is_whole else (<const double *>field)[0]
         return values
 
     @property

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from .errors import ConstraintError, Name, SamplingError, quote
 from .model_file import Metadata
 from .sampling import CONSTRAINTS, Sampling
-from .tokenizer import BYTE, WORD, Tokenizer
+from .tokenizer import BYTE, BYTES_TO_TEXT, WORD, Tokenizer
 
 if TYPE_CHECKING:
     from ._core import Constraint, Spans
@@ -120,9 +120,9 @@ def _spans(sampling: Sampling, novel: Novel | None) -> "Spans":
 def _stops(sampling: Sampling, metadata: Metadata) -> tuple[bytes, ...]:
     for text in impossible_stops(sampling, metadata):
         warnings.warn(impossible_stop_message(text), stacklevel=_levels_to_caller())
-    stops = _normalized_stops(sampling, metadata)
+    stops = map(metadata.normalize, sampling.stop)
     return tuple(
-        stop.encode("utf-8", "surrogateescape") for stop in stops if metadata.tokenizer.can_encode(stop)
+        [stop.encode("utf-8", BYTES_TO_TEXT) for stop in stops if metadata.tokenizer.can_encode(stop)]
     )
 
 
@@ -135,23 +135,43 @@ def _levels_to_caller() -> int:
     return level
 
 
+def impossible_stops(sampling: Sampling, metadata: Metadata) -> list[str]:
+    """Return the stop texts that the vocabulary cannot produce. They have no effect."""
+    can_encode = metadata.tokenizer.can_encode
+    return [text for text in sampling.stop if not can_encode(metadata.normalize(text))]
+
+
 def impossible_stop_message(text: str) -> str:
     """Return the warning about a stop text that the vocabulary cannot produce."""
     return f"the stop text {quote(text)} has characters outside the vocabulary: it has no effect"
 
 
-def impossible_stops(sampling: Sampling, metadata: Metadata) -> list[str]:
-    """Return the stop texts that the vocabulary cannot produce. They have no effect."""
-    stops = _normalized_stops(sampling, metadata)
-    return [
-        text
-        for text, stop in zip(sampling.stop, stops, strict=True)
-        if not metadata.tokenizer.can_encode(stop)
+def missed_stops(sampling: Sampling, metadata: Metadata) -> list[str]:
+    """Return the stop texts that a model of words may miss: they have a character of which words consist.
+
+    The automaton of stop texts reads tokens. It finds a stop text only where exactly its tokens were drawn:
+    not within a word, and not where its last space is a part of the next word.
+    """
+    if not sampling.stop or metadata.tokenizer.level != WORD:
+        return []
+    in_words = set("".join([symbol for symbol in metadata.tokenizer.symbols if len(symbol) > 1]))
+    return [text for text in sampling.stop if not in_words.isdisjoint(metadata.normalize(text))]
+
+
+def checked_stops(sampling: Sampling, metadata: Metadata) -> tuple[Sampling, list[str]]:
+    """Return the sampling without the stop texts that the vocabulary cannot produce, and warnings.
+
+    There is a warning about each of these, and about each that a model of words may miss.
+    """
+    impossible = impossible_stops(sampling, metadata)
+    if impossible:
+        sampling = sampling.replace(stop=[text for text in sampling.stop if text not in impossible])
+    missed = [
+        f"the stop text {quote(text)} may be missed, because the model draws whole words: use line ends or "
+        "ASCII punctuation marks alone"
+        for text in missed_stops(sampling, metadata)
     ]
-
-
-def _normalized_stops(sampling: Sampling, metadata: Metadata) -> list[str]:
-    return [metadata.normalize(text) for text in sampling.stop]
+    return sampling, [*map(impossible_stop_message, impossible), *missed]
 
 
 def _compile_constraint(
@@ -249,36 +269,3 @@ def _tokens_without(
             " leave no character of the model's vocabulary: allow more, or ban fewer",
         )
     return everything - left
-
-
-def checked_stops(sampling: Sampling, metadata: Metadata) -> tuple[Sampling, list[str]]:
-    """Return the sampling without the stop texts that the vocabulary cannot produce, and warnings.
-
-    There is a warning about each of these, and about each that a model of words may miss.
-    """
-    impossible = impossible_stops(sampling, metadata)
-    if impossible:
-        sampling = sampling.replace(stop=[text for text in sampling.stop if text not in impossible])
-    missed = missed_stops(sampling, metadata)
-    return sampling, [*map(impossible_stop_message, impossible), *map(missed_stop_message, missed)]
-
-
-def missed_stops(sampling: Sampling, metadata: Metadata) -> list[str]:
-    """Return the stop texts that have a character of which words consist."""
-    if not sampling.stop:
-        return []
-    in_words = _characters_in_words(metadata.tokenizer)
-    return [text for text in sampling.stop if not in_words.isdisjoint(metadata.normalize(text))]
-
-
-def missed_stop_message(text: str) -> str:
-    """Return the warning about a stop text that may be missed."""
-    return (
-        f"the stop text {quote(text)} may be missed, because the model draws whole words: use line ends or "
-        "ASCII punctuation marks alone"
-    )
-
-
-@lru_cache(maxsize=16)
-def _characters_in_words(tokenizer: Tokenizer) -> AbstractSet[str]:
-    return frozenset("".join([symbol for symbol in tokenizer.symbols if len(symbol) > 1]))

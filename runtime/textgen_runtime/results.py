@@ -1,4 +1,4 @@
-"""What an engine returns: states, tokens, why a text ended, and measurements."""
+"""What the core returns: states, tokens, why a text ended, measurements, and descriptions of parameters."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
@@ -128,3 +128,43 @@ class Generated(NamedTuple):
     logprobs: Sequence[float] | None = None
     stop: Sequence[int] = ()
     error: SamplingError | None = None
+
+
+class Parameter(NamedTuple):
+    """The description of a sampling parameter, as ``runtime/core/parameters.def`` defines it.
+
+    Attributes:
+        name: The name, such as ``"top_p"``.
+        kind: ``"number"``, ``"whole"``, ``"switch"``, ``"text"``, ``"texts"``, ``"characters"``,
+            ``"biases"``, ``"choices"`` or ``"schema"``.
+        group: A heading for several parameters; "" for the temperature.
+        value: A name for the value in a help text.
+        help: What the parameter does, in one line. ``{top_p}`` stands for the parameter of this name.
+        default: The default.
+        off: The number that turns the parameter off, or None.
+        low: The least number.
+        high: The largest number.
+        low_is_open: Whether ``low`` is itself no value.
+        order: A draw applies the parameters in this order.
+        in_core: Whether the C core applies the parameter to each draw.
+        requirement: What a number must be, such as ``"a number from 0 to 1"``.
+    """
+
+    name: str
+    kind: str
+    group: str
+    value: str
+    help: str
+    default: Any
+    off: float | None
+    low: float
+    high: float
+    low_is_open: bool
+    order: int
+    in_core: bool
+    requirement: str
+
+    def accepts(self, value: float) -> bool:
+        """Return whether a number is a value of the parameter."""
+        is_inside = self.low <= value <= self.high and not (self.low_is_open and value == self.low)
+        return is_inside and (self.kind != "whole" or value == int(value))

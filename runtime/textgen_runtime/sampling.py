@@ -8,9 +8,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from operator import index
 from typing import Any, Unpack
 
-from ._core import PARAMETERS, Parameter
+from ._core import PARAMETERS
 from .errors import Name, SamplingError, quote, shorten
 from .options import TRUNCATIONS, SamplingFields, SamplingOptions
+from .results import Parameter
 
 # The parameters that constrain the complete text. At most one of them may be given.
 CONSTRAINTS = ("match", "choices", "json_schema")
@@ -23,8 +24,8 @@ _NEVER_WITH_CONSTRAINT = {
 }
 
 
-class Sampling(SamplingFields):
-    """The sampling parameters of a text. Immutable.
+class Sampling(SamplingFields):  # noqa: PLW1641 (no key of a dict)
+    """The sampling parameters of a text. ``replace`` returns a changed copy.
 
     A draw applies the parameters in this order: the mask of ``allowed``, ``banned``, ``min_length``,
     ``max_copy`` and of the constraint, ``logit_bias``, the penalties, the truncations, such as ``top_k``, in
@@ -53,7 +54,7 @@ class Sampling(SamplingFields):
                 raise TypeError(f"Sampling has no parameter {name}")
             values[name] = _CHECKS[parameter.kind](parameter, value)
         for name, value in values.items():
-            object.__setattr__(self, name, value)
+            setattr(self, name, value)
         self._check()
 
     def _check(self) -> None:
@@ -78,12 +79,6 @@ class Sampling(SamplingFields):
         if self.resample and not constraints:
             raise SamplingError(Name("resample"), " needs a constraint: ", *_joined(CONSTRAINTS, " or "))
 
-    def __setattr__(self, name: str, value: object) -> None:
-        raise AttributeError(f"Sampling is immutable: use replace({name}=...) for a changed copy")
-
-    def __delattr__(self, name: str) -> None:
-        raise AttributeError(f"Sampling is immutable: cannot delete {name}")
-
     def as_dict(self) -> dict[str, Any]:
         """Return the parameters by name, as values that JSON can store."""
         return {name: getattr(self, name) for name in self.__slots__}
@@ -102,18 +97,8 @@ class Sampling(SamplingFields):
     def __eq__(self, other: object) -> bool:
         return self.as_dict() == other.as_dict() if isinstance(other, Sampling) else NotImplemented
 
-    def __hash__(self) -> int:
-        return hash(tuple(self.as_dict().values()))
-
     def __repr__(self) -> str:
         return f"Sampling({', '.join(f'{name}={value!r}' for name, value in self.changed().items())})"
-
-    def __reduce__(self) -> "tuple[Any, ...]":
-        return _from_dict, (self.as_dict(),)
-
-
-def _from_dict(options: dict[str, Any]) -> Sampling:
-    return Sampling(**options)
 
 
 def _joined(names: Sequence[str], conjunction: str) -> list[str]:

@@ -39,34 +39,23 @@ PROMPT, SAMPLING, END_OF_TEXT, NOVEL = "prompt", "sampling", "end_of_text", "nov
 MARK = b"textgen\0"
 
 
-def save(generation: Generation, file: str | os.PathLike[str] | BinaryWriter) -> None:
+def save(
+    generation: Generation, file: str | os.PathLike[str] | BinaryWriter, *, end_of_text: str = ""
+) -> None:
     """Save a generation to a file.
 
     Args:
         generation: The generation. It does not change.
         file: A path, or a binary file object. A file at the path is replaced atomically.
+        end_of_text: The end of the text, which a generation itself does not keep, for a person who goes on.
 
     Raises:
         OutputError: If the file cannot be written.
         TypeError: If ``file`` is not a path or a binary file object.
     """
-    save_with_end(generation, "", file)
-
-
-def save_with_end(generation: Generation, end: str, file: str | os.PathLike[str] | BinaryWriter) -> None:
-    """Save a generation with the end of its text, which a generation itself does not keep.
-
-    Args:
-        generation: The generation. It does not change.
-        end: The end of the text; empty if it is not known.
-        file: As in ``save``.
-
-    Raises:
-        OutputError, TypeError: As ``save``.
-    """
     description: dict[str, Any] = {PROMPT: generation.prompt, SAMPLING: generation.sampling.changed()}
-    if end:
-        description[END_OF_TEXT] = end
+    if end_of_text:
+        description[END_OF_TEXT] = end_of_text
     if generation.sampling.max_copy:
         description[NOVEL] = generation.model.novel_digest
     content = generation.position.save(to_json(description).encode())

@@ -278,11 +278,11 @@ class Session:
             OutputError: If the file cannot be written.
         """
         # The module imports numpy, which takes longer than the start of a session.
-        from textgen_runtime.saved import save_with_end
+        from textgen_runtime.saved import save
 
         if self.position.generation is None:
             raise LineError("there is no text yet: type the beginning of one")
-        save_with_end(self.position.generation, self.position.tail, path)
+        save(self.position.generation, path, end_of_text=self.position.tail)
 
     def load(self, path: str | os.PathLike[str]) -> list[str]:
         """Continue from a saved generation, with its sampling parameters and random numbers.

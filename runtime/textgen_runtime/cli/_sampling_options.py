@@ -8,10 +8,11 @@ import argparse
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from textgen_runtime._core import PARAMETERS, Parameter
+from textgen_runtime._core import PARAMETERS
 from textgen_runtime.controls import checked_stops
 from textgen_runtime.errors import Name, quote
 from textgen_runtime.model import Model
+from textgen_runtime.results import Parameter
 from textgen_runtime.sampling import CONSTRAINTS, Sampling
 from textgen_runtime.system.console import print_diagnostic
 from textgen_runtime.system.file_content import read_text

@@ -81,8 +81,7 @@ def test_a_number_is_accepted_within_its_limits_only(name: str) -> None:
             Sampling(**needed | {name: value})
 
 
-def test_a_description_of_a_parameter_is_one_object() -> None:
-    assert repr(PARAMETERS["top_p"]) == "Parameter('top_p')"
+def test_a_whole_number_has_no_fraction() -> None:
     assert not PARAMETERS["top_k"].accepts(2.5)
 
 
