@@ -863,6 +863,10 @@ cdef class Stream:
         textgen_stream_get_sampling(self.stream, &numbers)
         self.seed_value = <object>numbers.seed_high << 64 | numbers.seed
         self.substream_value = numbers.substream
+        # A later change of the random numbers keeps the parameters of the block.
+        self.controls = (self.logit_bias, *self.controls[1:])
+        if self.sampling is not None:
+            self.sampling = self.sampling.replace(**self.parameters)
 
 
 def read_description(bytes data not None):

@@ -21,7 +21,7 @@ from tests.helpers.damaged_models import (
     scale_the_logits,
     tensor,
 )
-from tests.helpers.make_tiny_model import SYMBOLS, make_model, random_network
+from tests.helpers.make_tiny_model import SYMBOLS, make_model
 from tests.helpers.paths import ROOT
 
 
@@ -44,22 +44,11 @@ def test_unknown_graphs_run_only_with_the_onnxruntime_engine(
         NativeEngine(content)
     with monkeypatch.context() as patch:
         patch.delattr("onnxruntime.InferenceSession")
-        for engine in ("native",):
-            with pytest.raises(
-                textgen.ModelFileError, match=r'if you trust the file, use engine="onnxruntime"$'
-            ):
-                open_model(content, engine)
+        with pytest.raises(textgen.ModelFileError, match=r'trust the file, use engine="onnxruntime"$'):
+            open_model(content)
     model = open_model(content, "onnxruntime")
     assert model.engine.name.startswith("onnxruntime")
     assert len(model.generate("abc", length=5, seed=1)) == 5
-
-
-def test_the_network_is_that_of_the_file() -> None:
-    network, _ = random_network(12, layers=3, residual=True)
-    assert (
-        open_model(make_model(layers=3, residual=True).SerializeToString()).engine.core.state_shapes
-        == network.state
-    )
 
 
 @pytest.mark.parametrize("engine", [NativeEngine, OnnxEngine])
@@ -96,10 +85,7 @@ def test_a_large_vocabulary_needs_no_table_of_token_gates() -> None:
 
 
 def test_a_graph_that_is_too_large_is_an_error_that_says_so() -> None:
-    with pytest.raises(
-        textgen.ModelFileError,
-        match=r'use engine="onnxruntime"$',
-    ):
+    with pytest.raises(textgen.ModelFileError, match=r'use engine="onnxruntime"$'):
         open_model(make_model(layers=1400, units=1).SerializeToString())
 
 

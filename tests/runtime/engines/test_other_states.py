@@ -106,9 +106,7 @@ def generate_step_by_step(model: Model, prompt: str, length: int) -> str:
         (counting_model(), {"hidden": (1, 4), "cell": (1, 4), "read count": (2, 3)}),
     ],
 )
-def test_generation_copies_and_saves_any_state(
-    content: bytes, state: dict[str, tuple[int, int]], tmp_path: Path
-) -> None:
+def test_any_state_is_carried(content: bytes, state: dict[str, tuple[int, int]]) -> None:
     model = open_model(content, "onnxruntime")
     assert model.engine.core.state_shapes == state
     expected = generate_step_by_step(model, "abc", 60)
@@ -118,10 +116,6 @@ def test_generation_copies_and_saves_any_state(
     assert {name: array.shape for name, array in generation.state.items()} == {
         name: (layers, 1, units) for name, (layers, units) in state.items()
     }
-    generation.take(20)
-    textgen.save(generation, tmp_path / "saved")
-    resumed = textgen.resume(model, tmp_path / "saved")
-    assert generation.copy().take(40) == resumed.take(40) == expected[20:]
 
 
 @pytest.mark.parametrize("name", ["description", "file", "state hidden", "a/b"])

@@ -1,7 +1,6 @@
 """What controls a text: allowed characters and biases, constraints, and stop texts."""
 
 import re
-from pathlib import Path
 
 import pytest
 import textgen_runtime as textgen
@@ -248,23 +247,6 @@ def test_text_that_is_fed_follows_what_is_held_back_and_ends_the_beginning_of_a_
     assert generation.take(5) == text[:2]
     assert generation.feed("b") == text[2:5] + "b"
     assert generation.take(LENGTH) == before_first(after, [stop])[0]
-
-
-@pytest.mark.parametrize("change", ["other stop texts", "finish", "none"])
-@pytest.mark.parametrize("level", ["character", "byte"])
-def test_a_copy_and_a_saved_text_go_on_equally(tiny: Model, level: str, change: str, tmp_path: Path) -> None:
-    model = tiny if level == "character" else record_model("byte")
-    stops = ["ab", "hé", "de a", "€", *(["ҋ"] if level == "byte" else [])]
-    for seed in range(20):
-        generation = model.start("a", seed=seed, temperature=2.0, stop=stops)
-        generation.take(7 + seed)
-        if change == "finish":
-            generation.finish()
-        if change == "other stop texts":
-            generation.sampling = generation.sampling.replace(stop=["a", "bé", "e e"])
-        textgen.save(generation, tmp_path / "text.gen")
-        other = textgen.resume(model, tmp_path / "text.gen")
-        assert other.take(40, finish=True) == generation.copy().take(40, finish=True)
 
 
 def test_stop_texts_are_normalized_like_the_prompt(tiny: Model) -> None:

