@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from textgen_runtime._core import Constraint
 from textgen_runtime.cli.info import describe_table
 from textgen_runtime.constraints import compile_constraint
+from textgen_runtime.controls import compile_controls
 from textgen_runtime.errors import ConstraintError
 
 from tests.helpers.constraint_texts import decode, distances, matches, random_tokens, table_of
