@@ -154,7 +154,6 @@ void textgen_filters_change(textgen_filters *filters, const textgen_parameters *
     const size_t kept = count < window ? count : window;
     memcpy(recent, filters->recent + oldest, (count - oldest) * sizeof *recent);
     memcpy(recent + (count - oldest), filters->recent, oldest * sizeof *recent);
-    memset(filters->recent, 0, sizeof filters->recent);
     memcpy(filters->recent, recent + (count - kept), kept * sizeof *recent);
     filters->recent_count = kept;
     filters->recent_next = 0;

@@ -60,7 +60,7 @@ typedef struct {
     double mirostat_mu;    /* the largest surprisal that mirostat allows, in bits */
     uint64_t recent_count; /* tokens in `recent`, at most penalty_window */
     uint64_t recent_next;  /* the index in `recent` of the oldest token when it is full, else 0 */
-    uint32_t recent[TEXTGEN_MAX_PENALTY_WINDOW]; /* ring of drawn tokens, [penalty_window], then zeros */
+    uint32_t recent[TEXTGEN_MAX_PENALTY_WINDOW]; /* ring of drawn tokens, [penalty_window] */
     /* double bias[vocabulary] and double counts[vocabulary], of the tokens in `recent`, follow. */
 } textgen_filters;
 

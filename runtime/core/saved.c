@@ -201,10 +201,7 @@ static bool complete_filters(const textgen_stream *stream) {
     const uint64_t window = stream->text.parameters.penalty_window, count = filters->recent_count;
     bool valid = filters->vocabulary == stream->shape.vocabulary && isfinite(filters->mirostat_mu) &&
                  count <= window && filters->recent_next < (count == window ? window : 1) &&
-                 are_tokens(&stream->shape, filters->recent, TEXTGEN_MAX_PENALTY_WINDOW);
-    for (size_t i = (size_t)count; valid && i < TEXTGEN_MAX_PENALTY_WINDOW; i++) {
-        valid = filters->recent[i] == 0;
-    }
+                 are_tokens(&stream->shape, filters->recent, (size_t)count);
     for (size_t i = 0; valid && i < stream->shape.vocabulary; i++) {
         valid = textgen_bias_is_valid(textgen_filters_bias(filters)[i]);
     }

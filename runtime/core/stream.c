@@ -71,14 +71,14 @@ static int32_t start(textgen_stream *stream, void *slots, textgen_error *error) 
 }
 
 /* Begin a text as a feed tells: see textgen_stream_feed_tokens. */
-static int32_t begin(textgen_stream *stream, int32_t how, void *slots, textgen_error *error) {
+static int32_t begin_fed(textgen_stream *stream, int32_t how, void *slots, textgen_error *error) {
     textgen_text *text = &stream->text;
     const bool is_new = !text->is_fed && stream->shape.special.begin >= 0;
     if (how == TEXTGEN_FEED_START || is_new ||
         (how == TEXTGEN_FEED_TEXT && text->ending == TEXTGEN_REACHED_END)) {
         return start(stream, slots, error);
     }
-    if (how == TEXTGEN_FEED_TEXT || !text->is_fed) {
+    if (how == TEXTGEN_FEED_TEXT) {
         begin_text(stream);
     }
     return TEXTGEN_OK;
@@ -107,7 +107,7 @@ int32_t textgen_stream_feed(textgen_stream *stream, const char *text, size_t siz
     bool more = true;
     TEXTGEN_TRY(textgen_workspace_open(model, workspace, 1, &found, error));
     TEXTGEN_TRY(textgen_encode(model, text, size, 0, NULL, &count, error));
-    TEXTGEN_TRY(begin(stream, TEXTGEN_FEED_TEXT, found.slots, error));
+    TEXTGEN_TRY(begin_fed(stream, TEXTGEN_FEED_TEXT, found.slots, error));
     while (more) {
         for (count = 0; more && count < TOKENS_AT_ONCE; count += more) {
             more = textgen_encode_next(model->vocabulary, &encoder, &tokens[count], error) > 0;
@@ -125,7 +125,7 @@ int32_t textgen_stream_feed_tokens(textgen_stream *stream, const int64_t *tokens
     if (logprobs && stream->shape.special.begin < 0 && (!stream->text.is_fed || how == TEXTGEN_FEED_START)) {
         return fail_without_prompt(error);
     }
-    TEXTGEN_TRY(begin(stream, how, found.slots, error));
+    TEXTGEN_TRY(begin_fed(stream, how, found.slots, error));
     if (!logprobs) {
         return textgen_stream_forward(stream, tokens, count, found.slots, error);
     }

@@ -260,7 +260,7 @@ static void check_long_stop(const textgen_model *model, script *run) {
     enum { LONGEST = 1020, LENGTH = 3 * LONGEST };
     static unsigned char bytes[LENGTH];
     static char stop[LONGEST + 2];
-    const char *const stops[] = {stop};
+    const char *const stops[] = {stop, "c"};
     textgen_sampling sampling = TEXTGEN_SAMPLING_DEFAULT;
     size_t written;
     memset(stop, 'a', LONGEST);
@@ -274,6 +274,8 @@ static void check_long_stop(const textgen_model *model, script *run) {
     char *text = generate(stream, LENGTH, &written);
     CHECK(textgen_stream_get_info(stream).ending == TEXTGEN_REACHED_STOP);
     CHECK(written == LENGTH - 1 - LONGEST && !memcmp(text, bytes, written));
+    sampling.stop_count = 2;
+    CHECK_INVALID(textgen_stream_set_sampling(stream, &sampling, &error), "stop", 1);
     stop[LONGEST] = 'b';
     CHECK_INVALID(textgen_stream_set_sampling(stream, &sampling, &error), "stop", 0);
     free(text), free(stream);

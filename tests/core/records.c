@@ -45,6 +45,7 @@ static void check_next_record(const textgen_model *model, const char *text, bool
     sampling.temperature = 1.0;
     sampling.seed = 8;
     CHECK_OK(textgen_stream_set_sampling(stream, &sampling, &error));
+    CHECK_OK(textgen_stream_feed_tokens(stream, NULL, 0, TEXTGEN_FEED_MORE, NULL, work, &error));
     if (strcmp(textgen_model_get_info(model)->level, "byte")) {
         CHECK_FAILS(textgen_stream_feed(stream, "ab\xff", 3, work, &error), TEXTGEN_INVALID_UTF8);
     }

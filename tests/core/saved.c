@@ -172,8 +172,13 @@ static void check_verdicts(const saved_stream *plain, const saved_stream *constr
     CHECK(code_with(plain, CONSTRAINT_AT + 24, 1) == TEXTGEN_OTHER_SAVED);
     CHECK(code_with(plain, COUNT_AT, PARAMETERS + 1) == TEXTGEN_NEWER_FORMAT);
     for (uint64_t size = 1; size; size *= 2) {
+        const void *description;
+        size_t described;
         CHECK(code_with(plain, DESCRIPTION_AT, size) == TEXTGEN_DAMAGED_SAVED);
-        CHECK(code_with(plain, DESCRIPTION_AT, 0 - size) == TEXTGEN_DAMAGED_SAVED);
+        write_number(plain->data + DESCRIPTION_AT, 0 - size);
+        CHECK_FAILS(textgen_saved_description(plain->data, plain->size, &description, &described, &error),
+                    TEXTGEN_DAMAGED_SAVED);
+        write_number(plain->data + DESCRIPTION_AT, 0);
     }
     for (size_t i = 0; i < sizeof ranges / sizeof *ranges; i++) {
         const uint64_t low = ranges[i].low, high = ranges[i].high;
@@ -207,10 +212,13 @@ static void use(textgen_stream *stream) {
     CHECK(info.ending >= 0 && info.ending <= TEXTGEN_REACHED_END);
     const size_t size = textgen_stream_text_size(stream, 20);
     char *text = allocate(size);
+    textgen_sampling sampling;
     (void)textgen_stream_probabilities(stream, 1, probabilities, work, &error);
     (void)textgen_stream_generate(stream, 20, text, size, &written, work, &error);
     (void)textgen_stream_finish(stream, 0, text, size, &written, &error);
     feed(stream, "ab");
+    textgen_stream_get_sampling(stream, &sampling);
+    (void)textgen_stream_set_sampling(stream, &sampling, &error);
     (void)textgen_stream_generate(stream, 1, text, size, &written, work, &error);
     free(text);
 }

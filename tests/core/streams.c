@@ -76,6 +76,8 @@ static void check_arguments(const textgen_model *model) {
                 TEXTGEN_NO_PROMPT);
     CHECK_FAILS(textgen_stream_probabilities(stream, 0, probabilities, work, &error), TEXTGEN_NO_PROMPT);
     feed(stream, "abc");
+    CHECK_FAILS(textgen_stream_feed_tokens(stream, tokens, 1, TEXTGEN_FEED_START, probabilities, work, &error),
+                TEXTGEN_NO_PROMPT);
     CHECK_INVALID(GENERATE(stream, 0, TEXT_SIZE), "length", 0);
     CHECK_INVALID(GENERATE(stream, SIZE_MAX, TEXT_SIZE), "length", 0);
     CHECK_INVALID(GENERATE(stream, SIZE_MAX / 4, TEXT_SIZE), "length", 0);
@@ -139,9 +141,11 @@ static void check_kinds_of_feed(const textgen_model *model) {
     static const uint8_t accepting[] = {1, 0};
     const int64_t b = B;
     textgen_sampling sampling = defaults;
-    textgen_constraint *constraint;
+    textgen_constraint *constraint, *equal;
     CHECK_OK(textgen_constraint_create_table(next, accepting, 2, TOKENS, NULL, 0, (textgen_memory){0},
                                              &constraint, &error));
+    CHECK_OK(textgen_constraint_create_table(next, accepting, 2, TOKENS, NULL, 0, (textgen_memory){0}, &equal,
+                                             &error));
     sampling.constraint = constraint;
     sampling.temperature = 5.0;
     textgen_stream *stream = start_with(model, &sampling, "abc"), *other = start_with(model, &defaults, NULL);
@@ -158,7 +162,17 @@ static void check_kinds_of_feed(const textgen_model *model) {
     CHECK(textgen_stream_get_info(stream).needed == 1);
     CHECK_OK(textgen_stream_feed_tokens(stream, &b, 1, TEXTGEN_FEED_TEXT, NULL, work, &error));
     CHECK(textgen_stream_get_info(stream).needed == 0);
-    /* Another constraint begins with the next token, and so does none. */
+    /* Another constraint, also an equal one, begins with the next token, and so does none. */
+    for (int ended = 0; ended < 2; ended++) {
+        while (ended ? !textgen_stream_get_info(stream).is_complete : !textgen_stream_get_info(stream).needed) {
+            feed(stream, "");
+            size_t written;
+            free(generate(stream, 1, &written));
+        }
+        sampling.constraint = ended ? constraint : equal;
+        CHECK_OK(textgen_stream_set_sampling(stream, &sampling, &error));
+        CHECK(!textgen_stream_get_info(stream).needed && !textgen_stream_get_info(stream).is_complete);
+    }
     CHECK_OK(textgen_stream_set_sampling(stream, &defaults, &error));
     CHECK_OK(textgen_stream_feed_tokens(stream, &b, 0, TEXTGEN_FEED_START, NULL, work, &error));
     CHECK(!textgen_stream_get_info(stream).is_fed);
@@ -168,7 +182,7 @@ static void check_kinds_of_feed(const textgen_model *model) {
     }
     check_same_text(stream, other);
     free(stream), free(other);
-    textgen_constraint_destroy(constraint);
+    textgen_constraint_destroy(constraint), textgen_constraint_destroy(equal);
 }
 
 /* The log-probabilities of drawn tokens are the scores of the same text, and those of rows of logits. */
