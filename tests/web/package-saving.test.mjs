@@ -96,7 +96,7 @@ test("what is no saved generation of this model, constraint, corpus and version 
   for (let size = 0; size < saved.length; size += 7) {
     assert.throws(() => tiny.resume(saved.subarray(0, size)), { code: "DAMAGED_SAVED" });
   }
-  refused(tiny, Uint8Array.from(saved, (byte, at) => (at === 8 ? 2 : byte)), "NEWER_FORMAT");
+  refused(tiny, Uint8Array.from(saved, (byte, at) => (at === 8 ? 3 : byte)), "NEWER_FORMAT");
   refused(await loadCase("layers"), saved, "OTHER_SAVED");
   const constrained = tiny.start("abc", { match: MATCH }).save();
   refused(tiny, constrained, "OTHER_SAVED");
