@@ -77,8 +77,8 @@ def command(peer: Peer, sizes: Sequence[str]) -> list[str]:
 
 def measure(peers: dict[str, Peer]) -> dict[str, list[dict[str, Any]]]:
     """Run all programs in turns, and return their results."""
-    network = textgen.load(MODEL).engine.network
-    sizes = (*network.depth_and_units, network.layers[0].outputs, network.vocabulary)
+    core = textgen.load(MODEL).engine.core
+    sizes = (*core.size[:3], core.vocabulary_size)
     commands = {name: command(peer, [str(size) for size in sizes]) for name, peer in peers.items()}
     results: dict[str, list[dict[str, Any]]] = {name: [] for name in peers}
     for _ in range(ROUNDS):

@@ -19,7 +19,7 @@ int32_t textgen_stream_init(textgen_memory memory, const textgen_model *model, c
 
 /* ---- Workspaces ---- */
 
-/* Find the parts of a workspace; `bytes` only for NULL. */
+/* Find the parts of a workspace, or only count its bytes if `memory` is NULL. */
 static textgen_workspace find_workspace(const textgen_model *model, void *memory, size_t lanes) {
     char *start =
         memory ? (char *)memory + (64 - (uintptr_t)memory % TEXTGEN_PART_ALIGNMENT) % TEXTGEN_PART_ALIGNMENT

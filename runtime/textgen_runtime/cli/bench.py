@@ -136,7 +136,7 @@ def bench(arguments: argparse.Namespace) -> int:
     if arguments.json:
         check_output("--json", arguments.json, "report", PROG, is_report)
     model = load(arguments.model, engine=arguments.engine)
-    layers, units = model.engine.network.depth_and_units
+    layers, units = model.engine.core.size[:2]
     # A file may have a name that the output's encoding lacks.
     sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     network = f"{model.engine.name}, {layers} x {units} units, {len(model.tokenizer)} symbols"
