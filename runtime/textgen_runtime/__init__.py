@@ -47,7 +47,7 @@ if _archive is not None:
 
 # The lazily imported names of each module. Some of these modules import numpy, which takes longer than
 # generating a short text.
-_LAZY = {
+_NAMES = {
     "_core": ("PARAMETERS",),
     "engine": ("Engine",),
     "model": ("Batch", "BatchChunk", "Generation", "Model", "NextToken", "load"),
@@ -62,7 +62,7 @@ _LAZY = {
     "text": ("Normalization",),
     "tokenizer": ("Tokenizer",),
 }
-_MODULE_OF = {name: module for module, names in _LAZY.items() for name in names}
+_LAZY_MODULES = {name: module for module, names in _NAMES.items() for name in names}
 
 __all__ = [
     "PARAMETERS",
@@ -109,9 +109,9 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _MODULE_OF:
+    if name not in _LAZY_MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = globals()[name] = getattr(import_module(f".{_MODULE_OF[name]}", __name__), name)
+    value = globals()[name] = getattr(import_module(f".{_LAZY_MODULES[name]}", __name__), name)
     return value
 
 

@@ -90,9 +90,6 @@ class Name(str):
 
 def spell_keyword(name: Name) -> str:
     """Return a parameter as Python's keyword."""
-    if name == "lowercase":
-        # A function of the prompt, and not a parameter of the project.
-        return "prompt.lower()"
     return name if name.value is None else f'{name}="{name.value}"'
 
 

@@ -192,7 +192,7 @@ def test_lowercase_converts_the_prompt(capsys: Captured, tmp_path: Path) -> None
     path.write_bytes(tiny_with(NORMALIZATION_KEY, CASE_UNCHANGED))
     code, _, err = run_here(main, capsys, str(path), "--prompt", "Dad had", "--seed", "1")
     assert code == 1
-    assert err.endswith("the vocabulary has their lower case: use --lowercase\n")
+    assert "not in the model's vocabulary: 'D'" in err
     code, out, err = run_here(main, capsys, str(path), "--prompt", "Dad had", "--seed", "1", "--lowercase")
     assert (code, out, err) == run_here(main, capsys, str(path), "--prompt", "dad had", "--seed", "1")
     assert out.startswith("dad had")

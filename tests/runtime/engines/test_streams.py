@@ -121,19 +121,6 @@ def test_lanes_with_different_tables_and_filters_are_independent(engine: str, th
 
 
 @each_engine
-def test_a_text_that_no_token_may_follow_ends_at_once(engine: str) -> None:
-    loaded = engine_of(engine)
-    text = started(loaded, constraint=DOTTED.constraint())
-    (result,) = loaded.generate([Lane(text, 20, must_end=True)], 20)
-    assert DOTTED.matches(result.text)
-    assert (text.ending, text.is_complete, text.tokens_to_match) == ("constraint", True, 0)
-    before = content_of_text(text)
-    (result,) = loaded.generate([Lane(text, 9)], 5)
-    assert (result.generated, result.text, result.ending) == (0, b"", "constraint")
-    assert content_of_text(text) == before
-
-
-@each_engine
 def test_a_lane_that_is_too_short_for_its_constraint_is_an_error(engine: str) -> None:
     """No lane has then drawn."""
     loaded = engine_of(engine)

@@ -142,34 +142,6 @@ def test_add_and_remove_reject_invalid_lanes(tiny: Model) -> None:
     assert len(batch) == 1
 
 
-@pytest.mark.parametrize("error", [KeyboardInterrupt, textgen.SamplingError])
-def test_an_error_leaves_every_lane_at_its_position(
-    tiny: Model, monkeypatch: pytest.MonkeyPatch, error: type[BaseException]
-) -> None:
-    batch = Batch(tiny)
-    lanes = [start(tiny, number) for number in range(3)]
-    for lane, length in zip(lanes, (50, 8, 50), strict=True):
-        batch.add(lane, length)
-    before = [chunk.text for chunk in batch.advance(5)]
-    positions = [lane.drawn for lane in lanes]
-    generate = tiny.engine.generate
-
-    def failing(_: object, *arguments: Any) -> Any:
-        generate(*arguments)
-        raise error("stop")
-
-    with monkeypatch.context() as patched:
-        patched.setattr(type(tiny.engine), "generate", failing)
-        with pytest.raises(error):
-            batch.advance(5)
-    assert [lane.drawn for lane in lanes] == positions
-    assert list(batch) == lanes
-    after = batch.complete()
-    assert [a + b for a, b in zip(before, after, strict=True)] == [
-        start(tiny, i).take(length) for i, length in enumerate((50, 8, 50))
-    ]
-
-
 def test_an_interrupt_between_two_lanes_rolls_both_back(tiny: Model, monkeypatch: pytest.MonkeyPatch) -> None:
     """The first lane has accepted its chunk when the second is interrupted."""
     batch = Batch(tiny)

@@ -73,13 +73,6 @@ def test_first_line_of_an_error_message(error: Exception, line: str) -> None:
             "use /unknown skip",
             'use "unknown": "skip"',
         ),
-        (
-            ["use ", Name("lowercase")],
-            "use prompt.lower()",
-            "use --lowercase",
-            "use /lowercase",
-            "use a prompt in lower case",
-        ),
         # Only names are spelled, and not what the user wrote.
         (["'top_p' in stop.txt"], *["'top_p' in stop.txt"] * 4),
     ],

@@ -40,7 +40,7 @@ def model_with(
     training: Mapping[str, Any], *, lowercase: bool = False, tokenizer: Tokenizer = CHARACTERS, **more: Any
 ) -> bytes:
     metadata = Metadata(tokenizer, Normalization(lowercase=lowercase), training=training, **more)
-    content: onnx.ModelProto = make_model(tokenizer.symbols)
+    content: onnx.ModelProto = make_model([chr(97 + token) for token in range(len(tokenizer))])
     return replace_metadata(content.SerializeToString(), metadata)
 
 
