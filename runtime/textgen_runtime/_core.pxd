@@ -79,7 +79,6 @@ cdef extern from "textgen.h" nogil:
     void textgen_model_destroy(textgen_model *model)
     const textgen_model_info *textgen_model_get_info(const textgen_model *model)
     const char *textgen_model_get_metadata(const textgen_model *model, const char *key, size_t *size)
-    int64_t textgen_model_get_token(const textgen_model *model, const char *symbol, size_t size)
     size_t textgen_model_get_symbol(const textgen_model *model, int64_t token, char *symbol)
     int32_t textgen_encode(
         const textgen_model *model, const char *text, size_t size, int32_t skip, int64_t *tokens,

@@ -287,10 +287,6 @@ cdef class CoreModel:
         cdef size_t i
         return [memory[:textgen_model_get_symbol(self.model, i, memory)] for i in range(self.info.vocabulary)]
 
-    def token(self, bytes symbol not None):
-        """Return the token of a symbol, or -1."""
-        return textgen_model_get_token(self.model, symbol, len(symbol))
-
     def encode(self, bytes text not None, size_t start):
         """Encode a text from a byte on, up to its first character that is outside the vocabulary or no UTF-8.
 

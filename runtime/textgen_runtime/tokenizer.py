@@ -182,7 +182,7 @@ class Tokenizer:
         while end < len(content):
             if content.startswith(MARK, end):
                 # The core drops a byte-order mark at the start of what it gets.
-                tokens.append(self._core.token(MARK))
+                tokens.append(self.symbols.index(MARK))
                 end += len(MARK)
                 continue
             known, end = self._core.encode(content, end)
