@@ -70,8 +70,8 @@ needs_nm = pytest.mark.skipif(
 
 # What the core may need of the C library; and what compilers put in on their own.
 ALLOCATION = {"calloc", "free", "madvise"}
-BYTES = {"memchr", "memcmp", "memcpy", "memmove", "memset", "strchr", "strcmp", "strlen"}
-LIBRARY = ALLOCATION | BYTES | {"clock_gettime", "snprintf", "vsnprintf"}
+BYTES = {"memchr", "memcmp", "memcpy", "memmove", "memset", "strchr", "strcmp", "strcspn", "strlen"}
+LIBRARY = ALLOCATION | BYTES | {"snprintf", "timespec_get", "vsnprintf"}
 WRITABLE = (".data", ".bss", ".tdata", ".tbss", "*COM*")
 COMPILERS_OWN = {"_GLOBAL_OFFSET_TABLE_", "__stack_chk_fail", "bcmp"}
 

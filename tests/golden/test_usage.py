@@ -58,7 +58,6 @@ ROWS = [
     ("info tiny.onnx --jsn", USAGE, "--jsn"),
     ("bench none.onnx", FAILED, "none.onnx"),
     ("bench tiny.onnx --section speed", USAGE, "--section"),
-    ("bench tiny.onnx --compare none.json", FAILED, "none.json"),
     ("serve tiny.onnx --port x", USAGE, "--port"),
     ("serve tiny.onnx --api-key-file none.txt", FAILED, "none.txt"),
     ("serve tiny.onnx --host a..", FAILED, "a.."),
