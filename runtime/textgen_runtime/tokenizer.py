@@ -182,7 +182,8 @@ class Tokenizer:
         while end < len(content):
             if content.startswith(MARK, end):
                 # The core drops a byte-order mark at the start of what it gets.
-                tokens.append(self.symbols.index(MARK))
+                is_known = BYTE_ORDER_MARK in self.symbols
+                tokens.append(self.symbols.index(BYTE_ORDER_MARK) if is_known else OUTSIDE)
                 end += len(MARK)
                 continue
             known, end = self._core.encode(content, end)

@@ -159,7 +159,7 @@ def test_the_imports_are_found() -> None:
     """Relative and absolute ones, of Python and of Cython, within functions and for type checkers."""
     for by, name in [
         ("textgen_runtime.engine", "textgen_runtime._core.CoreModel"),
-        ("textgen_runtime.controls", "textgen_runtime.constraints.regex.compile_regex"),
+        ("textgen_runtime.controls", "textgen_runtime.constraints.compile_constraint"),
         ("textgen_runtime._core", "textgen_runtime.results.State"),
         ("textgen_runtime.sampler", "textgen_runtime._core.textgen_softmax"),
         ("textgen_train.loop.learner", "torch.Tensor"),

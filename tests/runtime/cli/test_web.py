@@ -37,7 +37,7 @@ def test_the_page_is_one_file(tmp_path: Path, capsys: Captured) -> None:
     site = tmp_path / "a" / "site"
     code, out, err = run(capsys, TINY, "-o", site)
     assert (code, err) == (0, "")
-    assert out == f"{site / 'index.html'} (0.2 MB)\n"
+    assert out == f"{site / 'index.html'} (0.1 MB)\n"
     assert os.listdir(site) == ["index.html"]
 
 
