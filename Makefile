@@ -80,9 +80,9 @@ $(addprefix $(QEMU)/,$(EMULATORS)):
 # Tests of the core for another system: a target of the compiler and an emulator. Those of the kernels depend most on
 # the processor.
 test_emulated = TEXTGEN_CORE_COMPILERS="$(CLANG) -target $(1)" TEXTGEN_CORE_EMULATOR="$(2)" $(PYTEST)
-KERNEL_TESTS := $(addprefix tests/core/test_core,.py _int8.py _levels.py \
+KERNEL_TESTS := $(addprefix tests/core/test_core,.py _levels.py _networks.py \
 	_builds.py::test_numbers_are_the_same_to_the_last_bit _embedding.py::test_a_plain_compiler_compiles_the_files)
-CORE_TESTS := $(KERNEL_TESTS) $(addprefix tests/core/test_core,_cells.py _fuzz.py _metadata.py _reader.py)
+CORE_TESTS := $(KERNEL_TESTS) $(addprefix tests/core/test_core,_fuzz.py _metadata.py _reader.py)
 
 test-arm: $(DEV) $(VENV)/clang.installed $(call emulator,aarch64)
 	$(call test_emulated,aarch64-linux-musl,$(call emulator,aarch64)) $(KERNEL_TESTS)

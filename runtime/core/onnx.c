@@ -332,7 +332,8 @@ static void put_names(output *to, size_t number, const char *names, const textge
 }
 
 /* The nodes in their order. Steps for each layer that follow each other are repeated together. */
-enum { INT8 = 1, SEVERAL_LAYERS = 2, EACH_LAYER = 4, RESIDUAL = 8, UNITS = SIZE_MAX };
+enum { INT8 = 1, SEVERAL_LAYERS = 2, EACH_LAYER = 4, RESIDUAL = 8 };
+#define UNITS SIZE_MAX
 
 typedef struct {
     int when;
