@@ -123,9 +123,9 @@ class Mutant(NamedTuple):
         """Return the wrong content of the file."""
         return text[: self.start] + self.replacement + text[self.end :]
 
-    def lines(self, text: str) -> list[str]:
+    def lines(self, text: str) -> tuple[str, str]:
         """Return the line before and after."""
-        return [content.split("\n")[self.line - 1].strip() for content in (text, self.apply(text))]
+        return text.split("\n")[self.line - 1], self.apply(text).split("\n")[self.line - 1]
 
 
 def read(file: str) -> str:
@@ -330,7 +330,7 @@ def run_room(room: str, arguments: argparse.Namespace) -> bool:
             killed, total = killed + bool(verdict), total + 1
             before, after = mutant.lines(read(mutant.file))
             print(f"{'killed' if verdict else 'SURVIVED'} {mutant.file}:{mutant.line}: {verdict}", flush=True)
-            print(f"    {before}\n    {after}", flush=True)
+            print(f"    {before.strip()}\n    {after.strip()}", flush=True)
     share = killed / max(1, total)
     print(f"{room}: {killed} of {total} mutants killed, {share:.3f}", flush=True)
     if is_sample and (seed, count) == (rate.get("seed"), rate.get("count")):
