@@ -32,7 +32,6 @@ SESSION = (
     ("textgen-run nietzsche --length 1000000 --seed 4 --stats", "text.txt"),
 )
 
-PLOTTED_PROMPT = "the will to "
 
 COLUMNS = 92
 FONT_SIZE, LINE_HEIGHT, CHARACTER_WIDTH = 14, 21, 8.4
@@ -257,7 +256,8 @@ def photograph(
 def main() -> None:
     """Write all pictures into this folder."""
     (HERE / "terminal.svg").write_text(terminal(), encoding="utf-8")
-    output(f"textgen-run nietzsche --prompt {shlex.quote(PLOTTED_PROMPT)} --plot temperature.svg")
+    example = HERE.parents[1] / "examples" / "temperatures.py"
+    subprocess.run([sys.executable, example, "nietzsche", "the will to ", HERE / "temperature.svg"], check=True)
     browser = next(filter(None, map(shutil.which, (os.environ.get("CHROMIUM", ""), *BROWSERS))), None)
     if browser is None:
         sys.exit("make_images: no Chromium on PATH: install it, or set CHROMIUM to its path")

@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from .sampling import Sampling
     from .saved import resume, save
     from .scoring.prediction import Prediction, Score, predict
-    from .scoring.temperature_plot import plot_temperatures
     from .scoring.temperatures import TemperatureComparison, compare_temperatures
     from .text import Normalization
     from .tokenizer import Tokenizer
@@ -57,7 +56,6 @@ _NAMES = {
     "sampling": ("Sampling",),
     "saved": ("resume", "save"),
     "scoring.prediction": ("Prediction", "Score", "predict"),
-    "scoring.temperature_plot": ("plot_temperatures",),
     "scoring.temperatures": ("TemperatureComparison", "compare_temperatures"),
     "text": ("Normalization",),
     "tokenizer": ("Tokenizer",),
@@ -99,7 +97,6 @@ __all__ = [
     "entropy",
     "load",
     "make_tokenizer",
-    "plot_temperatures",
     "predict",
     "resume",
     "reweight",

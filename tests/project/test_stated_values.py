@@ -39,14 +39,14 @@ STATED = {
     ],
     "docs/generating.md": [
         "tokens to generate, {textgen_runtime.model.DEFAULT_LENGTH} by default",
-        "Above {textgen_runtime.cli._sampling_options.MAX_USUAL_TEMPERATURE}, a text is almost random",
+        "Above {textgen_runtime.cli.options.MAX_USUAL_TEMPERATURE}, a text is almost random",
         "Each record has at most {textgen_runtime.model.DEFAULT_RECORD_LENGTH:,} tokens",
-        "Up to {textgen_runtime.cli._text_batch.MAX_LANES} texts are generated together",
-        "If {textgen_runtime.cli._text_selection.MAX_REJECTED_IN_A_ROW:,} texts in a row are rejected",
+        "Up to {textgen_runtime.cli.texts.MAX_LANES} texts are generated together",
+        "If {textgen_runtime.cli.texts.MAX_REJECTED_IN_A_ROW:,} texts in a row are rejected",
     ],
     "docs/interactive.md": [
-        "up to {textgen_runtime.cli._interactive_session.MAX_STEPS} lines can be taken back",
-        "After {textgen_runtime.cli._text_selection.MAX_REJECTED_IN_A_ROW:,} continuations",
+        "up to {textgen_runtime.cli.interactive.MAX_STEPS} lines can be taken back",
+        "After {textgen_runtime.cli.texts.MAX_REJECTED_IN_A_ROW:,} continuations",
     ],
     "docs/model-file.md": [
         "IR version {textgen_train.export.onnx_graph.IR_VERSION}",
@@ -89,7 +89,7 @@ STATED = {
         "a text has at most {textgen_runtime.model.DEFAULT_LENGTH} characters",
     ],
     "docs/temperature.md": [
-        "each of the {textgen_runtime.cli._explain.MAX_ROWS} most likely characters",
+        "each of the {textgen_runtime.cli.explain.MAX_ROWS} most likely characters",
     ],
     "docs/training-reference.md": [
         "`--vocabulary-size` (default: {textgen_train.options.VOCABULARY_SIZE})",

@@ -28,8 +28,8 @@ from textgen_runtime.system.json_text import from_json, to_json
 from textgen_runtime.text import Normalization
 from textgen_runtime.tokenizer import Tokenizer, describe_vocabulary, unit_of
 
-from ._sampling_options import add_constraint, constraint_options
 from .command import run_command
+from .options import add_constraint, constraint_options
 from .parser import CommandParser, add_model
 
 if TYPE_CHECKING:

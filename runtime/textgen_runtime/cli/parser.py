@@ -2,13 +2,12 @@
 
 import argparse
 import math
-import re
 import sys
 from collections.abc import Callable
 from typing import Any, NoReturn
 
 from textgen_runtime._version import __version__
-from textgen_runtime.errors import nearest_name, quote, shorten
+from textgen_runtime.errors import quote, shorten
 from textgen_runtime.system.console import terminal_columns
 
 from .command import EXIT_USAGE, run_command
@@ -27,11 +26,6 @@ UNKNOWN_ERROR = (
 
 # The end of argparse's message for an option without a value, and for a value that looks like an option.
 EXPECTED_ONE = ": expected one argument"
-
-UNRECOGNIZED = "unrecognized arguments: "
-
-MODEL_REQUIRED = "the following arguments are required: MODEL"
-MODEL_FIRST = "put it first, or write -- before it"
 
 MAX_USAGE_ERROR = 400
 
@@ -62,8 +56,6 @@ class CommandParser(argparse.ArgumentParser):
             allow_abbrev=False,
             add_help=False,
         )
-        # The latest option with more than one value. Its last value may be meant as MODEL.
-        self._option_before_model = ""
         self.add_argument(
             "-h", "--help", action=PrintAndExit, text=self.format_help, help="show this help message and exit"
         )
@@ -78,37 +70,12 @@ class CommandParser(argparse.ArgumentParser):
         if message.endswith(EXPECTED_ONE):
             option = message.removeprefix("argument ").removesuffix(EXPECTED_ONE).split("/")[-1]
             message += f"; if it begins with a hyphen, write {option}=..."
-        elif message.startswith(MODEL_REQUIRED) and self._option_before_model:
-            message += f"; if it is the last value of {self._option_before_model}, {MODEL_FIRST}"
-        suggestion = self._suggest(message) if message.startswith(UNRECOGNIZED) else ""
         # argparse repeats invalid arguments, which can be very long.
         message = shorten(message, MAX_USAGE_ERROR)
-        self.exit(EXIT_USAGE, f"{self.prog}: error: {message}{suggestion} (see {self.prog} --help)\n")
-
-    def _suggest(self, message: str) -> str:
-        """Return a hint at the option that is nearest to the first unknown option; "" if none is near.
-
-        An option that is known stands after ``--``.
-        """
-        typed = [word.partition("=")[0][2:] for word in message.split() if word.startswith("--")]
-        # argparse has no public list of the options, but the help has: those of a line end before two spaces.
-        listed = [line[2:].split("  ")[0] for line in self.format_help().splitlines() if line[:3] == "  -"]
-        known = re.findall(r"--([\w-]+)", "\n".join(listed))
-        if typed and typed[0] in known:
-            return f"; write --{typed[0]} before --"
-        nearest = nearest_name(typed[0], known) if typed else None
-        return f"; did you mean --{nearest}?" if nearest else ""
+        self.exit(EXIT_USAGE, f"{self.prog}: error: {message} (see {self.prog} --help)\n")
 
     def _get_values(self, action: argparse.Action, arg_strings: list[str]) -> Any:
-        is_before_model = bool(action.option_strings) and len(arg_strings) > 1
-        if is_before_model:
-            self._option_before_model = action.option_strings[-1]
-        try:
-            value = super()._get_values(action, [*arg_strings])
-        except argparse.ArgumentError as error:
-            if is_before_model:
-                error.message += f"; if it is MODEL, {MODEL_FIRST}"
-            raise
+        value = super()._get_values(action, [*arg_strings])
         # Before Python 3.13, argparse discards the value of --option=-- and returns an empty list.
         return super()._get_values(action, ["--", "--"]) if value == [] and action.nargs is None else value
 

@@ -7,21 +7,19 @@ from collections.abc import Sequence
 from time import perf_counter
 from typing import NamedTuple
 
-from textgen_runtime.errors import PromptError, shorten
-from textgen_runtime.model import Batch, Model, fresh_seed, load
+from textgen_runtime.errors import PromptError, SamplingError, shorten
+from textgen_runtime.model import Batch, Generation, Model, fresh_seed, load
 from textgen_runtime.results import Measurements
 from textgen_runtime.sampling import Sampling
 from textgen_runtime.system.console import print_diagnostic, write_stderr
 from textgen_runtime.system.file_content import STANDARD_INPUT, read_bytes, read_text
+from textgen_runtime.system.interrupts import DeferredInterrupts
 from textgen_runtime.tokenizer import UnknownPolicy, unit_of, unknown_characters_warning
 
-from ._requested_texts import Request, Series
-from ._run_arguments import PROG, parse, parser, read_samplings
-from ._sampling_options import sampling_heading, temperature_warnings, with_checked_stops
-from ._text_batch import TextBatch
-from ._text_selection import known_texts, make_selection, novel_warnings, with_novel
-from ._written_texts import TextWriter, make_form, prepare_output
 from .command import run_command
+from .options import PROG, parse, parser, read_samplings, temperature_warnings, with_checked_stops
+from .output import TextWriter, prepare_output
+from .texts import Selection, Series, Text, Texts, known_texts, make_selection, novel_warnings, with_novel
 
 __all__ = ["main", "parser"]
 
@@ -81,7 +79,7 @@ def generate(arguments: argparse.Namespace, start: float) -> int:
     prepare_output(arguments, PROG, model)
     if arguments.interactive:
         # Most runs are not interactive, and the modules take milliseconds to import.
-        from ._interactive import interact
+        from .interactive import interact
 
         return interact(arguments, chosen, model, prompts.texts[0], seed)
     model = with_novel(model, arguments.novel, lowercase=arguments.lowercase)
@@ -90,14 +88,11 @@ def generate(arguments: argparse.Namespace, start: float) -> int:
     if arguments.raw:
         model = model.keep_bytes()
     check_prompts(model, prompts, arguments.unknown)
-    if arguments.explain or arguments.plot:
+    if arguments.explain:
         # The module imports numpy, which the generation of a text does not need.
-        from ._explain import explain
+        from .explain import explain
 
         return explain(arguments, chosen[0], model, prompts.texts[0])
-    selection = make_selection(
-        model, known_texts(model), unique=arguments.unique, max_copy=chosen[0].max_copy
-    )
     # All samplings have the same stop texts, so one warning is enough.
     stop = with_checked_stops(PROG, model, chosen[0]).stop
     chosen = [sampling.replace(stop=stop) for sampling in chosen]
@@ -111,21 +106,19 @@ def generate(arguments: argparse.Namespace, start: float) -> int:
         echo=not (arguments.no_echo or arguments.json),
         logprobs=arguments.json,
     )
-    writer = TextWriter(make_form(arguments, len(chosen), model.metadata.records))
-    measured: list[tuple[Sampling, Measurements]] = []
-    seconds = 0.0
-    for sampling in chosen:
-        batch = Batch(model, Measurements() if arguments.stats else None)
-        if batch.measurements is not None:
-            measured.append((sampling, batch.measurements))
-        series = (Series(request, sampling, number) for number in range(len(prompts.texts)))
-        drawing = TextBatch(batch, writer, selection)
-        drawing.run(series, is_last=sampling is chosen[-1])
-        seconds += drawing.seconds
-    if measured:
+    selection = make_selection(
+        model, known_texts(model), unique=arguments.unique, max_copy=chosen[0].max_copy
+    )
+    writer = TextWriter(arguments, len(chosen), model)
+    measured = [(sampling, Measurements() if arguments.stats else None) for sampling in chosen]
+    drawing = sum(
+        write_texts(request, one, measurements, selection, writer, is_last=one is chosen[-1])
+        for one, measurements in measured
+    )
+    if arguments.stats:
         sys.stdout.flush()
-        times = Times(loaded - before, (writer.first_text or loaded) - start, seconds)
-        report = format_statistics(model, seed, times, measured)
+        times = Times(loaded - before, (writer.first_text or loaded) - start, drawing)
+        report = format_statistics(model, seed, times, [(one, values) for one, values in measured if values])
         if selection is not None:
             report.append(format_value("texts", selection.describe(writer.count)))
         write_stderr("".join(f"{line}\n" for line in report))
@@ -133,6 +126,132 @@ def generate(arguments: argparse.Namespace, start: float) -> int:
     if selection is not None and writer.count < wanted:
         raise selection.shortfall(writer.count, wanted)
     return 0
+
+
+def write_texts(  # noqa: PLR0913 (what run collects)
+    request: "Request",
+    sampling: Sampling,
+    measurements: Measurements | None,
+    selection: Selection | None,
+    writer: TextWriter,
+    *,
+    is_last: bool,
+) -> float:
+    """Draw and write the texts of one sampling. After an error or Ctrl-C, all complete texts are written.
+
+    Returns:
+        How long it took to draw the texts, in seconds.
+
+    Raises:
+        KeyboardInterrupt: After an interrupt.
+        SamplingError: If a text cannot continue, after the texts before it were written.
+    """
+    series = (PromptSeries(request, sampling, number) for number in range(len(request.prompts)))
+    with DeferredInterrupts() as interrupts:
+        batch = Batch(request.model, measurements)
+        texts = Texts(batch, selection, interrupts.immediate, parts=writer.in_parts)
+        try:
+            for text in texts.draw(series):
+                writer.write(text)
+            if is_last:
+                writer.finish()
+        except (KeyboardInterrupt, SamplingError):
+            writer.break_off()
+            for text in texts.complete():
+                writer.write(text)
+            writer.finish()
+            raise
+        finally:
+            # After this block an interrupt ends the process at once, without a flush.
+            sys.stdout.flush()
+    return texts.seconds
+
+
+class Request(NamedTuple):
+    """What the user asks for, except for the sampling.
+
+    Attributes:
+        model: The model.
+        prompts: The prompts; None stands for the excerpts that the model stores.
+        wanted: The number of texts for each prompt.
+        length: The maximum number of tokens of a text.
+        seed: The seed of all texts.
+        unknown: What to do with prompt characters outside the vocabulary.
+        echo: Whether the prompt is written before its text.
+        logprobs: Whether the surprisal of the texts is needed.
+    """
+
+    model: Model
+    prompts: tuple[str | None, ...]
+    wanted: int
+    length: int
+    seed: int
+    unknown: UnknownPolicy
+    echo: bool
+    logprobs: bool
+
+    def substream(self, prompt_number: int, attempt: int) -> int:
+        """Return the substream of an attempt at a text. No two attempts with one sampling have the same.
+
+        The first ``wanted`` attempts of all prompts have the substreams of ``Model.generate`` with each
+        prompt ``wanted`` times in its list.
+        """
+        if attempt < self.wanted:
+            return prompt_number * self.wanted + attempt
+        return attempt * len(self.prompts) + prompt_number
+
+
+class PromptSeries(Series):
+    """The texts that continue one prompt with one sampling.
+
+    Args:
+        request: The request.
+        sampling: The sampling of the texts.
+        prompt_number: The index of the prompt.
+    """
+
+    def __init__(self, request: Request, sampling: Sampling, prompt_number: int) -> None:
+        super().__init__(request.wanted, request.length)
+        self._request, self._sampling, self._prompt_number = request, sampling, prompt_number
+        # Whether each text ends before a line end, unless its length ends it.
+        self._are_lines = bool(sampling.stop) and all(stop.endswith("\n") for stop in sampling.stop)
+        self._starts: dict[str | None, Generation] = {}
+
+    def begin(self, attempt: int) -> Generation:
+        request = self._request
+        substream = request.substream(self._prompt_number, attempt)
+        prompt = self._prompt(substream)
+        start = self._starts.get(prompt)
+        if start is None:
+            # Each prompt is fed once.
+            start = request.model.start(
+                prompt, sampling=self._sampling, seed=request.seed, unknown=request.unknown
+            )
+            start.keep_logprobs = request.logprobs
+            self._starts[prompt] = start
+        generation = start.copy()
+        generation.reseed(request.seed, substream)
+        return generation
+
+    def _prompt(self, substream: int) -> str | None:
+        """Return the prompt of a text. None is the start of a record."""
+        request = self._request
+        prompt = request.prompts[self._prompt_number]
+        if prompt is not None or request.model.metadata.records is not None:
+            return prompt
+        excerpt = request.model.default_prompt(request.seed, substream)
+        # A complete line needs a prompt that ends with a line.
+        return (excerpt[: excerpt.rfind("\n") + 1] or "\n") if self._are_lines else excerpt
+
+    def echo(self, text: Text) -> str:
+        # An excerpt of the model has no part in the line that a text is.
+        is_hidden = self._are_lines and self._request.prompts[self._prompt_number] is None
+        return super().echo(text) if self._request.echo and not is_hidden else ""
+
+    def place(self, text: Text) -> str:
+        prompts = len(self._request.prompts)
+        prompt = f"prompt {self._prompt_number + 1} of {prompts}" if prompts > 1 else ""
+        return ", ".join(filter(None, [prompt, super().place(text)]))
 
 
 def read_prompts(arguments: argparse.Namespace) -> Prompts:
@@ -256,6 +375,6 @@ def mean_entropies(measured: Sequence[tuple[Sampling, Measurements]], unit: str)
     several = len(measured) > 1
     return [
         f"{measurements.entropy_bits / max(measurements.draws, 1):.3f} bits per {unit}"
-        + f" at {sampling_heading(sampling).replace(':', '')}" * several
+        + f" at temperature {sampling.temperature}" * several
         for sampling, measurements in measured
     ]

@@ -18,8 +18,8 @@ from textgen_runtime.system.console import print_diagnostic, write_stderr
 from textgen_runtime.system.file_content import read_text
 
 from ._serve_arguments import KEY_VARIABLE, PROG, parser
-from ._text_selection import with_novel
 from .command import EXIT_INTERRUPTED, run_command
+from .texts import with_novel
 
 # The packages that the server imports, and their extras.
 PACKAGES = {"starlette": "serve", "uvicorn": "serve"}

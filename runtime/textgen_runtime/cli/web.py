@@ -16,9 +16,9 @@ from textgen_runtime.web.known_records import known_records
 from textgen_runtime.web.page import MAX_EMBEDDED, is_page, write_page
 
 from ._output_files import output_folder
-from ._text_selection import corpus_records
 from .command import run_command
 from .parser import CommandParser, add_model, escaped_text
+from .texts import corpus_records
 
 PROG = "textgen-web"
 

@@ -7,7 +7,7 @@ from types import ModuleType
 
 import onnx
 import pytest
-from textgen_runtime.cli import bench, embed, info, run
+from textgen_runtime.cli import bench, info, run
 from textgen_runtime.cli import eval as evaluation
 from textgen_runtime.cli.command import run_command
 from textgen_runtime.model_file import PROMPTS_KEY
@@ -123,23 +123,6 @@ def test_a_path_that_is_too_long_is_shortened(
     assert (code, err.count("\n")) == (1, 1)
     assert "File name too long" in err
     assert len(err) < 400
-
-
-@pytest.mark.parametrize(
-    ("command", "typed", "known"),
-    [
-        (embed, "--otput", "--output"),
-        (info, "--versoin", "--version"),
-        (train, "--no-residul", "--no-residual"),
-    ],
-)
-def test_the_nearest_of_all_options_is_suggested(
-    capsys: Captured, command: ModuleType, typed: str, known: str
-) -> None:
-    """Of those that share a line of the help, too."""
-    code, _, err = run_here(command.main, capsys, "model", "-o", "x", typed)
-    assert code == 2
-    assert f"; did you mean {known}? (see" in err
 
 
 def test_help_is_written_to_standard_output(capsys: Captured) -> None:

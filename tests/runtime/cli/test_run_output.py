@@ -123,7 +123,7 @@ def test_a_terminal_gets_line_ends_between_words(
     arguments = (str(TINY), "--prompt", "abc ", "--seed", "1", "--temp", "1", "--length", "400", *options)
     _, exact, _ = run_here(main, capsys, *arguments)
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
-    monkeypatch.setattr("textgen_runtime.cli._written_texts.terminal_size", lambda: (70, 24))
+    monkeypatch.setattr("textgen_runtime.cli.output.terminal_size", lambda: (70, 24))
     _, shown, _ = run_here(main, capsys, *arguments)
     assert shown.split() == exact.replace("\0", r"\x00").split()
     assert (shown != exact.replace("\0", r"\x00")) is breaks

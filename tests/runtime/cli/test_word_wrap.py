@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from textgen_runtime.cli.word_wrap import WordWrap, display_width
+from textgen_runtime.tokenizer import symbol_name
 
 BOLD, PLAIN = "\x1b[1m", "\x1b[22m"
 
@@ -50,7 +51,7 @@ def test_a_terminal_of_unknown_width_gets_the_text_at_once(columns: int) -> None
     wrap = WordWrap(lambda: columns)
     parts = [*("the will to power " * 9), "日", f"{BOLD}a", PLAIN, "", "\n"]
     assert [wrap.add(part) for part in parts] == parts
-    assert (wrap.flush(), wrap.is_row_empty) == ("", True)
+    assert (wrap.flush(), wrap.column) == ("", 0)
 
 
 def test_only_the_last_word_is_held_back() -> None:
@@ -58,83 +59,6 @@ def test_only_the_last_word_is_held_back() -> None:
     shown = [wrap.add(symbol) for symbol in "the will to"]
     assert shown == ["", "", "", "the ", "", "", "", "", "will ", "", ""]
     assert wrap.add(" ") == "\nto "
-
-
-@pytest.mark.parametrize(
-    ("text", "word", "column", "more", "rows"),
-    [
-        ("the wil", "wil", 4, "ling ", "\nwilling "),
-        ("the wil", "wil", 4, "l ", "will "),
-        ("the will to", "\nto", 0, "ward ", "toward "),
-        ("the ", "", 4, "will ", "will "),
-    ],
-)
-def test_the_last_word_can_be_shown_before_it_is_complete(
-    text: str, word: str, column: int, more: str, rows: str
-) -> None:
-    """It is then shown again, from where it began."""
-    wrap = WordWrap(lambda: 11)
-    wrap.add(text)
-    assert (wrap.show_word(), wrap.column) == (word, column)
-    assert wrap.add(more) == rows
-
-
-@pytest.mark.parametrize(
-    ("text", "is_certain"),
-    [
-        ("", True),
-        ("abc", True),
-        ("abc def", True),
-        (f"a {BOLD}b{PLAIN}", True),
-        ("漢字", True),
-        ("four words", True),
-        # A row that is full, but not too long.
-        ("four words ", True),
-        ("unbreakable", True),
-        ("a\t", False),
-        ("a\tb", False),
-        ("a\tb\nc", True),
-        ("\N{GRINNING FACE}", False),
-        ("\N{GRINNING FACE} a", False),
-        ("e\u0301 ", False),
-        ("e\u0301\n", True),
-        # The row after a line end begins at its start, wherever the row before ended.
-        ("e\u0301 the will to", True),
-        ("\N{GRINNING FACE}unbreakable", True),
-        (normalize("NFD", "한"), False),
-    ],
-)
-def test_it_is_known_whether_terminals_agree_where_a_text_ends(text: str, is_certain: bool) -> None:
-    wrap = WordWrap(lambda: 11)
-    wrap.add(text)
-    # A chunk can be empty.
-    wrap.add("")
-    wrap.show_word()
-    assert wrap.is_certain == is_certain
-    wrap.flush()
-    assert wrap.is_certain == is_certain
-
-
-@pytest.mark.parametrize(
-    ("text", "is_empty"),
-    [("", True), ("a", False), ("a ", False), ("a\n", True), ("a\n ", False), (f"a\n{PLAIN}", True)],
-)
-def test_it_is_known_whether_the_row_is_empty(text: str, is_empty: bool) -> None:
-    wrap = WordWrap(lambda: 11)
-    wrap.add(text)
-    assert wrap.is_row_empty == is_empty
-
-
-def test_a_row_after_other_output_has_all_columns() -> None:
-    wrap = WordWrap(lambda: 11)
-    assert wrap.add("the will to") == "the will "
-    wrap.begin_row(is_certain=False)
-    assert wrap.add(" power ") == "to power "
-    assert not wrap.is_certain
-    wrap.begin_row(is_certain=False)
-    assert not wrap.is_row_empty
-    wrap.add("\n")
-    assert (wrap.is_certain, wrap.is_row_empty) == (True, True)
 
 
 @pytest.mark.parametrize(
@@ -161,8 +85,27 @@ def test_a_row_after_a_change_of_the_width_has_the_new_width() -> None:
     shown = wrap.add("the will to power ")
     columns = 11
     shown += wrap.add("and ")
-    assert not wrap.is_certain
     assert shown + wrap.add("no more ") == "the will to power and\nno more "
+
+
+@pytest.mark.parametrize(
+    ("text", "width"), [("", 0), ("abc", 3), ("é", 1), ("e\u0301", 1), ("中文", 4), ("\uff21", 2)]
+)
+def test_the_width_is_that_in_a_terminal(text: str, width: int) -> None:
+    assert display_width(text) == width
+
+
+@pytest.mark.parametrize(
+    ("symbol", "name"),
+    [
+        *((" ", "space"), ("\n", "newline"), ("\t", "tab"), ("é", "é"), ("\\", "\\"), ("\r", "\\r")),
+        *(("\u00a0", "\\xa0"), ("\u0301", "\\u0301"), ("\U000e0001", "\\U000e0001"), ("the", "the")),
+        *((" the", "' the'"), ("a\n", "'a\\n'")),
+    ],
+)
+def test_every_symbol_has_a_visible_name(symbol: str, name: str) -> None:
+    assert symbol_name(symbol) == name
+    assert name.isprintable()
 
 
 @given(

@@ -5,8 +5,8 @@ import pickle
 
 import pytest
 from textgen_runtime import SamplingError, TextgenError
-from textgen_runtime.cli._interactive import spell_setting
 from textgen_runtime.cli.command import spell_option
+from textgen_runtime.cli.interactive import spell_setting
 from textgen_runtime.errors import (
     MAX_QUOTED_LENGTH,
     MAX_SHORTENED_LENGTH,

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from textgen_runtime.cli import _text_batch
+from textgen_runtime.cli import texts as _text_batch
 from textgen_runtime.cli import run as run_module
 from textgen_runtime.cli._output_files import write_output
 from textgen_runtime.model import Batch, BatchChunk, Generation, Model

@@ -1,31 +1,19 @@
-"""The options ``--explain`` and ``--plot`` of ``textgen-run``: what the temperature does."""
+"""The option ``--explain`` of ``textgen-run``: what the temperature does."""
 
 import argparse
 import sys
 from collections.abc import Sequence
-from importlib.util import find_spec
-from pathlib import Path
 from textwrap import wrap
 
 import numpy as np
 
 from textgen_runtime.cli.word_wrap import display_width
-from textgen_runtime.errors import OutputError, shorten
+from textgen_runtime.errors import shorten
 from textgen_runtime.model import Model
 from textgen_runtime.sampling import Sampling
-from textgen_runtime.scoring.temperature_plot import (
-    MAX_PANELS,
-    PLOTTED_TEMPERATURES,
-    is_temperature_plot,
-    plot_temperatures,
-    render,
-)
 from textgen_runtime.scoring.temperatures import TEMPERATURES, TemperatureComparison, compare_temperatures
-from textgen_runtime.system.console import ESCAPES, terminal_columns, write_stderr
+from textgen_runtime.system.console import ESCAPES, terminal_columns
 from textgen_runtime.tokenizer import symbol_name
-
-from ._output_files import check_output, write_output
-from ._run_arguments import DEFAULT_PLOT, PROG
 
 # Symbols with a row of their own. The remaining symbols share one row.
 MAX_ROWS = 12
@@ -45,48 +33,23 @@ ASCII = "#"
 
 
 def explain(arguments: argparse.Namespace, sampling: Sampling, model: Model, prompt: str | None) -> int:
-    """Write the figure and print the chart, whichever the options request; return the exit code.
+    """Print the chart; return the exit code.
 
     Raises:
-        OutputError: If the figure cannot be written, or matplotlib is not installed.
         PromptError: As for ``Model.start``.
     """
-
-    def compare(default: Sequence[float]) -> TemperatureComparison:
-        return compare_temperatures(
-            model,
-            prompt,
-            arguments.temperature or default,
-            # The seed selects the prompt if there is none. The same command shows the same distributions.
-            seed=arguments.seed or 0,
-            unknown=arguments.unknown,
-            sampling=sampling,
-        )
-
-    if arguments.plot:
-        path = Path(arguments.plot)
-        check_plot(path, arguments.temperature or ())
-        write_output(path, render(plot_temperatures(compare(PLOTTED_TEMPERATURES)), path.suffix))
-        if arguments.plot == DEFAULT_PLOT:
-            write_stderr(f"wrote {path}\n")
-    if arguments.explain:
-        settings = describe_settings(sampling)
-        lines = format_chart(compare(TEMPERATURES), settings, terminal_columns(), sys.stdout.encoding)
-        sys.stdout.write("".join(f"{line}\n" for line in lines))
+    comparison = compare_temperatures(
+        model,
+        prompt,
+        arguments.temperature or TEMPERATURES,
+        # The seed selects the prompt if there is none. The same command shows the same distributions.
+        seed=arguments.seed or 0,
+        unknown=arguments.unknown,
+        sampling=sampling,
+    )
+    lines = format_chart(comparison, describe_settings(sampling), terminal_columns(), sys.stdout.encoding)
+    sys.stdout.write("".join(f"{line}\n" for line in lines))
     return 0
-
-
-def check_plot(path: Path, temperatures: Sequence[float]) -> None:
-    """Check that the figure can be drawn and written.
-
-    Raises:
-        OutputError: If it cannot.
-    """
-    if find_spec("matplotlib") is None:
-        raise OutputError("--plot requires matplotlib: pip install matplotlib")
-    if len(temperatures) > MAX_PANELS:
-        raise OutputError(f"--plot: a figure has at most {MAX_PANELS} temperatures, not {len(temperatures)}")
-    check_output("--plot", path, "figure", PROG, is_temperature_plot)
 
 
 def describe_settings(sampling: Sampling) -> str:
