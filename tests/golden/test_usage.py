@@ -71,11 +71,20 @@ ROWS = [
     ("eval tiny.onnx latin.txt", FAILED, "latin.txt"),
     ("eval tiny.onnx empty.txt", FAILED, "empty.txt"),
     ("eval tiny.onnx book.txt", FAILED, "book.txt"),
+    ("eval tiny.onnx one.txt", FAILED, "one.txt"),
+    ("eval tiny.onnx - known.txt -", USAGE, "standard input"),
+    ("eval tiny.onnx known.txt --last 0", USAGE, "--last"),
     ("eval tiny.onnx known.txt --last 2", USAGE, "--last"),
+    ("eval tiny.onnx known.txt --engine x", USAGE, "--engine"),
+    ("eval tiny.onnx known.txt --surprise -", USAGE, "--surprise"),
+    ("eval tiny.onnx known.txt --surprise none/page.html", FAILED, "none/page.html"),
+    ("eval tiny.onnx known.txt --surprise tiny.onnx", FAILED, "tiny.onnx"),
     ("eval tiny.onnx known.txt --surprise book.txt", FAILED, "book.txt"),
     ("info", USAGE, "MODEL"),
     ("info damaged.onnx", FAILED, "damaged.onnx"),
     ("info tiny.onnx --jsn", USAGE, "--jsn"),
+    ("info tiny.onnx --match Z", FAILED, "Z"),
+    ("info tiny.onnx --match a --choices b", FAILED, "--choices"),
     ("bench none.onnx", FAILED, "none.onnx"),
     ("bench tiny.onnx --section speed", USAGE, "--section"),
     ("serve tiny.onnx --port x", USAGE, "--port"),
@@ -86,6 +95,7 @@ ROWS = [
     ("embed damaged.onnx -o out", FAILED, "damaged.onnx"),
     ("embed tiny.onnx -o book.txt", FAILED, "book.txt"),
     ("web tiny.onnx -o book.txt", FAILED, "book.txt"),
+    ("web tiny.onnx -o book.txt/site", FAILED, "book.txt/site"),
     ("web tiny.onnx -o out --novel known.txt", FAILED, "--novel"),
     ("web tiny.onnx -o out --abcjs book.txt", FAILED, "--abcjs"),
     ("train", USAGE, "CORPUS"),
@@ -124,6 +134,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     Path("damaged.onnx").write_bytes(TINY.read_bytes()[:-9])
     Path("book.txt").write_text("Do re mi fa sol la si do.\n" * 40, encoding="utf-8")
     Path("known.txt").write_text("abcd dad had abc", encoding="utf-8")
+    Path("one.txt").write_text("a", encoding="utf-8")
     Path("latin.txt").write_bytes("é".encode("latin-1") * 200)
     Path("empty.txt").touch()
     Path("folder").mkdir()

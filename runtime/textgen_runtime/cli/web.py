@@ -92,9 +92,7 @@ def write_site(arguments: argparse.Namespace) -> int:
     metadata = check_model(arguments.model, content)
     name = default_name(arguments.model)
     if arguments.novel is not None and metadata.records is None:
-        raise OutputError(
-            f"{name_source(arguments.model)}: --novel needs a model of records, such as names: omit it"
-        )
+        raise OutputError(f"--novel: {name_source(arguments.model)} is not a model of records")
     prompt = next(iter(metadata.prompts), "") if arguments.prompt is None else arguments.prompt
     warn_unknown(metadata, prompt)
     folder = arguments.output or Path(f"{name}-site")
@@ -150,9 +148,7 @@ def read_abcjs(path: Path) -> str:
     except UnicodeDecodeError:
         raise OutputError(f"--abcjs {shorten(str(path))}: the file is not UTF-8") from None
     if "renderAbc" not in script or "TimingCallbacks" not in script:
-        raise OutputError(
-            f"--abcjs {shorten(str(path))}: the file is not abcjs: pass abcjs-basic-min.js of its package"
-        )
+        raise OutputError(f"--abcjs {shorten(str(path))}: the file is not abcjs-basic-min.js")
     return license_text + script
 
 

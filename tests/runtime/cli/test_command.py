@@ -10,7 +10,6 @@ import pytest
 from textgen_runtime.cli import bench, info, run
 from textgen_runtime.cli import eval as evaluation
 from textgen_runtime.cli.command import run_command
-from textgen_runtime.model_file import PROMPTS_KEY
 from textgen_runtime.system import console
 from textgen_train.cli import train
 
@@ -19,7 +18,6 @@ from tests.helpers.damaged_models import clip_the_gates
 from tests.helpers.make_format_2_models import CHARACTERS, make_model
 from tests.helpers.paths import TINY
 from tests.helpers.programs import posix_only
-from tests.helpers.run_command import tiny_with
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
@@ -139,13 +137,6 @@ def test_a_prompt_is_mended_by_an_option(capsys: Captured, tmp_path: Path) -> No
     assert err.endswith("'x' (U+0078); remove them, or skip them with --unknown skip\n")
 
 
-def test_a_missing_prompt_is_an_option(capsys: Captured, tmp_path: Path) -> None:
-    path = tmp_path / "model.onnx"
-    path.write_bytes(tiny_with(PROMPTS_KEY, "[]"))
-    code, _, err = run_here(run.main, capsys, str(path))
-    assert (code, err) == (1, "textgen-run: error: the model has no default prompt: pass one as --prompt\n")
-
-
 def test_the_other_engine_is_an_option(capsys: Captured, tmp_path: Path, tiny_proto: onnx.ModelProto) -> None:
     clip_the_gates(tiny_proto)
     path = tmp_path / "model.onnx"
@@ -153,15 +144,3 @@ def test_the_other_engine_is_an_option(capsys: Captured, tmp_path: Path, tiny_pr
     code, _, err = run_here(run.main, capsys, str(path))
     assert (code, err.count(str(path))) == (1, 1)
     assert err.endswith("; if you trust the file, use --engine onnxruntime\n")
-
-
-def test_an_option_that_does_not_fit_the_model_is_named(capsys: Captured) -> None:
-    code, _, err = run_here(run.main, capsys, str(TINY), "--allowed", "Z")
-    assert code == 1
-    assert err.startswith("textgen-run: error: --allowed and --banned leave no character of the model's")
-
-
-def test_info_names_the_options_of_constraints(capsys: Captured) -> None:
-    code, _, err = run_here(info.main, capsys, str(TINY), "--match", "a", "--choices", "b")
-    assert code == 1
-    assert err.startswith("textgen-info: error: use only one of --match and --choices")

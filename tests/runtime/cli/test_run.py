@@ -12,7 +12,7 @@ import pytest
 from textgen_runtime import Model, __version__
 from textgen_runtime.cli import texts
 from textgen_runtime.cli.run import main
-from textgen_runtime.model_file import NORMALIZATION_KEY
+from textgen_runtime.model_file import NORMALIZATION_KEY, PROMPTS_KEY
 from textgen_runtime.results import Measurements
 
 from tests.helpers.commands import Captured, run_here
@@ -213,3 +213,11 @@ def test_a_long_argument_is_not_repeated(capsys: Captured, option: str, value: s
     code, _, err = run(capsys, option, value)
     assert code == 2
     assert len(err) < 600
+
+
+def test_a_model_without_prompts_needs_one(capsys: Captured, tmp_path: Path) -> None:
+    (tmp_path / "model.onnx").write_bytes(tiny_with(PROMPTS_KEY, "[]"))
+    for options in ((), ("--explain",), ("--interactive", "--prompt", "x")):
+        code, out, err = run_here(main, capsys, str(tmp_path / "model.onnx"), *options)
+        assert (code, out, err.count("\n")) == (1, "", 1)
+    assert run_here(main, capsys, str(tmp_path / "model.onnx"), "--prompt", "abc")[0] == 0

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from textgen_runtime.cli import texts as _text_batch
 from textgen_runtime.cli import run as run_module
+from textgen_runtime.cli import texts as _text_batch
 from textgen_runtime.cli._output_files import write_output
 from textgen_runtime.model import Batch, BatchChunk, Generation, Model
 from textgen_runtime.system.interrupts import DeferredInterrupts, interrupts_ignored
