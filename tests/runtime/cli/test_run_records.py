@@ -131,7 +131,12 @@ def test_a_record_is_written_while_it_is_drawn(
     capsys: Captured, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     parts, take = list[str](), Text.take
-    monkeypatch.setattr(Text, "take", lambda text: parts.append(text.text) or take(text))
+
+    def taken(text: Text) -> str:
+        parts.append(text.text)
+        return take(text)
+
+    monkeypatch.setattr(Text, "take", taken)
     monkeypatch.setattr(texts, "STREAM_CHUNK", 1)
     _, out, _ = run(capsys, tmp_path, "--min-length", "9", "--seed", "1")
     assert len(parts) >= 8
