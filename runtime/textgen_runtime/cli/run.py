@@ -29,18 +29,16 @@ MICROSECONDS = 1e6
 MILLISECONDS = 1e3
 
 
-class Prompts(NamedTuple):
-    """The prompts of a run.
+class Prompt(NamedTuple):
+    """A prompt of a run.
 
     Attributes:
-        texts: The prompts. None stands for the excerpts that the model stores.
-        source: The name of the file of ``--prompts`` for messages; empty for a single prompt.
-        lines: The line of each prompt in the file, from 1; empty for a single prompt.
+        text: The prompt. None stands for the excerpts that the model stores.
+        place: Its file and line before a message; empty for a single prompt.
     """
 
-    texts: tuple[str | None, ...]
-    source: str = ""
-    lines: tuple[int, ...] = ()
+    text: str | None
+    place: str = ""
 
 
 class Times(NamedTuple):
@@ -81,7 +79,7 @@ def generate(arguments: argparse.Namespace, start: float) -> int:
         # Most runs are not interactive, and the modules take milliseconds to import.
         from .interactive import interact
 
-        return interact(arguments, chosen, model, prompts.texts[0], seed)
+        return interact(arguments, chosen, model, prompts[0].text, seed)
     model = with_novel(model, arguments.novel, lowercase=arguments.lowercase)
     for warning in (*temperature_warnings(chosen), *novel_warnings(model)):
         print_diagnostic(PROG, warning, "warning")
@@ -92,13 +90,13 @@ def generate(arguments: argparse.Namespace, start: float) -> int:
         # The module imports numpy, which the generation of a text does not need.
         from .explain import explain
 
-        return explain(arguments, chosen[0], model, prompts.texts[0])
+        return explain(arguments, chosen[0], model, prompts[0].text)
     # All samplings have the same stop texts, so one warning is enough.
     stop = with_checked_stops(PROG, model, chosen[0]).stop
     chosen = [sampling.replace(stop=stop) for sampling in chosen]
     request = Request(
         model,
-        prompts.texts,
+        tuple(prompt.text for prompt in prompts),
         arguments.count,
         arguments.length or model.default_length,
         seed,
@@ -122,7 +120,7 @@ def generate(arguments: argparse.Namespace, start: float) -> int:
         if selection is not None:
             report.append(format_value("texts", selection.describe(writer.count)))
         write_stderr("".join(f"{line}\n" for line in report))
-    wanted = len(chosen) * len(prompts.texts) * arguments.count
+    wanted = len(chosen) * len(prompts) * arguments.count
     if selection is not None and writer.count < wanted:
         raise selection.shortfall(writer.count, wanted)
     return 0
@@ -254,24 +252,25 @@ class PromptSeries(Series):
         return ", ".join(filter(None, [prompt, super().place(text)]))
 
 
-def read_prompts(arguments: argparse.Namespace) -> Prompts:
+def read_prompts(arguments: argparse.Namespace) -> list[Prompt]:
     """Return the prompts that the arguments select.
 
     Raises:
         PromptError: If a prompt is empty, or if the file of ``--prompts`` has no prompts.
         TextFileError: If a file cannot be read or is not UTF-8.
     """
-    if arguments.prompts is None:
-        return Prompts((prompt_argument(arguments),))
-    source = _name_of(arguments.prompts)
-    lines = read_text(arguments.prompts).split("\n")
-    texts = [line.removesuffix("\r") for line in lines]
-    numbers = tuple(number for number, text in enumerate(texts, 1) if text)
-    if not numbers:
-        raise PromptError(f"{source} has no prompts: write one prompt on each line")
-    return Prompts(
-        tuple(text.lower() if arguments.lowercase else text for text in texts if text), source, numbers
-    )
+    path = arguments.prompts
+    if path is None:
+        prompts = [Prompt(prompt_argument(arguments))]
+    else:
+        lines = [line.removesuffix("\r") for line in read_text(path).split("\n")]
+        numbered = [(number, line) for number, line in enumerate(lines, 1) if line]
+        prompts = [Prompt(line, f"{_name_of(path)}, line {number}: ") for number, line in numbered]
+        if not prompts:
+            raise PromptError(f"{_name_of(path)} has no prompts: write one prompt on each line")
+    if arguments.lowercase:
+        prompts = [Prompt(text and text.lower(), place) for text, place in prompts]
+    return prompts
 
 
 def prompt_argument(arguments: argparse.Namespace) -> str | None:
@@ -286,18 +285,15 @@ def prompt_argument(arguments: argparse.Namespace) -> str | None:
     else:
         text = read_text(path).removesuffix("\n").removesuffix("\r")
     if text == "":
-        source = "--prompt" if path is None else _name_of(path)
-        raise PromptError(
-            f"the prompt from {source} is empty: omit the option to start from a prompt in the model"
-        )
-    return text.lower() if text and arguments.lowercase else text
+        raise PromptError(f"the prompt from {'--prompt' if path is None else _name_of(path)} is empty")
+    return text
 
 
 def _name_of(path: str) -> str:
     return "standard input" if path == STANDARD_INPUT else shorten(path)
 
 
-def check_prompts(model: Model, prompts: Prompts, policy: UnknownPolicy) -> None:
+def check_prompts(model: Model, prompts: Sequence[Prompt], policy: UnknownPolicy) -> None:
     """Check the prompts before the first text is generated.
 
     A warning lists the characters outside the vocabulary that are skipped or replaced. If there is only one
@@ -308,25 +304,16 @@ def check_prompts(model: Model, prompts: Prompts, policy: UnknownPolicy) -> None
     """
     unknown: Counter[str] = Counter()
     tolerant = policy == "skip" or model.tokenizer.unknown is not None
-    for number, prompt in enumerate(prompts.texts):
-        if prompt is None:
-            continue
-        normalized = model.metadata.normalize(prompt)
-        if tolerant:
-            unknown += model.tokenizer.count_unknown(normalized)
-        if prompts.lines:
-            _check_encoding(model, normalized, policy, f"{prompts.source}, line {prompts.lines[number]}")
+    for text, place in prompts:
+        if text is not None and tolerant:
+            unknown += model.tokenizer.count_unknown(model.metadata.normalize(text))
+        if text is not None and place:
+            try:
+                model.encode_prompt(text, policy)
+            except PromptError as error:
+                raise PromptError(place, *error.args) from None
     if unknown:
         print_diagnostic(PROG, unknown_characters_warning(unknown, policy), "warning")
-
-
-def _check_encoding(model: Model, normalized: str, policy: UnknownPolicy, place: str) -> None:
-    try:
-        tokens = model.tokenizer.encode(normalized, policy)
-    except PromptError as error:
-        raise PromptError(f"{place}: ", *error.args) from None
-    if not tokens:
-        raise PromptError(f"{place}: none of the characters of the prompt is in the vocabulary")
 
 
 def format_statistics(
