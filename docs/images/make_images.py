@@ -257,7 +257,9 @@ def main() -> None:
     """Write all pictures into this folder."""
     (HERE / "terminal.svg").write_text(terminal(), encoding="utf-8")
     example = HERE.parents[1] / "examples" / "temperatures.py"
-    subprocess.run([sys.executable, example, "nietzsche", "the will to ", HERE / "temperature.svg"], check=True)
+    subprocess.run(
+        [sys.executable, example, "nietzsche", "the will to ", HERE / "temperature.svg"], check=True
+    )
     browser = next(filter(None, map(shutil.which, (os.environ.get("CHROMIUM", ""), *BROWSERS))), None)
     if browser is None:
         sys.exit("make_images: no Chromium on PATH: install it, or set CHROMIUM to its path")

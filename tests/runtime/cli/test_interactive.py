@@ -164,48 +164,51 @@ class Model:
             raise ValueError
 
 
-def commands(folder: str) -> st.SearchStrategy[tuple[str, str, Any]]:
-    """A typed line, with the method of the model that carries it out and its argument."""
-    text = st.sampled_from(["abc", "d", "dad had", "h", "axb"])
-    fixed = {name: (f"/{name}", name, None) for name in ("retry", "undo", "reset")}
-    return st.one_of(
-        text.map(lambda line: (line, "line", line)),
-        text.map(lambda line: (f"/append {line}", "append", line)),
-        st.sampled_from([("", "more", 0), ("/more 3", "more", 3), *fixed.values()]),
-        st.sampled_from([("/retry", "retry", None), ("/undo", "undo", None)]),
-        st.integers(1, 4).map(lambda number: (f"/pick {number}", "pick", number)),
-        st.sampled_from(["save", "load"]).map(lambda name: (f"/{name} {folder}/x", name, None)),
-        st.integers(0, 4).map(lambda seed: (f"/seed {seed}", "set_seed", seed)),
-        st.sampled_from(
-            [
-                ("/temp 0", "set", {"temperature": 0.0}),
-                ("/temp 1", "set", {"temperature": 1.0}),
-                ("/length 2", "set", {"length": 2}),
-                ("/length 70", "set", {"length": 70}),
-                ("/count 1", "set", {"count": 1}),
-                ("/count 2", "set", {"count": 2}),
-                ("/until-newline on", "set", {"stops": True}),
-                ("/until-newline off", "set", {"stops": False}),
-                (f"/novel {folder}/corpus.txt", "set", {"is_novel": True}),
-                ("/novel off", "set", {"is_novel": False}),
-            ]
-        ),
-    )
+# Typed lines, each with the method of the model that carries it out, its argument, and how often it is drawn.
+TYPED_LINES: list[tuple[str, str, Any, int]] = [
+    ("abc", "line", "abc", 3),
+    ("d", "line", "d", 2),
+    ("axb", "line", "axb", 1),
+    ("/append dad h", "append", "dad h", 2),
+    ("", "more", 0, 3),
+    ("/more 3", "more", 3, 1),
+    ("/retry", "retry", None, 6),
+    ("/pick 1", "pick", 1, 4),
+    ("/pick 2", "pick", 2, 3),
+    ("/pick 4", "pick", 4, 1),
+    ("/undo", "undo", None, 5),
+    ("/reset", "reset", None, 1),
+    ("/save FOLDER/x", "save", None, 2),
+    ("/load FOLDER/x", "load", None, 2),
+    ("/seed 1", "set_seed", 1, 1),
+    ("/seed 2", "set_seed", 2, 1),
+    ("/temp 0", "set", {"temperature": 0.0}, 1),
+    ("/temp 1", "set", {"temperature": 1.0}, 1),
+    ("/length 2", "set", {"length": 2}, 2),
+    ("/length 70", "set", {"length": 70}, 1),
+    ("/count 1", "set", {"count": 1}, 1),
+    ("/count 2", "set", {"count": 2}, 2),
+    ("/until-newline on", "set", {"stops": True}, 2),
+    ("/until-newline off", "set", {"stops": False}, 1),
+    ("/novel FOLDER/corpus.txt", "set", {"is_novel": True}, 3),
+    ("/novel off", "set", {"is_novel": False}, 1),
+]
+DRAWN_LINES = [one for one in TYPED_LINES for _ in range(one[3])]
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(data=st.data())
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(typed=st.lists(st.sampled_from(DRAWN_LINES), min_size=5, max_size=20))
 def test_a_session_writes_what_its_model_says(
-    session: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, data: st.DataObject
+    session: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, typed: list[tuple[str, str, Any, int]]
 ) -> None:
     (tmp_path / "corpus.txt").write_text(CORPUS)
     (tmp_path / "x").unlink(missing_ok=True)
     monkeypatch.setattr(texts, "MAX_REJECTED_IN_A_ROW", LIMIT)
-    typed = data.draw(st.lists(commands(str(tmp_path)), min_size=1, max_size=14))
     model = Model()
-    for _, name, argument in typed:
+    for _, name, argument, _ in typed:
         model.carry_out(name, argument)
-    code, out, err = session("".join(f"{line}\n" for line, _, _ in typed))
+    lines = "".join(f"{line}\n" for line, *_ in typed)
+    code, out, err = session(lines.replace("FOLDER", str(tmp_path)))
     assert (out, err.count("error: line "), code) == (model.output, model.errors, min(model.errors, 1)), err
 
 
