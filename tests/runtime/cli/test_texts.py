@@ -32,6 +32,7 @@ NOVEL = ("--length", "60", "--stop", "b", "--novel", str(TINY_INT8_TEXT), "--max
 LINES = ("--until-newline", "--temp", "1", "--seed", "5", "--separator", "|", "--no-echo")
 SHORT = ("--prompt", "abc", "--length", "2", "--temp", "1", "--seed", "1")
 
+END = "\n"
 # A corpus of lines that the model often writes.
 CORPUS = "\n".join(line for line in lines(60, "d\nab") if line)
 
@@ -56,7 +57,8 @@ class Drawn:
                 is_line = (stop == "\n" and one.ending == "stop") or (
                     text.endswith("\n") and one.ending != "length"
                 )
-                known = prompt.rpartition("\n")[2] + text in CORPUS.split("\n") if is_line else text in CORPUS
+                line = f"\n{prompt.rpartition(END)[2]}{text.removesuffix(END)}\n"
+                known = line in f"\n{CORPUS}\n" if is_line else text in CORPUS
                 if (options["novel"] and known) or (options["unique"] and text in seen):
                     in_a_row += 1
                     self.rejected += 1
