@@ -154,7 +154,7 @@ class Series:
         self.decided += 1
         if accept:
             self.accepted += 1
-            pass
+            self.rejected_in_a_row = 0
         else:
             self.rejected_in_a_row += 1
             self.number_pending_texts_lower()
