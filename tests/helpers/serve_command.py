@@ -30,7 +30,7 @@ class ServerProcess:
     def __init__(self, process: subprocess.Popen[str], start: str) -> None:
         self.process = process
         self.start = start
-        found = re.search(r"http://127\.0\.0\.1:(\d+)/v1 ", start)
+        found = re.search(r"http://[\d.]+:(\d+)/v1 ", start)
         assert found, start
         self.port = int(found[1])
 
@@ -55,6 +55,24 @@ class ServerProcess:
             yield
         finally:
             self.process.send_signal(signal.SIGCONT)
+
+    def line(self) -> str:
+        """The next line that the server prints."""
+        assert self.process.stderr
+        return self.process.stderr.readline()
+
+    def slow_reader(self, body: bytes) -> socket.socket:
+        """Send a request; return the connection, of whose response the system keeps only a little.
+
+        With a larger buffer and larger packets, Linux takes megabytes at once.
+        """
+        connection = socket.socket()
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, 536)
+        connection.settimeout(PATIENCE)
+        connection.connect(("127.0.0.1", self.port))
+        connection.sendall(request(body))
+        return connection
 
     def stop(self, number: int = signal.SIGTERM) -> tuple[int, str]:
         """Send a signal; return the exit code, and what the server printed after its start."""

@@ -3,22 +3,25 @@
 import asyncio
 import functools
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, NamedTuple
 
 import httpx2
 import textgen_runtime as textgen
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Scope
 from textgen_runtime.server.app import make_app
 from textgen_runtime.server.requests import Settings
-from textgen_runtime.server.scheduler import Scheduler
+from textgen_runtime.server.worker import Worker
 
 # A test that waits for longer has failed: it would wait for ever.
 PATIENCE = 60
 
 # Time between two looks at the server. Without it, the test would compete with the thread of the texts.
 POLL_SECONDS = 0.001
+
+TEXT = "/v1/completions"
+CHAT = "/v1/chat/completions"
 
 # A text of this length does not end while a test runs.
 ENDLESS = 10**12
@@ -63,6 +66,17 @@ class Answer(NamedTuple):
         return json.loads(self.body)
 
     @property
+    def error(self) -> tuple[int, Any]:
+        """The status and the wrong field of an error, after checking its shape."""
+        error = self.json["error"]
+        assert self.headers["content-type"] == "application/json"
+        assert error.keys() == {"message", "type", "param", "code"}
+        assert error["message"]
+        assert "\n" not in error["message"]
+        assert (error["type"] == "server_error") == (self.status >= 500)
+        return self.status, error["param"]
+
+    @property
     def events(self) -> list[Any]:
         """The JSON of the events of a stream, after checking its end."""
         *events, end = self.body.decode().removesuffix("\n\n").split("\n\n")
@@ -92,36 +106,36 @@ class Served(NamedTuple):
 
     Attributes:
         app: The application.
-        scheduler: The scheduler.
+        worker: The worker.
         client: A client of the application.
+        aborted: The requests whose connections the application has closed.
     """
 
     app: ASGIApp
-    scheduler: Scheduler
+    worker: Worker
     client: httpx2.AsyncClient
+    aborted: list[Scope]
 
-    async def complete(self, headers: dict[str, str] | None = None, /, **fields: Any) -> Answer:
+    async def complete(self, headers: Mapping[str, str] | None = None, /, **fields: Any) -> Answer:
         """Request completions."""
-        return await self.post(json.dumps(fields).encode(), headers)
+        return await self.request(TEXT, json.dumps(fields), headers)
 
-    async def chat(self, prompt: str, headers: dict[str, str] | None = None, /, **fields: Any) -> Answer:
-        """Request chat completions of one message."""
-        fields = {"messages": [{"role": "user", "content": prompt}], **fields}
-        return await self.request("POST", "/v1/chat/completions", json.dumps(fields).encode(), headers)
-
-    async def post(self, body: bytes | AsyncIterator[bytes], headers: dict[str, str] | None = None) -> Answer:
-        """Send a body to the endpoint of completions."""
-        return await self.request("POST", "/v1/completions", body, headers)
+    async def ask(self, path: str, prompt: str, /, **fields: Any) -> Answer:
+        """Request the texts that continue a prompt, at either endpoint."""
+        first = {"messages": [{"role": "user", "content": prompt}]} if path == CHAT else {"prompt": prompt}
+        return await self.request(path, json.dumps({**first, **fields}))
 
     async def request(
         self,
-        method: str,
         path: str,
-        body: bytes | AsyncIterator[bytes] | None = None,
-        headers: dict[str, str] | None = None,
+        body: str | bytes | AsyncIterator[bytes] | None = None,
+        headers: Mapping[str, str] | None = None,
+        *,
+        method: str = "",
     ) -> Answer:
-        """Send a request."""
+        """Send a request: POST if it has a body."""
         encoded = [(name.encode(), value.encode("latin-1")) for name, value in (headers or {}).items()]
+        method = method or ("GET" if body is None else "POST")
         response = await self.client.request(method, path, content=body, headers=encoded)
         return Answer(response.status_code, response.headers, response.content)
 
@@ -135,18 +149,19 @@ async def served(model: textgen.Model, **options: Any) -> AsyncIterator[Served]:
         options: The attributes of ``Settings`` that differ from their defaults.
     """
     settings = Settings(**{"model_name": "tiny", **options})
-    scheduler = Scheduler(model, settings)
-    scheduler.start()
-    app = make_app(scheduler, settings)
+    worker = Worker(model, settings)
+    worker.start()
+    aborted: list[Scope] = []
+    app = make_app(worker, settings, aborted.append)
     try:
         async with httpx2.AsyncClient(
             transport=httpx2.ASGITransport(app, raise_app_exceptions=False), base_url="http://test"
         ) as client:
-            yield Served(app, scheduler, client)
-            await scheduler.idle()
-            assert (scheduler.texts, scheduler.worker.users) == (0, 0)
+            yield Served(app, worker, client, aborted)
+            await worker.idle()
     finally:
-        await scheduler.stop()
+        worker.stop()
+        assert (worker.texts, worker.users, worker.waiting) == (0, 0, 0)
 
 
 class OpenCall:
@@ -154,6 +169,8 @@ class OpenCall:
 
     Attributes:
         messages: The messages of the application that were not read yet.
+        scope: The request, as in ASGI.
+        sizes: The sizes of the messages of ``answer``, in bytes.
         task: The application's task.
     """
 
@@ -163,7 +180,7 @@ class OpenCall:
         self._reads.set()
         self._requests: asyncio.Queue[Any] = asyncio.Queue()
         self._requests.put_nowait({"type": "http.request", "body": body, "more_body": not complete})
-        scope = {
+        self.scope: Scope = {
             "type": "http",
             "method": "POST",
             "path": "/v1/completions",
@@ -174,7 +191,7 @@ class OpenCall:
         }
         application: Any = app
         self.task: asyncio.Task[None] = asyncio.create_task(
-            application(scope, self._requests.get, self._send)
+            application(self.scope, self._requests.get, self._send)
         )
 
     async def _send(self, message: Any) -> None:
@@ -208,6 +225,7 @@ class OpenCall:
         """Return the response, from the first unread message to its end."""
         await self.task
         messages = [self.messages.get_nowait() for _ in range(self.messages.qsize())]
+        self.sizes = [len(message.get("body", b"")) for message in messages]
         start = messages[0]
         assert start["type"] == "http.response.start"
         headers = httpx2.Headers(start["headers"])

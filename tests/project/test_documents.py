@@ -12,13 +12,13 @@ from typing import Any
 
 import pytest
 import textgen_runtime as textgen
-from textgen_runtime.cli._serve_arguments import parser as serve_parser
 from textgen_runtime.cli.bench import parser as bench_parser
 from textgen_runtime.cli.embed import parser as embed_parser
 from textgen_runtime.cli.eval import parser as eval_parser
 from textgen_runtime.cli.info import parser as info_parser
 from textgen_runtime.cli.parser import CommandParser
 from textgen_runtime.cli.run import parser as run_parser
+from textgen_runtime.cli.serve import parser as serve_parser
 from textgen_runtime.cli.web import parser as web_parser
 from textgen_runtime.corpora.corpus import CORPUS_NAMES
 from textgen_runtime.model_file import (

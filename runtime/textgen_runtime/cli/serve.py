@@ -4,26 +4,122 @@ import argparse
 import ipaddress
 import logging
 import os
+import re
 import signal
 import socket
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import fields
 from importlib.util import find_spec
 from pathlib import Path
 
-from textgen_runtime.errors import TextFileError, TextgenError, install_command
+from textgen_runtime.errors import TextFileError, TextgenError, install_command, quote
 from textgen_runtime.model import Model, load
 from textgen_runtime.model_file import MODEL_FILE, find_model_file
 from textgen_runtime.server.requests import Settings
 from textgen_runtime.system.console import print_diagnostic, write_stderr
 from textgen_runtime.system.file_content import read_text
 
-from ._serve_arguments import KEY_VARIABLE, PROG, parser
 from .command import EXIT_INTERRUPTED, run_command
+from .parser import MAX_THREADS, CommandParser, add_engine, add_model, number, whole_number
 from .texts import with_novel
 
-# The packages that the server imports, and their extras.
-PACKAGES = {"starlette": "serve", "uvicorn": "serve"}
-METRICS_PACKAGES = {"prometheus_client": "metrics"}
+PROG = "textgen-serve"
+
+KEY_VARIABLE = "TEXTGEN_API_KEY"
+
+DEFAULT_HOST = "127.0.0.1"
+DEFAULT_PORT = 8000
+
+CLIENT_TIMEOUT = (
+    "maximum seconds that a client may take to send a request or to read 64 KiB of a response; an idle "
+    "connection is closed after this time, or after up to twice this time"
+)
+
+MAX_PORT = 65_535
+MAX_LIMIT = 2**31 - 1
+
+EXAMPLES = """\
+examples:
+  textgen-serve nietzsche
+  textgen-serve model.onnx --port 8080 --max-users 64 --max-length 2000
+  textgen-serve model.onnx --host 0.0.0.0 --api-key-file keys.txt
+  textgen-serve model.onnx --ignore-unknown-fields    # for clients that send fields such as store
+"""
+
+
+def origin(text: str) -> str:
+    """Parse the origin of a web page, as browsers write it."""
+    if text == "*" or re.fullmatch(r"(?:[a-z][a-z0-9+.-]*://[^/?#@\s,]+|null)", text):
+        return text
+    raise argparse.ArgumentTypeError(f"{quote(text)} is not an origin, such as https://example.org")
+
+
+def parser() -> CommandParser:
+    """Return the argument parser of the command."""
+    command = CommandParser(
+        PROG,
+        "Serve a model over HTTP, with OpenAI's APIs for completions and chat completions.\n"
+        "All texts that are requested at the same time are generated as one batch.",
+        EXAMPLES,
+    )
+    add_model(command)
+    add_engine(command)
+    add = command.add_argument
+    add(
+        "--novel",
+        metavar="CORPUS",
+        help="let requests limit copies of CORPUS with the field max_copy; CORPUS is a UTF-8 file, a folder "
+        "with .txt or .abc files, or the name of a corpus (default: none)",
+    )
+    add(
+        "--host",
+        metavar="TEXT",
+        default=DEFAULT_HOST,
+        help=f"address or host name to listen on; 0.0.0.0 is every IPv4 address (default: {DEFAULT_HOST}, "
+        "which only this machine can reach)",
+    )
+    add(
+        "--model-name",
+        metavar="TEXT",
+        help="name of the model in requests and responses (default: the name of the file or its folder)",
+    )
+    add(
+        "--api-key-file",
+        metavar="PATH",
+        help="refuse requests without one of the API keys in this file, which has one key per line; the "
+        f"environment variable {KEY_VARIABLE} can hold a key, too (default: no key is needed)",
+    )
+    add(
+        "--allow-origin",
+        metavar="TEXT",
+        type=origin,
+        action="append",
+        dest="origins",
+        default=[],
+        help="origin of web pages that may send requests, such as https://example.org; may be repeated; * "
+        "allows all origins (default: none)",
+    )
+    seconds = number("a finite number above 0", lambda value: value > 0)
+    grace = number("a finite number, 0 or more", lambda value: value >= 0)
+    positive, default = whole_number(1, MAX_LIMIT), Settings
+    for option, kind, value, text in (
+        ("--threads", whole_number(1, MAX_THREADS), 1, "maximum number of threads that generate texts"),
+        ("--port", whole_number(0, MAX_PORT), DEFAULT_PORT, "port to listen on; 0 chooses a free one"),
+        ("--max-length", positive, default.max_length, "maximum number of tokens per text"),
+        ("--max-users", positive, default.max_users, "maximum number of texts that are generated at once"),
+        ("--max-queue", whole_number(0, MAX_LIMIT), default.max_queue, "maximum number of texts that wait"),
+        ("--max-body", positive, default.max_body, "maximum size of a request in bytes"),
+        ("--client-timeout", seconds, default.client_timeout, CLIENT_TIMEOUT),
+        ("--grace", grace, default.grace, "maximum seconds that running requests may take after SIGTERM"),
+    ):
+        add(option, metavar="N", type=kind, default=value, help=f"{text} (default: {value})")
+    for option, text in (
+        ("--ignore-unknown-fields", "ignore fields of requests that the server does not know, such as store"),
+        ("--access-log", "print a line for each request to standard error"),
+        ("--metrics", "report counts and times of requests at the path /metrics; needs the extra metrics"),
+    ):
+        add(option, action="store_true", help=text)
+    return command
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -38,9 +134,13 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def serve(arguments: argparse.Namespace) -> int:
     """Serve the model until a signal arrives; return the exit code."""
-    check_packages("this command", PACKAGES)
-    if arguments.metrics:
-        check_packages("--metrics", METRICS_PACKAGES)
+    packages = {"starlette": "serve", "uvicorn": "serve"}
+    for name, extra in {
+        **packages,
+        **({"prometheus_client": "metrics"} if arguments.metrics else {}),
+    }.items():
+        if find_spec(name) is None:
+            raise TextgenError(f"this command requires {name}: {install_command(extra)}")
     # uvicorn takes longer to import than a model to load.
     from textgen_runtime.server import running
 
@@ -59,47 +159,19 @@ def serve(arguments: argparse.Namespace) -> int:
     return EXIT_INTERRUPTED if received == signal.SIGINT else 0
 
 
-def check_packages(wanted_by: str, packages: Mapping[str, str]) -> None:
-    """Check that packages are installed.
-
-    Args:
-        wanted_by: What requires the packages.
-        packages: The extra of each package.
-
-    Raises:
-        TextgenError: If one is missing.
-    """
-    for name, extra in packages.items():
-        if find_spec(name) is None:
-            raise TextgenError(f"{wanted_by} requires {name}: {install_command(extra)}")
-
-
 def settings_of(arguments: argparse.Namespace) -> Settings:
     """Return the settings that the arguments and the environment select."""
-    return Settings(
-        model_name=encodable(arguments.model_name or model_name(arguments.model)),
-        keys=api_keys(arguments.api_key_file),
-        origins=arguments.allow_origin,
-        max_length=arguments.max_length,
-        max_users=arguments.max_users,
-        max_queue=arguments.max_queue,
-        max_body=arguments.max_body,
-        client_timeout=arguments.client_timeout,
-        grace=arguments.grace,
-        ignore_unknown_fields=arguments.ignore_unknown_fields,
-        metrics=arguments.metrics,
-    )
+    names = {field.name for field in fields(Settings)}
+    given = {name: value for name, value in vars(arguments).items() if name in names}
+    # JSON could not have a byte that is not UTF-8.
+    name = (arguments.model_name or model_name(arguments.model)).encode(errors="replace").decode()
+    return Settings(**{**given, "model_name": name, "keys": api_keys(arguments.api_key_file)})
 
 
 def model_name(model: str) -> str:
     """Return the name of a bundled model, of a file without its suffix, or of a folder."""
     path = Path(find_model_file(model))
     return path.resolve().parent.name if path.name == MODEL_FILE else path.stem
-
-
-def encodable(name: str) -> str:
-    """Return a name with a question mark for each byte that is not UTF-8. JSON could not have it."""
-    return name.encode(errors="replace").decode()
 
 
 def api_keys(path: str | None) -> list[str]:
@@ -117,20 +189,19 @@ def api_keys(path: str | None) -> list[str]:
     if key := os.environ.get(KEY_VARIABLE):
         keys.append(key)
     # The message must not show the key.
-    for number, key in enumerate(keys, 1):
+    for i, key in enumerate(keys, 1):
         if not (key.isascii() and key.isprintable()) or " " in key:
-            raise TextgenError(f"API key {number}: a key must consist of ASCII characters without spaces")
+            raise TextgenError(f"API key {i}: a key must consist of ASCII characters without spaces")
     return keys
 
 
 def configure_logging(*, access_log: bool) -> None:
-    """Print defects, ignored fields, and the requests if wanted, to standard error."""
-    from textgen_runtime.server.request_ids import LogFormatter
+    """Print defects, and the requests if wanted, to standard error."""
+    from textgen_runtime.server.app import LogFormatter
 
     handler = logging.StreamHandler()
     handler.setFormatter(LogFormatter(f"{PROG}: %(message)s"))
     logging.basicConfig(handlers=[handler], level=logging.ERROR)
-    logging.getLogger("textgen_runtime.server").setLevel(logging.WARNING)
     logging.getLogger("uvicorn.access").setLevel(logging.INFO if access_log else logging.ERROR)
 
 

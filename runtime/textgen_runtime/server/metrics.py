@@ -23,7 +23,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from textgen_runtime._version import __version__
 
 from .requests import Settings
-from .scheduler import Scheduler
+from .worker import Worker
 
 # The label of paths that do not exist, or that have the name of a model.
 OTHER_PATH = "other"
@@ -39,12 +39,12 @@ class Metrics(Collector):
     """The measurements of a server.
 
     Args:
-        scheduler: Counts the texts and the tokens.
+        worker: Counts the texts and the tokens.
         settings: The settings of the server.
     """
 
-    def __init__(self, scheduler: Scheduler, settings: Settings) -> None:
-        self._scheduler = scheduler
+    def __init__(self, worker: Worker, settings: Settings) -> None:
+        self._worker = worker
         self._registry = registry = CollectorRegistry()
         self._requests = Counter(
             "textgen_requests",
@@ -72,78 +72,59 @@ class Metrics(Collector):
             ["model", "engine", "version"],
             registry=registry,
         )
-        info.labels(settings.model_name, scheduler.model.engine.name, __version__).set(1)
+        info.labels(settings.model_name, worker.model.engine.name, __version__).set(1)
         registry.register(self)
         ProcessCollector(registry=registry)
 
     def collect(self) -> Iterator[Metric]:
-        """Yield what the scheduler counts."""
-        scheduler = self._scheduler
-        yield GaugeMetricFamily(
-            "textgen_texts_running", "Texts that are generated now.", scheduler.worker.users
-        )
-        yield GaugeMetricFamily("textgen_texts_waiting", "Texts that wait now.", scheduler.waiting)
+        """Yield what the worker counts."""
+        worker = self._worker
+        yield GaugeMetricFamily("textgen_texts_running", "Texts that are generated now.", worker.users)
+        yield GaugeMetricFamily("textgen_texts_waiting", "Texts that wait now.", worker.waiting)
         yield CounterMetricFamily(
-            "textgen_prompt_tokens", "Tokens of prompts that were accepted.", scheduler.prompt_tokens
+            "textgen_prompt_tokens", "Tokens of prompts that were accepted.", worker.prompt_tokens
         )
         yield CounterMetricFamily(
-            "textgen_generated_tokens", "Tokens that were generated.", scheduler.generated_tokens
+            "textgen_generated_tokens", "Tokens that were generated.", worker.generated_tokens
         )
 
     async def answer(self, _: Request) -> Response:
         """Answer a request for the measurements."""
         return Response(generate_latest(self._registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
-    def count(self, path: str, status: int) -> None:
-        """Count a request with the status of its response."""
-        self._requests.labels(path, str(status)).inc()
+    def measured(self, app: ASGIApp, paths: Collection[str]) -> ASGIApp:
+        """Return an application whose requests are measured.
 
-    def observe(self, path: str, start: float, end: float) -> None:
-        """Add the times of a response that has texts.
+        The requests with which a browser asks for permission are not.
 
         Args:
-            path: The path.
-            start: Seconds from the request to the start of its response.
-            end: Seconds from the request to the end of its response.
+            app: The application.
+            paths: The paths that are measured by their own names.
         """
-        self._start.labels(path).observe(start)
-        self._end.labels(path).observe(end)
 
+        async def call(scope: Scope, receive: Receive, send: Send) -> None:
+            if scope["method"] == "OPTIONS" and "Access-Control-Request-Method" in Headers(scope=scope):
+                # A browser sends it before the request of a page, which counts.
+                await app(scope, receive, send)
+                return
+            began = perf_counter()
+            status, start = CLIENT_GONE, 0.0
 
-class Measured:
-    """Measures the requests of an application, but not those with which a browser asks for permission.
+            async def send_measured(message: Message) -> None:
+                nonlocal status, start
+                if message["type"] == "http.response.start":
+                    status, start = message["status"], perf_counter() - began
+                await send(message)
 
-    Args:
-        app: The application.
-        metrics: The measurements.
-        paths: The paths that are measured by their own names.
-    """
+            try:
+                await app(scope, receive, send_measured)
+            finally:
+                path = scope["path"] if scope["path"] in paths else OTHER_PATH
+                self._requests.labels(path, str(status)).inc()
+                # Errors, and requests for anything but texts, take little time: they would hide that of
+                # texts.
+                if status == HTTPStatus.OK and scope["method"] == "POST":
+                    self._start.labels(path).observe(start)
+                    self._end.labels(path).observe(perf_counter() - began)
 
-    def __init__(self, app: ASGIApp, metrics: Metrics, paths: Collection[str]) -> None:
-        self._app = app
-        self._metrics = metrics
-        self._paths = set(paths)
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Process a request."""
-        if scope["method"] == "OPTIONS" and "Access-Control-Request-Method" in Headers(scope=scope):
-            # A browser sends it before the request of a page, which counts.
-            await self._app(scope, receive, send)
-            return
-        began = perf_counter()
-        status, start = CLIENT_GONE, 0.0
-
-        async def send_measured(message: Message) -> None:
-            nonlocal status, start
-            if message["type"] == "http.response.start":
-                status, start = message["status"], perf_counter() - began
-            await send(message)
-
-        try:
-            await self._app(scope, receive, send_measured)
-        finally:
-            path = scope["path"] if scope["path"] in self._paths else OTHER_PATH
-            self._metrics.count(path, status)
-            # Errors, and requests for anything but texts, take little time: they would hide that of texts.
-            if status == HTTPStatus.OK and scope["method"] == "POST":
-                self._metrics.observe(path, start, perf_counter() - began)
+        return call

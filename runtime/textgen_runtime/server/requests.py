@@ -1,11 +1,26 @@
-"""What all requests have in common: the settings of the server, and errors."""
+"""A request for texts: its fields, each of which is checked once, and what limits them."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import KW_ONLY, dataclass
 from http import HTTPStatus
-from typing import Any
+from typing import Any, NamedTuple
 
+from textgen_runtime._core import PARAMETERS
 from textgen_runtime.errors import Name, SamplingError, TextgenError, quote
+from textgen_runtime.model import fresh_seed
+from textgen_runtime.sampling import Sampling
+from textgen_runtime.system.json_text import from_json
+from textgen_runtime.tokenizer import UnknownPolicy
+
+# Those of OpenAI's API. A chat has the default length of the model.
+DEFAULT_TEMPERATURE = 1.0
+DEFAULT_LENGTH = 16
+
+# Of all stop texts of a request. Their automaton has a state for each.
+MAX_STOP_CHARACTERS = 10_000
+
+# The log-probability of a token takes a hundred bytes until the response is sent.
+MAX_SCORED_TOKENS = 10_000
 
 # When a client should try again, in seconds.
 RETRY = {"Retry-After": "1"}
@@ -47,17 +62,13 @@ class Settings:
         return self.max_users + self.max_queue
 
 
-class ClientGoneError(Exception):
-    """The client has closed the connection, so that nothing can be sent."""
-
-
 @dataclass(eq=False)
 class RequestError(TextgenError):
     """A request that is answered with an error.
 
     Attributes:
         status: The HTTP status.
-        message: One line that says what is wrong and what to do.
+        message: One line that says what is wrong.
         param: The field of the request that is wrong, or None.
         code: A name of the error for programs, or None.
         headers: Further headers of the response, or None.
@@ -73,27 +84,18 @@ class RequestError(TextgenError):
     def __post_init__(self) -> None:
         super().__init__(self.message)
 
+    @classmethod
+    def of(cls, error: TextgenError) -> "RequestError":
+        """Return the response to an error of the model. It is the client's if it names a parameter."""
+        status = 500 if error.parameter is None else 400
+        return cls(status, error.spelled(spell_field), param=error.parameter)
+
     def as_json(self) -> dict[str, Any]:
         """Return the body of the response, in the shape of OpenAI's API."""
         kind = "server_error" if self.status >= HTTPStatus.INTERNAL_SERVER_ERROR else "invalid_request_error"
         if self.status == HTTPStatus.TOO_MANY_REQUESTS:
             kind = "rate_limit_error"
         return {"error": {"message": self.message, "type": kind, "param": self.param, "code": self.code}}
-
-
-def busy_error(reason: str) -> RequestError:
-    """Return the error for a request that the server cannot accept now.
-
-    Args:
-        reason: What there is too much of.
-    """
-    message = f"the server is busy: {reason}: send the request again later"
-    return RequestError(HTTPStatus.TOO_MANY_REQUESTS, message, code="queue_full", headers=RETRY)
-
-
-def sampling_error(error: SamplingError) -> RequestError:
-    """Return the response to sampling parameters that are refused, with the field that is wrong."""
-    return RequestError(400, error.spelled(spell_field), param=error.parameter)
 
 
 def spell_field(name: Name) -> str:
@@ -106,16 +108,319 @@ def spell_field(name: Name) -> str:
     return name if name.value is None else f'"{name}": "{name.value}"'
 
 
-def check_model(name: str | None, settings: Settings) -> None:
-    """Check that a request is for the model of this server.
+class Field(NamedTuple):
+    """What a field of a JSON object may be.
+
+    Attributes:
+        kind: The types: a key of ``KINDS``.
+        only: The values that it may have, or None for all of its types.
+    """
+
+    kind: str
+    only: tuple[object, ...] | range | None = None
+
+    def check(self, name: str, value: object) -> None:
+        """Raise a ``RequestError`` if a value is wrong."""
+        types = KINDS[self.kind]
+        # A bool is not an int in JSON.
+        if not isinstance(value, types) or (isinstance(value, bool) and bool not in types):
+            raise wrong(name, f"must be {self.kind}, not {quote(value)}")
+        if self.only is None or value in self.only:
+            return
+        if isinstance(self.only, range):
+            raise wrong(name, f"must be from {self.only[0]} to {self.only[-1]}, not {quote(value)}")
+        raise wrong(name, "is not supported" if self.kind == "anything" else f"must be one of {self.only}")
+
+
+KINDS: dict[str, tuple[type, ...]] = {
+    "true or false": (bool,),
+    "an integer": (int,),
+    "a number": (int, float),
+    "a string": (str,),
+    "a string or a list of strings": (str, list),
+    "a list": (list,),
+    "an object": (dict,),
+    "an object or a string": (str, dict),
+    "anything": (object, bool),
+}
+# The kind of a field by the kind of the parameter of this name.
+PARAMETER_KINDS = {
+    "number": "a number",
+    "whole": "an integer",
+    "switch": "true or false",
+    "text": "a string",
+    "characters": "a string",
+    "texts": "a string or a list of strings",
+    "choices": "a string or a list of strings",
+    "biases": "an object",
+    "schema": "an object or a string",
+}
+
+
+def _refused(*harmless: object) -> Field:
+    """A field that a response would have to follow, except for values that ask for nothing."""
+    return Field("anything", only=harmless)
+
+
+SAMPLING_FIELDS = {name: Field(PARAMETER_KINDS[each.kind]) for name, each in PARAMETERS.items()}
+SHARED_FIELDS = {
+    "model": Field("a string"),
+    "max_tokens": Field("an integer"),
+    "max_completion_tokens": Field("an integer"),
+    "n": Field("an integer"),
+    "seed": Field("an integer", range(2**128)),
+    "stream": Field("true or false"),
+    "stream_options": Field("an object"),
+    "response_format": Field("an object"),
+    "unknown": Field("a string", only=("error", "skip")),
+    # OpenAI's API has this field, too.
+    "user": Field("a string"),
+    **SAMPLING_FIELDS,
+}
+TEXT_FIELDS = {
+    **SHARED_FIELDS,
+    "prompt": Field("a string or a list of strings"),
+    "echo": Field("true or false"),
+    # The number of alternatives to each token.
+    "logprobs": Field("an integer", range(1)),
+    "best_of": Field("an integer"),
+    "messages": _refused(),
+    "suffix": _refused(),
+}
+CHAT_FIELDS = {
+    **SHARED_FIELDS,
+    "messages": Field("a list"),
+    "logprobs": Field("true or false"),
+    "top_logprobs": Field("an integer", range(1)),
+    "prompt": _refused(),
+    "tools": _refused([]),
+    "tool_choice": _refused("none", "auto"),
+    "functions": _refused([]),
+    "function_call": _refused("none", "auto"),
+    "modalities": _refused(["text"]),
+    "audio": _refused(),
+    "web_search_options": _refused(),
+}
+STREAM_FIELDS = {"include_usage": Field("true or false")}
+FORMAT_FIELDS = {
+    "type": Field("a string", only=("text", "json_object", "json_schema")),
+    "json_schema": Field("an object"),
+}
+# All but the schema have no effect: every schema is followed strictly.
+SCHEMA_FIELDS = {
+    "schema": Field("an object"),
+    "name": Field("a string"),
+    "description": Field("a string"),
+    "strict": Field("true or false"),
+}
+
+
+class Request(NamedTuple):
+    """A checked request for texts.
+
+    Attributes:
+        is_chat: Whether it is a request for chat completions.
+        prompts: The texts to continue; None stands for one of the model's own prompts.
+        choices: Number of texts per prompt.
+        length: Maximum number of tokens per text.
+        length_field: The field that gives the length.
+        sampling: The sampling parameters.
+        seed: The seed.
+        unknown: What to do with characters of a prompt that are outside the vocabulary.
+        echo: Whether each text starts with its prompt.
+        logprobs: Whether the response has the log-probability of each token.
+        stream: Whether the response is a stream of events.
+        include_usage: Whether the stream ends with the number of tokens.
+    """
+
+    is_chat: bool
+    prompts: list[str | None]
+    choices: int
+    length: int
+    length_field: str
+    sampling: Sampling
+    seed: int
+    unknown: UnknownPolicy
+    echo: bool
+    logprobs: bool
+    stream: bool
+    include_usage: bool
+
+    @property
+    def texts(self) -> int:
+        """Number of texts."""
+        return len(self.prompts) * self.choices
+
+    @property
+    def characters(self) -> int:
+        """Number of characters of all prompts."""
+        return sum(len(prompt or "") for prompt in self.prompts)
+
+
+def wrong(name: str, reason: str) -> RequestError:
+    """Return the error for a field whose value is wrong for this reason."""
+    return RequestError(400, f"{name} {reason}", param=name)
+
+
+def parse_request(body: bytes, settings: Settings, default_length: int, *, is_chat: bool) -> Request:
+    """Parse and check the body of a request.
+
+    Args:
+        body: The body.
+        settings: The limits of the server.
+        default_length: Maximum number of tokens per text of a chat if no field gives it.
+        is_chat: Whether the request is for chat completions.
 
     Raises:
-        RequestError: If it is for another model.
+        RequestError: If it is wrong. The error names the field.
     """
+    try:
+        content = from_json(body)
+    except (ValueError, RecursionError) as error:
+        reason = "it is nested too deeply" if isinstance(error, RecursionError) else error
+        raise RequestError(400, f"the body is not JSON: {reason}", code="invalid_json") from None
+    if not isinstance(content, dict):
+        raise RequestError(400, "the body must be a JSON object", code="invalid_json")
+    ignore = settings.ignore_unknown_fields
+    fields = _take(content, CHAT_FIELDS if is_chat else TEXT_FIELDS, ignore)
+    check_model(fields.get("model"), settings)
+    prompts = [_message(fields)] if is_chat else _prompts(fields, settings)
+    length, length_field = _length(fields, settings, default_length if is_chat else DEFAULT_LENGTH)
+    choices = fields.get("n", 1)
+    Field("an integer", range(1, settings.max_texts // len(prompts) + 1)).check("n", choices)
+    if fields.get("best_of", choices) != choices:
+        raise wrong("best_of", "must be equal to n")
+    logprobs = bool(fields.get("logprobs")) if is_chat else "logprobs" in fields
+    echo = bool(fields.get("echo"))
+    if "top_logprobs" in fields and not logprobs:
+        raise wrong("top_logprobs", 'is only for "logprobs": true')
+    if logprobs and echo:
+        raise wrong("echo", "is not for logprobs, which only generated tokens have")
+    if logprobs and len(prompts) * choices * length > MAX_SCORED_TOKENS:
+        raise wrong("logprobs", f"is limited to {MAX_SCORED_TOKENS} tokens per request")
+    stream = bool(fields.get("stream"))
+    if "stream_options" in fields and not stream:
+        raise wrong("stream_options", 'is only for "stream": true')
+    options = _take(fields.get("stream_options", {}), STREAM_FIELDS, ignore, "stream_options.")
+    # A person types a chat's message, and a chat front end cannot say what to do with an emoji.
+    unknown = fields.get("unknown", "skip" if is_chat else "error")
+    return Request(
+        is_chat,
+        prompts,
+        choices,
+        length,
+        length_field,
+        _sampling(fields, ignore=ignore),
+        fields["seed"] if "seed" in fields else fresh_seed(),
+        unknown,
+        echo,
+        logprobs,
+        stream,
+        bool(options.get("include_usage")),
+    )
+
+
+def check_model(name: str | None, settings: Settings) -> None:
+    """Raise a ``RequestError`` if a request is for another model."""
     if name not in (None, settings.model_name):
-        raise RequestError(
-            404,
-            f"there is no model {quote(name)}: this server has {quote(settings.model_name)}",
-            param="model",
-            code="model_not_found",
-        )
+        message = f"there is no model {quote(name)}: this server has {quote(settings.model_name)}"
+        raise RequestError(404, message, param="model", code="model_not_found")
+
+
+def _take(
+    values: Mapping[str, Any], fields: Mapping[str, Field], ignore: bool, within: str = ""
+) -> dict[str, Any]:
+    """Return the values of known fields, after a check. A field that is null counts as missing."""
+    taken = {name: value for name, value in values.items() if value is not None}
+    for name, value in [*taken.items()]:
+        if name in fields:
+            fields[name].check(within + name, value)
+        elif ignore:
+            del taken[name]
+        else:
+            message = f"unknown field {quote(within + name)}"
+            raise RequestError(400, message, param=within + name, code="unknown_field")
+    return taken
+
+
+def _prompts(fields: Mapping[str, Any], settings: Settings) -> list[str | None]:
+    given = fields.get("prompt", "")
+    texts = [given] if isinstance(given, str) else given
+    if not all(isinstance(text, str) for text in texts):
+        raise wrong("prompt", "must be a string or a list of strings")
+    if not 1 <= len(texts) <= settings.max_texts:
+        raise wrong("prompt", f"must have from 1 to {settings.max_texts} strings, not {len(texts)}")
+    # Some clients send an empty prompt by default.
+    return [text or None for text in texts]
+
+
+def _message(fields: Mapping[str, Any]) -> str | None:
+    """Return the text of the last message. The others, and its other fields, have no effect."""
+    messages = fields.get("messages")
+    if not messages or not isinstance(messages[-1], dict):
+        raise wrong("messages", "must be a list of messages: the model continues the last one")
+    name, content = f"messages[{len(messages) - 1}].content", messages[-1].get("content")
+    parts = [{"type": "text", "text": content}] if isinstance(content, str) else content
+    if not isinstance(parts, list) or not parts:
+        raise wrong(name, "must be a string or a list of parts")
+    for part in parts:
+        if not (isinstance(part, dict) and part.get("type") == "text" and isinstance(part.get("text"), str)):
+            raise wrong(name, "must have only parts of the type text")
+    return "".join([part["text"] for part in parts]) or None
+
+
+def _length(fields: Mapping[str, Any], settings: Settings, default: int) -> tuple[int, str]:
+    """Return the maximum number of tokens per text, and the field that gives it."""
+    given = [name for name in ("max_tokens", "max_completion_tokens") if name in fields]
+    if len(given) > 1:
+        # With the code of OpenAI's API, which refuses both, too.
+        message = f"{' and '.join(given)} are two names of one field: send only one"
+        raise RequestError(400, message, param=given[0], code="invalid_parameter_combination")
+    if not given:
+        return min(default, settings.max_length), "max_tokens"
+    Field("an integer", range(settings.max_length + 1)).check(given[0], fields[given[0]])
+    return fields[given[0]], given[0]
+
+
+def _sampling(fields: Mapping[str, Any], *, ignore: bool) -> Sampling:
+    """Return the sampling parameters, each of which is a field of its name. The core checks their values."""
+    values = {name: value for name, value in fields.items() if name in SAMPLING_FIELDS}
+    schema = _schema(fields, ignore=ignore)
+    if schema is not None and "json_schema" in values:
+        raise wrong("response_format", "and json_schema are two schemas: send only one")
+    if schema is not None:
+        values["json_schema"] = schema
+    try:
+        sampling = Sampling(**{"temperature": DEFAULT_TEMPERATURE, **values})
+    except SamplingError as error:
+        raise RequestError.of(error) from None
+    except TypeError:
+        for name, value in values.items():
+            try:
+                Sampling(**{name: value})
+            except TypeError as error:
+                raise RequestError(400, str(error), param=name) from None
+            except SamplingError:
+                continue
+        raise
+    if sum(map(len, sampling.stop)) > MAX_STOP_CHARACTERS:
+        raise wrong("stop", f"must have at most {MAX_STOP_CHARACTERS} characters")
+    return sampling
+
+
+def _schema(fields: Mapping[str, Any], *, ignore: bool) -> dict[str, Any] | None:
+    """Return the JSON schema that ``response_format`` asks for, or None if any text will do."""
+    if "response_format" not in fields:
+        return None
+    given = _take(fields["response_format"], FORMAT_FIELDS, ignore, "response_format.")
+    if "type" not in given:
+        raise wrong("response_format.type", "is missing")
+    if ("json_schema" in given) != (given["type"] == "json_schema"):
+        raise wrong("response_format.json_schema", 'belongs to "type": "json_schema"')
+    if given["type"] != "json_schema":
+        return {"type": "object"} if given["type"] == "json_object" else None
+    described = _take(given["json_schema"], SCHEMA_FIELDS, ignore, "response_format.json_schema.")
+    if "schema" not in described:
+        raise wrong("response_format.json_schema.schema", "is missing")
+    schema: dict[str, Any] = described["schema"]
+    return schema

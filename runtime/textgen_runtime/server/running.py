@@ -13,15 +13,16 @@ from collections.abc import Callable
 from types import FrameType
 
 import uvicorn
-from uvicorn.server import HANDLED_SIGNALS
+from starlette.types import Scope
+from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.server import HANDLED_SIGNALS, ServerState
 
 from textgen_runtime.errors import TextgenError
 from textgen_runtime.model import Model
 
 from .app import make_app
-from .connections import Connection
 from .requests import Settings
-from .scheduler import Scheduler
+from .worker import Worker
 
 # uvicorn logs each request with this logger, at level INFO.
 ACCESS_LOGGER = "uvicorn.access"
@@ -32,6 +33,9 @@ MIN_CLOSING_SECONDS = 2
 # How long a thread that runs Python code lets others wait. Python's 5 ms would delay chunks by a part of
 # their length, for example while another thread compiles a constraint.
 SWITCH_SECONDS = 0.001
+
+# Further connections get status 503.
+MAX_CONNECTIONS = 10_000
 
 # Open files of the process besides connections.
 OTHER_FILES = 64
@@ -133,12 +137,17 @@ async def _serve(
 ) -> int:
     loop = asyncio.get_running_loop()
     signals: asyncio.Queue[int] = asyncio.Queue()
-    scheduler = Scheduler(model, settings)
-    scheduler.start()
-    limits = {"client_timeout": settings.client_timeout, "max_connections": _max_connections()}
+    worker = Worker(model, settings)
+    worker.start()
+
+    def abort(scope: Scope) -> None:
+        for connection in connections(server.server_state):
+            if connection.client == scope["client"]:
+                connection.transport.abort()
+
     config = uvicorn.Config(
-        make_app(scheduler, settings),
-        http=type("LimitedConnection", (Connection,), limits),
+        make_app(worker, settings, abort),
+        http="h11",
         ws="none",
         lifespan="off",
         log_config=None,
@@ -146,46 +155,75 @@ async def _serve(
         proxy_headers=False,
         server_header=False,
         timeout_keep_alive=math.ceil(settings.client_timeout),
+        limit_concurrency=_max_connections(),
     )
     server = _Server(config, on_start, lambda number: loop.call_soon_threadsafe(signals.put_nowait, number))
     serving = asyncio.create_task(server.serve([listener]))
     signaled = asyncio.create_task(signals.get())
+    sweeping = asyncio.create_task(close_idle(server.server_state, settings.client_timeout))
     await asyncio.wait([serving, signaled], return_when=asyncio.FIRST_COMPLETED)
     if not signaled.done():
-        await scheduler.stop()
+        worker.stop()
         # Without a signal, uvicorn ends only because of an error.
         await serving
         raise ServerError("the server stopped by itself")
-    number = signaled.result()
-    on_stop(scheduler.texts)
-    scheduler.draining = True
+    on_stop(worker.texts)
+    worker.draining = True
     end = loop.time() + settings.grace
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout_at(end):
-            await scheduler.idle()
-    await scheduler.stop()
+            await worker.idle()
+    worker.stop()
     server.should_exit = True
     await asyncio.wait([serving], timeout=max(MIN_CLOSING_SECONDS, end - loop.time()))
-    for connection in list(server.server_state.connections):
+    for connection in connections(server.server_state):
         connection.transport.abort()
     await serving
-    return number
+    sweeping.cancel()
+    return signaled.result()
+
+
+def connections(state: ServerState) -> list[H11Protocol]:
+    """Return the open connections, all of which have the protocol that ``_serve`` chooses."""
+    return [connection for connection in state.connections if isinstance(connection, H11Protocol)]
+
+
+async def close_idle(state: ServerState, seconds: float) -> None:
+    """Close connections that have no request for this time, or up to twice this time.
+
+    uvicorn has a limit only for the time between a response and the next byte. A client that opens a
+    connection and sends nothing or a part of a request, or that does not read the end of a response, would
+    keep the connection for ever.
+    """
+    before: set[object] = set()
+    while True:
+        await asyncio.sleep(seconds)
+        # The cycle is the latest request of the connection and its response.
+        idle = {
+            (connection, connection.cycle)
+            for connection in connections(state)
+            # uvicorn does not declare that there is no cycle before the first request.
+            if not (connection.cycle and not connection.cycle.response_complete)
+        }
+        for connection, cycle in idle:
+            if (connection, cycle) in before:
+                connection.transport.abort()
+        before = {*idle}
 
 
 def _max_connections() -> int:
     """Return how many connections the process may open. Raise the limit as far as it is needed."""
     if os.name != "posix":
-        return Connection.max_connections
+        return MAX_CONNECTIONS
     import resource
 
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    needed = Connection.max_connections + OTHER_FILES
+    wanted = MAX_CONNECTIONS + OTHER_FILES
     # macOS states no hard limit, but refuses a soft one of more than 10,240.
-    possible = needed if hard == resource.RLIM_INFINITY else min(needed, hard)
-    if soft == resource.RLIM_INFINITY:
-        soft = needed
-    if soft < possible:
+    wanted = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
         with contextlib.suppress(ValueError, OSError):
-            resource.setrlimit(resource.RLIMIT_NOFILE, (possible, hard))
-            soft = possible
-    return max(1, min(soft - OTHER_FILES, Connection.max_connections))
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+            soft = wanted
+    most = wanted if soft == resource.RLIM_INFINITY else min(soft, wanted)
+    return max(1, most - OTHER_FILES)

@@ -1,16 +1,24 @@
-"""The worker, which owns the batch, advances it chunk by chunk, and chooses the length of the chunks."""
+"""The texts of all requests, and the thread that owns their batch: the queue, its limits, and fair chunks."""
 
+import asyncio
+import contextlib
 import logging
-from collections import deque
-from collections.abc import Callable, Iterable
+import threading
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from queue import SimpleQueue
 from time import perf_counter
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
-from textgen_runtime.model import Batch, Generation, Model
+from textgen_runtime.controls import checked_stops
+from textgen_runtime.errors import PromptError, SamplingError, TextgenError
+from textgen_runtime.model import Batch, BatchChunk, Generation, Model, feed_chunk
+from textgen_runtime.results import TextEnding
+from textgen_runtime.sampling import CONSTRAINTS
+from textgen_runtime.tokenizer import CHARACTER, unknown_characters_warning
 
-from .text import Text, Update
+from .requests import RETRY, Request, RequestError, Settings, spell_field
 
 # How long the worker feeds prompts and generates before it returns the new text. A stream gets an event in
 # each cycle, and needs one every 50 ms. The difference is for the event loop, the client and a busy machine.
@@ -19,6 +27,9 @@ CYCLE_SECONDS = 0.02
 
 # The largest part of a cycle in which prompts are fed.
 MAX_PROMPT_SHARE = 0.75
+
+# Tokens of a prompt per call of the engine. Other texts wait for the end of the call.
+PIECE_TOKENS = 256
 
 # Tokens per lane of the first chunk. They take any model only milliseconds. The later numbers are measured.
 FIRST_STEPS = 8
@@ -29,27 +40,218 @@ MAX_GROWTH = 2
 # The share of the latest chunk in the estimate.
 WEIGHT = 0.5
 
+# Characters of a stream that may wait for a slow reader. Beyond them a text is paused when it has more.
+MAX_PENDING = 2**16
+
+# Characters of the prompts of all requests. Their tokens take eight times as many bytes.
+MAX_CHARACTERS = 2**24
+
+# The event loop itself prepares requests of at most this many characters and texts, without a constraint.
+# That takes a few milliseconds at most. The stop texts are prepared again for each text.
+QUICK_CHARACTERS = 20_000
+QUICK_TEXTS = 16
+
 logger = logging.getLogger(__name__)
 
 Argument = TypeVar("Argument")
 
 
+class Prompt:
+    """A prompt, which is fed in pieces, and once for all texts that continue it.
+
+    Attributes:
+        text: The normalized text without skipped characters.
+        tokens: The tokens of the text, after the begin of the record if the model has records.
+        position: The text after the tokens that were fed.
+    """
+
+    def __init__(self, model: Model, text: str, request: Request) -> None:
+        """Encode a text. Raises the errors of ``Model.encode_prompt``."""
+        self.tokens = model.encode_prompt(text, request.unknown, is_start=True)
+        self.text = model.tokenizer.decode(self.tokens)
+        self.position = model.engine.new_stream()
+        self._size = min(PIECE_TOKENS, model.engine.chunk_length(1))
+        self._fed = 0
+
+    @property
+    def is_short(self) -> bool:
+        """Whether one more piece completes the prompt."""
+        return self._fed + self._size >= len(self.tokens)
+
+    def feed(self) -> bool:
+        """Feed the next piece, and return whether the prompt is complete."""
+        if self._fed < len(self.tokens):
+            piece = self.tokens[self._fed : self._fed + self._size]
+            feed_chunk(self.position, piece, is_first=self._fed == 0, restart=True)
+            self._fed += len(piece)
+        return self._fed == len(self.tokens)
+
+
+class Update(NamedTuple):
+    """What a chunk added to a text.
+
+    Attributes:
+        text: The text that it belongs to.
+        chunk: The characters that were added.
+        tokens: Number of tokens that were added.
+        logprobs: The log-probabilities of these characters, and of the end of a record; None if the request
+            did not ask for them.
+        ending: Why the text ended, or None if it continues.
+        error: Why the text failed, or None.
+        last: Whether this is the last update of the text.
+    """
+
+    text: "Text"
+    chunk: str = ""
+    tokens: int = 0
+    logprobs: Sequence[float] | None = None
+    ending: TextEnding | None = None
+    error: Exception | None = None
+    last: bool = False
+
+
+class Text:
+    """One text of a request. It waits, its prompt is fed, it is a lane of the batch, and it ends.
+
+    After the text was submitted, only the worker uses the attributes that change.
+
+    Attributes:
+        prompt: The prompt.
+        generation: The generation, which continues the prompt when it is complete.
+        choice: The index of the text in the response.
+        remaining: Number of tokens that may still be generated.
+        deliver: Called with each update in the thread of the event loop.
+    """
+
+    def __init__(
+        self,
+        prompt: Prompt,
+        generation: Generation,
+        choice: int,
+        request: Request,
+        deliver: Callable[[Update], None],
+    ) -> None:
+        self.prompt, self.generation, self.choice = prompt, generation, choice
+        self.remaining, self.deliver = request.length, deliver
+        generation.keep_logprobs = request.logprobs
+        # The log-probabilities of tokens whose text is held back.
+        self._held: list[float] = []
+
+    def start(self) -> None:
+        """Let the generation continue the prompt, which must be complete."""
+        self.generation.position.continue_from(self.prompt.position)
+
+    def update(self, chunk: BatchChunk) -> Update:
+        """Return the update for a chunk of the batch."""
+        self.remaining -= chunk.tokens
+        logprobs = None
+        if self.generation.keep_logprobs:
+            # A token is a character. The last tokens may be a stop text, which is no part of the text.
+            self._held += chunk.logprobs or ()
+            count = len(chunk.text) + (chunk.ending is not None and self.generation.ended_record)
+            logprobs, self._held = self._held[:count], self._held[count:]
+        is_last = chunk.ending is not None or chunk.error is not None
+        return Update(self, chunk.text, chunk.tokens, logprobs, chunk.ending, chunk.error, is_last)
+
+
+def is_quick(request: Request) -> bool:
+    """Return whether ``prepare`` takes only a few milliseconds."""
+    sampling = request.sampling
+    return (
+        request.texts <= QUICK_TEXTS
+        and request.characters + request.texts * sum(map(len, sampling.stop)) <= QUICK_CHARACTERS
+        and not sampling.max_copy
+        and all(getattr(sampling, name) is None for name in CONSTRAINTS)
+    )
+
+
+def prepare(
+    model: Model, request: Request, deliver: Callable[[Update], None]
+) -> tuple[list[Text], list[str]]:
+    """Encode the prompts, compile the sampling parameters, and create the texts.
+
+    Returns:
+        All texts of the first prompt, then those of the next; and warnings about what has no effect or is
+        outside the vocabulary, one line each.
+
+    Raises:
+        RequestError: If a prompt or a sampling parameter does not fit the model.
+    """
+    if request.logprobs and model.tokenizer.level != CHARACTER:
+        # The text of other tokens does not say where they end.
+        raise RequestError(400, "logprobs needs a model of characters", param="logprobs")
+    try:
+        sampling, warnings = checked_stops(request.sampling, model.metadata)
+        texts: list[Text] = []
+        # Each prompt is fed once for its choices, and each of the model's own prompts once.
+        prompts: dict[tuple[int, str], Prompt] = {}
+        for choice in range(request.texts):
+            index = choice // request.choices
+            given = request.prompts[index]
+            text = model.default_prompt(request.seed + choice) if given is None else given
+            key = (-1 if given is None else index, text)
+            prompt = prompts[key] = prompts.get(key) or Prompt(model, text, request)
+            # As in `Model.start`, before the prompt is fed.
+            stream = model.engine.new_stream(request.seed, choice)
+            generation = Generation(model, stream, sampling, prompt.text)
+            _check_length(generation, request)
+            texts.append(Text(prompt, generation, choice, request, deliver))
+    except PromptError as error:
+        field = "messages" if request.is_chat else "prompt"
+        raise RequestError(400, error.spelled(spell_field), param=field) from None
+    except SamplingError as error:
+        raise RequestError.of(error) from None
+    unknown: Counter[str] = Counter()
+    for given in filter(None, request.prompts):
+        unknown += model.tokenizer.count_unknown(model.metadata.normalize(given))
+    if unknown:
+        warnings.append(unknown_characters_warning(unknown, request.unknown))
+    return texts, warnings
+
+
+def _check_length(generation: Generation, request: Request) -> None:
+    try:
+        generation.check_length(request.length)
+    except SamplingError as error:
+        # The error names only the length.
+        message = error.spelled(lambda _: request.length_field)
+        raise RequestError(400, message, param=request.length_field) from None
+
+
+def count_prompt_tokens(texts: Iterable[Text]) -> int:
+    """Return the number of tokens of the prompts of texts. One that several texts continue counts once."""
+    return sum(len(prompt.tokens) for prompt in {text.prompt for text in texts})
+
+
+def _stopped() -> RequestError:
+    return RequestError(503, "the server stopped before the text was complete", headers=RETRY)
+
+
 class Worker:
     """Generates texts as lanes of one batch, in a thread of its own.
 
-    Other threads call only ``order`` and read the numbers of texts. The functions that they order run in the
-    worker's thread, between two chunks.
+    The event loop's thread calls the first methods. It sends orders for the others, which the worker's thread
+    obeys between two chunks.
 
     Args:
         model: The model.
-        max_users: Maximum number of texts that are generated at the same time.
-        post: Called with the updates of all texts after each chunk, in the worker's thread.
+        settings: The limits of the server.
+
+    Attributes:
+        model: The model.
+        texts: Number of texts of all requests that were accepted and are not answered yet.
+        prompt_tokens: Number of tokens of all prompts that were accepted.
+        generated_tokens: Number of tokens that were generated.
+        draining: Whether new texts are refused, because the server is about to stop.
     """
 
-    def __init__(self, model: Model, max_users: int, post: Callable[[list[Update]], None]) -> None:
-        self._model = model
-        self._max_users = max_users
-        self._post = post
+    def __init__(self, model: Model, settings: Settings) -> None:
+        self.model = model
+        self.texts = self.prompt_tokens = self.generated_tokens = self._characters = 0
+        self.draining = self._stopping = False
+        self._settings = settings
+        self._idle = asyncio.Event()
+        self._idle.set()
         self._orders: SimpleQueue[Callable[[], object]] = SimpleQueue()
         # A text is in one of these. All but the waiting ones count as users.
         self._waiting: deque[Text] = deque()
@@ -67,44 +269,85 @@ class Worker:
         return len(self._feeding) + len(self._lanes) + len(self._paused)
 
     @property
+    def waiting(self) -> int:
+        """Number of texts that wait."""
+        return len(self._waiting)
+
+    @property
     def paused(self) -> int:
         """Number of texts that are paused."""
         return len(self._paused)
 
+    # The event loop's thread.
+
+    def start(self) -> None:
+        """Start the thread. The running event loop receives the updates."""
+        self._loop = asyncio.get_running_loop()
+        self._thread = threading.Thread(target=self.run, name="textgen-serve", daemon=True)
+        self._thread.start()
+
+    @contextlib.contextmanager
+    def places(self, request: Request) -> Iterator[None]:
+        """Give a request places for its texts, until it is answered.
+
+        Raises:
+            RequestError: If the queue is full, or if the server is about to stop.
+        """
+        most, characters = self._settings.max_texts, self._characters + request.characters
+        if self.draining:
+            raise RequestError(503, "the server is about to stop", headers=RETRY)
+        if self.texts + request.texts > most or (self._characters and characters > MAX_CHARACTERS):
+            message = f"the server is busy with {self.texts} of at most {most} texts: try again later"
+            raise RequestError(429, message, code="queue_full", headers=RETRY)
+        self._idle.clear()
+        self.texts, self._characters = self.texts + request.texts, characters
+        try:
+            yield
+        finally:
+            self.texts, self._characters = self.texts - request.texts, self._characters - request.characters
+            if not self.texts:
+                self._idle.set()
+
+    def submit(self, texts: Sequence[Text]) -> None:
+        """Queue texts. Raises a ``RequestError`` if the worker has stopped."""
+        if self._stopping:
+            raise _stopped()
+        self.prompt_tokens += count_prompt_tokens(texts)
+        self.order(self.add, texts)
+
     def order(self, function: Callable[[Argument], object], argument: Argument) -> None:
-        """Let the worker call one of its functions."""
+        """Let the worker's thread call a function."""
         self._orders.put(partial(function, argument))
 
-    def run(self) -> None:
-        """Work until ``stop``."""
-        while not self._stopped:
-            try:
-                self._obey()
-                self._advance(CYCLE_SECONDS - self._admit())
-            except Exception as error:
-                logger.exception("the worker failed")
-                self._fail_all(error)
-            if self._updates:
-                self._post(self._updates)
-                self._updates = []
+    async def idle(self) -> None:
+        """Wait until every request for texts is answered."""
+        await self._idle.wait()
 
-    # These functions can be ordered.
+    def stop(self) -> None:
+        """End every text with an error, and the thread."""
+        self.draining = self._stopping = True
+        self.order(self.end, _stopped())
+        self._thread.join()
+
+    def _deliver(self, updates: list[Update]) -> None:
+        for update in updates:
+            self.generated_tokens += update.tokens
+            update.text.deliver(update)
+
+    # The worker's thread. The following functions can be ordered.
 
     def add(self, texts: Iterable[Text]) -> None:
         """Add texts to the queue."""
         self._waiting.extend(texts)
 
     def cancel(self, text: Text) -> None:
-        """Remove a text. Its last update follows, unless it has ended."""
+        """Remove a text, unless it has ended."""
         if text in self._waiting:
             self._waiting.remove(text)
         elif text in self._feeding:
             self._feeding.remove(text)
-        elif text in self._paused:
-            self._paused.remove(text)
         elif not self._remove_lane(text):
-            return
-        self._updates.append(Update(text, last=True))
+            self._paused.discard(text)
 
     def pause(self, text: Text) -> None:
         """Stop generating a text until ``resume``."""
@@ -118,12 +361,25 @@ class Worker:
             self._paused.remove(text)
             self._add_lane(text)
 
-    def stop(self, error: Exception) -> None:
+    def end(self, error: Exception) -> None:
         """Let every text fail with an error, and end the thread."""
         self._stopped = True
         self._fail_all(error)
 
     # The steps of a cycle.
+
+    def run(self) -> None:
+        """Work until ``end``."""
+        while not self._stopped:
+            try:
+                self._obey()
+                self._advance(CYCLE_SECONDS - self._admit())
+            except Exception as error:
+                logger.exception("the worker failed")
+                self._fail_all(error)
+            if self._updates:
+                self._loop.call_soon_threadsafe(self._deliver, self._updates)
+                self._updates = []
 
     def _obey(self) -> None:
         """Obey all orders, and wait for one if there is nothing else to do."""
@@ -141,10 +397,10 @@ class Worker:
         Returns:
             The time that it took, in seconds.
         """
-        while self._waiting and self.users < self._max_users:
+        while self._waiting and self.users < self._settings.max_users:
             self._feeding.append(self._waiting.popleft())
         start = perf_counter()
-        for text in [text for text in self._feeding if text.prompt.pieces <= 1]:
+        for text in [text for text in self._feeding if text.prompt.is_short]:
             if perf_counter() > start + CYCLE_SECONDS * MAX_PROMPT_SHARE:
                 break
             self._feed(text)
@@ -163,7 +419,7 @@ class Worker:
             else:
                 self._feeding.append(text)
         except Exception as error:  # noqa: BLE001 (an error of one text must not stop the others)
-            self._fail(text, error)
+            self._updates.append(Update(text, error=error, last=True))
         # Only now, because a text always counts as a user. If it was appended, the first of two is removed.
         self._feeding.remove(text)
 
@@ -172,8 +428,7 @@ class Worker:
         if not self._lanes:
             return
         steps = self._pace.steps(len(self._lanes), seconds)
-        start = perf_counter()
-        before = self._batch.drawn
+        start, before = perf_counter(), self._batch.drawn
         for chunk in self._batch.advance(steps):
             update = self._lanes[chunk.generation].update(chunk)
             self._updates.append(update)
@@ -194,15 +449,12 @@ class Worker:
         del self._lanes[text.generation]
         return True
 
-    def _fail(self, text: Text, error: Exception) -> None:
-        self._updates.append(Update(text, error=error, last=True))
-
     def _fail_all(self, error: Exception) -> None:
         for text in (*self._waiting, *self._feeding, *self._lanes.values(), *self._paused):
-            self._fail(text, error)
+            self._updates.append(Update(text, error=error, last=True))
         for place in (self._waiting, self._feeding, self._lanes, self._paused):
             place.clear()
-        self._batch = Batch(self._model)
+        self._batch = Batch(self.model)
 
 
 class Pace:
@@ -226,13 +478,79 @@ class Pace:
         return self._steps
 
     def record(self, tokens: int, seconds: float) -> None:
-        """Record how long a chunk took.
+        """Record how long a chunk of this many tokens, of all lanes together, took."""
+        if tokens:
+            cost = seconds / tokens
+            self._cost = cost if self._cost is None else WEIGHT * cost + (1 - WEIGHT) * self._cost
 
-        Args:
-            tokens: Number of tokens of all lanes together.
-            seconds: The time from the start of the chunk to its texts.
+
+class Reply:
+    """Collects the updates of the texts of one request, for the task that writes the response.
+
+    Args:
+        worker: Generates the texts.
+        streams: Whether the updates are wanted as they come, not all at the end.
+
+    Attributes:
+        tokens: Number of tokens that were generated so far.
+        running: The texts that have not ended.
+    """
+
+    def __init__(self, worker: Worker, *, streams: bool) -> None:
+        self._worker, self._streams = worker, streams
+        self.tokens = 0
+        self.running: set[Text] = set()
+        self._paused: list[Text] = []
+        self._pending: list[Update] = []
+        self._characters = 0
+        self._wake = asyncio.Event()
+
+    def submit(self, texts: Sequence[Text]) -> None:
+        """Queue the texts, which must deliver to this reply."""
+        self._worker.submit(texts)
+        self.running.update(texts)
+
+    def deliver(self, update: Update) -> None:
+        """Receive an update of one of the texts."""
+        self._pending.append(update)
+        self.tokens += update.tokens
+        self._characters += len(update.chunk)
+        if update.last:
+            self.running.discard(update.text)
+        elif self._streams and self._characters > MAX_PENDING:
+            self._worker.order(self._worker.pause, update.text)
+            self._paused.append(update.text)
+        if self._streams or update.error or not self.running:
+            self._wake.set()
+
+    async def updates(self) -> list[Update]:
+        """Wait for updates and return them, until no text is running.
+
+        Raises:
+            RequestError: If a text failed.
         """
-        if not tokens:
-            return
-        cost = seconds / tokens
-        self._cost = cost if self._cost is None else WEIGHT * cost + (1 - WEIGHT) * self._cost
+        await self._wake.wait()
+        self._wake.clear()
+        updates, self._pending, self._characters = self._pending, [], 0
+        for text in self._paused:
+            self._worker.order(self._worker.resume, text)
+        self._paused = []
+        for update in updates:
+            if update.error:
+                raise _as_request_error(update.error)
+        return updates
+
+    def close(self) -> None:
+        """Cancel the texts that have not ended."""
+        for text in self.running:
+            self._worker.order(self._worker.cancel, text)
+
+
+def _as_request_error(error: Exception) -> RequestError:
+    """Return the error that the client sees. A defect of the server is also logged."""
+    if isinstance(error, RequestError):
+        return error
+    if isinstance(error, TextgenError):
+        return RequestError.of(error)
+    logger.error("a text failed", exc_info=error)
+    return RequestError(500, "the server failed: see its log")

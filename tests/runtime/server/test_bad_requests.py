@@ -9,125 +9,115 @@ from hypothesis import given
 from hypothesis import strategies as st
 from textgen_runtime.sampling import CONSTRAINTS
 
-from tests.helpers.served import Answer, asynchronous, served
+from tests.helpers.record_models import record_model
+from tests.helpers.served import CHAT, TEXT, asynchronous, served
 
-
-def error_of(answer: Answer) -> dict[str, Any]:
-    """Check that a response is an error in the shape of OpenAI's API. Return the error."""
-    assert answer.headers["content-type"] == "application/json"
-    (error,) = answer.json.values()
-    assert isinstance(error, dict)
-    assert set(error) == {"message", "type", "param", "code"}
-    assert "\n" not in error["message"]
-    assert error["type"] == "invalid_request_error"
-    return error
-
-
-def check_error(answer: Answer, status: int, message: str, param: str | None = None) -> None:
-    """Check the status and the fields of an error."""
-    assert answer.status == status, answer.body
-    error = error_of(answer)
-    assert message in error["message"]
-    assert error["param"] == param
-
-
-@pytest.mark.parametrize(
-    ("body", "message"),
-    [
-        (b"", "the body is not JSON"),
-        (b"{", "the body is not JSON"),
-        (b"\xff", "the body is not JSON"),
-        (b'{"temperature": NaN}', "NaN is not JSON"),
-        (b'{"temperature": 1e999}', "the number 1e999 is too large"),
-        (b'{"seed": 1' + b"0" * 5000 + b"}", "the body is not JSON"),
-        (b"[" * 100_000, "the body is not JSON: it is nested too deeply"),
-        (b"[]", "the body must be a JSON object, not a list"),
-        (b"null", "the body must be a JSON object, not null"),
-        (b'"prompt"', "the body must be a JSON object, not a string"),
-    ],
-)
-@asynchronous
-async def test_a_body_must_be_a_json_object(tiny: textgen.Model, body: bytes, message: str) -> None:
-    async with served(tiny) as server:
-        check_error(await server.post(body), 400, message)
-
-
-WRONG: list[tuple[dict[str, Any], str, str]] = [
-    ({"promt": "a"}, "unknown field 'promt': remove it, or start the server with --ignore-", "promt"),
-    *[({"suffix": value}, "suffix is not supported: remove it", "suffix") for value in ("a", True)],
-    ({"best_of": 2}, "best_of must be equal to n", "best_of"),
-    ({"best_of": "1"}, "best_of must be an integer, not a string", "best_of"),
-    ({"prompt": 1}, "prompt must be a string or a list of strings, not a number", "prompt"),
-    ({"prompt": [1, 2]}, "prompt must be text: this server does not accept tokens", "prompt"),
-    ({"prompt": ["a", None]}, "prompt must be a string or a list of strings, but has null", "prompt"),
-    ({"prompt": []}, "prompt must have from 1 to 768 strings, not 0", "prompt"),
-    # The fields are checked before the form of the response.
-    ({"prompt": ["a", "Z"], "stream": True}, "not in the model's vocabulary: 'z'", "prompt"),
-    ({"prompt": "\ud800"}, "not in the model's vocabulary", "prompt"),
-    ({"prompt": "ZZ", "unknown": "skip"}, "none of its characters is in the vocabulary", "prompt"),
-    ({"unknown": "keep"}, 'unknown must be "error" or "skip", not \'keep\'', "unknown"),
-    ({"max_tokens": -1}, "max_tokens must be from 0 to 100000, not -1", "max_tokens"),
-    ({"max_tokens": 1.5}, "max_tokens must be an integer, not a number", "max_tokens"),
-    (
-        {"max_completion_tokens": -1},
-        "max_completion_tokens must be from 0 to 100000",
-        "max_completion_tokens",
-    ),
-    ({"max_tokens": True}, "max_tokens must be an integer, not a boolean", "max_tokens"),
-    ({"n": 0}, "n must be from 1 to 768, not 0", "n"),
-    ({"n": 10**400}, "n must be from 1 to 768, not an integer of 1,329 bits", "n"),
-    ({"prompt": ["a"] * 400, "n": 2}, "n and the number of prompts ask for 800 texts", "n"),
-    ({"seed": -1}, "seed must be from 0 to 2**128 - 1, not -1", "seed"),
-    ({"seed": 2**128}, "seed must be from 0 to 2**128 - 1", "seed"),
-    ({"logprobs": 6}, "logprobs must be from 0 to 5, not 6", "logprobs"),
-    ({"echo": "yes"}, "echo must be true or false, not a string", "echo"),
-    (
-        {"stream": True, "stream_options": {"include": True}},
-        "unknown field 'stream_options.include'",
-        "stream_options.include",
-    ),
-    ({"stream_options": {}}, 'stream_options is only for "stream": true', "stream_options"),
-    ({"stop": ["a"] * 5}, "stop must have from 0 to 4 strings, not 5", "stop"),
-    ({"stop": ["a" * 5000, "b" * 5001]}, "stop has 10001 characters: at most 10000", "stop"),
-    ({"stop": [1]}, "stop must be a string or a list of strings, but has a number", "stop"),
-    ({"temperature": -0.1}, "temperature must be a finite number, 0 or more", "temperature"),
-    ({"temperature": "1"}, "temperature must be a number, not a string", "temperature"),
-    ({"mirostat_tau": 2, "top_k": 3}, "mirostat_tau takes the place of top_k", "mirostat_tau"),
-    ({"logit_bias": [1]}, "logit_bias must be an object of numbers by character", "logit_bias"),
-    ({"logit_bias": {"a": "1"}}, "logit_bias must have a number for 'a'", "logit_bias"),
-    ({"logit_bias": {"50256": -100}}, "logit_bias has characters outside the model's", "logit_bias"),
-    ({"allowed": "Z"}, "allowed and banned leave no character", "allowed"),
-    ({"choices": []}, "choices must have from 1 to", "choices"),
-    ({"json_schema": []}, "json_schema must be a schema as an object or a string", "json_schema"),
+NOT_OBJECTS: list[bytes] = [
+    *(b"", b"{", b"\xff", b"[]", b"null", b'"prompt"', b"[" * 100_000),
+    *(b'{"temperature": NaN}', b'{"temperature": 1e999}', b'{"seed": 1' + b"0" * 5000 + b"}"),
 ]
 
 
-@pytest.mark.parametrize(("fields", "message", "param"), WRONG, ids=lambda value: str(value)[:40])
+@pytest.mark.parametrize("path", [TEXT, CHAT])
 @asynchronous
-async def test_a_wrong_field_is_named(
-    tiny: textgen.Model, fields: dict[str, Any], message: str, param: str
+async def test_a_body_must_be_a_json_object(tiny: textgen.Model, path: str) -> None:
+    async with served(tiny) as server:
+        for body in NOT_OBJECTS:
+            answer = await server.request(path, body)
+            assert (answer.error, answer.json["error"]["code"]) == ((400, None), "invalid_json")
+
+
+FORMAT = "response_format"
+
+
+def each(name: str, *values: Any, **others: Any) -> list[tuple[dict[str, Any], str]]:
+    """Requests with each of these values of a field, which the error must name."""
+    return [({**others, name: value}, name) for value in values]
+
+
+def schema(param: str, **fields: Any) -> list[tuple[dict[str, Any], str]]:
+    """A request with a response format, and the part of it that the error must name."""
+    return [({FORMAT: fields}, f"{FORMAT}.{param}")]
+
+
+WRONG = [
+    *(*each("promt", "a"), *each("model", 1), *each("unknown", "keep", 1), *each("user", 1)),
+    *(*each("max_tokens", -1, 1.5, True, "9", 100_001), *each("max_completion_tokens", -1, 0.5)),
+    *each("max_tokens", 5, max_completion_tokens=5),
+    *(*each("n", 0, 769, 10**400, "1"), *each("seed", -1, 2**128, 0.5), *each("stream", 1)),
+    *(*each("stream_options", {}, stream=False), *each("stream_options", [])),
+    ({"stream_options": {"include": True}, "stream": True}, "stream_options.include"),
+    *each("stop", [1], 1, [""], ["a" * 5000, "b" * 5001], "a" * 10_001),
+    *(*each("temperature", -0.1, "1", True, []), *each("top_p", 0), *each("top_k", 1.5)),
+    *(*each("keep_stop", "no"), *each("mirostat_tau", 2, top_k=3), *each("allowed", "Z")),
+    *each("logit_bias", [1], {"a": "1"}, {"a": 101}, {"50256": -100}, {"": 1}),
+    *(*each("min_length", 3), *each("resample", 3), *each("choices", [], ["abc", "XYZ"], [1], {})),
+    *(*each("match", "(", "Z", 1), *each("json_schema", [], {"type": "banana"}, "{")),
+    *(*each("max_tokens", 16, match="a{50}"), *each("max_completion_tokens", 9, match="a{50}")),
+    *(*each(FORMAT, []), *each(FORMAT, {"type": "json_object"}, json_schema={})),
+    *(*schema("type"), *schema("type", type="xml"), *schema("type", type=1)),
+    *(*schema("schema", type="json_object", schema={}), *schema("json_schema", type="json_schema")),
+    *schema("json_schema", type="text", json_schema={"name": "a", "schema": {}}),
+    *schema("json_schema.schema", type="json_schema", json_schema={"name": "a"}),
+    *schema("json_schema.b", type="json_schema", json_schema={"schema": {}, "b": 1}),
+]
+WRONG_TEXT = [
+    *each("prompt", 1, [1, 2], ["a", None], [], ["a"] * 769, "Z", "\ud800", ["a", "Z"]),
+    *(*each("prompt", "ZZ", unknown="skip"), *each("n", 2, prompt=["a"] * 400)),
+    *(*each("suffix", "a", True), *each("best_of", 2, "1"), *each("echo", "yes"), *each("messages", [])),
+    *(*each("logprobs", 1, True, -1), *each("echo", True, logprobs=0)),
+    *each("logprobs", 0, n=10, max_tokens=1001),
+]
+IMAGE = {"type": "image", "text": "a"}
+WRONG_CHAT = [
+    *(*each("messages", [], {}, ["a"], "a", [[]], [{"content": "Z"}]), *each("audio", {})),
+    *each("messages", [{"content": "aZ"}], unknown="error"),
+    *[
+        ({"messages": [{}, {"content": value}]}, "messages[1].content")
+        for value in (None, 1, [], [1], [IMAGE])
+    ],
+    *(*each("tools", [{}]), *each("tool_choice", "required"), *each("prompt", "a"), *each("functions", [1])),
+    *(*each("modalities", ["audio"]), *each("echo", True), *each("best_of", 1), *each("logprobs", 1)),
+    *(*each("top_logprobs", 0), *each("top_logprobs", 1, logprobs=True)),
+    *each("logprobs", True, n=10, max_tokens=1001),
+]
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize(("path", "wrong"), [(TEXT, WRONG + WRONG_TEXT), (CHAT, WRONG + WRONG_CHAT)])
+@asynchronous
+async def test_a_wrong_field_is_named(tiny: textgen.Model, path: str, wrong: Any, stream: bool) -> None:
+    # There is no place in the queue that a wrong request could leave taken.
+    async with served(tiny, max_users=768, max_queue=0) as server:
+        for fields, param in wrong:
+            answer = await server.ask(path, "a", **{"stream": stream or "stream_options" in fields, **fields})
+            assert answer.error == ((400, param)), fields
+            assert server.worker.texts == 0
+        assert (await server.ask(path, "a", n=768, max_tokens=1)).status == 200
+
+
+@asynchronous
+async def test_fields_that_a_client_relies_on_are_refused_where_unknown_ones_are_ignored(
+    tiny: textgen.Model,
 ) -> None:
-    async with served(tiny) as server:
-        answer = await server.complete(**({"prompt": "a"} | fields))
-    check_error(answer, 400, message, param)
+    async with served(tiny, ignore_unknown_fields=True) as server:
+        assert (await server.complete(prompt="a", suffix="b")).error == (400, "suffix")
+        assert (await server.ask(CHAT, "a", tools=[{}])).error == (400, "tools")
 
 
+@pytest.mark.parametrize("path", [TEXT, CHAT])
 @asynchronous
-async def test_a_length_with_both_of_its_names_is_refused(tiny: textgen.Model) -> None:
+async def test_a_request_for_another_model_is_refused(tiny: textgen.Model, path: str) -> None:
     async with served(tiny) as server:
-        answer = await server.complete(prompt="a", max_tokens=5, max_completion_tokens=5)
-    message = "max_tokens and max_completion_tokens are two names of one field: send only one"
-    check_error(answer, 400, message, "max_tokens")
-    assert answer.json["error"]["code"] == "invalid_parameter_combination"
+        answer = await server.ask(path, "a", model="gpt-4")
+    assert (answer.error, answer.json["error"]["code"]) == ((404, "model"), "model_not_found")
 
 
+@pytest.mark.parametrize("level", ["byte", "word"])
 @asynchronous
-async def test_a_request_for_another_model_is_refused(tiny: textgen.Model) -> None:
-    async with served(tiny) as server:
-        answer = await server.complete(model="gpt-4", prompt="a")
-        assert (await server.complete(model="tiny", prompt="a")).status == 200
-    check_error(answer, 404, "there is no model 'gpt-4': this server has 'tiny'", "model")
-    assert answer.json["error"]["code"] == "model_not_found"
+async def test_log_probabilities_of_other_levels_are_refused(level: str) -> None:
+    async with served(record_model(level)) as server:
+        assert (await server.complete(prompt="cab", logprobs=0)).error == (400, "logprobs")
 
 
 VALUES = st.recursive(
@@ -149,43 +139,46 @@ VALUES = st.recursive(
     max_leaves=6,
 )
 PLAIN_NAMES = [name for name in textgen.PARAMETERS if name not in CONSTRAINTS]
-SHARED_NAMES = (
+SHARED_NAMES = [
     "n",
     "seed",
     "logprobs",
     "stream",
     "stream_options",
-    "response_format",
+    FORMAT,
     "unknown",
-    *PLAIN_NAMES,
-)
-TEXT_NAMES = ("prompt", "echo", "messages", *SHARED_NAMES)
-CHAT_NAMES = ("messages", "top_logprobs", "tools", "tool_choice", "modalities", "prompt", *SHARED_NAMES)
+    "messages",
+    "prompt",
+    "",
+    "a",
+]
+TEXT_NAMES = ["echo", "best_of", *SHARED_NAMES, *PLAIN_NAMES]
+CHAT_NAMES = ["top_logprobs", "tools", "tool_choice", "modalities", *SHARED_NAMES, *PLAIN_NAMES]
 
 
 def check_answer(model: textgen.Model, path: str, body: Any) -> None:
-    """Check that a body gets texts, or an error."""
+    """Check that a body gets texts, or an error of the client."""
 
     @asynchronous
     async def check() -> None:
         async with served(model) as server:
-            answer = await server.request("POST", path, json.dumps(body).encode())
-        assert answer.status in (200, 400), answer.body
-        assert answer.status == 200 or error_of(answer)["message"]
+            answer = await server.request(path, json.dumps(body))
+        assert answer.status == 200 or answer.error[0] == 400, answer.body
 
     check()
 
 
-@pytest.mark.parametrize("path", ["/v1/completions", "/v1/chat/completions"])
+@pytest.mark.parametrize(("path", "names"), [(TEXT, TEXT_NAMES), (CHAT, CHAT_NAMES)])
 @given(data=st.data())
-def test_no_field_of_any_value_is_a_defect(tiny: textgen.Model, path: str, data: st.DataObject) -> None:
-    names = TEXT_NAMES if path == "/v1/completions" else CHAT_NAMES
-    first: Any = {"prompt": "a"} if path == "/v1/completions" else {"messages": [{"content": "a"}]}
-    fields = data.draw(st.dictionaries(st.sampled_from([*names, "", "a"]), VALUES, max_size=4))
-    check_answer(tiny, path, first | {"max_tokens": 5} | fields)
+def test_no_field_of_any_value_is_a_defect(
+    tiny: textgen.Model, path: str, names: list[str], data: st.DataObject
+) -> None:
+    first: Any = {"prompt": "a"} if path == TEXT else {"messages": [{"content": "a"}]}
+    fields = data.draw(st.dictionaries(st.sampled_from(names), VALUES, max_size=4))
+    check_answer(tiny, path, {**first, "max_tokens": 5, **fields})
 
 
-@pytest.mark.parametrize("path", ["/v1/completions", "/v1/chat/completions"])
+@pytest.mark.parametrize("path", [TEXT, CHAT])
 @given(body=VALUES)
 def test_no_body_is_a_defect(tiny: textgen.Model, path: str, body: Any) -> None:
     check_answer(tiny, path, body)

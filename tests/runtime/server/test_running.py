@@ -1,72 +1,235 @@
-"""The running server: properties that only a clock would show, and its end."""
+"""A server in a process of its own: connections of slow and broken clients, signals, and the end."""
 
-import asyncio
+import contextlib
+import gc
 import json
 import os
+import signal
 import socket
 import sys
-import threading
-from collections import Counter
+from collections.abc import Iterator
 from types import SimpleNamespace
 
 import pytest
 import textgen_runtime as textgen
 import uvicorn
-from textgen_runtime.server import completions, running
-from textgen_runtime.server.completion_request import CompletionRequest, Take, parse_request
-from textgen_runtime.server.connections import Connection
+from textgen_runtime.server import running
 from textgen_runtime.server.requests import Settings
-from textgen_runtime.server.running import OTHER_FILES, listen
+from textgen_runtime.server.running import MAX_CONNECTIONS, OTHER_FILES, listen
 
-from tests.helpers.programs import run_python
-from tests.helpers.serve_command import request
-from tests.helpers.served import ENDLESS, PATIENCE, OpenCall, asynchronous, served, until
+from tests.helpers.paths import TINY
+from tests.helpers.programs import posix_only
+from tests.helpers.serve_command import ServerProcess, read_all, request, running_server
 
+pytestmark = posix_only
 
-@asynchronous
-async def test_an_event_does_not_wait_for_the_acknowledgment_of_the_one_before() -> None:
-    options: asyncio.Queue[int] = asyncio.Queue()
-
-    def accept(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        accepted = writer.get_extra_info("socket")
-        options.put_nowait(accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
-        writer.close()
-
-    with listen("127.0.0.1", 0) as listener:
-        async with await asyncio.start_server(accept, sock=listener):
-            _, writer = await asyncio.open_connection(*listener.getsockname())
-            assert await options.get() != 0
-            writer.close()
-            await writer.wait_closed()
+ENDLESS = 10**9
+STREAM = json.dumps({"prompt": "a", "max_tokens": ENDLESS, "seed": 1, "stream": True}).encode()
+COMPLETE = request(b'{"prompt": "a"}')
 
 
-class Hurried(Connection):
-    """A connection whose client has no time."""
+@contextlib.contextmanager
+def serving(seconds: float) -> Iterator[ServerProcess]:
+    """A server that waits for its clients for this number of seconds."""
+    with running_server("--client-timeout", str(seconds), "--max-length", str(ENDLESS)) as started:
+        yield started
+        # No traceback, whatever the clients did.
+        assert started.stop() == (0, "textgen-serve: stops now\n")
 
-    client_timeout = 0.0
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[ServerProcess]:
+    """A server with more patience than any client needs."""
+    with serving(600) as started:
+        yield started
 
 
-@asynchronous
-async def test_a_request_that_was_there_in_time_is_answered(tiny: textgen.Model) -> None:
-    """The time is over before a busy server reads the request."""
-    loop = asyncio.get_running_loop()
-    async with served(tiny) as server:
-        config = uvicorn.Config(server.app, lifespan="off", log_config=None)
-        config.load()
-        with listen("127.0.0.1", 0) as listener, socket.create_connection(listener.getsockname()) as client:
-            client.sendall(request(b'{"prompt": "a"}'))
-            async with await loop.create_server(
-                lambda: Hurried(config, uvicorn.server.ServerState(), {}), sock=listener
-            ):
-                client.setblocking(False)
-                assert (await loop.sock_recv(client, 100)).startswith(b"HTTP/1.1 200 ")
+@pytest.fixture(scope="module")
+def impatient() -> Iterator[ServerProcess]:
+    """A server with little patience. Suspend it while a client sends."""
+    with serving(0.5) as started:
+        yield started
+
+
+def exchange(server: ServerProcess, sent: bytes) -> bytes:
+    """Send bytes; return all that the server answers."""
+    with server.connect() as connection, contextlib.suppress(ConnectionResetError):
+        with server.suspended():
+            connection.sendall(sent)
+        return read_all(connection)
+    return b""
+
+
+def wait_until_idle(server: ServerProcess) -> None:
+    """Wait until the server generates nothing."""
+    head = b"GET /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+    while b'"users":0,"waiting":0' not in exchange(server, head):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("sent", "answer"),
+    [
+        (b"", b""),
+        (b"POST /v1/compl", b""),
+        (b"GET /health HTTP/1.1\r\nHost: x\r\nX-Slow: ", b""),
+        (COMPLETE[:-3], b"HTTP/1.1 408 "),
+        (COMPLETE, b"HTTP/1.1 200 "),
+        (COMPLETE + COMPLETE[:30], b"HTTP/1.1 200 "),
+    ],
+)
+def test_a_connection_that_sends_nothing_more_is_closed(
+    impatient: ServerProcess, sent: bytes, answer: bytes
+) -> None:
+    received = exchange(impatient, sent)
+    assert received.startswith(answer) if answer else received == b""
+
+
+def test_a_client_that_does_not_read_is_cut_off(impatient: ServerProcess) -> None:
+    with impatient.slow_reader(STREAM) as stream, impatient.slow_reader(COMPLETE[-15:]):
+        assert stream.recv(10) == b"HTTP/1.1 2"
+        wait_until_idle(impatient)
+        # What was sent can still be read, and then comes the end, regular or not.
+        with contextlib.suppress(ConnectionResetError):
+            read_all(stream)
+
+
+def test_a_client_that_only_closes_its_side_frees_its_lane(server: ServerProcess) -> None:
+    with server.slow_reader(STREAM) as connection:
+        assert connection.recv(10) == b"HTTP/1.1 2"
+        connection.shutdown(socket.SHUT_WR)
+        with contextlib.suppress(ConnectionResetError):
+            read_all(connection)
+    wait_until_idle(server)
+
+
+NOT_HTTP = [
+    b"\0\0\0\0\r\n\r\n",
+    b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n",
+    b"POST /v1/completions HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nZZ\r\n",
+    b"GET /" + b"a" * 100_000 + b" HTTP/1.1\r\n\r\n",
+    b"GET /health HTTP/1.1\r\nHost: x\r\nX-Long: " + b"a" * 1_000_000 + b"\r\n\r\n",
+    *[
+        b"GET " + path + b" HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+        for path in (b"/%ff%fe", b"/v1/models/%ED%A0%80", b"/v1/models/%0d%0aX: y", b"/?\xff")
+    ],
+]
+
+
+@pytest.mark.parametrize("sent", NOT_HTTP, ids=lambda sent: repr(sent[:40]))
+def test_what_is_not_http_is_refused(server: ServerProcess, sent: bytes) -> None:
+    with server.connect() as connection, contextlib.suppress(ConnectionResetError):
+        connection.sendall(sent)
+        assert read_all(connection).startswith((b"HTTP/1.1 400 ", b"HTTP/1.1 404 ", b"HTTP/1.1 431 "))
+
+
+def test_requests_can_follow_each_other_before_their_responses(server: ServerProcess) -> None:
+    answer = exchange(server, COMPLETE + COMPLETE + request(b'{"prompt": "a"}', "Connection: close"))
+    assert answer.count(b"HTTP/1.1 200 ") == 3
+
+
+def test_a_websocket_is_refused(server: ServerProcess) -> None:
+    upgrade = (
+        b"Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA=="
+    )
+    with server.connect() as connection:
+        connection.sendall(
+            b"GET /v1/completions HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\n" + upgrade + b"\r\n\r\n"
+        )
+        assert connection.recv(13) == b"HTTP/1.1 405 "
+
+
+def test_a_body_that_is_too_large_gets_its_error(server: ServerProcess) -> None:
+    with server.connect() as connection:
+        connection.sendall(request(b'"' + b"a" * 2**20 + b'"'))
+        assert read_all(connection).startswith(b"HTTP/1.1 413 ")
+
+
+def test_a_client_can_ask_whether_its_body_is_welcome(server: ServerProcess) -> None:
+    body = b'{"prompt": "a"}'
+    with server.connect() as connection:
+        connection.sendall(request(body, "Expect: 100-continue", "Connection: close")[: -len(body)])
+        assert connection.recv(25) == b"HTTP/1.1 100 Continue\r\n\r\n"[:25]
+        connection.sendall(body)
+        assert b"HTTP/1.1 200 " in read_all(connection)
+
+
+# The server, but it does not cut off a client that is slow to read its end.
+PATIENT = """
+import sys
+from textgen_runtime.cli import serve
+from textgen_runtime.server import running
+running.MIN_CLOSING_SECONDS = 600
+sys.exit(serve.main())
+"""
+STOPS = "textgen-serve: stops when 1 text is complete\n"
+
+
+@contextlib.contextmanager
+def running_text(*options: str, length: int = ENDLESS) -> Iterator[tuple[ServerProcess, socket.socket]]:
+    """A server that sends a text, and the connection of its client, which has read a little.
+
+    If the text is longer than what the system keeps for the client, it does not end before the client reads.
+    """
+    options = ("--max-length", str(length), "--client-timeout", "600", *options)
+    body = STREAM.replace(str(ENDLESS).encode(), str(length).encode())
+    program = (sys.executable, "-c", PATIENT)
+    with running_server(*options, program=program) as server, server.slow_reader(body) as connection:
+        assert len(connection.recv(10)) == 10
+        yield server, connection
+
+
+def test_a_signal_lets_running_texts_end() -> None:
+    with running_text("--grace", "600", length=400_000) as (server, connection):
+        server.process.send_signal(signal.SIGINT)
+        assert server.line() == STOPS
+        assert read_all(connection).endswith(b"data: [DONE]\n\n\r\n0\r\n\r\n")
+        assert server.end() == (130, "")
+
+
+@pytest.mark.parametrize("second", [signal.SIGINT, signal.SIGTERM])
+def test_a_server_that_stops_refuses_new_requests_and_ends_at_a_second_signal(second: int) -> None:
+    with running_text() as (server, _):
+        server.process.send_signal(signal.SIGTERM)
+        assert server.line() == STOPS
+        answer = exchange(server, request(b'{"prompt": "a"}', "Connection: close"))
+        assert answer.startswith(b"HTTP/1.1 503 ")
+        assert b"\r\nretry-after: 1\r\n" in answer
+        assert server.stop(second) == (-second, "")
+
+
+def test_after_the_grace_time_running_texts_end_with_an_error() -> None:
+    with running_text("--grace", "0.1") as (server, connection):
+        server.process.send_signal(signal.SIGTERM)
+        answer = read_all(connection)
+        assert server.end() == (0, STOPS)
+    assert b'"type": "server_error"' in answer or b'"type":"server_error"' in answer
+    assert b"[DONE]" not in answer
+
+
+def test_a_port_is_taken_from_the_start_on() -> None:
+    """Two servers that start at the same time must not both believe that they have the port."""
+    with listen("127.0.0.1", 0) as first, pytest.raises(running.ServerError):
+        listen("127.0.0.1", first.getsockname()[1])
+
+
+def test_a_server_whose_sockets_fail_does_not_wait_for_a_signal(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def fail(*_: object) -> None:
+        raise OSError("no sockets")
+
+    monkeypatch.setattr(uvicorn.Server, "startup", fail)
+    interval = sys.getswitchinterval()
+    with listen("127.0.0.1", 0) as listener, pytest.raises(OSError, match="no sockets"):
+        running.serve(textgen.load(TINY), Settings("tiny"), listener)
+    sys.setswitchinterval(interval)
+    gc.unfreeze()
 
 
 def test_windows_has_its_own_options_and_no_limit_of_files(monkeypatch: pytest.MonkeyPatch) -> None:
     """There, SO_REUSEADDR would let another program take the port."""
     monkeypatch.setattr(os, "name", "nt")
     monkeypatch.setitem(sys.modules, "resource", None)
-    assert running._max_connections() == 10_000
+    assert running._max_connections() == MAX_CONNECTIONS
     with listen("127.0.0.1", 0) as listener:
         assert not listener.getsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR)
 
@@ -78,11 +241,11 @@ UNLIMITED = -1
     ("soft", "hard", "largest", "expected"),
     [
         (1024, 4096, 4096, 4096 - OTHER_FILES),
-        (1024, 500_000, 500_000, 10_000),
-        (500_000, 500_000, 500_000, 10_000),
-        (256, UNLIMITED, 10_240, 10_000),
+        (1024, 500_000, 500_000, MAX_CONNECTIONS),
+        (500_000, 500_000, 500_000, MAX_CONNECTIONS),
+        (256, UNLIMITED, 10_240, MAX_CONNECTIONS),
         (256, UNLIMITED, 256, 256 - OTHER_FILES),
-        (UNLIMITED, UNLIMITED, 0, 10_000),
+        (UNLIMITED, UNLIMITED, 0, MAX_CONNECTIONS),
         (OTHER_FILES, OTHER_FILES, OTHER_FILES, 1),
     ],
 )
@@ -90,97 +253,15 @@ def test_the_limit_of_open_files_is_raised(
     monkeypatch: pytest.MonkeyPatch, soft: int, hard: int, largest: int, expected: int
 ) -> None:
     """A hard limit may be missing, as on macOS, which refuses a soft one above 10,240."""
-    limits = [(soft, hard)]
 
     def change(_: int, changed: tuple[int, int]) -> None:
-        if not 0 <= changed[0] <= largest or changed[1] != hard:
+        if not soft < changed[0] <= largest or changed[1] != hard:
             raise ValueError("current limit exceeds maximum limit")
-        limits.append(changed)
 
     # Windows does not have this module.
     resource = SimpleNamespace(
-        RLIM_INFINITY=UNLIMITED, RLIMIT_NOFILE=7, getrlimit=lambda _: limits[-1], setrlimit=change
+        RLIM_INFINITY=UNLIMITED, RLIMIT_NOFILE=7, getrlimit=lambda _: (soft, hard), setrlimit=change
     )
     monkeypatch.setitem(sys.modules, "resource", resource)
     monkeypatch.setattr(os, "name", "posix")
     assert running._max_connections() == expected
-    assert limits[-1][0] == UNLIMITED or limits[-1][0] >= min(soft, expected + OTHER_FILES)
-
-
-def test_numpy_is_imported_before_the_first_request() -> None:
-    program = "import sys, textgen_runtime.server.running; print('numpy' in sys.modules)"
-    assert run_python(program) == "True\n"
-
-
-@asynchronous
-async def test_many_requests_at_once_leave_turns_for_events(
-    tiny: textgen.Model, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    turn = 0
-    parsed: Counter[int] = Counter()
-
-    async def count_turns() -> None:
-        nonlocal turn
-        while True:
-            turn += 1
-            await asyncio.sleep(0)
-
-    def parse_and_count(body: bytes, settings: Settings, take: Take, _: None) -> CompletionRequest:
-        parsed[turn] += 1
-        return parse_request(body, settings, take)
-
-    monkeypatch.setattr(completions, "parse_request", parse_and_count)
-    async with served(tiny) as server:
-        counter = asyncio.create_task(count_turns())
-        answers = await asyncio.gather(*(server.complete(prompt="a") for _ in range(100)))
-        counter.cancel()
-    assert {answer.status for answer in answers} == {200}
-    assert parsed.total() == 100
-    assert max(parsed.values()) <= completions.REQUESTS_PER_TURN
-
-
-@asynchronous
-async def test_a_draining_server_finishes_texts_and_refuses_new_ones(tiny: textgen.Model) -> None:
-    body = json.dumps({"prompt": "a", "max_tokens": 20_000, "seed": 1, "stream": True}).encode()
-    go_on = threading.Event()
-    async with served(tiny) as server:
-        # The worker waits, so that the text does not end before the new one is refused.
-        server.scheduler.worker.order(go_on.wait, PATIENCE)
-        running = OpenCall(server.app, body)
-        await until(lambda: server.scheduler.texts)
-        server.scheduler.draining = True
-        refused = await server.complete(prompt="a")
-        health = await server.request("GET", "/health")
-        go_on.set()
-        await server.scheduler.idle()
-        answer = await running.answer()
-    assert refused.status == 503
-    assert "retry-after" in refused.headers
-    assert refused.json["error"]["type"] == "server_error"
-    assert (health.status, health.json["status"]) == (503, "stopping")
-    assert answer.texts == [tiny.generate("a", length=20_000, seed=1, temperature=1.0)]
-
-
-@pytest.mark.parametrize("stream", [False, True])
-@asynchronous
-async def test_texts_that_are_still_running_at_the_end_fail(tiny: textgen.Model, stream: bool) -> None:
-    body = json.dumps({"prompt": "a", "max_tokens": ENDLESS, "stream": stream}).encode()
-    async with served(tiny, max_users=1, max_length=ENDLESS) as server:
-        running = OpenCall(server.app, body)
-        await until(lambda: server.scheduler.worker.users)
-        if stream:
-            await running.beginning()
-        waiting = OpenCall(server.app, body)
-        await until(lambda: server.scheduler.texts == 2)
-        await server.scheduler.stop()
-        message = "the server stopped before the text was complete"
-        late = await waiting.answer()
-        assert (late.status, late.json["error"]["message"]) == (503, message)
-        if stream:
-            await running.task
-            parts = [running.messages.get_nowait() for _ in range(running.messages.qsize())]
-            events = b"".join([part["body"] for part in parts])
-            last = events.decode().removesuffix("\n\n").split("\n\n")[-1]
-            assert json.loads(last.removeprefix("data: "))["error"]["message"] == message
-        else:
-            assert (await running.answer()).status == 503
