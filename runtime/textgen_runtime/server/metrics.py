@@ -52,27 +52,21 @@ class Metrics(Collector):
             ["path", "status"],
             registry=registry,
         )
-        self._start = Histogram(
-            "textgen_response_start_seconds",
-            "Time from a request for texts to the start of its response, for a stream to its first text.",
-            ["path"],
-            registry=registry,
-            buckets=BUCKETS,
-        )
-        self._end = Histogram(
-            "textgen_response_seconds",
-            "Time from a request for texts to the end of its response.",
-            ["path"],
-            registry=registry,
-            buckets=BUCKETS,
-        )
-        info = Gauge(
-            "textgen_info",
-            "The model, the engine and the version; the value is 1.",
-            ["model", "engine", "version"],
-            registry=registry,
-        )
-        info.labels(settings.model_name, worker.model.engine.name, __version__).set(1)
+        self._start, self._end = [
+            Histogram(
+                name,
+                f"Time from a request for texts to the {what} of its response.",
+                ["path"],
+                registry=registry,
+                buckets=BUCKETS,
+            )
+            for name, what in (
+                ("textgen_response_start_seconds", "start"),
+                ("textgen_response_seconds", "end"),
+            )
+        ]
+        labels = {"model": settings.model_name, "engine": worker.model.engine.name, "version": __version__}
+        Gauge("textgen_info", "The value is 1.", labels, registry=registry).labels(**labels).set(1)
         registry.register(self)
         ProcessCollector(registry=registry)
 
@@ -82,11 +76,9 @@ class Metrics(Collector):
         yield GaugeMetricFamily("textgen_texts_running", "Texts that are generated now.", worker.users)
         yield GaugeMetricFamily("textgen_texts_waiting", "Texts that wait now.", worker.waiting)
         yield CounterMetricFamily(
-            "textgen_prompt_tokens", "Tokens of prompts that were accepted.", worker.prompt_tokens
+            "textgen_prompt_tokens", "Accepted tokens of prompts.", worker.prompt_tokens
         )
-        yield CounterMetricFamily(
-            "textgen_generated_tokens", "Tokens that were generated.", worker.generated_tokens
-        )
+        yield CounterMetricFamily("textgen_generated_tokens", "Generated tokens.", worker.generated_tokens)
 
     async def answer(self, _: Request) -> Response:
         """Answer a request for the measurements."""
@@ -121,8 +113,7 @@ class Metrics(Collector):
             finally:
                 path = scope["path"] if scope["path"] in paths else OTHER_PATH
                 self._requests.labels(path, str(status)).inc()
-                # Errors, and requests for anything but texts, take little time: they would hide that of
-                # texts.
+                # Errors, and requests for anything but texts, take little time and would hide that of texts.
                 if status == HTTPStatus.OK and scope["method"] == "POST":
                     self._start.labels(path).observe(start)
                     self._end.labels(path).observe(perf_counter() - began)

@@ -195,11 +195,8 @@ CHAT_FIELDS = {
     "prompt": _refused(),
     "tools": _refused([]),
     "tool_choice": _refused("none", "auto"),
-    "functions": _refused([]),
-    "function_call": _refused("none", "auto"),
     "modalities": _refused(["text"]),
     "audio": _refused(),
-    "web_search_options": _refused(),
 }
 STREAM_FIELDS = {"include_usage": Field("true or false")}
 FORMAT_FIELDS = {
@@ -304,20 +301,10 @@ def parse_request(body: bytes, settings: Settings, default_length: int, *, is_ch
     options = _take(fields.get("stream_options", {}), STREAM_FIELDS, ignore, "stream_options.")
     # A person types a chat's message, and a chat front end cannot say what to do with an emoji.
     unknown = fields.get("unknown", "skip" if is_chat else "error")
-    return Request(
-        is_chat,
-        prompts,
-        choices,
-        length,
-        length_field,
-        _sampling(fields, ignore=ignore),
-        fields["seed"] if "seed" in fields else fresh_seed(),
-        unknown,
-        echo,
-        logprobs,
-        stream,
-        bool(options.get("include_usage")),
-    )
+    sampling = _sampling(fields, ignore=ignore)
+    seed = fields["seed"] if "seed" in fields else fresh_seed()
+    shape = (echo, logprobs, stream, bool(options.get("include_usage")))
+    return Request(is_chat, prompts, choices, length, length_field, sampling, seed, unknown, *shape)
 
 
 def check_model(name: str | None, settings: Settings) -> None:

@@ -120,6 +120,7 @@ def serve(
     gc.collect()
     gc.freeze()
     sys.setswitchinterval(SWITCH_SECONDS)
+    raise_file_limit()
     if settings.metrics:
         from prometheus_client import disable_created_metrics
 
@@ -155,7 +156,7 @@ async def _serve(
         proxy_headers=False,
         server_header=False,
         timeout_keep_alive=math.ceil(settings.client_timeout),
-        limit_concurrency=_max_connections(),
+        limit_concurrency=MAX_CONNECTIONS,
     )
     server = _Server(config, on_start, lambda number: loop.call_soon_threadsafe(signals.put_nowait, number))
     serving = asyncio.create_task(server.serve([listener]))
@@ -211,10 +212,10 @@ async def close_idle(state: ServerState, seconds: float) -> None:
         before = {*idle}
 
 
-def _max_connections() -> int:
-    """Return how many connections the process may open. Raise the limit as far as it is needed."""
+def raise_file_limit() -> None:
+    """Let the process open a file for each connection, as far as the system permits."""
     if os.name != "posix":
-        return MAX_CONNECTIONS
+        return
     import resource
 
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -224,6 +225,3 @@ def _max_connections() -> int:
     if soft != resource.RLIM_INFINITY and soft < wanted:
         with contextlib.suppress(ValueError, OSError):
             resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
-            soft = wanted
-    most = wanted if soft == resource.RLIM_INFINITY else min(soft, wanted)
-    return max(1, most - OTHER_FILES)

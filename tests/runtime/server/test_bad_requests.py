@@ -76,7 +76,7 @@ WRONG_CHAT = [
         ({"messages": [{}, {"content": value}]}, "messages[1].content")
         for value in (None, 1, [], [1], [IMAGE])
     ],
-    *(*each("tools", [{}]), *each("tool_choice", "required"), *each("prompt", "a"), *each("functions", [1])),
+    *(*each("tools", [{}]), *each("tool_choice", "required"), *each("prompt", "a")),
     *(*each("modalities", ["audio"]), *each("echo", True), *each("best_of", 1), *each("logprobs", 1)),
     *(*each("top_logprobs", 0), *each("top_logprobs", 1, logprobs=True)),
     *each("logprobs", True, n=10, max_tokens=1001),

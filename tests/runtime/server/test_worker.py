@@ -11,7 +11,8 @@ import textgen_runtime as textgen
 from textgen_runtime.engine import Lane, NativeEngine
 from textgen_runtime.results import Generated
 from textgen_runtime.server import worker as worker_module
-from textgen_runtime.server.worker import FIRST_STEPS, MAX_GROWTH, Pace, Prompt, Text
+from textgen_runtime.server.requests import Settings, parse_request
+from textgen_runtime.server.worker import FIRST_STEPS, MAX_GROWTH, Pace, Prompt, Text, is_quick
 
 from tests.helpers.served import ENDLESS, PATIENCE, OpenCall, Served, asynchronous, served, until
 
@@ -115,7 +116,7 @@ async def test_a_client_that_does_not_read_is_cut(tiny: textgen.Model) -> None:
         assert server.aborted == [slow.scope]
 
 
-@pytest.mark.parametrize("control", [{}, {"match": "[^d]+", "resample": 2}], ids=["plain", "resampled"])
+@pytest.mark.parametrize("control", [{}, {"match": "[ab]{12}", "resample": 2}], ids=["plain", "resampled"])
 @asynchronous
 async def test_a_text_that_is_paused_after_each_chunk_is_that_of_generate(
     tiny: textgen.Model, monkeypatch: pytest.MonkeyPatch, control: dict[str, Any]
@@ -151,6 +152,19 @@ async def test_a_long_prompt_does_not_delay_other_texts_until_its_end(
         assert (await server.complete(prompt="a", max_tokens=100)).status == 200
         assert not long.task.done()
         long.leave()
+
+
+@pytest.mark.parametrize(
+    ("fields", "quick"),
+    [
+        *(({}, True), ({"match": "a"}, False), ({"choices": ["a"]}, False), ({"json_schema": {}}, False)),
+        *(({"max_copy": 3}, False), ({"n": 16}, True), ({"n": 17}, False), ({"prompt": "a" * 20_001}, False)),
+        *(({"stop": "a" * 2000, "n": 9}, True), ({"stop": "a" * 2000, "n": 11}, False)),
+    ],
+)
+def test_only_quick_requests_are_prepared_by_the_event_loop(fields: dict[str, Any], quick: bool) -> None:
+    body = json.dumps({"prompt": "a", **fields}).encode()
+    assert is_quick(parse_request(body, Settings("tiny"), 400, is_chat=False)) == quick
 
 
 @asynchronous
