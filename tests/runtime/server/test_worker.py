@@ -12,7 +12,7 @@ from textgen_runtime.engine import Lane, NativeEngine
 from textgen_runtime.results import Generated
 from textgen_runtime.server import worker as worker_module
 from textgen_runtime.server.requests import Settings, parse_request
-from textgen_runtime.server.worker import FIRST_STEPS, MAX_GROWTH, Pace, Prompt, Text, is_quick
+from textgen_runtime.server.worker import FIRST_STEPS, MAX_GROWTH, Pace, Prompt, Text, Worker, is_quick
 
 from tests.helpers.served import ENDLESS, PATIENCE, OpenCall, Served, asynchronous, served, until
 
@@ -121,10 +121,18 @@ async def test_a_client_that_does_not_read_is_cut(tiny: textgen.Model) -> None:
 async def test_a_text_that_is_paused_after_each_chunk_is_that_of_generate(
     tiny: textgen.Model, monkeypatch: pytest.MonkeyPatch, control: dict[str, Any]
 ) -> None:
+    advance = Worker._advance
+
+    def pause_and_advance(worker: Worker, seconds: float) -> None:
+        for text in [*worker._lanes.values()]:
+            worker.pause(text)
+            worker.resume(text)
+        advance(worker, seconds)
+
     # A chunk has one token, so that texts without the mask take several chunks, too.
     monkeypatch.setattr(worker_module, "FIRST_STEPS", 1)
     monkeypatch.setattr(worker_module, "MAX_GROWTH", 1)
-    monkeypatch.setattr(worker_module, "MAX_PENDING", 0)
+    monkeypatch.setattr(Worker, "_advance", pause_and_advance)
     prompts = ["a", "b", "c"]
     async with served(tiny) as server:
         answer = await server.complete(prompt=prompts, max_tokens=30, seed=4, stream=True, **control)
