@@ -3,7 +3,7 @@
 Python raises KeyboardInterrupt at any statement after Ctrl-C. During an import, or while the interpreter
 exits, the exception prints a traceback or is swallowed. This module therefore restores the default action of
 SIGINT before it imports anything else: the signal then ends the process at once, without a message. A command
-that must finish something defers interrupts (``textgen_runtime.system.interrupts``).
+that must finish something defers interrupts (``textgen_runtime.interrupts``).
 
 The module is outside the packages because importing a package would run its ``__init__`` first. ``_signal``
 is built into the interpreter; ``signal`` would import ``enum``, which takes milliseconds.

@@ -14,8 +14,8 @@ from typing import Any, NamedTuple, TypeAlias
 
 from ._core import CoreModel
 from .errors import ModelFileError, nearest_name, path_failure, shorten
-from .system.file_content import BinaryReader, file_object_name, read_file_object
-from .system.json_text import from_json, to_json
+from .files import BinaryReader, file_object_name, read_file_object
+from .json_text import from_json, to_json
 from .text import Normalization, RecordKind
 from .tokenizer import BYTE, CHARACTER, NO_SPECIAL_TOKENS, SpecialTokens, Tokenizer
 

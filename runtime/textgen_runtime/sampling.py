@@ -9,7 +9,7 @@ from operator import index
 from typing import Any, Unpack
 
 from ._core import PARAMETERS
-from .errors import Name, SamplingError, quote, shorten
+from .errors import Name, SamplingError, quote
 from .options import TRUNCATIONS, SamplingFields, SamplingOptions
 from .results import Parameter
 
@@ -199,16 +199,12 @@ def _checked_schema(parameter: Parameter, schema: str | Mapping[str, Any] | None
     """Return a JSON schema as JSON text."""
     if not isinstance(schema, Mapping):
         return _checked_text(parameter, schema)
-    from .system.json_text import UnwritableError, to_json
+    from .json_text import to_json
 
     try:
         return to_json(schema)
-    except RecursionError:
-        message = "the JSON schema is nested too deeply; use fewer levels"
-        raise SamplingError(message, parameter=parameter.name) from None
-    except UnwritableError as error:
-        place = f"the JSON schema, at {shorten(error.place)}"
-        raise SamplingError(f"{place}: {error.reason}", parameter=parameter.name) from None
+    except (ValueError, RecursionError) as error:
+        raise SamplingError(f"the JSON schema: {error}", parameter=parameter.name) from None
 
 
 _CHECKS: dict[str, Callable[[Parameter, Any], Any]] = {

@@ -5,6 +5,7 @@ state, the logits of the next token, the random stream, the filters, and a descr
 untrusted input. The core checks each number against its range. There is no checksum.
 """
 
+import io
 import os
 from pathlib import Path
 from typing import Any
@@ -19,17 +20,16 @@ from .errors import (
     quote,
     shorten,
 )
-from .model import Generation, Model
-from .sampling import Sampling
-from .system.file_content import (
+from .files import (
     BinaryReader,
     BinaryWriter,
     file_object_name,
     read_file_object,
-    write_file_object,
+    replace_file,
 )
-from .system.files import replace_file
-from .system.json_text import from_json, to_json
+from .json_text import from_json, to_json
+from .model import Generation, Model
+from .sampling import Sampling
 
 # The parts of the description. The last two are optional: the end of the text, for a person who goes on with
 # it, and the hash of the corpus that the text must not copy.
@@ -65,7 +65,9 @@ def save(
     if not hasattr(file, "write"):
         raise TypeError(f"the file must be a path or a binary file object, not {type(file).__name__}")
     try:
-        write_file_object(file, content)
+        written = file.write(content)
+        if isinstance(file, io.RawIOBase) and written != len(content):
+            raise BlockingIOError("only a part was written")
     except OSError as error:
         raise OutputError(f"cannot write {file_object_name(file)}: {error.strerror or error}") from error
 

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Literal, NamedTuple, TypeAlias, get_args
 
-from .system.file_content import BYTE_ORDER_MARK
+from .files import BYTE_ORDER_MARK
 
 UnicodeForm: TypeAlias = Literal["NFC", "NFD", "NFKC", "NFKD"]
 UNICODE_FORMS: tuple[UnicodeForm, ...] = ("NFC", "NFD", "NFKC", "NFKD")

@@ -20,8 +20,8 @@ from typing import Literal, NamedTuple, TypeAlias
 
 from ._core import CoreModel
 from .errors import Name, PromptError
-from .system.console import escape
-from .system.file_content import BYTE_ORDER_MARK
+from .files import BYTE_ORDER_MARK
+from .terminal import escape
 
 CHARACTER = "character"
 BYTE = "byte"

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from textgen_runtime import Generation
-from textgen_runtime.system.json_text import to_json
+from textgen_runtime.json_text import to_json
 
 
 def rewrite(generation: Generation, path: Path, **changes: Any) -> None:

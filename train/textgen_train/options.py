@@ -10,7 +10,7 @@ from typing import Any
 
 from textgen_runtime.corpora.corpus import CORPUS_NAMES
 from textgen_runtime.errors import Name
-from textgen_runtime.system.file_content import STANDARD_INPUT
+from textgen_runtime.files import STANDARD_INPUT
 from textgen_runtime.text import RECORD_KINDS, UNICODE_FORMS, Normalization, RecordKind, as_unicode_form
 from textgen_runtime.tokenizer import CHARACTER, LEVELS, WORD
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from textgen_runtime._core import kernel_names
 from textgen_runtime._version import __version__
-from textgen_runtime.system.processors import available_processors
+from textgen_runtime.processors import available_processors
 
 MICROSECONDS = 1e6
 

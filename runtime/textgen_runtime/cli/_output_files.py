@@ -7,8 +7,8 @@ from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 
 from textgen_runtime.errors import OutputError
-from textgen_runtime.system.files import check_writable, make_folder, replace_file
-from textgen_runtime.system.interrupts import DeferredInterrupts
+from textgen_runtime.files import check_writable, make_folder, replace_file
+from textgen_runtime.interrupts import DeferredInterrupts
 
 
 def check_overwrite(

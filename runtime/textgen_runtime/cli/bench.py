@@ -20,12 +20,12 @@ from textgen_runtime.bench.report import (
 )
 from textgen_runtime.bench.rounds import Candidate, calibrate, interleave
 from textgen_runtime.errors import ModelFileError
+from textgen_runtime.json_text import to_json
 from textgen_runtime.model import Batch, Model, load
+from textgen_runtime.processors import available_processors
 from textgen_runtime.results import Measurements
 from textgen_runtime.sampler import DEFAULT_TEMPERATURE, Sampler
 from textgen_runtime.sampling import Sampling
-from textgen_runtime.system.json_text import to_json
-from textgen_runtime.system.processors import available_processors
 from textgen_runtime.tokenizer import unit_of
 
 from ._output_files import check_output, write_output

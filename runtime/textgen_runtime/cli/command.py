@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TextIO, cast
 
 from textgen_runtime.errors import Name, OutputError, TextgenError, shorten
-from textgen_runtime.system.console import (
+from textgen_runtime.terminal import (
     STANDARD_OUTPUT,
     NamedOutput,
     is_closed_pipe,

@@ -10,9 +10,9 @@ from textgen_runtime._version import __version__
 from textgen_runtime.embedding.amalgamation import PUBLIC_HEADER, amalgamate, core_folder
 from textgen_runtime.embedding.c_array import MAX_NAME_LENGTH, array_header, array_source, is_array_name
 from textgen_runtime.errors import ModelFileError, quote
+from textgen_runtime.files import is_output
 from textgen_runtime.model_file import check_size, name_source, read_model
-from textgen_runtime.system.console import write_stderr
-from textgen_runtime.system.files import begins_with
+from textgen_runtime.terminal import write_stderr
 
 from ._output_files import check_output, output_folder, write_output
 from .command import run_command
@@ -72,7 +72,7 @@ def embed(arguments: argparse.Namespace) -> int:
     folder: Path = arguments.output
     with output_folder(folder, files):
         for name in files:
-            check_output("-o", folder / name, "file", PROG, lambda path: begins_with(path, MARK.encode()))
+            check_output("-o", folder / name, "file", PROG, is_output)
         for name, text in files.items():
             write_output(folder / name, text.encode())
     write_stderr(

@@ -11,15 +11,15 @@ from typing import Any
 
 from textgen_runtime.corpora.corpus import CORPUS_NAMES, corpus_for
 from textgen_runtime.errors import OutputError, TextgenError
+from textgen_runtime.files import STANDARD_INPUT, is_output
+from textgen_runtime.json_text import to_json
 from textgen_runtime.model import Model, load
 from textgen_runtime.scoring.baselines import COMPRESSORS, compressed_bits
 from textgen_runtime.scoring.copies import COPIED_SPAN, LENGTH, TEXTS, copied_shares, draw_texts
 from textgen_runtime.scoring.prediction import Prediction, Score, format_share, predict, total_score
-from textgen_runtime.scoring.surprise_page import is_surprise_page, surprise_page
+from textgen_runtime.scoring.surprise_page import surprise_page
 from textgen_runtime.scoring.temperatures import TEMPERATURES
-from textgen_runtime.system.console import print_diagnostic
-from textgen_runtime.system.file_content import STANDARD_INPUT
-from textgen_runtime.system.json_text import to_json
+from textgen_runtime.terminal import print_diagnostic
 from textgen_runtime.tokenizer import CHARACTER
 
 from ._output_files import check_output, write_output
@@ -219,7 +219,7 @@ def evaluate(arguments: argparse.Namespace) -> int:
     One failed text does not stop the others.
     """
     if arguments.surprise:
-        check_output("--surprise", arguments.surprise, "page", PROG, is_surprise_page)
+        check_output("--surprise", arguments.surprise, "page", PROG, is_output)
     model = load(arguments.model, engine=arguments.engine)
     # The same texts are compared with each TEXT.
     drawn = draw_texts(model) if arguments.copied else {}

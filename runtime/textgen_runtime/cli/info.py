@@ -13,6 +13,7 @@ from textgen_runtime._core import CoreModel
 from textgen_runtime.cli.word_wrap import display_width
 from textgen_runtime.controls import compile_controls
 from textgen_runtime.errors import ModelFileError, UnknownGraphError
+from textgen_runtime.json_text import from_json, to_json
 from textgen_runtime.model_file import (
     FORMAT_KEY,
     Metadata,
@@ -23,8 +24,7 @@ from textgen_runtime.model_file import (
     stored_option_name,
 )
 from textgen_runtime.sampling import Sampling
-from textgen_runtime.system.console import escape, escape_unprintable, single_line
-from textgen_runtime.system.json_text import from_json, to_json
+from textgen_runtime.terminal import escape, escape_unprintable, single_line
 from textgen_runtime.text import Normalization
 from textgen_runtime.tokenizer import Tokenizer, describe_vocabulary, unit_of
 

@@ -21,15 +21,10 @@ from textgen_runtime.model import Batch, Generation, Model
 from textgen_runtime.model_file import Metadata
 from textgen_runtime.results import TextEnding
 from textgen_runtime.sampling import Sampling
-from textgen_runtime.system.console import (
-    escape_unprintable,
-    print_diagnostic,
-    single_line,
-    terminal_columns,
-)
-from textgen_runtime.system.file_content import STANDARD_INPUT, read_text
+from textgen_runtime.terminal import escape_unprintable, print_diagnostic, single_line, terminal_columns
+from textgen_runtime.files import STANDARD_INPUT, read_text
 from textgen_runtime.system.files import begins_with
-from textgen_runtime.system.interrupts import DeferredInterrupts, interrupts_ignored
+from textgen_runtime.interrupts import DeferredInterrupts, interrupts_ignored
 from textgen_runtime.text import SEPARATORS
 from textgen_runtime.tokenizer import UnknownPolicy, format_symbols
 

@@ -8,7 +8,7 @@ from typing import Any, NoReturn
 
 from textgen_runtime._version import __version__
 from textgen_runtime.errors import quote, shorten
-from textgen_runtime.system.console import terminal_columns
+from textgen_runtime.terminal import terminal_columns
 
 from .command import EXIT_USAGE, run_command
 

@@ -16,8 +16,7 @@ from textgen_runtime.errors import TextFileError, TextgenError, install_command,
 from textgen_runtime.model import Model, load
 from textgen_runtime.model_file import MODEL_FILE, find_model_file
 from textgen_runtime.server.requests import Settings
-from textgen_runtime.system.console import print_diagnostic, write_stderr
-from textgen_runtime.system.file_content import read_text
+from textgen_runtime.terminal import print_diagnostic, write_stderr
 
 from .command import EXIT_INTERRUPTED, run_command
 from .parser import MAX_THREADS, CommandParser, add_engine, add_model, number, whole_number

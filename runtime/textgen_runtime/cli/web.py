@@ -7,13 +7,13 @@ from pathlib import Path
 
 from textgen_runtime._core import CoreModel
 from textgen_runtime.errors import ModelFileError, OutputError, shorten
+from textgen_runtime.files import is_output, remove_abandoned, replace_file
+from textgen_runtime.interrupts import DeferredInterrupts
 from textgen_runtime.model_file import MODEL_FILE, Metadata, find_model_file, name_source, read_model
-from textgen_runtime.system.console import print_diagnostic, write_stderr
-from textgen_runtime.system.files import remove_abandoned, replace_file
-from textgen_runtime.system.interrupts import DeferredInterrupts
+from textgen_runtime.terminal import print_diagnostic, write_stderr
 from textgen_runtime.tokenizer import format_symbols
 from textgen_runtime.web.known_records import known_records
-from textgen_runtime.web.page import MAX_EMBEDDED, is_page, write_page
+from textgen_runtime.web.page import MAX_EMBEDDED, write_page
 
 from ._output_files import output_folder
 from .command import run_command
@@ -184,7 +184,7 @@ def write_file(folder: Path, page: bytes, model: Path, *, overwrite: bool) -> No
         if path.exists():
             if path.samefile(model):
                 raise OutputError(f"{path} is the model: choose another folder with -o")
-            if not is_page(path.read_bytes()):
+            if not is_output(path):
                 raise OutputError(f"{path} is no page of {PROG}: choose another folder with -o")
             if not overwrite:
                 raise OutputError(f"{path} exists: choose another folder with -o, or pass --overwrite")

@@ -9,7 +9,7 @@ from collections.abc import Collection, Mapping
 from typing import Any, Final
 
 from textgen_runtime.errors import ConstraintError, first_line, quote, shorten
-from textgen_runtime.system.json_text import below, from_json, to_json
+from textgen_runtime.json_text import below, from_json, to_json
 
 from .expression import Alternatives, Anchor, Atom, Chain, Node, Repeat, parse, replace_leaves
 

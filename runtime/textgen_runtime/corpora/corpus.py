@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Self
 
 from textgen_runtime.errors import CorpusError, nearest_name, path_failure, shorten
-from textgen_runtime.system.file_content import (
+from textgen_runtime.files import (
     BYTE_ORDER_MARK,
     STANDARD_INPUT,
     decode_any_chunks,

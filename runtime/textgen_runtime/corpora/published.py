@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from textgen_runtime.errors import CorpusError, first_line, install_command
-from textgen_runtime.system.console import write_stderr
-from textgen_runtime.system.interrupts import DeferredInterrupts
+from textgen_runtime.interrupts import DeferredInterrupts
+from textgen_runtime.terminal import write_stderr
 
 DATA_FOLDER_VARIABLE = "TEXTGEN_DATA_DIR"
 DOWNLOAD_TIMEOUT_SECONDS = 30

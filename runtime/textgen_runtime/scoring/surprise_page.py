@@ -8,11 +8,9 @@ from collections.abc import Iterator, Sequence
 from html import escape
 from importlib.resources import files
 from itertools import pairwise
-from pathlib import Path
 from string import Template
 
-from textgen_runtime.system.files import begins_with
-from textgen_runtime.system.json_text import to_json
+from textgen_runtime.json_text import to_json
 
 from .prediction import BITS_PER_NAT, Prediction
 
@@ -42,11 +40,6 @@ def surprise_page(title: str, texts: Sequence[tuple[str, str, Prediction]]) -> s
         legend=_legend(),
         texts="\n".join(_section(name, figures, prediction) for name, figures, prediction in texts),
     )
-
-
-def is_surprise_page(path: Path) -> bool:
-    """Return whether a file is a surprise page; False if it cannot be read."""
-    return begins_with(path, _template().partition("$")[0].encode())
 
 
 def _template() -> str:

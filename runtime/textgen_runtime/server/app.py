@@ -24,7 +24,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from textgen_runtime.errors import quote, shorten
-from textgen_runtime.system.json_text import to_json
+from textgen_runtime.json_text import to_json
 
 from .requests import Request, RequestError, Settings, check_model, parse_request
 from .responses import ChatWriter, Writer, encode_event, encode_json

@@ -7,9 +7,6 @@ import zlib
 from html import escape
 from importlib.resources import files
 
-# The line of the page that names the command.
-_GENERATOR = b'<meta name="generator" content="textgen-web">'
-
 # The places in page.html for the model and its settings.
 _PLACE = re.compile(r"\{\{(policy|title|prompt|data)\}\}")
 _STYLE = re.compile(r"<style>(.*?)</style>", re.DOTALL)
@@ -44,11 +41,6 @@ def write_page(model: bytes, *, title: str, prompt: str, abcjs: str = "", known:
     policy = _POLICY.format(scripts=_hashes(_SCRIPT, template, data), style=style)
     values = {"title": escape(title), "prompt": escape(prompt), "policy": policy, "data": data}
     return _PLACE.sub(lambda place: values[place[1]], template).encode(errors="replace")
-
-
-def is_page(content: bytes) -> bool:
-    """Whether a file is such a page."""
-    return _GENERATOR in content
 
 
 def _hashes(elements: re.Pattern[str], *pages: str) -> str:

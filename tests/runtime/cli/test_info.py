@@ -11,7 +11,7 @@ from onnx import helper
 from textgen_runtime.cli.info import LINE_WIDTH, describe_file, format_pairs, main, visible_name, wrap_words
 from textgen_runtime.cli.word_wrap import display_width
 from textgen_runtime.model_file import TRAINING_KEY
-from textgen_runtime.system.console import single_line
+from textgen_runtime.terminal import single_line
 from textgen_train.cli._arguments import parser as train_parser
 from textgen_train.export.quantizer import quantize_model
 from textgen_train.loop.specification import stored_recipe

@@ -185,11 +185,10 @@ def test_the_model_itself_is_never_overwritten(tmp_path: Path, capsys: Captured)
 def test_a_folder_that_cannot_be_written_is_an_error(tmp_path: Path, capsys: Captured) -> None:
     file = tmp_path / "file"
     file.write_text("", encoding="utf-8")
-    for folder, message in (
-        (file, f"{file} is a file: name a folder"),
-        (file / "site", f"cannot create the folder {file / 'site'}: Not a directory"),
-    ):
-        assert run(capsys, TINY, "-o", folder) == (1, "", f"textgen-web: error: {message}\n")
+    for folder in (file, file / "site"):
+        code, out, err = run(capsys, TINY, "-o", folder)
+        assert (code, out, err.count("\n")) == (1, "", 1)
+        assert f"{folder}: " in err
 
 
 def test_a_model_that_the_core_refuses_is_told_before_anything_is_written(

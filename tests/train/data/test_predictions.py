@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from textgen_runtime.system.files import replacing_file
+from textgen_runtime.files import replacing_file
 from textgen_train.data import predictions as module
 from textgen_train.data.predictions import (
     LIKELIEST,

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 import safetensors.numpy
-from textgen_runtime.system.json_text import from_json, to_json
+from textgen_runtime.json_text import from_json, to_json
 from textgen_train.errors import TrainingError
 from textgen_train.loop import checkpoint_file
 from textgen_train.loop.checkpoint_file import read_checkpoint, write_checkpoint

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import textgen_runtime as textgen
 from textgen_runtime.errors import OutputError
-from textgen_runtime.system.files import replace_file
+from textgen_runtime.files import replace_file
 from textgen_train.cli._messages import describe_early_end
 from textgen_train.errors import TrainingError
 from textgen_train.loop import checkpoint_file, evaluator, trainer

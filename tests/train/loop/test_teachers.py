@@ -9,8 +9,8 @@ import pytest
 import torch
 from numpy.typing import NDArray
 from textgen_runtime import Model, Normalization
+from textgen_runtime.files import replacing_file
 from textgen_runtime.model_file import Metadata, make_tokenizer
-from textgen_runtime.system.files import replacing_file
 from textgen_runtime.tokenizer import SpecialTokens, Tokenizer
 from textgen_train.data.dataset import Dataset
 from textgen_train.data.predictions import Form, Predictions, PredictionWriter, read_predictions

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable
 
 import pytest
-from textgen_runtime.system import console
+from textgen_runtime import terminal as console
 from textgen_train.loop.events import START, Evaluation, EvaluationHistory, Status
 from textgen_train.report import progress
 from textgen_train.report.progress import Display, DivergenceWarning, Progress, ProgressBar, make_progress

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from textgen_runtime.corpora.corpus import CORPUS_NAMES, Corpus
 from textgen_runtime.corpora.sources import CHECKPOINT_FILE, QUANTIZED_FILE
 from textgen_runtime.errors import ModelFileError, Name, OutputError, TextgenError
+from textgen_runtime.files import STANDARD_INPUT
 from textgen_runtime.model_file import MODEL_FILE, unambiguous_path
-from textgen_runtime.system.file_content import STANDARD_INPUT
 from textgen_runtime.tokenizer import CHARACTER, unit_of
 
 from textgen_train.data.dataset import Dataset

@@ -10,7 +10,7 @@ from importlib.util import find_spec
 
 from textgen_runtime.cli.command import run_command
 from textgen_runtime.errors import Name, TextgenError, install_command
-from textgen_runtime.system.interrupts import DeferredInterrupts
+from textgen_runtime.interrupts import DeferredInterrupts
 
 from textgen_train.errors import TrainingError
 from textgen_train.loop.ranks import SINGLE, Ranks

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from textgen_runtime.corpora.sources import CHECKPOINT_FILE
 from textgen_runtime.errors import TextgenError
-from textgen_runtime.system.console import escape_unencodable, write_stderr
+from textgen_runtime.terminal import escape_unencodable, write_stderr
 
 from textgen_train.errors import TrainingError
 from textgen_train.loop.checkpoint_file import Checkpoint, read_checkpoint

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 from textgen_runtime import __version__
 from textgen_runtime.corpora.corpus import CORPUS_NAMES
 from textgen_runtime.errors import CorpusError, ModelFileError, TextgenError, first_line, quote
+from textgen_runtime.files import STANDARD_INPUT
+from textgen_runtime.json_text import to_json
 from textgen_runtime.model_file import Metadata, bundled_models
-from textgen_runtime.system.file_content import STANDARD_INPUT
-from textgen_runtime.system.json_text import to_json
 from textgen_runtime.tokenizer import Tokenizer
 
 from textgen_train.data.dataset import Dataset

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from textgen_runtime.corpora.sources import PREDICTIONS_FILES, PREDICTIONS_ID
 from textgen_runtime.errors import ModelFileError, Name, shorten
+from textgen_runtime.files import replacing_file
 from textgen_runtime.model import Model, open_model
 from textgen_runtime.model_file import MODEL_FILE, find_model_file, read_model
-from textgen_runtime.system.console import print_diagnostic, write_stderr
-from textgen_runtime.system.files import replacing_file
+from textgen_runtime.terminal import print_diagnostic, write_stderr
 from textgen_runtime.tokenizer import BYTE, format_symbols
 
 from textgen_train.data.dataset import Dataset

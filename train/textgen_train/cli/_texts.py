@@ -7,7 +7,7 @@ from time import perf_counter
 from typing import Any
 
 from textgen_runtime.corpora.corpus import Corpus, read_corpus
-from textgen_runtime.system.console import write_stderr
+from textgen_runtime.terminal import write_stderr
 from textgen_runtime.tokenizer import BYTE, Tokenizer
 
 from textgen_train.data.dataset import Dataset

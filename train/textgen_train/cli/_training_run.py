@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 from textgen_runtime.cli.command import EXIT_INTERRUPTED
 from textgen_runtime.errors import Name, OutputError, TextgenError
-from textgen_runtime.system.console import print_diagnostic, write_stderr
+from textgen_runtime.terminal import print_diagnostic, write_stderr
 
 from textgen_train.data.dataset_from_corpus import read_texts
 from textgen_train.errors import (

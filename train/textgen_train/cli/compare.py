@@ -9,8 +9,8 @@ from textgen_runtime.bench.report import Section
 from textgen_runtime.cli.command import EXIT_FAILED, run_command
 from textgen_runtime.cli.parser import CommandParser
 from textgen_runtime.errors import OutputError, TextgenError, shorten
-from textgen_runtime.system.console import print_diagnostic
-from textgen_runtime.system.files import replace_file
+from textgen_runtime.files import is_output, replace_file
+from textgen_runtime.terminal import print_diagnostic
 
 from ._process import check_packages
 
@@ -91,15 +91,12 @@ def compare(arguments: argparse.Namespace) -> int:
 
 
 def check_page(path: Path) -> None:
-    """Check that a file does not exist, or is a page of an earlier comparison, not the report of a run.
+    """Check that a file does not exist, or is a page of an earlier command.
 
     Raises:
         OutputError: If it would be another file that is replaced.
     """
-    from textgen_train.report.comparison import TITLE
-    from textgen_train.report.html import is_report_page
-
-    if path.exists() and not is_report_page(path, TITLE):
+    if path.exists() and not is_output(path):
         raise OutputError(
-            f"--html {shorten(str(path))} exists and is not a page of this command: choose another path"
+            f"--html {shorten(str(path))} exists and is not a page of a command: choose another path"
         )

@@ -11,10 +11,10 @@ from textgen_runtime.cli.command import run_command
 from textgen_runtime.cli.parser import CommandParser, add_lowercase, add_model, add_unknown, number
 from textgen_runtime.corpora.corpus import CORPUS_NAMES, corpus_for
 from textgen_runtime.errors import OutputError, shorten
+from textgen_runtime.files import check_writable, replace_file
+from textgen_runtime.interrupts import DeferredInterrupts
 from textgen_runtime.model_file import find_model_file, unambiguous_path
-from textgen_runtime.system.console import print_diagnostic
-from textgen_runtime.system.files import check_writable, replace_file
-from textgen_runtime.system.interrupts import DeferredInterrupts
+from textgen_runtime.terminal import print_diagnostic
 
 from ._process import check_packages
 

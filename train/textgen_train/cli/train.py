@@ -10,8 +10,8 @@ from textgen_runtime.cli.command import EXIT_FAILED
 from textgen_runtime.corpora.corpus import Corpus
 from textgen_runtime.corpora.sources import COMPRESSED
 from textgen_runtime.errors import EncodingError, Name, shorten
-from textgen_runtime.system.console import escape_unencodable, print_diagnostic, write_stderr
-from textgen_runtime.system.file_content import STANDARD_INPUT
+from textgen_runtime.files import STANDARD_INPUT
+from textgen_runtime.terminal import escape_unencodable, print_diagnostic, write_stderr
 from textgen_runtime.tokenizer import BYTE
 
 from textgen_train.data.dataset import Dataset

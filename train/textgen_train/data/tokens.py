@@ -14,7 +14,7 @@ from typing import Any, BinaryIO, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 from textgen_runtime.errors import OutputError, shorten
-from textgen_runtime.system.files import existing_folder
+from textgen_runtime.files import existing_folder
 from textgen_runtime.tokenizer import BYTE, BYTES_TO_TEXT, CHARACTER, Tokenizer
 
 # Shape [tokens]. A dataset uses the smallest unsigned type that holds its vocabulary.

@@ -11,10 +11,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from textgen_runtime.engine import Engine
+from textgen_runtime.files import replace_file
 from textgen_runtime.model import Model, open_model
 from textgen_runtime.model_file import LOGITS, NEXT, Metadata
 from textgen_runtime.results import State
-from textgen_runtime.system.files import replace_file
 from torch import Tensor
 
 from textgen_train.data.tokens import Tokens

@@ -11,10 +11,10 @@ from pathlib import Path
 import onnx
 from google.protobuf.message import DecodeError
 from textgen_runtime.errors import ModelFileError, OutputError, UnknownGraphError, shorten
+from textgen_runtime.files import replace_file
 from textgen_runtime.model import Model, open_model
 from textgen_runtime.model_file import ModelSource, Quantization, find_model_file, name_source, read_model
 from textgen_runtime.scoring.prediction import predict
-from textgen_runtime.system.files import replace_file
 from textgen_runtime.text import SEPARATORS
 from textgen_runtime.tokenizer import UnknownPolicy
 

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 
 from textgen_runtime.corpora.sources import CHECKPOINT_FILE, PREDICTIONS_FILES, RUN_FILES, TENSORBOARD_FOLDER
 from textgen_runtime.errors import Name, OutputError, shorten
-from textgen_runtime.model_file import MODEL_FILE
-from textgen_runtime.system.files import (
+from textgen_runtime.files import (
     CAN_REMOVE_OPEN_FILES,
     existing_folder,
     make_folder,
     remove_abandoned,
 )
+from textgen_runtime.model_file import MODEL_FILE
 
 from .events import Watcher
 

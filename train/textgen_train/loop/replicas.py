@@ -18,7 +18,7 @@ from typing import TypeVar
 
 import torch
 from textgen_runtime.errors import Name
-from textgen_runtime.system.processors import available_processors
+from textgen_runtime.processors import available_processors
 from torch import Tensor
 
 from textgen_train.errors import TrainingError

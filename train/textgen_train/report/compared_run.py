@@ -8,8 +8,8 @@ from typing import Any
 
 from textgen_runtime.corpora.sources import METRICS_FILE
 from textgen_runtime.errors import ModelFileError, TextgenError, shorten
+from textgen_runtime.json_text import from_json
 from textgen_runtime.model_file import MODEL_FILE, Metadata
-from textgen_runtime.system.json_text import from_json
 
 from textgen_train.export.written_models import read_metadata
 from textgen_train.loop.events import Evaluation

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from textgen_runtime.bench.report import describe_machine
+from textgen_runtime.files import STANDARD_INPUT
 from textgen_runtime.model_file import Metadata, unambiguous_path
-from textgen_runtime.system.file_content import STANDARD_INPUT
 from textgen_runtime.tokenizer import BYTE, symbol_name
 
 from textgen_train.data.dataset import Dataset

@@ -13,9 +13,9 @@ from textgen_runtime.corpora.sources import (
     TENSORBOARD_FOLDER,
 )
 from textgen_runtime.errors import ModelFileError, OutputError
+from textgen_runtime.files import replace_file
+from textgen_runtime.json_text import to_json
 from textgen_runtime.model_file import MODEL_FILE, Quantization, read_model
-from textgen_runtime.system.files import replace_file
-from textgen_runtime.system.json_text import to_json
 
 from textgen_train.errors import ExportError
 from textgen_train.export.quantizer import quantize_model

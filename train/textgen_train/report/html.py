@@ -3,10 +3,7 @@
 from collections.abc import Iterable, Sequence
 from html import escape
 from importlib.resources import files
-from pathlib import Path
 from string import Template
-
-from textgen_runtime.system.files import begins_with
 
 FIRST_PRINTABLE, DELETE, CONTROL_PICTURES = 0x20, 0x7F, 0x2400
 VISIBLE: dict[int, int] = {code: CONTROL_PICTURES + code for code in range(FIRST_PRINTABLE)}
@@ -119,8 +116,3 @@ def section(name: str, content: str, *, wide: bool = True) -> str:
 def template() -> str:
     """Return the template of the pages."""
     return files(__package__).joinpath("page.html").read_text(encoding="utf-8")
-
-
-def is_report_page(path: Path, title: str) -> bool:
-    """Return whether a file is a page whose title begins with this text; False if it cannot be read."""
-    return begins_with(path, f"{template().partition('$')[0]}{html(title)}".encode())

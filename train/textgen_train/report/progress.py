@@ -7,7 +7,7 @@ from collections.abc import Callable
 from time import perf_counter
 from typing import NoReturn
 
-from textgen_runtime.system.console import (
+from textgen_runtime.terminal import (
     DEFAULT_COLUMNS,
     is_closed_pipe,
     print_diagnostic,

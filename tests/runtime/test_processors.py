@@ -4,8 +4,8 @@ import os
 from pathlib import Path
 
 import pytest
-from textgen_runtime.system import processors
-from textgen_runtime.system.processors import available_processors
+from textgen_runtime import processors
+from textgen_runtime.processors import available_processors
 
 
 @pytest.fixture

@@ -13,8 +13,8 @@ import pytest
 from textgen_runtime.cli import run as run_module
 from textgen_runtime.cli import texts as _text_batch
 from textgen_runtime.cli._output_files import write_output
+from textgen_runtime.interrupts import DeferredInterrupts, interrupts_ignored
 from textgen_runtime.model import Batch, BatchChunk, Generation, Model
-from textgen_runtime.system.interrupts import DeferredInterrupts, interrupts_ignored
 
 from tests.helpers.commands import Captured, run_here
 from tests.helpers.paths import TINY
@@ -102,49 +102,39 @@ def test_output_file_is_complete_before_an_interrupt_is_raised(
 
 
 @pytest.mark.usefixtures("interrupts")
-def test_interrupt_is_deferred_until_check_and_has_no_cause() -> None:
+@pytest.mark.parametrize("place", ["check", "end", "wait", "error"])
+def test_an_interrupt_is_deferred_until_a_check_a_wait_or_the_end(place: str) -> None:
     steps = []
     with pytest.raises(KeyboardInterrupt) as caught, DeferredInterrupts() as interrupts:  # noqa: PT012 (checks which statements run)
         interrupts.check()
         signal.raise_signal(signal.SIGINT)
         steps.append("after the signal")
-        interrupts.check()
-        steps.append("after the check")
-    assert steps == ["after the signal"]
-    assert caught.value.__cause__ is None
+        if place == "error":
+            raise ValueError("an error")
+        if place == "check":
+            interrupts.check()
+        elif place == "wait":
+            with interrupts.immediate():
+                steps.append("wait")
+        steps.append("end")
+    assert steps == ["after the signal", *["end"] * (place == "end")]
+    assert repr(caught.value.__cause__) == ("ValueError('an error')" if place == "error" else "None")
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
 @pytest.mark.usefixtures("interrupts")
-def test_interrupt_is_deferred_at_most_until_the_context_ends() -> None:
+def test_a_wait_is_interrupted_at_once_and_an_error_alone_is_raised_unchanged() -> None:
     steps = []
-    with pytest.raises(KeyboardInterrupt), DeferredInterrupts():  # noqa: PT012
-        signal.raise_signal(signal.SIGINT)
-        steps.append("after the signal")
-    assert steps == ["after the signal"]
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
-
-
-@pytest.mark.usefixtures("interrupts")
-def test_error_in_the_context_is_the_cause_of_the_interrupt() -> None:
-    with pytest.raises(KeyboardInterrupt) as caught, DeferredInterrupts():  # noqa: PT012
-        signal.raise_signal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt), DeferredInterrupts() as interrupts:  # noqa: PT012
+        with interrupts.immediate():
+            signal.raise_signal(signal.SIGINT)
+            steps.append("in the wait")
+        steps.append("after the wait")
+    assert steps == []
+    with pytest.raises(ValueError, match="an error"), DeferredInterrupts() as interrupts:  # noqa: PT012
+        with interrupts.immediate():
+            pass
         raise ValueError("an error")
-    assert repr(caught.value.__cause__) == "ValueError('an error')"
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
-
-
-@pytest.mark.usefixtures("interrupts")
-def test_error_without_an_interrupt_is_raised_unchanged() -> None:
-    with pytest.raises(ValueError, match="an error"), DeferredInterrupts():
-        raise ValueError("an error")
-
-
-@pytest.mark.usefixtures("interrupts")
-def test_interrupt_raised_by_check_has_no_cause() -> None:
-    with pytest.raises(KeyboardInterrupt) as caught, DeferredInterrupts() as interrupts:  # noqa: PT012
-        signal.raise_signal(signal.SIGINT)
-        interrupts.check()
-    assert caught.value.__cause__ is None
 
 
 @pytest.mark.usefixtures("interrupts")

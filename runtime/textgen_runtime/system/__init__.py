@@ -1,1 +1,0 @@
-"""Console, files, JSON text, interrupts and processors. This package imports only ``errors``."""
