@@ -33,8 +33,6 @@ MODULES = [
     "_core",
     # Drawing from logits. Its .pxd is public and needs no C header.
     "sampler",
-    # Finding a text in a corpus, for --novel alone.
-    "corpora.substrings",
 ]
 
 # Without errno and floating-point traps, which this code does not use, the compiler can vectorize exact
@@ -168,13 +166,13 @@ class BuildExtensions(build_ext):  # type: ignore[misc]
 
 
 class BuildPackages(build_py):  # type: ignore[misc]
-    """Also copies the sources of the core to the wheel, for textgen-embed: see amalgamation.py."""
+    """Also copies the sources of the core to the wheel, for textgen-embed: see embed.py."""
 
     def run(self) -> None:
         super().run()
         if not self.editable_mode:
             for source in map(Path, [*SOURCES, *HEADERS]):
-                copy = Path(self.build_lib, "textgen_runtime/embedding/core", source.relative_to(CORE))
+                copy = Path(self.build_lib, "textgen_runtime/core_sources", source.relative_to(CORE))
                 self.mkpath(str(copy.parent))
                 self.copy_file(str(source), str(copy))
 

@@ -33,7 +33,7 @@ from typing import Any
 
 import onnx
 import textgen_runtime as textgen
-from textgen_runtime.corpora.sources import CHECKPOINT_FILE, METRICS_FILE
+from textgen_runtime.corpus import CHECKPOINT_FILE, METRICS_FILE
 from textgen_train.loop.checkpoint_file import read_checkpoint
 from textgen_train.loop.output_folder import LOCK_FILE
 

@@ -17,13 +17,12 @@ from pathlib import Path
 from time import perf_counter
 
 import textgen_runtime as textgen
+from textgen_runtime.baselines import KneserNey, compressed_bits
 from textgen_runtime.bench.report import Section, per_second
 from textgen_runtime.bench.rounds import calibrate, interleave, medians
-from textgen_runtime.corpora.corpus import read_corpus
-from textgen_runtime.corpora.sources import METRICS_FILE
+from textgen_runtime.corpus import METRICS_FILE, read_corpus
 from textgen_runtime.model_file import MODEL_FILE
-from textgen_runtime.scoring.baselines import KneserNey, compressed_bits
-from textgen_runtime.scoring.prediction import BITS_PER_NAT
+from textgen_runtime.score import BITS_PER_NAT
 from textgen_runtime.text import Normalization
 from textgen_train.data.dataset_from_corpus import make_dataset
 from textgen_train.export.quantizer import quantize_model

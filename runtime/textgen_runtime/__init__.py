@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     from .sampler import Sampler, entropy, reweight, softmax
     from .sampling import Sampling
     from .saved import resume, save
-    from .scoring.prediction import Prediction, Score, predict
-    from .scoring.temperatures import TemperatureComparison, compare_temperatures
+    from .score import Prediction, Score, predict
+    from .temperatures import TemperatureComparison, compare_temperatures
     from .text import Normalization
     from .tokenizer import Tokenizer
 
@@ -55,8 +55,8 @@ _NAMES = {
     "sampler": ("Sampler", "entropy", "reweight", "softmax"),
     "sampling": ("Sampling",),
     "saved": ("resume", "save"),
-    "scoring.prediction": ("Prediction", "Score", "predict"),
-    "scoring.temperatures": ("TemperatureComparison", "compare_temperatures"),
+    "score": ("Prediction", "Score", "predict"),
+    "temperatures": ("TemperatureComparison", "compare_temperatures"),
     "text": ("Normalization",),
     "tokenizer": ("Tokenizer",),
 }

@@ -25,6 +25,7 @@ except ImportError:
     fcntl = None  # type: ignore[assignment]
 
 PathLike: TypeAlias = str | os.PathLike[str]
+Kinds: TypeAlias = tuple[type[OSError | ValueError], ...]
 
 # Bytes.
 CHUNK_SIZE = 2**20
@@ -266,7 +267,7 @@ def _mode(path: PathLike) -> int | None:
 
 
 @contextlib.contextmanager
-def _explained(path: PathLike, kinds: tuple[type[Exception], ...] = (OSError, ValueError)) -> Iterator[None]:
+def _explained(path: PathLike, kinds: Kinds = (OSError, ValueError)) -> Iterator[None]:
     """Return a context that turns errors of these kinds into ``OutputError``."""
     try:
         yield

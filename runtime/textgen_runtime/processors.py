@@ -27,40 +27,25 @@ def _processors_in_affinity() -> int:
 
 def _quotas() -> Iterator[float]:
     """Yield the CPU quotas that apply to this process, in processors."""
-    try:
-        lines = CGROUP_MEMBERSHIP.read_text().splitlines()
-    except (OSError, ValueError):
-        return
-    for line in lines:
+    for line in _read(CGROUP_MEMBERSHIP).splitlines():
         _, controllers, group = line.split(":", 2)
-        if not controllers:
-            # Version 2 has one hierarchy for all controllers, in `unified` if version 1 is also mounted.
-            for root in (CGROUP_ROOT, CGROUP_ROOT / "unified"):
-                for folder in _with_parents(root, group):
-                    yield from _quota(_words(folder / "cpu.max"))
-        elif "cpu" in controllers.split(","):
-            for root in (CGROUP_ROOT / "cpu", CGROUP_ROOT / controllers):
-                for folder in _with_parents(root, group):
-                    yield from _quota(
-                        _words(folder / "cpu.cfs_quota_us") + _words(folder / "cpu.cfs_period_us")
-                    )
+        if controllers and "cpu" not in controllers.split(","):
+            continue
+        # Version 2 has one hierarchy for all controllers, in `unified` if version 1 is also mounted. Inside a
+        # container, the path may be the path on the host. The root is then the group of the container.
+        path = PurePosixPath(group)
+        for place in (path, *path.parents):
+            for root in ("", "unified", "cpu", controllers):
+                folder = CGROUP_ROOT / root / str(place).lstrip("/")
+                quota, period = (_read(folder / f"cpu.cfs_{name}_us") for name in ("quota", "period"))
+                for words in (_read(folder / "cpu.max").split(), [*quota.split(), *period.split()]):
+                    # Both are in microseconds. Without a quota, it is "max" or -1.
+                    if len(words) == 2 and all(map(str.isdecimal, words)) and int(words[1]):  # noqa: PLR2004
+                        yield int(words[0]) / int(words[1])
 
 
-def _with_parents(root: Path, group: str) -> Iterator[Path]:
-    # Inside a container, the path may be the path on the host. The root is then the group of the container.
-    path = PurePosixPath(group)
-    for ancestor in (path, *path.parents):
-        yield root / str(ancestor).lstrip("/")
-
-
-def _words(file: Path) -> list[str]:
+def _read(file: Path) -> str:
     try:
-        return file.read_text().split()
+        return file.read_text()
     except (OSError, ValueError):
-        return []
-
-
-def _quota(words: list[str]) -> Iterator[float]:
-    """Yield quota / period, both in microseconds; nothing for ``max`` or -1, which mean no quota."""
-    if len(words) == 2 and all(word.isdecimal() for word in words) and int(words[1]) > 0:  # noqa: PLR2004
-        yield int(words[0]) / int(words[1])
+        return ""

@@ -5,7 +5,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
-from textgen_runtime.corpora.corpus import Corpus
+from textgen_runtime.corpus import Corpus
 from textgen_runtime.text import Normalization
 from textgen_train.data.dataset import Dataset
 from textgen_train.data.dataset_from_corpus import make_dataset

@@ -7,7 +7,7 @@ from pathlib import Path
 import textgen_runtime as textgen
 from textgen_runtime.cli.web import read_abcjs
 from textgen_runtime.model_file import Metadata, make_tokenizer, read_model
-from textgen_runtime.scoring.surprise_page import surprise_page
+from textgen_runtime.surprise_page import surprise_page
 from textgen_runtime.text import Normalization
 from textgen_runtime.web.known_records import known_records
 from textgen_runtime.web.page import write_page

@@ -20,7 +20,7 @@ from textgen_runtime.cli.parser import CommandParser
 from textgen_runtime.cli.run import parser as run_parser
 from textgen_runtime.cli.serve import parser as serve_parser
 from textgen_runtime.cli.web import parser as web_parser
-from textgen_runtime.corpora.corpus import CORPUS_NAMES
+from textgen_runtime.corpus import CORPUS_NAMES
 from textgen_runtime.model_file import (
     LOGITS,
     NEXT,
@@ -31,7 +31,6 @@ from textgen_runtime.model_file import (
     Metadata,
     make_tokenizer,
 )
-from textgen_runtime.scoring import copies
 from textgen_train.cli._arguments import parser as train_parser
 from textgen_train.cli.compare import parser as compare_parser
 from textgen_train.cli.quantize import parser as quantize_parser

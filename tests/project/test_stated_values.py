@@ -59,9 +59,9 @@ STATED = {
         "more than {textgen_train.export.quantizer.REFUSED_INCREASE}, the 8-bit model is not written",
     ],
     "docs/scoring.md": [
-        "It generates {textgen_runtime.scoring.copies.TEXTS} texts",
-        "of up to {textgen_runtime.scoring.copies.LENGTH} tokens",
-        "spans of {textgen_runtime.scoring.copies.COPIED_SPAN} or more characters",
+        "It generates {textgen_runtime.temperatures.TEXTS} texts",
+        "of up to {textgen_runtime.temperatures.LENGTH} tokens",
+        "spans of {textgen_runtime.temperatures.COPIED_SPAN} or more characters",
     ],
     "docs/serving.md": [
         "http://127.0.0.1:{textgen_runtime.cli.serve.DEFAULT_PORT}/v1",

@@ -127,7 +127,7 @@ def test_the_wheel_contains_the_packages_without_extension_sources(wheel: Path) 
     core = ROOT / "runtime" / "core"
     embedded = [*core.glob("*.[chd]*"), *core.glob("kernels/*.[ch]")]
     # textgen-embed writes the sources of the C core.
-    folder = "textgen_runtime/embedding/core"
+    folder = "textgen_runtime/core_sources"
     assert sources == {f"{folder}/{path.relative_to(core).as_posix()}" for path in embedded}
 
 

@@ -241,6 +241,10 @@ def test_a_refused_rename_is_tried_once_more_on_windows(
     opened: list[BinaryIO] = []
     waits: list[float] = []
 
+    def remember(file: BinaryIO) -> bool:
+        opened.append(file)
+        return True
+
     def refuse_at_first(source: str, target: str) -> None:
         assert opened[0].closed is is_windows
         if len(waits) < refusals:
@@ -248,7 +252,7 @@ def test_a_refused_rename_is_tried_once_more_on_windows(
         rename(source, target)
 
     monkeypatch.setattr(files_module, "CAN_REMOVE_OPEN_FILES", not is_windows)
-    monkeypatch.setattr(files_module, "_lock", lambda file: opened.append(file) or True)
+    monkeypatch.setattr(files_module, "_lock", remember)
     monkeypatch.setattr(time, "sleep", waits.append)
     monkeypatch.setattr(os, "replace", refuse_at_first)
     if is_windows and refusals == 1:

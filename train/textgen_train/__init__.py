@@ -8,7 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from textgen_runtime.corpora.corpus import Corpus, read_corpus
+    from textgen_runtime.corpus import Corpus, read_corpus
 
     from .data.dataset import Dataset
     from .data.dataset_from_corpus import make_dataset
@@ -40,7 +40,7 @@ _LAZY_MODULES = {
     "CharLSTM": "models.cells",
     "CharNetwork": "models.network",
     "ClassicRecipe": "recipe",
-    "Corpus": "textgen_runtime.corpora.corpus",
+    "Corpus": "textgen_runtime.corpus",
     "CorpusError": "errors",
     "Dataset": "data.dataset",
     "ExportError": "errors",
@@ -59,7 +59,7 @@ _LAZY_MODULES = {
     "held_out_loss": "loop.held_out_loss",
     "preset": "presets",
     "quantize_onnx": "export.quantizer",
-    "read_corpus": "textgen_runtime.corpora.corpus",
+    "read_corpus": "textgen_runtime.corpus",
 }
 
 __all__ = [

@@ -8,7 +8,7 @@ import math
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
-from textgen_runtime.corpora.corpus import CORPUS_NAMES
+from textgen_runtime.corpus import CORPUS_NAMES
 from textgen_runtime.errors import Name
 from textgen_runtime.files import STANDARD_INPUT
 from textgen_runtime.text import RECORD_KINDS, UNICODE_FORMS, Normalization, RecordKind, as_unicode_form
@@ -58,7 +58,7 @@ class RunOptions(Parameters):
 
     corpus: str = text(
         "",
-        "a UTF-8 file, which may be compressed (.gz, .zst), a folder with .txt or .abc files, - for standard "
+        "a UTF-8 file, which may be compressed (.gz), a folder with .txt or .abc files, - for standard "
         f"input, or the name of a corpus: {', '.join(CORPUS_NAMES)}; with --level byte, any file or all "
         "files of a folder",
         metavar="CORPUS",

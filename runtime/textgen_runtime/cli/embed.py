@@ -7,8 +7,15 @@ from pathlib import Path
 
 from textgen_runtime._core import CoreModel
 from textgen_runtime._version import __version__
-from textgen_runtime.embedding.amalgamation import PUBLIC_HEADER, amalgamate, core_folder
-from textgen_runtime.embedding.c_array import MAX_NAME_LENGTH, array_header, array_source, is_array_name
+from textgen_runtime.embed import (
+    MAX_NAME_LENGTH,
+    PUBLIC_HEADER,
+    amalgamate,
+    array_header,
+    array_source,
+    core_folder,
+    is_array_name,
+)
 from textgen_runtime.errors import ModelFileError, quote
 from textgen_runtime.files import is_output
 from textgen_runtime.model_file import check_size, name_source, read_model

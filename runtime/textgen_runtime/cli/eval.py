@@ -9,16 +9,15 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-from textgen_runtime.corpora.corpus import CORPUS_NAMES, corpus_for
+from textgen_runtime.baselines import COMPRESSORS, compressed_bits
+from textgen_runtime.corpus import CORPUS_NAMES, corpus_for
 from textgen_runtime.errors import OutputError, TextgenError
 from textgen_runtime.files import STANDARD_INPUT, is_output
 from textgen_runtime.json_text import to_json
 from textgen_runtime.model import Model, load
-from textgen_runtime.scoring.baselines import COMPRESSORS, compressed_bits
-from textgen_runtime.scoring.copies import COPIED_SPAN, LENGTH, TEXTS, copied_shares, draw_texts
-from textgen_runtime.scoring.prediction import Prediction, Score, format_share, predict, total_score
-from textgen_runtime.scoring.surprise_page import surprise_page
-from textgen_runtime.scoring.temperatures import TEMPERATURES
+from textgen_runtime.score import Prediction, Score, format_share, predict, total_score
+from textgen_runtime.surprise_page import surprise_page
+from textgen_runtime.temperatures import COPIED_SPAN, LENGTH, TEMPERATURES, TEXTS, copied_shares, draw_texts
 from textgen_runtime.terminal import print_diagnostic
 from textgen_runtime.tokenizer import CHARACTER
 

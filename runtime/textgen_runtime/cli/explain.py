@@ -11,9 +11,8 @@ from textgen_runtime.cli.word_wrap import display_width
 from textgen_runtime.errors import shorten
 from textgen_runtime.model import Model
 from textgen_runtime.sampling import Sampling
-from textgen_runtime.scoring.temperatures import TEMPERATURES, TemperatureComparison, compare_temperatures
-from textgen_runtime.system.console import ESCAPES
-from textgen_runtime.terminal import terminal_columns
+from textgen_runtime.temperatures import TEMPERATURES, TemperatureComparison, compare_temperatures
+from textgen_runtime.terminal import ESCAPES, terminal_columns
 from textgen_runtime.tokenizer import symbol_name
 
 # Symbols with a row of their own. The remaining symbols share one row.

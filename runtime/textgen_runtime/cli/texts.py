@@ -19,7 +19,7 @@ from textgen_runtime.text import RecordKind, split_records
 from textgen_runtime.tokenizer import format_symbols
 
 if TYPE_CHECKING:
-    from textgen_runtime.corpora.corpus import CorpusLookup
+    from textgen_runtime.corpus import CorpusLookup
 
     # The corpus in which no accepted text stands, or the records that no accepted text equals.
     KnownTexts: TypeAlias = CorpusLookup | AbstractSet[str]
@@ -414,7 +414,7 @@ def known_texts(model: Model) -> "KnownTexts | None":
     if model.metadata.records is not None:
         return frozenset(split_records(novel, model.metadata.records))
     # Imported on use: most runs need no corpus.
-    from textgen_runtime.corpora.corpus import CorpusLookup
+    from textgen_runtime.corpus import CorpusLookup
 
     return CorpusLookup(novel)
 
@@ -429,7 +429,7 @@ def with_novel(model: Model, source: str | None, *, lowercase: bool = False) -> 
     if source is None:
         return model
     # Imported on use: most runs need no corpus.
-    from textgen_runtime.corpora.corpus import corpus_for
+    from textgen_runtime.corpus import corpus_for
 
     text = corpus_for(model.metadata, source).text
     return model.with_novel(text.lower() if lowercase else text)

@@ -106,7 +106,7 @@ def write_site(arguments: argparse.Namespace) -> int:
     known = ""
     if arguments.novel is not None and metadata.records is not None:
         # Imported on use: most pages know no corpus.
-        from textgen_runtime.corpora.corpus import corpus_for
+        from textgen_runtime.corpus import corpus_for
 
         corpus = metadata.normalize(corpus_for(metadata, arguments.novel).text)
         known = known_records(corpus_records(corpus, metadata.records))

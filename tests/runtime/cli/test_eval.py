@@ -10,13 +10,14 @@ from pathlib import Path
 
 import pytest
 from textgen_runtime import Model, load, predict
+from textgen_runtime.baselines import COMPRESSORS, compressed_bits
 from textgen_runtime.cli import eval as eval_module
 from textgen_runtime.cli.eval import EvalResult, combined, main
-from textgen_runtime.corpora.corpus import read_corpus
+from textgen_runtime.corpus import read_corpus
 from textgen_runtime.errors import OutputError
 from textgen_runtime.model_file import NORMALIZATION_KEY
-from textgen_runtime.scoring.baselines import COMPRESSORS, compressed_bits
-from textgen_runtime.scoring.prediction import Score
+from textgen_runtime.baselines import COMPRESSORS, compressed_bits
+from textgen_runtime.score import Score
 from textgen_runtime.text import is_held_out
 
 from tests.helpers.commands import Captured, run_here

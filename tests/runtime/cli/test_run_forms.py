@@ -12,7 +12,7 @@ from textgen_runtime import Model, Sampling
 from textgen_runtime.cli.run import main
 from textgen_runtime.engine import Lane
 from textgen_runtime.model import Batch
-from textgen_runtime.scoring.prediction import predict
+from textgen_runtime.score import predict
 
 from tests.helpers.byte_models import accented_content
 from tests.helpers.commands import Captured, run_here

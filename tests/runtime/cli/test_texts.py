@@ -19,7 +19,7 @@ from textgen_runtime import Model
 from textgen_runtime.cli import texts as generator
 from textgen_runtime.cli.run import main
 from textgen_runtime.cli.texts import Series, Text
-from textgen_runtime.corpora.corpus import CorpusLookup
+from textgen_runtime.corpus import CorpusLookup
 from textgen_runtime.model import Batch, BatchChunk, Generation, feed_in_chunks
 from textgen_runtime.model_file import NORMALIZATION_KEY, PROMPTS_KEY
 

@@ -11,7 +11,7 @@ from textgen_runtime._core import kernel_names
 from textgen_runtime.engine import NativeEngine
 from textgen_runtime.model import EngineName
 from textgen_runtime.model_file import BUNDLED_FOLDER, find_model_file, unambiguous_path
-from textgen_runtime.scoring.prediction import total_score
+from textgen_runtime.score import total_score
 
 from tests.helpers.paths import FORMAT_2, TINY
 

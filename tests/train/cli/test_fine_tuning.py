@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 import textgen_runtime as textgen
 import torch
-from textgen_runtime.corpora.corpus import Corpus
+from textgen_runtime.corpus import Corpus
 from textgen_runtime.model_file import Metadata, make_tokenizer
-from textgen_runtime.scoring.surprisals import surprisals
+from textgen_runtime.score import surprisals
 from textgen_runtime.text import Normalization
 from textgen_runtime.tokenizer import SpecialTokens
 from textgen_train.cli import _training_run

@@ -7,8 +7,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from textgen_runtime.corpora.corpus import Corpus, read_corpus
-from textgen_runtime.corpora.sources import RUN_FILES
+from textgen_runtime.corpus import RUN_FILES, Corpus, read_corpus
 from textgen_runtime.model_file import MODEL_FILE
 from textgen_runtime.text import Normalization, RecordKind
 from textgen_train.cli._messages import (

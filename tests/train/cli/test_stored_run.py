@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from textgen_runtime.corpora.corpus import Corpus
+from textgen_runtime.corpus import Corpus
 from textgen_runtime.model_file import make_tokenizer
 from textgen_runtime.text import Normalization
 from textgen_train.cli._arguments import parse

@@ -14,7 +14,7 @@ import pytest
 import textgen_runtime as textgen
 import torch
 from textgen_runtime import OutputError
-from textgen_runtime.corpora.sources import PREDICTIONS_FILES
+from textgen_runtime.corpus import PREDICTIONS_FILES
 from textgen_runtime.model_file import Metadata, make_tokenizer
 from textgen_runtime.text import Normalization
 from textgen_train.cli import _teachers, _training_run

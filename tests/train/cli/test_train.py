@@ -9,8 +9,7 @@ import pytest
 import textgen_runtime as textgen
 from textgen_runtime.cli.run import main as generate
 from textgen_runtime.cli.web import main as write_page
-from textgen_runtime.corpora.corpus import Corpus
-from textgen_runtime.corpora.published import EMBEDDED
+from textgen_runtime.corpus import EMBEDDED, Corpus
 from textgen_train.cli._arguments import parse
 from textgen_train.cli._texts import Texts
 from textgen_train.cli.quantize import main as quantize

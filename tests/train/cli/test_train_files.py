@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import textgen_runtime as textgen
-from textgen_runtime.corpora.corpus import Corpus
+from textgen_runtime.corpus import Corpus
 from textgen_train.cli import _training_run
 from textgen_train.cli.train import default_folder
 from textgen_train.loop import evaluator, output_folder
@@ -105,7 +105,6 @@ def test_a_corpus_is_never_replaced(
     [
         ("novel.txt", "novel-model"),
         ("novel.txt.gz", "novel-model"),
-        ("my novel.txt.zst", "my-novel-model"),
         # The name of a folder has no extension.
         ("letters.2020", "letters.2020-model"),
     ],

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from textgen_runtime.corpora.sources import CHECKPOINT_FILE
+from textgen_runtime.corpus import CHECKPOINT_FILE
 
 from tests.helpers.commands import Captured
 from tests.helpers.train_command import run

@@ -4,7 +4,7 @@ import random
 
 import numpy as np
 import pytest
-from textgen_runtime.corpora.corpus import Corpus
+from textgen_runtime.corpus import Corpus
 from textgen_runtime.text import Normalization, held_out_start
 from textgen_train.data import dataset_from_corpus
 from textgen_train.data.dataset import EXCERPT_LENGTH

@@ -7,7 +7,7 @@ from itertools import product
 
 import numpy as np
 import pytest
-from textgen_runtime.corpora.corpus import Corpus
+from textgen_runtime.corpus import Corpus
 from textgen_runtime.model_file import make_tokenizer
 from textgen_runtime.text import Normalization, RecordKind
 from textgen_runtime.tokenizer import BYTE_SYMBOLS

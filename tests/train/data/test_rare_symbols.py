@@ -3,7 +3,7 @@
 import random
 
 import pytest
-from textgen_runtime.corpora.corpus import Corpus
+from textgen_runtime.corpus import Corpus
 from textgen_runtime.errors import CorpusError
 from textgen_runtime.model_file import make_tokenizer
 from textgen_runtime.text import Normalization

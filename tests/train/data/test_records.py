@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from textgen_runtime.corpora.corpus import Corpus, read_corpus
+from textgen_runtime.corpus import Corpus, read_corpus
 from textgen_runtime.text import SEPARATORS, Normalization, RecordKind, is_held_out, split_records
 from textgen_train.data import parts
 from textgen_train.data import tokens as module

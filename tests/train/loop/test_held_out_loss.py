@@ -11,7 +11,7 @@ from textgen_runtime.engine import Engine
 from textgen_runtime.model import open_model
 from textgen_runtime.model_file import Metadata, make_tokenizer
 from textgen_runtime.results import State
-from textgen_runtime.scoring.surprisals import RecordScore, score_records
+from textgen_runtime.score import RecordScore, score_records
 from textgen_runtime.tokenizer import NO_SPECIAL_TOKENS, SpecialTokens
 from textgen_train.data.dataset import Dataset
 from textgen_train.export.exporter import build_checked

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from filelock import FileLock
 from textgen_runtime import OutputError
-from textgen_runtime.corpora.sources import CHECKPOINT_FILE, CURVES_FILE, RUN_FILES
+from textgen_runtime.corpus import CHECKPOINT_FILE, CURVES_FILE, RUN_FILES
 from textgen_runtime.files import TEMPORARY_PREFIX, TEMPORARY_SUFFIX
 from textgen_train.loop import output_folder
 from textgen_train.loop.output_folder import (

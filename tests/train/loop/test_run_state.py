@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import textgen_runtime as textgen
-from textgen_runtime.corpora.corpus import Corpus
+from textgen_runtime.corpus import Corpus
 from textgen_runtime.text import Normalization
 from textgen_train.cli._training_run import make_training_run
 from textgen_train.data.dataset_from_corpus import make_dataset

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from textgen_runtime.corpora.corpus import Corpus
+from textgen_runtime.corpus import Corpus
 from textgen_runtime.model_file import Metadata, make_tokenizer
 from textgen_runtime.text import Normalization
 from textgen_runtime.tokenizer import BYTE_SYMBOLS

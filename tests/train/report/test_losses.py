@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from textgen_runtime.corpora.corpus import Corpus, read_corpus
-from textgen_runtime.scoring.baselines import KneserNey, compressed_bits
+from textgen_runtime.baselines import KneserNey, compressed_bits
+from textgen_runtime.corpus import Corpus, read_corpus
 from textgen_runtime.text import Normalization, RecordKind
 from textgen_train.data.dataset_from_corpus import make_dataset, read_texts
 from textgen_train.data.tokens import text_of
@@ -69,7 +69,7 @@ def test_compressors_get_the_text_with_its_rare_symbols(
 def test_a_corpus_that_cannot_be_read_again_leaves_the_n_gram_model(tmp_path: Path) -> None:
     path = tmp_path / "rare.txt"
     path.write_text(TEXT + "\u00e9" + TEXT, encoding="utf-8")
-    corpus = read_corpus(str(path), tmp_path)
+    corpus = read_corpus(str(path))
     dataset = make_dataset(corpus, Normalization(), 0.1, min_count=2)
     path.unlink()
     background = References(dataset, partial(read_texts, corpus, None, dataset))

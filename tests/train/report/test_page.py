@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import textgen_runtime as textgen
 from textgen_runtime.files import is_output
-from textgen_runtime.scoring.temperatures import compare_temperatures
+from textgen_runtime.temperatures import compare_temperatures
 from textgen_train.export.network import network_of
 from textgen_train.loop.events import EvaluationHistory
 from textgen_train.report.html import STYLE, template

@@ -8,8 +8,7 @@ from typing import cast
 import pytest
 import textgen_runtime as textgen
 from textgen_runtime.sampler import entropy
-from textgen_runtime.scoring.copies import copied_shares, draw_texts
-from textgen_runtime.scoring.temperatures import compare_temperatures
+from textgen_runtime.temperatures import compare_temperatures, copied_shares, draw_texts
 from textgen_train.export.onnx_graph import replace_metadata
 from textgen_train.loop.events import EvaluationHistory
 from textgen_train.loop.run import TrainingRun

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 import textgen_runtime as textgen
-from textgen_runtime.corpora.corpus import Corpus
+from textgen_runtime.corpus import Corpus
 from textgen_runtime.text import Normalization
 from textgen_train.data.dataset_from_corpus import make_dataset
 from textgen_train.loop.specification import RunSpecification

@@ -6,8 +6,8 @@ from itertools import pairwise
 
 import pytest
 import textgen_runtime as textgen
-from textgen_runtime.corpora.corpus import Corpus
-from textgen_runtime.scoring.temperatures import TEMPERATURES, compare_temperatures
+from textgen_runtime.corpus import Corpus
+from textgen_runtime.temperatures import TEMPERATURES, compare_temperatures
 from textgen_runtime.text import Normalization
 from textgen_train.data.dataset_from_corpus import make_dataset
 from textgen_train.loop import samples

@@ -9,7 +9,7 @@ from typing import Any
 
 from textgen_runtime.cli.command import spell_option
 from textgen_runtime.cli.parser import CommandParser
-from textgen_runtime.corpora.sources import CHECKPOINT_FILE
+from textgen_runtime.corpus import CHECKPOINT_FILE
 from textgen_runtime.errors import Name, shorten
 from textgen_runtime.tokenizer import BYTE
 

@@ -6,8 +6,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from textgen_runtime.corpora.corpus import CORPUS_NAMES, Corpus
-from textgen_runtime.corpora.sources import CHECKPOINT_FILE, QUANTIZED_FILE
+from textgen_runtime.corpus import CHECKPOINT_FILE, CORPUS_NAMES, QUANTIZED_FILE, Corpus
 from textgen_runtime.errors import ModelFileError, Name, OutputError, TextgenError
 from textgen_runtime.files import STANDARD_INPUT
 from textgen_runtime.model_file import MODEL_FILE, unambiguous_path

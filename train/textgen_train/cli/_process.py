@@ -19,7 +19,7 @@ from textgen_train.options import PROG, RunOptions
 from ._arguments import option
 
 # The packages of the train extra, by their import names.
-TRAIN_EXTRA = ("torch", "onnx", "safetensors", "pooch", "filelock", "tqdm")
+TRAIN_EXTRA = ("torch", "onnx", "safetensors", "filelock", "tqdm")
 
 # Parameters of mallopt, from malloc.h of glibc.
 M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4

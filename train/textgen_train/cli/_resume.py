@@ -5,7 +5,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from textgen_runtime.corpora.sources import CHECKPOINT_FILE
+from textgen_runtime.corpus import CHECKPOINT_FILE
 from textgen_runtime.errors import TextgenError
 from textgen_runtime.terminal import escape_unencodable, write_stderr
 
@@ -47,7 +47,7 @@ def resume(command: Command, ranks: Ranks) -> int:
         check_processes(options, ranks)
         check_tensorboard(options)
         check_device(options.device, ranks)
-        texts = open_texts(options, folder, moved_hint)
+        texts = open_texts(options, moved_hint)
         check_inputs(folder, texts.files)
         try:
             dataset = texts.read(options, folder if ranks.is_first else None, stored.read_tokenizer())

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from textgen_runtime import __version__
-from textgen_runtime.corpora.corpus import CORPUS_NAMES
+from textgen_runtime.corpus import CORPUS_NAMES
 from textgen_runtime.errors import CorpusError, ModelFileError, TextgenError, first_line, quote
 from textgen_runtime.files import STANDARD_INPUT
 from textgen_runtime.json_text import to_json

@@ -8,7 +8,7 @@ from threading import Lock
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
-from textgen_runtime.corpora.sources import PREDICTIONS_FILES, PREDICTIONS_ID
+from textgen_runtime.corpus import PREDICTIONS_FILES, PREDICTIONS_ID
 from textgen_runtime.errors import ModelFileError, Name, shorten
 from textgen_runtime.files import replacing_file
 from textgen_runtime.model import Model, open_model

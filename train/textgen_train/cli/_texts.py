@@ -6,7 +6,7 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-from textgen_runtime.corpora.corpus import Corpus, read_corpus
+from textgen_runtime.corpus import Corpus, read_corpus
 from textgen_runtime.terminal import write_stderr
 from textgen_runtime.tokenizer import BYTE, Tokenizer
 
@@ -64,17 +64,16 @@ class Texts:
         return dataset
 
 
-def open_texts(options: RunOptions, folder: Path, hint: Callable[[str], str] = lambda _: "") -> Texts:
+def open_texts(options: RunOptions, hint: Callable[[str], str] = lambda _: "") -> Texts:
     """Return the texts of a run, which have not been read yet.
 
     Args:
-        folder: Where a large text from a pipe is stored.
         hint: Returns what to do if the text of an option is not available. The error ends with it.
     """
 
     def find(name: str, source: str) -> Corpus:
         try:
-            return read_corpus(source, folder, any_bytes=options.level == BYTE, records=options.records)
+            return read_corpus(source, any_bytes=options.level == BYTE, records=options.records)
         except CorpusError as error:
             raise extended(error, hint(name)) from error
 

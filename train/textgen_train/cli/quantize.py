@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from textgen_runtime.cli.command import run_command
 from textgen_runtime.cli.parser import CommandParser, add_lowercase, add_model, add_unknown, number
-from textgen_runtime.corpora.corpus import CORPUS_NAMES, corpus_for
+from textgen_runtime.corpus import CORPUS_NAMES, corpus_for
 from textgen_runtime.errors import OutputError, shorten
 from textgen_runtime.files import check_writable, replace_file
 from textgen_runtime.interrupts import DeferredInterrupts

@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from textgen_runtime.cli.command import EXIT_FAILED
-from textgen_runtime.corpora.corpus import Corpus
-from textgen_runtime.corpora.sources import COMPRESSED
+from textgen_runtime.corpus import GZIP, Corpus
 from textgen_runtime.errors import EncodingError, Name, shorten
 from textgen_runtime.files import STANDARD_INPUT
 from textgen_runtime.terminal import escape_unencodable, print_diagnostic, write_stderr
@@ -110,7 +109,7 @@ def train(options: RunOptions, call: CallOptions, words: Sequence[str], ranks: R
     for teacher in teachers:
         teacher.check(options)
     check_device(options.device, ranks)
-    texts = open_texts(options, Path.cwd())
+    texts = open_texts(options)
     folder = call.output or default_folder(options.corpus, texts.corpus)
     inputs = [*texts.files, *([parent.path] if parent else []), *(teacher.path for teacher in teachers)]
     if ranks.is_first:
@@ -239,5 +238,5 @@ def default_folder(source: str, corpus: Corpus) -> Path:
     """
     name = corpus.name
     if not Path(source).is_dir():
-        name = Path(Path(name).stem if name.endswith(COMPRESSED) else name).stem
+        name = Path(Path(name).stem if name.endswith(GZIP) else name).stem
     return Path(f"{name.replace(' ', '-') or 'text'}-model")

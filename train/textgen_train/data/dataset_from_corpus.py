@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from textgen_runtime.corpora.corpus import Corpus
+from textgen_runtime.corpus import Corpus
 from textgen_runtime.errors import Name
 from textgen_runtime.text import Normalization, RecordKind
 from textgen_runtime.tokenizer import BYTE, CHARACTER, WORD, Tokenizer, unit_of

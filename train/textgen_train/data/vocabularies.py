@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 from numpy.typing import NDArray
-from textgen_runtime.corpora.corpus import Corpus
+from textgen_runtime.corpus import Corpus
 from textgen_runtime.errors import Name, quote
 from textgen_runtime.model_file import make_tokenizer
 from textgen_runtime.tokenizer import (

@@ -14,7 +14,7 @@ from textgen_runtime.errors import ModelFileError, OutputError, UnknownGraphErro
 from textgen_runtime.files import replace_file
 from textgen_runtime.model import Model, open_model
 from textgen_runtime.model_file import ModelSource, Quantization, find_model_file, name_source, read_model
-from textgen_runtime.scoring.prediction import predict
+from textgen_runtime.score import predict
 from textgen_runtime.text import SEPARATORS
 from textgen_runtime.tokenizer import UnknownPolicy
 

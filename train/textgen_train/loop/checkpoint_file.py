@@ -13,7 +13,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 from numpy.typing import NDArray
-from textgen_runtime.corpora.sources import CHECKPOINT_FILE
+from textgen_runtime.corpus import CHECKPOINT_FILE
 from textgen_runtime.errors import Name, OutputError, quote, shorten
 from textgen_runtime.files import replace_file
 from textgen_runtime.json_text import from_json, to_json

@@ -9,7 +9,7 @@ from typing import Any
 from textgen_runtime.errors import ModelFileError
 from textgen_runtime.files import replace_file
 from textgen_runtime.model_file import MODEL_FILE
-from textgen_runtime.scoring.prediction import BITS_PER_NAT
+from textgen_runtime.score import BITS_PER_NAT
 
 from textgen_train.errors import ExportError, LossError
 from textgen_train.export.exporter import Exported, build_checked

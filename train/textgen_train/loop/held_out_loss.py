@@ -8,7 +8,7 @@ from time import perf_counter
 import numpy as np
 from numpy.typing import NDArray
 from textgen_runtime.model import Model
-from textgen_runtime.scoring.surprisals import score_logits, score_records
+from textgen_runtime.score import score_logits, score_records
 
 from textgen_train.data.dataset import Dataset
 from textgen_train.data.tokens import Tokens, count_characters_after, record_ends, record_parts, release_pages

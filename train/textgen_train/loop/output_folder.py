@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from textgen_runtime.corpora.sources import CHECKPOINT_FILE, PREDICTIONS_FILES, RUN_FILES, TENSORBOARD_FOLDER
+from textgen_runtime.corpus import CHECKPOINT_FILE, PREDICTIONS_FILES, RUN_FILES, TENSORBOARD_FOLDER
 from textgen_runtime.errors import Name, OutputError, shorten
 from textgen_runtime.files import (
     CAN_REMOVE_OPEN_FILES,

@@ -5,7 +5,7 @@ import math
 import random
 
 from textgen_runtime.model import Batch, Model
-from textgen_runtime.scoring.temperatures import TEMPERATURES
+from textgen_runtime.temperatures import TEMPERATURES
 from textgen_runtime.text import SEPARATORS
 
 from textgen_train.data.dataset import Dataset

@@ -13,7 +13,7 @@ from typing import Any
 import onnx
 import torch
 from textgen_runtime import __version__
-from textgen_runtime.corpora.corpus import Corpus
+from textgen_runtime.corpus import Corpus
 from textgen_runtime.model_file import STORED_NAMES, Metadata
 from textgen_runtime.tokenizer import CHARACTER
 

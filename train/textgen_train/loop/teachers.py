@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from textgen_runtime.engine import Engine
 from textgen_runtime.errors import shorten
 from textgen_runtime.results import State
-from textgen_runtime.scoring.surprisals import MAX_LANES, MAX_LOGITS, similar_lengths
+from textgen_runtime.score import MAX_LANES, MAX_LOGITS, similar_lengths
 
 from textgen_train.data.dataset import Dataset
 from textgen_train.data.predictions import PredictionWriter

@@ -11,7 +11,7 @@ from typing import NamedTuple, Protocol, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 from textgen_runtime.results import State
-from textgen_runtime.scoring.surprisals import MAX_LOGITS
+from textgen_runtime.score import MAX_LOGITS
 
 from textgen_train.data.tokens import RELEASE_INTERVAL, Tokens, release_pages
 

@@ -6,7 +6,7 @@ from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from textgen_runtime.corpora.sources import METRICS_FILE
+from textgen_runtime.corpus import METRICS_FILE
 from textgen_runtime.errors import ModelFileError, TextgenError, shorten
 from textgen_runtime.json_text import from_json
 from textgen_runtime.model_file import MODEL_FILE, Metadata

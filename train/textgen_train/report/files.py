@@ -5,7 +5,7 @@ from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING
 
-from textgen_runtime.corpora.sources import (
+from textgen_runtime.corpus import (
     CURVES_FILE,
     METRICS_FILE,
     QUANTIZED_FILE,

@@ -6,9 +6,9 @@ from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 import numpy as np
+from textgen_runtime.baselines import KneserNey, compressed_bits
 from textgen_runtime.errors import TextgenError
-from textgen_runtime.scoring.baselines import KneserNey, compressed_bits
-from textgen_runtime.scoring.prediction import BITS_PER_NAT
+from textgen_runtime.score import BITS_PER_NAT
 
 from textgen_train.data.dataset import Dataset
 from textgen_train.data.tokens import count_characters, count_characters_after, text_of

@@ -10,13 +10,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from textgen_runtime.corpora.sources import REPORT_FILE
+from textgen_runtime.corpus import REPORT_FILE
 from textgen_runtime.errors import ModelFileError, OutputError
 from textgen_runtime.files import replace_file
 from textgen_runtime.model import Model
 from textgen_runtime.model_file import MODEL_FILE, Metadata, Quantization, read_model
 from textgen_runtime.sampler import entropy
-from textgen_runtime.scoring.temperatures import TemperatureComparison, compare_temperatures
+from textgen_runtime.temperatures import TemperatureComparison, compare_temperatures
 
 from textgen_train.export.network import Network, network_of
 from textgen_train.export.written_models import open_written

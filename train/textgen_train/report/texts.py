@@ -8,8 +8,7 @@ from collections.abc import Mapping, Sequence
 
 from textgen_runtime.errors import ScoringError
 from textgen_runtime.model import Model
-from textgen_runtime.scoring.copies import COPIED_SPAN, copied_shares, draw_texts
-from textgen_runtime.scoring.temperatures import TemperatureComparison
+from textgen_runtime.temperatures import COPIED_SPAN, TemperatureComparison, copied_shares, draw_texts
 from textgen_runtime.tokenizer import symbol_name
 
 from textgen_train.data.dataset import Dataset

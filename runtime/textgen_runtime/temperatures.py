@@ -1,20 +1,32 @@
-"""The distribution of the next character at several temperatures."""
+"""What a model does at several temperatures: its next character, and how much of its texts is copied."""
 
-from collections.abc import Sequence
+from array import array
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Unpack
 
 import numpy as np
 from numpy.typing import NDArray
 
-from textgen_runtime.model import Generation, Model
-from textgen_runtime.options import SamplingOptions
-from textgen_runtime.sampler import entropy, softmax
-from textgen_runtime.sampling import Sampling, choose_sampling
-from textgen_runtime.tokenizer import UnknownPolicy, token_text, unit_of
+from ._core import Spans
+from .errors import Name, ScoringError
+from .model import Batch, Generation, Model
+from .options import SamplingOptions
+from .sampler import entropy, softmax
+from .sampling import Sampling, choose_sampling
+from .tokenizer import UnknownPolicy, token_text, unit_of
 
 # The temperatures of the textbook's samples.
 TEMPERATURES = (0.2, 0.5, 1.0, 1.2)
+
+# Characters. Shorter spans are common phrases of a language.
+COPIED_SPAN = 30
+
+# The texts of one temperature, and the maximum length of each in tokens.
+TEXTS = 32
+LENGTH = 1000
+
+UNICODE_SIZE = 0x110000
 
 
 @dataclass(frozen=True)
@@ -119,3 +131,57 @@ def _probabilities(generation: Generation, sampling: Sampling) -> NDArray[np.flo
     """Return the distribution of the next draw with these parameters, by token."""
     generation.sampling = sampling
     return generation.probabilities()[1]
+
+
+def draw_texts(
+    model: Model, temperatures: Sequence[float] = TEMPERATURES, texts: int = TEXTS, length: int = LENGTH
+) -> dict[float, list[str]]:
+    """Return generated texts by temperature. The result is the same in each call.
+
+    Args:
+        model: The model. It continues its own prompts.
+        temperatures: The temperatures.
+        texts: The number of texts at each temperature.
+        length: The maximum length of each in tokens.
+
+    Returns:
+        The texts, without the prompts.
+
+    Raises:
+        ScoringError: If the model has no prompts.
+    """
+    if not model.prompts and model.metadata.records is None:
+        raise ScoringError("the model stores no prompts to start texts from: omit ", Name("copied"))
+    return {temperature: _generate(model, temperature, texts, length) for temperature in temperatures}
+
+
+def copied_shares(texts: Mapping[float, Sequence[str]], corpus: str) -> dict[float, float]:
+    """Return which share of the characters of generated texts is copied from a corpus, by temperature.
+
+    A character is copied if it is in a span of ``COPIED_SPAN`` or more characters that the corpus has, too.
+
+    Args:
+        texts: The texts by temperature, from ``draw_texts``.
+        corpus: The corpus, normalized as the model's texts are.
+
+    Returns:
+        The share, from 0 to 1, by temperature.
+    """
+    spans = Spans(_code_points(corpus), COPIED_SPAN - 1, UNICODE_SIZE)
+    shares = {}
+    for temperature, drawn in texts.items():
+        copied = sum(spans.count_copied(_code_points(text)) for text in drawn)
+        shares[temperature] = copied / max(1, sum(map(len, drawn)))
+    return shares
+
+
+def _code_points(text: str) -> "array[int]":
+    return array("q", map(ord, text))
+
+
+def _generate(model: Model, temperature: float, texts: int, length: int) -> list[str]:
+    batch = Batch(model)
+    sampling = Sampling(temperature=temperature)
+    for number in range(texts):
+        batch.add(model.start(seed=0, substream=number, sampling=sampling), length, finish=True)
+    return batch.complete()

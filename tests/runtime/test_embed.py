@@ -1,9 +1,13 @@
-"""The amalgamation of small sources. tests/core/test_core_embedding.py compiles that of the C core."""
+"""The amalgamation of small sources, and a model file as a C array.
 
+tests/core/test_core_embedding.py compiles the amalgamation of the core.
+"""
+
+import re
 from pathlib import Path
 
 import pytest
-from textgen_runtime.embedding.amalgamation import amalgamate
+from textgen_runtime.embed import amalgamate, array_header, array_source, core_folder, is_array_name
 
 HEADER = "#ifndef A_H\n#define A_H\nTEXTGEN_API int textgen_public(void);\n#endif\n"
 
@@ -71,3 +75,44 @@ def test_settings_of_the_system_come_first(core: Path) -> None:
     text = write(core, one_c="#include <stdio.h>\n", two_c=f"{setting}\n#include <time.h>\n")
     assert text.startswith(setting)
     assert text.count("_POSIX_C_SOURCE") == 1
+
+
+@pytest.mark.parametrize("content", [b"\x01", b"12345678", bytes(range(256)) * 3 + b"\xff\x00\x00"])
+def test_the_array_has_the_bytes_of_the_content(content: bytes) -> None:
+    source = array_source("poems", "A title", "/* mark */", content)
+    (size,) = re.findall(r"const size_t poems_size = (\d+);", source)
+    _, _, numbers = source.partition("const uint64_t poems_data[] = {")
+    words = [int(word, 16) for word in re.findall(r"0x[0-9a-f]+", numbers)]
+    assert b"".join(word.to_bytes(8, "little") for word in words)[: int(size)] == content
+    assert len(words) * 8 - len(content) in range(8)
+    assert max(map(len, source.splitlines())) <= 110
+
+
+def test_both_files_begin_with_the_mark_and_a_title() -> None:
+    for text in (
+        array_header("a", "A title", "/* mark */"),
+        array_source("a", "A title", "/* mark */", b"b"),
+    ):
+        assert text.startswith("/* mark */\n/* A title.")
+
+
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        (("model", "a", "Poems_2", "x" * 60, "math_model"), True),
+        (("", "2a", "_a", "a-b", "a.c", "é", "a b", "a\n", "Textgen_model", "x" * 61, "../a"), False),
+        (("math", "stdint", "String", "float", "limits", "unistd"), False),
+    ],
+)
+def test_an_array_has_a_name_of_c_that_is_no_header_of_the_system(
+    names: tuple[str, ...], expected: bool
+) -> None:
+    assert [is_array_name(name) for name in names] == [expected] * len(names)
+
+
+def test_no_header_that_the_core_includes_is_a_name() -> None:
+    core = core_folder()
+    text = "".join(path.read_text(encoding="utf-8") for path in core.rglob("*.[ch]"))
+    headers = re.findall(r"#include <(\w+)\.h>", text)
+    assert "math" in headers
+    assert not [name for name in headers if is_array_name(name)]

@@ -10,9 +10,8 @@ from importlib.resources import files
 from itertools import pairwise
 from string import Template
 
-from textgen_runtime.json_text import to_json
-
-from .prediction import BITS_PER_NAT, Prediction
+from .json_text import to_json
+from .score import BITS_PER_NAT, Prediction
 
 # The minimum surprisal of each color, in bits. A token with a surprisal under one bit has no color: it was
 # more likely than all other tokens combined.

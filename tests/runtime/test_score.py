@@ -1,4 +1,4 @@
-"""Scores of records, compared with a calculation from textbook formulas."""
+"""Scores of texts and of records, compared with a calculation from textbook formulas."""
 
 import math
 
@@ -7,18 +7,120 @@ import pytest
 import textgen_runtime as textgen
 from hypothesis import given
 from hypothesis import strategies as st
-from textgen_runtime import Model
+from textgen_runtime import Model, ScoringError
+from textgen_runtime import score as score_module
 from textgen_runtime.model import EngineName, open_model
 from textgen_runtime.model_file import Metadata, make_tokenizer
-from textgen_runtime.scoring import surprisals as surprisals_module
-from textgen_runtime.scoring.prediction import predict
-from textgen_runtime.scoring.surprisals import record_surprisals, score_records
+from textgen_runtime.score import Score, predict, record_surprisals, score_records, total_score
 from textgen_runtime.text import SEPARATORS, RecordKind, is_held_out
 from textgen_runtime.tokenizer import BYTE_SYMBOLS, NO_SPECIAL_TOKENS, SpecialTokens
 from textgen_train.export.onnx_graph import build_model
 
 from tests.helpers.make_tiny_model import random_network
 from tests.helpers.record_models import LEVELS, WORDS, record_model
+
+TEXT = "bad cab dad had a bed\nhé €ж𝄞 " * 7
+
+
+def expected_prediction(model: Model, context: str, text: str) -> tuple[list[float], str]:
+    """Return the surprisals and most likely characters, calculated one character at a time."""
+    state = model.engine.initial_state()
+    surprisals, choices = [], ""
+    for previous, symbol in zip(context + text, text, strict=False):
+        logits, state = model.engine.forward(np.array([model.tokenizer.encode(previous)]), state)
+        probabilities = textgen.softmax(logits[0, 0])
+        surprisals.append(-math.log(probabilities[model.tokenizer.symbols.index(symbol)]))
+        choices += model.tokenizer.symbols[int(np.argmax(probabilities))]
+    return surprisals, choices
+
+
+@pytest.mark.parametrize("chunk", [1, 7, 1024])
+def test_each_character_is_predicted_from_all_characters_before_it(
+    tiny: Model, monkeypatch: pytest.MonkeyPatch, chunk: int
+) -> None:
+    monkeypatch.setattr(score_module, "CHUNK", chunk)
+    prediction = predict(tiny, TEXT)
+    surprisals, choices = expected_prediction(tiny, TEXT[0], TEXT[1:])
+    assert (prediction.context, prediction.text) == (TEXT[0], TEXT[1:])
+    np.testing.assert_allclose(prediction.surprisals, surprisals, atol=1e-5)
+    assert prediction.choices == choices
+    assert prediction.skipped == 0
+    score = prediction.score
+    assert score.characters == len(TEXT) - 1
+    assert score.nats == pytest.approx(sum(surprisals) / len(surprisals), abs=1e-5)
+    assert score.bits == pytest.approx(score.nats / math.log(2))
+    assert score.perplexity == pytest.approx(math.exp(score.nats))
+    assert score.accuracy == sum(map(str.__eq__, choices, TEXT[1:])) / (len(TEXT) - 1)
+
+
+def test_number_of_logits_in_memory_is_bounded(tiny: Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A large vocabulary shortens the chunks and does not change the surprisals."""
+    expected = predict(tiny, TEXT)
+    sizes: list[int] = []
+    forward = type(tiny.engine).forward
+
+    def recording(*arguments: object) -> object:
+        logits, state = forward(*arguments)  # type: ignore[arg-type]
+        sizes.append(logits.size)
+        return logits, state
+
+    monkeypatch.setattr(type(tiny.engine), "forward", recording)
+    for max_logits, chunk in ((12 * 5 + 11, 5), (1, 1)):
+        sizes.clear()
+        monkeypatch.setattr(score_module, "MAX_LOGITS", max_logits)
+        np.testing.assert_allclose(predict(tiny, TEXT).surprisals, expected.surprisals, atol=1e-6)
+        assert max(sizes) == 12 * chunk
+
+
+def test_last_share_is_predicted_from_the_initial_state_and_one_character(tiny: Model) -> None:
+    # More characters come before the share than are searched for the last token before it.
+    assert len(TEXT) == 203
+    prediction = predict(tiny, TEXT, last=0.1)
+    assert (prediction.context, prediction.text) == (TEXT[182], TEXT[183:])
+    np.testing.assert_allclose(
+        prediction.surprisals, expected_prediction(tiny, TEXT[182], TEXT[183:])[0], atol=1e-5
+    )
+
+
+def test_text_is_normalized_and_unknown_characters_are_rejected_or_skipped(tiny: Model) -> None:
+    assert predict(tiny, "\ufeffABC\r\nd").text == "bc\nd"
+    with pytest.raises(textgen.PromptError, match="'x'"):
+        predict(tiny, "abxc")
+    prediction = predict(tiny, "abxcx", unknown="skip")
+    assert (prediction.text, prediction.skipped) == ("bc", 2)
+    np.testing.assert_array_equal(prediction.surprisals, predict(tiny, "abc").surprisals)
+
+
+@pytest.mark.parametrize("text", ["", "a", "xyz", "xax"])
+def test_text_with_fewer_than_two_known_characters_is_rejected(tiny: Model, text: str) -> None:
+    with pytest.raises(ScoringError):
+        predict(tiny, text, unknown="skip")
+
+
+@pytest.mark.parametrize("last", [0.0, -0.1, 1.1, math.nan])
+def test_last_must_be_above_0_and_at_most_1(tiny: Model, last: float) -> None:
+    with pytest.raises(ValueError, match="last"):
+        predict(tiny, "abc", last=last)
+
+
+def test_logits_that_are_not_finite_are_rejected(tiny: Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    forward = type(tiny.engine).forward
+
+    def broken(*arguments: object) -> object:
+        logits, state = forward(*arguments)  # type: ignore[arg-type]
+        return np.where(logits == logits.max(), np.inf, logits), state
+
+    monkeypatch.setattr(type(tiny.engine), "forward", broken)
+    with pytest.raises(ScoringError, match="contain NaN or infinity"):
+        predict(tiny, "abc")
+
+
+def test_each_character_has_the_same_weight_in_a_total_score() -> None:
+    score = total_score([Score(10, 10, 5.0, 3), Score(30, 30, 45.0, 6)])
+    assert score == Score(40, 40, 50.0, 9)
+    assert score.nats == 1.25
+    assert Score(1, 1, 1000.0, 0).perplexity == math.inf
+
 
 NAMES = ["abba", "", "cab", "d", "a" * 150, "dad"]
 
@@ -45,8 +147,8 @@ def test_each_record_is_scored_from_begin_to_end(level: str, engine: EngineName)
     score = score_records(model.engine, records, model.tokenizer.special)
     assert score.positions == sum(map(len, records)) + len(records)
     assert score.total_nats == pytest.approx(sum(map(sum, expected)), abs=1e-3)
-    for record in record_surprisals(model.engine, records, model.tokenizer.special):
-        np.testing.assert_allclose(record.surprisals, expected[record.number], atol=1e-4)
+    for number, values, _ in record_surprisals(model.engine, records, model.tokenizer.special):
+        np.testing.assert_allclose(values, expected[number], atol=1e-4)
 
 
 @pytest.mark.parametrize("limits", [(1, 2**20, 32), (64, 1, 32), (3, 2**20, 1000), (64, 400, 0)])
@@ -57,7 +159,7 @@ def test_the_score_does_not_depend_on_the_groups(
     records = [model.tokenizer.encode(name) for name in NAMES * 3]
     expected = score_records(model.engine, records, model.tokenizer.special)
     for name, limit in zip(("MAX_LANES", "MAX_TOKENS", "MAX_PADDING"), limits, strict=True):
-        monkeypatch.setattr(surprisals_module, name, limit)
+        monkeypatch.setattr(score_module, name, limit)
     assert score_records(model.engine, records, model.tokenizer.special) == expected
     assert score_records(model.engine, [], model.tokenizer.special) == (0.0, 0)
     with pytest.raises(ValueError, match="tokens begin and end"):
@@ -66,12 +168,12 @@ def test_the_score_does_not_depend_on_the_groups(
 
 @given(st.lists(st.integers(0, 5000), max_size=200))
 def test_groups_have_all_records_and_little_padding(lengths: list[int]) -> None:
-    groups = list(surprisals_module.similar_lengths(lengths, 64))
+    groups = list(score_module.similar_lengths(lengths, 64))
     assert sorted(i for group in groups for i in group) == list(range(len(lengths)))
     for group in groups:
         assert 1 <= len(group) <= 64
         longest, shortest = lengths[group[0]], lengths[group[-1]]
-        assert shortest <= longest <= 2 * shortest + surprisals_module.MAX_PADDING
+        assert shortest <= longest <= 2 * shortest + score_module.MAX_PADDING
 
 
 @pytest.mark.parametrize(("level", "kind"), [("character", "lines"), ("byte", "blank"), ("word", "blank")])
@@ -99,15 +201,10 @@ def test_the_held_out_records_are_those_of_training() -> None:
     assert 5 < prediction.ends < 40
 
 
-def test_texts_without_records_are_rejected() -> None:
-    model = record_model()
-    with pytest.raises(textgen.ScoringError, match="the text has no records"):
-        predict(model, " \n\n")
-    advice = r"in the held-out 0\.0001%: raise last$"
-    with pytest.raises(textgen.ScoringError, match=f"the only record is not {advice}"):
-        predict(model, "abc", last=1e-6)
-    with pytest.raises(textgen.ScoringError, match=f"none of the 2 records is {advice}"):
-        predict(model, "abc\nab", last=1e-6)
+@pytest.mark.parametrize(("text", "last"), [(" \n\n", 1.0), ("abc", 1e-6), ("abc\nab", 1e-6)])
+def test_a_text_without_records_to_score_is_rejected(text: str, last: float) -> None:
+    with pytest.raises(ScoringError):
+        predict(record_model(), text, last=last)
 
 
 def test_unknown_characters_of_records() -> None:
@@ -167,5 +264,5 @@ def test_a_skipped_character_may_be_a_part_of_a_known_word() -> None:
 def test_the_error_about_unknown_characters_lists_those_of_all_records() -> None:
     tokenizer = make_tokenizer("word", (*WORDS, "", ""), SpecialTokens(begin=len(WORDS), end=len(WORDS) + 1))
     model = plain_model(tokenizer, "lines")
-    with pytest.raises(textgen.PromptError, match=r"vocabulary: 'x' .*, 'y' .*, 'z' .*; remove them"):
+    with pytest.raises(textgen.PromptError, match=r"'x'.*'y'.*'z'"):
         predict(model, "ab\nzx\nay\n")

@@ -9,7 +9,7 @@ import random
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from textgen_runtime.scoring.baselines import COMPRESSORS, KneserNey, compressed_bits, discounts_from
+from textgen_runtime.baselines import COMPRESSORS, KneserNey, compressed_bits, discounts_from
 
 TEXT = "the cat sat on the mat and the rat ate the oat that the cat had " * 3
 ALPHABET = sorted(set(TEXT) | {"z"})
@@ -23,30 +23,13 @@ def probability(model: KneserNey, context: NDArray[np.integer], token: int) -> f
     return math.exp(-model.surprisals(np.array([token]), context)[0])
 
 
-@pytest.mark.parametrize("order", [1, 2, 3, 6])
-@pytest.mark.parametrize("context", ["", "t", "th", "the c", "zzz", "ez", "on the "])
+@pytest.mark.parametrize("order", [1, 2, 6])
+@pytest.mark.parametrize("context", ["", "th", "zzz", "ez", "on the "])
 def test_probabilities_sum_to_one(order: int, context: str) -> None:
     model = KneserNey(tokens(TEXT), order, len(ALPHABET))
     probabilities = [probability(model, tokens(context), token) for token in range(len(ALPHABET))]
-    assert all(probability > 0 for probability in probabilities)
+    assert min(probabilities) > 0
     assert math.fsum(probabilities) == pytest.approx(1.0)
-
-
-def test_bigram_probabilities_match_a_hand_calculation() -> None:
-    """The text "ababac" is too short to estimate the discounts, which are therefore 0.5."""
-    model = KneserNey(np.array([0, 1, 0, 1, 0, 2]), 2, 3)
-    # Each of the three symbols is preceded by one other symbol: ab, ba, ac.
-    a, b, c = (1 - 0.5) / 3, (1 - 0.5) / 3, (1 - 0.5) / 3
-    spare = 3 * 0.5 / 3 / 3
-    none = np.array([], np.int64)
-    assert probability(model, none, 0) == pytest.approx(a + spare)
-    # "a" is followed by "b" twice and by "c" once.
-    freed = (0.5 + 0.5) / 3
-    assert probability(model, np.array([0]), 1) == pytest.approx((2 - 0.5) / 3 + freed * (b + spare))
-    assert probability(model, np.array([0]), 2) == pytest.approx((1 - 0.5) / 3 + freed * (c + spare))
-    assert probability(model, np.array([2]), 1) == pytest.approx(b + spare)
-    # The continuation counts of ab, ba, ac, and the counts of the two bigrams "ab" and "ac" and of "ba".
-    assert model.parameter_count == 3 + 3
 
 
 def test_a_trigram_model_matches_the_definition() -> None:
@@ -97,6 +80,8 @@ def test_each_token_is_predicted_from_the_tokens_before_it() -> None:
 def test_a_text_can_be_shorter_than_the_order() -> None:
     model = KneserNey(np.array([0, 1]), 7, 3)
     assert np.isfinite(model.surprisals(np.array([0, 1, 2, 0]))).all()
+    # The continuation counts of ab, ba and ac, and the counts of the same bigrams.
+    assert KneserNey(np.array([0, 1, 0, 1, 0, 2]), 2, 3).parameter_count == 3 + 3
 
 
 def test_tokens_that_the_training_text_lacks_have_a_finite_surprisal() -> None:

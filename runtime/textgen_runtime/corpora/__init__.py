@@ -1,1 +1,0 @@
-"""Corpora: files, folders, standard input and named texts."""

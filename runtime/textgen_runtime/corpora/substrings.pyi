@@ -1,6 +1,0 @@
-from typing import final
-
-@final
-class SubstringIndex:
-    def __init__(self, content: bytes) -> None: ...
-    def __contains__(self, text: bytes) -> bool: ...

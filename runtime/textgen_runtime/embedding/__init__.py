@@ -1,1 +1,0 @@
-"""Sources for programs in C: the C core as one file, and models as arrays."""
