@@ -42,9 +42,10 @@ WAIT = 0.2
 
 TEMPORARY_PREFIX, TEMPORARY_SUFFIX = ".textgen-", ".partial"
 
-# How each file begins that may be replaced: as HTML or C, and with the name of a command near the start.
-OUTPUT_STARTS = (b"<!doctype html>", b"/* ")
-OUTPUT_NAME = b"textgen-"
+# How each file begins that may be replaced: as a page, a source in C, a report in JSON, or a saved text, and
+# with this name near the start.
+OUTPUT_STARTS = (b"<!doctype html>", b"/* ", b"{", b"textgen\0")
+OUTPUT_NAME = b"textgen"
 MAX_OUTPUT_START = 160
 
 
@@ -234,7 +235,7 @@ def existing_folder(folder: "Path") -> "Path":
 def is_output(path: PathLike) -> bool:
     """Return whether a command of this project wrote a file, so that a command may replace it.
 
-    Such a file is a page, or a source in C, that names its command near its start.
+    It is a page, a source in C, a report in JSON or a saved text, and names the project near its start.
     """
     try:
         with open(path, "rb") as file:

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import BinaryIO, NoReturn
 
 import pytest
-from textgen_runtime import OutputError, TextFileError
+import textgen_runtime as textgen
+from textgen_runtime import Model, OutputError, TextFileError
 from textgen_runtime import files as files_module
 from textgen_runtime.errors import EncodingError
 from textgen_runtime.files import (
@@ -308,12 +309,15 @@ def test_folders_are_made_and_found(tmp_path: Path, monkeypatch: pytest.MonkeyPa
             make_folder(Path(path))
 
 
-def test_only_pages_and_sources_of_the_commands_may_be_replaced(tmp_path: Path) -> None:
+def test_only_what_a_command_wrote_may_be_replaced(tmp_path: Path, tiny: Model) -> None:
     path = tmp_path / "file"
     assert not is_output(path)
+    textgen.save(tiny.start("abc"), path)
+    assert is_output(path)
     for start, expected in (
         ('<!doctype html>\n<meta name="generator" content="textgen-train">', True),
         ("/* Written by textgen-embed 0.1 */", True),
+        ('{\n "textgen.bench": 1', True),
         ('<!doctype html>\n<meta name="generator" content="another">' + " " * 200 + "textgen-train", False),
         ("My notes on textgen-train", False),
         ("", False),

@@ -20,6 +20,7 @@ from textgen_runtime.bench.report import (
 )
 from textgen_runtime.bench.rounds import Candidate, calibrate, interleave
 from textgen_runtime.errors import ModelFileError
+from textgen_runtime.files import is_output
 from textgen_runtime.json_text import to_json
 from textgen_runtime.model import Batch, Model, load
 from textgen_runtime.processors import available_processors
@@ -59,7 +60,6 @@ PERCENTILES = (50, 90, 99, 99.9)
 WEIGHTS, IMPORT_NUMPY = "weights read once", "python -c 'import numpy'"
 # The first key of the JSON, with the version of its format.
 FORMAT_KEY, FORMAT = "textgen-bench", 2
-HEADER = f'{{\n "{FORMAT_KEY}": '.encode()
 
 RUN = "import sys; from textgen_runtime.cli.run import main; sys.exit(main())"
 
@@ -134,7 +134,7 @@ def parser() -> CommandParser:
 def bench(arguments: argparse.Namespace) -> int:
     """Measure the model, print each table when it is complete, write the JSON, return the exit code."""
     if arguments.json:
-        check_output("--json", arguments.json, "report", PROG, is_report)
+        check_output("--json", arguments.json, "report", PROG, is_output)
     model = load(arguments.model, engine=arguments.engine)
     layers, units = model.engine.core.size[:2]
     # A file may have a name that the output's encoding lacks.
@@ -170,12 +170,6 @@ def write(text: str) -> None:
     """Write a text to standard output at once."""
     sys.stdout.write(text)
     sys.stdout.flush()
-
-
-def is_report(path: Path) -> bool:
-    """Return whether a file begins like a report."""
-    with path.open("rb") as file:
-        return file.read(len(HEADER)) == HEADER
 
 
 def measure(model: Model, arguments: argparse.Namespace) -> Iterator[Comparison]:

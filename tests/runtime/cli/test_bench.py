@@ -15,6 +15,7 @@ from textgen_runtime.bench.report import Section, microseconds, per_second, time
 from textgen_runtime.bench.rounds import Candidate, calibrate, interleave, medians
 from textgen_runtime.cli import bench
 from textgen_runtime.cli.bench import Comparison, main
+from textgen_runtime.files import is_output
 from textgen_runtime.model import EngineName
 
 from tests.helpers.commands import Captured, run_here
@@ -61,7 +62,7 @@ def test_the_report_has_each_figure_as_a_ratio(
     assert latencies[0] > 0
     assert latencies == sorted(latencies)
     # An earlier report is replaced.
-    assert bench.is_report(path)
+    assert is_output(path)
 
 
 def test_a_figure_is_the_median_of_its_rounds() -> None:
