@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 import textgen_runtime as textgen
+from textgen_runtime import temperatures as copies
 from textgen_runtime.cli.bench import parser as bench_parser
 from textgen_runtime.cli.embed import parser as embed_parser
 from textgen_runtime.cli.eval import parser as eval_parser

@@ -3,18 +3,16 @@
 import contextlib
 import os
 import sys
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from textgen_runtime.errors import OutputError
-from textgen_runtime.files import check_writable, make_folder, replace_file
+from textgen_runtime.files import check_writable, is_output, make_folder, replace_file
 from textgen_runtime.interrupts import DeferredInterrupts
 
 
-def check_overwrite(
-    option: str, path: Path, kind: str, prog: str, is_same_kind: Callable[[Path], bool]
-) -> None:
-    """Check that an existing file is an earlier output of the same kind, and not standard output.
+def check_overwrite(option: str, path: Path, kind: str, prog: str) -> None:
+    """Check that an existing file is an output of this project, and not standard output.
 
     If a shell expands ``--option *``, the first input file becomes the name of the output.
 
@@ -23,13 +21,12 @@ def check_overwrite(
         path: The file.
         kind: The kind of output, such as "page".
         prog: The command that writes it.
-        is_same_kind: Whether an existing file is of this kind.
 
     Raises:
-        OutputError: If the file is of another kind, or is standard output.
+        OutputError: If the file is another one, or is standard output.
     """
     try:
-        is_other = path.is_file() and path.stat().st_size > 0 and not is_same_kind(path)
+        is_other = path.is_file() and path.stat().st_size > 0 and not is_output(path)
     except OSError:
         # Writing reports the error.
         return
@@ -44,12 +41,12 @@ def check_overwrite(
         )
 
 
-def check_output(option: str, path: Path, kind: str, prog: str, is_same_kind: Callable[[Path], bool]) -> None:
-    """Check before the work that an output file can be written and overwrites only its own kind.
+def check_output(option: str, path: Path, kind: str, prog: str) -> None:
+    """Check before the work that an output file can be written and overwrites only an output of this project.
 
     Arguments and errors are those of ``check_overwrite`` and ``check_writable``.
     """
-    check_overwrite(option, path, kind, prog, is_same_kind)
+    check_overwrite(option, path, kind, prog)
     check_writable(path)
 
 

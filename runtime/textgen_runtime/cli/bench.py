@@ -20,7 +20,6 @@ from textgen_runtime.bench.report import (
 )
 from textgen_runtime.bench.rounds import Candidate, calibrate, interleave
 from textgen_runtime.errors import ModelFileError
-from textgen_runtime.files import is_output
 from textgen_runtime.json_text import to_json
 from textgen_runtime.model import Batch, Model, load
 from textgen_runtime.processors import available_processors
@@ -134,7 +133,7 @@ def parser() -> CommandParser:
 def bench(arguments: argparse.Namespace) -> int:
     """Measure the model, print each table when it is complete, write the JSON, return the exit code."""
     if arguments.json:
-        check_output("--json", arguments.json, "report", PROG, is_output)
+        check_output("--json", arguments.json, "report", PROG)
     model = load(arguments.model, engine=arguments.engine)
     layers, units = model.engine.core.size[:2]
     # A file may have a name that the output's encoding lacks.

@@ -17,7 +17,6 @@ from textgen_runtime.embed import (
     is_array_name,
 )
 from textgen_runtime.errors import ModelFileError, quote
-from textgen_runtime.files import is_output
 from textgen_runtime.model_file import check_size, name_source, read_model
 from textgen_runtime.terminal import write_stderr
 
@@ -79,7 +78,7 @@ def embed(arguments: argparse.Namespace) -> int:
     folder: Path = arguments.output
     with output_folder(folder, files):
         for name in files:
-            check_output("-o", folder / name, "file", PROG, is_output)
+            check_output("-o", folder / name, "file", PROG)
         for name, text in files.items():
             write_output(folder / name, text.encode())
     write_stderr(

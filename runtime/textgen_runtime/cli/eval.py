@@ -12,7 +12,7 @@ from typing import Any
 from textgen_runtime.baselines import COMPRESSORS, compressed_bits
 from textgen_runtime.corpus import CORPUS_NAMES, corpus_for
 from textgen_runtime.errors import OutputError, TextgenError
-from textgen_runtime.files import STANDARD_INPUT, is_output
+from textgen_runtime.files import STANDARD_INPUT
 from textgen_runtime.json_text import to_json
 from textgen_runtime.model import Model, load
 from textgen_runtime.score import Prediction, Score, format_share, predict, total_score
@@ -218,7 +218,7 @@ def evaluate(arguments: argparse.Namespace) -> int:
     One failed text does not stop the others.
     """
     if arguments.surprise:
-        check_output("--surprise", arguments.surprise, "page", PROG, is_output)
+        check_output("--surprise", arguments.surprise, "page", PROG)
     model = load(arguments.model, engine=arguments.engine)
     # The same texts are compared with each TEXT.
     drawn = draw_texts(model) if arguments.copied else {}

@@ -17,14 +17,13 @@ from typing import Any, NamedTuple
 
 from textgen_runtime.controls import checked_stops, impossible_stop_message, impossible_stops
 from textgen_runtime.errors import Name, TextgenError, quote
+from textgen_runtime.files import STANDARD_INPUT, read_text
+from textgen_runtime.interrupts import DeferredInterrupts, interrupts_ignored
 from textgen_runtime.model import Batch, Generation, Model
 from textgen_runtime.model_file import Metadata
 from textgen_runtime.results import TextEnding
 from textgen_runtime.sampling import Sampling
 from textgen_runtime.terminal import escape_unprintable, print_diagnostic, single_line, terminal_columns
-from textgen_runtime.files import STANDARD_INPUT, read_text
-from textgen_runtime.system.files import begins_with
-from textgen_runtime.interrupts import DeferredInterrupts, interrupts_ignored
 from textgen_runtime.text import SEPARATORS
 from textgen_runtime.tokenizer import UnknownPolicy, format_symbols
 
@@ -776,10 +775,8 @@ class Interpreter:
         self._console.confirm(self._describe_text())
 
     def _save(self, argument: str) -> None:
-        from textgen_runtime.saved import MARK
-
         path = self._path("save", argument)
-        check_overwrite("/save", path, "saved generation", self._prog, lambda path: begins_with(path, MARK))
+        check_overwrite("/save", path, "saved generation", self._prog)
         self.session.save(path)
         self._console.confirm(f"saved in {path}")
 

@@ -11,11 +11,11 @@ from typing import Any, NamedTuple
 from textgen_runtime._core import PARAMETERS
 from textgen_runtime.controls import checked_stops
 from textgen_runtime.errors import Name, SamplingError, quote
+from textgen_runtime.files import STANDARD_INPUT, read_text
 from textgen_runtime.model import DEFAULT_LENGTH, DEFAULT_RECORD_LENGTH, Model
 from textgen_runtime.results import Parameter
 from textgen_runtime.sampling import CONSTRAINTS, Sampling
 from textgen_runtime.terminal import print_diagnostic
-from textgen_runtime.files import STANDARD_INPUT, read_text
 
 from .command import respelled, spell_option
 from .parser import (

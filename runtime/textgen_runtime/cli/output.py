@@ -7,10 +7,10 @@ from time import perf_counter
 from typing import Any
 
 from textgen_runtime.errors import OutputError
+from textgen_runtime.json_text import to_json
 from textgen_runtime.model import Model
 from textgen_runtime.sampling import Sampling
 from textgen_runtime.terminal import escape_unencodable, terminal_safe, terminal_size
-from textgen_runtime.json_text import to_json
 from textgen_runtime.tokenizer import BYTE, CHARACTER
 
 from .texts import Text

@@ -8,12 +8,12 @@ from time import perf_counter
 from typing import NamedTuple
 
 from textgen_runtime.errors import PromptError, SamplingError, shorten
+from textgen_runtime.files import STANDARD_INPUT, read_bytes, read_text
+from textgen_runtime.interrupts import DeferredInterrupts
 from textgen_runtime.model import Batch, Generation, Model, fresh_seed, load
 from textgen_runtime.results import Measurements
 from textgen_runtime.sampling import Sampling
 from textgen_runtime.terminal import print_diagnostic, write_stderr
-from textgen_runtime.files import STANDARD_INPUT, read_bytes, read_text
-from textgen_runtime.interrupts import DeferredInterrupts
 from textgen_runtime.tokenizer import UnknownPolicy, unit_of, unknown_characters_warning
 
 from .command import run_command

@@ -13,6 +13,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from textgen_runtime.errors import TextFileError, TextgenError, install_command, quote
+from textgen_runtime.files import read_text
 from textgen_runtime.model import Model, load
 from textgen_runtime.model_file import MODEL_FILE, find_model_file
 from textgen_runtime.server.requests import Settings

@@ -11,11 +11,16 @@ from time import perf_counter
 from typing import Any
 
 from textgen_runtime.errors import OutputError, TextFileError, TextgenError
-from textgen_runtime.results import TextEnding
-from textgen_runtime.terminal import escape_unprintable, print_diagnostic, terminal_safe, terminal_size, write_stderr
-from textgen_runtime.files import BYTE_ORDER_MARK, decode_utf8
-from textgen_runtime.files import replace_file
+from textgen_runtime.files import BYTE_ORDER_MARK, decode_utf8, replace_file
 from textgen_runtime.interrupts import DeferredInterrupts
+from textgen_runtime.results import TextEnding
+from textgen_runtime.terminal import (
+    escape_unprintable,
+    print_diagnostic,
+    terminal_safe,
+    terminal_size,
+    write_stderr,
+)
 from textgen_runtime.text import RecordKind
 
 from .output import FLUSH_SECONDS

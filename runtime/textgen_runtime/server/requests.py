@@ -7,9 +7,9 @@ from typing import Any, NamedTuple
 
 from textgen_runtime._core import PARAMETERS
 from textgen_runtime.errors import Name, SamplingError, TextgenError, quote
+from textgen_runtime.json_text import from_json
 from textgen_runtime.model import fresh_seed
 from textgen_runtime.sampling import Sampling
-from textgen_runtime.json_text import from_json
 from textgen_runtime.tokenizer import UnknownPolicy
 
 # Those of OpenAI's API. A chat has the default length of the model.

@@ -7,10 +7,10 @@ from types import ModuleType
 
 import onnx
 import pytest
+from textgen_runtime import terminal as console
 from textgen_runtime.cli import bench, info, run
 from textgen_runtime.cli import eval as evaluation
 from textgen_runtime.cli.command import run_command
-from textgen_runtime import terminal as console
 from textgen_train.cli import train
 
 from tests.helpers.commands import Captured, run_here

@@ -16,7 +16,6 @@ from textgen_runtime.cli.eval import EvalResult, combined, main
 from textgen_runtime.corpus import read_corpus
 from textgen_runtime.errors import OutputError
 from textgen_runtime.model_file import NORMALIZATION_KEY
-from textgen_runtime.baselines import COMPRESSORS, compressed_bits
 from textgen_runtime.score import Score
 from textgen_runtime.text import is_held_out
 
