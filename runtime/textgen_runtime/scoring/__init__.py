@@ -1,1 +1,0 @@
-"""Scores of a model on a text."""
