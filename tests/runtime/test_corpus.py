@@ -116,7 +116,7 @@ def test_files_of_earlier_runs_are_not_read(tmp_path: Path, *, any_bytes: bool) 
 
 @pytest.mark.parametrize("damage", ["cut", "other", "changed"])
 def test_a_damaged_compressed_file_is_an_error_of_one_line(tmp_path: Path, damage: str) -> None:
-    content = gzip.compress(os.urandom(2000))
+    content = gzip.compress(os.urandom(2000).hex().encode())
     path = tmp_path / "book.txt.gz"
     changed = content[:500] + bytes(100) + content[600:]
     path.write_bytes({"cut": content[:-9], "other": b"text", "changed": changed}[damage])
