@@ -194,14 +194,14 @@ docs: $(VENV)/docs.installed $(WEB_TOOLS)/installed
 docs-links: $(VENV)/docs.installed
 	$(BIN)/sphinx-build --quiet --fresh-env --builder linkcheck docs build/docs-links
 
-# The bundled models, and their samples in the documentation. docs/models.md states where the texts come from that have
+# The bundled models, and their samples in the documentation. docs/gallery.md states where the texts come from that have
 # no address: ONEGIN is the path of Eugene Onegin, and TUNES is the path of the tunes.
 MODELS := build/models
 TRAIN := $(BIN)/textgen-train --no-samples --overwrite
 
 models: $(DEV)
 	@[ -f "$(ONEGIN)" ] && [ -f "$(TUNES)" ] || \
-		{ echo "make models needs two texts, see docs/models.md: make models ONEGIN=path TUNES=path" >&2; exit 1; }
+		{ echo "make models needs two texts, see docs/gallery.md: make models ONEGIN=path TUNES=path" >&2; exit 1; }
 	$(TRAIN) names --records lines --epochs 100 --quantize --output $(MODELS)/names
 	$(TRAIN) tinyshakespeare --epochs 22 --quantize --output $(MODELS)/shakespeare
 	$(TRAIN) nietzsche --lowercase --preset large --minutes 20 --output $(MODELS)-teacher

@@ -3,7 +3,7 @@
     python docs/write_outputs.py
 
 A command and its output are two blocks of code that follow each other. Run the script after a change of the
-bundled models. A test compares the pages with what it would write.
+bundled models.
 """
 
 import os
@@ -15,7 +15,7 @@ import textwrap
 from pathlib import Path
 
 HERE = Path(__file__).parent
-PAGES = ("../README.md", "models.md", "temperature.md")
+PAGES = ("../README.md", "gallery.md", "generating.md")
 
 # A command that writes to standard output, and what it wrote.
 SHOWN = re.compile(r"^```sh\n(textgen-[^\n]*)\n```\n\n```text\n(.*?)^```$", re.MULTILINE | re.DOTALL)

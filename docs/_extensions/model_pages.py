@@ -1,4 +1,4 @@
-"""Puts the pages of ``textgen-web`` into the site: those whose commands docs/models.md shows.
+"""Puts the pages of ``textgen-web`` into the site: those whose commands docs/gallery.md shows.
 
 On a code host, the page shows the commands alone. On the site, a link follows each command.
 """
@@ -13,7 +13,7 @@ from pathlib import Path
 from sphinx.application import Sphinx
 from sphinx.errors import ExtensionError
 
-PAGE = "models"
+PAGE = "gallery"
 # The folder in which the commands run: it has the script that one of them names.
 ABCJS_FOLDER = Path(__file__).parents[2] / "tests/web/node_modules/abcjs/dist"
 # A block of code that is the command of a page.

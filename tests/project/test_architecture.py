@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 SOURCES = {"textgen_runtime": ROOT / "runtime", "textgen_train": ROOT / "train"}
 
-# Bottom first; a room imports only those before it. docs/architecture.md has the same order.
+# Bottom first; a room imports only those before it.
 ROOMS = {
     "textgen_runtime": [
         "errors",
@@ -76,20 +76,6 @@ SHARED_CLI = {"textgen_runtime.cli.parser", "textgen_runtime.cli.command"}
 CYTHON_IMPORT = re.compile(
     r"^[ \t]*(?:from[ \t]+[\w.]+[ \t]+)?c?import\b[ \t]*(?:\([^)]*\)|[^\n(]+)", re.MULTILINE
 )
-
-# What says where things are: documents, and the comments at the beginning of some sources.
-MAPS = [
-    *("docs/architecture.md", "CONTRIBUTING.md", "runtime/core/README.md"),
-    "runtime/core/kernels/kernels.h",
-    *("runtime/core/sampler.h", "runtime/core/parameters.def", "runtime/textgen_runtime/tokenizer.py"),
-    *("runtime/textgen_runtime/server/__init__.py", "train/textgen_train/loop/__init__.py"),
-]
-# A path in a map starts at one of these folders, or at that of the map.
-BASES = [
-    *(ROOT, ROOT / "runtime", ROOT / "runtime" / "core", ROOT / "runtime" / "web", ROOT / "train"),
-    *(folder / package for package, folder in SOURCES.items()),
-]
-FILE = r"(?:[\w.-]+/)*[\w-]+\.(?:pyi|pyx|py|pxd|def|d\.ts|js|html|css|md|toml|svg|[ch])\b"
 
 
 class Import(NamedTuple):
@@ -191,13 +177,6 @@ def test_no_room_imports_a_room_above_it() -> None:
     assert upward == []
 
 
-def module_of(name: str) -> str:
-    """Return the module of an imported name; an empty text for other projects."""
-    while name and name not in MODULES:
-        name = name.rpartition(".")[0]
-    return name
-
-
 def test_no_room_imports_private_names_of_another() -> None:
     """An underscore means private to the package, that is the folder, which holds the module or name."""
     private = []
@@ -255,81 +234,3 @@ def test_only_commands_import_commands() -> None:
             is_allowed = found.by.startswith("textgen_train.cli") and is_in(found.name, SHARED_CLI)
             wrong += [] if is_allowed else [str(found)]
     assert wrong == []
-
-
-@pytest.mark.parametrize("package", ROOMS)
-def test_the_document_lists_the_rooms_in_this_order(package: str) -> None:
-    text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
-    table = re.search(rf"^\| room of `{package}` .*\n\|[-|]+\n((?:\|.*\n)+)", text, re.MULTILINE)
-    assert table
-    listed = [name for line in table[1].splitlines() for name in re.findall(r"`(\w+)`", line.split("|")[1])]
-    assert listed == ROOMS[package]
-
-
-def test_the_drawing_shows_the_rooms_in_this_order() -> None:
-    drawing = (ROOT / "docs" / "images" / "architecture.svg").read_text(encoding="utf-8")
-    shown = ", ".join(re.findall(r'class="name"[^>]*>([^<]+)<', drawing)).split(", ")
-    assert shown == [*ROOMS["textgen_train"][::-1], *ROOMS["textgen_runtime"][::-1], "runtime/core"]
-
-
-def map_of(name: str) -> str:
-    """Return a document, or the comment at the beginning of a source, with code marked as in Markdown."""
-    text = (ROOT / name).read_text(encoding="utf-8")
-    ends = {".h": "*/", ".def": "*/", ".py": '\n"""'}
-    return text.partition(ends.get(Path(name).suffix, "\0"))[0].replace("``", "`")
-
-
-def files_of(file: str, name: str) -> list[Path]:
-    """Return the files that a path in a map can mean."""
-    return [base / file for base in [*BASES, (ROOT / name).parent] if (base / file).is_file()]
-
-
-def has_word(path: Path, word: str) -> bool:
-    """Whether a file contains a word."""
-    return re.search(rf"\b{word}\b", path.read_text(encoding="utf-8")) is not None
-
-
-@pytest.mark.parametrize("name", MAPS)
-def test_every_file_that_a_map_names_exists(name: str) -> None:
-    text = map_of(name)
-    # Other code spans of a document, such as textgen.wasm, need not be files of the repository.
-    named = re.findall(f"`({FILE})`" if name.endswith(".md") else FILE, text)
-    assert named
-    assert [file for file in named if not files_of(file, name)] == []
-
-
-@pytest.mark.parametrize("name", MAPS)
-def test_every_module_that_a_map_names_exists(name: str) -> None:
-    for dotted in re.findall(r"\btextgen_(?:runtime|train)(?:\.\w+)+", map_of(name)):
-        module = module_of(dotted)
-        rest = dotted.removeprefix(module).removeprefix(".")
-        assert not rest or any(has_word(path, rest) for path in MODULES[module]), dotted
-
-
-@pytest.mark.parametrize("name", MAPS)
-def test_every_name_that_a_map_places_in_a_file_is_there(name: str) -> None:
-    """Such as "`encode` and `decode` in `text.py`", and in the comment of a source "text.py  `encode`"."""
-    text = map_of(name)
-    placed = re.findall(rf"((?:`\w+`(?:, | and | or ))*`\w+`),?\s+(?:in|of)\s+`({FILE})`", text)
-    if name.endswith((".h", ".def")):
-        placed += [(line, line) for line in text.splitlines() if re.search(FILE, line)]
-    for names, where in placed:
-        paths = [path for file in re.findall(FILE, where) for path in files_of(file, name)]
-        for placed_name in re.findall(r"`(\w+)`", names):
-            assert any(has_word(path, placed_name) for path in paths), f"{placed_name} in {where}"
-
-
-@pytest.mark.parametrize(
-    ("name", "pattern"),
-    [
-        ("docs/architecture.md", "runtime/web/lib/*.js"),
-        ("docs/architecture.md", "runtime/web/source/*.[ch]"),
-        ("runtime/core/README.md", "runtime/core/*.c"),
-        ("train/textgen_train/loop/__init__.py", "train/textgen_train/loop/[!_]*.py"),
-    ],
-)
-def test_a_map_of_a_folder_names_every_file_in_it(name: str, pattern: str) -> None:
-    named = {path for file in re.findall(FILE, map_of(name)) for path in files_of(file, name)}
-    found = set(ROOT.glob(pattern))
-    assert found
-    assert found - named == set()

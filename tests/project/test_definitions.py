@@ -1,33 +1,13 @@
 """What ``runtime/definitions.py`` derives from the definition of the sampling parameters."""
 
-import re
 from pathlib import Path
 
 import pytest
-from textgen_runtime._core import PARAMETERS
 
 from tests.helpers.definitions import definitions
 from tests.helpers.paths import ROOT
 
 FILES = definitions.generated(definitions.read_definition())
-
-
-def test_the_help_of_mirostat_names_each_parameter_that_it_replaces() -> None:
-    parameters = {parameter.name: parameter for parameter in definitions.read_definition()}
-    named = set(re.findall(r"{(\w+)}", parameters["mirostat_tau"].help))
-    truncations = {name for name, parameter in parameters.items() if parameter.is_truncation}
-    assert named - {"temperature"} == truncations
-
-
-def test_each_attribute_of_sampling_states_its_range_and_its_default() -> None:
-    text = (ROOT / "runtime/textgen_runtime/options.py").read_text(encoding="utf-8")
-    described = dict(re.findall(r'^    (\w+): .*\n    """([^"]+)"""$', text, re.MULTILINE))
-    assert list(described) == list(PARAMETERS)
-    for name, parameter in PARAMETERS.items():
-        if parameter.kind in {"number", "whole"}:
-            off = ", off" * (parameter.default == parameter.off)
-            stated = f"{parameter.requirement}; default {parameter.default:g}{off}."
-            assert " ".join(described[name].lower().split()).endswith(stated)
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)

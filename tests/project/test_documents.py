@@ -1,6 +1,8 @@
-"""The README and the documentation against the project: commands, options, names, programs and links."""
+"""The README and the documentation against the project: commands, options, values and programs.
 
-import json
+``make docs`` finds links and names of Python that do not exist.
+"""
+
 import re
 import shlex
 import subprocess
@@ -8,11 +10,11 @@ import sys
 from argparse import SUPPRESS
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from pkgutil import resolve_name
 
 import pytest
 import textgen_runtime as textgen
-from textgen_runtime import temperatures as copies
+import textgen_train as train
 from textgen_runtime.cli.bench import parser as bench_parser
 from textgen_runtime.cli.embed import parser as embed_parser
 from textgen_runtime.cli.eval import parser as eval_parser
@@ -21,34 +23,18 @@ from textgen_runtime.cli.parser import CommandParser
 from textgen_runtime.cli.run import parser as run_parser
 from textgen_runtime.cli.serve import parser as serve_parser
 from textgen_runtime.cli.web import parser as web_parser
-from textgen_runtime.corpus import CORPUS_NAMES
-from textgen_runtime.model_file import (
-    LOGITS,
-    NEXT,
-    QUANTIZATION_KEY,
-    RECORDS_KEY,
-    SPECIAL_KEY,
-    TOKEN,
-    Metadata,
-    make_tokenizer,
-)
 from textgen_train.cli._arguments import parser as train_parser
 from textgen_train.cli.compare import parser as compare_parser
 from textgen_train.cli.quantize import parser as quantize_parser
-from textgen_train.export.network import CELL, HIDDEN, INPUTS_PREFIX
-from textgen_train.loop.events import Evaluation
-from textgen_train.presets import MIN_TEACHER_WEIGHT
 
-from tests.helpers.documents import FENCED, blocks
+from tests.helpers.documents import blocks, spans
+from tests.helpers.examples import import_file
 from tests.helpers.make_tiny_model import make_model
 from tests.helpers.paths import ROOT
 
 PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
 TEXTS = {page.relative_to(ROOT).as_posix(): page.read_text(encoding="utf-8") for page in PAGES}
-DOCUMENTS = pytest.mark.parametrize("text", TEXTS.values(), ids=TEXTS)
-
-MAX_README_LINES = 170
-MAX_IMAGE_BYTES = 150_000
+MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
 
 PARSERS = {
     "textgen-bench": bench_parser,
@@ -67,76 +53,44 @@ PARSERS = {
 # and tests/examples/test_one_page.py the second.
 RUN_ELSEWHERE = {"docs/serving.md", "docs/how-it-works.md"}
 
-KEYS = (
-    *Metadata(make_tokenizer("character", "ab")).to_props(),
-    SPECIAL_KEY,
-    RECORDS_KEY,
-    QUANTIZATION_KEY,
-)
+INT8 = [name for name in textgen.bundled_models() if name != "nietzsche-float32"]
 
-GRAPH_NAMES = (TOKEN, HIDDEN, CELL, LOGITS, NEXT + HIDDEN, NEXT + CELL, f"{INPUTS_PREFIX}<i>")
-
-# What stands in a fenced block or a code span is not Markdown.
-CODE_SPAN = re.compile(r"`([^`\n]+)`")
-LINK = re.compile(r"\]\(([^)\s]+)\)|(?:src|srcset|href)=\"([^\"]+)\"")
-HEADING = re.compile(r"^#+ (.*)$", re.MULTILINE)
-
-
-def spans(text: str) -> list[str]:
-    """Code spans in prose and tables."""
-    return CODE_SPAN.findall(FENCED.sub("", text))
+outputs = import_file(ROOT / "docs/write_outputs.py")
 
 
 def commands(text: str) -> list[list[str]]:
     """Every command of the project in a code block, as words."""
-    found = []
-    for line in "\n".join(blocks(text, "sh")).splitlines():
-        for part in re.split(r"[|>]", line):
-            words = shlex.split(part, comments=True)
-            if words and words[0] in PARSERS:
-                found.append(words)
-    return found
+    parts = re.split(r"[|>\n]", "\n".join(blocks(text, "sh")))
+    words = [shlex.split(part, comments=True) for part in parts if part.lstrip().startswith("textgen-")]
+    return [command for command in words if command[0] in PARSERS]
 
 
-def options(make: Callable[[], CommandParser]) -> set[str]:
-    """The options of a command."""
-    return {option for action in make()._actions for option in action.option_strings}
+COMMANDS = {f"{name}: {shlex.join(words)}": words for name, text in TEXTS.items() for words in commands(text)}
 
 
-def anchors(text: str) -> set[str]:
-    """The anchors of the headings, as GitHub derives them."""
-    headings = [heading.replace("`", "").lower() for heading in HEADING.findall(FENCED.sub("", text))]
-    return {re.sub(r"[^\w\- ]", "", heading).replace(" ", "-") for heading in headings}
-
-
-ALL_COMMANDS = [(name, words) for name, text in TEXTS.items() for words in commands(text)]
-
-
-@pytest.mark.parametrize(
-    "words", [words for _, words in ALL_COMMANDS], ids=[f"{name}: {' '.join(w)}" for name, w in ALL_COMMANDS]
-)
+@pytest.mark.parametrize("words", COMMANDS.values(), ids=COMMANDS)
 def test_every_command_parses(words: list[str]) -> None:
-    if words[1:] in (["--help"], ["--list"]):
-        return
-    PARSERS[words[0]]().parse_args(words[1:])
+    if words[1:] not in (["--help"], ["--list"]):
+        PARSERS[words[0]]().parse_args(words[1:])
 
 
-@pytest.mark.parametrize("command", PARSERS)
-def test_the_documents_show_every_command(command: str) -> None:
-    text = TEXTS["README.md"]
-    assert command in {words[0] for words in (*commands(text), *map(str.split, spans(text))) if words}
-    assert len([words for _, words in ALL_COMMANDS if words[0] == command]) > 2
+def test_every_command_of_the_project_is_shown() -> None:
+    assert {words[0] for words in COMMANDS.values()} == {*PARSERS}
 
 
-@DOCUMENTS
-def test_every_option_in_prose_exists(text: str) -> None:
+def test_every_option_in_prose_exists() -> None:
     """An option after the name of a command is one of that command."""
-    known = {name: options(make) for name, make in PARSERS.items()}
+    known = {
+        name: {option for action in make()._actions for option in action.option_strings}
+        for name, make in PARSERS.items()
+    }
     anywhere = set().union(*known.values())
-    for words in map(str.split, spans(text)):
-        if words and (words[0] in known or words[0].startswith("--")):
-            mentioned = {word for word in words if re.match("--[a-z]", word)}
-            assert mentioned <= known.get(words[0], anywhere), words
+    mentioned = [words for text in TEXTS.values() for words in map(str.split, spans(text)) if words]
+    assert len(mentioned) > 1000
+    for words in mentioned:
+        if words[0] in known or words[0].startswith("--"):
+            options = {word for word in words if re.match("--[a-z]", word)}
+            assert options <= known.get(words[0], anywhere), words
 
 
 @pytest.mark.parametrize("make", PARSERS.values(), ids=PARSERS)
@@ -151,93 +105,50 @@ def test_help_is_complete(make: Callable[[], CommandParser]) -> None:
     assert all(len(line) <= 100 for line in text.splitlines())
 
 
-@pytest.mark.parametrize(
-    ("make", "stated"),
-    [
-        (
-            eval_parser,
-            f"also generate {copies.TEXTS} texts of up to {copies.LENGTH} tokens at each of the temperatures",
-        ),
-        (train_parser, f"from {MIN_TEACHER_WEIGHT:g} on, the presets have no dropout and no penalties"),
-        (train_parser, "With conv, --residual is on"),
-    ],
-    ids=["copies", "teacher", "residual"],
-)
-def test_help_states_what_an_option_implies(make: Callable[[], CommandParser], stated: str) -> None:
-    assert stated in " ".join(make().format_help().split())
+def test_every_make_target_exists() -> None:
+    rules = re.findall(r"^([a-z][a-z -]*):", MAKEFILE, re.MULTILINE)
+    texts = [*TEXTS.values()]
+    lines = [line for text in texts for line in (*spans(text), *"".join(blocks(text, "sh")).splitlines())]
+    shown = [words[1:] for line in lines if (words := line.split("#")[0].split())[:1] == ["make"]]
+    targets = {word for words in shown for word in words if "=" not in word}
+    assert len(targets) > 20
+    assert targets <= {target for rule in rules for target in rule.split()}
 
 
-@DOCUMENTS
-def test_every_make_target_exists(text: str) -> None:
-    rules = re.findall(r"^([a-z][a-z -]*):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
-    targets = {target for rule in rules for target in rule.split()}
-    shown = [
-        line.split("#")[0].split() for line in "\n".join([*blocks(text, "sh"), *spans(text)]).splitlines()
-    ]
-    mentioned = {word for words in shown if words[:1] == ["make"] for word in words[1:] if "=" not in word}
-    assert mentioned <= targets
+def test_every_path_in_a_command_exists() -> None:
+    shell = "\n".join(block for text in TEXTS.values() for block in blocks(text, "sh"))
+    paths = re.findall(r"(?<![\w./])(?:runtime|train|examples)/[\w./*-]+", shell)
+    assert len(paths) > 10
+    assert [path for path in paths if not list(ROOT.glob(path))] == []
 
 
-@DOCUMENTS
-def test_every_path_in_a_command_exists(text: str) -> None:
-    for path in re.findall(r"(?<![\w./])(?:runtime|train|examples)/[\w./*-]+", "\n".join(blocks(text, "sh"))):
-        assert list(ROOT.glob(path)), path
+def test_every_value_of_a_page_exists() -> None:
+    """Of those with a module: the others are functions of ``docs/_extensions/generated.py``."""
+    values = [name for text in TEXTS.values() for name in re.findall(r"\{\{ (\w+\.[\w.]+)", text)]
+    assert len(values) > 15
+    assert all(resolve_name(name) is not None for name in values)
 
 
-@DOCUMENTS
-def test_every_public_name_exists(text: str) -> None:
-    for span in spans(text):
-        name = re.match(r"textgen\.(\w+)", span)
-        names = (*KEYS, "textgen.h", "textgen.c", "textgen.wasm")
-        assert not name or name[0] in names or hasattr(textgen, name[1]), span
+@pytest.mark.parametrize("name", outputs.PAGES)
+def test_the_outputs_of_a_page_are_those_of_its_commands(name: str) -> None:
+    """After a change of the bundled models, run ``python docs/write_outputs.py``."""
+    page = (ROOT / "docs" / name).read_text(encoding="utf-8")
+    assert outputs.SHOWN.search(page)
+    assert outputs.with_outputs(page) == page
 
 
-@pytest.mark.parametrize("name", TEXTS)
-def test_every_link_resolves(name: str) -> None:
-    page = ROOT / name
-    for groups in LINK.findall(CODE_SPAN.sub("", FENCED.sub("", TEXTS[name]))):
-        link = "".join(groups)
-        if re.match("[a-z]+:", link):
-            continue
-        path, _, anchor = link.partition("#")
-        target = page if not path else (page.parent / path).resolve()
-        assert target.exists(), link
-        if anchor:
-            assert anchor in anchors(target.read_text(encoding="utf-8")), link
-        if target.suffix in (".png", ".svg"):
-            assert target.stat().st_size <= MAX_IMAGE_BYTES, link
+def test_each_bundled_model_is_shown_and_trained_by_make() -> None:
+    gallery = TEXTS["docs/gallery.md"]
+    assert sorted(re.findall(r"^textgen-web (\S+) --title ", gallery, re.MULTILINE)) == INT8
+    recipe = MAKEFILE.partition("\nmodels: ")[2].partition("\n\n")[0]
+    assert sorted(re.findall(r"--output \$\(MODELS\)/(\S+)", recipe)) == INT8
+    assert sorted(re.findall("for name in (.*); do", recipe)[0].split()) == INT8
 
 
-def test_the_readme_is_short() -> None:
-    assert len(TEXTS["README.md"].splitlines()) <= MAX_README_LINES
-
-
-@pytest.mark.parametrize(
-    ("page", "names"),
-    [
-        ("docs/model-file.md", (*GRAPH_NAMES, *KEYS)),
-        ("docs/training-reference.md", (*CORPUS_NAMES, *Evaluation.__dataclass_fields__)),
-        ("docs/troubleshooting.md", CORPUS_NAMES),
-    ],
-    ids=["model file", "training", "troubleshooting"],
-)
-def test_pages_have_every_name(page: str, names: tuple[str, ...]) -> None:
-    assert set(names) <= set(spans(TEXTS[page]))
-
-
-def test_the_glossary_is_in_alphabetical_order() -> None:
-    rows = re.findall(r"^\| (?!term|---)([^|]+) \|", TEXTS["docs/glossary.md"], re.MULTILINE)
-    assert len(rows) > 40
-    assert rows == sorted(rows, key=str.lower)
-
-
-def test_the_error_of_the_server_is_a_real_one() -> None:
-    (response,) = blocks(TEXTS["docs/serving.md"], "json")
-    error = json.loads(response)["error"]
-    values: Any = {error["param"]: 7}
-    with pytest.raises(textgen.SamplingError) as raised:
-        textgen.Sampling(**values)
-    assert str(raised.value) == error["message"]
+@pytest.mark.parametrize("package", [textgen, train], ids=lambda package: package.__name__)
+def test_every_public_name_has_a_docstring(package: object) -> None:
+    values = {name: getattr(package, name) for name in package.__all__}  # type: ignore[attr-defined]
+    assert [name for name, value in values.items() if callable(value) and not value.__doc__] == []
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 MOMENTUM = 0.95
-# Jordan and others make five. In the preset small, three train equally well: docs/experiments-archive.md.
+# Jordan and others make five. In the preset small, three train equally well: docs/results.md.
 NEWTON_SCHULZ_STEPS = 3
 # Coefficients of x, x^3 and x^5, from Jordan and others. The iteration moves singular values close to 1 in
 # few steps, but does not converge to 1.

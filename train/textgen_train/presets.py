@@ -1,7 +1,6 @@
 """Presets: the recommended hyperparameters for a time, a corpus, a budget and a cell.
 
-``CHOICES`` is the table of the presets for an LSTM. ``docs/experiments.md`` and
-``docs/experiments-archive.md`` have the measurements behind it.
+``CHOICES`` is the table of the presets for an LSTM. ``docs/results.md`` has the measurements behind it.
 """
 
 import math
@@ -37,7 +36,7 @@ SCALE = 500_000
 SMALL_LENGTH_EXPONENT = 3
 
 # The number of epochs of a text of ``SCALE`` tokens if it is not known: about that of the time which
-# ``docs/training-reference.md`` names for each preset.
+# ``docs/training.md`` names for each preset.
 USUAL_EPOCHS = 100
 
 SMALL = Recipe(units=88, layers=2)

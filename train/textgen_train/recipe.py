@@ -25,7 +25,7 @@ class Recipe(Parameters):
 
     Learning rates are for 128 units; the trainer multiplies them by ``sqrt(128 / units)``. The default values
     describe a small network without dropout. They suit tests and short runs. ``PRESETS`` holds the
-    recommended values, and ``preset`` chooses among them; ``docs/experiments.md`` describes how.
+    recommended values, and ``preset`` chooses among them; ``docs/results.md`` describes how.
     """
 
     name: ClassVar[str] = "default"
