@@ -174,14 +174,16 @@ static void read_model(reader *from, textgen_onnx *file) {
     static const char operators[] = "\x42\x04\x0a\x00\x10\x11";
     textgen_view message = file->content;
     size_t sets = 0;
+    bool has_graph = false;
     field part;
     file->properties = make_table(from, message, 14, TEXTGEN_MAX_PROPERTIES, sizeof *file->properties);
     while (next_field(from, &message, &part)) {
         if (part.number == 7) {
-            if (file->graph
-                    .data) { /* protobuf would merge it with the other one; no program writes such a file */
+            /* protobuf would merge it with the other one; no program writes such a file */
+            if (has_graph) {
                 fail(from, &part);
             }
+            has_graph = true;
             file->graph = get_bytes(from, &part);
         } else if (part.number == 8) {
             const textgen_view set = {part.start, (size_t)(message.data - part.start)};
@@ -210,7 +212,8 @@ static void read_graph(reader *from, textgen_onnx *file) {
 
 int32_t textgen_onnx_read(textgen_view content, textgen_onnx *file, textgen_error *error) {
     reader from = {file, error, TEXTGEN_OK, 0};
-    *file = (textgen_onnx){.content = content, .arena = file->arena};
+    /* Without a graph, an empty one is at the end. */
+    *file = (textgen_onnx){.content = content, .graph = {content.data + content.size, 0}, .arena = file->arena};
     /* ONNX files begin with the field ir_version. */
     if (content.size == 0 || content.data[0] != 0x08) {
         return textgen_fail(error, TEXTGEN_DAMAGED_MODEL, "the file is not an ONNX model");
@@ -331,7 +334,8 @@ static void put_names(output *to, size_t number, const char *names, const textge
     }
 }
 
-/* The nodes in their order. Steps for each layer that follow each other are repeated together. */
+/* The nodes in their order. Steps for each layer that follow each other are repeated together; the last step is
+ * none of them. */
 enum { INT8 = 1, SEVERAL_LAYERS = 2, EACH_LAYER = 4, RESIDUAL = 8 };
 #define UNITS SIZE_MAX
 
@@ -394,8 +398,8 @@ static void put_dimension(output *to, const char *name, size_t size) {
     wrap(to, 1, start);
 }
 
-/* Put an input or an output. Other runtimes need its type and its shape, [first][batch][last]. name: of the
- * first dimension, or NULL. last: 0 if there are two dimensions. */
+/* Put an input or an output. Other runtimes need its type and its shape, [first][batch][last]. time: the name
+ * of the first dimension, or NULL. last: 0 if there are two dimensions. */
 static void put_value(output *to, size_t number, const char *name, size_t type, const char *time, size_t first,
                       size_t last) {
     const size_t start = to->size;
@@ -644,7 +648,7 @@ int32_t textgen_onnx_describe(const textgen_onnx *file, textgen_description *des
         return textgen_fail(error, TEXTGEN_UNKNOWN_GRAPH, "the graph is not that of an LSTM network: byte %zu",
                             place);
     }
-    if (!file->has_operators || count != others + of_a_layer * sizes->layers) {
+    if (!file->has_operators || !sizes->layers || count != others + of_a_layer * sizes->layers) {
         return textgen_fail(error, TEXTGEN_UNKNOWN_GRAPH,
                             "the graph is not that of an LSTM network: operators or tensors");
     }

@@ -88,7 +88,7 @@ bool textgen_parameters_valid(const textgen_parameters *parameters) {
 #define TEXTGEN_PARAMETER(name, ...)                                                                           \
     valid = valid && textgen_parameter_accepts(&known[TEXTGEN_PARAMETER_##name], (double)parameters->name);
 #include "parameters.def"
-    return valid;
+    return valid && !(parameters->mirostat_tau > 0.0 && textgen_parameters_truncation(parameters));
 }
 
 const char *textgen_parameters_truncation(const textgen_parameters *parameters) {

@@ -10,9 +10,9 @@
  * Each truncation works on the softmax, at temperature 1, of the tokens that the earlier ones left. It always
  * leaves at least one. Of tokens with equal logits, the one with the lowest id counts as the most likely.
  *
- * All arithmetic is in float64. Functions can fail with these
- * codes of textgen.h: TEXTGEN_INVALID_LOGITS; TEXTGEN_NO_TOKEN if the logit bias forbids every token;
- * TEXTGEN_RNG_EXHAUSTED. Otherwise they return a token, or TEXTGEN_OK.
+ * All arithmetic is in float64. Functions can fail with these codes of textgen.h: TEXTGEN_INVALID_LOGITS;
+ * TEXTGEN_NO_TOKEN if the logit bias forbids every token; TEXTGEN_RNG_EXHAUSTED. Otherwise they return a token,
+ * or TEXTGEN_OK.
  *
  * To add a filter, add its parameter to parameters.def, its state, if any, to textgen_filters, and its place to
  * textgen_sampler_filter and textgen_filters_active, or textgen_parameters_truncation if mirostat replaces it.
@@ -42,7 +42,7 @@ enum {
 /* All have their defaults, with which no filter is on. */
 extern const textgen_parameters textgen_parameters_default;
 
-/* Whether each of the values is valid. */
+/* Whether each of the values is valid, and all together. */
 bool textgen_parameters_valid(const textgen_parameters *parameters);
 
 /* Return the name of a truncation that is not off, or NULL. */

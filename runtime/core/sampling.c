@@ -235,8 +235,15 @@ int32_t textgen_sampler_probabilities(textgen_stream *sampler, const double *log
 /* The search for the best instruction set would take longer than these functions do. */
 #define KERNELS "baseline"
 
+static int32_t check_temperature(double temperature) {
+    return textgen_parameter_accepts(textgen_parameter(TEXTGEN_PARAMETER_temperature), temperature)
+               ? TEXTGEN_OK
+               : TEXTGEN_INVALID_ARGUMENT;
+}
+
 int32_t textgen_softmax(const double *logits, size_t count, double temperature, double *probabilities) {
     double sum;
+    TEXTGEN_TRY(check_temperature(temperature));
     TEXTGEN_TRY(textgen_reweight(logits, count, temperature, probabilities, &sum, textgen_find_exp64(KERNELS)));
     textgen_normalize(probabilities, count, sum);
     return TEXTGEN_OK;
@@ -244,5 +251,8 @@ int32_t textgen_softmax(const double *logits, size_t count, double temperature, 
 
 int64_t textgen_draw_with(const double *logits, size_t count, double temperature, double uniform,
                           double *exp_logits) {
-    return textgen_invert(logits, count, temperature, uniform, exp_logits, textgen_find_exp64(KERNELS));
+    TEXTGEN_TRY(check_temperature(temperature));
+    return !(uniform >= 0.0 && uniform < 1.0)
+               ? TEXTGEN_INVALID_ARGUMENT
+               : textgen_invert(logits, count, temperature, uniform, exp_logits, textgen_find_exp64(KERNELS));
 }

@@ -21,9 +21,10 @@ int32_t textgen_stream_init(textgen_memory memory, const textgen_model *model, c
 
 /* Find the parts of a workspace, or only count its bytes if `memory` is NULL. */
 static textgen_workspace find_workspace(const textgen_model *model, void *memory, size_t lanes) {
-    char *start =
-        memory ? (char *)memory + (64 - (uintptr_t)memory % TEXTGEN_PART_ALIGNMENT) % TEXTGEN_PART_ALIGNMENT
-               : NULL;
+    char *start = memory
+                      ? (char *)memory + (TEXTGEN_PART_ALIGNMENT - (uintptr_t)memory % TEXTGEN_PART_ALIGNMENT) %
+                                             TEXTGEN_PART_ALIGNMENT
+                      : NULL;
     const size_t vocabulary = model->shape.vocabulary, at_once = TEXTGEN_LANES(lanes);
     textgen_workspace found;
     uint64_t used = 0;

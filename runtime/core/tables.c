@@ -159,7 +159,7 @@ static int32_t complete_table(textgen_constraint *constraint, const int64_t *ban
 /* Create a table in which no token is allowed. */
 static int32_t create_table(textgen_memory memory, size_t states, size_t vocabulary,
                             textgen_constraint **constraint, textgen_error *error) {
-    const size_t fitting = TEXTGEN_MAX_ENTRIES / vocabulary;
+    const size_t fitting = vocabulary ? TEXTGEN_MAX_ENTRIES / vocabulary : 0;
     const size_t most = fitting < TEXTGEN_MAX_STATES ? fitting : TEXTGEN_MAX_STATES;
     void *object;
     if (states < 1 || states > most) {
@@ -219,7 +219,7 @@ static int32_t read_table(const textgen_model *model, textgen_view content, cons
                           textgen_memory memory, textgen_constraint **created, textgen_error *error) {
     static const char *const names[] = {"states"};
     textgen_json table, entry, list = {0};
-    if (textgen_utf8_valid(content) && textgen_json_read(content, &table)) {
+    if (textgen_json_read(content, &table)) {
         textgen_json_members(&table, names, 1, &list);
     }
     TEXTGEN_TRY(create_table(memory, textgen_json_count(&list), model->shape.vocabulary, created, error));
@@ -429,6 +429,12 @@ int32_t textgen_spans_create(const textgen_model *model, const char *text, size_
 
 int32_t textgen_spans_create_tokens(const int32_t *tokens, size_t count, size_t vocabulary, size_t max_copy,
                                     textgen_memory memory, textgen_spans **spans, textgen_error *error) {
+    for (size_t i = 0; i < count; i++) {
+        if (tokens[i] < -1 || tokens[i] >= (int64_t)vocabulary) {
+            return textgen_fail_at(error, TEXTGEN_INVALID_ARGUMENT, "tokens", (int64_t)i,
+                                   "must be from -1 to %zu", vocabulary - 1);
+        }
+    }
     TEXTGEN_TRY(create_spans(memory, count, vocabulary, max_copy, spans, error));
     memcpy((*spans)->tokens, tokens, count * sizeof *tokens);
     enter_all(*spans);

@@ -252,9 +252,9 @@ uint32_t textgen_model_read(const textgen_model *model) {
 }
 
 size_t textgen_forward_size(const textgen_model *model, size_t batch, size_t logit_steps) {
-    const size_t lanes = TEXTGEN_LANES(batch);
+    const size_t lanes = TEXTGEN_LANES(batch), steps = TEXTGEN_LANES(logit_steps);
     const size_t most = model->network ? PTRDIFF_MAX / textgen_slots_size(model->network, 1, 1) : 1;
-    if (!batch || lanes != batch || !logit_steps || logit_steps > most / batch) {
+    if (!batch || lanes != batch || !logit_steps || steps != logit_steps || logit_steps > most / batch) {
         return 0;
     }
     return model->network ? textgen_slots_size(model->network, batch, logit_steps) : CALLER_ALIGNMENT;

@@ -105,8 +105,8 @@ static bool is_word_character(int32_t character) {
            (character >= 'a' && character <= 'z') || character == '_' || character >= 0x80;
 }
 
-/* Whether a text is a symbol: a character, or a word of at most TEXTGEN_MAX_WORD characters, which one space
- * may precede. The entry of byte n is U+00n. */
+/* Whether a text is a symbol: a character, or a word of at most TEXTGEN_MAX_WORD characters, of which the first
+ * may be a space. The entry of byte n is U+00n. */
 static bool is_symbol(textgen_level level, textgen_view text) {
     size_t offset = 0, length = 0;
     bool word = true;

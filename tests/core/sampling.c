@@ -166,6 +166,13 @@ static void check_sampler(const textgen_model *model) {
         CHECK(probabilities[i] < 1e-9 ||
               textgen_draw_with(logits, TOKENS, 0.7, below + probabilities[i] / 2, temporary) == (int64_t)i);
     }
+    static const double wrong[] = {-0.5, NAN, INFINITY, 1.0};
+    for (size_t i = 0; i < 4; i++) {
+        CHECK(textgen_draw_with(logits, TOKENS, 0.7, wrong[i], temporary) == TEXTGEN_INVALID_ARGUMENT);
+        CHECK(i == 3 ||
+              (textgen_draw_with(logits, TOKENS, wrong[i], 0.5, temporary) == TEXTGEN_INVALID_ARGUMENT &&
+               textgen_softmax(logits, TOKENS, wrong[i], temporary) == TEXTGEN_INVALID_ARGUMENT));
+    }
     textgen_stream_seek(sampler, INT64_MAX);
     CHECK(textgen_sampler_draw(sampler, logits, 0) == TEXTGEN_RNG_EXHAUSTED);
     textgen_stream_seek(sampler, 7);

@@ -14,6 +14,7 @@
  * the four of the random numbers. All are little-endian. */
 enum { FORMAT_AT = 8, MODEL_AT = 16, CONSTRAINT_AT = 48, COUNT_AT = 80, DESCRIPTION_AT = 88, HEADER = 96 };
 enum { PARAMETERS = 12, NUMBERS = 11, BLOCK = HEADER + (PARAMETERS + 4) * 8, MOST_TOKENS = 300 };
+enum { TOP_K = 5 }; /* the number of the parameter */
 enum { FILTERED, IS_FED, ENDING, SINCE_FEED, CONSTRAINT_STATE, HELD, RECENT };
 
 static const textgen_sampling defaults = TEXTGEN_SAMPLING_DEFAULT;
@@ -158,7 +159,8 @@ static int32_t code_with(const saved_stream *saved, size_t at, uint64_t number) 
 }
 
 /* The verdict on numbers of the header, and on the limits of those of the block. */
-static void check_verdicts(const saved_stream *plain, const saved_stream *constrained) {
+static void check_verdicts(const saved_stream *plain, const saved_stream *constrained,
+                           const saved_stream *everything) {
     static const struct {
         size_t number;
         uint64_t low, high; /* of a text without stop texts, constraint, spans and filters that was fed */
@@ -193,6 +195,8 @@ static void check_verdicts(const saved_stream *plain, const saved_stream *constr
         CHECK(code_with(constrained, BLOCK + CONSTRAINT_STATE * 8, state) ==
               (state < 3 ? TEXTGEN_OK : TEXTGEN_DAMAGED_SAVED));
     }
+    /* Mirostat replaces the truncations, so that no text has both. */
+    CHECK(code_with(everything, HEADER + TOP_K * 8, 3) == TEXTGEN_DAMAGED_SAVED);
     /* As many tokens as there is room for, all zeros. */
     for (size_t count = 1023; count < 1026; count++) {
         const size_t size = plain->size + count * 4;
@@ -334,7 +338,7 @@ int main(int count, char **arguments) {
         check_changed_bytes(all[i], changes);
     }
     check_description(&everything);
-    check_verdicts(&plain, &constrained);
+    check_verdicts(&plain, &constrained, &everything);
     check_numbers(&plain, model.info->state_values + model.info->vocabulary);
     check_sizes(&plain);
     check_missing_parameter(&plain);

@@ -232,6 +232,10 @@ static void check_creation(const textgen_model *model, const textgen_model *word
     CHECK_INVALID(CREATE(model, "ab", 1001, NULL, 0), "max_copy", -1);
     CHECK_FAILS(CREATE(words, "ab", 1, NULL, 0), TEXTGEN_INVALID_ARGUMENT);
     CHECK_REFUSES(CREATE(model, "a\xFF", 1, NULL, 0), TEXTGEN_INVALID_UTF8, "text", 1);
+    for (int32_t token = -2; token <= TOKENS; token += TOKENS + 2) {
+        CHECK_INVALID(textgen_spans_create_tokens((int32_t[]){-1, 3, token}, 3, TOKENS, 1, heap, &made, &error),
+                      "tokens", 2);
+    }
     textgen_spans_destroy(NULL);
     free(memory);
 }

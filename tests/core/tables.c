@@ -69,6 +69,8 @@ static void check_damaged(const textgen_model *model) {
     }
     sprintf(end, "]}");
     CHECK_FAILS(create(model, large, &made), TEXTGEN_INVALID_ARGUMENT);
+    CHECK_FAILS(textgen_constraint_create_table(NULL, NULL, 1, 0, NULL, 0, (textgen_memory){0}, &made, &error),
+                TEXTGEN_INVALID_ARGUMENT);
     CHECK(!made);
     free(large);
 }

@@ -25,6 +25,7 @@ from tests.helpers.c_programs import (
     run,
 )
 from tests.helpers.core_install import needs_make
+from tests.helpers.paths import TINY
 
 # Hashes of exp64, of log64 and of distributions after filters.
 GOLDEN = {"exp64": "ca450377a2b98c1d", "log64": "6640d38c40ad74c0", "filters": "cd8c0a361f895909"}
@@ -121,6 +122,16 @@ def test_the_header_is_cpp_as_well(build: Build, objects: Path, tmp_path: Path) 
     # ziglang would compile the library of C++ first, which the program does not need.
     run(*shlex.split(build.compiler), tmp_path / "header.o", *core_objects(objects), "-o", program)
     run(program)
+
+
+@pytest.mark.tier("push")
+@pytest.mark.parametrize("build", PLAIN, ids=str)
+def test_the_small_core_is_the_same_for_one_lane(build: Build) -> None:
+    small, whole = (compile_core(build, *flags) for flags in (["-DTEXTGEN_SMALL"], []))
+    run(link(build, small, PROGRAMS / "models.c"), TINY, "1", "240", "abc")
+    arguments = (TINY, "", "abc", "300", "7", "0.5", "1", "1.2")
+    texts = [run(link(build, objects, PROGRAMS / "texts.c"), *arguments) for objects in (small, whole)]
+    assert texts[0] == texts[1]
 
 
 @pytest.mark.tier("release")

@@ -182,7 +182,7 @@ static void check(int32_t code, const textgen_error *error) {
     }
 }
 
-/* Write a prompt as the model has read it: without characters outside the vocabulary. */
+/* Write a prompt as the model has read it: without the symbol for unknown characters. */
 static void write_prompt(const textgen_model *model, content prompt) {
     const textgen_model_info *info = textgen_model_get_info(model);
     int64_t *tokens = allocate(prompt.size * sizeof *tokens);
