@@ -32,30 +32,17 @@ bool textgen_views_equal(textgen_view a, textgen_view b) {
 
 #ifndef TEXTGEN_FAIL_ENDS
 
-static void report(textgen_error *error, int32_t code, const char *parameter, int64_t place, const char *format,
-                   va_list values) {
+int32_t textgen_report_at(textgen_error *error, int32_t code, const char *parameter, int64_t place,
+                          const char *format, ...) {
     if (error) {
+        va_list values;
+        va_start(values, format);
         error->code = code;
         error->parameter = parameter;
         error->place = place;
         vsnprintf(error->message, sizeof error->message, format, values);
+        va_end(values);
     }
-}
-
-int32_t textgen_report(textgen_error *error, int32_t code, const char *format, ...) {
-    va_list values;
-    va_start(values, format);
-    report(error, code, NULL, -1, format, values);
-    va_end(values);
-    return code;
-}
-
-int32_t textgen_report_at(textgen_error *error, int32_t code, const char *parameter, int64_t place,
-                          const char *format, ...) {
-    va_list values;
-    va_start(values, format);
-    report(error, code, parameter, place, format, values);
-    va_end(values);
     return code;
 }
 

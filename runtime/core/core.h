@@ -22,11 +22,11 @@ textgen_view textgen_view_of(const char *text);
 bool textgen_view_is(textgen_view view, const char *text);
 bool textgen_views_equal(textgen_view a, textgen_view b);
 
-/* Describe an error, which may be NULL. Return `code`. The second form says what is wrong, and where: see
+/* Describe an error, which may be NULL. Return `code`. The first form says what is wrong, and where: see
  * textgen_error. */
-int32_t textgen_report(textgen_error *error, int32_t code, const char *format, ...) TEXTGEN_PRINTF(3, 4);
 int32_t textgen_report_at(textgen_error *error, int32_t code, const char *parameter, int64_t place,
                           const char *format, ...) TEXTGEN_PRINTF(5, 6);
+#define textgen_report(error, code, ...) textgen_report_at(error, code, NULL, -1, __VA_ARGS__)
 
 /* The same, for errors of model files and arguments, which no text, constraint, corpus or saved text causes.
  * With TEXTGEN_FAIL_ENDS, which only the WebAssembly module has, textgen_fail_at does not return, so that the
@@ -72,6 +72,10 @@ void textgen_release(void *memory);
 /* Take the next part of an array whose start is aligned to PART_ALIGNMENT bytes, a cache line. If `start` is
  * NULL, only count its bytes. */
 enum { TEXTGEN_PART_ALIGNMENT = 64 };
+static inline char *textgen_align(void *memory) {
+    const size_t past = (uintptr_t)memory % TEXTGEN_PART_ALIGNMENT;
+    return past ? (char *)memory + TEXTGEN_PART_ALIGNMENT - past : memory;
+}
 static inline void *textgen_part(char *start, uint64_t *used, uint64_t bytes) {
     char *part = start ? start + *used : NULL;
     *used += (bytes + TEXTGEN_PART_ALIGNMENT - 1) / TEXTGEN_PART_ALIGNMENT * TEXTGEN_PART_ALIGNMENT;

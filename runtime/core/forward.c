@@ -9,11 +9,8 @@ textgen_slots textgen_slots_find(const textgen_network *network, void *workspace
     const size_t units = network->padded_units;
     const bool is_int8 = network->bits == 8;
     const size_t unit_size = is_int8 ? 1 : sizeof(float);
-    char *start = workspace;
+    char *start = textgen_align(workspace);
     uint64_t used = 0;
-    if (start) {
-        start += (TEXTGEN_PART_ALIGNMENT - (uintptr_t)start % TEXTGEN_PART_ALIGNMENT) % TEXTGEN_PART_ALIGNMENT;
-    }
     textgen_slots slots;
     slots.count = lanes;
     slots.gate_inputs = textgen_part(start, &used, lanes * sizeof(float *));

@@ -301,8 +301,7 @@ static int32_t pack_token_gates(packing *pack, textgen_error *error) {
     if (!memory) {
         return textgen_out_of_memory(error);
     }
-    (network->bits == 8 ? pack_int8_table : pack_float_table)(
-        pack, memory + (ALIGNMENT - (uintptr_t)memory % ALIGNMENT) % ALIGNMENT);
+    (network->bits == 8 ? pack_int8_table : pack_float_table)(pack, textgen_align(memory));
     textgen_release(memory);
     if (!all_finite(network->token_gates, (size_t)table_bytes(network) / sizeof(float))) {
         pack->damaged = pack->description->layers[0].tensors[0];
@@ -350,8 +349,7 @@ int32_t textgen_network_create(const textgen_description *description, const tex
     if (!created) {
         return textgen_out_of_memory(error);
     }
-    char *start = (char *)(created + 1);
-    place(&found, description, start + (ALIGNMENT - (uintptr_t)start % ALIGNMENT) % ALIGNMENT);
+    place(&found, description, textgen_align(created + 1));
     *created = found;
     packing pack = {description, created, NULL};
     const int32_t code = pack_all(&pack, error);

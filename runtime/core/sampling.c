@@ -52,7 +52,7 @@ static int32_t check_bias(const double *bias, const textgen_shape *shape, textge
 /* Encode a stop text to `tokens`, which have room for `room`. Return how many it has, or a code. */
 static int64_t encode_stop(const char *text, const textgen_vocabulary *vocabulary, int32_t *tokens,
                            int64_t room, textgen_error *error) {
-    textgen_encoder encoder = {text, strlen(text), 0};
+    textgen_encoder encoder = {text, strlen(text), 0, 0};
     int64_t count = 0, token;
     int32_t code;
     while ((code = textgen_encode_next(vocabulary, &encoder, &token, error)) > 0) {

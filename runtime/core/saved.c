@@ -78,7 +78,7 @@ static void write_hashes(const textgen_model *model, const textgen_constraint *c
                          unsigned char hashes[HASHES]) {
     textgen_sha256 sum;
     textgen_sha256_init(&sum);
-    textgen_sha256_add(&sum, model->content.data, model->content.size);
+    textgen_sha256_add(&sum, model->file.content.data, model->file.content.size);
     textgen_sha256_end(&sum, hashes);
     memset(hashes + TEXTGEN_SHA256_SIZE, 0, TEXTGEN_SHA256_SIZE);
     if (constraint) {

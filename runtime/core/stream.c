@@ -21,10 +21,7 @@ int32_t textgen_stream_init(textgen_memory memory, const textgen_model *model, c
 
 /* Find the parts of a workspace, or only count its bytes if `memory` is NULL. */
 static textgen_workspace find_workspace(const textgen_model *model, void *memory, size_t lanes) {
-    char *start = memory
-                      ? (char *)memory + (TEXTGEN_PART_ALIGNMENT - (uintptr_t)memory % TEXTGEN_PART_ALIGNMENT) %
-                                             TEXTGEN_PART_ALIGNMENT
-                      : NULL;
+    char *start = textgen_align(memory);
     const size_t vocabulary = model->shape.vocabulary, at_once = TEXTGEN_LANES(lanes);
     textgen_workspace found;
     uint64_t used = 0;
@@ -101,7 +98,7 @@ int32_t textgen_stream_feed(textgen_stream *stream, const char *text, size_t siz
                             textgen_error *error) {
     enum { TOKENS_AT_ONCE = 512 };
     const textgen_model *model = stream->model;
-    textgen_encoder encoder = {text, size, 0};
+    textgen_encoder encoder = {text, size, 0, 0};
     textgen_workspace found;
     int64_t tokens[TOKENS_AT_ONCE];
     size_t count;

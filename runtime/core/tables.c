@@ -406,7 +406,7 @@ static int32_t create_spans(textgen_memory memory, size_t count, size_t vocabula
 int32_t textgen_spans_create(const textgen_model *model, const char *text, size_t size, size_t max_copy,
                              textgen_memory memory, textgen_spans **spans, textgen_error *error) {
     const textgen_vocabulary *vocabulary = model->vocabulary;
-    textgen_encoder encoder = {text, size, 0};
+    textgen_encoder encoder = {text, size, 0, 0};
     int64_t token;
     size_t count = 0;
     int32_t code;

@@ -25,15 +25,13 @@ typedef struct {
 } textgen_shape;
 
 struct textgen_model {
-    textgen_arena arena;  /* counts the model itself, too */
-    textgen_view content; /* the file, for its hash */
+    textgen_arena arena; /* counts the model itself, too */
+    textgen_onnx file;   /* its content, for the hash, and its metadata */
     textgen_shape shape;
     textgen_vocabulary *vocabulary;
     textgen_network *network;         /* NULL with another engine */
     textgen_forward_function forward; /* the other engine, or NULL */
     void *context;
-    textgen_property *properties;
-    size_t property_count;
     textgen_model_info info;
 };
 

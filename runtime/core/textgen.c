@@ -77,22 +77,10 @@ const char *textgen_kernels_name(size_t index) {
     return index < (size_t)textgen_available_kernels(available) ? available[index]->name : NULL;
 }
 
-/* Copy the metadata, which the model needs after the tables of the file are freed. */
-static int32_t copy_properties(textgen_model *model, const textgen_onnx *file, textgen_error *error) {
-    model->properties = textgen_allocate(file->arena, file->property_count + 1, sizeof *model->properties);
-    if (!model->properties) {
-        return textgen_out_of_memory(error);
-    }
-    model->property_count = file->property_count;
-    for (size_t i = 0; i < file->property_count; i++) {
-        model->properties[i] = file->properties[i];
-    }
-    return TEXTGEN_OK;
-}
-
 /* Read the network, and what there is to know of it. */
-static int32_t read_network(textgen_model *model, const textgen_onnx *file, const textgen_kernels *kernels,
+static int32_t read_network(textgen_model *model, const textgen_kernels *kernels,
                             textgen_description *description, textgen_error *error) {
+    const textgen_onnx *file = &model->file;
     TEXTGEN_TRY(textgen_onnx_describe(file, description, error));
     TEXTGEN_TRY(textgen_vocabulary_create(file, description->sizes.vocabulary, &model->vocabulary, error));
     TEXTGEN_TRY(
@@ -111,8 +99,8 @@ static int32_t read_network(textgen_model *model, const textgen_onnx *file, cons
 /* A state of this size, and all that is stored with it, has room in a size_t. */
 enum { MAX_STATE_VALUES = 1 << 26 };
 
-static int32_t set_engine(textgen_model *model, const textgen_onnx *file, const textgen_model_options *options,
-                          textgen_error *error) {
+static int32_t set_engine(textgen_model *model, const textgen_model_options *options, textgen_error *error) {
+    const textgen_onnx *file = &model->file;
     model->forward = options->forward;
     model->context = options->context;
     model->shape.state_values = options->state_values;
@@ -124,15 +112,15 @@ static int32_t set_engine(textgen_model *model, const textgen_onnx *file, const 
                                            &model->vocabulary, error);
 }
 
-static int32_t fill_model(textgen_model *model, const textgen_onnx *file, const textgen_kernels *kernels,
+static int32_t fill_model(textgen_model *model, const textgen_kernels *kernels,
                           const textgen_model_options *options, textgen_error *error) {
-    TEXTGEN_TRY(textgen_format_check(file, error));
+    TEXTGEN_TRY(textgen_format_check(&model->file, error));
     if (options->forward) {
-        TEXTGEN_TRY(set_engine(model, file, options, error));
+        TEXTGEN_TRY(set_engine(model, options, error));
     } else {
         textgen_description *description = textgen_allocate(&model->arena, 1, sizeof *description);
         const int32_t code =
-            description ? read_network(model, file, kernels, description, error) : textgen_out_of_memory(error);
+            description ? read_network(model, kernels, description, error) : textgen_out_of_memory(error);
         textgen_release(description);
         TEXTGEN_TRY(code);
     }
@@ -141,7 +129,7 @@ static int32_t fill_model(textgen_model *model, const textgen_onnx *file, const 
     model->shape.special = vocabulary->special;
     model->shape.is_bytes = vocabulary->level == TEXTGEN_BYTE_LEVEL;
     model->shape.exp64 = textgen_find_exp64(kernels->name);
-    return copy_properties(model, file, error);
+    return TEXTGEN_OK;
 }
 
 static void describe(textgen_model *model, const textgen_kernels *kernels) {
@@ -172,13 +160,13 @@ int32_t textgen_model_create(const void *data, size_t size, const textgen_model_
     }
     TEXTGEN_TRY(textgen_object_create(chosen->memory, sizeof **model, &object, error));
     textgen_model *created = object;
-    created->content = (textgen_view){data, size};
-    textgen_onnx file = {.arena = &created->arena};
-    int32_t code = textgen_onnx_read(created->content, &file, error);
+    created->file.arena = &created->arena;
+    int32_t code = textgen_onnx_read((textgen_view){data, size}, &created->file, error);
     if (code == TEXTGEN_OK) {
-        code = fill_model(created, &file, kernels, chosen, error);
-        textgen_onnx_free(&file);
+        code = fill_model(created, kernels, chosen, error);
     }
+    textgen_release(created->file.tensors);
+    created->file.tensors = NULL;
     if (code < 0) {
         code = textgen_object_code(created, code, error);
         textgen_model_destroy(created);
@@ -195,15 +183,14 @@ void textgen_model_destroy(textgen_model *model) {
     }
     textgen_network_destroy(model->network);
     textgen_vocabulary_destroy(model->vocabulary);
-    textgen_release(model->properties);
+    textgen_onnx_free(&model->file);
     textgen_object_destroy(model);
 }
 
 const textgen_model_info *textgen_model_get_info(const textgen_model *model) { return &model->info; }
 
 const char *textgen_model_get_metadata(const textgen_model *model, const char *key, size_t *size) {
-    const textgen_onnx file = {.properties = model->properties, .property_count = model->property_count};
-    const textgen_view value = textgen_onnx_property(&file, key);
+    const textgen_view value = textgen_onnx_property(&model->file, key);
     *size = value.size;
     return (const char *)value.data;
 }
@@ -229,7 +216,7 @@ size_t textgen_model_get_symbol(const textgen_model *model, int64_t token, char 
 
 int32_t textgen_encode(const textgen_model *model, const char *text, size_t size, int32_t skip, int64_t *tokens,
                        size_t *count, textgen_error *error) {
-    textgen_encoder encoder = {text, size, 0};
+    textgen_encoder encoder = {text, size, 0, 0};
     size_t found = 0;
     int64_t token;
     int32_t code;

@@ -353,7 +353,6 @@ static int32_t check_quantization(const reader *from) {
 static int32_t read_all(const reader *from, size_t size) {
     static const char training_key[] = "textgen.training";
     textgen_json training;
-    TEXTGEN_TRY(textgen_format_check(from->file, from->error));
     TEXTGEN_TRY(read_symbols(from, size));
     TEXTGEN_TRY(read_normalization(from));
     TEXTGEN_TRY(check_prompts(from));
@@ -401,8 +400,8 @@ int64_t textgen_vocabulary_find_entry(const textgen_vocabulary *vocabulary, cons
     return offset == symbol.size && character <= 0xFF ? character : -1;
 }
 
-int32_t textgen_encode_next(const textgen_vocabulary *vocabulary, textgen_encoder *encoder, int64_t *token,
-                            textgen_error *error) {
+int32_t textgen_encode_known(const textgen_vocabulary *vocabulary, textgen_encoder *encoder, int64_t *token,
+                             textgen_error *error) {
     const textgen_view text = {(const unsigned char *)encoder->text, encoder->size};
     const bool bytes = vocabulary->level == TEXTGEN_BYTE_LEVEL;
     const bool has_mark = !bytes && text.size >= 3 && memcmp(text.data, "\xEF\xBB\xBF", 3) == 0;
@@ -411,6 +410,7 @@ int32_t textgen_encode_next(const textgen_vocabulary *vocabulary, textgen_encode
     if (start >= text.size) {
         return 0;
     }
+    encoder->start = start;
     if (bytes) {
         *token = text.data[encoder->offset++];
         return 1;
@@ -426,34 +426,28 @@ int32_t textgen_encode_next(const textgen_vocabulary *vocabulary, textgen_encode
         *token = match_symbol(vocabulary, text, &matched);
         end = *token < 0 ? end : matched;
     }
-    if (*token < 0) {
-        *token = vocabulary->special.unknown;
-    }
-    if (*token < 0) {
-        const bool is_control = character < ' ' || (character >= 0x7F && character < 0xA0);
-        char shown[TEXTGEN_UTF8_BYTES + 1] = "";
-        memcpy(shown, text.data + start, is_control ? 0 : end - start);
-        return textgen_report_at(error, TEXTGEN_UNKNOWN_CHARACTER, "text", (int64_t)start,
-                                 "has '%s' (U+%04X), which is not in the vocabulary", shown,
-                                 (unsigned)character);
-    }
     encoder->offset = end;
     return 1;
 }
 
-int32_t textgen_encode_known(const textgen_vocabulary *vocabulary, textgen_encoder *encoder, int64_t *token,
-                             textgen_error *error) {
+int32_t textgen_encode_next(const textgen_vocabulary *vocabulary, textgen_encoder *encoder, int64_t *token,
+                            textgen_error *error) {
     const textgen_view text = {(const unsigned char *)encoder->text, encoder->size};
-    const int32_t result = textgen_encode_next(vocabulary, encoder, token, error);
-    if (result == TEXTGEN_UNKNOWN_CHARACTER) {
-        (void)textgen_utf8_next(text, &encoder->offset);
-        *token = -1;
+    const int32_t result = textgen_encode_known(vocabulary, encoder, token, error);
+    if (result <= 0 || *token >= 0) {
+        return result;
+    }
+    *token = vocabulary->special.unknown;
+    if (*token >= 0) {
         return 1;
     }
-    if (result > 0 && *token == vocabulary->special.unknown) {
-        *token = -1;
-    }
-    return result;
+    char shown[TEXTGEN_UTF8_BYTES + 1] = "";
+    size_t end = encoder->start;
+    const int32_t character = textgen_utf8_next(text, &end);
+    const bool is_control = character < ' ' || (character >= 0x7F && character < 0xA0);
+    memcpy(shown, text.data + encoder->start, is_control ? 0 : end - encoder->start);
+    return textgen_report_at(error, TEXTGEN_UNKNOWN_CHARACTER, "text", (int64_t)encoder->start,
+                             "has '%s' (U+%04X), which is not in the vocabulary", shown, (unsigned)character);
 }
 
 size_t textgen_decode_token(const textgen_vocabulary *vocabulary, int64_t token, char *text) {

@@ -81,10 +81,11 @@ typedef struct {
     const char *text;
     size_t size;
     size_t offset;
+    size_t start; /* of the latest symbol */
 } textgen_encoder;
 
 /* Encode the longest symbol that matches the start of the rest. Return 1 and set `*token`, return 0 at the end,
- * or return a negative code and leave the encoder unchanged. Drops a byte-order mark at the start; \r\n and \r
+ * or return a negative code. Drops a byte-order mark at the start; \r\n and \r
  * become \n. Bytes are encoded as they are. */
 int32_t textgen_encode_next(const textgen_vocabulary *vocabulary, textgen_encoder *encoder, int64_t *token,
                             textgen_error *error);

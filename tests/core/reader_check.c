@@ -63,7 +63,7 @@ static void print_layer(const textgen_layer *layer) {
 }
 
 static int32_t print_text(const textgen_vocabulary *vocabulary, const textgen_view *text) {
-    textgen_encoder encoder = {(const char *)text->data, text->size, 0};
+    textgen_encoder encoder = {(const char *)text->data, text->size, 0, 0};
     printf("tokens");
     int64_t token;
     int32_t code;

@@ -133,11 +133,6 @@ static void describe(textgen_error *error, int32_t code, const char *parameter, 
     describe(error, code, parameter, place, format, values);                                                   \
     va_end(values)
 
-int32_t textgen_report(textgen_error *error, int32_t code, const char *format, ...) {
-    DESCRIBE(NULL, -1);
-    return code;
-}
-
 int32_t textgen_report_at(textgen_error *error, int32_t code, const char *parameter, int64_t place,
                           const char *format, ...) {
     DESCRIBE(parameter, place);
