@@ -195,6 +195,10 @@ static void read_model(reader *from, textgen_onnx *file) {
     }
 }
 
+static bool is_scale(textgen_view name) {
+    return name.size >= 6 && memcmp(name.data + name.size - 6, "_scale", 6) == 0;
+}
+
 static void read_graph(reader *from, textgen_onnx *file) {
     textgen_view message = file->graph;
     field part;
@@ -203,9 +207,10 @@ static void read_graph(reader *from, textgen_onnx *file) {
         if (part.number == 5) {
             textgen_tensor *tensor = &file->tensors[file->tensor_count++];
             read_tensor(from, &part, tensor);
-            file->parameters += tensor->type == TEXTGEN_ONNX_FLOAT  ? tensor->raw.size / 4
-                                : tensor->type == TEXTGEN_ONNX_INT8 ? tensor->raw.size
-                                                                    : 0;
+            file->parameters += is_scale(tensor->name)               ? 0
+                                : tensor->type == TEXTGEN_ONNX_FLOAT ? tensor->raw.size / 4
+                                : tensor->type == TEXTGEN_ONNX_INT8  ? tensor->raw.size
+                                                                     : 0;
         }
     }
 }
@@ -528,9 +533,10 @@ static size_t size_of(const textgen_layer *layer, char letter) {
 
 /* Whether all values of a tensor are finite. Those of scales are not less than FLT_MIN, either, because some
  * processors replace smaller numbers by 0. */
-static bool has_range(const textgen_tensor *tensor, bool is_scale) {
+static bool has_range(const textgen_tensor *tensor) {
+    const bool scales = is_scale(tensor->name);
     const uint32_t infinity = 0x7F800000u, minimum = 0x00800000u;
-    const uint32_t first = is_scale ? minimum : 0, sign = is_scale ? 0x80000000u : 0;
+    const uint32_t first = scales ? minimum : 0, sign = scales ? 0x80000000u : 0;
     bool valid = true;
     for (size_t i = 0; i < tensor->raw.size / 4; i++) {
         valid &= (textgen_tensor_bits(tensor, i) & (sign | 0x7FFFFFFFu)) - first < infinity - first;
@@ -558,7 +564,7 @@ static int32_t find_tensor(reader *from, const pattern *wanted, const textgen_la
     }
     valid = valid && tensor->raw.size == bytes;
     if (valid && wanted->type == TEXTGEN_ONNX_FLOAT) {
-        valid = has_range(tensor, wanted->slot >= SCALES);
+        valid = has_range(tensor);
     }
     return valid ? TEXTGEN_OK : textgen_tensor_damaged(tensor, from->error);
 }
@@ -576,7 +582,6 @@ static int32_t describe_layer(reader *from, textgen_description *description, si
         description->bytes += found->raw.size;
         if (wanted->slot >= SCALES) {
             layer->scales[wanted->slot - SCALES] = found;
-            description->scales += (size_t)found->shape[0];
         } else {
             layer->tensors[wanted->slot] = found;
         }
@@ -591,7 +596,7 @@ static int32_t describe_layers(reader *from, textgen_description *description) {
     const textgen_tensor *found;
     const size_t last = sizes->layers + 1;
     description->layer_count = last + 1;
-    description->bytes = description->scales = 0;
+    description->bytes = 0;
     for (size_t i = 0; i <= last; i++) {
         layers[i] = (textgen_layer){
             .kind = i == 0     ? TEXTGEN_EMBEDDING

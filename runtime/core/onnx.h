@@ -47,7 +47,7 @@ typedef struct {
     textgen_property *properties;
     size_t tensor_count, property_count;
     bool has_operators;   /* those of model files, and no others */
-    uint64_t parameters;  /* number of float32 and int8 values in the tensors */
+    uint64_t parameters;  /* number of float32 and int8 values in the tensors, without scales */
     textgen_arena *arena; /* for these tables and all that is made of them; NULL for the heap */
 } textgen_onnx;
 
@@ -94,7 +94,6 @@ typedef struct {
     textgen_sizes sizes;
     textgen_layer layers[TEXTGEN_MAX_LAYERS + 2]; /* from the token to the logits */
     size_t layer_count;                           /* sizes.layers + 2 */
-    size_t scales;                                /* how many values the scales have in total */
     uint64_t bytes;                               /* of the weights in the file */
     textgen_arena *arena;                         /* that of the file */
 } textgen_description;

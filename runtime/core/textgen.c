@@ -91,7 +91,6 @@ static int32_t read_network(textgen_model *model, const textgen_kernels *kernels
     model->info.embedding = description->sizes.embedding;
     model->info.residual = description->sizes.residual;
     model->info.bits = (size_t)model->network->bits;
-    model->info.parameters = (size_t)(file->parameters - description->scales);
     model->info.step_bytes = textgen_network_step_bytes(model->network);
     return TEXTGEN_OK;
 }
@@ -104,7 +103,6 @@ static int32_t set_engine(textgen_model *model, const textgen_model_options *opt
     model->forward = options->forward;
     model->context = options->context;
     model->shape.state_values = options->state_values;
-    model->info.parameters = (size_t)file->parameters;
     return options->state_values > MAX_STATE_VALUES
                ? textgen_fail_at(error, TEXTGEN_TOO_LARGE, "state_values", -1, "must be at most %d",
                                  (int)MAX_STATE_VALUES)
@@ -146,6 +144,7 @@ static void describe(textgen_model *model, const textgen_kernels *kernels) {
     info->level = textgen_level_names[vocabulary->level];
     info->records = vocabulary->records;
     info->kernels = kernels->name;
+    info->parameters = (size_t)model->file.parameters;
     info->memory = model->arena.peak;
 }
 

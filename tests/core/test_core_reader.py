@@ -53,7 +53,11 @@ def described(model: onnx.ModelProto) -> list[str | list[float]]:
     layers, residual = types.count("LSTM"), types.count("Add") > 1
     vocabulary, embedding = stored["embedding" + "_int8" * is_int8].shape
     units = len(stored["output_weights" + "_int8" * is_int8])
-    parameters = sum(array.size for array in stored.values() if array.dtype != np.int64)
+    parameters = sum(
+        array.size
+        for name, array in stored.items()
+        if array.dtype != np.int64 and not name.endswith("_scale")
+    )
     props = {each.key: each.value for each in model.metadata_props}
     lines: list[str | list[float]] = [
         f"parameters {parameters}",
