@@ -116,8 +116,13 @@ void textgen_stream_set_tables(textgen_stream *stream, const textgen_sampling *s
     memcpy(stream->stops, choice->stops, sizeof choice->stops);
     stream->keep_stop = sampling->keep_stop != 0;
     stream->spans = sampling->spans;
-    if (stream->constraint != sampling->constraint) {
-        stream->constraint = sampling->constraint;
+    const textgen_constraint *constraint = sampling->constraint;
+    if (stream->constraint != constraint ||
+        (constraint && memcmp(stream->digest, constraint->digest, sizeof stream->digest))) {
+        stream->constraint = constraint;
+        if (constraint) {
+            memcpy(stream->digest, constraint->digest, sizeof stream->digest);
+        }
         /* The next token begins another text of the constraint. */
         stream->text.constraint_state = 0;
         stream->text.ending =

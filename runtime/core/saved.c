@@ -173,13 +173,15 @@ static bool read_start(const textgen_stream *stream, const unsigned char *data, 
         return false;
     }
     const int64_t position = text->rng.position;
+    const bool has_end = stream->shape.special.end >= 0;
     textgen_rng_init(&text->rng, text->rng.seed, (uint32_t)text->rng.substream);
     textgen_rng_seek(&text->rng, position);
     /* No text has so many tokens that one more overflows. */
     return is_between(text->filtered, textgen_filters_active(&text->parameters), 1) &&
            is_between(text->is_fed, 0, 1) && is_between(text->ending, 0, TEXTGEN_REACHED_END) &&
-           text->ending != TEXTGEN_MISMATCH &&
-           (text->ending != TEXTGEN_REACHED_END || stream->shape.special.end >= 0) &&
+           text->ending != TEXTGEN_MISMATCH && (text->ending != TEXTGEN_REACHED_END || has_end) &&
+           (text->ending != TEXTGEN_CONSTRAINT_END || constraint) &&
+           (!text->parameters.min_length || (has_end && !constraint)) &&
            is_between(text->since_feed, 0, INT64_MAX / 2) &&
            is_between(text->constraint_state, 0, constraint ? (int64_t)constraint->states - 1 : 0) &&
            is_between(text->held, 0, TEXTGEN_MAX_HELD) && is_between(text->recent, 0, TEXTGEN_MAX_RECENT);

@@ -53,7 +53,9 @@ struct textgen_stream {
     const textgen_model *model; /* NULL: a sampler, which only draws */
     textgen_shape shape;
     const textgen_constraint *constraint; /* or NULL */
-    const textgen_spans *spans;           /* or NULL */
+    /* Of the constraint: another one may be where one was that is destroyed. */
+    unsigned char digest[TEXTGEN_SHA256_SIZE];
+    const textgen_spans *spans; /* or NULL */
     bool keep_stop;
     bool claimed; /* whether the current call has a lane for it */
     /* Stop texts: of each how many tokens it has, and the tokens; then 0. Not of a sampler. */

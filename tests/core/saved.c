@@ -14,7 +14,7 @@
  * the four of the random numbers. All are little-endian. */
 enum { FORMAT_AT = 8, MODEL_AT = 16, CONSTRAINT_AT = 48, COUNT_AT = 80, DESCRIPTION_AT = 88, HEADER = 96 };
 enum { PARAMETERS = 12, NUMBERS = 11, BLOCK = HEADER + (PARAMETERS + 4) * 8, MOST_TOKENS = 300 };
-enum { TOP_K = 5 }; /* the number of the parameter */
+enum { TOP_K = 5, MIN_LENGTH = 11 }; /* numbers of parameters */
 enum { FILTERED, IS_FED, ENDING, SINCE_FEED, CONSTRAINT_STATE, HELD, RECENT };
 
 static const textgen_sampling defaults = TEXTGEN_SAMPLING_DEFAULT;
@@ -165,7 +165,7 @@ static void check_verdicts(const saved_stream *plain, const saved_stream *constr
         size_t number;
         uint64_t low, high; /* of a text without stop texts, constraint, spans and filters that was fed */
     } ranges[] = {
-        {FILTERED, 0, 0}, {IS_FED, 0, 1},          {ENDING, 0, 3}, {HELD, 0, 0}, {SINCE_FEED, 0, INT64_MAX / 2},
+        {FILTERED, 0, 0}, {IS_FED, 0, 1},          {ENDING, 0, 2}, {HELD, 0, 0}, {SINCE_FEED, 0, INT64_MAX / 2},
         {RECENT, 0, 0},   {CONSTRAINT_STATE, 0, 0}};
     CHECK(code_with(plain, 0, 0) == TEXTGEN_DAMAGED_SAVED);
     CHECK(code_with(plain, FORMAT_AT, 1) == TEXTGEN_DAMAGED_SAVED);
@@ -195,6 +195,9 @@ static void check_verdicts(const saved_stream *plain, const saved_stream *constr
         CHECK(code_with(constrained, BLOCK + CONSTRAINT_STATE * 8, state) ==
               (state < 3 ? TEXTGEN_OK : TEXTGEN_DAMAGED_SAVED));
     }
+    CHECK(code_with(constrained, BLOCK + ENDING * 8, TEXTGEN_CONSTRAINT_END) == TEXTGEN_OK);
+    CHECK(code_with(constrained, HEADER + MIN_LENGTH * 8, 1) == TEXTGEN_DAMAGED_SAVED);
+    CHECK(code_with(plain, HEADER + MIN_LENGTH * 8, 1) == TEXTGEN_DAMAGED_SAVED);
     /* Mirostat replaces the truncations, so that no text has both. */
     CHECK(code_with(everything, HEADER + TOP_K * 8, 3) == TEXTGEN_DAMAGED_SAVED);
     /* As many tokens as there is room for, all zeros. */

@@ -185,6 +185,31 @@ static void check_kinds_of_feed(const textgen_model *model) {
     textgen_constraint_destroy(constraint), textgen_constraint_destroy(equal);
 }
 
+/* Another constraint may be in the memory of the one before. */
+static void check_replaced_constraint(const textgen_model *model) {
+    static const uint8_t accepting[] = {0, 0, 1};
+    const textgen_memory memory = new_memory(4096);
+    textgen_sampling sampling = defaults;
+    textgen_stream *stream = start_with(model, &sampling, "abc");
+    for (int64_t token = A; token <= B; token++) {
+        int16_t next[3 * TOKENS];
+        textgen_constraint *constraint;
+        size_t written;
+        memset(next, 0xFF, sizeof next);
+        next[token] = 1;
+        next[TOKENS + token] = 2;
+        CHECK_OK(
+            textgen_constraint_create_table(next, accepting, 3, TOKENS, NULL, 0, memory, &constraint, &error));
+        sampling.constraint = constraint;
+        CHECK_OK(textgen_stream_set_sampling(stream, &sampling, &error));
+        CHECK(textgen_stream_get_info(stream).needed == 2);
+        free(generate(stream, 1, &written));
+        CHECK(textgen_stream_get_info(stream).needed == 1);
+        textgen_constraint_destroy(constraint);
+    }
+    free(stream), free(memory.data);
+}
+
 /* The log-probabilities of drawn tokens are the scores of the same text, and those of rows of logits. */
 static void check_scores(const textgen_model *model) {
     enum { ROWS = 5 };
@@ -397,6 +422,7 @@ int main(int count, char **arguments) {
     check_arguments(file.model);
     check_feed(file.model);
     check_kinds_of_feed(file.model);
+    check_replaced_constraint(file.model);
     check_scores(file.model);
     check_seeds(file.model);
     check_own_sampling(file.model);
