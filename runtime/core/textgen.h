@@ -141,7 +141,8 @@ TEXTGEN_API int32_t textgen_encode(const textgen_model *model, const char *text,
 
 /* Run the network over `time` tokens of each of `batch` lanes, without a stream. tokens: [time][batch]. state:
  * [state arrays][layers][batch][units], changed in place. logits: [logit_steps][batch][vocabulary], after each
- * of the last `logit_steps` tokens, 1 to `time`. With another engine, `batch` and `logit_steps` are 1. */
+ * of the last `logit_steps` tokens, 1 to `time`. With another engine, and in a core that was compiled with
+ * TEXTGEN_SMALL, `batch` and `logit_steps` are 1. */
 TEXTGEN_API size_t textgen_forward_size(const textgen_model *model, size_t batch,
                                         size_t logit_steps); /* bytes */
 TEXTGEN_API int32_t textgen_forward(const textgen_model *model, const int64_t *tokens, size_t time,
