@@ -38,7 +38,6 @@ ROOMS = {
         "score",
         "baselines",
         "temperatures",
-        "scoring",
         "surprise_page",
         "corpus",
         "embed",

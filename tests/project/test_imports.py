@@ -98,7 +98,6 @@ WITHOUT_NUMPY = {
         ("train", ["--help"]),
         # These import numpy later.
         ("run", [str(TINY), "--explain"]),
-        ("serve", [str(TINY), "--port", "0"]),
     ],
 )
 def test_a_command_that_needs_numpy_says_so_in_one_line(

@@ -112,7 +112,7 @@ def parser() -> CommandParser:
         ("--client-timeout", seconds, default.client_timeout, CLIENT_TIMEOUT),
         ("--grace", grace, default.grace, "maximum seconds that running requests may take after SIGTERM"),
     ):
-        add(option, metavar="N", type=kind, default=value, help=f"{text} (default: {value})")
+        add(option, metavar="N", type=kind, default=value, help=f"{text} (default: {value:g})")
     for option, text in (
         ("--ignore-unknown-fields", "ignore fields of requests that the server does not know, such as store"),
         ("--access-log", "print a line for each request to standard error"),
