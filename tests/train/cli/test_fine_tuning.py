@@ -257,5 +257,5 @@ def test_a_file_that_is_not_text_gets_no_hint_at_a_level_that_the_model_lacks(ca
     Path("bin.dat").write_bytes(b"ab\xff" * 500)
     code, _, err = run(capsys, "bin.dat", *TUNED)
     assert code == 1
-    assert err.startswith("textgen-train: error: bin.dat is not UTF-8: byte 2 is 0xff; convert it first")
+    assert err.startswith("textgen-train: error: bin.dat is not UTF-8: byte 2 is 0xff")
     assert "--level" not in err

@@ -141,7 +141,7 @@ def test_another_file_is_replaced_only_with_overwrite(capsys: Captured) -> None:
         # The output is checked before the work.
         (("none.onnx", "-o", "none/small.onnx"), "cannot write none/small.onnx: No such file"),
         (("large.onnx", "-o", "run", "--overwrite"), "cannot write run: Is a directory"),
-        (("large.onnx", "-o", "small.onnx", "--text", "none.txt"), "cannot read none.txt: no such file"),
+        (("large.onnx", "-o", "small.onnx", "--text", "none.txt"), "cannot read none.txt: no file"),
         (("conv.onnx", "-o", "small.onnx"), "conv.onnx: 8 bits are for the LSTMs that textgen-train writes"),
     ],
 )

@@ -143,7 +143,7 @@ def test_a_corpus_that_has_moved_is_passed_again(capsys: Captured, interrupted: 
     Path("book.txt").rename("moved/novel.txt")
     code, _, err = run(capsys, "--resume", "out")
     assert code == 1
-    assert "book.txt: no such file" in err
+    assert "book.txt: no file" in err
     assert err.endswith("; if the text has moved, pass it with CORPUS --resume FOLDER\n")
     Path("other.txt").rename("moved/rest.txt")
     code, _, err = run(capsys, "moved/novel.txt", "--held-out-file", "moved/rest.txt", "--resume", "out")
