@@ -116,7 +116,7 @@ def test_a_table_agrees_with_re_on_random_expressions(expression: str) -> None:
     try:
         constraint = compile_regex(expression, "abc")
     except ConstraintError as error:
-        assert str(error).startswith("no text of the vocabulary matches")  # noqa: PT017 (either is right)
+        assert "no text of the vocabulary matches" in str(error)  # noqa: PT017 (either is right)
         assert expected == set()
         return
     assert {text for text in ALL_SHORT if matches(constraint, map("abc".index, text))} == expected
