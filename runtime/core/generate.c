@@ -13,26 +13,10 @@
 typedef struct {
     const textgen_model *model;
     textgen_workspace workspace;
-    textgen_slots slots;                /* not with another engine */
-    textgen_measurements *measurements; /* or NULL */
+    textgen_slots slots; /* not with another engine */
 } loop;
 
-/* In nanoseconds. */
-static int64_t now(const loop *run) {
-    struct timespec moment = {0};
-#ifndef TEXTGEN_SMALL
-    if (run->measurements) {
-        timespec_get(&moment, TIME_UTC);
-    }
-#else
-    (void)run;
-#endif
-    return (int64_t)moment.tv_sec * 1000000000 + moment.tv_nsec;
-}
-
-static textgen_lane_call *call_of(const loop *run, size_t slot) {
-    return &run->workspace.calls[run->workspace.running[slot]];
-}
+static textgen_stream *stream_of(const loop *run, size_t slot) { return run->workspace.running[slot]->stream; }
 
 /* ---- The network ---- */
 
@@ -40,11 +24,11 @@ static textgen_lane_call *call_of(const loop *run, size_t slot) {
 static float *logits_of(const loop *run, size_t slot) {
     const textgen_network *network = run->model->network;
     return network ? run->slots.logits + slot * (size_t)network->padded_vocabulary
-                   : call_of(run, slot)->stream->logits;
+                   : stream_of(run, slot)->logits;
 }
 
 static void load(loop *run, size_t slot) {
-    const textgen_stream *stream = call_of(run, slot)->stream;
+    const textgen_stream *stream = stream_of(run, slot);
     if (run->model->network) {
         textgen_slot_load(run->model->network, &run->slots, stream->state, 1, 0, slot);
         memcpy(logits_of(run, slot), stream->logits, stream->shape.vocabulary * sizeof(float));
@@ -53,20 +37,33 @@ static void load(loop *run, size_t slot) {
 }
 
 static void store(loop *run, size_t slot) {
-    const textgen_stream *stream = call_of(run, slot)->stream;
+    const textgen_stream *stream = stream_of(run, slot);
     if (run->model->network) {
         textgen_slot_store(run->model->network, &run->slots, stream->state, 1, 0, slot);
         memcpy(stream->logits, logits_of(run, slot), stream->shape.vocabulary * sizeof(float));
     }
 }
 
-/* End the lane in a slot, and move the last running lane there. */
-static void end_lane(loop *run, size_t slot, size_t last) {
-    store(run, slot);
-    if (run->model->network) {
-        textgen_slot_move(run->model->network, &run->slots, last, slot);
+/* Remove the lanes that have ended: all, or only those without a token. The last lane moves to the slot of one
+ * that is removed. Return how many are left. */
+static size_t remove_ended(loop *run, size_t running, bool all) {
+    size_t slot = 0;
+    while (slot < running) {
+        const textgen_lane *lane = run->workspace.running[slot];
+        const bool has_token = run->workspace.drawn[slot] >= 0;
+        if ((lane->ending == TEXTGEN_CONTINUES && lane->result == TEXTGEN_OK) || (has_token && !all)) {
+            slot++;
+            continue;
+        }
+        store(run, slot);
+        running--;
+        if (run->model->network) {
+            textgen_slot_move(run->model->network, &run->slots, running, slot);
+        }
+        run->workspace.running[slot] = run->workspace.running[running];
+        run->workspace.drawn[slot] = run->workspace.drawn[running];
     }
-    run->workspace.running[slot] = run->workspace.running[last];
+    return running;
 }
 
 /* Run the network with the drawn tokens of the running lanes. */
@@ -79,61 +76,116 @@ static int32_t forward(loop *run, size_t running, textgen_error *error) {
         return TEXTGEN_OK;
     }
     for (size_t slot = 0; slot < running; slot++) {
-        TEXTGEN_TRY(textgen_stream_forward(call_of(run, slot)->stream, &tokens[slot], 1, NULL, error));
+        TEXTGEN_TRY(textgen_stream_forward(stream_of(run, slot), &tokens[slot], 1, NULL, error));
     }
     return TEXTGEN_OK;
 }
 
-/* ---- A lane ---- */
+/* ---- The text of a lane ---- */
 
-/* Append a token, and look for stop texts. A beginning of one that `tokens` end with is at most one token
- * longer than before. */
-static void append(textgen_lane_call *call, int32_t token) {
-    const int64_t most = call->pending + 1;
-    int32_t *end = call->tokens + ++call->count;
-    end[-1] = token;
-    call->pending = 0;
-    for (const int32_t *stop = call->stream->stops; *stop; stop += 1 + *stop) {
-        const int64_t length = *stop;
-        int64_t count = length < most ? length : most;
-        while (count > 0 &&
-               (stop[count] != token || memcmp(end - count, stop + 1, (size_t)count * sizeof *end) != 0)) {
-            count--;
+/* Return how many of the last tokens that are held back are the longest stop text, or the longest beginning of
+ * one. */
+static int64_t find_stop(const textgen_stream *stream, bool is_beginning) {
+    const int64_t held = stream->text.held;
+    const int32_t *end = stream->held + held;
+    int64_t longest = 0;
+    for (const int32_t *stop = stream->stops; *stop; stop += 1 + *stop) {
+        for (int64_t count = is_beginning ? 1 : *stop; count <= *stop && count <= held; count++) {
+            if (count > longest && !memcmp(end - count, stop + 1, (size_t)count * sizeof *end)) {
+                longest = count;
+            }
         }
-        call->stop = count == length && count > call->stop ? count : call->stop;
-        call->pending = count > call->pending ? count : call->pending;
+    }
+    return longest;
+}
+
+/* Return how many of the tokens that are held back are decided. They end with a whole character, also before
+ * the beginning of a stop text. */
+static int64_t count_decided(const textgen_stream *stream) {
+    const int64_t whole = stream->text.held - find_stop(stream, true);
+    return stream->shape.is_bytes ? whole - textgen_incomplete_bytes(stream->held, whole) : whole;
+}
+
+/* Write the first tokens that are held back to the lane, and remove them. */
+static void write_tokens(textgen_lane *lane, int64_t count) {
+    textgen_stream *stream = lane->stream;
+    for (int64_t i = 0; i < count; i++) {
+        if (lane->text) {
+            lane->written +=
+                textgen_decode_token(stream->model->vocabulary, stream->held[i], lane->text + lane->written);
+        }
+        if (lane->tokens) {
+            lane->tokens[lane->decided + (size_t)i] = stream->held[i];
+        }
+    }
+    lane->decided += (size_t)count;
+    stream->text.held -= count;
+    memmove(stream->held, stream->held + count, (size_t)stream->text.held * sizeof *stream->held);
+}
+
+/* Begin a call. The text may have ended before, and the stop texts may be others than those with which the
+ * tokens were drawn that are held back. */
+static void begin_lane(textgen_lane *lane) {
+    textgen_stream *stream = lane->stream;
+    textgen_text *text = &stream->text;
+    const int64_t held = text->held;
+    lane->drawn = lane->decided = lane->stop = lane->written = 0;
+    lane->result = TEXTGEN_OK;
+    text->recent = stream->spans ? text->recent : 0;
+    textgen_stream_hash(stream);
+    for (text->held = 0; text->held < held && !lane->stop;) {
+        text->held++;
+        lane->stop = (size_t)find_stop(stream, false);
+    }
+    lane->ending =
+        lane->stop                           ? TEXTGEN_REACHED_STOP
+        : textgen_stream_is_complete(stream) ? (int32_t)text->ending
+        : stream->constraint && textgen_constraint_complete(stream->constraint, text->constraint_state)
+            ? TEXTGEN_CONSTRAINT_END
+            : TEXTGEN_CONTINUES;
+}
+
+/* End a call: write what the lane has of the text. */
+static void end_lane(textgen_lane *lane) {
+    textgen_stream *stream = lane->stream;
+    textgen_text *text = &stream->text;
+    text->ending = lane->ending == TEXTGEN_MISMATCH ? TEXTGEN_CONTINUES : lane->ending;
+    const bool is_whole = (lane->finish && (lane->ending != TEXTGEN_CONTINUES || lane->result < 0)) ||
+                          textgen_stream_is_complete(stream);
+    write_tokens(lane, lane->stop ? text->held - (stream->keep_stop ? 0 : (int64_t)lane->stop)
+                       : is_whole ? text->held
+                                  : count_decided(stream));
+    if (lane->stop) {
+        for (int64_t i = 0; lane->tokens && i < text->held; i++) {
+            lane->tokens[lane->decided + (size_t)i] = stream->held[i];
+        }
+        text->held = 0;
+    }
+    if (lane->text) {
+        lane->text[lane->written] = '\0';
     }
 }
 
-/* The tokens that the text may still have, for its constraint. */
-static int64_t remaining(const textgen_lane_call *call) {
-    return call->lane->finish ? (int64_t)(call->lane->length - call->lane->drawn) : INT64_MAX;
-}
+/* ---- A draw ---- */
 
-/* Return the logits to draw from. */
-static const float *allowed_logits(const textgen_lane_call *call, const float *logits, float *masked) {
-    const textgen_stream *stream = call->stream;
-    /* Most texts have no mask, and a call of the function takes time. */
-    return !stream->constraint && !stream->spans && !stream->text.parameters.min_length
-               ? logits
-               : textgen_stream_mask(stream, (int64_t)call->lane->drawn,
-                                     call->lane->unmasked ? 0 : remaining(call), call->span_hash, logits,
-                                     masked);
+/* The tokens that the text may still have, for its constraint. */
+static int64_t remaining(const textgen_lane *lane) {
+    return lane->finish ? (int64_t)(lane->length - lane->drawn) : INT64_MAX;
 }
 
 /* Move the constraint to the state after a token. Return the ending if it forbids the token. It forbids no end
  * of a record in an accepting state. */
-static int64_t constrain(const textgen_lane_call *call, int64_t token) {
-    const textgen_constraint *constraint = call->stream->constraint;
-    int64_t *state = &call->stream->text.constraint_state;
+static int32_t constrain(const textgen_lane *lane, int64_t token) {
+    const textgen_constraint *constraint = lane->stream->constraint;
+    int64_t *state = &lane->stream->text.constraint_state;
     if (!constraint) {
         return TEXTGEN_CONTINUES;
     }
     const bool accepting = textgen_constraint_accepting(constraint, *state);
-    if (accepting && token == call->stream->shape.special.end) {
+    if (accepting && token == lane->stream->shape.special.end) {
         return TEXTGEN_CONTINUES;
     }
-    const int64_t next = textgen_constraint_next(constraint, *state, token, remaining(call));
+    const int64_t next = textgen_constraint_next(constraint, *state, token, remaining(lane));
     if (next < 0) {
         return accepting ? TEXTGEN_CONSTRAINT_END : TEXTGEN_MISMATCH;
     }
@@ -141,285 +193,141 @@ static int64_t constrain(const textgen_lane_call *call, int64_t token) {
     return TEXTGEN_CONTINUES;
 }
 
-/* Keep a token, which may be in a span that later ones complete. */
-static void keep_recent(textgen_lane_call *call, int64_t token) {
-    const textgen_stream *stream = call->stream;
-    int64_t *count = &call->stream->text.recent;
-    call->span_hash = textgen_spans_next(stream->spans, stream->recent, *count, call->span_hash, token);
-    if (*count >= TEXTGEN_MAX_RECENT) {
-        *count = TEXTGEN_MAX_COPY;
-        memcpy(stream->recent, stream->recent + TEXTGEN_MAX_COPY, TEXTGEN_MAX_COPY * sizeof *stream->recent);
+/* Append a drawn token to a text. */
+static void append(textgen_lane *lane, int64_t token) {
+    textgen_stream *stream = lane->stream;
+    textgen_text *text = &stream->text;
+    if (text->held == TEXTGEN_HELD_ROOM) {
+        write_tokens(lane, count_decided(stream));
     }
-    stream->recent[(*count)++] = (int32_t)token;
+    stream->held[text->held++] = (int32_t)token;
+    text->since_feed++;
+    lane->drawn++;
+    if (stream->spans) {
+        textgen_stream_keep(stream, token);
+    }
 }
 
-/* Draw a token and return it, or set the ending and return -1. */
-static int64_t draw_token(const loop *run, textgen_lane_call *call, const float *logits) {
+/* Return why a text ends after its last token, or 0. */
+static int32_t find_ending(const textgen_lane *lane, int64_t token) {
+    const textgen_stream *stream = lane->stream;
+    const textgen_constraint *constraint = stream->constraint;
+    return lane->stop                           ? TEXTGEN_REACHED_STOP
+           : token == stream->shape.special.end ? TEXTGEN_REACHED_END
+           : constraint && textgen_constraint_complete(constraint, stream->text.constraint_state)
+               ? TEXTGEN_CONSTRAINT_END
+           : lane->drawn >= lane->length ? TEXTGEN_REACHED_LENGTH
+                                         : TEXTGEN_CONTINUES;
+}
+
+/* Draw the token of a slot, which is -1 if the lane ends without one. Set the ending of the lane. */
+static void draw(const loop *run, size_t slot) {
     const textgen_shape *shape = &run->model->shape;
+    const float *logits = logits_of(run, slot), *allowed = logits;
     double *scratch = run->workspace.scratch;
-    textgen_lane *lane = call->lane;
-    shape->exp64->widen(allowed_logits(call, logits, run->workspace.masked), shape->vocabulary, scratch);
-    const int64_t token = textgen_sampler_take(&call->sampler, scratch, shape->vocabulary);
-    call->ending = token < 0 ? textgen_draw_error(shape, logits, token, scratch) : constrain(call, token);
-    if (call->ending != TEXTGEN_CONTINUES) {
-        return -1;
+    textgen_lane *lane = run->workspace.running[slot];
+    textgen_stream *stream = lane->stream;
+    textgen_sampler_state sampler = textgen_stream_sampler(stream);
+    /* Most texts have no mask, and a call of the function takes time. */
+    if (stream->constraint || stream->spans || stream->text.parameters.min_length) {
+        allowed =
+            textgen_stream_mask(stream, lane->unmasked ? 0 : remaining(lane), logits, run->workspace.masked);
+    }
+    shape->exp64->widen(allowed, shape->vocabulary, scratch);
+    const int64_t token = textgen_sampler_take(&sampler, scratch, shape->vocabulary);
+    run->workspace.drawn[slot] = -1;
+    if (token < 0) {
+        lane->result = textgen_draw_error(shape, logits, token, scratch);
+        return;
+    }
+    lane->ending = constrain(lane, token);
+    if (lane->ending != TEXTGEN_CONTINUES) {
+        return;
     }
     if (token != shape->special.end) {
-        textgen_sampler_accept(&call->sampler, token);
+        textgen_sampler_accept(&sampler, token);
     }
     if (lane->logprobs) {
         lane->logprobs[lane->drawn] = textgen_logprob(shape, logits, token, scratch);
     }
-    lane->drawn++;
-    append(call, (int32_t)token);
-    if (call->stream->spans) {
-        keep_recent(call, token);
-    }
-    return token;
-}
-
-/* Return why the lane ends after its last token, or 0. */
-static int64_t find_ending(const textgen_lane_call *call) {
-    const textgen_stream *stream = call->stream;
-    const textgen_constraint *constraint = stream->constraint;
-    return call->stop                                                   ? TEXTGEN_REACHED_STOP
-           : call->tokens[call->count - 1] == stream->shape.special.end ? TEXTGEN_REACHED_END
-           : constraint && textgen_constraint_complete(constraint, stream->text.constraint_state)
-               ? TEXTGEN_CONSTRAINT_END
-           : call->lane->drawn >= call->lane->length ? TEXTGEN_REACHED_LENGTH
-                                                     : TEXTGEN_CONTINUES;
-}
-
-/* Return how many of the first tokens are decided. They end with a whole character, also before the beginning
- * of a stop text. */
-static int64_t count_decided(const textgen_lane_call *call) {
-    const int64_t whole = call->count - call->pending;
-    return call->stream->shape.is_bytes ? whole - textgen_incomplete_bytes(call->tokens, whole) : whole;
-}
-
-/* Write some of the first tokens of a lane, which are decided, and remove them. */
-static void write_tokens(textgen_lane_call *call, int64_t count) {
-    textgen_lane *lane = call->lane;
-    for (int64_t i = 0; i < count; i++) {
-        if (lane->text) {
-            lane->written += textgen_decode_token(call->stream->model->vocabulary, call->tokens[i],
-                                                  lane->text + lane->written);
-        }
-        if (lane->tokens) {
-            lane->tokens[lane->decided + (size_t)i] = call->tokens[i];
-        }
-    }
-    lane->decided += (size_t)count;
-    call->count -= count;
-    memmove(call->tokens, call->tokens + count, (size_t)call->count * sizeof *call->tokens);
-}
-
-/* Begin a call. The text may have ended before, and other stop texts may be among the tokens that are held
- * back than those with which these were drawn. */
-static void begin_lane(const loop *run, textgen_lane *lane, size_t number) {
-    textgen_stream *stream = lane->stream;
-    textgen_lane_call *call = &run->workspace.calls[number];
-    *call = (textgen_lane_call){.lane = lane,
-                                .stream = stream,
-                                .sampler = textgen_stream_sampler(stream),
-                                .tokens = run->workspace.tokens + number * TEXTGEN_LANE_TOKENS};
-    lane->drawn = lane->decided = lane->stop = lane->written = 0;
-    stream->text.recent = stream->spans ? stream->text.recent : 0;
-    if (stream->spans) {
-        call->span_hash = textgen_spans_hash(stream->spans, stream->recent, stream->text.recent);
-    }
-    while (call->count < stream->text.held && !call->stop) {
-        append(call, stream->held[call->count]);
-    }
-    call->ending =
-        call->stop                           ? TEXTGEN_REACHED_STOP
-        : textgen_stream_is_complete(stream) ? stream->text.ending
-        : stream->constraint && textgen_constraint_complete(stream->constraint, stream->text.constraint_state)
-            ? TEXTGEN_CONSTRAINT_END
-            : TEXTGEN_CONTINUES;
-}
-
-/* Move a text to the end of its lane, and write what the lane has of it. */
-static void finish(textgen_lane_call *call) {
-    textgen_lane *lane = call->lane;
-    textgen_text *text = &call->stream->text;
-    const int64_t ending = call->ending;
-    text->since_feed += (int64_t)lane->drawn;
-    text->ending = ending > 0 && ending != TEXTGEN_MISMATCH ? ending : TEXTGEN_CONTINUES;
-    lane->stop = (size_t)call->stop;
-    lane->result = ending < 0 ? (int32_t)ending : TEXTGEN_OK;
-    lane->ending = ending < 0 ? TEXTGEN_CONTINUES : (int32_t)ending;
-    const bool is_whole =
-        (lane->finish && ending != TEXTGEN_CONTINUES) || textgen_stream_is_complete(call->stream);
-    write_tokens(call, call->stop ? call->count - (call->stream->keep_stop ? 0 : call->stop)
-                       : is_whole ? call->count
-                                  : count_decided(call));
-    /* What is left is held back, or is the stop text. */
-    text->held = call->stop ? 0 : call->count;
-    memcpy(call->stream->held, call->tokens, (size_t)text->held * sizeof *call->tokens);
-    for (int64_t i = 0; lane->tokens && call->stop && i < call->count; i++) {
-        lane->tokens[lane->decided + (size_t)i] = call->tokens[i];
-    }
-    if (lane->text) {
-        lane->text[lane->written] = '\0';
-    }
+    append(lane, token);
+    lane->stop = (size_t)find_stop(stream, false);
+    lane->ending = find_ending(lane, token);
+    run->workspace.drawn[slot] = token;
 }
 
 /* ---- All lanes ---- */
 
-/* Draw a token for each running lane. Return the number of those that have not ended. */
-static size_t draw(loop *run, size_t running) {
-    size_t slot = 0;
-    while (slot < running) {
-        const int64_t token = draw_token(run, call_of(run, slot), logits_of(run, slot));
-        if (token < 0) {
-            end_lane(run, slot, --running);
-        } else {
-            run->workspace.drawn[slot++] = token;
-        }
-    }
-    return running;
-}
-
-/* End the lanes whose text is complete. Return the number of running lanes. */
-static size_t end_lanes(loop *run, size_t running) {
-    size_t slot = 0;
-    while (slot < running) {
-        textgen_lane_call *call = call_of(run, slot);
-        call->ending = find_ending(call);
-        if (call->ending != TEXTGEN_CONTINUES) {
-            end_lane(run, slot, --running);
-            continue;
-        }
-        if (call->count == TEXTGEN_LANE_TOKENS) {
-            write_tokens(call, count_decided(call));
-        }
-        slot++;
-    }
-    return running;
-}
-
-static double sum_entropies(const loop *run, size_t running) {
-    const textgen_shape *shape = &run->model->shape;
-    double bits = 0.0;
-    for (size_t slot = 0; slot < running; slot++) {
-        const textgen_lane_call *call = call_of(run, slot);
-        const float *allowed = allowed_logits(call, logits_of(run, slot), run->workspace.masked);
-        shape->exp64->widen(allowed, shape->vocabulary, run->workspace.scratch);
-        bits += textgen_sampler_entropy(&call->sampler, run->workspace.scratch, shape->vocabulary);
-    }
-    return bits;
+/* In nanoseconds. */
+static int64_t now(void) {
+    struct timespec moment = {0};
+    timespec_get(&moment, TIME_UTC);
+    return (int64_t)moment.tv_sec * 1000000000 + moment.tv_nsec;
 }
 
 /* Run lanes, each of which has a slot, until all have ended, or for some steps. */
-static int32_t run_lanes(loop *run, textgen_lane *lanes, size_t count, size_t steps, textgen_error *error) {
-    textgen_measurements *sums = run->measurements;
+static int32_t run_lanes(loop *run, textgen_lane *lanes, size_t count, size_t steps, int64_t *latencies,
+                         textgen_error *error) {
     size_t running = 0;
     for (size_t i = 0; i < count; i++) {
-        begin_lane(run, &lanes[i], i);
-        if (run->workspace.calls[i].ending == TEXTGEN_CONTINUES) {
-            run->workspace.running[running] = i;
+        begin_lane(&lanes[i]);
+        if (lanes[i].ending == TEXTGEN_CONTINUES) {
+            run->workspace.running[running] = &lanes[i];
             load(run, running++);
         }
     }
     for (size_t step = 0; running && step < steps; step++) {
-        if (sums) {
-            sums->draws += (int64_t)running;
-            sums->entropy += sum_entropies(run, running);
+        const int64_t before = latencies ? now() : 0;
+        for (size_t slot = 0; slot < running; slot++) {
+            draw(run, slot);
         }
-        const int64_t before = now(run);
-        running = draw(run, running);
-        const int64_t drawn = now(run);
+        running = remove_ended(run, running, false);
         if (running) {
             TEXTGEN_TRY(forward(run, running, error));
-        }
-        if (sums) {
-            const int64_t forwarded = now(run);
-            sums->sampler_ns += drawn - before;
-            /* If the constraints dropped all tokens, there is no step of the network to measure. */
-            sums->model_ns += running ? forwarded - drawn : 0;
-            sums->steps += running > 0;
-            if (sums->latencies && running) {
-                sums->latencies[step] = forwarded - before;
+            running = remove_ended(run, running, true);
+            if (latencies) {
+                latencies[step] = now() - before;
             }
         }
-        running = end_lanes(run, running);
     }
     for (size_t slot = 0; slot < running; slot++) {
         store(run, slot);
     }
     for (size_t i = 0; i < count; i++) {
-        finish(&run->workspace.calls[i]);
+        end_lane(&lanes[i]);
     }
     return TEXTGEN_OK;
 }
 
-/* ---- The public functions ---- */
-
-size_t textgen_stream_text_size(const textgen_stream *stream, size_t length) {
-    const size_t symbol_bytes = stream->model->vocabulary->longest, held = (size_t)stream->text.held;
-    return length <= PTRDIFF_MAX / (symbol_bytes + 1) - held ? (held + length) * symbol_bytes + 1 : 0;
-}
-
 /* Check a lane, whose number errors have. */
-static int32_t check_lane(const textgen_lane *lane, const textgen_model *model, int64_t number, size_t steps,
-                          const textgen_workspace *workspace, textgen_error *error) {
-    const textgen_stream *stream = lane->stream;
-    const size_t most = lane->length < steps ? lane->length : steps;
-    if (stream->model != model || stream->claimed) {
-        return textgen_fail_at(error, TEXTGEN_INVALID_ARGUMENT, "stream", number, "is %s",
-                               stream->claimed ? "in an earlier lane, too" : "of another model than lane 0");
-    }
-    if (!lane->length || lane->length > PTRDIFF_MAX || !textgen_stream_text_size(stream, most)) {
-        return textgen_fail_at(error, TEXTGEN_INVALID_ARGUMENT, "length", number, "must be %s",
-                               lane->length ? "less" : "1 or more");
-    }
-    const size_t least = (size_t)textgen_stream_needed(stream);
-    if (lane->finish && least > lane->length) {
-        return textgen_fail_at(error, TEXTGEN_INVALID_ARGUMENT, "length", number,
-                               "must be %zu or more for the constraint, not %zu", least, lane->length);
+static int32_t check_lane(const textgen_lane *lane, size_t number, const textgen_workspace *workspace,
+                          textgen_error *error) {
+    const size_t needed = (size_t)textgen_stream_needed(lane->stream);
+    const size_t least = lane->finish && needed ? needed : 1;
+    if (lane->length < least || lane->length > PTRDIFF_MAX) {
+        return textgen_fail_at(error, TEXTGEN_INVALID_ARGUMENT, "length", (int64_t)number,
+                               "must be %zu or more, not %zu", least, lane->length);
     }
     const int32_t code = textgen_stream_ready(lane->stream, workspace, error);
     if (code < 0 && error) {
-        error->place = number;
-    }
-    return code;
-}
-
-/* Check all lanes. Claim their streams, so that none is in two lanes. */
-static int32_t check_lanes(textgen_lane *lanes, size_t count, size_t steps, const textgen_workspace *workspace,
-                           textgen_error *error) {
-    int32_t code = TEXTGEN_OK;
-    size_t claimed = 0;
-    while (claimed < count && (code = check_lane(&lanes[claimed], lanes->stream->model, (int64_t)claimed, steps,
-                                                 workspace, error)) == TEXTGEN_OK) {
-        lanes[claimed++].stream->claimed = true;
-    }
-    while (claimed) {
-        lanes[--claimed].stream->claimed = false;
+        error->place = (int64_t)number;
     }
     return code;
 }
 
 int32_t textgen_generate(textgen_lane *lanes, size_t count, size_t steps, textgen_memory workspace,
-                         textgen_measurements *measurements, textgen_error *error) {
-    const size_t most = steps ? steps : SIZE_MAX, at_once = TEXTGEN_LANES(count);
-    if (!count) {
-        return textgen_fail_at(error, TEXTGEN_INVALID_ARGUMENT, "count", -1, "must be 1 or more");
-    }
+                         int64_t *latencies, textgen_error *error) {
+    const size_t at_once = TEXTGEN_LANES(count);
     loop run = {.model = lanes->stream->model};
-#ifdef TEXTGEN_SMALL
-    (void)measurements;
-#else
-    run.measurements = measurements;
-#endif
     TEXTGEN_TRY(textgen_workspace_open(run.model, workspace, count, &run.workspace, error));
-    TEXTGEN_TRY(check_lanes(lanes, count, most, &run.workspace, error));
+    for (size_t i = 0; i < count; i++) {
+        TEXTGEN_TRY(check_lane(&lanes[i], i, &run.workspace, error));
+    }
     if (run.model->network) {
         run.slots = textgen_slots_find(run.model->network, run.workspace.slots, at_once, 1);
     }
     for (size_t i = 0; i < count; i += at_once) {
-        TEXTGEN_TRY(run_lanes(&run, lanes + i, at_once, most, error));
+        TEXTGEN_TRY(run_lanes(&run, lanes + i, at_once, steps ? steps : SIZE_MAX, latencies, error));
     }
     for (size_t i = 0; i < count; i++) {
         if (lanes[i].result < 0) {
@@ -428,6 +336,13 @@ int32_t textgen_generate(textgen_lane *lanes, size_t count, size_t steps, textge
         }
     }
     return TEXTGEN_OK;
+}
+
+/* ---- One stream ---- */
+
+size_t textgen_stream_text_size(const textgen_stream *stream, size_t length) {
+    const size_t symbol_bytes = stream->model->vocabulary->longest, held = (size_t)stream->text.held;
+    return length <= PTRDIFF_MAX / (symbol_bytes + 1) - held ? (held + length) * symbol_bytes + 1 : SIZE_MAX;
 }
 
 static int32_t check_text(const textgen_stream *stream, size_t length, size_t size, textgen_error *error) {
@@ -453,14 +368,11 @@ int32_t textgen_stream_generate(textgen_stream *stream, size_t length, char *tex
 int32_t textgen_stream_finish(textgen_stream *stream, int32_t complete, char *text, size_t size,
                               size_t *written, textgen_error *error) {
     const int64_t held = stream->text.held;
+    textgen_lane lane = {.stream = stream, .text = text};
     TEXTGEN_TRY(check_text(stream, 0, size, error));
-    const int64_t kept = complete && stream->shape.is_bytes ? textgen_incomplete_bytes(stream->held, held) : 0;
-    *written = 0;
-    for (int64_t i = 0; i < held - kept; i++) {
-        *written += textgen_decode_token(stream->model->vocabulary, stream->held[i], text + *written);
-    }
+    write_tokens(&lane, complete && stream->shape.is_bytes ? held - textgen_incomplete_bytes(stream->held, held)
+                                                           : held);
+    *written = lane.written;
     text[*written] = '\0';
-    memmove(stream->held, stream->held + held - kept, (size_t)kept * sizeof *stream->held);
-    stream->text.held = kept;
     return TEXTGEN_OK;
 }

@@ -63,32 +63,30 @@ int32_t textgen_parameter_accepts(const textgen_parameter_info *parameter, doubl
            (parameter->low_is_open ? value > parameter->low : value >= parameter->low);
 }
 
-static int32_t check_value(const textgen_parameter_info *parameter, double value, textgen_error *error) {
-    char requirement[TEXTGEN_REQUIREMENT_SIZE];
-    return textgen_parameter_accepts(parameter, value)
-               ? TEXTGEN_OK
-               : textgen_fail_at(error, TEXTGEN_INVALID_ARGUMENT, parameter->name, -1, "must be %s, not %.10g",
-                                 textgen_parameter_requirement(parameter, requirement), value);
+const textgen_parameter_info *textgen_parameters_wrong(const textgen_parameters *parameters, double *value) {
+#define TEXTGEN_PARAMETER(name, ...)                                                                           \
+    *value = (double)parameters->name;                                                                         \
+    if (!textgen_parameter_accepts(&known[TEXTGEN_PARAMETER_##name], *value)) {                                \
+        return &known[TEXTGEN_PARAMETER_##name];                                                               \
+    }
+#include "parameters.def"
+    return NULL;
 }
 
 int32_t textgen_parameters_read(const textgen_sampling *sampling, textgen_parameters *parameters,
                                 textgen_error *error) {
+    char requirement[TEXTGEN_REQUIREMENT_SIZE];
+    double value;
     *parameters = textgen_parameters_default;
 #define TEXTGEN_PARAMETER(name, ...)                                                                           \
     if (sampling->name != 0 || textgen_parameter_accepts(&known[TEXTGEN_PARAMETER_##name], 0.0)) {             \
-        TEXTGEN_TRY(check_value(&known[TEXTGEN_PARAMETER_##name], (double)sampling->name, error));             \
         parameters->name = sampling->name;                                                                     \
     }
 #include "parameters.def"
-    return TEXTGEN_OK;
-}
-
-bool textgen_parameters_valid(const textgen_parameters *parameters) {
-    bool valid = true;
-#define TEXTGEN_PARAMETER(name, ...)                                                                           \
-    valid = valid && textgen_parameter_accepts(&known[TEXTGEN_PARAMETER_##name], (double)parameters->name);
-#include "parameters.def"
-    return valid && !(parameters->mirostat_tau > 0.0 && textgen_parameters_truncation(parameters));
+    const textgen_parameter_info *wrong = textgen_parameters_wrong(parameters, &value);
+    return wrong ? textgen_fail_at(error, TEXTGEN_INVALID_ARGUMENT, wrong->name, -1, "must be %s, not %.10g",
+                                   textgen_parameter_requirement(wrong, requirement), value)
+                 : TEXTGEN_OK;
 }
 
 const char *textgen_parameters_truncation(const textgen_parameters *parameters) {
@@ -248,23 +246,15 @@ static inline uint64_t get(const double *value) {
 
 static inline void put(double *value, uint64_t bits) { memcpy(value, &bits, sizeof bits); }
 
-/* Blocks of so many values are sorted without a loop, which takes much code. */
-#ifdef TEXTGEN_SMALL
-
-enum { SORT_BLOCK = 1 };
-static void sort_block(double *values) { (void)values; }
-
-#else
-
-enum { SORT_BLOCK = 8 };
 static inline void order(uint64_t *low, uint64_t *high) {
     const uint64_t a = *low, b = *high;
     *low = a < b ? a : b;
     *high = a < b ? b : a;
 }
 
-/* Sort 8 values with Batcher's odd-even merging network (K. Batcher, Sorting networks and their applications,
- * 1968). */
+/* Sort a block of values with Batcher's odd-even merging network (K. Batcher, Sorting networks and their
+ * applications, 1968). */
+enum { SORT_BLOCK = 8 };
 static void sort_block(double *values) {
     /* Not an array, so that the values stay in registers. */
     uint64_t a = get(values), b = get(values + 1), c = get(values + 2), d = get(values + 3);
@@ -278,8 +268,6 @@ static void sort_block(double *values) {
     put(values, a), put(values + 1, b), put(values + 2, c), put(values + 3, d);
     put(values + 4, e), put(values + 5, f), put(values + 6, g), put(values + 7, h);
 }
-
-#endif
 
 /* Merge two sorted parts of `values`, [half] and [count - half], where half is at most count / 2. The smallest
  * values are merged from the front, and at the same time the largest from the back. In `half` steps neither
@@ -501,19 +489,6 @@ int32_t textgen_sampler_weigh(const textgen_sampler_state *sampler, double *valu
     double log_sum;
     TEXTGEN_TRY(textgen_sampler_filter(sampler, values, count, &log_sum));
     return textgen_reweight(values, count, sampler->parameters->temperature, weights, sum, sampler->exp64);
-}
-
-double textgen_sampler_entropy(const textgen_sampler_state *sampler, double *values, size_t count) {
-    double *weights = values + count, sum, products = 0.0;
-    if (textgen_sampler_weigh(sampler, values, count, weights, &sum) < 0) {
-        return 0.0;
-    }
-    for (size_t i = 0; i < count; i++) {
-        double product = weights[i] > 0.0 ? weights[i] * textgen_log64(weights[i]) : 0.0;
-        TEXTGEN_ROUND(product);
-        products += product;
-    }
-    return (textgen_log64(sum) - products / sum) / TEXTGEN_LN2;
 }
 
 int64_t textgen_sampler_take(textgen_sampler_state *sampler, double *values, size_t count) {

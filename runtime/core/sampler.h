@@ -42,8 +42,8 @@ enum {
 /* All have their defaults, with which no filter is on. */
 extern const textgen_parameters textgen_parameters_default;
 
-/* Whether each of the values is valid, and all together. */
-bool textgen_parameters_valid(const textgen_parameters *parameters);
+/* Return the first parameter whose value is wrong, and its value, or NULL. */
+const textgen_parameter_info *textgen_parameters_wrong(const textgen_parameters *parameters, double *value);
 
 /* Return the name of a truncation that is not off, or NULL. */
 const char *textgen_parameters_truncation(const textgen_parameters *parameters);
@@ -106,9 +106,6 @@ int32_t textgen_sampler_filter(const textgen_sampler_state *sampler, double *val
  * probabilities, and their sum to `*sum`. Uses no random number. */
 int32_t textgen_sampler_weigh(const textgen_sampler_state *sampler, double *values, size_t count,
                               double *weights, double *sum);
-
-/* Return the entropy in bits of the distribution of the next draw, or 0 if the logits are invalid. */
-double textgen_sampler_entropy(const textgen_sampler_state *sampler, double *values, size_t count);
 
 /* Apply the filters and draw with the sampler's next uniform number. Each draw takes exactly one number, even
  * at temperature 0 or if the logits are invalid. */

@@ -12,10 +12,10 @@ static int32_t exclude(const char *parameter, const char *other, textgen_error *
     return textgen_fail_at(error, TEXTGEN_INVALID_ARGUMENT, parameter, -1, "cannot be used with %s", other);
 }
 
-/* A stop text could end a text before it matches. The constraint ends texts itself, and all that match may be
- * copies. */
-static int32_t check_tables(const textgen_sampling *sampling, const textgen_shape *shape,
-                            textgen_error *error) {
+/* Check what must fit together, of the model and of the text. A stop text could end a text before it matches.
+ * The constraint ends texts itself, and all that match may be copies. */
+static int32_t check_together(const textgen_sampling *sampling, const textgen_shape *shape,
+                              textgen_error *error) {
     if (sampling->constraint && sampling->constraint->vocabulary != shape->vocabulary) {
         return textgen_fail_at(error, TEXTGEN_INVALID_ARGUMENT, "constraint", -1, "is of another model");
     }
@@ -49,92 +49,42 @@ static int32_t check_bias(const double *bias, const textgen_shape *shape, textge
                : textgen_fail_at(error, TEXTGEN_INVALID_ARGUMENT, "logit_bias", -1, "forbids every token");
 }
 
-/* Encode a stop text to `tokens`, which have room for `room`. Return how many it has, or a code. */
-static int64_t encode_stop(const char *text, const textgen_vocabulary *vocabulary, int32_t *tokens,
-                           int64_t room, textgen_error *error) {
-    textgen_encoder encoder = {text, strlen(text), 0, 0};
-    int64_t count = 0, token;
-    int32_t code;
-    while ((code = textgen_encode_next(vocabulary, &encoder, &token, error)) > 0) {
-        if (token == vocabulary->special.unknown) {
-            return textgen_report(error, TEXTGEN_UNKNOWN_CHARACTER,
-                                  "has a character that is not in the vocabulary");
-        }
-        if (count == room) {
-            return textgen_report(error, TEXTGEN_INVALID_ARGUMENT,
-                                  "must have at most %d tokens with those before", (int)TEXTGEN_MAX_STOP);
-        }
-        tokens[count++] = (int32_t)token;
-    }
-    return code < 0     ? code
-           : count == 0 ? textgen_report(error, TEXTGEN_INVALID_ARGUMENT, "must not be empty")
-                        : count;
-}
-
+/* Encode the stop texts. */
 static int32_t read_stops(const textgen_sampling *sampling, const textgen_vocabulary *vocabulary,
                           int32_t stops[TEXTGEN_STOP_NUMBERS], textgen_error *error) {
-    int64_t room = TEXTGEN_MAX_STOP;
+    int64_t token, room = TEXTGEN_MAX_STOP;
     memset(stops, 0, TEXTGEN_STOP_NUMBERS * sizeof *stops);
     for (size_t i = 0; i < sampling->stop_count; i++) {
-        const int64_t count = encode_stop(sampling->stop[i], vocabulary, stops + 1, room, error);
-        if (count < 0) {
-            if (error) {
-                error->parameter = "stop";
-                error->place = (int64_t)i;
+        const char *text = sampling->stop[i];
+        textgen_encoder encoder = {text, strlen(text), 0, 0};
+        int32_t code, *count = stops++;
+        while ((code = textgen_encode_next(vocabulary, &encoder, &token, error)) > 0) {
+            if (token == vocabulary->special.unknown || room == 0) {
+                code = room ? textgen_report(error, TEXTGEN_UNKNOWN_CHARACTER,
+                                             "has a character that is not in the vocabulary")
+                            : textgen_report(error, TEXTGEN_INVALID_ARGUMENT,
+                                             "must have at most %d tokens with those before",
+                                             (int)TEXTGEN_MAX_STOP);
+                break;
             }
-            return (int32_t)count;
+            *stops++ = (int32_t)token;
+            ++*count;
+            room--;
         }
-        *stops = (int32_t)count;
-        stops += 1 + count;
-        room -= count;
+        if (code == 0 && *count == 0) {
+            code = textgen_report(error, TEXTGEN_INVALID_ARGUMENT, "must not be empty");
+        }
+        if (code < 0 && error) {
+            error->parameter = "stop";
+            error->place = (int64_t)i;
+        }
+        TEXTGEN_TRY(code);
     }
     return TEXTGEN_OK;
 }
 
-int32_t textgen_sampling_read(const textgen_sampling *sampling, const textgen_shape *shape,
-                              const textgen_model *model, textgen_choice *choice, textgen_error *error) {
-    TEXTGEN_TRY(textgen_parameters_read(sampling, &choice->parameters, error));
-    const char *replaced = textgen_parameters_truncation(&choice->parameters);
-    if (choice->parameters.mirostat_tau > 0.0 && replaced) {
-        return exclude("mirostat_tau", replaced, error);
-    }
-    if (sampling->substream > UINT32_MAX) {
-        return textgen_fail_at(error, TEXTGEN_INVALID_ARGUMENT, "substream", -1,
-                               "must be from 0 to 4294967295, not %llu",
-                               (unsigned long long)sampling->substream);
-    }
-    TEXTGEN_TRY(check_bias(sampling->logit_bias, shape, error));
-    if (model) {
-        TEXTGEN_TRY(check_tables(sampling, shape, error));
-        TEXTGEN_TRY(read_stops(sampling, model->vocabulary, choice->stops, error));
-    }
-    return TEXTGEN_OK;
-}
-
-void textgen_stream_set_tables(textgen_stream *stream, const textgen_sampling *sampling,
-                               const textgen_choice *choice) {
-    memcpy(stream->stops, choice->stops, sizeof choice->stops);
-    stream->keep_stop = sampling->keep_stop != 0;
-    stream->spans = sampling->spans;
-    const textgen_constraint *constraint = sampling->constraint;
-    if (stream->constraint != constraint ||
-        (constraint && memcmp(stream->digest, constraint->digest, sizeof stream->digest))) {
-        stream->constraint = constraint;
-        if (constraint) {
-            memcpy(stream->digest, constraint->digest, sizeof stream->digest);
-        }
-        /* The next token begins another text of the constraint. */
-        stream->text.constraint_state = 0;
-        stream->text.ending =
-            stream->text.ending == TEXTGEN_REACHED_END ? TEXTGEN_REACHED_END : TEXTGEN_CONTINUES;
-    }
-}
-
-void textgen_stream_apply(textgen_stream *stream, const textgen_sampling *sampling,
-                          const textgen_choice *choice) {
-    const textgen_parameters *parameters = &choice->parameters;
-    const textgen_uint128 seed = {sampling->seed_high, sampling->seed};
-    const double *bias = sampling->logit_bias; /* may be that of the stream */
+/* Use filters, which keep their state. */
+static void set_filters(textgen_stream *stream, const double *bias, const textgen_parameters *parameters) {
     textgen_text *text = &stream->text;
     const bool filtered = bias || textgen_filters_active(parameters);
     if (filtered && text->filtered) {
@@ -143,27 +93,61 @@ void textgen_stream_apply(textgen_stream *stream, const textgen_sampling *sampli
         textgen_filters_init(stream->filters, parameters, stream->shape.vocabulary);
     }
     for (size_t i = 0; filtered && i < stream->shape.vocabulary; i++) {
-        textgen_filters_bias(stream->filters)[i] = bias ? bias[i] : 0.0;
-    }
-    if (text->parameters.min_length != parameters->min_length) {
-        text->since_feed = 0; /* another min_length counts from the next token */
+        textgen_filters_bias(stream->filters)[i] = bias ? bias[i] : 0.0; /* it may be that of the stream */
     }
     text->filtered = filtered;
-    text->parameters = *parameters;
-    if (seed.high != text->rng.seed.high || seed.low != text->rng.seed.low ||
-        sampling->substream != text->rng.substream) {
-        textgen_rng_init(&text->rng, seed, (uint32_t)sampling->substream);
+}
+
+/* Use a constraint. Unless it is the same one, the next token begins another text of it. */
+static void set_constraint(textgen_stream *stream, const textgen_constraint *constraint) {
+    if (stream->constraint == constraint &&
+        (!constraint || !memcmp(stream->digest, constraint->digest, sizeof stream->digest))) {
+        return;
     }
-    if (stream->model) {
-        textgen_stream_set_tables(stream, sampling, choice);
+    stream->constraint = constraint;
+    if (constraint) {
+        memcpy(stream->digest, constraint->digest, sizeof stream->digest);
+    }
+    stream->text.constraint_state = 0;
+    if (stream->text.ending != TEXTGEN_REACHED_END) {
+        stream->text.ending = TEXTGEN_CONTINUES;
     }
 }
 
 int32_t textgen_stream_set_sampling(textgen_stream *stream, const textgen_sampling *sampling,
                                     textgen_error *error) {
-    textgen_choice choice;
-    TEXTGEN_TRY(textgen_sampling_read(sampling, &stream->shape, stream->model, &choice, error));
-    textgen_stream_apply(stream, sampling, &choice);
+    const textgen_uint128 seed = {sampling->seed_high, sampling->seed};
+    textgen_text *text = &stream->text;
+    textgen_parameters parameters;
+    int32_t stops[TEXTGEN_STOP_NUMBERS];
+    TEXTGEN_TRY(textgen_parameters_read(sampling, &parameters, error));
+    const char *replaced = textgen_parameters_truncation(&parameters);
+    if (parameters.mirostat_tau > 0.0 && replaced) {
+        return exclude("mirostat_tau", replaced, error);
+    }
+    if (sampling->substream > UINT32_MAX) {
+        return textgen_fail_at(error, TEXTGEN_INVALID_ARGUMENT, "substream", -1,
+                               "must be from 0 to 4294967295, not %llu",
+                               (unsigned long long)sampling->substream);
+    }
+    TEXTGEN_TRY(check_bias(sampling->logit_bias, &stream->shape, error));
+    if (stream->model) {
+        TEXTGEN_TRY(check_together(sampling, &stream->shape, error));
+        TEXTGEN_TRY(read_stops(sampling, stream->model->vocabulary, stops, error));
+        memcpy(stream->stops, stops, sizeof stops);
+        set_constraint(stream, sampling->constraint);
+        stream->spans = sampling->spans;
+        stream->keep_stop = sampling->keep_stop != 0;
+    }
+    set_filters(stream, sampling->logit_bias, &parameters);
+    if (text->parameters.min_length != parameters.min_length) {
+        text->since_feed = 0; /* another min_length counts from the next token */
+    }
+    text->parameters = parameters;
+    if (seed.high != text->rng.seed.high || seed.low != text->rng.seed.low ||
+        sampling->substream != text->rng.substream) {
+        textgen_rng_init(&text->rng, seed, (uint32_t)sampling->substream);
+    }
     return TEXTGEN_OK;
 }
 
@@ -186,25 +170,21 @@ void textgen_stream_get_sampling(const textgen_stream *stream, textgen_sampling 
 
 /* Its temporary memory is behind the block. */
 static double *scratch_of(const textgen_stream *sampler) {
-    return (void *)((char *)sampler + textgen_stream_bytes(&sampler->shape, true));
+    return (void *)((char *)sampler + textgen_stream_bytes(&sampler->shape));
 }
 
 size_t textgen_sampler_size(size_t vocabulary) {
     const textgen_shape shape = {.vocabulary = vocabulary};
     return !vocabulary || vocabulary > INT32_MAX / 64
                ? 0
-               : textgen_stream_bytes(&shape, true) + textgen_sampler_scratch(vocabulary) * sizeof(double);
+               : textgen_stream_bytes(&shape) + textgen_sampler_scratch(vocabulary) * sizeof(double);
 }
 
 int32_t textgen_sampler_init(textgen_memory memory, size_t vocabulary, const textgen_sampling *sampling,
                              textgen_stream **sampler, textgen_error *error) {
     const textgen_shape shape = {vocabulary, 0, {-1, -1, -1}, false, textgen_find_exp64(NULL)};
-    textgen_choice choice;
-    TEXTGEN_TRY(textgen_check_memory(memory, textgen_sampler_size(vocabulary), "memory", error));
-    TEXTGEN_TRY(textgen_sampling_read(sampling, &shape, NULL, &choice, error));
-    *sampler = textgen_stream_place(memory.data, &shape, NULL);
-    textgen_stream_apply(*sampler, sampling, &choice);
-    return TEXTGEN_OK;
+    return textgen_stream_place(memory, textgen_sampler_size(vocabulary), &shape, NULL, sampling, sampler,
+                                error);
 }
 
 /* Copy logits, of which some functions change the copy. */

@@ -45,25 +45,29 @@ static uint64_t read_number(const unsigned char *data) {
     return number;
 }
 
-/* A part of a block: numbers that data has. */
+/* A part of a block: numbers that data has. The first ones, which are its start, tell how large the others are.
+ */
 typedef struct {
     void *numbers;
     size_t count, width;
 } part;
-enum { PARTS = 7 };
+enum { START_PARTS = 2, PARTS = 9 };
 
-/* Find the parts behind the start of a block, which tells how large they are. Return their bytes. */
-static size_t find_parts(const textgen_stream *stream, const textgen_text *text, part parts[PARTS]) {
-    const textgen_shape *shape = &stream->shape;
-    const size_t filtered = text->filtered != 0;
+/* Find the parts of a block with so many parameters. Return their bytes. */
+static size_t find_parts(const textgen_stream *stream, size_t parameters, part parts[PARTS]) {
+    textgen_text *text = (textgen_text *)&stream->text;
+    textgen_filters *filters = stream->filters;
+    const size_t filtered = text->filtered != 0, vocabulary = stream->shape.vocabulary;
     const part found[PARTS] = {
-        {stream->state, shape->state_values, sizeof(float)},
-        {stream->logits, shape->vocabulary, sizeof(float)},
+        {&text->parameters, parameters, 8},
+        {(char *)text + START, START_NUMBERS, 8},
+        {stream->state, stream->shape.state_values, sizeof(float)},
+        {stream->logits, vocabulary, sizeof(float)},
         {stream->held, (size_t)text->held, sizeof(int32_t)},
         {stream->recent, (size_t)text->recent, sizeof(int32_t)},
-        {stream->filters, filtered * offsetof(textgen_filters, recent) / 8, 8},
-        {stream->filters->recent, filtered * TEXTGEN_MAX_PENALTY_WINDOW, sizeof(uint32_t)},
-        {textgen_filters_bias(stream->filters), filtered * shape->vocabulary, sizeof(double)},
+        {filters, filtered * offsetof(textgen_filters, recent) / 8, 8},
+        {filters->recent, filtered * TEXTGEN_MAX_PENALTY_WINDOW, sizeof(uint32_t)},
+        {textgen_filters_bias(filters), filtered * vocabulary, sizeof(double)},
     };
     size_t bytes = 0;
     for (size_t i = 0; i < PARTS; i++) {
@@ -103,8 +107,7 @@ static bool has_numbers(const textgen_stream *stream) {
 
 size_t textgen_stream_saved_size(const textgen_stream *stream, size_t description_size) {
     part parts[PARTS];
-    return HEADER + sizeof stream->text.parameters + START_NUMBERS * 8 +
-           find_parts(stream, &stream->text, parts) + description_size;
+    return HEADER + find_parts(stream, TEXTGEN_PARAMETER_COUNT, parts) + description_size;
 }
 
 int32_t textgen_stream_save(const textgen_stream *stream, const void *description, size_t description_size,
@@ -121,11 +124,7 @@ int32_t textgen_stream_save(const textgen_stream *stream, const void *descriptio
     write_hashes(stream->model, stream->constraint, to + MARK_SIZE + 8);
     copy_numbers(to + HEADER - 16, sizes, 2, 8);
     to += HEADER;
-    copy_numbers(to, &stream->text.parameters, TEXTGEN_PARAMETER_COUNT, 8);
-    to += sizeof stream->text.parameters;
-    copy_numbers(to, (const char *)&stream->text + START, START_NUMBERS, 8);
-    to += START_NUMBERS * 8;
-    find_parts(stream, &stream->text, parts);
+    find_parts(stream, TEXTGEN_PARAMETER_COUNT, parts);
     for (size_t i = 0; i < PARTS; i++) {
         copy_numbers(to, parts[i].numbers, parts[i].count, parts[i].width);
         to += parts[i].count * parts[i].width;
@@ -161,27 +160,26 @@ static int32_t check_header(const unsigned char *data, size_t size, size_t *bloc
 
 static bool is_between(int64_t value, int64_t low, int64_t high) { return value >= low && value <= high; }
 
-/* Read the start of a block, and compute what follows from its numbers. */
-static bool read_start(const textgen_stream *stream, const unsigned char *data, size_t parameters,
-                       textgen_text *text) {
+/* Check the start of a block that was read, and compute what follows from its numbers. */
+static bool complete_start(textgen_stream *stream) {
     const textgen_constraint *constraint = stream->constraint;
-    text->parameters = textgen_parameters_default;
-    copy_numbers(&text->parameters, data, parameters, 8);
-    copy_numbers((char *)text + START, data + parameters * 8, START_NUMBERS, 8);
-    if (!textgen_parameters_valid(&text->parameters) || text->rng.substream > UINT32_MAX ||
-        text->rng.position < 0) {
-        return false;
-    }
+    textgen_text *text = &stream->text;
+    const textgen_parameters *parameters = &text->parameters;
     const int64_t position = text->rng.position;
     const bool has_end = stream->shape.special.end >= 0;
+    double wrong;
+    if (textgen_parameters_wrong(parameters, &wrong) || text->rng.substream > UINT32_MAX || position < 0) {
+        return false;
+    }
     textgen_rng_init(&text->rng, text->rng.seed, (uint32_t)text->rng.substream);
     textgen_rng_seek(&text->rng, position);
     /* No text has so many tokens that one more overflows. */
-    return is_between(text->filtered, textgen_filters_active(&text->parameters), 1) &&
+    return !(parameters->mirostat_tau > 0.0 && textgen_parameters_truncation(parameters)) &&
+           is_between(text->filtered, textgen_filters_active(parameters), 1) &&
            is_between(text->is_fed, 0, 1) && is_between(text->ending, 0, TEXTGEN_REACHED_END) &&
            text->ending != TEXTGEN_MISMATCH && (text->ending != TEXTGEN_REACHED_END || has_end) &&
            (text->ending != TEXTGEN_CONSTRAINT_END || constraint) &&
-           (!text->parameters.min_length || (has_end && !constraint)) &&
+           (!parameters->min_length || (has_end && !constraint)) &&
            is_between(text->since_feed, 0, INT64_MAX / 2) &&
            is_between(text->constraint_state, 0, constraint ? (int64_t)constraint->states - 1 : 0) &&
            is_between(text->held, 0, TEXTGEN_MAX_HELD) && is_between(text->recent, 0, TEXTGEN_MAX_RECENT);
@@ -216,20 +214,18 @@ static bool complete_filters(const textgen_stream *stream) {
 /* Read a block into a stream that has its tables. The start must be right before anything is found by it. */
 static bool read_block(textgen_stream *stream, const unsigned char *data, size_t size, size_t parameters) {
     part parts[PARTS];
-    textgen_text text;
-    const size_t start = (parameters + START_NUMBERS) * 8;
-    if (!read_start(stream, data, parameters, &text) || size != start + find_parts(stream, &text, parts)) {
-        return false;
-    }
-    stream->text = text;
-    data += start;
+    stream->text.parameters = textgen_parameters_default;
+    find_parts(stream, parameters, parts);
     for (size_t i = 0; i < PARTS; i++) {
+        if (i == START_PARTS && (!complete_start(stream) || find_parts(stream, parameters, parts) != size)) {
+            return false;
+        }
         copy_numbers(parts[i].numbers, data, parts[i].count, parts[i].width);
         data += parts[i].count * parts[i].width;
     }
-    return has_numbers(stream) && are_tokens(&stream->shape, stream->held, (size_t)text.held) &&
-           are_tokens(&stream->shape, stream->recent, (size_t)text.recent) &&
-           (!text.filtered || complete_filters(stream));
+    return has_numbers(stream) && are_tokens(&stream->shape, stream->held, (size_t)stream->text.held) &&
+           are_tokens(&stream->shape, stream->recent, (size_t)stream->text.recent) &&
+           (!stream->text.filtered || complete_filters(stream));
 }
 
 int32_t textgen_saved_description(const void *data, size_t size, const void **description,
@@ -244,20 +240,16 @@ int32_t textgen_saved_description(const void *data, size_t size, const void **de
 int32_t textgen_stream_resume(textgen_memory memory, const textgen_model *model,
                               const textgen_sampling *sampling, const void *data, size_t size,
                               textgen_stream **stream, textgen_error *error) {
-    const textgen_sampling defaults = TEXTGEN_SAMPLING_DEFAULT, *chosen = sampling ? sampling : &defaults;
     const unsigned char *bytes = data;
     unsigned char hashes[HASHES];
-    textgen_choice choice;
     size_t block_size = 0;
     TEXTGEN_TRY(check_header(bytes, size, &block_size, error));
-    TEXTGEN_TRY(textgen_check_memory(memory, textgen_stream_size(model), "memory", error));
-    TEXTGEN_TRY(textgen_sampling_read(chosen, &model->shape, model, &choice, error));
-    write_hashes(model, chosen->constraint, hashes);
+    write_hashes(model, sampling ? sampling->constraint : NULL, hashes);
     if (memcmp(bytes + MARK_SIZE + 8, hashes, sizeof hashes)) {
         return textgen_report(error, TEXTGEN_OTHER_SAVED, "%s", textgen_code_text(TEXTGEN_OTHER_SAVED));
     }
-    textgen_stream *created = textgen_stream_place(memory.data, &model->shape, model);
-    textgen_stream_set_tables(created, chosen, &choice);
+    textgen_stream *created;
+    TEXTGEN_TRY(textgen_stream_init(memory, model, sampling, &created, error));
     if (!read_block(created, bytes + HEADER, block_size, (size_t)read_number(bytes + HEADER - 16))) {
         return damaged(error, "block");
     }

@@ -4,18 +4,7 @@
 #include <string.h>
 
 /* No sum overflows: what a model has limits the state and the vocabulary. */
-size_t textgen_stream_size(const textgen_model *model) { return textgen_stream_bytes(&model->shape, false); }
-
-int32_t textgen_stream_init(textgen_memory memory, const textgen_model *model, const textgen_sampling *sampling,
-                            textgen_stream **stream, textgen_error *error) {
-    const textgen_sampling defaults = TEXTGEN_SAMPLING_DEFAULT, *chosen = sampling ? sampling : &defaults;
-    textgen_choice choice;
-    TEXTGEN_TRY(textgen_check_memory(memory, textgen_stream_size(model), "memory", error));
-    TEXTGEN_TRY(textgen_sampling_read(chosen, &model->shape, model, &choice, error));
-    *stream = textgen_stream_place(memory.data, &model->shape, model);
-    textgen_stream_apply(*stream, chosen, &choice);
-    return TEXTGEN_OK;
-}
+size_t textgen_stream_size(const textgen_model *model) { return textgen_stream_bytes(&model->shape); }
 
 /* ---- Workspaces ---- */
 
@@ -25,8 +14,6 @@ static textgen_workspace find_workspace(const textgen_model *model, void *memory
     const size_t vocabulary = model->shape.vocabulary, at_once = TEXTGEN_LANES(lanes);
     textgen_workspace found;
     uint64_t used = 0;
-    found.calls = textgen_part(start, &used, lanes * sizeof *found.calls);
-    found.tokens = textgen_part(start, &used, lanes * TEXTGEN_LANE_TOKENS * sizeof *found.tokens);
     found.running = textgen_part(start, &used, lanes * sizeof *found.running);
     found.drawn = textgen_part(start, &used, lanes * sizeof *found.drawn);
     found.scratch = textgen_part(start, &used, textgen_sampler_scratch(vocabulary) * sizeof *found.scratch);

@@ -26,89 +26,41 @@ void textgen_constraint_mask(const textgen_constraint *constraint, int64_t state
     }
 }
 
-/* Visit the states that lead to each state, each once: count them in `counts` if `sources` is NULL. Otherwise,
- * the counts are where the sources of a state end, and become where they begin. latest: temporary. */
-static void visit_sources(const textgen_constraint *constraint, int32_t *latest, int32_t *counts,
-                          int32_t *sources) {
+/* Write the distance of each state to the nearest accepting state: a breadth-first search backwards. It begins
+ * with 0 for the accepting states, and INT32_MAX for the others. The entries that lead to a state are a list:
+ * `latest` of each state, then `earlier` of each entry, both plus 1, until a 0. */
+static int32_t measure(textgen_constraint *constraint, textgen_error *error) {
+    const size_t states = constraint->states, entries = states * constraint->vocabulary;
     const int16_t *next = constraint->next;
-    memset(latest, 0xFF, constraint->states * sizeof *latest);
-    for (int32_t state = 0; state < (int32_t)constraint->states; state++) {
-        for (size_t token = 0; token < constraint->vocabulary; token++, next++) {
-            if (*next < 0 || latest[*next] == state) {
-                continue;
-            }
-            latest[*next] = state;
-            if (sources) {
-                sources[--counts[*next]] = state;
-            } else {
-                counts[*next]++;
-            }
+    int32_t *distance = constraint->distance;
+    int32_t *latest = textgen_allocate(NULL, entries + 2 * states, sizeof *latest);
+    int32_t *queue = latest + states, *earlier = queue + states;
+    size_t last = 0;
+    if (!latest) {
+        return textgen_report(error, TEXTGEN_OUT_OF_MEMORY, "not enough memory for the constraint");
+    }
+    for (size_t i = 0; i < entries; i++) {
+        if (next[i] >= 0) {
+            earlier[i] = latest[next[i]];
+            latest[next[i]] = (int32_t)i + 1;
         }
     }
-}
-
-/* Return the states that lead to each state: those of state i are from starts[i] to starts[i + 1]. Return NULL
- * if there is not enough memory. */
-static int32_t *list_sources(textgen_constraint *constraint, int32_t *starts, int32_t *latest) {
-    visit_sources(constraint, latest, starts, NULL);
-    for (size_t i = 1; i <= constraint->states; i++) {
-        starts[i] += starts[i - 1];
-    }
-    int32_t *sources =
-        textgen_allocate(&constraint->arena, (size_t)starts[constraint->states], sizeof *sources);
-    if (sources) {
-        visit_sources(constraint, latest, starts, sources);
-    }
-    return sources;
-}
-
-/* Write the distance of each state to the nearest accepting state: a breadth-first search backwards. */
-static void measure(size_t states, const int32_t *starts, const int32_t *sources, int32_t *queue,
-                    int32_t *distance) {
-    size_t last = 0;
     for (size_t i = 0; i < states; i++) {
         if (distance[i] == 0) {
             queue[last++] = (int32_t)i;
         }
     }
     for (size_t first = 0; first < last; first++) {
-        const int32_t state = queue[first];
-        for (int32_t source = starts[state]; source < starts[state + 1]; source++) {
-            if (distance[sources[source]] == INT32_MAX) {
-                distance[sources[source]] = distance[state] + 1;
-                queue[last++] = sources[source];
+        for (int32_t entry = latest[queue[first]]; entry; entry = earlier[entry - 1]) {
+            const size_t source = (size_t)(entry - 1) / constraint->vocabulary;
+            if (distance[source] == INT32_MAX) {
+                distance[source] = distance[queue[first]] + 1;
+                queue[last++] = (int32_t)source;
             }
         }
     }
-}
-
-/* Check the states of a table that was filled, and write the distances. Forbid the tokens after which no text
- * can match. */
-static int32_t link_states(textgen_constraint *constraint, textgen_error *error) {
-    const size_t states = constraint->states, vocabulary = constraint->vocabulary;
-    int16_t *next = constraint->next;
-    int32_t *distance = constraint->distance;
-    int32_t *starts = textgen_allocate(&constraint->arena, 3 * states + 1, sizeof *starts);
-    int32_t *sources = starts ? list_sources(constraint, starts, starts + states + 1) : NULL;
-    if (sources) {
-        measure(states, starts, sources, starts + 2 * states + 1, distance);
-    }
-    textgen_release(sources);
-    textgen_release(starts);
-    if (!sources) {
-        return textgen_report(error, TEXTGEN_OUT_OF_MEMORY, "not enough memory for the constraint");
-    }
-    for (size_t state = 0; state < states; state++, next += vocabulary) {
-        bool complete = distance[state] == 0;
-        for (size_t token = 0; token < vocabulary; token++) {
-            next[token] = next[token] >= 0 && distance[next[token]] < INT32_MAX ? next[token] : -1;
-            complete = complete && next[token] < 0;
-        }
-        distance[state] = complete ? -1 : distance[state];
-    }
-    return distance[0] == INT32_MAX
-               ? textgen_report(error, TEXTGEN_INVALID_ARGUMENT, "no text matches the table")
-               : TEXTGEN_OK;
+    textgen_release(latest);
+    return TEXTGEN_OK;
 }
 
 /* Append the little-endian bytes of a number to a hash. */
@@ -134,12 +86,15 @@ static void write_digest(textgen_constraint *constraint) {
     textgen_sha256_end(&sum, constraint->digest);
 }
 
-/* Complete a table of `next` and `distance`, 0 for the accepting states and INT32_MAX for the others. */
+/* Complete a table of `next` and `distance`, 0 for the accepting states and INT32_MAX for the others. Forbid
+ * the banned tokens, and those after which no text can match. */
 static int32_t complete_table(textgen_constraint *constraint, const int64_t *banned, size_t count,
                               textgen_error *error) {
     const size_t states = constraint->states, vocabulary = constraint->vocabulary;
+    int16_t *next = constraint->next;
+    int32_t *distance = constraint->distance;
     for (size_t i = 0; i < states * vocabulary; i++) {
-        if (constraint->next[i] < -1 || constraint->next[i] >= (int64_t)states) {
+        if (next[i] < -1 || next[i] >= (int64_t)states) {
             return textgen_report(error, TEXTGEN_INVALID_ARGUMENT, "state %zu of the table leads to no state",
                                   i / vocabulary);
         }
@@ -150,43 +105,56 @@ static int32_t complete_table(textgen_constraint *constraint, const int64_t *ban
             return textgen_report_at(error, TEXTGEN_INVALID_ARGUMENT, "banned", (int64_t)i, "is no token");
         }
         for (size_t state = 0; state < states; state++) {
-            constraint->next[state * vocabulary + (size_t)banned[i]] = -1;
+            next[state * vocabulary + (size_t)banned[i]] = -1;
         }
     }
-    return link_states(constraint, error);
+    TEXTGEN_TRY(measure(constraint, error));
+    for (size_t state = 0; state < states; state++, next += vocabulary) {
+        bool complete = distance[state] == 0;
+        for (size_t token = 0; token < vocabulary; token++) {
+            next[token] = next[token] >= 0 && distance[next[token]] < INT32_MAX ? next[token] : -1;
+            complete = complete && next[token] < 0;
+        }
+        distance[state] = complete ? -1 : distance[state];
+    }
+    return distance[0] == INT32_MAX
+               ? textgen_report(error, TEXTGEN_INVALID_ARGUMENT, "no text matches the table")
+               : TEXTGEN_OK;
 }
 
 /* Create a table in which no token is allowed. */
-static int32_t create_table(textgen_memory memory, size_t states, size_t vocabulary,
-                            textgen_constraint **constraint, textgen_error *error) {
-    const size_t fitting = vocabulary ? TEXTGEN_MAX_ENTRIES / vocabulary : 0;
+static int32_t create_table(size_t states, size_t vocabulary, textgen_constraint **constraint,
+                            textgen_error *error) {
+    const size_t fitting = vocabulary ? TEXTGEN_MAX_ENTRIES / vocabulary : 0, entries = states * vocabulary;
     const size_t most = fitting < TEXTGEN_MAX_STATES ? fitting : TEXTGEN_MAX_STATES;
-    void *object;
+    textgen_constraint *created = NULL;
     if (states < 1 || states > most) {
         return textgen_report(error, TEXTGEN_INVALID_ARGUMENT, "the table must have a list of 1 to %zu states",
                               most);
     }
-    TEXTGEN_TRY(textgen_object_create(memory, sizeof **constraint, &object, error));
-    textgen_constraint *created = *constraint = object;
-    created->states = states;
-    created->vocabulary = vocabulary;
-    created->next = textgen_allocate(&created->arena, states * vocabulary, sizeof *created->next);
-    created->distance = textgen_allocate(&created->arena, states, sizeof *created->distance);
-    if (!created->next || !created->distance) {
+    created = textgen_allocate(
+        NULL, 1, sizeof *created + states * sizeof *created->distance + entries * sizeof *created->next);
+    if (!created) {
         return textgen_report(error, TEXTGEN_OUT_OF_MEMORY, "not enough memory for the constraint");
     }
-    memset(created->next, 0xFF, states * vocabulary * sizeof *created->next);
+    created->states = states;
+    created->vocabulary = vocabulary;
+    created->distance = (void *)(created + 1);
+    created->next = memset(created->distance + states, 0xFF, entries * sizeof *created->next);
+    *constraint = created;
     return TEXTGEN_OK;
 }
 
-/* Return a constraint that was created with a code, or destroy it. It is NULL if nothing was. */
-static int32_t end_creation(int32_t code, textgen_constraint *created, textgen_constraint **constraint,
-                            textgen_error *error) {
+/* Complete a table that was filled with a code, or destroy it. */
+static int32_t end_table(textgen_constraint *created, int32_t code, const int64_t *banned, size_t banned_count,
+                         textgen_constraint **constraint, textgen_error *error) {
     if (code == TEXTGEN_OK) {
-        *constraint = created;
-    } else if (created) {
-        code = textgen_object_code(created, code, error);
+        code = complete_table(created, banned, banned_count, error);
+    }
+    if (code < 0) {
         textgen_constraint_destroy(created);
+    } else {
+        *constraint = created;
     }
     return code;
 }
@@ -215,55 +183,39 @@ static bool read_state(const textgen_json *entry, size_t state, const textgen_vo
     return true;
 }
 
-static int32_t read_table(const textgen_model *model, textgen_view content, const int64_t *banned, size_t count,
-                          textgen_memory memory, textgen_constraint **created, textgen_error *error) {
+int32_t textgen_constraint_create(const textgen_model *model, const void *json, size_t size,
+                                  const int64_t *banned, size_t banned_count, textgen_constraint **constraint,
+                                  textgen_error *error) {
     static const char *const names[] = {"states"};
     textgen_json table, entry, list = {0};
-    if (textgen_json_read(content, &table)) {
+    textgen_constraint *created;
+    int32_t code = TEXTGEN_OK;
+    if (textgen_json_read((textgen_view){json, size}, &table)) {
         textgen_json_members(&table, names, 1, &list);
     }
-    TEXTGEN_TRY(create_table(memory, textgen_json_count(&list), model->shape.vocabulary, created, error));
-    for (size_t state = 0; textgen_json_item(&list.text, &entry); state++) {
-        if (!read_state(&entry, state, model->vocabulary, *created)) {
-            return textgen_report(error, TEXTGEN_INVALID_ARGUMENT,
+    TEXTGEN_TRY(create_table(textgen_json_count(&list), model->shape.vocabulary, &created, error));
+    for (size_t state = 0; code == TEXTGEN_OK && textgen_json_item(&list.text, &entry); state++) {
+        if (!read_state(&entry, state, model->vocabulary, created)) {
+            code = textgen_report(error, TEXTGEN_INVALID_ARGUMENT,
                                   "state %zu of the table is wrong, or of another model", state);
         }
     }
-    return complete_table(*created, banned, count, error);
-}
-
-int32_t textgen_constraint_create(const textgen_model *model, const void *json, size_t size,
-                                  const int64_t *banned, size_t banned_count, textgen_memory memory,
-                                  textgen_constraint **constraint, textgen_error *error) {
-    textgen_constraint *created = NULL;
-    const int32_t code =
-        read_table(model, (textgen_view){json, size}, banned, banned_count, memory, &created, error);
-    return end_creation(code, created, constraint, error);
+    return end_table(created, code, banned, banned_count, constraint, error);
 }
 
 int32_t textgen_constraint_create_table(const int16_t *next, const uint8_t *accepting, size_t states,
                                         size_t vocabulary, const int64_t *banned, size_t banned_count,
-                                        textgen_memory memory, textgen_constraint **constraint,
-                                        textgen_error *error) {
-    textgen_constraint *created = NULL;
-    int32_t code = create_table(memory, states, vocabulary, &created, error);
-    if (code == TEXTGEN_OK) {
-        memcpy(created->next, next, states * vocabulary * sizeof *next);
-        for (size_t i = 0; i < states; i++) {
-            created->distance[i] = accepting[i] ? 0 : INT32_MAX;
-        }
-        code = complete_table(created, banned, banned_count, error);
+                                        textgen_constraint **constraint, textgen_error *error) {
+    textgen_constraint *created;
+    TEXTGEN_TRY(create_table(states, vocabulary, &created, error));
+    memcpy(created->next, next, states * vocabulary * sizeof *next);
+    for (size_t i = 0; i < states; i++) {
+        created->distance[i] = accepting[i] ? 0 : INT32_MAX;
     }
-    return end_creation(code, created, constraint, error);
+    return end_table(created, TEXTGEN_OK, banned, banned_count, constraint, error);
 }
 
-void textgen_constraint_destroy(textgen_constraint *constraint) {
-    if (constraint) {
-        textgen_release(constraint->distance);
-        textgen_release(constraint->next);
-        textgen_object_destroy(constraint);
-    }
-}
+void textgen_constraint_destroy(textgen_constraint *constraint) { textgen_release(constraint); }
 
 /* ---- Spans ---- */
 
@@ -341,45 +293,44 @@ const float *textgen_spans_mask(const textgen_spans *spans, const int32_t *recen
 
 /* Enter all spans. A span contains no character that no text can have. */
 static void enter_all(textgen_spans *spans) {
-    int64_t run = 0;
+    size_t known = 0; /* successive characters before this one that a text can have */
     uint64_t hash = 0;
     for (size_t i = 0; i < spans->count; i++) {
         const int32_t token = spans->tokens[i];
-        if (token < 0) {
-            run = 0;
-            hash = 0;
-            continue;
+        if (token >= 0 && known >= (size_t)spans->max_copy) {
+            const size_t first = i - (size_t)spans->max_copy;
+            uint32_t *place = find(spans, spans->tokens + first, hash, token);
+            *place = *place ? *place : (uint32_t)first + 1;
         }
-        const int32_t *tokens = spans->tokens + i - run;
-        if (run >= spans->max_copy) {
-            const int32_t *before = spans->tokens + i - spans->max_copy;
-            uint32_t *place = find(spans, before, hash, token);
-            if (*place == 0) {
-                *place = (uint32_t)(before - spans->tokens) + 1;
-            }
-        }
-        hash = textgen_spans_next(spans, tokens, run, hash, token);
-        run++;
+        hash = textgen_spans_next(spans, spans->tokens, (int64_t)i, hash, token);
+        known = token >= 0 ? known + 1 : 0;
     }
 }
 
 /* Create spans for `count` tokens, which the caller writes before it enters them. */
-static int32_t create_spans(textgen_memory memory, size_t count, size_t vocabulary, size_t max_copy,
-                            textgen_spans **spans, textgen_error *error) {
-    /* So many places have no room in memory. */
-    const int32_t most = sizeof(size_t) * 8 - 1;
+static int32_t create_spans(size_t count, size_t vocabulary, size_t max_copy, textgen_spans **spans,
+                            textgen_error *error) {
+    /* The sizes have room in a size_t of 32 bits. */
+    const size_t most = (size_t)1 << 29;
+    textgen_spans *created = NULL;
     int32_t bits = 1;
-    void *object;
     if (max_copy < 1 || max_copy > TEXTGEN_MAX_COPY) {
         return textgen_report_at(error, TEXTGEN_INVALID_ARGUMENT, "max_copy", -1,
                                  "must be from 1 to %d, not %zu", (int)TEXTGEN_MAX_COPY, max_copy);
     }
-    /* At most half of the places are used. */
-    while (bits < most && ((size_t)1 << bits) < 2 * count) {
-        bits++;
+    if (count < most) {
+        /* At most half of the places are used. */
+        while ((size_t)1 << bits < 2 * count) {
+            bits++;
+        }
+        const size_t numbers = count + ((size_t)1 << bits);
+        created = textgen_allocate(NULL, sizeof *created / sizeof(int32_t) + numbers, sizeof(int32_t));
     }
-    TEXTGEN_TRY(textgen_object_create(memory, sizeof **spans, &object, error));
-    textgen_spans *created = object;
+    if (!created) {
+        return textgen_report(error, TEXTGEN_OUT_OF_MEMORY, "not enough memory for the spans of the corpus");
+    }
+    created->tokens = (void *)(created + 1);
+    created->places = (void *)(created->tokens + count);
     created->max_copy = (int64_t)max_copy;
     created->vocabulary = vocabulary;
     created->count = count;
@@ -388,23 +339,12 @@ static int32_t create_spans(textgen_memory memory, size_t count, size_t vocabula
     for (size_t i = 1; i < max_copy; i++) {
         created->oldest *= BASE;
     }
-    if (count < UINT32_MAX / 2) {
-        created->tokens = textgen_allocate(&created->arena, count, sizeof *created->tokens);
-        created->places = textgen_allocate(&created->arena, (size_t)1 << bits, sizeof *created->places);
-    }
-    if (!created->tokens || !created->places) {
-        const int32_t code =
-            textgen_report(error, TEXTGEN_OUT_OF_MEMORY, "not enough memory for the spans of the corpus");
-        const int32_t reason = textgen_object_code(created, code, error);
-        textgen_spans_destroy(created);
-        return reason;
-    }
     *spans = created;
     return TEXTGEN_OK;
 }
 
 int32_t textgen_spans_create(const textgen_model *model, const char *text, size_t size, size_t max_copy,
-                             textgen_memory memory, textgen_spans **spans, textgen_error *error) {
+                             textgen_spans **spans, textgen_error *error) {
     const textgen_vocabulary *vocabulary = model->vocabulary;
     textgen_encoder encoder = {text, size, 0, 0};
     int64_t token;
@@ -418,7 +358,7 @@ int32_t textgen_spans_create(const textgen_model *model, const char *text, size_
         count++;
     }
     TEXTGEN_TRY(code);
-    TEXTGEN_TRY(create_spans(memory, count, vocabulary->count, max_copy, spans, error));
+    TEXTGEN_TRY(create_spans(count, vocabulary->count, max_copy, spans, error));
     encoder.offset = 0;
     for (size_t i = 0; textgen_encode_known(vocabulary, &encoder, &token, error) > 0; i++) {
         (*spans)->tokens[i] = (int32_t)token;
@@ -428,26 +368,20 @@ int32_t textgen_spans_create(const textgen_model *model, const char *text, size_
 }
 
 int32_t textgen_spans_create_tokens(const int32_t *tokens, size_t count, size_t vocabulary, size_t max_copy,
-                                    textgen_memory memory, textgen_spans **spans, textgen_error *error) {
+                                    textgen_spans **spans, textgen_error *error) {
     for (size_t i = 0; i < count; i++) {
         if (tokens[i] < -1 || tokens[i] >= (int64_t)vocabulary) {
             return textgen_fail_at(error, TEXTGEN_INVALID_ARGUMENT, "tokens", (int64_t)i,
                                    "must be from -1 to %zu", vocabulary - 1);
         }
     }
-    TEXTGEN_TRY(create_spans(memory, count, vocabulary, max_copy, spans, error));
+    TEXTGEN_TRY(create_spans(count, vocabulary, max_copy, spans, error));
     memcpy((*spans)->tokens, tokens, count * sizeof *tokens);
     enter_all(*spans);
     return TEXTGEN_OK;
 }
 
-void textgen_spans_destroy(textgen_spans *spans) {
-    if (spans) {
-        textgen_release(spans->places);
-        textgen_release(spans->tokens);
-        textgen_object_destroy(spans);
-    }
-}
+void textgen_spans_destroy(textgen_spans *spans) { textgen_release(spans); }
 
 /* The spans that are found may overlap. */
 size_t textgen_spans_count(const textgen_spans *spans, const int32_t *tokens, size_t count) {

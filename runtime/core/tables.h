@@ -9,7 +9,6 @@
 /* A constraint: a finite automaton over tokens. A text starts in state 0, and matches if it ends in an
  * accepting state. */
 struct textgen_constraint {
-    textgen_arena arena;
     int16_t *next;     /* [states][vocabulary]: the state after a token, or -1 if the token is not allowed */
     int32_t *distance; /* [states]: tokens to the nearest accepting state; 0 if the state is accepting;
                           -1 if it is accepting and no token can follow; INT32_MAX if no text reaches it */
@@ -52,7 +51,6 @@ static inline bool textgen_constraint_complete(const textgen_constraint *constra
  * A text keeps its latest tokens, at least the last TEXTGEN_MAX_COPY if there are so many. */
 enum { TEXTGEN_MAX_COPY = 1000, TEXTGEN_MAX_RECENT = 2 * TEXTGEN_MAX_COPY };
 struct textgen_spans {
-    textgen_arena arena;
     int32_t *tokens;  /* [count]: the corpus; -1 for a character that no text can have */
     uint32_t *places; /* [2 ** (64 - shift)]: where spans begin in `tokens`, plus 1; 0 for an empty place */
     size_t count, vocabulary;

@@ -11,41 +11,46 @@ _Static_assert(sizeof(textgen_filters) == 4 * 8 + TEXTGEN_MAX_PENALTY_WINDOW * 4
 /* ---- The block ---- */
 
 /* Find the parts behind the start of a stream. Return the bytes of all. Each part is aligned to 8 bytes. */
-static size_t find_parts(textgen_stream *stream, const textgen_shape *shape, bool is_sampler) {
-    const size_t bytes[] = {(shape->state_values + shape->vocabulary + 1) / 2 * 8,
-                            is_sampler ? 0 : TEXTGEN_MAX_HELD * sizeof(int32_t),
-                            textgen_filters_size(shape->vocabulary),
-                            is_sampler ? 0 : TEXTGEN_MAX_RECENT * sizeof(int32_t),
-                            is_sampler ? 0 : (TEXTGEN_STOP_NUMBERS + 1) / 2 * 8};
-    size_t start[6] = {sizeof *stream};
-    for (size_t i = 0; i < 5; i++) {
-        start[i + 1] = start[i] + bytes[i];
-    }
+static size_t find_parts(textgen_stream *stream, const textgen_shape *shape) {
+    const size_t numbers = shape->state_values + shape->vocabulary;
+    const size_t state = sizeof *stream, held = state + (numbers + 1) / 2 * 8;
+    const size_t filters = held + TEXTGEN_HELD_ROOM * sizeof *stream->held;
+    const size_t recent = filters + textgen_filters_size(shape->vocabulary);
+    const size_t stops = recent + TEXTGEN_MAX_RECENT * sizeof *stream->recent;
     if (stream) {
         char *memory = (char *)stream;
-        stream->state = (void *)(memory + start[0]);
+        stream->state = (void *)(memory + state);
         stream->logits = stream->state + shape->state_values;
-        stream->held = (void *)(memory + start[1]);
-        stream->filters = (void *)(memory + start[2]);
-        stream->recent = (void *)(memory + start[3]);
-        stream->stops = (void *)(memory + start[4]);
+        stream->held = (void *)(memory + held);
+        stream->filters = (void *)(memory + filters);
+        stream->recent = (void *)(memory + recent);
+        stream->stops = (void *)(memory + stops);
     }
-    return start[5];
+    return stops + (TEXTGEN_STOP_NUMBERS + 1) / 2 * 8;
 }
 
-size_t textgen_stream_bytes(const textgen_shape *shape, bool is_sampler) {
-    return find_parts(NULL, shape, is_sampler);
-}
+size_t textgen_stream_bytes(const textgen_shape *shape) { return find_parts(NULL, shape); }
 
-textgen_stream *textgen_stream_place(void *memory, const textgen_shape *shape, const textgen_model *model) {
+int32_t textgen_stream_place(textgen_memory memory, size_t size, const textgen_shape *shape,
+                             const textgen_model *model, const textgen_sampling *sampling,
+                             textgen_stream **stream, textgen_error *error) {
+    const textgen_sampling defaults = TEXTGEN_SAMPLING_DEFAULT;
     const textgen_uint128 unseeded = {0, 0};
-    textgen_stream *created = memset(memory, 0, textgen_stream_bytes(shape, !model));
+    TEXTGEN_TRY(textgen_check_memory(memory, size, "memory", error));
+    textgen_stream *created = memset(memory.data, 0, textgen_stream_bytes(shape));
     created->model = model;
     created->shape = *shape;
-    find_parts(created, shape, !model);
-    created->text.parameters = textgen_parameters_default;
+    find_parts(created, shape);
     textgen_rng_init(&created->text.rng, unseeded, 0);
-    return created;
+    TEXTGEN_TRY(textgen_stream_set_sampling(created, sampling ? sampling : &defaults, error));
+    *stream = created;
+    return TEXTGEN_OK;
+}
+
+int32_t textgen_stream_init(textgen_memory memory, const textgen_model *model, const textgen_sampling *sampling,
+                            textgen_stream **stream, textgen_error *error) {
+    return textgen_stream_place(memory, textgen_stream_size(model), &model->shape, model, sampling, stream,
+                                error);
 }
 
 int32_t textgen_stream_copy(const textgen_stream *stream, textgen_memory memory, textgen_stream **copy,
@@ -53,7 +58,7 @@ int32_t textgen_stream_copy(const textgen_stream *stream, textgen_memory memory,
     const size_t size = textgen_stream_size(stream->model);
     TEXTGEN_TRY(textgen_check_memory(memory, size, "memory", error));
     textgen_stream *copied = memmove(memory.data, stream, size);
-    find_parts(copied, &copied->shape, false);
+    find_parts(copied, &copied->shape);
     *copy = copied;
     return TEXTGEN_OK;
 }
@@ -83,15 +88,20 @@ textgen_stream_info textgen_stream_get_info(const textgen_stream *stream) {
 
 void textgen_stream_seek(textgen_stream *stream, int64_t drawn) { textgen_rng_seek(&stream->text.rng, drawn); }
 
-/* The limits of the second byte are those of the Unicode Standard, table 3-7. */
+/* Bytes are the beginning of a character if bytes may follow that complete it. What may follow the first byte
+ * is a range that includes 0x80 or 0xBF. */
 int64_t textgen_incomplete_bytes(const int32_t *tokens, int64_t count) {
     for (int64_t size = 1; size <= 3 && size <= count; size++) {
-        const int32_t *bytes = tokens + count - size, first = *bytes;
-        if (first < 0x80 || first > 0xBF) {
-            const int64_t needed = first < 0xC2 || first > 0xF4 ? 0 : first < 0xE0 ? 2 : first < 0xF0 ? 3 : 4;
-            const int32_t least = first == 0xE0 ? 0xA0 : first == 0xF0 ? 0x90 : 0x80;
-            const int32_t most = first == 0xED ? 0x9F : first == 0xF4 ? 0x8F : 0xBF;
-            return size < needed && (size == 1 || (bytes[1] >= least && bytes[1] <= most)) ? size : 0;
+        for (int fill = 0x80; fill <= 0xBF; fill += 0xBF - 0x80) {
+            unsigned char bytes[TEXTGEN_UTF8_BYTES];
+            size_t end = 0;
+            memset(bytes, fill, sizeof bytes);
+            for (int64_t i = 0; i < size; i++) {
+                bytes[i] = (unsigned char)tokens[count - size + i];
+            }
+            if (textgen_utf8_next((textgen_view){bytes, sizeof bytes}, &end) >= 0 && end > (size_t)size) {
+                return size;
+            }
         }
     }
     return 0;
@@ -106,11 +116,26 @@ textgen_sampler_state textgen_stream_sampler(textgen_stream *stream) {
                                    .exp64 = stream->shape.exp64};
 }
 
-const float *textgen_stream_mask(const textgen_stream *stream, int64_t drawn, int64_t remaining,
-                                 uint64_t span_hash, const float *logits, float *masked) {
+void textgen_stream_hash(textgen_stream *stream) {
+    stream->span_hash =
+        stream->spans ? textgen_spans_hash(stream->spans, stream->recent, stream->text.recent) : 0;
+}
+
+void textgen_stream_keep(textgen_stream *stream, int64_t token) {
+    int64_t *count = &stream->text.recent;
+    stream->span_hash = textgen_spans_next(stream->spans, stream->recent, *count, stream->span_hash, token);
+    if (*count >= TEXTGEN_MAX_RECENT) {
+        *count = TEXTGEN_MAX_COPY;
+        memcpy(stream->recent, stream->recent + TEXTGEN_MAX_COPY, TEXTGEN_MAX_COPY * sizeof *stream->recent);
+    }
+    stream->recent[(*count)++] = (int32_t)token;
+}
+
+const float *textgen_stream_mask(const textgen_stream *stream, int64_t remaining, const float *logits,
+                                 float *masked) {
     const textgen_text *text = &stream->text;
     const int64_t end = stream->shape.special.end;
-    const bool endless = end >= 0 && text->since_feed + drawn < (int64_t)text->parameters.min_length;
+    const bool endless = end >= 0 && text->since_feed < (int64_t)text->parameters.min_length;
     const bool constrained = stream->constraint && remaining;
     if (constrained || endless) {
         logits = memmove(masked, logits, stream->shape.vocabulary * sizeof *masked);
@@ -121,9 +146,9 @@ const float *textgen_stream_mask(const textgen_stream *stream, int64_t drawn, in
     if (endless) {
         masked[end] = -INFINITY;
     }
-    return stream->spans
-               ? textgen_spans_mask(stream->spans, stream->recent, text->recent, span_hash, logits, masked)
-               : logits;
+    return stream->spans ? textgen_spans_mask(stream->spans, stream->recent, text->recent, stream->span_hash,
+                                              logits, masked)
+                         : logits;
 }
 
 int32_t textgen_draw_error(const textgen_shape *shape, const float *logits, int64_t code, double *scratch) {
@@ -142,7 +167,6 @@ double textgen_logprob(const textgen_shape *shape, const float *logits, int64_t 
 int32_t textgen_stream_probabilities(textgen_stream *stream, int32_t of_draw, double *probabilities,
                                      textgen_memory workspace, textgen_error *error) {
     const textgen_shape *shape = &stream->shape;
-    const textgen_text *text = &stream->text;
     textgen_workspace found;
     double sum;
     TEXTGEN_TRY(textgen_workspace_open(stream->model, workspace, 1, &found, error));
@@ -150,9 +174,8 @@ int32_t textgen_stream_probabilities(textgen_stream *stream, int32_t of_draw, do
     float *masked = memcpy(found.masked, stream->logits, shape->vocabulary * sizeof *masked);
     textgen_special_mask(&shape->special, masked);
     if (of_draw) {
-        const uint64_t hash =
-            stream->spans ? textgen_spans_hash(stream->spans, stream->recent, text->recent) : 0;
-        (void)textgen_stream_mask(stream, 0, INT64_MAX, hash, masked, masked);
+        textgen_stream_hash(stream);
+        (void)textgen_stream_mask(stream, INT64_MAX, masked, masked);
     }
     shape->exp64->widen(masked, shape->vocabulary, found.scratch);
     const textgen_sampler_state sampler = textgen_stream_sampler(stream);

@@ -14,6 +14,8 @@
 
 /* How many tokens can be held back: those that may become a stop text, or the bytes of a character. */
 enum { TEXTGEN_MAX_HELD = 1024, TEXTGEN_MAX_STOP = TEXTGEN_MAX_HELD - 4 /* tokens of all stop texts */ };
+/* During a call, tokens wait there until there are so many, which saves most of the copies. */
+enum { TEXTGEN_HELD_ROOM = TEXTGEN_MAX_HELD + 64 };
 
 /* What a stream must know of the network that runs it. */
 typedef struct {
@@ -57,48 +59,31 @@ struct textgen_stream {
     unsigned char digest[TEXTGEN_SHA256_SIZE];
     const textgen_spans *spans; /* or NULL */
     bool keep_stop;
-    bool claimed; /* whether the current call has a lane for it */
-    /* Stop texts: of each how many tokens it has, and the tokens; then 0. Not of a sampler. */
+    uint64_t span_hash; /* of the latest tokens; see textgen_stream_hash */
+    /* Stop texts: of each how many tokens it has, and the tokens; then 0. */
     int32_t *stops;
     /* Parts of the block. */
     float *state;             /* [state_values] */
     float *logits;            /* [vocabulary] */
-    int32_t *held;            /* [TEXTGEN_MAX_HELD] */
+    int32_t *held;            /* [TEXTGEN_HELD_ROOM] */
     textgen_filters *filters; /* in use if the text is `filtered` */
-    int32_t *recent;          /* [TEXTGEN_MAX_RECENT], of which `recent` are in use; not of a sampler */
+    int32_t *recent;          /* [TEXTGEN_MAX_RECENT], of which `recent` are in use */
     textgen_text text;
 };
 
 /* The most numbers of stop texts. */
 enum { TEXTGEN_STOP_NUMBERS = 2 * TEXTGEN_MAX_STOP + 1 };
 
-/* What was read of a textgen_sampling. */
-typedef struct {
-    textgen_parameters parameters;
-    int32_t stops[TEXTGEN_STOP_NUMBERS]; /* not for a sampler */
-} textgen_choice;
-
-/* Check a sampling for a shape, and for a model unless it is NULL, and read it. */
-int32_t textgen_sampling_read(const textgen_sampling *sampling, const textgen_shape *shape,
-                              const textgen_model *model, textgen_choice *choice, textgen_error *error);
-
-/* Use a sampling that was read. The filters keep their state. */
-void textgen_stream_apply(textgen_stream *stream, const textgen_sampling *sampling,
-                          const textgen_choice *choice);
-
-/* Use its tables only: the stop texts, the constraint and the spans. */
-void textgen_stream_set_tables(textgen_stream *stream, const textgen_sampling *sampling,
-                               const textgen_choice *choice);
-
 /* Whether a number can be the logit bias of a token. */
 bool textgen_bias_is_valid(double bias);
 
 /* Return the bytes of a stream, or of a sampler without its temporary memory. */
-size_t textgen_stream_bytes(const textgen_shape *shape, bool is_sampler);
+size_t textgen_stream_bytes(const textgen_shape *shape);
 
-/* Write a stream with the default parameters and without a seed, which has not been fed, to memory of so many
- * bytes. model: NULL for a sampler. */
-textgen_stream *textgen_stream_place(void *memory, const textgen_shape *shape, const textgen_model *model);
+/* Create a stream, or a sampler, whose model is NULL, in memory of `size` bytes. It has not been fed. */
+int32_t textgen_stream_place(textgen_memory memory, size_t size, const textgen_shape *shape,
+                             const textgen_model *model, const textgen_sampling *sampling,
+                             textgen_stream **stream, textgen_error *error);
 
 /* Whether no token may follow until something is fed. */
 static inline bool textgen_stream_is_complete(const textgen_stream *stream) {
@@ -111,11 +96,17 @@ int64_t textgen_stream_needed(const textgen_stream *stream);
 /* Return the sampler of a stream, which uses its random numbers and its filters. */
 textgen_sampler_state textgen_stream_sampler(textgen_stream *stream);
 
+/* Compute `span_hash`. */
+void textgen_stream_hash(textgen_stream *stream);
+
+/* Keep a token, which may be in a span that later ones complete. */
+void textgen_stream_keep(textgen_stream *stream, int64_t token);
+
 /* Return the logits to draw from, [vocabulary]: the given ones, or `masked`, a copy in which the tokens are
- * -infinity that the constraint, min_length or the spans forbid. drawn: tokens that `since_feed` does not count
- * yet. remaining: see tables.h; 0 to draw as if there were no constraint. span_hash: see textgen_spans_hash. */
-const float *textgen_stream_mask(const textgen_stream *stream, int64_t drawn, int64_t remaining,
-                                 uint64_t span_hash, const float *logits, float *masked);
+ * -infinity that the constraint, min_length or the spans forbid. remaining: see tables.h; 0 to draw as if there
+ * were no constraint. */
+const float *textgen_stream_mask(const textgen_stream *stream, int64_t remaining, const float *logits,
+                                 float *masked);
 
 /* Return the code of a draw that failed. logits: those of the network, which may be valid. scratch: temporary.
  */
@@ -128,29 +119,13 @@ double textgen_logprob(const textgen_shape *shape, const float *logits, int64_t 
  * follow. */
 int64_t textgen_incomplete_bytes(const int32_t *tokens, int64_t count);
 
-/* A lane in a call of textgen_generate: see generate.c. */
-enum { TEXTGEN_LANE_TOKENS = TEXTGEN_MAX_HELD + 64 };
-typedef struct {
-    textgen_lane *lane;
-    textgen_stream *stream;
-    textgen_sampler_state sampler;
-    int32_t *tokens;    /* [TEXTGEN_LANE_TOKENS]: those that are not written yet, from those held back on */
-    int64_t count;      /* of `tokens` */
-    int64_t pending;    /* how many of the last tokens may still become a stop text */
-    int64_t stop;       /* tokens of the stop text that ended the lane, the last ones; or 0 */
-    int64_t ending;     /* a reason of textgen.h, or a code */
-    uint64_t span_hash; /* of the latest tokens, as textgen_spans_hash returns it */
-} textgen_lane_call;
-
 /* The parts of a workspace for some lanes. */
 typedef struct {
-    textgen_lane_call *calls; /* [lanes] */
-    int32_t *tokens;          /* [lanes][TEXTGEN_LANE_TOKENS] */
-    size_t *running;          /* [lanes], the lane in each slot */
-    int64_t *drawn;           /* [lanes], the token of each slot */
-    double *scratch;          /* see textgen_sampler_scratch */
-    float *masked;            /* [vocabulary] */
-    void *slots;              /* for textgen_slots_find; nothing with another engine */
+    textgen_lane **running; /* [lanes], the lane in each slot */
+    int64_t *drawn;         /* [lanes], the token of each slot */
+    double *scratch;        /* see textgen_sampler_scratch */
+    float *masked;          /* [vocabulary] */
+    void *slots;            /* for textgen_slots_find; nothing with another engine */
     size_t bytes;
 } textgen_workspace;
 

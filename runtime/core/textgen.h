@@ -5,8 +5,8 @@
  * They are immutable, and threads may share them. A stream is one running text, in memory that the caller
  * provides and frees; a copy of a stream goes on as the stream does. What runs the network or draws needs a
  * workspace, where nothing is kept between calls. Only one thread may use a stream or a workspace at a time.
- * Only functions that create an object allocate memory, and none does if the caller passes some. No function
- * prints, reads a file or writes a global variable.
+ * Only functions that create a constraint, spans, or a model without memory of the caller allocate memory. No
+ * function prints, reads a file or writes a global variable.
  *
  * Text is UTF-8, or at level byte any bytes. textgen_model_info states whether prompts need lower case or a
  * Unicode normal form. A token is the index of a symbol: a character, a byte or a word. A stream of a record
@@ -154,9 +154,9 @@ TEXTGEN_API uint32_t textgen_model_read(const textgen_model *model);
 /* ---- Tables that texts follow ---- */
 
 /* Create a constraint from the JSON that `textgen-info MODEL --match EXPRESSION` writes, or from a table.
- * banned: tokens that are never drawn, so that no text needs them to match. memory: no data for the heap. */
+ * banned: tokens that are never drawn, so that no text needs them to match. */
 TEXTGEN_API int32_t textgen_constraint_create(const textgen_model *model, const void *json, size_t size,
-                                              const int64_t *banned, size_t banned_count, textgen_memory memory,
+                                              const int64_t *banned, size_t banned_count,
                                               textgen_constraint **constraint, textgen_error *error);
 /* The limits of a table: its states, whose numbers are an int16, and its entries, of at most 256 MiB. */
 enum { TEXTGEN_MAX_STATES = 1 << 15, TEXTGEN_MAX_ENTRIES = 1 << 27 };
@@ -164,20 +164,18 @@ enum { TEXTGEN_MAX_STATES = 1 << 15, TEXTGEN_MAX_ENTRIES = 1 << 27 };
  * there. */
 TEXTGEN_API int32_t textgen_constraint_create_table(const int16_t *next, const uint8_t *accepting,
                                                     size_t states, size_t vocabulary, const int64_t *banned,
-                                                    size_t banned_count, textgen_memory memory,
-                                                    textgen_constraint **constraint, textgen_error *error);
+                                                    size_t banned_count, textgen_constraint **constraint,
+                                                    textgen_error *error);
 TEXTGEN_API void textgen_constraint_destroy(textgen_constraint *constraint); /* it may be NULL */
 
 /* Create the spans of a corpus, of which a text copies at most `max_copy` successive tokens, 1 to 1000. The
  * text must be in lower case and in the normal form that prompts need. It is copied: up to 20 bytes for each
  * token. */
 TEXTGEN_API int32_t textgen_spans_create(const textgen_model *model, const char *text, size_t size,
-                                         size_t max_copy, textgen_memory memory, textgen_spans **spans,
-                                         textgen_error *error);
+                                         size_t max_copy, textgen_spans **spans, textgen_error *error);
 /* The same for tokens; -1 is a character that no text can have. */
 TEXTGEN_API int32_t textgen_spans_create_tokens(const int32_t *tokens, size_t count, size_t vocabulary,
-                                                size_t max_copy, textgen_memory memory, textgen_spans **spans,
-                                                textgen_error *error);
+                                                size_t max_copy, textgen_spans **spans, textgen_error *error);
 TEXTGEN_API void textgen_spans_destroy(textgen_spans *spans); /* it may be NULL */
 /* Return how many of some tokens are in spans that the corpus has, too. */
 TEXTGEN_API size_t textgen_spans_count(const textgen_spans *spans, const int32_t *tokens, size_t count);
@@ -365,27 +363,19 @@ typedef struct {
     int32_t ending;   /* output: as in textgen_stream_info */
 } textgen_lane;
 
-/* Sums over a call that is measured. */
-typedef struct {
-    int64_t steps;      /* time steps; each is one draw for every running lane */
-    int64_t draws;      /* of all lanes, with those of tokens that a constraint forbids */
-    int64_t model_ns;   /* time in the network, in nanoseconds */
-    int64_t sampler_ns; /* time in the samplers, in nanoseconds */
-    double entropy;     /* of the distributions drawn from, in bits, summed over all draws */
-    int64_t *latencies; /* [longest length], the nanoseconds of each time step; or NULL */
-} textgen_measurements;
-
 /* Generate with several streams at once, which is faster, and does not change their texts. If lanes fail, the
  * others continue, and the error is that of the first failed one, with its number as `place`. With another
- * engine that fails, the streams have advanced: go on with copies from before. steps: at most so many tokens of
- * each lane in this call; 0 for all. Buffers then need room for min(length, steps) tokens. measurements: added
- * to; or NULL. */
+ * engine that fails, the streams have advanced: go on with copies from before. count: 1 or more. steps: at most
+ * so many tokens of each lane in this call; 0 for all. Buffers then need room for min(length, steps) tokens.
+ * latencies: output, the nanoseconds of each step, of which there are as many as tokens of the lane that draws
+ * most; or NULL. */
 TEXTGEN_API int32_t textgen_generate(textgen_lane *lanes, size_t count, size_t steps, textgen_memory workspace,
-                                     textgen_measurements *measurements, textgen_error *error);
+                                     int64_t *latencies, textgen_error *error);
 /* Generate with one stream: up to `length` tokens, whose text is `*written` bytes of `text`. */
 TEXTGEN_API int32_t textgen_stream_generate(textgen_stream *stream, size_t length, char *text, size_t size,
                                             size_t *written, textgen_memory workspace, textgen_error *error);
-/* Return the bytes that a buffer for the text of `length` tokens needs, with the text that is held back. */
+/* Return the bytes that a buffer for the text of `length` tokens needs, with the text that is held back;
+ * SIZE_MAX if they are too many. */
 TEXTGEN_API size_t textgen_stream_text_size(const textgen_stream *stream, size_t length);
 /* Write the text that is held back, and hold nothing back: but for the bytes of an incomplete character, if
  * `complete` is 1, which stay. */

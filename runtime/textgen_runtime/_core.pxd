@@ -93,13 +93,12 @@ cdef extern from "textgen.h" nogil:
 
     int32_t textgen_constraint_create_table(
         const int16_t *next, const uint8_t *accepting, size_t states, size_t vocabulary,
-        const int64_t *banned, size_t banned_count, textgen_memory memory, textgen_constraint **constraint,
-        textgen_error *error
+        const int64_t *banned, size_t banned_count, textgen_constraint **constraint, textgen_error *error
     )
     void textgen_constraint_destroy(textgen_constraint *constraint)
     int32_t textgen_spans_create_tokens(
-        const int32_t *tokens, size_t count, size_t vocabulary, size_t max_copy, textgen_memory memory,
-        textgen_spans **spans, textgen_error *error
+        const int32_t *tokens, size_t count, size_t vocabulary, size_t max_copy, textgen_spans **spans,
+        textgen_error *error
     )
     void textgen_spans_destroy(textgen_spans *spans)
     size_t textgen_spans_count(const textgen_spans *spans, const int32_t *tokens, size_t count)
@@ -193,16 +192,9 @@ cdef extern from "textgen.h" nogil:
         size_t written
         int32_t result
         int32_t ending
-    ctypedef struct textgen_measurements:
-        int64_t steps
-        int64_t draws
-        int64_t model_ns
-        int64_t sampler_ns
-        double entropy
-        int64_t *latencies
     int32_t textgen_generate(
         textgen_lane *lanes, size_t count, size_t steps, textgen_memory workspace,
-        textgen_measurements *measurements, textgen_error *error
+        int64_t *latencies, textgen_error *error
     )
     size_t textgen_stream_text_size(const textgen_stream *stream, size_t length)
     int32_t textgen_stream_finish(

@@ -435,7 +435,6 @@ cdef class Constraint:
     cdef readonly Py_ssize_t vocabulary_size
 
     def __cinit__(self, transitions, accepting, banned=()):
-        cdef textgen_memory heap
         cdef textgen_error error
         cdef int32_t code
         cdef size_t states, count
@@ -450,10 +449,9 @@ cdef class Constraint:
         cdef const uint8_t *flags = <const uint8_t *><const char *>self.accepting
         cdef const int64_t *tokens = <const int64_t *>address_of(numbers)
         cdef size_t vocabulary = self.vocabulary_size
-        heap.data, heap.size = NULL, 0
         with nogil:
             code = textgen_constraint_create_table(
-                table, flags, states, vocabulary, tokens, count, heap, &self.core, &error
+                table, flags, states, vocabulary, tokens, count, &self.core, &error
             )
         check(code, &error, ConstraintError)
 
@@ -489,17 +487,15 @@ cdef class Spans:
     cdef readonly Py_ssize_t max_copy
 
     def __cinit__(self, tokens, Py_ssize_t max_copy, size_t vocabulary_size):
-        cdef textgen_memory heap
         cdef textgen_error error
         cdef int32_t code
         narrow = array("i", tokens)
         cdef const int32_t *corpus = <const int32_t *>address_of(narrow)
         cdef size_t count = len(narrow)
-        heap.data, heap.size = NULL, 0
         self.max_copy = max_copy
         with nogil:
             code = textgen_spans_create_tokens(
-                corpus, count, vocabulary_size, max_copy, heap, &self.core, &error
+                corpus, count, vocabulary_size, max_copy, &self.core, &error
             )
         check(code, &error, SamplingError)
 
@@ -974,7 +970,7 @@ cdef class Lanes:
                 (<Stream>text).busy = False
         self.is_open = False
 
-    def run(self, Py_ssize_t first, Py_ssize_t count, measurements=None):
+    def run(self, Py_ssize_t first, Py_ssize_t count, latencies=None):
         """Generate tokens for ``count`` lanes, from the lane ``first`` on, without the GIL.
 
         Other threads may run other lanes at the same time.
@@ -982,15 +978,14 @@ cdef class Lanes:
         Args:
             first: The number of the first lane.
             count: The number of lanes.
-            measurements: A ``Measurements`` to add to, or None.
+            latencies: A list to which the nanoseconds of each step are added, or None.
 
         Raises:
             SamplingError: If a constraint needs more tokens than the length of its lane.
         """
-        cdef textgen_measurements measured
-        cdef textgen_measurements *pointer = NULL
+        cdef int64_t *times = NULL
         cdef textgen_error error
-        cdef bytearray latencies, workspace
+        cdef bytearray taken, workspace
         cdef textgen_memory memory
         cdef textgen_lane *items
         cdef int32_t code
@@ -999,22 +994,15 @@ cdef class Lanes:
         items = &self.items[first]
         workspace = self.model.workspace(count)
         memory = memory_of(workspace)
-        memset(&measured, 0, sizeof(measured))
-        if measurements is not None:
-            pointer = &measured
-            if measurements.latencies is not None:
-                latencies = new_memory(self.steps * sizeof(int64_t))
-                measured.latencies = <int64_t *>PyByteArray_AsString(latencies)
+        if latencies is not None:
+            taken = new_memory(self.steps * sizeof(int64_t))
+            times = <int64_t *>PyByteArray_AsString(taken)
         with nogil:
-            code = textgen_generate(items, count, self.steps, memory, pointer, &error)
+            code = textgen_generate(items, count, self.steps, memory, times, &error)
         if code != TEXTGEN_LANE_FAILED:
             self.model.check(code, &error)
-        if measurements is not None:
-            measurements.add(
-                measured.draws, 1e-9 * measured.model_ns, 1e-9 * measured.sampler_ns, measured.entropy
-            )
-            if measured.latencies != NULL:
-                measurements.latencies += [measured.latencies[i] for i in range(measured.steps)]
+        if latencies is not None:
+            latencies += [times[i] for i in range(max([items[i].drawn for i in range(count)]))]
 
     def results(self):
         """Return the list of ``Generated``."""

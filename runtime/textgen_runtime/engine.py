@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from ._core import MAX_STEPS, CoreModel, Lanes, Stream
-from .results import Generated, Measurements, State
+from .results import Generated, State
 
 if TYPE_CHECKING:
     from concurrent.futures import Future, ThreadPoolExecutor
@@ -111,7 +111,7 @@ class Engine:
         return Stream(self.core, seed, substream)
 
     def generate(
-        self, lanes: Sequence[Lane], steps: int, measurements: Measurements | None = None
+        self, lanes: Sequence[Lane], steps: int, latencies: list[int] | None = None
     ) -> list[Generated]:
         """Generate up to ``steps`` tokens for each lane.
 
@@ -131,11 +131,10 @@ class Engine:
         Args:
             lanes: 1 or more lanes, each with another stream.
             steps: The maximum number of tokens per lane, from 1 to ``MAX_STEPS``.
-            measurements: Where to add the measurements, or None to measure nothing.
+            latencies: Where to add the nanoseconds of each step of the first thread, or None.
 
         If the logits of a lane contain NaN or +inf, if no token is left to draw, or if its random stream is
-        exhausted, the result of this lane has the ``error``, and the other lanes continue. Such a call
-        measures nothing.
+        exhausted, the result of this lane has the ``error``, and the other lanes continue.
 
         Returns:
             One ``Generated`` per lane, in order.
@@ -152,13 +151,12 @@ class Engine:
         # One share of the lanes for each thread. All lanes are checked before any of them draws.
         count = min(self._threads, len(lanes)) or 1
         bounds = [len(lanes) * i // count for i in range(count + 1)]
-        measured = [measurements and measurements.new() for _ in range(count)]
         call, running, failed = Lanes(lanes, steps), list["Future[None]"](), False
 
         def run(i: int) -> None:
             # A thread that could not start leaves its share in the queue of the pool.
             if not failed:
-                call.run(bounds[i], bounds[i + 1] - bounds[i], measured[i])
+                call.run(bounds[i], bounds[i + 1] - bounds[i], None if i else latencies)
 
         try:
             for i in range(1, count):
@@ -175,13 +173,7 @@ class Engine:
             call.release()
         for each in running:
             each.result()
-        results = call.results()
-        # The entropies of NaN would spoil the measurements of the others.
-        if all(result.error is None for result in results):
-            for part in measured:
-                if measurements is not None and part is not None:
-                    measurements.merge(part)
-        return results
+        return call.results()
 
     def _pool(self) -> "ThreadPoolExecutor":
         """Return the pool of this process. The first call creates it."""

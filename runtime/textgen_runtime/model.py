@@ -25,7 +25,7 @@ from .errors import (
 )
 from .model_file import Metadata, ModelSource, check_size, name_source, read_model
 from .options import SamplingOptions
-from .results import Generated, Measurements, State, TextEnding
+from .results import Generated, State, TextEnding
 from .sampling import Sampling, check_type, choose_sampling
 from .tokenizer import BYTE, BYTES_TO_TEXT, Tokenizer, UnknownPolicy, token_text
 
@@ -102,8 +102,8 @@ class Generation:
     Attributes:
         model: The model that generates the text.
         prompt: The text that the generation started from, in the model's normalized form.
-        measurements: Accumulates the times and entropies of ``take`` and ``stream``. None, the default, skips
-            the measurements.
+        latencies: A list to which ``take`` and ``stream`` add the nanoseconds of each token, or None. A copy
+            has none.
         keep_logprobs: Whether a ``Batch`` returns the log-probability of each drawn token.
         position: Where the text stands, for ``Batch`` and for saved generations. Each change of the
             generation replaces it by a changed copy, so that an older position can be restored.
@@ -113,7 +113,7 @@ class Generation:
     def __init__(self, model: "Model", position: Stream, sampling: Sampling, prompt: str) -> None:
         """Continue a position, whose parameters are set from ``sampling``."""
         self.model, self.position, self.prompt = model, position, prompt
-        self.measurements: Measurements | None = None
+        self.latencies: list[int] | None = None
         self.keep_logprobs = False
         self.masked_position: Stream | None = None
         self._sampling = sampling
@@ -331,7 +331,7 @@ class Generation:
         return self.model.decode(written, position.held)
 
     def _as_batch(self, length: int, finish: bool) -> "Batch":
-        batch = Batch(self.model, self.measurements)
+        batch = Batch(self.model, self.latencies)
         batch.add(self, length, finish=finish)
         return batch
 
@@ -381,7 +381,7 @@ class Generation:
         clone = object.__new__(Generation)
         clone.__dict__.update(self.__dict__)
         clone.position = self.position.copy()
-        clone.measurements = self.measurements and self.measurements.copy()
+        clone.latencies = None
         return clone
 
 
@@ -490,17 +490,16 @@ class Batch:
 
     Args:
         model: The model of all lanes.
-        measurements: Accumulates times and entropies of all lanes. None skips the measurements.
+        latencies: A list to which the nanoseconds of each step are added, or None.
 
     Attributes:
         model: The model of all lanes.
-        measurements: The times and entropies of all lanes, or None.
         drawn: The number of tokens that all lanes have drawn, with those of texts that ``resample`` rejected.
     """
 
-    def __init__(self, model: "Model", measurements: Measurements | None = None) -> None:
+    def __init__(self, model: "Model", latencies: list[int] | None = None) -> None:
         self.model = model
-        self.measurements = measurements
+        self._latencies = latencies
         self.drawn = 0
         self._lanes: dict[Generation, _Target] = {}
 
@@ -658,7 +657,7 @@ class Batch:
             is_masked, keeps = target.running_trials is None, generation.keep_logprobs
             lanes[generation] = Lane(generation.position, target.tokens, target.finish, is_masked, keeps)
         if lanes:
-            generated = self.model.engine.generate(list(lanes.values()), steps, self.measurements)
+            generated = self.model.engine.generate(list(lanes.values()), steps, self._latencies)
             results.update(zip(lanes, generated, strict=True))
             self.drawn += sum(result.generated for result in generated)
         return results

@@ -1,4 +1,4 @@
-"""What the core returns: states, tokens, why a text ended, measurements, and descriptions of parameters."""
+"""What the core returns: states, tokens, why a text ended, and descriptions of parameters."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
@@ -64,46 +64,6 @@ TextEnding: TypeAlias = Literal["length", "stop", "end", "constraint", "masked"]
 # Why a lane ended: as its text, or because its text cannot match the constraint, which only a lane that draws
 # unmasked does.
 Ending: TypeAlias = TextEnding | Literal["mismatch"]
-
-
-class Measurements:
-    """Sums of times and entropies over generated tokens.
-
-    Attributes:
-        draws: Number of tokens drawn, with those that a constraint forbade and that are part of no text.
-        model_seconds: Time in forward steps.
-        sampler_seconds: Time in draws.
-        entropy_bits: Sum of the entropies of the distributions of all draws, in bits.
-        latencies: Nanoseconds of each draw and forward step together, or None if they are not kept.
-    """
-
-    def __init__(self, *, latencies: bool = False) -> None:
-        self.draws = 0
-        self.model_seconds = self.sampler_seconds = self.entropy_bits = 0.0
-        self.latencies: list[int] | None = [] if latencies else None
-
-    def add(self, draws: int, model_seconds: float, sampler_seconds: float, entropy_bits: float) -> None:
-        """Add the measurements of another chunk."""
-        self.draws += draws
-        self.model_seconds += model_seconds
-        self.sampler_seconds += sampler_seconds
-        self.entropy_bits += entropy_bits
-
-    def new(self) -> "Measurements":
-        """Return measurements of nothing, which keep latencies as these do."""
-        return Measurements(latencies=self.latencies is not None)
-
-    def copy(self) -> "Measurements":
-        """Return independent measurements with the same sums."""
-        clone = self.new()
-        clone.merge(self)
-        return clone
-
-    def merge(self, other: "Measurements") -> None:
-        """Add the sums of another object, such as that of another thread."""
-        self.add(other.draws, other.model_seconds, other.sampler_seconds, other.entropy_bits)
-        if self.latencies is not None:
-            self.latencies += other.latencies or []
 
 
 class Generated(NamedTuple):

@@ -243,8 +243,7 @@ static void check_complete(const textgen_model *model, script *run) {
     for (size_t i = 0; i < 2 * (size_t)BYTES; i++) {
         next[i] = i == 0xC3 ? 1 : -1;
     }
-    CHECK_OK(textgen_constraint_create_table(next, accepting, 2, BYTES, NULL, 0, (textgen_memory){0},
-                                             &constraint, &error));
+    CHECK_OK(textgen_constraint_create_table(next, accepting, 2, BYTES, NULL, 0, &constraint, &error));
     sampling.constraint = constraint;
     *run = (script){(const unsigned char *)"\xC3", 1};
     textgen_stream *stream = start_script(model, &sampling);

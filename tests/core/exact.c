@@ -101,8 +101,13 @@ static void print_filters(void) {
             sampler.exp64->widen(logits, TOKENS, values);
             CHECK_OK(textgen_sampler_weigh(&sampler, values, TOKENS, weights, &sum));
             hash = add_numbers(hash, weights, TOKENS);
-            sampler.exp64->widen(logits, TOKENS, values);
-            double entropy = textgen_sampler_entropy(&sampler, values, TOKENS);
+            double products = 0.0;
+            for (int j = 0; j < TOKENS; j++) {
+                double product = weights[j] > 0.0 ? weights[j] * textgen_log64(weights[j]) : 0.0;
+                TEXTGEN_ROUND(product);
+                products += product;
+            }
+            const double entropy = (textgen_log64(sum) - products / sum) / TEXTGEN_LN2;
             hash = add_numbers(hash, &entropy, 1);
             sampler.exp64->widen(logits, TOKENS, values);
             textgen_sampler_accept(&sampler, textgen_sampler_take(&sampler, values, TOKENS));

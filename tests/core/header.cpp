@@ -8,6 +8,6 @@ int main() {
         textgen_parameter(0)->initial != sampling.temperature) {
         return 1;
     }
-    return textgen_generate(nullptr, 0, 0, textgen_memory(), nullptr, &error) == TEXTGEN_INVALID_ARGUMENT ? 0
-                                                                                                          : 1;
+    textgen_model *model;
+    return textgen_model_create("", 0, nullptr, &model, &error) == TEXTGEN_DAMAGED_MODEL ? 0 : 1;
 }

@@ -1,4 +1,4 @@
-/* Tests the parameters of textgen_sampling and the sampler: sampling MODEL UNKNOWN RECORDS.
+/* Tests the checks of textgen_sampling: sampling MODEL UNKNOWN RECORDS.
  *
  * The vocabulary of MODEL has 12 characters. That of UNKNOWN is a symbol for unknown characters and "a".
  * RECORDS is a model of records. Prints what the value of each parameter must be. */
@@ -14,10 +14,9 @@ static const textgen_sampling defaults = TEXTGEN_SAMPLING_DEFAULT;
 static void check_refused(const textgen_model *model, const textgen_sampling *sampling, const char *parameter,
                           int64_t place) {
     const textgen_memory memory = new_memory(textgen_stream_size(model));
-    const char *bytes = memory.data;
     textgen_stream *stream = start(model, 1.0, 1, 0, "a"), *unchanged = copy_of(model, stream), *made = NULL;
     CHECK_INVALID(textgen_stream_init(memory, model, sampling, &made, &error), parameter, place);
-    CHECK(!made && bytes[0] == 0x7f && !memcmp(bytes, bytes + 1, memory.size - 1));
+    CHECK(!made);
     CHECK_INVALID(textgen_stream_set_sampling(stream, sampling, &error), parameter, place);
     check_same_text(stream, unchanged);
     free(stream), free(unchanged), free(memory.data);
@@ -74,14 +73,13 @@ static void check_parameters(const textgen_model *records) {
 static void check_refusals(const loaded *file, const loaded *unknown, const loaded *records) {
     static const char *const stops[] = {"ab", "", "x", "\xff", "ax"}, *const mirostat = "mirostat_tau";
     static const char json[] = "{\"states\": [{\"accepting\": true, \"next\": {}}]}";
-    const textgen_memory heap = {0};
     textgen_constraint *constraint, *other;
     textgen_spans *spans, *other_spans;
     double bias[TOKENS] = {0.0}, forbidding[TOKENS];
-    CHECK_OK(textgen_constraint_create(file->model, json, sizeof json - 1, NULL, 0, heap, &constraint, &error));
-    CHECK_OK(textgen_constraint_create(unknown->model, json, sizeof json - 1, NULL, 0, heap, &other, &error));
-    CHECK_OK(textgen_spans_create(file->model, "a", 1, 1, heap, &spans, &error));
-    CHECK_OK(textgen_spans_create(unknown->model, "a", 1, 1, heap, &other_spans, &error));
+    CHECK_OK(textgen_constraint_create(file->model, json, sizeof json - 1, NULL, 0, &constraint, &error));
+    CHECK_OK(textgen_constraint_create(unknown->model, json, sizeof json - 1, NULL, 0, &other, &error));
+    CHECK_OK(textgen_spans_create(file->model, "a", 1, 1, &spans, &error));
+    CHECK_OK(textgen_spans_create(unknown->model, "a", 1, 1, &other_spans, &error));
     for (size_t i = 0; i < TOKENS; i++) {
         forbidding[i] = -INFINITY;
     }
@@ -125,88 +123,12 @@ static void check_refusals(const loaded *file, const loaded *unknown, const load
     textgen_constraint_destroy(constraint), textgen_constraint_destroy(other);
 }
 
-/* A sampler draws what a stream draws of the same logits, without the bias of zeros, and at any place. */
-static void check_sampler(const textgen_model *model) {
-    textgen_sampling sampling = {.seed = 5, .temperature = 1.2, .top_p = 0.9, .frequency_penalty = 0.5};
-    textgen_stream *stream = start_with(model, &sampling, "a");
-    textgen_stream *sampler;
-    double logits[TOKENS], expected[TOKENS], probabilities[TOKENS], temporary[TOKENS];
-    const size_t size = textgen_sampler_size(TOKENS);
-    const textgen_memory memory = new_memory(size), small = {memory.data, size - 1};
-    CHECK(textgen_sampler_size(0) == 0 && textgen_sampler_size(SIZE_MAX) == 0);
-    CHECK_REFUSES(textgen_sampler_init(small, TOKENS, &sampling, &sampler, &error), TEXTGEN_BUFFER_TOO_SMALL,
-                  "memory", -1);
-    CHECK_OK(textgen_sampler_init(memory, TOKENS, &sampling, &sampler, &error));
-    for (size_t i = 0; i < 300; i++) {
-        int64_t token;
-        textgen_lane lane = {.stream = stream, .length = 1, .tokens = &token};
-        if (i % 50 == 9) {
-            sampling.temperature = 0.01 * (double)i;
-            sampling.seed = i / 100;
-            CHECK_OK(textgen_stream_set_sampling(stream, &sampling, &error));
-            CHECK_OK(textgen_stream_set_sampling(sampler, &sampling, &error));
-        }
-        for (size_t j = 0; j < TOKENS; j++) {
-            logits[j] = (double)textgen_stream_get_info(stream).logits[j];
-        }
-        CHECK_OK(textgen_stream_probabilities(stream, 1, expected, work, &error));
-        CHECK_OK(textgen_sampler_probabilities(sampler, logits, probabilities));
-        CHECK(!memcmp(probabilities, expected, sizeof expected));
-        CHECK_OK(textgen_generate(&lane, 1, 0, work, NULL, &error));
-        CHECK(textgen_sampler_draw(sampler, logits, 0) == token);
-        CHECK(textgen_stream_get_info(sampler).drawn == textgen_stream_get_info(stream).drawn);
-    }
-    /* The same numbers without an object. */
-    CHECK_OK(textgen_softmax(logits, TOKENS, 0.7, probabilities));
-    for (size_t i = 0; i < TOKENS; i++) {
-        double below = 0.0;
-        for (size_t j = 0; j < i; j++) {
-            below += probabilities[j];
-        }
-        CHECK(probabilities[i] < 1e-9 ||
-              textgen_draw_with(logits, TOKENS, 0.7, below + probabilities[i] / 2, temporary) == (int64_t)i);
-    }
-    static const double wrong[] = {-0.5, NAN, INFINITY, 1.0};
-    for (size_t i = 0; i < 4; i++) {
-        CHECK(textgen_draw_with(logits, TOKENS, 0.7, wrong[i], temporary) == TEXTGEN_INVALID_ARGUMENT);
-        CHECK(i == 3 ||
-              (textgen_draw_with(logits, TOKENS, wrong[i], 0.5, temporary) == TEXTGEN_INVALID_ARGUMENT &&
-               textgen_softmax(logits, TOKENS, wrong[i], temporary) == TEXTGEN_INVALID_ARGUMENT));
-    }
-    textgen_stream_seek(sampler, INT64_MAX);
-    CHECK(textgen_sampler_draw(sampler, logits, 0) == TEXTGEN_RNG_EXHAUSTED);
-    textgen_stream_seek(sampler, 7);
-    logits[3] = NAN;
-    CHECK(textgen_sampler_draw(sampler, logits, 0) == TEXTGEN_INVALID_LOGITS &&
-          textgen_stream_get_info(sampler).drawn == 8);
-    CHECK(textgen_softmax(logits, TOKENS, 0.7, probabilities) == TEXTGEN_INVALID_LOGITS);
-    sampling.top_p = 2.0;
-    CHECK_INVALID(textgen_stream_set_sampling(sampler, &sampling, &error), "top_p", -1);
-    free(memory.data), free(stream);
-}
-
-/* Parameters that are off change nothing. */
-static void check_off(const textgen_model *model) {
-    textgen_sampling sampling = defaults;
-    double bias[TOKENS] = {0.0};
-    sampling.penalty_window = 10;
-    sampling.mirostat_eta = 0.5;
-    for (int i = 0; i < 2; i++) {
-        textgen_stream *stream = start_with(model, &sampling, "a"), *other = start_with(model, &defaults, "a");
-        check_same_text(stream, other);
-        free(stream), free(other);
-        sampling.logit_bias = bias;
-    }
-}
-
 int main(int count, char **arguments) {
     CHECK(count == 4);
     loaded file = load(arguments[1], NULL), unknown = load(arguments[2], NULL),
            records = load(arguments[3], NULL);
     check_parameters(records.model);
     check_refusals(&file, &unknown, &records);
-    check_sampler(file.model);
-    check_off(file.model);
     unload(&file), unload(&unknown), unload(&records);
     return 0;
 }

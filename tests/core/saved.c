@@ -13,7 +13,8 @@
 /* Where the numbers of saved data are: those of the header, and those of the block behind its parameters and
  * the four of the random numbers. All are little-endian. */
 enum { FORMAT_AT = 8, MODEL_AT = 16, CONSTRAINT_AT = 48, COUNT_AT = 80, DESCRIPTION_AT = 88, HEADER = 96 };
-enum { PARAMETERS = 12, NUMBERS = 11, BLOCK = HEADER + (PARAMETERS + 4) * 8, MOST_TOKENS = 300 };
+enum { PARAMETERS = 12, NUMBERS = 11, BLOCK = HEADER + (PARAMETERS + 4) * 8 };
+enum { STATE = HEADER + (PARAMETERS + NUMBERS) * 8, MOST_TOKENS = 300 };
 enum { TOP_K = 5, MIN_LENGTH = 11 }; /* numbers of parameters */
 enum { FILTERED, IS_FED, ENDING, SINCE_FEED, CONSTRAINT_STATE, HELD, RECENT };
 
@@ -48,11 +49,18 @@ static int32_t resume(const saved_stream *saved, const void *data, size_t size, 
     return code;
 }
 
-/* Check that resuming fails, or gives a stream. Return the code. */
+/* Return the code of resuming data. What a stream is resumed from is what it saves, and it can be used. */
 static int32_t code_of(const saved_stream *saved, const void *data, size_t size) {
     textgen_stream *stream;
     const int32_t code = resume(saved, data, size, &stream);
-    free(stream);
+    if (code == TEXTGEN_OK) {
+        size_t again_size;
+        unsigned char *again = save(stream, "", &again_size);
+        CHECK(again_size == size && !memcmp(again, data, size));
+        char *text = allocate(textgen_stream_text_size(stream, 3));
+        (void)textgen_stream_generate(stream, 3, text, textgen_stream_text_size(stream, 3), &size, work, NULL);
+        free(text), free(again), free(stream);
+    }
     return code;
 }
 
@@ -77,16 +85,15 @@ static void release(saved_stream *saved) { free(saved->stream), free(saved->data
 /* A stream that holds "a" back, and has all kinds of filters. */
 static saved_stream run_everything(const textgen_model *model, double *bias) {
     static const char *const stop[] = {"ab"};
-    textgen_sampling sampling = defaults;
+    textgen_sampling sampling = {.temperature = 1.2,
+                                 .repetition_penalty = 1.1,
+                                 .frequency_penalty = 0.2,
+                                 .penalty_window = 7,
+                                 .mirostat_tau = 2.0,
+                                 .stop = stop,
+                                 .stop_count = 1,
+                                 .logit_bias = bias};
     saved_stream made = {0};
-    sampling.temperature = 1.2;
-    sampling.repetition_penalty = 1.1;
-    sampling.frequency_penalty = 0.2;
-    sampling.penalty_window = 7;
-    sampling.mirostat_tau = 2.0;
-    sampling.stop = stop;
-    sampling.stop_count = 1;
-    sampling.logit_bias = bias;
     do {
         release(&made);
         sampling.seed++;
@@ -101,36 +108,20 @@ static void write_number(unsigned char *bytes, uint64_t number) {
     }
 }
 
-/* ---- Right data ---- */
-
-/* What is resumed saves the same bytes, and goes on. */
-static void check_resumed(const saved_stream *saved) {
-    textgen_stream *resumed;
-    size_t size;
-    CHECK_OK(resume(saved, saved->data, saved->size, &resumed));
-    unsigned char *again = save(resumed, "", &size);
-    CHECK(size == saved->size && !memcmp(again, saved->data, size));
-    textgen_stream *copy = copy_of(saved->model, saved->stream);
-    feed(copy, "ab");
-    feed(resumed, "ab");
-    check_same_text(copy, resumed);
-    free(again), free(copy), free(resumed);
-}
-
 /* The data may lie at any address, and have a description. */
 static void check_description(const saved_stream *saved) {
     static const char text[] = "{\"prompt\": \"abc\"}";
     const void *description;
     size_t size, described;
+    textgen_stream *resumed;
     unsigned char *data = save(saved->stream, text, &size), *moved = allocate(size + 1);
     memcpy(moved + 1, data, size);
     CHECK_OK(textgen_saved_description(moved + 1, size, &description, &described, &error));
     CHECK(described == strlen(text) && !memcmp(description, text, described));
-    CHECK_OK(code_of(saved, moved + 1, size));
+    CHECK_OK(resume(saved, moved + 1, size, &resumed));
     CHECK_OK(textgen_saved_description(saved->data, saved->size, &description, &described, &error));
     CHECK(described == 0);
-    CHECK_FAILS(textgen_saved_description("{}", 2, &description, &described, &error), TEXTGEN_DAMAGED_SAVED);
-    free(data), free(moved);
+    free(data), free(moved), free(resumed);
 }
 
 /* A parameter that a text was saved without has its default. */
@@ -159,28 +150,40 @@ static int32_t code_with(const saved_stream *saved, size_t at, uint64_t number) 
 }
 
 /* The verdict on numbers of the header, and on the limits of those of the block. */
-static void check_verdicts(const saved_stream *plain, const saved_stream *constrained,
-                           const saved_stream *everything) {
+static void check_verdicts(saved_stream *plain, saved_stream *constrained, saved_stream *everything) {
+    enum { DAMAGED = TEXTGEN_DAMAGED_SAVED };
+    const struct {
+        const saved_stream *saved;
+        size_t at;
+        uint64_t number;
+        int32_t code;
+    } cases[] = {
+        {plain, 0, 0, DAMAGED},
+        {plain, FORMAT_AT, 1, DAMAGED},
+        {plain, FORMAT_AT, 3, TEXTGEN_NEWER_FORMAT},
+        {plain, MODEL_AT, 0, TEXTGEN_OTHER_SAVED},
+        {plain, CONSTRAINT_AT + 24, 1, TEXTGEN_OTHER_SAVED},
+        {plain, COUNT_AT, PARAMETERS + 1, TEXTGEN_NEWER_FORMAT},
+        {constrained, BLOCK + CONSTRAINT_STATE * 8, 2, TEXTGEN_OK},
+        {constrained, BLOCK + CONSTRAINT_STATE * 8, 3, DAMAGED},
+        {constrained, BLOCK + ENDING * 8, TEXTGEN_CONSTRAINT_END, TEXTGEN_OK},
+        {constrained, HEADER + MIN_LENGTH * 8, 1, DAMAGED},
+        {plain, HEADER + MIN_LENGTH * 8, 1, DAMAGED},
+        /* Mirostat replaces the truncations, so that no text has both. */
+        {everything, HEADER + TOP_K * 8, 3, DAMAGED},
+    };
     static const struct {
         size_t number;
         uint64_t low, high; /* of a text without stop texts, constraint, spans and filters that was fed */
     } ranges[] = {
         {FILTERED, 0, 0}, {IS_FED, 0, 1},          {ENDING, 0, 2}, {HELD, 0, 0}, {SINCE_FEED, 0, INT64_MAX / 2},
         {RECENT, 0, 0},   {CONSTRAINT_STATE, 0, 0}};
-    CHECK(code_with(plain, 0, 0) == TEXTGEN_DAMAGED_SAVED);
-    CHECK(code_with(plain, FORMAT_AT, 1) == TEXTGEN_DAMAGED_SAVED);
-    CHECK(code_with(plain, FORMAT_AT, 3) == TEXTGEN_NEWER_FORMAT);
-    CHECK(code_with(plain, MODEL_AT, 0) == TEXTGEN_OTHER_SAVED);
-    CHECK(code_with(plain, CONSTRAINT_AT + 24, 1) == TEXTGEN_OTHER_SAVED);
-    CHECK(code_with(plain, COUNT_AT, PARAMETERS + 1) == TEXTGEN_NEWER_FORMAT);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        CHECK(code_with(cases[i].saved, cases[i].at, cases[i].number) == cases[i].code);
+    }
     for (uint64_t size = 1; size; size *= 2) {
-        const void *description;
-        size_t described;
-        CHECK(code_with(plain, DESCRIPTION_AT, size) == TEXTGEN_DAMAGED_SAVED);
-        write_number(plain->data + DESCRIPTION_AT, 0 - size);
-        CHECK_FAILS(textgen_saved_description(plain->data, plain->size, &description, &described, &error),
-                    TEXTGEN_DAMAGED_SAVED);
-        write_number(plain->data + DESCRIPTION_AT, 0);
+        CHECK(code_with(plain, DESCRIPTION_AT, size) == DAMAGED);
+        CHECK(code_with(plain, DESCRIPTION_AT, 0 - size) == DAMAGED);
     }
     for (size_t i = 0; i < sizeof ranges / sizeof *ranges; i++) {
         const uint64_t low = ranges[i].low, high = ranges[i].high;
@@ -188,118 +191,78 @@ static void check_verdicts(const saved_stream *plain, const saved_stream *constr
             low, high, low - 1, high + 1, (uint64_t)1 << 63, high + ((uint64_t)1 << 32), high | 1 << 16};
         for (size_t j = 0; j < sizeof values / sizeof *values; j++) {
             CHECK(code_with(plain, BLOCK + ranges[i].number * 8, values[j]) ==
-                  (values[j] - low <= high - low ? TEXTGEN_OK : TEXTGEN_DAMAGED_SAVED));
+                  (values[j] - low <= high - low ? TEXTGEN_OK : DAMAGED));
         }
     }
-    for (uint64_t state = 0; state < 4; state++) {
-        CHECK(code_with(constrained, BLOCK + CONSTRAINT_STATE * 8, state) ==
-              (state < 3 ? TEXTGEN_OK : TEXTGEN_DAMAGED_SAVED));
-    }
-    CHECK(code_with(constrained, BLOCK + ENDING * 8, TEXTGEN_CONSTRAINT_END) == TEXTGEN_OK);
-    CHECK(code_with(constrained, HEADER + MIN_LENGTH * 8, 1) == TEXTGEN_DAMAGED_SAVED);
-    CHECK(code_with(plain, HEADER + MIN_LENGTH * 8, 1) == TEXTGEN_DAMAGED_SAVED);
-    /* Mirostat replaces the truncations, so that no text has both. */
-    CHECK(code_with(everything, HEADER + TOP_K * 8, 3) == TEXTGEN_DAMAGED_SAVED);
     /* As many tokens as there is room for, all zeros. */
     for (size_t count = 1023; count < 1026; count++) {
         const size_t size = plain->size + count * 4;
         unsigned char *data = memset(allocate(size), 0, size);
+        textgen_stream *stream;
         memcpy(data, plain->data, plain->size);
         write_number(data + BLOCK + HELD * 8, count);
-        CHECK(code_of(plain, data, size) == (count <= 1024 ? TEXTGEN_OK : TEXTGEN_DAMAGED_SAVED));
-        free(data);
+        CHECK(resume(plain, data, size, &stream) == (count <= 1024 ? TEXTGEN_OK : DAMAGED));
+        free(data), free(stream);
     }
 }
 
-/* Use a stream in each way. */
-static void use(textgen_stream *stream) {
-    const textgen_stream_info info = textgen_stream_get_info(stream);
-    double probabilities[MOST_TOKENS];
-    size_t written;
-    CHECK(info.ending >= 0 && info.ending <= TEXTGEN_REACHED_END);
-    const size_t size = textgen_stream_text_size(stream, 20);
-    char *text = allocate(size);
-    textgen_sampling sampling;
-    (void)textgen_stream_probabilities(stream, 1, probabilities, work, &error);
-    (void)textgen_stream_generate(stream, 20, text, size, &written, work, &error);
-    (void)textgen_stream_finish(stream, 0, text, size, &written, &error);
-    feed(stream, "ab");
-    textgen_stream_get_sampling(stream, &sampling);
-    (void)textgen_stream_set_sampling(stream, &sampling, &error);
-    (void)textgen_stream_generate(stream, 1, text, size, &written, work, &error);
-    free(text);
-}
-
-/* Change each byte of the header and of the numbers, and some of the rest. Data is refused, or it is what the
- * stream saves that it gives. */
+/* Change each byte of the header and of the numbers, and some of the rest. */
 static void check_changed_bytes(const saved_stream *saved, size_t changes) {
     static const unsigned char masks[] = {0x01, 0x10, 0x80, 0xFF};
-    const size_t head = HEADER + (PARAMETERS + NUMBERS) * 8;
     uint64_t state = saved->size;
-    size_t refused = 0, size;
-    for (size_t i = 0; i < saved->size; i += i < head ? 1 : 1 + random_up_to(&state, 40)) {
+    size_t refused = 0;
+    for (size_t i = 0; i < saved->size; i += i < STATE ? 1 : 1 + random_up_to(&state, 40)) {
         for (size_t change = 0; change < changes; change++) {
             const unsigned char mask = masks[(i + change) % sizeof masks];
-            textgen_stream *stream;
             saved->data[i] ^= mask;
-            if (resume(saved, saved->data, saved->size, &stream) == TEXTGEN_OK) {
-                unsigned char *again = save(stream, "", &size);
-                CHECK(size == saved->size && !memcmp(again, saved->data, size));
-                use(stream);
-                free(again), free(stream);
-            } else {
-                CHECK(error.code == TEXTGEN_DAMAGED_SAVED || error.code == TEXTGEN_NEWER_FORMAT ||
-                      error.code == TEXTGEN_OTHER_SAVED);
-                refused++;
-            }
+            const int32_t code = code_of(saved, saved->data, saved->size);
+            CHECK(code == TEXTGEN_OK || code == TEXTGEN_DAMAGED_SAVED || code == TEXTGEN_NEWER_FORMAT ||
+                  code == TEXTGEN_OTHER_SAVED);
+            refused += code < 0;
             saved->data[i] ^= mask;
         }
     }
     CHECK(refused >= HEADER * changes);
 }
 
-/* Each number of the state and the logits must be one. */
-static void check_numbers(const saved_stream *saved, size_t count) {
+/* Each number of the state and the logits must be one, and the data must have its size. */
+static void check_numbers_and_sizes(const saved_stream *saved, size_t count) {
     static const unsigned char wrong[][4] = {{0, 0, 0xC0, 0x7F}, {0, 0, 0x80, 0x7F}};
     for (size_t i = 0; i < count; i++) {
-        unsigned char *number = saved->data + HEADER + (PARAMETERS + NUMBERS) * 8 + i * 4, right[4];
+        unsigned char *number = saved->data + STATE + i * 4, right[4];
         memcpy(right, number, 4);
         memcpy(number, wrong[i % 2], 4);
         CHECK(code_of(saved, saved->data, saved->size) == TEXTGEN_DAMAGED_SAVED);
         memcpy(number, right, 4);
     }
-}
-
-/* Parts of the data, and data with more at its end. */
-static void check_sizes(const saved_stream *saved) {
     for (size_t size = 0; size < saved->size + 9; size++) {
         unsigned char *part = memset(allocate(size), 0, size);
+        const void *description;
+        size_t described;
         memcpy(part, saved->data, size < saved->size ? size : saved->size);
         CHECK((code_of(saved, part, size) == TEXTGEN_OK) == (size == saved->size));
+        CHECK((textgen_saved_description(part, size, &description, &described, &error) == TEXTGEN_OK) ==
+              (size >= STATE));
         free(part);
     }
 }
 
 static void check_other(const saved_stream *saved, const loaded *other, const textgen_constraint *constraint) {
     saved_stream changed = *saved;
-    const size_t size = textgen_stream_size(saved->model);
-    const textgen_memory memory = new_memory(size + 8);
     textgen_stream *stream = NULL;
     changed.sampling.constraint = constraint;
     CHECK(code_of(&changed, saved->data, saved->size) == TEXTGEN_OTHER_SAVED);
     changed.sampling.constraint = NULL;
     changed.model = other->model;
     CHECK(code_of(&changed, saved->data, saved->size) == TEXTGEN_OTHER_SAVED);
-    const textgen_memory small = {memory.data, size - 1}, moved = {(char *)memory.data + 4, size};
-    CHECK_REFUSES(textgen_stream_resume(small, saved->model, NULL, saved->data, saved->size, &stream, &error),
+    const textgen_memory memory = new_memory(saved->size), small = {memory.data, saved->size - 1};
+    const textgen_memory place = {memory.data, textgen_stream_size(saved->model) - 1};
+    CHECK_REFUSES(textgen_stream_resume(place, saved->model, NULL, saved->data, saved->size, &stream, &error),
                   TEXTGEN_BUFFER_TOO_SMALL, "memory", -1);
-    CHECK_INVALID(textgen_stream_save(saved->stream, NULL, 0, moved, &error), "data", -1);
-    const textgen_memory smaller = {memory.data, saved->size - 1};
-    CHECK_REFUSES(textgen_stream_save(saved->stream, NULL, 0, smaller, &error), TEXTGEN_BUFFER_TOO_SMALL,
-                  "data", -1);
+    CHECK_REFUSES(textgen_stream_save(saved->stream, NULL, 0, small, &error), TEXTGEN_BUFFER_TOO_SMALL, "data",
+                  -1);
     textgen_stream_get_info(saved->stream).logits[0] = NAN;
-    const textgen_memory enough = {memory.data, saved->size};
-    CHECK_FAILS(textgen_stream_save(saved->stream, NULL, 0, enough, &error), TEXTGEN_INVALID_LOGITS);
+    CHECK_FAILS(textgen_stream_save(saved->stream, NULL, 0, memory, &error), TEXTGEN_INVALID_LOGITS);
     free(memory.data);
 }
 
@@ -318,32 +281,25 @@ int main(int count, char **arguments) {
         return 0;
     }
     loaded records = load(arguments[2], NULL), other = load(arguments[3], NULL);
-    const size_t changes = strtoul(arguments[4], NULL, 10);
-    textgen_sampling sampling = defaults;
     textgen_constraint *constraint;
     textgen_spans *spans;
-    CHECK_OK(textgen_constraint_create(model.model, table, sizeof table - 1, NULL, 0, (textgen_memory){0},
-                                       &constraint, &error));
-    CHECK_OK(textgen_spans_create(model.model, "abcabd", 6, 2, (textgen_memory){0}, &spans, &error));
-    saved_stream plain = run(model.model, &sampling, "abc", 3), empty = run(model.model, &sampling, "abc", 0);
-    sampling.spans = spans;
-    saved_stream spanned = run(model.model, &sampling, "abc", 30);
-    sampling.spans = NULL;
-    sampling.constraint = constraint;
-    saved_stream constrained = run(model.model, &sampling, "abc", 1);
-    sampling.constraint = NULL;
-    sampling.temperature = 1.0;
-    saved_stream ended = run(records.model, &sampling, NULL, 60);
+    CHECK_OK(textgen_constraint_create(model.model, table, sizeof table - 1, NULL, 0, &constraint, &error));
+    CHECK_OK(textgen_spans_create(model.model, "abcabd", 6, 2, &spans, &error));
+    const textgen_sampling with_spans = {.spans = spans}, constraining = {.constraint = constraint};
+    const textgen_sampling warm = {.temperature = 1.0};
+    saved_stream plain = run(model.model, &defaults, "abc", 3), empty = run(model.model, &defaults, "abc", 0);
+    saved_stream spanned = run(model.model, &with_spans, "abc", 30);
+    saved_stream constrained = run(model.model, &constraining, "abc", 1);
+    saved_stream ended = run(records.model, &warm, NULL, 60);
     CHECK(textgen_stream_get_info(ended.stream).ending == TEXTGEN_REACHED_END);
     saved_stream *const all[] = {&everything, &plain, &empty, &spanned, &constrained, &ended};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
-        check_resumed(all[i]);
-        check_changed_bytes(all[i], changes);
+        CHECK_OK(code_of(all[i], all[i]->data, all[i]->size));
+        check_changed_bytes(all[i], strtoul(arguments[4], NULL, 10));
     }
     check_description(&everything);
     check_verdicts(&plain, &constrained, &everything);
-    check_numbers(&plain, model.info->state_values + model.info->vocabulary);
-    check_sizes(&plain);
+    check_numbers_and_sizes(&plain, model.info->state_values + model.info->vocabulary);
     check_missing_parameter(&plain);
     check_other(&empty, &other, constraint);
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) {

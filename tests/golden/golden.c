@@ -11,7 +11,6 @@
 #include <string.h>
 
 enum { MOST_STOPS = 8 };
-static const textgen_memory heap;
 
 static textgen_error error;
 
@@ -94,13 +93,13 @@ static void read_sampling(char **arguments, const textgen_model *model, size_t v
     if (value_of(arguments, "table")) {
         const void *table = read_file(value_of(arguments, "table"), &size);
         textgen_constraint *constraint;
-        TRY(textgen_constraint_create, model, table, size, NULL, 0, heap, &constraint);
+        TRY(textgen_constraint_create, model, table, size, NULL, 0, &constraint);
         sampling->constraint = constraint;
     }
     if (value_of(arguments, "novel")) {
         const char *corpus = value_of(arguments, "novel");
         textgen_spans *spans;
-        TRY(textgen_spans_create, model, corpus, strlen(corpus), (size_t)number_of(arguments, "max_copy"), heap,
+        TRY(textgen_spans_create, model, corpus, strlen(corpus), (size_t)number_of(arguments, "max_copy"),
             &spans);
         sampling->spans = spans;
     }

@@ -217,7 +217,7 @@ def link(build: Build, objects: Path, *sources: Path) -> Path:
 
 def link_command(build: Build, objects: Path) -> Path:
     """Link the command ``textgen`` with the core and return its path."""
-    return link_with(build, objects, *(COMMAND / f"{name}.c" for name in ("main", "options", "platform")))
+    return link_with(build, objects, *(COMMAND / f"{name}.c" for name in ("main", "platform")))
 
 
 def link_with(build: Build, objects: Path, *sources: Path) -> Path:

@@ -9,7 +9,7 @@ from textgen_runtime import Sampling
 from textgen_runtime._core import Constraint, Spans, Stream
 from textgen_runtime.engine import Engine, Lane, NativeEngine
 from textgen_runtime.onnxruntime import OnnxEngine
-from textgen_runtime.results import Ending, Measurements
+from textgen_runtime.results import Ending
 
 from tests.helpers.native_engines import content_of, content_of_text, text_of_tokens, tokens_of
 
@@ -73,7 +73,6 @@ def walk(
     engine: Engine,
     lane: Lane,
     steps: int | None = None,
-    measured: Measurements | None = None,
     between: Callable[[Stream], Stream] = Stream.copy,
 ) -> Walk:
     """Generate a copy of the text of a lane to its end.
@@ -82,14 +81,13 @@ def walk(
         engine: The engine.
         lane: The lane, whose text does not change.
         steps: Tokens per call, or None for one call.
-        measured: Sums of all calls, or None.
         between: Returns the text that goes on after a call.
     """
     content = b""
     logprobs: list[float] = []
     current = lane._replace(stream=lane.stream.copy())
     while True:
-        (result,) = engine.generate([current], lane.length if steps is None else steps, measured)
+        (result,) = engine.generate([current], lane.length if steps is None else steps)
         content += result.text
         logprobs += result.logprobs or []
         if result.ending is not None:

@@ -23,7 +23,6 @@ from textgen_runtime.errors import ModelFileError
 from textgen_runtime.json_text import to_json
 from textgen_runtime.model import Batch, Model, load
 from textgen_runtime.processors import available_processors
-from textgen_runtime.results import Measurements
 from textgen_runtime.sampler import DEFAULT_TEMPERATURE, Sampler
 from textgen_runtime.sampling import Sampling
 from textgen_runtime.tokenizer import unit_of
@@ -257,9 +256,9 @@ def latency(model: Model, arguments: argparse.Namespace) -> dict[str, float]:
     """Return percentiles of the seconds of each token of one stream."""
     generation = start(model, arguments.temp)
     generation.take(LONG_TEXT)
-    measurements = generation.measurements = Measurements(latencies=True)
-    while sum(measurements.latencies or ()) < arguments.seconds * 1e9:
+    latencies = generation.latencies = []
+    while sum(latencies) < arguments.seconds * 1e9:
         generation.take(1000)
-    ordered = sorted(measurements.latencies or ())
+    ordered = sorted(latencies)
     points = {str(point): ordered[int(point / 100 * (len(ordered) - 1))] for point in PERCENTILES}
     return {name: value / 1e9 for name, value in (points | {"100": ordered[-1]}).items()}

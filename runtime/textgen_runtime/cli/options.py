@@ -346,7 +346,7 @@ def parser() -> CommandParser:
     command.add_argument(
         "--stats",
         action="store_true",
-        help="print the engine, seed, times, throughput and mean entropy to standard error",
+        help="print the engine, seed, times and throughput to standard error",
     )
     return command
 

@@ -11,7 +11,6 @@ from textgen_runtime.errors import PromptError, SamplingError, shorten
 from textgen_runtime.files import STANDARD_INPUT, read_bytes, read_text
 from textgen_runtime.interrupts import DeferredInterrupts
 from textgen_runtime.model import Batch, Generation, Model, fresh_seed, load
-from textgen_runtime.results import Measurements
 from textgen_runtime.sampling import Sampling
 from textgen_runtime.terminal import print_diagnostic, write_stderr
 from textgen_runtime.tokenizer import UnknownPolicy, unit_of, unknown_characters_warning
@@ -25,7 +24,6 @@ __all__ = ["main", "parser"]
 
 # Of the report of --stats.
 LABEL_WIDTH = 20
-MICROSECONDS = 1e6
 MILLISECONDS = 1e3
 
 
@@ -108,15 +106,14 @@ def generate(arguments: argparse.Namespace, start: float) -> int:
         model, known_texts(model), unique=arguments.unique, max_copy=chosen[0].max_copy
     )
     writer = TextWriter(arguments, len(chosen), model)
-    measured = [(sampling, Measurements() if arguments.stats else None) for sampling in chosen]
-    drawing = sum(
-        write_texts(request, one, measurements, selection, writer, is_last=one is chosen[-1])
-        for one, measurements in measured
-    )
+    drawn, drawing = 0, 0.0
+    for one in chosen:
+        tokens, seconds = write_texts(request, one, selection, writer, is_last=one is chosen[-1])
+        drawn, drawing = drawn + tokens, drawing + seconds
     if arguments.stats:
         sys.stdout.flush()
         times = Times(loaded - before, (writer.first_text or loaded) - start, drawing)
-        report = format_statistics(model, seed, times, [(one, values) for one, values in measured if values])
+        report = format_statistics(model, seed, times, drawn)
         if selection is not None:
             report.append(format_value("texts", selection.describe(writer.count)))
         write_stderr("".join(f"{line}\n" for line in report))
@@ -126,19 +123,18 @@ def generate(arguments: argparse.Namespace, start: float) -> int:
     return 0
 
 
-def write_texts(  # noqa: PLR0913 (what run collects)
+def write_texts(
     request: "Request",
     sampling: Sampling,
-    measurements: Measurements | None,
     selection: Selection | None,
     writer: TextWriter,
     *,
     is_last: bool,
-) -> float:
+) -> tuple[int, float]:
     """Draw and write the texts of one sampling. After an error or Ctrl-C, all complete texts are written.
 
     Returns:
-        How long it took to draw the texts, in seconds.
+        The number of drawn tokens, with those of rejected texts, and the seconds that their draws took.
 
     Raises:
         KeyboardInterrupt: After an interrupt.
@@ -146,7 +142,7 @@ def write_texts(  # noqa: PLR0913 (what run collects)
     """
     series = (PromptSeries(request, sampling, number) for number in range(len(request.prompts)))
     with DeferredInterrupts() as interrupts:
-        batch = Batch(request.model, measurements)
+        batch = Batch(request.model)
         texts = Texts(batch, selection, interrupts.immediate, parts=writer.in_parts)
         try:
             for text in texts.draw(series):
@@ -162,7 +158,7 @@ def write_texts(  # noqa: PLR0913 (what run collects)
         finally:
             # After this block an interrupt ends the process at once, without a flush.
             sys.stdout.flush()
-    return texts.seconds
+    return batch.drawn, texts.seconds
 
 
 class Request(NamedTuple):
@@ -316,38 +312,22 @@ def check_prompts(model: Model, prompts: Sequence[Prompt], policy: UnknownPolicy
         print_diagnostic(PROG, unknown_characters_warning(unknown, policy), "warning")
 
 
-def format_statistics(
-    model: Model,
-    seed: int,
-    times: Times,
-    measured: Sequence[tuple[Sampling, Measurements]],
-) -> list[str]:
+def format_statistics(model: Model, seed: int, times: Times, drawn: int) -> list[str]:
     """Return the report, one line per value.
-
-    All values are per draw. Draws of rejected texts, and of tokens that end a text before them, count, too:
-    they took time, and had a distribution.
 
     Args:
         model: The model that generated the texts.
         seed: The seed that reproduces them.
         times: How long the parts of the run took.
-        measured: Each sampling with the measurements of its texts. Times of several threads are summed.
+        drawn: The number of drawn tokens. Those of rejected texts count, too: they took time.
     """
     unit = unit_of(model.tokenizer)
-    sums = Measurements()
-    for _, measurements in measured:
-        sums.merge(measurements)
-    draws = max(sums.draws, 1)
-    forward = sums.model_seconds / draws * MICROSECONDS
-    sampler = sums.sampler_seconds / draws * MICROSECONDS
     values = [
         ("engine", model.engine.name),
         ("seed", str(seed)),
         ("load time", f"{times.load * MILLISECONDS:.1f} ms"),
         (f"first {unit}", f"{times.first_text * MILLISECONDS:.1f} ms after start"),
-        ("throughput", f"{draws / max(times.drawing, 1e-9):,.0f} {unit}s/s"),
-        (f"time per {unit}", f"{forward + sampler:.2f} us (model {forward:.2f}, sampler {sampler:.2f})"),
-        *(("mean entropy", entropy) for entropy in mean_entropies(measured, unit)),
+        ("throughput", f"{drawn / max(times.drawing, 1e-9):,.0f} {unit}s/s"),
     ]
     return [format_value(label, value) for label, value in values]
 
@@ -355,13 +335,3 @@ def format_statistics(
 def format_value(label: str, value: str) -> str:
     """Return one line of the report."""
     return f"{label:<{LABEL_WIDTH}}{value}"
-
-
-def mean_entropies(measured: Sequence[tuple[Sampling, Measurements]], unit: str) -> list[str]:
-    """Return the mean entropy of each sampling. A mean over several samplings would describe none of them."""
-    several = len(measured) > 1
-    return [
-        f"{measurements.entropy_bits / max(measurements.draws, 1):.3f} bits per {unit}"
-        + f" at temperature {sampling.temperature}" * several
-        for sampling, measurements in measured
-    ]

@@ -52,7 +52,7 @@ export class LatestTable {
 export function readConstraint(core, table, banned) {
   core.withBytes(JSON.stringify(table) ?? "", (data, size) =>
     core.withTokens(banned, (tokens) =>
-      core.attempt("textgen_constraint_create", core.model, data, size, tokens, banned.length, core.memoryOf(0, 0), core.output),
+      core.attempt("textgen_constraint_create", core.model, data, size, tokens, banned.length, core.output),
     ),
   );
   const pointer = core.word(core.output);
@@ -71,7 +71,7 @@ export function readSpans(core, novel, maxCopy) {
     throw invalid("maxCopy", "needs a corpus that texts must not copy: load the model with novel");
   }
   core.withBytes(novel, (text, size) =>
-    core.attempt("textgen_spans_create", core.model, text, size, maxCopy, core.memoryOf(0, 0), core.output),
+    core.attempt("textgen_spans_create", core.model, text, size, maxCopy, core.output),
   );
   const pointer = core.word(core.output);
   return new Table(pointer, () => core.call.textgen_spans_destroy(pointer));

@@ -93,7 +93,6 @@ static void load(const char *name, fuzz_model *loaded) {
     static const char table[] = "{\"states\":[{\"accepting\":true,\"next\":{\"a\":0,\"b\":1}},"
                                 "{\"accepting\":false,\"next\":{\"a\":2}},{\"accepting\":true,\"next\":{}}]}";
     static const char corpus[] = "abab\r\nbabb a cab cab ab";
-    const textgen_memory heap = {NULL, 0};
     fuzz_field field = {0};
     loaded->file = read_file(name);
     while (fuzz_read_field(loaded->file.data, loaded->file.size, field.end, &field)) {
@@ -105,13 +104,12 @@ static void load(const char *name, fuzz_model *loaded) {
     REQUIRE_CODE(textgen_model_create(loaded->file.data, loaded->file.size, NULL, &loaded->model, &fuzz_error),
                  0);
     loaded->info = textgen_model_get_info(loaded->model);
-    REQUIRE_CODE(textgen_constraint_create(loaded->model, table, strlen(table), NULL, 0, heap,
-                                           &loaded->constraint, &fuzz_error),
+    REQUIRE_CODE(textgen_constraint_create(loaded->model, table, strlen(table), NULL, 0, &loaded->constraint,
+                                           &fuzz_error),
                  0);
     /* A model of words has none. */
-    REQUIRE_CODE(
-        textgen_spans_create(loaded->model, corpus, strlen(corpus), 2, heap, &loaded->spans, &fuzz_error),
-        CODE(INVALID_ARGUMENT));
+    REQUIRE_CODE(textgen_spans_create(loaded->model, corpus, strlen(corpus), 2, &loaded->spans, &fuzz_error),
+                 CODE(INVALID_ARGUMENT));
 }
 
 int LLVMFuzzerInitialize(int *count, char ***arguments) {

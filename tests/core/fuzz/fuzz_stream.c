@@ -7,111 +7,86 @@
 
 enum { MAX_STOPS = 4, MAX_STOP_BYTES = 16, MAX_LENGTH = 16, MAX_CALLS = 24, HASHES = 16, HASH_BYTES = 64 };
 
+/* A sampling, and what it points to. */
+typedef struct {
+    textgen_sampling sampling;
+    char stops[MAX_STOPS][MAX_STOP_BYTES + 1];
+    const char *listed[MAX_STOPS];
+    double *bias; /* [vocabulary] */
+} choice;
+
 /* A running stream, in memory of its exact size. */
 typedef struct {
     const fuzz_model *model;
     textgen_stream *stream;
     textgen_memory memory, workspace;
-    textgen_sampling sampling; /* without stop texts: see `stops` */
-    char stops[MAX_STOPS][MAX_STOP_BYTES + 1];
+    choice chosen;
 } running;
 
-static double take_double(fuzz_input *input) {
+static void take_parameter(fuzz_input *input, textgen_sampling *sampling) {
     static const double special[] = {0.0,   1.0, 0.5,    -1.0,     0.9,       2.0,  -0.5,   1e-300,
                                      100.0, NAN, 1024.0, INFINITY, -INFINITY, 1e38, 5e-324, 1e308};
-    const unsigned kind = fuzz_take(input);
-    double value = kind / 100.0;
-    if (kind < sizeof special / sizeof *special) {
-        value = special[kind];
-    } else if (kind >= 250) {
-        for (size_t i = 0; i < sizeof value; i++) {
-            ((unsigned char *)&value)[i] = (unsigned char)fuzz_take(input);
-        }
-    }
-    return value;
-}
-
-static uint64_t take_whole(fuzz_input *input) {
-    static const uint64_t special[] = {INT32_MAX, (uint64_t)INT32_MAX + 1, INT64_MAX, UINT64_MAX, 1024, 1025};
-    const unsigned kind = fuzz_take(input);
-    return kind < 250 ? kind : special[kind - 250];
-}
-
-static void take_parameters(fuzz_input *input, textgen_sampling *sampling) {
+    static const uint64_t large[] = {INT32_MAX, (uint64_t)INT32_MAX + 1, INT64_MAX, UINT64_MAX, 1024, 1025};
     size_t count = 0;
-    while (textgen_parameter(count)) {
+    while (textgen_parameter(count)->offset) {
         count++;
     }
-    for (unsigned changes = fuzz_take(input) % 8; changes > 0; changes--) {
-        const textgen_parameter_info *info = textgen_parameter(fuzz_take(input) % count);
-        char *field = (char *)sampling + info->offset;
-        if (info->offset && strcmp(info->kind, "whole") == 0) {
-            *(uint64_t *)(void *)field = take_whole(input);
-        } else if (info->offset) {
-            *(double *)(void *)field = take_double(input);
-        }
+    const textgen_parameter_info *info = textgen_parameter(fuzz_take(input) % count);
+    void *field = (char *)sampling + info->offset;
+    const unsigned kind = fuzz_take(input);
+    if (!strcmp(info->kind, "whole")) {
+        *(uint64_t *)field = kind < 250 ? kind : large[kind - 250];
+    } else {
+        *(double *)field = kind < sizeof special / sizeof *special ? special[kind] : kind / 100.0;
     }
 }
 
-/* Take the sampling of a stream. The stop texts and `bias` must stay where they are. */
-static textgen_sampling take_sampling(fuzz_input *input, const fuzz_model *model,
-                                      char stops[MAX_STOPS][MAX_STOP_BYTES + 1], const char *listed[MAX_STOPS],
-                                      double *bias) {
+static void take_sampling(fuzz_input *input, const fuzz_model *model, choice *chosen) {
     static const double biases[] = {0.0, 1.0, -INFINITY, 100.0, NAN, 3e38, INFINITY, 1e300};
-    textgen_sampling sampling = TEXTGEN_SAMPLING_DEFAULT;
+    const textgen_sampling initial = TEXTGEN_SAMPLING_DEFAULT;
+    textgen_sampling *sampling = &chosen->sampling;
     const unsigned kinds = fuzz_take(input);
-    sampling.seed = fuzz_take(input);
-    take_parameters(input, &sampling);
-    if (kinds & 1) {
-        sampling.constraint = model->constraint;
-    }
     /* A constraint is refused with spans or with stop texts. */
     const bool has_others = !(kinds & 1) || kinds & 32;
-    if (kinds & 2 && has_others) {
-        sampling.spans = model->spans;
+    *sampling = initial;
+    sampling->seed = fuzz_take(input);
+    for (unsigned changes = fuzz_take(input) % 8; changes > 0; changes--) {
+        take_parameter(input, sampling);
     }
-    if (kinds & 4) {
-        for (size_t i = 0; i < model->info->vocabulary; i++) {
-            bias[i] = biases[i < 16 ? fuzz_take(input) % 8 : 0];
+    sampling->constraint = kinds & 1 ? model->constraint : NULL;
+    sampling->spans = kinds & 2 && has_others ? model->spans : NULL;
+    for (size_t i = 0; i < model->info->vocabulary; i++) {
+        chosen->bias[i] = biases[kinds & 4 && i < 16 ? fuzz_take(input) % 8 : 0];
+    }
+    sampling->logit_bias = kinds & 4 ? chosen->bias : NULL;
+    sampling->stop = chosen->listed;
+    sampling->stop_count = kinds & 8 && has_others ? fuzz_take(input) % (MAX_STOPS + 1) : 0;
+    sampling->keep_stop = kinds >> 4 & 1;
+    for (size_t i = 0; i < sampling->stop_count; i++) {
+        const size_t size = fuzz_take(input) % (MAX_STOP_BYTES + 1);
+        for (size_t j = 0; j <= size; j++) {
+            chosen->stops[i][j] = j < size ? (char)fuzz_take(input) : '\0';
         }
-        sampling.logit_bias = bias;
+        chosen->listed[i] = chosen->stops[i];
     }
-    if (kinds & 8 && has_others) {
-        sampling.stop = listed;
-        sampling.stop_count = fuzz_take(input) % (MAX_STOPS + 1);
-        for (size_t i = 0; i < sampling.stop_count; i++) {
-            const size_t size = fuzz_take(input) % (MAX_STOP_BYTES + 1);
-            for (size_t j = 0; j <= size; j++) {
-                stops[i][j] = j < size ? (char)fuzz_take(input) : '\0';
-            }
-            listed[i] = stops[i];
-        }
-        sampling.keep_stop = kinds >> 4 & 1;
-    }
-    return sampling;
 }
 
 /* Create a stream, or change its sampling. A sampling that is refused leaves it as it is. */
-static void set_sampling(running *on, fuzz_input *input, bool create) {
+static void set_sampling(running *on, fuzz_input *input) {
     const unsigned refusals = CODE(INVALID_ARGUMENT) | CODE(UNKNOWN_CHARACTER) | CODE(INVALID_UTF8);
     const textgen_model *model = on->model->model;
-    char stops[MAX_STOPS][MAX_STOP_BYTES + 1];
-    const char *listed[MAX_STOPS];
-    double *bias = fuzz_allocate(on->model->info->vocabulary * sizeof *bias);
-    textgen_sampling sampling = take_sampling(input, on->model, stops, listed, bias);
-    const int32_t code = create ? textgen_stream_init(on->memory, model, &sampling, &on->stream, &fuzz_error)
-                                : textgen_stream_set_sampling(on->stream, &sampling, &fuzz_error);
-    if (REQUIRE_CODE(code, refusals) == TEXTGEN_OK) {
-        on->sampling = sampling;
-        on->sampling.stop = NULL;
-        on->sampling.logit_bias = NULL;
-        memcpy(on->stops, stops, sizeof stops);
-    } else if (create) {
-        const textgen_sampling initial = TEXTGEN_SAMPLING_DEFAULT;
-        on->sampling = initial;
+    const choice before = on->chosen;
+    take_sampling(input, on->model, &on->chosen);
+    const textgen_sampling *sampling = &on->chosen.sampling;
+    const int32_t code = on->stream
+                             ? textgen_stream_set_sampling(on->stream, sampling, &fuzz_error)
+                             : textgen_stream_init(on->memory, model, sampling, &on->stream, &fuzz_error);
+    if (REQUIRE_CODE(code, refusals) < 0) {
+        on->chosen = before;
+    }
+    if (!on->stream) {
         REQUIRE_CODE(textgen_stream_init(on->memory, model, NULL, &on->stream, &fuzz_error), 0);
     }
-    free(bias);
 }
 
 /* Go on in other memory. */
@@ -121,16 +96,16 @@ static void move(running *on, textgen_memory memory, textgen_stream *stream) {
     on->stream = stream;
 }
 
-/* Resume saved data with the tables of a stream. */
+/* Resume saved data with the tables of a stream, whose bias and parameters are not used. */
 static int32_t resume(const running *on, const fuzz_content *saved, textgen_memory memory,
                       textgen_stream **stream) {
-    const char *listed[MAX_STOPS];
-    textgen_sampling sampling = on->sampling;
-    for (size_t i = 0; i < sampling.stop_count; i++) {
-        listed[i] = on->stops[i];
-    }
-    sampling.stop = listed;
-    return textgen_stream_resume(memory, on->model->model, &sampling, saved->data, saved->size, stream,
+    const textgen_sampling *chosen = &on->chosen.sampling;
+    const textgen_sampling tables = {.stop = chosen->stop,
+                                     .stop_count = chosen->stop_count,
+                                     .keep_stop = chosen->keep_stop,
+                                     .constraint = chosen->constraint,
+                                     .spans = chosen->spans};
+    return textgen_stream_resume(memory, on->model->model, &tables, saved->data, saved->size, stream,
                                  &fuzz_error);
 }
 
@@ -282,7 +257,7 @@ static void run(running *on, fuzz_input *input) {
             save_and_resume(on);
             break;
         case 10:
-            set_sampling(on, input, false);
+            set_sampling(on, input);
             break;
         default:
             generate_batch(on, 1 + fuzz_take(input) % MAX_LENGTH, 1 + fuzz_take(input) % MAX_LENGTH);
@@ -290,18 +265,19 @@ static void run(running *on, fuzz_input *input) {
         }
         free(text.data);
     }
-    free(on->memory.data), free(on->workspace.data);
+    free(on->memory.data), free(on->workspace.data), free(on->chosen.bias);
 }
 
 static running start(const fuzz_model *model) {
     return (running){.model = model,
+                     .chosen.bias = fuzz_allocate(model->info->vocabulary * sizeof(double)),
                      .memory = fuzz_memory(textgen_stream_size(model->model)),
                      .workspace = fuzz_workspace(model->model, 1)};
 }
 
 void fuzz_run_stream(const fuzz_model *model, fuzz_input input) {
     running on = start(model);
-    set_sampling(&on, &input, true);
+    set_sampling(&on, &input);
     fuzz_feed(model->model, on.stream, fuzz_take(&input), 1);
     run(&on, &input);
 }
@@ -315,13 +291,13 @@ void fuzz_resume(const fuzz_model *model, fuzz_input input) {
     running on = start(model);
     fuzz_content data = {NULL, 0};
     fuzz_input rest = {calls, sizeof calls};
-    on.sampling = (textgen_sampling){.constraint = kinds == 1 ? model->constraint : NULL,
-                                     .spans = kinds % 2 == 0 && kinds ? model->spans : NULL,
-                                     .stop_count = kinds >= 3};
-    memcpy(on.stops[0], "ab", 3);
-    const char *const listed[] = {on.stops[0]};
-    textgen_sampling sampling = on.sampling;
-    sampling.stop = listed;
+    memcpy(on.chosen.stops[0], "ab", 3);
+    on.chosen.listed[0] = on.chosen.stops[0];
+    const textgen_sampling sampling = {.constraint = kinds == 1 ? model->constraint : NULL,
+                                       .spans = kinds % 2 == 0 && kinds ? model->spans : NULL,
+                                       .stop = on.chosen.listed,
+                                       .stop_count = kinds >= 3};
+    on.chosen.sampling = sampling;
     REQUIRE_CODE(textgen_stream_init(on.memory, model->model, &sampling, &on.stream, &fuzz_error), 0);
     fuzz_feed(model->model, on.stream, 1, 1);
     const fuzz_content own = save(on.stream);

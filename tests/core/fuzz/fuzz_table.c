@@ -55,7 +55,7 @@ void fuzz_read_table(const fuzz_model *model, fuzz_input input) {
     const unsigned head = fuzz_take(&input);
     const int64_t banned = head / 32;
     const int32_t code = textgen_constraint_create(model->model, input.data, input.size, &banned, head >= 32,
-                                                   (textgen_memory){NULL, 0}, &constraint, &fuzz_error);
+                                                   &constraint, &fuzz_error);
     if (REQUIRE_CODE(code, CODE(INVALID_ARGUMENT)) == TEXTGEN_OK) {
         constrain(model, constraint, 1 + head % MAX_LENGTH);
     }

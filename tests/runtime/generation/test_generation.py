@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from textgen_runtime import Model, PromptError, Sampler, SamplingError
 from textgen_runtime.model import PROMPT_CHUNK, STREAM_CHUNK, EngineName
 from textgen_runtime.onnxruntime import OnnxEngine
-from textgen_runtime.results import Measurements
 from textgen_runtime.tokenizer import UnknownPolicy
 
 from tests.helpers.changed_models import with_metadata
@@ -201,15 +200,3 @@ def test_text_of_another_type_is_rejected(tiny: Model) -> None:
     for call in calls:
         with pytest.raises(TypeError, match=r"^the text must be a str, not list$"):
             call(["abc"])
-
-
-@pytest.mark.parametrize("engine", ENGINES)
-def test_measurements_accumulate_over_calls(engine: EngineName) -> None:
-    tiny = textgen.load(TINY, engine=engine)
-    generation = tiny.start("abc", temperature=1.0, seed=2)
-    expected = textgen.entropy(textgen.softmax(generation.logits, 1.0))
-    generation.measurements = Measurements()
-    first = generation.take(1)
-    assert generation.measurements.entropy_bits == pytest.approx(expected, rel=1e-6)
-    assert first + generation.take(49) == tiny.generate("abc", length=50, temperature=1.0, seed=2)
-    assert generation.measurements.draws == 50

@@ -9,7 +9,6 @@ import textgen_runtime as textgen
 from textgen_runtime import Batch, Generation, Model, Sampling, State
 from textgen_runtime import model as feeding
 from textgen_runtime.model import STREAM_CHUNK
-from textgen_runtime.results import Measurements
 
 from tests.helpers.make_tiny_model import make_model
 from tests.helpers.paths import TINY
@@ -138,7 +137,7 @@ def test_advance_checks_the_number_of_steps(model: Model) -> None:
 
 def test_a_copied_generation_is_independent(tiny: Model) -> None:
     original = tiny.start("abc", temperature=1.0, seed=8, substream=3)
-    original.measurements = Measurements(latencies=True)
+    original.latencies = []
     original.take(10)
     first, second = original.copy(), original.copy()
     assert first.prompt == "abc"
@@ -147,8 +146,8 @@ def test_a_copied_generation_is_independent(tiny: Model) -> None:
     first.logits[:] = -np.inf
     first.logits[3] = 0.0
     assert first.take(1) == tiny.tokenizer.symbols[3]
-    assert vars(second.measurements) == vars(original.measurements)
-    assert original.measurements.draws == 10
+    assert len(original.latencies) == 10
+    assert min(original.latencies) > 0
     third = original.copy()
     third.logits[:] = np.nan
     with pytest.raises(ValueError, match="read-only"):

@@ -1,6 +1,6 @@
 """Distributions agree with their formulas, and each parameter of the filters reaches that of the next draw.
 
-``tests/core/truncations.c`` and ``tests/core/penalties.c`` compare the filters with their definitions.
+``tests/core/sampler.c`` compares the filters with their definitions.
 """
 
 import math
