@@ -299,7 +299,11 @@ int main(int count, char **arguments) {
     }
     check_description(&everything);
     check_verdicts(&plain, &constrained, &everything);
-    check_numbers_and_sizes(&plain, model.info->state_values + model.info->vocabulary);
+    const size_t numbers = model.info->state_values + model.info->vocabulary;
+    check_numbers_and_sizes(&plain, numbers);
+    /* The first token that is held back is none of the vocabulary. */
+    everything.data[STATE + numbers * 4 + 1] = 1;
+    CHECK(code_of(&everything, everything.data, everything.size) == TEXTGEN_DAMAGED_SAVED);
     check_missing_parameter(&plain);
     check_other(&empty, &other, constraint);
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
