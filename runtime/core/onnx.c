@@ -531,20 +531,7 @@ static size_t size_of(const textgen_layer *layer, char letter) {
                            : 1;
 }
 
-/* Whether all values of a tensor are finite. Those of scales are not less than FLT_MIN, either, because some
- * processors replace smaller numbers by 0. */
-static bool has_range(const textgen_tensor *tensor) {
-    const bool scales = is_scale(tensor->name);
-    const uint32_t infinity = 0x7F800000u, minimum = 0x00800000u;
-    const uint32_t first = scales ? minimum : 0, sign = scales ? 0x80000000u : 0;
-    bool valid = true;
-    for (size_t i = 0; i < tensor->raw.size / 4; i++) {
-        valid &= (textgen_tensor_bits(tensor, i) & (sign | 0x7FFFFFFFu)) - first < infinity - first;
-    }
-    return valid;
-}
-
-/* Find a tensor of a layer, and check its type, its shape and, if it is float32, its values. */
+/* Find a tensor of a layer, and check its type and its shape. */
 static int32_t find_tensor(reader *from, const pattern *wanted, const textgen_layer *layer, size_t number,
                            const textgen_tensor **found) {
     unsigned char written[NAME_SIZE];
@@ -562,11 +549,7 @@ static int32_t find_tensor(reader *from, const pattern *wanted, const textgen_la
         valid = valid && size > 0 && tensor->shape[i] == size;
         bytes *= size;
     }
-    valid = valid && tensor->raw.size == bytes;
-    if (valid && wanted->type == TEXTGEN_ONNX_FLOAT) {
-        valid = has_range(tensor);
-    }
-    return valid ? TEXTGEN_OK : textgen_tensor_damaged(tensor, from->error);
+    return valid && tensor->raw.size == bytes ? TEXTGEN_OK : textgen_tensor_damaged(tensor, from->error);
 }
 
 static int32_t describe_layer(reader *from, textgen_description *description, size_t index) {

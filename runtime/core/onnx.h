@@ -98,7 +98,7 @@ typedef struct {
     textgen_arena *arena;                         /* that of the file */
 } textgen_description;
 
-/* Compare a file's graph, and check everything but the values of 8-bit weights. The description points into
+/* Compare a file's graph, and check everything but the values of tensors. The description points into
  * `file`. Fails with TEXTGEN_UNKNOWN_GRAPH if the graph is another one. */
 int32_t textgen_onnx_describe(const textgen_onnx *file, textgen_description *description, textgen_error *error);
 

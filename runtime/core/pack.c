@@ -2,6 +2,7 @@
 
 #include "exact.h"
 
+#include <float.h>
 #include <math.h>
 #include <string.h>
 
@@ -127,24 +128,64 @@ static size_t row_of(const textgen_network *network, bool is_output, size_t sum)
     return unit < network->units ? gate * network->units + unit : SIZE_MAX;
 }
 
+/* Note a tensor with values out of range: the first one is reported. */
+static void require(packing *pack, bool valid, const textgen_tensor *tensor) {
+    if (!valid && !pack->damaged) {
+        pack->damaged = tensor;
+    }
+}
+
+/* Return a value of a float32 tensor, which must be finite. */
+static float read_float(packing *pack, const textgen_tensor *tensor, size_t index) {
+    const float value = textgen_tensor_float(tensor, index);
+    require(pack, isfinite(value), tensor);
+    return value;
+}
+
+/* Return a scale. Some processors replace numbers less than FLT_MIN by 0. */
+static float read_scale(packing *pack, const textgen_tensor *tensor, size_t index) {
+    const float scale = read_float(pack, tensor, index);
+    require(pack, scale >= FLT_MIN, tensor);
+    return scale;
+}
+
 /* Copy the weights of one sum to its column of a block [inputs / 4][BLOCK][4]. Return their sum. stride: the
  * distance of two weights. */
 static int32_t pack_column(packing *pack, const textgen_tensor *tensor, size_t first, size_t stride,
                            size_t inputs, int8_t *column) {
     const int8_t *weights = (const int8_t *)tensor->raw.data + first;
     int32_t total = 0;
-    int even = 0;
-    for (size_t i = 0; i < inputs; i++) {
-        const int weight = weights[i * stride], pair = i % 2 ? even + weight : weight;
-        if (weight < -TEXTGEN_INT8_LEVELS || pair < -TEXTGEN_INT8_PAIR_BOUND ||
-            pair > TEXTGEN_INT8_PAIR_BOUND) {
-            pack->damaged = tensor;
+    bool valid = true;
+    for (size_t i = 0; i < inputs; i += 2) {
+        const int even = weights[i * stride], odd = i + 1 < inputs ? weights[(i + 1) * stride] : 0;
+        int8_t *to = column + i / 4 * 4 * TEXTGEN_BLOCK + i % 4;
+        to[0] = (int8_t)even;
+        to[1] = (int8_t)odd;
+        total += even + odd;
+        if (even < -TEXTGEN_INT8_LEVELS || odd < -TEXTGEN_INT8_LEVELS ||
+            even + odd < -TEXTGEN_INT8_PAIR_BOUND || even + odd > TEXTGEN_INT8_PAIR_BOUND) {
+            valid = false;
         }
-        column[i / 4 * 4 * TEXTGEN_BLOCK + i % 4] = (int8_t)weight;
-        total += weight;
-        even = weight;
     }
+    require(pack, valid, tensor);
     return total;
+}
+
+/* Copy the weights of `count` sums to their columns of a block [inputs][BLOCK]. row_stride, stride: the
+ * distance of two sums, and of two weights of one. */
+static void pack_columns(packing *pack, const textgen_tensor *tensor, size_t first, size_t row_stride,
+                         size_t stride, size_t count, size_t inputs, float *columns) {
+    const uint32_t infinity = 0x7F800000;
+    uint32_t largest = 0;
+    for (size_t i = 0; i < inputs; i++) {
+        for (size_t j = 0; j < count; j++) {
+            const size_t index = first + j * row_stride + i * stride;
+            const uint32_t size = textgen_tensor_bits(tensor, index) & 0x7FFFFFFF;
+            largest = size > largest ? size : largest;
+            columns[i * TEXTGEN_BLOCK + j] = textgen_tensor_float(tensor, index);
+        }
+    }
+    require(pack, largest < infinity, tensor);
 }
 
 /* Pack one of the matrices of a layer: [gates][units][inputs], or [units][vocabulary] of the output layer.
@@ -154,26 +195,29 @@ static void pack_matrix(packing *pack, const textgen_layer *layer, int part, voi
                         textgen_int8_factors factors) {
     const textgen_network *network = pack->network;
     const textgen_tensor *tensor = layer->tensors[part];
-    const bool is_output = layer->kind == TEXTGEN_LINEAR, is_int8 = network->bits == 8;
+    const bool is_output = layer->kind == TEXTGEN_LINEAR;
     const size_t inputs = part ? network->units : layer->inputs;
     const size_t stride = is_output ? network->vocabulary : 1, row_stride = is_output ? 1 : inputs;
     const size_t sums = is_output ? network->padded_vocabulary : GATES * network->padded_units;
-    for (size_t sum = 0; sum < sums; sum++) {
-        const size_t row = row_of(network, is_output, sum), block = sum / TEXTGEN_BLOCK * rows * TEXTGEN_BLOCK;
-        if (row == SIZE_MAX) {
+    for (size_t first = 0; first < sums; first += TEXTGEN_GROUP) {
+        const size_t row = row_of(network, is_output, first),
+                     block = first / TEXTGEN_BLOCK * rows * TEXTGEN_BLOCK;
+        size_t count = 0;
+        while (count < TEXTGEN_GROUP && row_of(network, is_output, first + count) != SIZE_MAX) {
+            count++;
+        }
+        if (network->bits == 32) {
+            pack_columns(pack, tensor, row * row_stride, row_stride, stride, count, inputs,
+                         (float *)weights + block + first % TEXTGEN_BLOCK);
             continue;
         }
-        if (is_int8) {
+        for (size_t i = 0; i < count; i++) {
+            const size_t sum = first + i;
             int8_t *column = (int8_t *)weights + block + sum % TEXTGEN_BLOCK * 4;
-            const int32_t total = pack_column(pack, tensor, row * row_stride, stride, inputs, column);
-            const float scale = textgen_tensor_float(layer->scales[part], row);
+            const int32_t total = pack_column(pack, tensor, (row + i) * row_stride, stride, inputs, column);
+            const float scale = read_scale(pack, layer->scales[part], row + i);
             factors.scales[sum] = part ? scale * (1.0f / TEXTGEN_INT8_LEVELS) : scale;
             factors.offsets[sum] = -network->kernels->zero * total;
-        } else {
-            float *column = (float *)weights + block + sum % TEXTGEN_BLOCK;
-            for (size_t i = 0; i < inputs; i++) {
-                column[i * TEXTGEN_BLOCK] = textgen_tensor_float(tensor, row * row_stride + i * stride);
-            }
         }
     }
 }
@@ -197,9 +241,7 @@ static void pack_lstm(packing *pack, const textgen_layer *layer, const textgen_p
                 packed->hidden);
     for (size_t sum = 0; sum < GATES * pack->network->padded_units; sum++) {
         packed->bias[sum] = (float)bias_of(pack, layer, sum);
-        if (!isfinite(packed->bias[sum])) {
-            pack->damaged = layer->tensors[2];
-        }
+        require(pack, isfinite(packed->bias[sum]), layer->tensors[2]);
     }
 }
 
@@ -209,7 +251,7 @@ static void pack_linear(packing *pack, const textgen_layer *layer) {
     float *masked_bias = textgen_output_layer(network, true)->bias;
     pack_matrix(pack, layer, 0, packed->weights, network->padded_units, packed->input);
     for (size_t i = 0; i < network->vocabulary; i++) {
-        packed->bias[i] = masked_bias[i] = textgen_tensor_float(layer->tensors[1], i);
+        packed->bias[i] = masked_bias[i] = read_float(pack, layer->tensors[1], i);
     }
     textgen_special_mask(&network->special, masked_bias);
 }
@@ -221,12 +263,10 @@ static float pack_embedding_row(packing *pack, size_t token, uint8_t *row) {
     const int zero = pack->network->kernels->zero;
     memset(row, zero, padded(embedding->outputs, TEXTGEN_GROUP));
     for (size_t i = 0; i < embedding->outputs; i++) {
-        if (values[i] < -TEXTGEN_INT8_LEVELS) {
-            pack->damaged = embedding->tensors[0];
-        }
+        require(pack, values[i] >= -TEXTGEN_INT8_LEVELS, embedding->tensors[0]);
         row[i] = (uint8_t)(values[i] + zero);
     }
-    return textgen_tensor_float(embedding->scales[0], token);
+    return read_scale(pack, embedding->scales[0], token);
 }
 
 static void pack_embedding(packing *pack) {
@@ -234,7 +274,7 @@ static void pack_embedding(packing *pack) {
     textgen_network *network = pack->network;
     const size_t size = network->embedding_size;
     for (size_t i = 0; network->bits == 32 && i < network->vocabulary * size; i++) {
-        ((float *)network->embedding)[i] = textgen_tensor_float(values, i);
+        ((float *)network->embedding)[i] = read_float(pack, values, i);
     }
     for (size_t token = 0; network->bits == 8 && token < network->vocabulary; token++) {
         network->embedding_scales[token] =
@@ -259,7 +299,7 @@ static void pack_float_table(packing *pack, char *memory) {
             bias[i] = bias_of(pack, layer, start + i);
             for (size_t j = 0; j < inputs; j++) {
                 weights[j * TEXTGEN_BLOCK + i] =
-                    row == SIZE_MAX ? 0.0 : (double)textgen_tensor_float(layer->tensors[0], row * inputs + j);
+                    row == SIZE_MAX ? 0.0 : (double)read_float(pack, layer->tensors[0], row * inputs + j);
             }
         }
         network->kernels->project(weights, bias, rows, (ptrdiff_t)inputs, (ptrdiff_t)network->vocabulary,
@@ -303,9 +343,8 @@ static int32_t pack_token_gates(packing *pack, textgen_error *error) {
     }
     (network->bits == 8 ? pack_int8_table : pack_float_table)(pack, textgen_align(memory));
     textgen_release(memory);
-    if (!all_finite(network->token_gates, (size_t)table_bytes(network) / sizeof(float))) {
-        pack->damaged = pack->description->layers[0].tensors[0];
-    }
+    const size_t count = (size_t)table_bytes(network) / sizeof(float);
+    require(pack, all_finite(network->token_gates, count), pack->description->layers[0].tensors[0]);
     return TEXTGEN_OK;
 }
 
