@@ -140,82 +140,65 @@ static bool read_entry(const textgen_json *entry, size_t token, textgen_vocabula
     }
     vocabulary->longest = text.size > vocabulary->longest ? text.size : vocabulary->longest;
     vocabulary->symbols[token] = text;
-    vocabulary->sorted[vocabulary->sorted_count++] = (textgen_sorted){text, token};
     *used += text.size;
     return true;
 }
 
-static int compare(textgen_view a, textgen_view b) {
-    const size_t common = a.size < b.size ? a.size : b.size;
-    const int order = common == 0 ? 0 : memcmp(a.data, b.data, common);
-    return order != 0 ? order : (a.size > b.size) - (a.size < b.size);
+enum { FIRST_BYTES = 256 };
+
+/* Return the node after another one that has a byte, or 0. */
+static uint32_t find_node(const textgen_node *nodes, uint32_t node, unsigned char byte) {
+    uint32_t found = nodes[node].child;
+    while (found && nodes[found].byte != byte) {
+        found = nodes[found].sibling;
+    }
+    return found;
 }
 
-static void sift_down(textgen_sorted *sorted, size_t root, size_t count) {
-    const textgen_sorted moved = sorted[root];
-    for (size_t child = 2 * root + 1; child < count; child = 2 * root + 1) {
-        if (child + 1 < count && compare(sorted[child].symbol, sorted[child + 1].symbol) < 0) {
-            child++;
+/* Add a symbol to the tree, which has `*count` nodes. Return false if it is there already. */
+static bool add_symbol(textgen_node *nodes, uint32_t *count, textgen_view symbol, size_t token) {
+    uint32_t node = symbol.data[0];
+    for (size_t i = 1; i < symbol.size; i++) {
+        uint32_t next = find_node(nodes, node, symbol.data[i]);
+        if (!next) {
+            next = (*count)++;
+            nodes[next] = (textgen_node){-1, 0, nodes[node].child, symbol.data[i]};
+            nodes[node].child = next;
         }
-        if (compare(moved.symbol, sorted[child].symbol) >= 0) {
-            break;
-        }
-        sorted[root] = sorted[child];
-        root = child;
+        node = next;
     }
-    sorted[root] = moved;
+    const bool is_new = nodes[node].token < 0;
+    nodes[node].token = (int32_t)token;
+    return is_new;
 }
 
-/* Heapsort, because the C library's qsort may take quadratic time or allocate memory. */
-static void sort(textgen_sorted *sorted, size_t count) {
-    for (size_t root = count / 2, end = count; end > 1;) {
-        if (root > 0) {
-            root--;
-        } else {
-            const textgen_sorted first = sorted[0];
-            sorted[0] = sorted[--end];
-            sorted[end] = first;
+/* Return the token of the longest symbol with which a text begins, and set `*size` to its bytes. Return -1 if
+ * there is none. The text is not empty. */
+static int64_t match_symbol(const textgen_vocabulary *vocabulary, textgen_view text, size_t *size) {
+    const textgen_node *nodes = vocabulary->nodes;
+    int64_t token = -1;
+    uint32_t node = text.data[0];
+    for (size_t i = 1;; i++) {
+        if (nodes[node].token >= 0) {
+            token = nodes[node].token;
+            *size = i;
         }
-        sift_down(sorted, root, end);
+        if (i == text.size || !(node = find_node(nodes, node, text.data[i]))) {
+            return token;
+        }
     }
-}
-
-/* Return how many symbols are not greater than a text, in the order of their bytes. A symbol is less than those
- * that it begins. */
-static size_t rank_of(const textgen_vocabulary *vocabulary, textgen_view text) {
-    size_t first = 0;
-    for (size_t count = vocabulary->sorted_count; count > 0;) {
-        const size_t half = count / 2;
-        const bool is_after = compare(vocabulary->sorted[first + half].symbol, text) <= 0;
-        first += is_after ? half + 1 : 0;
-        count = is_after ? count - half - 1 : half;
-    }
-    return first;
 }
 
 int64_t textgen_vocabulary_find(const textgen_vocabulary *vocabulary, textgen_view symbol) {
-    const size_t rank = rank_of(vocabulary, symbol);
-    const textgen_sorted *found = vocabulary->sorted + rank - (rank > 0);
-    return rank > 0 && textgen_views_equal(found->symbol, symbol) ? (int64_t)found->token : -1;
-}
-
-/* Return the place of the longest symbol that is a prefix of a text. Places count from 1; 0 means none. `place`
- * is that of the last symbol not greater than the text. Every symbol that is a prefix of the text is also a
- * prefix of that symbol. The time is therefore limited by the length of a word, whatever symbols a file
- * contains. */
-static size_t longest_prefix(const textgen_vocabulary *vocabulary, size_t place, textgen_view text) {
-    for (; place > 0; place = vocabulary->prefixes[place - 1]) {
-        const textgen_view symbol = vocabulary->sorted[place - 1].symbol;
-        if (symbol.size <= text.size && memcmp(symbol.data, text.data, symbol.size) == 0) {
-            break;
-        }
-    }
-    return place;
+    size_t size = 0;
+    const int64_t token = match_symbol(vocabulary, symbol, &size);
+    return size == symbol.size ? token : -1;
 }
 
 /* Whether the 256 bytes are in order, before the special tokens. */
 static bool has_bytes(const textgen_vocabulary *vocabulary) {
-    bool ordered = vocabulary->sorted_count == 256 && vocabulary->special.unknown < 0;
+    bool ordered =
+        vocabulary->count == 256 + 2 * (vocabulary->special.begin >= 0) && vocabulary->special.unknown < 0;
     for (size_t token = 0; ordered && token < 256; token++) {
         const textgen_view symbol = vocabulary->symbols[token];
         ordered = symbol.size == 1 && symbol.data[0] == token;
@@ -241,23 +224,28 @@ static int32_t read_symbols(const reader *from, size_t size) {
     /* Decoded, no entry is longer than its JSON text. */
     vocabulary->text = textgen_allocate(arena, list.text.size, 1);
     vocabulary->symbols = textgen_allocate(arena, count, sizeof *vocabulary->symbols);
-    vocabulary->sorted = textgen_allocate(arena, count, sizeof *vocabulary->sorted);
-    vocabulary->prefixes = textgen_allocate(arena, count, sizeof *vocabulary->prefixes);
-    if (!vocabulary->text || !vocabulary->symbols || !vocabulary->sorted || !vocabulary->prefixes) {
+    if (!vocabulary->text || !vocabulary->symbols) {
         return textgen_out_of_memory(from->error);
     }
     for (size_t token = 0; textgen_json_item(&list.text, &entry); token++) {
         TEXTGEN_TRY(check(from, vocabulary_key, read_entry(&entry, token, vocabulary, &used)));
     }
-    bool twice = false;
-    sort(vocabulary->sorted, vocabulary->sorted_count);
-    for (size_t i = 0; i < vocabulary->sorted_count; i++) {
-        const textgen_view symbol = vocabulary->sorted[i].symbol;
-        const size_t prefix = vocabulary->prefixes[i] = longest_prefix(vocabulary, i, symbol);
-        twice = twice || (prefix > 0 && vocabulary->sorted[prefix - 1].symbol.size == symbol.size);
+    vocabulary->nodes = used < UINT32_MAX - FIRST_BYTES
+                            ? textgen_allocate(arena, FIRST_BYTES + used, sizeof *vocabulary->nodes)
+                            : NULL;
+    if (!vocabulary->nodes) {
+        return textgen_out_of_memory(from->error);
     }
-    return check(from, vocabulary_key,
-                 !twice && (vocabulary->level != TEXTGEN_BYTE_LEVEL || has_bytes(vocabulary)));
+    uint32_t nodes = FIRST_BYTES;
+    bool valid = vocabulary->level != TEXTGEN_BYTE_LEVEL || has_bytes(vocabulary);
+    for (size_t i = 0; i < FIRST_BYTES; i++) {
+        vocabulary->nodes[i].token = -1;
+    }
+    for (size_t token = 0; token < count; token++) {
+        const textgen_view symbol = vocabulary->symbols[token];
+        valid = valid && (!symbol.size || add_symbol(vocabulary->nodes, &nodes, symbol, token));
+    }
+    return check(from, vocabulary_key, valid);
 }
 
 static int32_t read_normalization(const reader *from) {
@@ -280,19 +268,6 @@ static int32_t read_normalization(const reader *from) {
         valid && (from->vocabulary->unicode || (values[1].kind == TEXTGEN_JSON_NULL && values[1].text.data)));
 }
 
-/* Return the token of the longest symbol at `*offset`, where a valid character is, and move `*offset` past the
- * symbol. Return -1 and leave `*offset` unchanged if there is none. */
-static int64_t match_symbol(const textgen_vocabulary *vocabulary, textgen_view text, size_t *offset) {
-    const textgen_view rest = {text.data + *offset, text.size - *offset};
-    const size_t last = rank_of(vocabulary, rest);
-    const size_t place = longest_prefix(vocabulary, last, rest);
-    if (place == 0) {
-        return -1;
-    }
-    *offset += vocabulary->sorted[place - 1].symbol.size;
-    return (int64_t)vocabulary->sorted[place - 1].token;
-}
-
 /* Check that the prompts are texts that can be encoded without the unknown symbol. */
 static int32_t check_prompts(const reader *from) {
     static const char key[] = "textgen.prompts";
@@ -306,10 +281,11 @@ static int32_t check_prompts(const reader *from) {
     bool valid = prompts.kind == TEXTGEN_JSON_ARRAY;
     while (valid && textgen_json_item(&prompts.text, &prompt)) {
         textgen_view text = {(const unsigned char *)buffer, 0};
-        size_t offset = 0;
+        size_t size = 0;
         valid = textgen_json_utf8(&prompt, buffer, &text.size) && text.size > 0;
-        while (valid && from->vocabulary->level != TEXTGEN_BYTE_LEVEL && offset < text.size) {
-            valid = match_symbol(from->vocabulary, text, &offset) >= 0;
+        while (valid && from->vocabulary->level != TEXTGEN_BYTE_LEVEL && text.size > 0) {
+            valid = match_symbol(from->vocabulary, text, &size) >= 0;
+            text = (textgen_view){text.data + size, text.size - size};
         }
     }
     textgen_release(buffer);
@@ -379,8 +355,7 @@ void textgen_vocabulary_destroy(textgen_vocabulary *vocabulary) {
     if (vocabulary) {
         textgen_release(vocabulary->text);
         textgen_release(vocabulary->symbols);
-        textgen_release(vocabulary->sorted);
-        textgen_release(vocabulary->prefixes);
+        textgen_release(vocabulary->nodes);
         textgen_release(vocabulary);
     }
 }
@@ -406,7 +381,7 @@ int32_t textgen_encode_known(const textgen_vocabulary *vocabulary, textgen_encod
     const bool bytes = vocabulary->level == TEXTGEN_BYTE_LEVEL;
     const bool has_mark = !bytes && text.size >= 3 && memcmp(text.data, "\xEF\xBB\xBF", 3) == 0;
     const size_t start = encoder->offset == 0 && has_mark ? 3 : encoder->offset;
-    size_t end = start, matched = start;
+    size_t end = start, matched = 0;
     if (start >= text.size) {
         return 0;
     }
@@ -423,8 +398,8 @@ int32_t textgen_encode_known(const textgen_vocabulary *vocabulary, textgen_encod
         end += end < text.size && text.data[end] == '\n';
         *token = textgen_vocabulary_find(vocabulary, textgen_view_of("\n"));
     } else {
-        *token = match_symbol(vocabulary, text, &matched);
-        end = *token < 0 ? end : matched;
+        *token = match_symbol(vocabulary, (textgen_view){text.data + start, text.size - start}, &matched);
+        end = *token < 0 ? end : start + matched;
     }
     encoder->offset = end;
     return 1;

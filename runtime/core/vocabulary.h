@@ -36,23 +36,20 @@ typedef enum { TEXTGEN_CHARACTER_LEVEL, TEXTGEN_BYTE_LEVEL, TEXTGEN_WORD_LEVEL }
 enum { TEXTGEN_LEVELS = 3 };
 extern const char *const textgen_level_names[TEXTGEN_LEVELS];
 
-/* A symbol in the order of their bytes. */
+/* A node of a tree of bytes: the bytes on the way to it are a symbol, or the beginning of symbols. */
 typedef struct {
-    textgen_view symbol;
-    size_t token;
-} textgen_sorted;
+    int32_t token;           /* of the symbol that ends here, or -1 */
+    uint32_t child, sibling; /* the first node with one more byte; the next one with another last byte; or 0 */
+    unsigned char byte;
+} textgen_node;
 
 typedef struct {
     textgen_level level;
-    size_t count;           /* number of tokens */
-    size_t longest;         /* bytes of the longest symbol, 1 or more */
-    char *text;             /* all symbols, one after another */
-    textgen_view *symbols;  /* [count], the symbol of each token; empty for the special tokens */
-    textgen_sorted *sorted; /* [sorted_count], without the special tokens, in the order of their bytes */
-    size_t sorted_count;
-    /* [sorted_count], of each symbol: the place of the longest other symbol that is a prefix of it, from 1; 0
-     * if there is none */
-    size_t *prefixes;
+    size_t count;          /* number of tokens */
+    size_t longest;        /* bytes of the longest symbol, 1 or more */
+    char *text;            /* all symbols, one after another */
+    textgen_view *symbols; /* [count], the symbol of each token; empty for the special tokens */
+    textgen_node *nodes;   /* of the symbols; the first one is that of no byte */
     textgen_special special;
     const char *records; /* how records are separated, "lines" or "blank"; NULL if the model has no records */
     const char *unicode; /* "NFC", "NFD", "NFKC", "NFKD" or NULL */
