@@ -53,10 +53,11 @@ int32_t textgen_out_of_memory(textgen_error *error) {
 }
 
 /* Before each array. Its size keeps the alignment of the memory. */
-typedef union {
+typedef union block {
     struct {
         textgen_arena *arena; /* or NULL */
-        size_t start, bytes;  /* in the arena */
+        union block *before;  /* the array before this one, or NULL */
+        size_t start;         /* in the arena */
     } part;
     char padding[32];
 } block;
@@ -92,30 +93,73 @@ void *textgen_allocate(textgen_arena *arena, size_t count, size_t size) {
     }
     if (!arena || !arena->memory) {
         created = allocate_block(bytes);
-    } else if (start <= arena->size && bytes <= arena->size - start) {
+    } else if (bytes <= arena->size - start) {
         created = memset(arena->memory + start, 0, bytes);
     }
     if (!created) {
         return NULL;
     }
-    created->part.arena = arena;
-    created->part.start = start;
-    created->part.bytes = bytes;
     if (arena) {
+        created->part.arena = arena;
+        created->part.before = arena->last;
+        created->part.start = start;
+        arena->last = created;
         arena->used = start + bytes;
     }
     return created + 1;
 }
 
 void textgen_release(void *memory) {
-    block *released = memory ? (block *)memory - 1 : NULL;
-    textgen_arena *arena = released ? released->part.arena : NULL;
-    if (arena && released->part.start + released->part.bytes == arena->used) {
-        arena->used = released->part.start;
+    block *first = memory ? (block *)memory - 1 : NULL, *released = first;
+    textgen_arena *arena = first ? first->part.arena : NULL;
+    const bool on_heap = !arena || !arena->memory;
+    if (arena) {
+        released = arena->last;
+        arena->last = first->part.before;
+        arena->used = first->part.start;
     }
-    if (!arena || !arena->memory) {
+    /* The arena itself may be in the first array. */
+    while (on_heap && released) {
+        block *before = released == first ? NULL : released->part.before;
         free(released);
+        released = before;
     }
+}
+
+enum { CALLER_ALIGNMENT = 8 };
+
+int32_t textgen_check_memory(textgen_memory memory, size_t needed, const char *name, textgen_error *error) {
+    if ((uintptr_t)memory.data % CALLER_ALIGNMENT) {
+        return textgen_fail_at(error, TEXTGEN_INVALID_ARGUMENT, name, -1, "must be aligned to %d bytes",
+                               (int)CALLER_ALIGNMENT);
+    }
+    return needed && memory.data && memory.size >= needed
+               ? TEXTGEN_OK
+               : textgen_fail_at(error, TEXTGEN_BUFFER_TOO_SMALL, name, -1, "has %zu bytes; %zu are needed",
+                                 memory.data ? memory.size : 0, needed);
+}
+
+int32_t textgen_object_create(textgen_memory memory, size_t size, void **object, textgen_error *error) {
+    textgen_arena arena = {.memory = memory.data, .size = memory.size};
+    if (memory.data) {
+        TEXTGEN_TRY(textgen_check_memory(memory, size, "memory", error));
+    }
+    textgen_arena *created = textgen_allocate(&arena, 1, size);
+    if (!created) {
+        return textgen_object_code(&arena, textgen_out_of_memory(error), error);
+    }
+    *created = arena;
+    ((block *)(void *)created - 1)->part.arena = created;
+    *object = created;
+    return TEXTGEN_OK;
+}
+
+int32_t textgen_object_code(const void *object, int32_t code, textgen_error *error) {
+    const textgen_arena *arena = object;
+    return code == TEXTGEN_OUT_OF_MEMORY && arena->memory
+               ? textgen_fail_at(error, TEXTGEN_BUFFER_TOO_SMALL, "memory", -1,
+                                 "has %zu bytes; at least %zu are needed", arena->size, arena->peak)
+               : code;
 }
 
 int32_t textgen_utf8_next(textgen_view text, size_t *offset) {

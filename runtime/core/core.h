@@ -53,21 +53,32 @@ _Noreturn int32_t textgen_fail_at(textgen_error *error, int32_t code, const char
 /* Fail with TEXTGEN_OUT_OF_MEMORY. */
 int32_t textgen_out_of_memory(textgen_error *error);
 
-/* The memory of a model: from the heap, or from memory that the caller provides. Blocks lie one after another.
- * A block that is released is used again if it was the last one. On the heap this is only counted, so that the
+/* The memory of an object, of which it is the first array: from the heap, or from memory that the caller
+ * provides. Arrays are released in the reverse order. On the heap their bytes are only counted, so that the
  * sizes tell how much memory a caller must provide. */
 typedef struct {
     char *memory; /* aligned to 8 bytes; NULL for the heap */
     size_t size;  /* in bytes */
-    size_t used;  /* bytes of the blocks */
+    size_t used;  /* bytes of the arrays */
     size_t peak;  /* the largest value of `used`, also if the memory was not enough for it */
+    void *last;   /* the latest array */
 } textgen_arena;
 
-/* Allocate an array of zeros. Return NULL if there is not enough memory. arena: NULL for the heap. */
+/* Allocate an array of zeros. Return NULL if there is not enough memory. arena: NULL for a single array on the
+ * heap. */
 void *textgen_allocate(textgen_arena *arena, size_t count, size_t size);
 
-/* Release an array, which may be NULL. */
+/* Release an array, which may be NULL, and all later ones of its arena. */
 void textgen_release(void *memory);
+
+/* Create an object of zeros that begins with its arena. memory: of the caller, or no data for the heap. */
+int32_t textgen_object_create(textgen_memory memory, size_t size, void **object, textgen_error *error);
+
+/* Return the code with which an object could not be created: its memory may be too small. */
+int32_t textgen_object_code(const void *object, int32_t code, textgen_error *error);
+
+/* Check memory of the caller. needed: bytes, or 0 if they exceed a size_t. */
+int32_t textgen_check_memory(textgen_memory memory, size_t needed, const char *name, textgen_error *error);
 
 /* Take the next part of an array whose start is aligned to PART_ALIGNMENT bytes, a cache line. If `start` is
  * NULL, only count its bytes. */

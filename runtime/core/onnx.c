@@ -225,16 +225,7 @@ int32_t textgen_onnx_read(textgen_view content, textgen_onnx *file, textgen_erro
     }
     read_model(&from, file);
     read_graph(&from, file);
-    if (from.code != TEXTGEN_OK) {
-        textgen_onnx_free(file);
-    }
     return from.code;
-}
-
-void textgen_onnx_free(textgen_onnx *file) {
-    textgen_release(file->tensors);
-    textgen_release(file->properties);
-    *file = (textgen_onnx){.arena = NULL};
 }
 
 textgen_view textgen_onnx_property(const textgen_onnx *file, const char *key) {
@@ -575,11 +566,13 @@ static int32_t describe_layer(reader *from, textgen_description *description, si
 static int32_t describe_layers(reader *from, textgen_description *description) {
     static const pattern axis = {TEXTGEN_LINEAR, ANY_BITS, TEXTGEN_ONNX_INT64, 0, "direction_axis", "1"};
     const textgen_sizes *sizes = &description->sizes;
-    textgen_layer *layers = description->layers;
+    textgen_layer *layers = description->layers =
+        textgen_allocate(description->arena, sizes->layers + 2, sizeof *layers);
     const textgen_tensor *found;
     const size_t last = sizes->layers + 1;
-    description->layer_count = last + 1;
-    description->bytes = 0;
+    if (!layers) {
+        return textgen_out_of_memory(from->error);
+    }
     for (size_t i = 0; i <= last; i++) {
         layers[i] = (textgen_layer){
             .kind = i == 0     ? TEXTGEN_EMBEDDING
@@ -611,6 +604,7 @@ int32_t textgen_onnx_describe(const textgen_onnx *file, textgen_description *des
                               textgen_error *error) {
     reader from = {file, error, TEXTGEN_OK, 0};
     textgen_sizes *sizes = &description->sizes;
+    *description = (textgen_description){.arena = file->arena};
     const bool is_int8 = measure(&from, "embedding_int8", 0);
     const size_t others = is_int8 ? 6 : 4, of_a_layer = is_int8 ? 5 : 3, count = file->tensor_count;
     *sizes = (textgen_sizes){
@@ -620,7 +614,6 @@ int32_t textgen_onnx_describe(const textgen_onnx *file, textgen_description *des
         .vocabulary = measure(&from, is_int8 ? "embedding_int8" : "embedding", 0),
         .bits = is_int8 ? 8 : 32,
     };
-    description->arena = file->arena;
     if (sizes->layers > TEXTGEN_MAX_LAYERS) {
         return textgen_fail(error, TEXTGEN_TOO_LARGE, "the graph has more than %d layers",
                             (int)TEXTGEN_MAX_LAYERS);

@@ -48,14 +48,11 @@ typedef struct {
     size_t tensor_count, property_count;
     bool has_operators;   /* those of model files, and no others */
     uint64_t parameters;  /* number of float32 and int8 values in the tensors, without scales */
-    textgen_arena *arena; /* for these tables and all that is made of them; NULL for the heap */
+    textgen_arena *arena; /* for these tables and all that is made of them */
 } textgen_onnx;
 
-/* Read a file. On success the metadata is complete, and the caller frees `file` with textgen_onnx_free.
- *
- * file: only its `arena` is set. */
+/* Read a file. On success the metadata is complete. file: only its `arena` is set. */
 int32_t textgen_onnx_read(textgen_view content, textgen_onnx *file, textgen_error *error);
-void textgen_onnx_free(textgen_onnx *file);
 
 /* Return the value of a metadata property; its data is NULL if there is none. If a key is repeated, the last
  * value counts. */
@@ -92,10 +89,9 @@ typedef struct {
 
 typedef struct {
     textgen_sizes sizes;
-    textgen_layer layers[TEXTGEN_MAX_LAYERS + 2]; /* from the token to the logits */
-    size_t layer_count;                           /* sizes.layers + 2 */
-    uint64_t bytes;                               /* of the weights in the file */
-    textgen_arena *arena;                         /* that of the file */
+    textgen_layer *layers; /* [sizes.layers + 2], from the token to the logits */
+    uint64_t bytes;        /* of the weights in the file */
+    textgen_arena *arena;  /* that of the file */
 } textgen_description;
 
 /* Compare a file's graph, and check everything but the values of tensors. The description points into

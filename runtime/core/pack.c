@@ -36,7 +36,7 @@ static textgen_network describe(const textgen_description *description, const te
     network.units = description->layers[1].outputs;
     network.padded_units = padded(network.units, TEXTGEN_GROUP);
     network.padded_vocabulary = padded(network.vocabulary, TEXTGEN_BLOCK);
-    network.layer_count = description->layer_count - 2;
+    network.layer_count = description->sizes.layers;
     network.state_values = 2 * network.layer_count * network.units;
     network.bits = description->sizes.bits;
     network.exp64 = textgen_find_exp64(kernels->name);
@@ -391,16 +391,9 @@ int32_t textgen_network_create(const textgen_description *description, const tex
     place(&found, description, textgen_align(created + 1));
     *created = found;
     packing pack = {description, created, NULL};
-    const int32_t code = pack_all(&pack, error);
-    if (code < 0) {
-        textgen_network_destroy(created);
-    } else {
-        *network = created;
-    }
-    return code;
+    *network = created;
+    return pack_all(&pack, error);
 }
-
-void textgen_network_destroy(textgen_network *network) { textgen_release(network); }
 
 size_t textgen_network_step_bytes(const textgen_network *network) {
     const size_t embedding = network->embedding_size * (network->bits == 8 ? 1 : sizeof(float));

@@ -35,10 +35,9 @@ static inline const textgen_packed_layer *textgen_output_layer(const textgen_net
     return &network->layers[network->layer_count + masked];
 }
 
-/* Read and pack all weights. On success the caller calls textgen_network_destroy. */
+/* Read and pack all weights. */
 int32_t textgen_network_create(const textgen_description *description, const textgen_kernels *kernels,
                                textgen_special special, textgen_network **network, textgen_error *error);
-void textgen_network_destroy(textgen_network *network);
 
 /* Return how many bytes one time step of one lane reads. */
 size_t textgen_network_step_bytes(const textgen_network *network);

@@ -140,16 +140,6 @@ int32_t textgen_stream_forward(textgen_stream *stream, const int64_t *tokens, si
 /* Start the first record of a stream of records that has not been fed. Fail if nothing was fed to another. */
 int32_t textgen_stream_ready(textgen_stream *stream, const textgen_workspace *workspace, textgen_error *error);
 
-/* An object begins with the arena of its memory. Create one of zeros, in the caller's memory or on the heap. */
-int32_t textgen_object_create(textgen_memory memory, size_t size, void **object, textgen_error *error);
-void textgen_object_destroy(void *object);
-
-/* Return the code with which an object could not be created: its memory may be too small. */
-int32_t textgen_object_code(const void *object, int32_t code, textgen_error *error);
-
-/* Check memory of the caller. needed: bytes, or 0 if they exceed a size_t. */
-int32_t textgen_check_memory(textgen_memory memory, size_t needed, const char *name, textgen_error *error);
-
 /* Check that tokens of the caller are in the vocabulary. */
 int32_t textgen_check_tokens(const textgen_model *model, const int64_t *tokens, size_t count,
                              textgen_error *error);

@@ -28,48 +28,6 @@ const char *textgen_code_text(int32_t code) {
     return code <= 0 && code > -count ? texts[-code] : "unknown code";
 }
 
-/* ---- Memory of the caller ---- */
-
-enum { CALLER_ALIGNMENT = 8, OBJECT_ALIGNMENT = 64 /* kept by what follows an object, if the memory has it */ };
-
-int32_t textgen_check_memory(textgen_memory memory, size_t needed, const char *name, textgen_error *error) {
-    if ((uintptr_t)memory.data % CALLER_ALIGNMENT) {
-        return textgen_fail_at(error, TEXTGEN_INVALID_ARGUMENT, name, -1, "must be aligned to %d bytes",
-                               (int)CALLER_ALIGNMENT);
-    }
-    return needed && memory.data && memory.size >= needed
-               ? TEXTGEN_OK
-               : textgen_fail_at(error, TEXTGEN_BUFFER_TOO_SMALL, name, -1, "has %zu bytes; %zu are needed",
-                                 memory.data ? memory.size : 0, needed);
-}
-
-int32_t textgen_object_create(textgen_memory memory, size_t size, void **object, textgen_error *error) {
-    const size_t used = (size + OBJECT_ALIGNMENT - 1) / OBJECT_ALIGNMENT * OBJECT_ALIGNMENT;
-    if (memory.data) {
-        TEXTGEN_TRY(textgen_check_memory(memory, used, "memory", error));
-        *object = memset(memory.data, 0, size);
-    } else {
-        *object = textgen_allocate(NULL, 1, size);
-    }
-    if (!*object) {
-        return textgen_out_of_memory(error);
-    }
-    *(textgen_arena *)*object = (textgen_arena){memory.data, memory.size, used, used};
-    return TEXTGEN_OK;
-}
-
-int32_t textgen_object_code(const void *object, int32_t code, textgen_error *error) {
-    const textgen_arena *arena = object;
-    return code == TEXTGEN_OUT_OF_MEMORY && arena->memory
-               ? textgen_fail_at(error, TEXTGEN_BUFFER_TOO_SMALL, "memory", -1,
-                                 "has %zu bytes; at least %zu are needed", arena->size, arena->peak)
-               : code;
-}
-
-void textgen_object_destroy(void *object) {
-    textgen_release(((const textgen_arena *)object)->memory ? NULL : object);
-}
-
 /* ---- Models ---- */
 
 const char *textgen_kernels_name(size_t index) {
@@ -78,18 +36,18 @@ const char *textgen_kernels_name(size_t index) {
 }
 
 /* Read the network, and what there is to know of it. */
-static int32_t read_network(textgen_model *model, const textgen_kernels *kernels,
-                            textgen_description *description, textgen_error *error) {
-    const textgen_onnx *file = &model->file;
-    TEXTGEN_TRY(textgen_onnx_describe(file, description, error));
-    TEXTGEN_TRY(textgen_vocabulary_create(file, description->sizes.vocabulary, &model->vocabulary, error));
+static int32_t read_network(textgen_model *model, const textgen_kernels *kernels, textgen_error *error) {
+    textgen_description description;
+    TEXTGEN_TRY(textgen_onnx_describe(&model->file, &description, error));
     TEXTGEN_TRY(
-        textgen_network_create(description, kernels, model->vocabulary->special, &model->network, error));
+        textgen_vocabulary_create(&model->file, description.sizes.vocabulary, &model->vocabulary, error));
+    TEXTGEN_TRY(
+        textgen_network_create(&description, kernels, model->vocabulary->special, &model->network, error));
     model->shape.state_values = model->network->state_values;
     model->info.layers = model->network->layer_count;
     model->info.units = model->network->units;
-    model->info.embedding = description->sizes.embedding;
-    model->info.residual = description->sizes.residual;
+    model->info.embedding = description.sizes.embedding;
+    model->info.residual = description.sizes.residual;
     model->info.bits = (size_t)model->network->bits;
     model->info.step_bytes = textgen_network_step_bytes(model->network);
     return TEXTGEN_OK;
@@ -116,11 +74,7 @@ static int32_t fill_model(textgen_model *model, const textgen_kernels *kernels,
     if (options->forward) {
         TEXTGEN_TRY(set_engine(model, options, error));
     } else {
-        textgen_description *description = textgen_allocate(&model->arena, 1, sizeof *description);
-        const int32_t code =
-            description ? read_network(model, kernels, description, error) : textgen_out_of_memory(error);
-        textgen_release(description);
-        TEXTGEN_TRY(code);
+        TEXTGEN_TRY(read_network(model, kernels, error));
     }
     const textgen_vocabulary *vocabulary = model->vocabulary;
     model->shape.vocabulary = vocabulary->count;
@@ -164,8 +118,6 @@ int32_t textgen_model_create(const void *data, size_t size, const textgen_model_
     if (code == TEXTGEN_OK) {
         code = fill_model(created, kernels, chosen, error);
     }
-    textgen_release(created->file.tensors);
-    created->file.tensors = NULL;
     if (code < 0) {
         code = textgen_object_code(created, code, error);
         textgen_model_destroy(created);
@@ -176,15 +128,7 @@ int32_t textgen_model_create(const void *data, size_t size, const textgen_model_
     return TEXTGEN_OK;
 }
 
-void textgen_model_destroy(textgen_model *model) {
-    if (!model) {
-        return;
-    }
-    textgen_network_destroy(model->network);
-    textgen_vocabulary_destroy(model->vocabulary);
-    textgen_onnx_free(&model->file);
-    textgen_object_destroy(model);
-}
+void textgen_model_destroy(textgen_model *model) { textgen_release(model); }
 
 const textgen_model_info *textgen_model_get_info(const textgen_model *model) { return &model->info; }
 
@@ -243,7 +187,7 @@ size_t textgen_forward_size(const textgen_model *model, size_t batch, size_t log
     if (!batch || lanes != batch || !logit_steps || steps != logit_steps || logit_steps > most / batch) {
         return 0;
     }
-    return model->network ? textgen_slots_size(model->network, batch, logit_steps) : CALLER_ALIGNMENT;
+    return model->network ? textgen_slots_size(model->network, batch, logit_steps) : 1;
 }
 
 int32_t textgen_check_tokens(const textgen_model *model, const int64_t *tokens, size_t count,

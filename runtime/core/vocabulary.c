@@ -340,24 +340,9 @@ static int32_t read_all(const reader *from, size_t size) {
 
 int32_t textgen_vocabulary_create(const textgen_onnx *file, size_t size, textgen_vocabulary **vocabulary,
                                   textgen_error *error) {
-    textgen_vocabulary *created = textgen_allocate(file->arena, 1, sizeof *created);
-    const reader from = {file, created, error};
-    const int32_t code = created ? read_all(&from, size) : textgen_out_of_memory(error);
-    if (code < 0) {
-        textgen_vocabulary_destroy(created);
-    } else {
-        *vocabulary = created;
-    }
-    return code;
-}
-
-void textgen_vocabulary_destroy(textgen_vocabulary *vocabulary) {
-    if (vocabulary) {
-        textgen_release(vocabulary->text);
-        textgen_release(vocabulary->symbols);
-        textgen_release(vocabulary->nodes);
-        textgen_release(vocabulary);
-    }
+    *vocabulary = textgen_allocate(file->arena, 1, sizeof **vocabulary);
+    const reader from = {file, *vocabulary, error};
+    return *vocabulary ? read_all(&from, size) : textgen_out_of_memory(error);
 }
 
 int64_t textgen_vocabulary_find_entry(const textgen_vocabulary *vocabulary, const textgen_json *entry) {

@@ -65,7 +65,6 @@ int32_t textgen_format_check(const textgen_onnx *file, textgen_error *error);
 #define TEXTGEN_ANY_SIZE SIZE_MAX
 int32_t textgen_vocabulary_create(const textgen_onnx *file, size_t size, textgen_vocabulary **vocabulary,
                                   textgen_error *error);
-void textgen_vocabulary_destroy(textgen_vocabulary *vocabulary);
 
 /* Return the token of a symbol, or -1. */
 int64_t textgen_vocabulary_find(const textgen_vocabulary *vocabulary, textgen_view symbol);

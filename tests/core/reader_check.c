@@ -106,23 +106,17 @@ static int32_t print_vocabulary(const textgen_onnx *file, size_t size, const tex
     if (text) {
         code = print_text(vocabulary, text);
     }
-    textgen_vocabulary_destroy(vocabulary);
     return code;
 }
 
 /* Pack the weights, which checks their values. */
 static int32_t pack(const textgen_description *description, textgen_special special) {
     textgen_network *network;
-    const int32_t code =
-        textgen_network_create(description, textgen_find_kernels(NULL), special, &network, &error);
-    if (code == TEXTGEN_OK) {
-        textgen_network_destroy(network);
-    }
-    return code;
+    return textgen_network_create(description, textgen_find_kernels(NULL), special, &network, &error);
 }
 
 static int32_t print_model(const textgen_onnx *file, const textgen_view *text) {
-    static textgen_description description;
+    textgen_description description;
     int32_t code = textgen_format_check(file, &error);
     if (code == TEXTGEN_OK) {
         code = textgen_onnx_describe(file, &description, &error);
@@ -134,7 +128,7 @@ static int32_t print_model(const textgen_onnx *file, const textgen_view *text) {
     if (code == TEXTGEN_OK) {
         code = pack(&description, special);
     }
-    for (size_t i = 0; code == TEXTGEN_OK && i < description.layer_count; i++) {
+    for (size_t i = 0; code == TEXTGEN_OK && i < description.sizes.layers + 2; i++) {
         print_layer(&description.layers[i]);
     }
     if (code == TEXTGEN_OK) {
@@ -145,13 +139,14 @@ static int32_t print_model(const textgen_onnx *file, const textgen_view *text) {
 
 static int32_t print_file(const unsigned char *content, size_t size, const textgen_view *text) {
     const textgen_view view = {content, size};
-    textgen_onnx file = {0};
+    textgen_arena arena = {0};
+    textgen_onnx file = {.arena = &arena};
     int32_t code = textgen_onnx_read(view, &file, &error);
     if (code == TEXTGEN_OK) {
         printf("parameters %" PRIu64 "\n", file.parameters);
         code = print_model(&file, text);
-        textgen_onnx_free(&file);
     }
+    textgen_release(file.properties);
     if (code != TEXTGEN_OK) {
         printf("%" PRId32 " %s", code, error.message);
         printf(text ? ", at %" PRId64 "\n" : "\n", error.place);
