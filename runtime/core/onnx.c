@@ -239,7 +239,7 @@ textgen_view textgen_onnx_property(const textgen_onnx *file, const char *key) {
 
 /* ---- The graph ---- */
 
-enum { NAME_SIZE = 48 };
+enum { NAME_SIZE = 48 /* of any tensor */ };
 
 /* A message, or a part of one, that is written. */
 typedef struct {
@@ -259,11 +259,6 @@ static void put_varint(output *to, size_t value) {
         put_byte(to, (int)(value & 0x7F) | 0x80);
     }
     put_byte(to, (int)value);
-}
-
-static void put_integer(output *to, size_t number, size_t value) {
-    put_varint(to, number << 3 | VARINT);
-    put_varint(to, value);
 }
 
 /* Make a field of all that follows `start`. */
@@ -291,11 +286,9 @@ static void put_decimal(output *to, size_t number) {
 /* Put a sign of a name. These stand for a text:
  *   #  the number of the layer
  *   @  _# if there are several layers
- *   <  the input of the layer, or of the output layer
- *   *  a number for each layer: the name is a list
- *   -  no input */
+ *   <  the input of the layer, or of the output layer */
 static void put_sign(output *to, char sign, const textgen_sizes *sizes, size_t layer) {
-    if (sign == '#' || sign == '*') {
+    if (sign == '#') {
         put_decimal(to, layer);
     } else if (sign == '<') {
         const char *input = layer == 0 ? "embedded" : sizes->residual && layer > 1 ? "residual_" : "output_";
@@ -305,139 +298,103 @@ static void put_sign(output *to, char sign, const textgen_sizes *sizes, size_t l
         if (layer > 0) {
             put_decimal(to, layer - 1);
         }
-    } else if (sign == '@') {
-        if (sizes->layers > 1) {
-            put_byte(to, '_');
-            put_decimal(to, layer);
-        }
-    } else if (sign != '-') {
+    } else if (sign != '@') {
         put_byte(to, sign);
+    } else if (sizes->layers > 1) {
+        put_byte(to, '_');
+        put_decimal(to, layer);
     }
 }
 
-/* Put fields of names, which are apart by a space. */
-static void put_names(output *to, size_t number, const char *names, const textgen_sizes *sizes, size_t layer) {
-    for (size_t length; *names; names += length + (names[length] == ' ')) {
-        length = strcspn(names, " ");
-        const bool is_list = memchr(names, '*', length);
-        for (size_t i = is_list ? 0 : layer; i < (is_list ? sizes->layers : layer + 1); i++) {
-            const size_t start = to->size;
-            for (size_t j = 0; j < length; j++) {
-                put_sign(to, names[j], sizes, i);
+/* The graph, without its tensors. 1'text' is a field 1 with a text, 1=2 one with a number, and 1(...) one with
+ * a message, of fields. u, v and l are the numbers of units, symbols and layers. {...} is there for each layer.
+ * [?...] is there with 8-bit weights if ? is 8, for several layers if it is s, and for a layer with a residual
+ * connection if it is r. */
+static const char graph_template[] =
+    "[8 1(1'embedding_int8' 1'embedding_scale' 2'embedding' 3'embedding_dequantize' 4'DequantizeLinear'"
+    "     5(1'axis' 3=0 20=2))"
+    "  {1(1'input_#_int8' 1'input_#_scale' 2'input_#' 3'input_#_dequantize' 4'DequantizeLinear'"
+    "     5(1'axis' 3=1 20=2))"
+    "   1(1'recurrent_#_int8' 1'recurrent_#_scale' 2'recurrent_#' 3'recurrent_#_dequantize'"
+    "     4'DequantizeLinear' 5(1'axis' 3=1 20=2))}"
+    "   1(1'output_weights_int8' 1'output_weights_scale' 2'output_weights' 3'output_weights_dequantize'"
+    "     4'DequantizeLinear' 5(1'axis' 3=1 20=2))]"
+    "1(1'embedding' 1'token' 2'embedded' 3'embed' 4'Gather')"
+    "[s 1(1'hidden' {2'hidden_#'} 3'split_hidden' 4'Split' 5(1'axis' 3=0 20=2))"
+    "   1(1'cell' {2'cell_#'} 3'split_cell' 4'Split' 5(1'axis' 3=0 20=2))]"
+    "{1(1'<' 1'input_#' 1'recurrent_#' 1'bias_#' 1'' 1'hidden@' 1'cell@'"
+    "   2'directions_#' 2'next_hidden@' 2'next_cell@' 3'lstm_#' 4'LSTM' 5(1'hidden_size' 3=u 20=2))"
+    " 1(1'directions_#' 1'direction_axis' 2'output_#' 3'squeeze_#' 4'Squeeze')"
+    " [r 1(1'output_#' 1'<' 2'residual_#' 3'residual_#' 4'Add')]}"
+    "1(1'<' 1'output_weights' 2'scores' 3'output' 4'MatMul')"
+    "1(1'scores' 1'output_bias' 2'logits' 3'add_bias' 4'Add')"
+    "[s 1({1'next_hidden_#'} 2'next_hidden' 3'join_hidden' 4'Concat' 5(1'axis' 3=0 20=2))"
+    "   1({1'next_cell_#'} 2'next_cell' 3'join_cell' 4'Concat' 5(1'axis' 3=0 20=2))]"
+    "2'character_lstm'"
+    "11(1'token' 2(1(1=7 2(1(2'time') 1(2'batch')))))"
+    "11(1'hidden' 2(1(1=1 2(1(1=l) 1(2'batch') 1(1=u)))))"
+    "11(1'cell' 2(1(1=1 2(1(1=l) 1(2'batch') 1(1=u)))))"
+    "12(1'logits' 2(1(1=1 2(1(2'time') 1(2'batch') 1(1=v)))))"
+    "12(1'next_hidden' 2(1(1=1 2(1(1=l) 1(2'batch') 1(1=u)))))"
+    "12(1'next_cell' 2(1(1=1 2(1(1=l) 1(2'batch') 1(1=u)))))";
+
+/* Take a number from the start of a template. */
+static size_t take_number(const char **from, const textgen_sizes *sizes) {
+    size_t number = **from == 'u' ? sizes->units : **from == 'v' ? sizes->vocabulary : sizes->layers;
+    if (**from >= '0' && **from <= '9') {
+        for (number = 0; **from >= '0' && **from <= '9'; ++*from) {
+            number = 10 * number + (size_t)(**from - '0');
+        }
+    } else {
+        ++*from;
+    }
+    return number;
+}
+
+/* Put the fields of a template, up to its end or a closing bracket, which is removed from it, too. */
+static void put_fields(output *to, const char **from, const textgen_sizes *sizes, size_t layer) {
+    while (**from && !strchr(")]}", **from)) {
+        const char first = **from, *start = *from + 1;
+        if (first == ' ') {
+            ++*from;
+        } else if (first == '{') {
+            for (size_t i = 0; i < sizes->layers; i++) {
+                *from = start;
+                put_fields(to, from, sizes, i);
             }
-            wrap(to, number, start);
+        } else if (first == '[') {
+            const bool is_there = *start == '8'   ? sizes->bits == 8
+                                  : *start == 's' ? sizes->layers > 1
+                                                  : sizes->residual && layer > 0;
+            output nothing = {NULL, 0};
+            *from = start + 1;
+            put_fields(is_there ? to : &nothing, from, sizes, layer);
+        } else {
+            const size_t number = take_number(from, sizes), content = to->size;
+            const char kind = *(*from)++;
+            if (kind == '=') {
+                put_varint(to, number << 3 | VARINT);
+                put_varint(to, take_number(from, sizes));
+                continue;
+            }
+            if (kind == '(') {
+                put_fields(to, from, sizes, layer);
+            } else {
+                for (; **from != '\''; ++*from) {
+                    put_sign(to, **from, sizes, layer);
+                }
+                ++*from;
+            }
+            wrap(to, number, content);
         }
     }
-}
-
-/* The nodes in their order. Steps for each layer that follow each other are repeated together; the last step is
- * none of them. */
-enum { INT8 = 1, SEVERAL_LAYERS = 2, EACH_LAYER = 4, RESIDUAL = 8 };
-#define UNITS SIZE_MAX
-
-typedef struct {
-    int when;
-    const char *type, *name, *inputs, *outputs;
-    const char *attribute; /* its only attribute, an integer, or NULL */
-    size_t value;          /* of the attribute; UNITS for their number */
-} step;
-
-static const step steps[] = {
-    {INT8, "DequantizeLinear", "embedding_dequantize", "embedding_int8 embedding_scale", "embedding", "axis",
-     0},
-    {INT8 | EACH_LAYER, "DequantizeLinear", "input_#_dequantize", "input_#_int8 input_#_scale", "input_#",
-     "axis", 1},
-    {INT8 | EACH_LAYER, "DequantizeLinear", "recurrent_#_dequantize", "recurrent_#_int8 recurrent_#_scale",
-     "recurrent_#", "axis", 1},
-    {INT8, "DequantizeLinear", "output_weights_dequantize", "output_weights_int8 output_weights_scale",
-     "output_weights", "axis", 1},
-    {0, "Gather", "embed", "embedding token", "embedded", NULL, 0},
-    {SEVERAL_LAYERS, "Split", "split_hidden", "hidden", "hidden_*", "axis", 0},
-    {SEVERAL_LAYERS, "Split", "split_cell", "cell", "cell_*", "axis", 0},
-    {EACH_LAYER, "LSTM", "lstm_#", "< input_# recurrent_# bias_# - hidden@ cell@",
-     "directions_# next_hidden@ next_cell@", "hidden_size", UNITS},
-    {EACH_LAYER, "Squeeze", "squeeze_#", "directions_# direction_axis", "output_#", NULL, 0},
-    {EACH_LAYER | RESIDUAL, "Add", "residual_#", "output_# <", "residual_#", NULL, 0},
-    {0, "MatMul", "output", "< output_weights", "scores", NULL, 0},
-    {0, "Add", "add_bias", "scores output_bias", "logits", NULL, 0},
-    {SEVERAL_LAYERS, "Concat", "join_hidden", "next_hidden_*", "next_hidden", "axis", 0},
-    {SEVERAL_LAYERS, "Concat", "join_cell", "next_cell_*", "next_cell", "axis", 0},
-};
-
-static void put_node(output *to, const step *node, const textgen_sizes *sizes, size_t layer) {
-    const size_t start = to->size;
-    if ((node->when & INT8 && sizes->bits != 8) || (node->when & SEVERAL_LAYERS && sizes->layers < 2) ||
-        (node->when & RESIDUAL && (!sizes->residual || layer == 0))) {
-        return;
-    }
-    put_names(to, 1, node->inputs, sizes, layer);
-    put_names(to, 2, node->outputs, sizes, layer);
-    put_names(to, 3, node->name, sizes, layer);
-    put_names(to, 4, node->type, sizes, layer);
-    if (node->attribute) {
-        const size_t attribute = to->size;
-        put_names(to, 1, node->attribute, sizes, layer);
-        put_integer(to, 3, node->value == UNITS ? sizes->units : node->value);
-        put_integer(to, 20, 2); /* the type INT */
-        wrap(to, 5, attribute);
-    }
-    wrap(to, 1, start);
-}
-
-static void put_dimension(output *to, const char *name, size_t size) {
-    const size_t start = to->size;
-    if (name) {
-        put_names(to, 2, name, NULL, 0);
-    } else {
-        put_integer(to, 1, size);
-    }
-    wrap(to, 1, start);
-}
-
-/* Put an input or an output. Other runtimes need its type and its shape, [first][batch][last]. time: the name
- * of the first dimension, or NULL. last: 0 if there are two dimensions. */
-static void put_value(output *to, size_t number, const char *name, size_t type, const char *time, size_t first,
-                      size_t last) {
-    const size_t start = to->size;
-    put_names(to, 1, name, NULL, 0);
-    const size_t tensor = to->size;
-    put_integer(to, 1, type);
-    const size_t shape = to->size;
-    put_dimension(to, time, first);
-    put_dimension(to, "batch", 0);
-    if (last) {
-        put_dimension(to, NULL, last);
-    }
-    wrap(to, 2, shape);
-    wrap(to, 1, tensor);
-    wrap(to, 2, tensor);
-    wrap(to, number, start);
+    *from += **from != '\0';
 }
 
 /* Put all fields of the graph but the tensors. */
 static void put_graph(output *to, const textgen_sizes *sizes) {
-    enum { COUNT = sizeof steps / sizeof *steps };
-    for (size_t i = 0, end; i < COUNT; i = end) {
-        const bool repeats = steps[i].when & EACH_LAYER;
-        for (end = i + 1; repeats && steps[end].when & EACH_LAYER;) {
-            end++;
-        }
-        for (size_t layer = repeats ? 0 : sizes->layers; layer < sizes->layers + !repeats; layer++) {
-            for (size_t j = i; j < end; j++) {
-                put_node(to, &steps[j], sizes, layer);
-            }
-        }
-    }
-    put_names(to, 2, "character_lstm", sizes, 0);
-    for (size_t number = 11; number <= 12; number++) {
-        const bool is_input = number == 11;
-        put_value(to, number, is_input ? "token" : "logits", is_input ? TEXTGEN_ONNX_INT64 : TEXTGEN_ONNX_FLOAT,
-                  "time", 0, is_input ? 0 : sizes->vocabulary);
-        put_value(to, number, is_input ? "hidden" : "next_hidden", TEXTGEN_ONNX_FLOAT, NULL, sizes->layers,
-                  sizes->units);
-        put_value(to, number, is_input ? "cell" : "next_cell", TEXTGEN_ONNX_FLOAT, NULL, sizes->layers,
-                  sizes->units);
-    }
+    const char *from = graph_template;
+    put_fields(to, &from, sizes, sizes->layers);
 }
 
 /* Compare the graph with that of a network. Return the offset of the first difference, or SIZE_MAX. */
@@ -618,6 +575,10 @@ int32_t textgen_onnx_describe(const textgen_onnx *file, textgen_description *des
         return textgen_fail(error, TEXTGEN_TOO_LARGE, "the graph has more than %d layers",
                             (int)TEXTGEN_MAX_LAYERS);
     }
+    if (!file->has_operators || !sizes->layers || count != others + of_a_layer * sizes->layers) {
+        return textgen_fail(error, TEXTGEN_UNKNOWN_GRAPH,
+                            "the graph is not that of an LSTM network: operators or tensors");
+    }
     size_t place = compare_graph(&from, sizes);
     if (place != SIZE_MAX) {
         sizes->residual = true;
@@ -628,10 +589,6 @@ int32_t textgen_onnx_describe(const textgen_onnx *file, textgen_description *des
     if (place != SIZE_MAX) {
         return textgen_fail(error, TEXTGEN_UNKNOWN_GRAPH, "the graph is not that of an LSTM network: byte %zu",
                             place);
-    }
-    if (!file->has_operators || !sizes->layers || count != others + of_a_layer * sizes->layers) {
-        return textgen_fail(error, TEXTGEN_UNKNOWN_GRAPH,
-                            "the graph is not that of an LSTM network: operators or tensors");
     }
     return describe_layers(&from, description);
 }
