@@ -47,6 +47,22 @@ def typed(model: onnx.ModelProto) -> onnx.ModelProto:
     return model
 
 
+def without_layers(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Leave out the only LSTM: the embedding is the input of the output layer."""
+    graph = model.graph
+    nodes = [node for node in graph.node if node.op_type not in ("LSTM", "Squeeze")]
+    tensors = [each for each in graph.initializer if not each.name.endswith("_0")]
+    del graph.node[:], graph.initializer[:]
+    graph.node.extend(nodes)
+    graph.initializer.extend(tensors)
+    (product,) = (node for node in nodes if node.op_type == "MatMul")
+    product.input[0] = "embedded"
+    for value in (*graph.input[1:], *graph.output[1:]):
+        dimensions = value.type.tensor_type.shape.dim
+        dimensions[0].dim_value = dimensions[2].dim_value = 0
+    return model
+
+
 def model_files() -> Iterator[bytes]:
     """Yield model files: those of the tests, and others of both kinds of weights."""
     yield from (path.read_bytes() for path in PATHS)
@@ -55,6 +71,7 @@ def model_files() -> Iterator[bytes]:
     yield quantize_model(make_model(units=2), ["embedding"]).SerializeToString()
     yield typed(make_model("ab", units=1, embedding=1)).SerializeToString()
     yield make_model(scale=1e30).SerializeToString()
+    yield without_layers(make_model()).SerializeToString()
 
 
 def metadata_of(content: bytes) -> bytes:
