@@ -57,13 +57,10 @@ class State(Mapping[str, "NDArray[np.float32]"]):
 # - "stop": its last tokens are a stop text;
 # - "end": its last token is the end token of a record;
 # - "constraint": it matches the constraint, and ends there;
-# - "masked": it matches the constraint only with the mask, after all texts of ``resample`` failed. A saved
-#   text does not say so.
-TextEnding: TypeAlias = Literal["length", "stop", "end", "constraint", "masked"]
-
-# Why a lane ended: as its text, or because its text cannot match the constraint, which only a lane that draws
-# unmasked does.
-Ending: TypeAlias = TextEnding | Literal["mismatch"]
+# - "mismatch": it cannot match the constraint, which happens only without the mask;
+# - "masked": it matches the constraint only with the mask, after all trials of ``resample`` failed: of
+#   a ``BatchChunk`` only.
+TextEnding: TypeAlias = Literal["length", "stop", "end", "constraint", "mismatch", "masked"]
 
 
 class Measurements:
@@ -124,7 +121,7 @@ class Generated(NamedTuple):
 
     generated: int
     text: bytes
-    ending: Ending | None
+    ending: TextEnding | None
     logprobs: Sequence[float] | None = None
     stop: Sequence[int] = ()
     error: SamplingError | None = None

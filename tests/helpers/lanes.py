@@ -9,7 +9,7 @@ from textgen_runtime import Sampling
 from textgen_runtime._core import Constraint, Spans, Stream
 from textgen_runtime.engine import Engine, Lane, NativeEngine
 from textgen_runtime.onnxruntime import OnnxEngine
-from textgen_runtime.results import Ending, Measurements
+from textgen_runtime.results import Measurements, TextEnding
 
 from tests.helpers.native_engines import content_of, content_of_text, text_of_tokens, tokens_of
 
@@ -60,7 +60,7 @@ class Walk(NamedTuple):
     """All that a lane has generated, and where its text stands. Can be compared with ``==``."""
 
     text: bytes
-    ending: Ending | None
+    ending: TextEnding | None
     stop: list[int]
     logprobs: list[float]
     held: list[int]
