@@ -144,25 +144,23 @@ class Generation:
 
     @property
     def state(self) -> State:
-        """The state of the network: read-only float32 arrays by name, shape [rows, 1, units].
+        """The state of the network: copies of its float32 arrays by name, shape [rows, 1, units].
 
         An LSTM has ``hidden`` and ``cell``, and a GRU ``hidden``, each with a row for each layer. A layer of
         convolutions has an array of its own, ``inputs_0`` and so on: its rows are the last inputs of the
         layer, the oldest first, and its units are the size of an input.
 
-        The state can be set to a ``State`` or to a mapping of arrays by name. Setting it copies the values.
+        The state can be set to a mapping of arrays by name. Setting it copies the values.
 
         Raises:
             ValueError: When set, if an array is missing or has another shape than the model's.
         """
-        return self.position.state
+        return self.model.engine.split_state(self.position.state)
 
     @state.setter
     def state(self, value: "Mapping[str, ArrayLike]") -> None:
-        import numpy as np
-
         position = self.position.copy()
-        position.state = State({name: np.ascontiguousarray(value[name], np.float32) for name in value})
+        position.state = self.model.engine.join_state(value)
         self.position = position
 
     @property

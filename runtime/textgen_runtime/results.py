@@ -1,6 +1,6 @@
 """What the core returns: states, tokens, why a text ended, measurements, and descriptions of parameters."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
 from .errors import SamplingError
@@ -13,44 +13,9 @@ if TYPE_CHECKING:
 FloatBuffer: TypeAlias = Any
 
 
-class State(Mapping[str, "NDArray[np.float32]"]):
-    """The recurrent state of a model: read-only arrays by name.
-
-    The model file declares the arrays. An LSTM has ``hidden`` and ``cell``, a GRU only ``hidden``. Each item
-    is a float32 numpy array of shape [rows, batch, units]. Reading an item imports numpy. Reading ``buffers``
-    does not.
-
-    Args:
-        buffers: Contiguous float32 buffers of shape [rows, batch, units], by name. They are not copied and
-            must not change later: generations and their copies share them.
-
-    Attributes:
-        buffers: The buffers by name.
-    """
-
-    __slots__ = ("buffers",)
-
-    def __init__(self, buffers: Mapping[str, FloatBuffer]) -> None:
-        self.buffers = dict(buffers)
-
-    def __getitem__(self, name: str) -> "NDArray[np.float32]":
-        import numpy as np
-
-        return np.asarray(memoryview(self.buffers[name]).toreadonly())
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self.buffers)
-
-    def __len__(self) -> int:
-        return len(self.buffers)
-
-    def __repr__(self) -> str:
-        return f"State({', '.join(self.buffers)})"
-
-    # Mapping.__eq__ would compare numpy arrays, whose truth value is ambiguous.
-    __eq__ = object.__eq__
-    __hash__ = object.__hash__
-
+# The recurrent state of a model: arrays of shape [rows, batch, units] by name, as the model file declares
+# them. An LSTM has ``hidden`` and ``cell``, a GRU only ``hidden``.
+State: TypeAlias = dict[str, "NDArray[np.float32]"]
 
 # Why a text ended.
 # - "length": it has as many tokens as it may have;

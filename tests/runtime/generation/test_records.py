@@ -40,7 +40,7 @@ def test_a_record_starts_with_begin(model: Model) -> None:
         drawn = [*set(range(len(model.tokenizer))) - {*model.tokenizer.special.never_drawn}]
         np.testing.assert_allclose(generation.logits[drawn], logits[-1, 0, drawn], atol=1e-5)
         np.testing.assert_array_equal(generation.logits, np.asarray(position.logits))
-        np.testing.assert_array_equal(generation.state["cell"], position.state["cell"])
+        np.testing.assert_array_equal(generation.position.state, position.state)
         assert generation.prompt == normalized
 
 
