@@ -9,7 +9,6 @@ from .results import FloatBuffer, Generated, Measurements, Parameter, TextEnding
 
 MAX_STEPS: int
 MAX_STATES: int
-MAX_ENTRIES: int
 PARAMETERS: dict[str, Parameter]
 
 def kernel_names() -> list[str]: ...

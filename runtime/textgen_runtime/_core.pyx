@@ -42,9 +42,8 @@ cdef extern from "Python.h":
 # Tokens of a lane in one call. Memory for all of them is allocated before the first one is drawn: 256 KiB
 # with their log-probabilities. They take milliseconds, and the overhead of a call takes microseconds.
 MAX_STEPS = 2**14
-# The limits of a constraint.
+# The limit of a constraint.
 MAX_STATES = TEXTGEN_MAX_STATES
-MAX_ENTRIES = TEXTGEN_MAX_ENTRIES
 MAX_SEED = 2**128 - 1
 MAX_SUBSTREAM = 2**32 - 1
 

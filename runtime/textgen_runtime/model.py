@@ -513,9 +513,26 @@ class Batch:
             steps = self.model.engine.chunk_length(len(self) or 1)
         elif index(steps) < 1:
             raise ValueError(f"steps must be 1 or more, not {steps}")
+        lanes: dict[Generation, Lane] = {}
+        results: dict[Generation, Generated] = {}
         before = self._positions()
         try:
-            results = self._generate(min(index(steps), MAX_STEPS))
+            for generation, (tokens, finish, masked) in self._lanes.items():
+                position = generation.position = generation.position.copy()
+                if not tokens or position.is_complete:
+                    continue
+                try:
+                    generation.check_length(tokens, finish=finish)
+                except SamplingError as error:
+                    # The constraint has changed since the lane was added.
+                    results[generation] = Generated(0, b"", None, error=error)
+                else:
+                    lanes[generation] = Lane(position, tokens, finish, masked, generation.keep_logprobs)
+            if lanes:
+                steps = min(index(steps), MAX_STEPS)
+                generated = self.model.engine.generate(list(lanes.values()), steps, self.measurements)
+                results.update(zip(lanes, generated, strict=True))
+                self.drawn += sum(result.generated for result in generated)
             return [self._accept(generation, results.get(generation)) for generation in self]
         except BaseException:
             # Interrupts too: the tokens were not returned, so they must be drawn again.
@@ -556,27 +573,6 @@ class Batch:
         self._lanes = {generation: target for generation, target, _ in positions}
         for generation, _, position in positions:
             generation.position = position
-
-    def _generate(self, steps: int) -> dict[Generation, Generated]:
-        """Generate a chunk for each lane that needs tokens."""
-        lanes: dict[Generation, Lane] = {}
-        results: dict[Generation, Generated] = {}
-        for generation, (tokens, finish, masked) in self._lanes.items():
-            position = generation.position = generation.position.copy()
-            if not tokens or position.is_complete:
-                continue
-            try:
-                generation.check_length(tokens, finish=finish)
-            except SamplingError as error:
-                # The constraint has changed since the lane was added.
-                results[generation] = Generated(0, b"", None, error=error)
-                continue
-            lanes[generation] = Lane(position, tokens, finish, masked, generation.keep_logprobs)
-        if lanes:
-            generated = self.model.engine.generate(list(lanes.values()), steps, self.measurements)
-            results.update(zip(lanes, generated, strict=True))
-            self.drawn += sum(result.generated for result in generated)
-        return results
 
     def _accept(self, generation: Generation, result: Generated | None) -> BatchChunk:
         """Return a result as a chunk, with the text that is held back if the lane has ended or failed.
@@ -645,18 +641,12 @@ class TextBatch(Batch):
         super().remove(generation)
         self._trials.pop(generation, None)
 
-    def advance(self, steps: int | None = None) -> list[BatchChunk]:
-        return [
-            self._certain(chunk, self._trials[chunk.generation])
-            if chunk.generation in self._trials
-            else chunk
-            for chunk in super().advance(steps)
-        ]
-
-    def _certain(self, chunk: BatchChunk, trial: _Trial) -> BatchChunk:
+    def _accept(self, generation: Generation, result: Generated | None) -> BatchChunk:
         """Return what is certain after a chunk. After a trial that is rejected, begin the next one."""
-        generation, (left, start, length, chunks) = chunk.generation, trial
-        undecided = BatchChunk(generation, 0, "", None)
+        chunk, undecided = super()._accept(generation, result), BatchChunk(generation, 0, "", None)
+        if generation not in self._trials:
+            return chunk
+        left, start, length, chunks = self._trials[generation]
         if chunk.ending == "mismatch":
             rejected, generation.position = generation.position, start
             generation.reseed(rejected.seed, rejected.substream, rejected.drawn)
