@@ -506,8 +506,6 @@ cdef class Stream:
     # The last arguments of `configure`. The core refers to the constraint and to the spans.
     cdef object sampling
     cdef tuple controls
-    cdef object seed_value
-    cdef object substream_value
     cdef bytearray memory
     cdef textgen_stream *stream
     cdef bint busy
@@ -518,7 +516,6 @@ cdef class Stream:
         write_numbers(&sampling, None)
         write_seed(&sampling, seed, substream)
         self.model, self.controls = model, ((), (), None, None)
-        self.seed_value, self.substream_value = int(seed), int(substream)
         self.memory = new_memory(textgen_stream_size(model.model))
         check(
             textgen_stream_init(memory_of(self.memory), model.model, &sampling, &self.stream, &error), &error
@@ -536,18 +533,21 @@ cdef class Stream:
         self.enter()
         check(textgen_stream_copy(self.stream, memory_of(clone.memory), &clone.stream, &error), &error)
         clone.sampling, clone.controls = self.sampling, self.controls
-        clone.seed_value, clone.substream_value = self.seed_value, self.substream_value
         return clone
 
     @property
     def seed(self):
         """The seed of the random numbers."""
-        return self.seed_value
+        cdef textgen_sampling numbers
+        textgen_stream_get_sampling(self.stream, &numbers)
+        return <object>numbers.seed_high << 64 | numbers.seed
 
     @property
     def substream(self):
         """The substream of the seed."""
-        return self.substream_value
+        cdef textgen_sampling numbers
+        textgen_stream_get_sampling(self.stream, &numbers)
+        return numbers.substream
 
     @property
     def drawn(self):
@@ -619,8 +619,7 @@ cdef class Stream:
             SamplingError: If parameters do not fit the model or each other. They are then as they were.
         """
         self.set_sampling(
-            sampling, (tuple(logit_bias), tuple(stops), constraint, spans), self.seed_value,
-            self.substream_value
+            sampling, (tuple(logit_bias), tuple(stops), constraint, spans), self.seed, self.substream
         )
 
     def reseed(self, seed, substream=0, drawn=0):
@@ -629,7 +628,6 @@ cdef class Stream:
         if not 0 <= drawn <= INT64_MAX:
             raise SamplingError(Name("drawn"), f" must be from 0 to 2**63 - 1, not {quote(drawn)}")
         self.set_sampling(self.sampling, self.controls, seed, substream)
-        self.seed_value, self.substream_value = int(seed), int(substream)
         textgen_stream_seek(self.stream, drawn)
 
     @property
@@ -697,8 +695,9 @@ cdef class Stream:
         self.enter()
         other.enter()
         other.check_fed()
+        seed, substream = self.seed, self.substream
         check(textgen_stream_copy(other.stream, memory_of(self.memory), &self.stream, &error), &error)
-        self.reseed(self.seed_value, self.substream_value)
+        self.reseed(seed, substream)
 
     cdef int check_fed(self) except -1:
         if not self.info().is_fed:
@@ -826,11 +825,7 @@ cdef class Stream:
             SavedGenerationError: If the data is damaged, or has another model or constraint. This text is
                 then as it was.
         """
-        cdef textgen_sampling numbers
-        self.set_sampling(self.sampling, self.controls, self.seed_value, self.substream_value, data)
-        textgen_stream_get_sampling(self.stream, &numbers)
-        self.seed_value = <object>numbers.seed_high << 64 | numbers.seed
-        self.substream_value = numbers.substream
+        self.set_sampling(self.sampling, self.controls, 0, 0, data)
         # A later change of the random numbers keeps the parameters of the block.
         self.controls = (self.logit_bias, *self.controls[1:])
         if self.sampling is not None:
@@ -876,7 +871,6 @@ cdef int add_lane(
         item.logprobs = <double *>append_memory(buffers, most * sizeof(double))
     # No code of another object runs between these checks and the mark that the text is in use.
     text.enter()
-    text.check_fed()
     item.stream, text.busy = text.stream, True
     texts.append(text)
     return 0
