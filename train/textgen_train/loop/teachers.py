@@ -116,9 +116,7 @@ def _groups(records: TextParts) -> Iterator[TextParts]:
 
 def _together(states: Sequence[State]) -> State:
     """Return the arrays of several states in one."""
-    return State(
-        {f"{number} {name}": state[name] for number, state in enumerate(states) for name in state}
-    )
+    return State({f"{number} {name}": state[name] for number, state in enumerate(states) for name in state})
 
 
 def _softmax(logits: NDArray[np.float32], name: str) -> NDArray[np.float32]:
