@@ -3,7 +3,8 @@
 """The C core (``runtime/core``): the one binding of ``textgen.h``, which needs no numpy.
 
 ``CoreModel`` is a model, ``Stream`` one running text, ``generate`` continues several of them, and
-``Constraint`` and ``Spans`` are the tables that a text follows. ``PARAMETERS`` describes the sampling parameters.
+``Constraint`` and ``Spans`` are the tables that a text follows. ``PARAMETERS`` describes the sampling
+parameters.
 The core checks values; this module passes them on and raises its errors as exceptions. The C code runs
 without the GIL.
 
@@ -750,7 +751,7 @@ cdef class Stream:
 
     @property
     def state(self):
-        """A copy of the recurrent state: the arrays one after the other. It can be set to a float32 buffer."""
+        """A copy of the recurrent state: the arrays one after the other. It can be set, as float32."""
         cdef Py_ssize_t size = self.model.info.state_values * sizeof(float)
         return memoryview(PyByteArray_FromStringAndSize(<const char *>self.info().state, size)).cast("f")
 
