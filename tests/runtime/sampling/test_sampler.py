@@ -50,7 +50,12 @@ def test_temperature_zero_draws_the_lowest_id_of_a_tie_and_uses_one_uniform() ->
     ],
 )
 def test_invalid_logits_are_an_error(bad: Any, message: str) -> None:
-    for call in (Sampler(0.5).draw, Sampler(0.0).draw, softmax, lambda row: Sampler().draw_batch([row])):
+    for call in (
+        Sampler(0.5).draw,
+        Sampler(0.0).draw,
+        softmax,
+        lambda row: Sampler().draw_batch(np.array([row])),
+    ):
         with pytest.raises(SamplingError, match=message):
             call(bad)
 
