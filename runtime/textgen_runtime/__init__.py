@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from .engine import Engine
     from .model import Batch, BatchChunk, Generation, Model, NextToken, load
     from .model_file import Metadata, Quantization, bundled_models, make_tokenizer
-    from .results import Parameter, State
+    from .results import Parameter
     from .sampler import Sampler, entropy, reweight, softmax
     from .sampling import Sampling
     from .saved import resume, save
@@ -51,7 +51,7 @@ _NAMES = {
     "engine": ("Engine",),
     "model": ("Batch", "BatchChunk", "Generation", "Model", "NextToken", "load"),
     "model_file": ("Metadata", "Quantization", "bundled_models", "make_tokenizer"),
-    "results": ("Parameter", "State"),
+    "results": ("Parameter",),
     "sampler": ("Sampler", "entropy", "reweight", "softmax"),
     "sampling": ("Sampling",),
     "saved": ("resume", "save"),
@@ -86,7 +86,6 @@ __all__ = [
     "SavedGenerationError",
     "Score",
     "ScoringError",
-    "State",
     "TemperatureComparison",
     "TextFileError",
     "TextgenError",

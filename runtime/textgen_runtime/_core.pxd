@@ -23,7 +23,6 @@ cdef extern from "textgen.h" nogil:
         TEXTGEN_FEED_TEXT
         TEXTGEN_FEED_START
         TEXTGEN_MAX_STATES
-        TEXTGEN_MAX_ENTRIES
     ctypedef struct textgen_error:
         int32_t code
         const char *parameter

@@ -2,8 +2,9 @@
 # Not freethreading_compatible: the GIL protects the check that no other thread uses a stream.
 """The C core (``runtime/core``): the one binding of ``textgen.h``, which needs no numpy.
 
-``CoreModel`` is a model, ``Stream`` one running text, ``Lanes`` a call that continues several of them, and
-``Constraint`` and ``Spans`` the tables that a text follows. ``PARAMETERS`` describes the sampling parameters.
+``CoreModel`` is a model, ``Stream`` one running text, ``generate`` continues several of them, and
+``Constraint`` and ``Spans`` are the tables that a text follows. ``PARAMETERS`` describes the sampling
+parameters.
 The core checks values; this module passes them on and raises its errors as exceptions. The C code runs
 without the GIL.
 
@@ -23,7 +24,7 @@ from libc.string cimport memcpy, memset
 from _thread import get_ident
 from array import array
 
-from .results import Generated, Parameter, State
+from .results import Generated, Parameter
 from .errors import (
     ConstraintError,
     ModelFileError,
@@ -42,9 +43,8 @@ cdef extern from "Python.h":
 # Tokens of a lane in one call. Memory for all of them is allocated before the first one is drawn: 256 KiB
 # with their log-probabilities. They take milliseconds, and the overhead of a call takes microseconds.
 MAX_STEPS = 2**14
-# The limits of a constraint.
+# The limit of a constraint.
 MAX_STATES = TEXTGEN_MAX_STATES
-MAX_ENTRIES = TEXTGEN_MAX_ENTRIES
 MAX_SEED = 2**128 - 1
 MAX_SUBSTREAM = 2**32 - 1
 
@@ -331,46 +331,13 @@ cdef class CoreModel:
             raise self.failures.pop(get_ident())
         return check(code, error, exception)
 
-    cdef object new_state(self, const float *values, Py_ssize_t batch):
-        """Return a copy of a state as a ``State``."""
-        cdef Py_ssize_t size = batch * self.info.state_values * sizeof(float)
-        cdef bytearray memory = PyByteArray_FromStringAndSize(<const char *>values, size)
-        view, start, buffers = memoryview(memory), 0, {}
-        for name, (rows, units) in self.state_shapes.items():
-            end = start + rows * batch * units * sizeof(float)
-            buffers[name] = view[start:end].cast("f", (rows, batch, units))
-            start = end
-        return State(buffers)
-
-    cdef int copy_state(self, object state, Py_ssize_t batch, float *values) except -1:
-        """Copy a ``State`` to memory of a batch. Raise ValueError if its arrays do not fit."""
-        if not isinstance(state, State):
-            raise TypeError(f"the state must be a State, not {type(state).__name__}")
-        for name, (rows, units) in self.state_shapes.items():
-            view = memoryview(state.buffers[name]) if name in state.buffers else None
-            shape = rows, batch, units
-            if view is None or view.format != "f" or view.shape != shape or not view.c_contiguous:
-                raise ValueError(f"the state array {name!r} must be float32 of shape {shape}")
-            content = view.tobytes()
-            memcpy(values, <const char *><bytes>content, len(content))
-            values += len(content) // sizeof(float)
-        return 0
-
-    def initial_state(self, Py_ssize_t batch=1):
-        """Return a state of zeros for a batch of new lanes."""
-        cdef bytearray zeros
-        if batch < 0:
-            raise ValueError(f"batch must be 0 or more, not {batch}")
-        zeros = new_memory(<object>batch * self.info.state_values * sizeof(float))
-        memset(PyByteArray_AsString(zeros), 0, len(zeros))
-        return self.new_state(<const float *>PyByteArray_AsString(zeros), batch)
-
     def forward(self, tokens, state, bint last_only=False):
         """Run the network of the core over a batch of token sequences.
 
         Args:
             tokens: An int64 buffer of shape [time, batch], each token in [0, vocabulary).
-            state: The ``State`` before the first token, of the same batch size.
+            state: A float32 buffer, the state before the first token: the arrays one after the other, each of
+                shape [rows, batch, units].
             last_only: Whether to compute only the logits after the last token.
 
         Returns:
@@ -384,27 +351,31 @@ cdef class CoreModel:
         if view.ndim != 2 or view.format not in ("l", "q") or not view.nbytes or not view.c_contiguous:
             raise ValueError("tokens must be a non-empty int64 array of shape [time, batch]")
         cdef Py_ssize_t time = view.shape[0], batch = view.shape[1], steps = 1 if last_only else time
-        # A copy, so that no other thread changes the tokens after the check.
+        # Copies, so that no other thread changes the numbers after the check.
         cdef bytes copied = view.tobytes()
         cdef const int64_t *numbers = <const int64_t *><const char *>copied
-        cdef bytearray state_memory = new_memory(<object>batch * self.info.state_values * sizeof(float))
+        cdef bytearray state_memory = self.copy_state(state, batch)
         cdef float *values = <float *>PyByteArray_AsString(state_memory)
         cdef bytearray logits = new_memory(<object>steps * batch * self.info.vocabulary * sizeof(float))
         cdef float *written = <float *>PyByteArray_AsString(logits)
-        cdef bytearray workspace
-        cdef textgen_memory memory
+        cdef bytearray workspace = new_memory(textgen_forward_size(self.model, batch, steps))
+        cdef textgen_memory memory = memory_of(workspace)
         cdef textgen_error error
         cdef int32_t code
-        self.copy_state(state, batch, values)
-        workspace = new_memory(textgen_forward_size(self.model, batch, steps))
-        memory = memory_of(workspace)
         with nogil:
             code = textgen_forward(
                 self.model, numbers, time, batch, values, steps, written, memory, &error
             )
         self.check(code, &error, ValueError)
         shape = (steps, batch, self.info.vocabulary)
-        return memoryview(logits).cast("f", shape), self.new_state(values, batch)
+        return memoryview(logits).cast("f", shape), memoryview(state_memory).cast("f")
+
+    cdef bytearray copy_state(self, object state, size_t batch):
+        """Return a copy of the state of a batch. Raise ValueError if it does not fit."""
+        view = memoryview(state)
+        if view.format != "f" or view.nbytes != batch * self.info.state_values * sizeof(float):
+            raise ValueError(f"the state must be float32, {self.info.state_values} numbers for each lane")
+        return bytearray(view)
 
 
 @cython.final
@@ -532,8 +503,6 @@ cdef class Stream:
     # The last arguments of `configure`. The core refers to the constraint and to the spans.
     cdef object sampling
     cdef tuple controls
-    cdef object seed_value
-    cdef object substream_value
     cdef bytearray memory
     cdef textgen_stream *stream
     cdef bint busy
@@ -544,7 +513,6 @@ cdef class Stream:
         write_numbers(&sampling, None)
         write_seed(&sampling, seed, substream)
         self.model, self.controls = model, ((), (), None, None)
-        self.seed_value, self.substream_value = int(seed), int(substream)
         self.memory = new_memory(textgen_stream_size(model.model))
         check(
             textgen_stream_init(memory_of(self.memory), model.model, &sampling, &self.stream, &error), &error
@@ -562,18 +530,21 @@ cdef class Stream:
         self.enter()
         check(textgen_stream_copy(self.stream, memory_of(clone.memory), &clone.stream, &error), &error)
         clone.sampling, clone.controls = self.sampling, self.controls
-        clone.seed_value, clone.substream_value = self.seed_value, self.substream_value
         return clone
 
     @property
     def seed(self):
         """The seed of the random numbers."""
-        return self.seed_value
+        cdef textgen_sampling numbers
+        textgen_stream_get_sampling(self.stream, &numbers)
+        return <object>numbers.seed_high << 64 | numbers.seed
 
     @property
     def substream(self):
         """The substream of the seed."""
-        return self.substream_value
+        cdef textgen_sampling numbers
+        textgen_stream_get_sampling(self.stream, &numbers)
+        return numbers.substream
 
     @property
     def drawn(self):
@@ -645,8 +616,7 @@ cdef class Stream:
             SamplingError: If parameters do not fit the model or each other. They are then as they were.
         """
         self.set_sampling(
-            sampling, (tuple(logit_bias), tuple(stops), constraint, spans), self.seed_value,
-            self.substream_value
+            sampling, (tuple(logit_bias), tuple(stops), constraint, spans), self.seed, self.substream
         )
 
     def reseed(self, seed, substream=0, drawn=0):
@@ -655,7 +625,6 @@ cdef class Stream:
         if not 0 <= drawn <= INT64_MAX:
             raise SamplingError(Name("drawn"), f" must be from 0 to 2**63 - 1, not {quote(drawn)}")
         self.set_sampling(self.sampling, self.controls, seed, substream)
-        self.seed_value, self.substream_value = int(seed), int(substream)
         textgen_stream_seek(self.stream, drawn)
 
     @property
@@ -723,8 +692,9 @@ cdef class Stream:
         self.enter()
         other.enter()
         other.check_fed()
+        seed, substream = self.seed, self.substream
         check(textgen_stream_copy(other.stream, memory_of(self.memory), &self.stream, &error), &error)
-        self.reseed(self.seed_value, self.substream_value)
+        self.reseed(seed, substream)
 
     cdef int check_fed(self) except -1:
         if not self.info().is_fed:
@@ -777,13 +747,15 @@ cdef class Stream:
 
     @property
     def state(self):
-        """The recurrent state, a ``State`` of copies. It can be set to a ``State``."""
-        return self.model.new_state(self.info().state, 1)
+        """A copy of the recurrent state: the arrays one after the other. It can be set, as float32."""
+        cdef Py_ssize_t size = self.model.info.state_values * sizeof(float)
+        return memoryview(PyByteArray_FromStringAndSize(<const char *>self.info().state, size)).cast("f")
 
     @state.setter
     def state(self, value):
+        cdef bytearray copied = self.model.copy_state(value, 1)
         self.enter()
-        self.model.copy_state(value, 1, self.info().state)
+        memcpy(self.info().state, PyByteArray_AsString(copied), len(copied))
 
     @property
     def logits(self):
@@ -850,11 +822,7 @@ cdef class Stream:
             SavedGenerationError: If the data is damaged, or has another model or constraint. This text is
                 then as it was.
         """
-        cdef textgen_sampling numbers
-        self.set_sampling(self.sampling, self.controls, self.seed_value, self.substream_value, data)
-        textgen_stream_get_sampling(self.stream, &numbers)
-        self.seed_value = <object>numbers.seed_high << 64 | numbers.seed
-        self.substream_value = numbers.substream
+        self.set_sampling(self.sampling, self.controls, 0, 0, data)
         # A later change of the random numbers keeps the parameters of the block.
         self.controls = (self.logit_bias, *self.controls[1:])
         if self.sampling is not None:
@@ -878,152 +846,109 @@ def read_description(bytes data not None):
     return (<const char *>description)[:size]
 
 
-# No lane refers to itself, so that __dealloc__ may use the list of texts.
-@cython.final
-@cython.no_gc
-cdef class Lanes:
-    """The lanes of one call of ``Engine.generate``, which have their texts for themselves until ``release``.
+cdef int add_lane(
+    textgen_lane *item, object lane, CoreModel model, Py_ssize_t steps, list texts, list buffers
+) except -1:
+    """Write a ``Lane``, take its text for the call, and append the text and the memory that the lane uses."""
+    cdef Stream text
+    cdef bint logprobs
+    cdef size_t most
+    given, length, item.finish, masked, logprobs = lane
+    length = PyNumber_Index(length)
+    if length < 1:
+        raise ValueError(f"the length of a lane must be 1 or more, not {length}")
+    text = <Stream?>given
+    if text.model is not model:
+        raise ValueError("the text is of another model")
+    item.length, item.unmasked = min(length, PY_SSIZE_T_MAX), not masked
+    most = min(item.length, <size_t>steps)
+    item.text = append_memory(buffers, textgen_stream_text_size(text.stream, most))
+    item.tokens = <int64_t *>append_memory(buffers, (text.info().held + most) * sizeof(int64_t))
+    if logprobs:
+        item.logprobs = <double *>append_memory(buffers, most * sizeof(double))
+    # No code of another object runs between these checks and the mark that the text is in use.
+    text.enter()
+    item.stream, text.busy = text.stream, True
+    texts.append(text)
+    return 0
+
+
+cdef char *append_memory(list buffers, object size) except NULL:
+    cdef bytearray memory = new_memory(size)
+    buffers.append(memory)
+    return PyByteArray_AsString(memory)
+
+
+def generate(lanes, Py_ssize_t steps, latencies=None):
+    """Generate tokens for several texts, without the GIL. Other threads may do the same with other texts.
 
     Args:
         lanes: A sequence of ``Lane``, each with another text of the same model.
         steps: The maximum number of tokens per lane, from 1 to ``MAX_STEPS``.
+        latencies: A list to which the nanoseconds of each step are added, or None.
+
+    Returns:
+        The list of ``Generated``.
 
     Raises:
-        ValueError: If there is no lane, if a length or ``steps`` is wrong, if two lanes share a text, or if a
-            text is of another model.
+        ValueError: If there is no lane, if a length or ``steps`` is wrong, or if a text is of another model.
+        RuntimeError: If two lanes share a text, or if another thread uses a text.
         PromptError: If a text has not been fed.
+        SamplingError: If a constraint needs more tokens than the length of its lane.
     """
-
-    cdef readonly CoreModel model
-    cdef size_t steps
-    cdef Py_ssize_t count
+    cdef int64_t *times = NULL
+    cdef textgen_error error
+    cdef list texts = [], buffers = []
+    cdef bytearray workspace
+    cdef textgen_memory memory
     cdef textgen_lane *items
-    # Those of the lanes so far, and whether this object has them for itself.
-    cdef list texts
-    cdef bint is_open
-    # The memory of `items`, and of what they point to.
-    cdef list buffers
-
-    def __cinit__(self, lanes, Py_ssize_t steps):
-        cdef Py_ssize_t i
-        lanes = list(lanes)
-        self.steps, self.texts, self.buffers, self.count, self.is_open = steps, [], [], len(lanes), True
-        if not 1 <= steps <= MAX_STEPS:
-            raise ValueError(f"steps must be from 1 to {MAX_STEPS}, not {steps}")
-        if not lanes:
-            raise ValueError("lanes must not be empty")
-        self.model = (<Stream?>lanes[0][0]).model
-        self.items = <textgen_lane *>self.buffer(self.count * sizeof(textgen_lane))
-        memset(self.items, 0, self.count * sizeof(textgen_lane))
-        try:
-            for i in range(self.count):
-                self.add(&self.items[i], lanes[i])
-        except BaseException:
-            self.close()
-            raise
-
-    def __dealloc__(self):
-        # An interrupt can come before the caller could release the lanes.
-        self.close()
-
-    def __len__(self):
-        return self.count
-
-    cdef int add(self, textgen_lane *item, object lane) except -1:
-        cdef Stream text
-        cdef bint logprobs
-        cdef size_t most
-        given, length, item.finish, masked, logprobs = lane
-        length = PyNumber_Index(length)
-        if length < 1:
-            raise ValueError(f"the length of a lane must be 1 or more, not {length}")
-        text = <Stream?>given
-        if text.model is not self.model:
-            raise ValueError("the text is of another model")
-        item.length, item.unmasked = min(length, PY_SSIZE_T_MAX), not masked
-        most = min(item.length, self.steps)
-        item.text = self.buffer(textgen_stream_text_size(text.stream, most))
-        item.tokens = <int64_t *>self.buffer((text.info().held + most) * sizeof(int64_t))
-        if logprobs:
-            item.logprobs = <double *>self.buffer(most * sizeof(double))
-        # No code of another object runs between these checks and the mark that the text is in use.
-        if any([given is other for other in self.texts]):
-            raise ValueError("each lane must have its own text")
-        text.enter()
-        text.check_fed()
-        item.stream, text.busy = text.stream, True
-        self.texts.append(text)
-        return 0
-
-    cdef char *buffer(self, object size) except NULL:
-        cdef bytearray memory = new_memory(size)
-        self.buffers.append(memory)
-        return PyByteArray_AsString(memory)
-
-    def release(self):
-        """Let others use the texts again. No lane can be continued then."""
-        self.close()
-
-    cdef void close(self) noexcept:
-        if self.is_open:
-            for text in self.texts:
-                (<Stream>text).busy = False
-        self.is_open = False
-
-    def run(self, Py_ssize_t first, Py_ssize_t count, latencies=None):
-        """Generate tokens for ``count`` lanes, from the lane ``first`` on, without the GIL.
-
-        Other threads may run other lanes at the same time.
-
-        Args:
-            first: The number of the first lane.
-            count: The number of lanes.
-            latencies: A list to which the nanoseconds of each step are added, or None.
-
-        Raises:
-            SamplingError: If a constraint needs more tokens than the length of its lane.
-        """
-        cdef int64_t *times = NULL
-        cdef textgen_error error
-        cdef bytearray taken, workspace
-        cdef textgen_memory memory
-        cdef textgen_lane *items
-        cdef int32_t code
-        if not (self.is_open and 0 <= first < self.count and 1 <= count <= self.count - first):
-            raise ValueError(f"there are {self.count * self.is_open} open lanes")
-        items = &self.items[first]
-        workspace = self.model.workspace(count)
+    cdef CoreModel model
+    cdef size_t count, i
+    cdef int32_t code
+    lanes = list(lanes)
+    count = len(lanes)
+    if not 1 <= steps <= MAX_STEPS:
+        raise ValueError(f"steps must be from 1 to {MAX_STEPS}, not {steps}")
+    if not count:
+        raise ValueError("lanes must not be empty")
+    model = (<Stream?>lanes[0][0]).model
+    items = <textgen_lane *>append_memory(buffers, count * sizeof(textgen_lane))
+    memset(items, 0, count * sizeof(textgen_lane))
+    if latencies is not None:
+        times = <int64_t *>append_memory(buffers, steps * sizeof(int64_t))
+    try:
+        for i in range(count):
+            add_lane(&items[i], lanes[i], model, steps, texts, buffers)
+        workspace = model.workspace(count)
         memory = memory_of(workspace)
-        if latencies is not None:
-            taken = new_memory(self.steps * sizeof(int64_t))
-            times = <int64_t *>PyByteArray_AsString(taken)
         with nogil:
-            code = textgen_generate(items, count, self.steps, memory, times, &error)
+            code = textgen_generate(items, count, steps, memory, times, &error)
         if code != TEXTGEN_LANE_FAILED:
-            self.model.check(code, &error)
+            model.check(code, &error)
         if latencies is not None:
-            latencies += [times[i] for i in range(max([items[i].drawn for i in range(count)]))]
+            latencies += [times[i] for i in range(<size_t>max([items[i].drawn for i in range(count)]))]
+        return [result_of(&items[i], <Stream>texts[i]) for i in range(count)]
+    finally:
+        for text in texts:
+            (<Stream>text).busy = False
 
-    def results(self):
-        """Return the list of ``Generated``."""
-        return [self.result(&self.items[i], text) for i, text in enumerate(self.texts)]
 
-    cdef object result(self, const textgen_lane *item, Stream text):
-        cdef size_t i, stop_start = item.decided
-        error = None
-        if item.result == TEXTGEN_NO_TOKEN and text.controls[3] is not None:
-            error = SamplingError(Name("max_copy"), " leaves no token to draw: use a greater value")
-        elif item.result < 0:
-            error = SamplingError(textgen_code_text(item.result).decode())
-        if item.stop and text.sampling.keep_stop:
-            stop_start -= item.stop
-        stop = [item.tokens[i] for i in range(stop_start, stop_start + item.stop)]
-        logprobs = None
-        if item.logprobs != NULL:
-            logprobs = [item.logprobs[i] for i in range(item.drawn)]
-        ending = None if error is not None else ENDINGS[item.ending]
-        # A call of the constructor, which is Python code, would take most of the time of a lane.
-        return new_tuple(Generated, (item.drawn, item.text[:item.written], ending, logprobs, stop, error))
+cdef object result_of(const textgen_lane *item, Stream text):
+    cdef size_t i, stop_start = item.decided
+    error = None
+    if item.result == TEXTGEN_NO_TOKEN and text.controls[3] is not None:
+        error = SamplingError(Name("max_copy"), " leaves no token to draw: use a greater value")
+    elif item.result < 0:
+        error = SamplingError(textgen_code_text(item.result).decode())
+    if item.stop and text.sampling.keep_stop:
+        stop_start -= item.stop
+    stop = [item.tokens[i] for i in range(stop_start, stop_start + item.stop)]
+    logprobs = None
+    if item.logprobs != NULL:
+        logprobs = [item.logprobs[i] for i in range(item.drawn)]
+    ending = None if error is not None else ENDINGS[item.ending]
+    # A call of the constructor, which is Python code, would take most of the time of a lane.
+    return new_tuple(Generated, (item.drawn, item.text[:item.written], ending, logprobs, stop, error))
 
 
 cdef object new_tuple = tuple.__new__

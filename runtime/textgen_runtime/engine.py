@@ -4,18 +4,20 @@ The C core draws tokens and keeps texts, whatever engine runs the network. A dra
 loop in C, without the GIL.
 """
 
+import math
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
-from ._core import MAX_STEPS, CoreModel, Lanes, Stream
-from .results import Generated, State
+from ._core import MAX_STEPS, CoreModel, Stream, generate
+from .results import FloatBuffer, Generated, State
 
 if TYPE_CHECKING:
     from concurrent.futures import Future, ThreadPoolExecutor
 
     import numpy as np
-    from numpy.typing import NDArray
+    from numpy.typing import ArrayLike, NDArray
 
 # Bytes of weights that a chunk reads: a few milliseconds from the cache, and not many more from memory.
 CHUNK_BYTES = 2**29
@@ -75,8 +77,36 @@ class Engine:
         return min(max(1, chunks * (CHUNK_BYTES // self.core.step_bytes) // lanes), MAX_STEPS)
 
     def initial_state(self, batch: int = 1) -> State:
-        """Return the state of new lanes: zeros."""
-        return self.core.initial_state(batch)
+        """Return the state of new lanes: zeros. Imports numpy."""
+        import numpy as np
+
+        shapes = self.core.state_shapes.items()
+        return {name: np.zeros((rows, batch, units), np.float32) for name, (rows, units) in shapes}
+
+    def join_state(self, state: "Mapping[str, ArrayLike]", batch: int = 1) -> "NDArray[np.float32]":
+        """Return the arrays of a state one after the other, as the core has them.
+
+        Raises:
+            ValueError: If an array is missing or has another shape than the model's.
+        """
+        import numpy as np
+
+        arrays = []
+        for name, (rows, units) in self.core.state_shapes.items():
+            array, shape = np.asarray(state.get(name), np.float32), (rows, batch, units)
+            if array.shape != shape:
+                raise ValueError(f"the state array {name!r} must be of shape {shape}, not {array.shape}")
+            arrays.append(array.ravel())
+        return np.concatenate(arrays)
+
+    def split_state(self, values: "FloatBuffer", batch: int = 1) -> State:
+        """Return the arrays that ``join_state`` joined, by name. They share its memory."""
+        import numpy as np
+
+        shapes = [(rows, batch, units) for rows, units in self.core.state_shapes.values()]
+        parts = np.split(np.asarray(values), np.cumsum([math.prod(shape) for shape in shapes])[:-1])
+        named = zip(self.core.state_shapes, parts, shapes, strict=True)
+        return {name: part.reshape(shape) for name, part, shape in named}
 
     def forward(
         self, tokens: "NDArray[np.int64]", state: State, *, last_only: bool = False
@@ -95,12 +125,14 @@ class Engine:
 
         Raises:
             ModelFileError: If the graph fails, or if an output has the wrong shape (onnxruntime only).
+            ValueError: If a shape or a token is wrong.
         """
         import numpy as np
 
-        arrays = {name: np.ascontiguousarray(buffer, np.float32) for name, buffer in state.buffers.items()}
-        logits, after = self.core.forward(np.ascontiguousarray(tokens, np.int64), State(arrays), last_only)
-        return np.asarray(logits), after
+        batch = tokens.shape[-1]
+        values = self.join_state(state, batch)
+        logits, after = self.core.forward(np.ascontiguousarray(tokens, np.int64), values, last_only)
+        return np.asarray(logits), self.split_state(after, batch)
 
     def new_stream(self, seed: int = 0, substream: int = 0) -> Stream:
         """Return a new text for this engine, which has not been fed. Its state is zeros.
@@ -140,40 +172,30 @@ class Engine:
             One ``Generated`` per lane, in order.
 
         Raises:
-            SamplingError: If a constraint needs more tokens than the length of its lane. As with PromptError
-                and ValueError, no text has then advanced.
+            SamplingError: If a constraint needs more tokens than the length of its lane.
             PromptError: If a text has not been fed.
-            ValueError: If there is no lane, if ``steps`` or a length is wrong, if two lanes share a stream,
-                or if a stream is of another model.
-            ModelFileError: As for ``forward``. The texts may have advanced: the caller continues with copies
-                from before. So does a caller that is interrupted.
+            ValueError: If there is no lane, if ``steps`` or a length is wrong, or if a stream is of another
+                model.
+            RuntimeError: If two lanes share a stream.
+            ModelFileError: As for ``forward``. After this error, an interrupt, or, with several threads, any
+                error, texts may have advanced: the caller continues with copies from before.
         """
-        # One share of the lanes for each thread. All lanes are checked before any of them draws.
+        # One share of the lanes for each thread.
         count = min(self._threads, len(lanes)) or 1
         bounds = [len(lanes) * i // count for i in range(count + 1)]
-        call, running, failed = Lanes(lanes, steps), list["Future[None]"](), False
-
-        def run(i: int) -> None:
-            # A thread that could not start leaves its share in the queue of the pool.
-            if not failed:
-                call.run(bounds[i], bounds[i + 1] - bounds[i], None if i else latencies)
-
+        shares = [lanes[start:end] for start, end in pairwise(bounds)]
+        running: list[Future[list[Generated]]] = []
         try:
-            for i in range(1, count):
-                running.append(self._pool().submit(run, i))
+            running.extend(self._pool().submit(generate, share, steps) for share in shares[1:])
             # A thread of the pool takes a while to wake up, so this one works, too.
-            run(0)
-        except BaseException:
-            failed = True
-            raise
+            results = generate(shares[0], steps, latencies)
         finally:
-            # If a second interrupt ends this, the texts stay in use until the last thread drops the call.
+            # The texts are in use until the last thread has ended.
             for each in running:
                 each.exception()
-            call.release()
         for each in running:
-            each.result()
-        return call.results()
+            results += each.result()
+        return results
 
     def _pool(self) -> "ThreadPoolExecutor":
         """Return the pool of this process. The first call creates it."""

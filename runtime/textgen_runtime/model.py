@@ -107,7 +107,6 @@ class Generation:
         keep_logprobs: Whether a ``Batch`` returns the log-probability of each drawn token.
         position: Where the text stands, for ``Batch`` and for saved generations. Each change of the
             generation replaces it by a changed copy, so that an older position can be restored.
-        masked_position: The position after a text that met its constraint only with the mask.
     """
 
     def __init__(self, model: "Model", position: Stream, sampling: Sampling, prompt: str) -> None:
@@ -115,7 +114,6 @@ class Generation:
         self.model, self.position, self.prompt = model, position, prompt
         self.latencies: list[int] | None = None
         self.keep_logprobs = False
-        self.masked_position: Stream | None = None
         self._sampling = sampling
         position.configure(sampling, *model.compile_controls(sampling))
 
@@ -146,25 +144,23 @@ class Generation:
 
     @property
     def state(self) -> State:
-        """The state of the network: read-only float32 arrays by name, shape [rows, 1, units].
+        """The state of the network: copies of its float32 arrays by name, shape [rows, 1, units].
 
         An LSTM has ``hidden`` and ``cell``, and a GRU ``hidden``, each with a row for each layer. A layer of
         convolutions has an array of its own, ``inputs_0`` and so on: its rows are the last inputs of the
         layer, the oldest first, and its units are the size of an input.
 
-        The state can be set to a ``State`` or to a mapping of arrays by name. Setting it copies the values.
+        The state can be set to a mapping of arrays by name. Setting it copies the values.
 
         Raises:
             ValueError: When set, if an array is missing or has another shape than the model's.
         """
-        return self.position.state
+        return self.model.engine.split_state(self.position.state)
 
     @state.setter
     def state(self, value: "Mapping[str, ArrayLike]") -> None:
-        import numpy as np
-
         position = self.position.copy()
-        position.state = State({name: np.ascontiguousarray(value[name], np.float32) for name in value})
+        position.state = self.model.engine.join_state(value)
         self.position = position
 
     @property
@@ -211,13 +207,13 @@ class Generation:
 
     @property
     def ending(self) -> TextEnding | None:
-        """Why the latest text ended: ``"length"``, ``"stop"``, ``"end"``, ``"constraint"`` or ``"masked"``.
+        """Why the latest text ended: ``"length"``, ``"stop"``, ``"end"``, ``"constraint"`` or ``"mismatch"``.
 
         None before the first text, and while a text continues. A constraint ends a text for good: later calls
         of ``take`` return no more text until ``feed`` or another constraint starts a new one. The end of a
         record, too: ``feed`` starts the next record.
         """
-        return "masked" if self.masked_position is self.position else self.position.ending
+        return self.position.ending
 
     @property
     def is_complete(self) -> bool:
@@ -235,14 +231,18 @@ class Generation:
         position.feed(())
         self.position = position
 
-    def check_length(self, length: int) -> None:
-        """Check that the text can meet its constraint.
+    def check_length(self, length: int, *, finish: bool = True) -> None:
+        """Check the length of a text, and with ``finish``, that the text can meet its constraint.
 
         Raises:
             SamplingError: If no text of at most ``length`` tokens meets the constraint.
+            ValueError: If ``length`` is negative.
+            TypeError: If ``length`` is not an integer.
         """
+        if index(length) < 0:
+            raise ValueError(f"length must be 0 or more, not {length}")
         needed = self.position.tokens_to_match
-        if needed > length:
+        if finish and needed > length:
             raise SamplingError(
                 f"the constraint needs a text of at least {needed:,} tokens, but the length is {length:,}: "
                 "use a greater ",
@@ -331,7 +331,7 @@ class Generation:
         return self.model.decode(written, position.held)
 
     def _as_batch(self, length: int, finish: bool) -> "Batch":
-        batch = Batch(self.model, self.latencies)
+        batch = TextBatch(self.model, self.latencies)
         batch.add(self, length, finish=finish)
         return batch
 
@@ -411,82 +411,26 @@ class BatchChunk(NamedTuple):
     error: SamplingError | None = None
 
 
-class _Trials(NamedTuple):
-    """The texts without the mask that ``Sampling.resample`` asks for.
-
-    This is rejection sampling. A text is drawn as if it had no constraint: a trial. If it breaks the
-    constraint, it is rejected, and the next trial starts where the text starts, with the next random numbers.
-    The first trial that meets the constraint is the text. So it is a sample of the model's own distribution,
-    given that the text meets the constraint. If all trials fail, the text is drawn with the mask.
-
-    Nothing of a trial is returned before it has met the constraint, because it may still fail. Until then,
-    the generation stands at the start of the text. So that no random number is used twice, it has those that
-    follow the trial. A change of the generation, which replaces its position, begins the trials again.
-
-    Attributes:
-        left: The number of trials that may follow, with the current one. 0 if all have failed.
-        start: The position of the generation during the trials.
-        current: The position of the current trial.
-        chunks: The chunks of the current trial.
-    """
-
-    left: int
-    start: Stream
-    current: Stream
-    chunks: tuple[BatchChunk, ...] = ()
-
-    def rejected(self, generation: Generation) -> "_Trials":
-        """Return the trials after the current one has failed, and move the generation to the start."""
-        start = self._return_to_start(generation)
-        return _Trials(self.left - 1, start, start)
-
-    def continued(self, generation: Generation, chunk: BatchChunk) -> "_Trials":
-        """Return the trials after a chunk of the current one, and move the generation to the start."""
-        current = generation.position
-        start = self._return_to_start(generation)
-        return _Trials(self.left, start, current, (*self.chunks, chunk))
-
-    def _return_to_start(self, generation: Generation) -> Stream:
-        """Move the generation from the end of the trial to the start of the text, and return the start."""
-        latest, generation.position = generation.position, self.start
-        generation.reseed(latest.seed, latest.substream, latest.drawn)
-        return generation.position
-
-
 class _Target(NamedTuple):
     """What a lane still needs.
 
     Attributes:
         tokens: Maximum number of further tokens.
-        length: The maximum number of tokens of the whole text.
         finish: Whether the text is complete after the last token.
-        trials: The trials of a text that is resampled, or None.
+        masked: Whether tokens that the constraint forbids are never drawn.
     """
 
     tokens: int
-    length: int
     finish: bool
-    trials: _Trials | None
-
-    @classmethod
-    def of(cls, generation: Generation, length: int, finish: bool) -> "_Target":
-        """Return what a lane needs for a text that begins at the position of the generation."""
-        trials = None
-        if finish and generation.sampling.resample and not generation.is_complete:
-            trials = _Trials(generation.sampling.resample, generation.position, generation.position)
-        return cls(length, length, finish, trials)
-
-    @property
-    def running_trials(self) -> _Trials | None:
-        """The trials if one is running, or None if the lane draws with its mask."""
-        return self.trials if self.trials is not None and self.trials.left else None
+    masked: bool
 
 
 class Batch:
     """Generations of one model that advance together, one chunk at a time.
 
     The engine reads the weights once for all lanes. The text of a lane is independent of the other lanes.
-    Each lane has its own sampling, length and ending. A batch is not thread-safe.
+    Each lane has its own sampling, length and ending; ``resample`` has no effect here, only in complete texts
+    of ``TextBatch``. A batch is not thread-safe.
 
     Args:
         model: The model of all lanes.
@@ -494,7 +438,7 @@ class Batch:
 
     Attributes:
         model: The model of all lanes.
-        drawn: The number of tokens that all lanes have drawn, with those of texts that ``resample`` rejected.
+        drawn: The number of tokens that all lanes have drawn.
     """
 
     def __init__(self, model: "Model", latencies: list[int] | None = None) -> None:
@@ -511,18 +455,19 @@ class Batch:
         """Iterate over the active lanes, in the order in which they were added."""
         return iter(tuple(self._lanes))
 
-    def add(self, generation: Generation, length: int, *, finish: bool = True) -> None:
+    def add(self, generation: Generation, length: int, *, finish: bool = True, masked: bool = True) -> None:
         """Add a generation as a lane, starting with the next chunk.
 
         Args:
             generation: A generation of the batch's model. It can be changed between chunks, for example its
-                sampling, or by ``feed``. While ``resample`` draws texts without the constraint, nothing is
-                returned, and the generation stands at the start of the text. A change then begins the text
-                again.
+                sampling, or by ``feed``.
             length: Maximum number of tokens to generate.
             finish: Whether the text is complete after ``length`` tokens. If True, the last chunk includes the
                 text that is held back, and a text with a constraint meets it within ``length`` tokens. Pass
                 False to continue the generation later.
+            masked: Whether tokens that the constraint forbids are never drawn. If False, the lane draws as if
+                it had no constraint, and ends with ``"mismatch"`` before the first token after which no text
+                can meet it.
 
         Raises:
             SamplingError: If no text of at most ``length`` tokens meets the constraint of the generation.
@@ -530,16 +475,12 @@ class Batch:
                 a lane of the batch.
             TypeError: If ``length`` is not an integer.
         """
-        length = index(length)
-        if length < 0:
-            raise ValueError(f"length must be 0 or more, not {length}")
         if generation in self._lanes:
             raise ValueError("the generation is already a lane of this batch")
         if generation.model.engine is not self.model.engine:
             raise ValueError("the generation has another model than the batch")
-        if finish:
-            generation.check_length(length)
-        self._lanes[generation] = _Target.of(generation, length, finish)
+        generation.check_length(length, finish=finish)
+        self._lanes[generation] = _Target(index(length), finish, masked)
 
     def remove(self, generation: Generation) -> None:
         """Remove a lane. The generation stays at the end of the last chunk and can be continued elsewhere.
@@ -556,8 +497,9 @@ class Batch:
         lane at its position before the call.
 
         Args:
-            steps: Maximum number of tokens per lane, 1 or more. None chooses a chunk that takes the engine
-                some milliseconds, at most a few tens of them with a small model.
+            steps: Maximum number of tokens per lane, 1 or more; a chunk has at most ``MAX_STEPS``. None
+                chooses a chunk that takes the engine some milliseconds, at most a few tens of them with a
+                small model.
 
         Returns:
             One chunk per lane, in the order in which the lanes were added.
@@ -566,18 +508,31 @@ class Batch:
             ValueError: If ``steps`` is less than 1.
             TypeError: If ``steps`` is not an integer.
         """
-        if steps is not None and index(steps) < 1:
+        if steps is None:
+            steps = self.model.engine.chunk_length(len(self) or 1)
+        elif index(steps) < 1:
             raise ValueError(f"steps must be 1 or more, not {steps}")
+        lanes: dict[Generation, Lane] = {}
+        results: dict[Generation, Generated] = {}
         before = self._positions()
-        count = self.model.engine.chunk_length(len(before) or 1) if steps is None else index(steps)
-        chunks: dict[Generation, list[BatchChunk]] = {generation: [] for generation in self}
         try:
-            # Lanes that have ended or failed leave the batch.
-            while self and count > 0:
-                for chunk in self._advance(min(count, MAX_STEPS)):
-                    chunks[chunk.generation].append(chunk)
-                count -= MAX_STEPS
-            return [_joined(parts) for parts in chunks.values()]
+            for generation, (tokens, finish, masked) in self._lanes.items():
+                position = generation.position = generation.position.copy()
+                if not tokens or position.is_complete:
+                    continue
+                try:
+                    generation.check_length(tokens, finish=finish)
+                except SamplingError as error:
+                    # The constraint has changed since the lane was added.
+                    results[generation] = Generated(0, b"", None, error=error)
+                else:
+                    lanes[generation] = Lane(position, tokens, finish, masked, generation.keep_logprobs)
+            if lanes:
+                steps = min(index(steps), MAX_STEPS)
+                generated = self.model.engine.generate(list(lanes.values()), steps, self._latencies)
+                results.update(zip(lanes, generated, strict=True))
+                self.drawn += sum(result.generated for result in generated)
+            return [self._accept(generation, results.get(generation)) for generation in self]
         except BaseException:
             # Interrupts too: the tokens were not returned, so they must be drawn again.
             self._restore(before)
@@ -592,8 +547,8 @@ class Batch:
             The text of each lane, in the order in which the lanes were added.
 
         Raises:
-            SamplingError: If a lane cannot continue; see ``BatchChunk.error``. With several lanes, the
-                message begins with the number of the text. ``advance`` goes on with the others.
+            SamplingError: If a lane cannot continue; see ``BatchChunk.error``. ``advance`` goes on with the
+                others.
         """
         before = self._positions()
         texts: dict[Generation, list[str]] = {generation: [] for generation in self}
@@ -601,7 +556,8 @@ class Batch:
             while self:
                 for chunk in self.advance():
                     texts[chunk.generation].append(chunk.text)
-                    _check(chunk, [*texts])
+                    if chunk.error is not None:
+                        raise chunk.error  # noqa: TRY301 (the positions are restored below)
             return ["".join(chunks) for chunks in texts.values()]
         except BaseException:
             # The earlier chunks of this call were not returned either.
@@ -617,108 +573,97 @@ class Batch:
         for generation, _, position in positions:
             generation.position = position
 
-    def _advance(self, steps: int) -> list[BatchChunk]:
-        """Continue every lane by 1 to ``MAX_STEPS`` tokens. After an exception, the caller restores them."""
-        before = self._positions()
-        for generation, target, position in before:
-            trials = target.running_trials
-            if trials is not None and position is not trials.start:
-                self._lanes[generation] = _Target.of(generation, target.length, target.finish)
-                trials = None
-            generation.position = (trials.current if trials else position).copy()
-        results = self._generate(steps)
-        chunks = []
-        for generation, _, position in before:
-            result = results.get(generation)
-            chunk, self._lanes[generation] = self._accept(generation, self._lanes[generation], result)
-            if chunk.error is not None and self._lanes[generation].running_trials is not None:
-                # Nothing of a trial is returned.
-                generation.position = position
-                chunk = BatchChunk(generation, 0, "", None, error=chunk.error)
-            chunks.append(chunk)
-            if chunk.ending is not None or chunk.error is not None:
-                del self._lanes[generation]
-        return chunks
+    def _accept(self, generation: Generation, result: Generated | None) -> BatchChunk:
+        """Return a result as a chunk, with the text that is held back if the lane has ended or failed.
 
-    def _generate(self, steps: int) -> dict[Generation, Generated]:
-        """Generate a chunk for each lane that needs tokens."""
-        lanes: dict[Generation, Lane] = {}
-        results: dict[Generation, Generated] = {}
-        for generation, target in self._lanes.items():
-            if not target.tokens or generation.is_complete:
-                continue
-            try:
-                if target.finish:
-                    generation.check_length(target.tokens)
-            except SamplingError as error:
-                # The constraint has changed since the lane was added.
-                results[generation] = Generated(0, b"", None, error=error)
-                continue
-            is_masked, keeps = target.running_trials is None, generation.keep_logprobs
-            lanes[generation] = Lane(generation.position, target.tokens, target.finish, is_masked, keeps)
-        if lanes:
-            generated = self.model.engine.generate(list(lanes.values()), steps, self._latencies)
-            results.update(zip(lanes, generated, strict=True))
-            self.drawn += sum(result.generated for result in generated)
-        return results
-
-    def _accept(
-        self, generation: Generation, target: _Target, result: Generated | None
-    ) -> tuple[BatchChunk, _Target]:
-        """Continue one lane with its result. Return the chunk that is now certain, and the new target."""
+        The lane then leaves the batch. One that was complete before this chunk has no result.
+        """
+        tokens, finish, masked = self._lanes[generation]
         if result is None:
-            # The lane was complete before this chunk.
-            ending = generation.ending if generation.is_complete else "length"
-            return BatchChunk(generation, 0, self._rest(generation, target), ending), target
-        undecided = BatchChunk(generation, 0, "", None)
-        trials = target.running_trials
-        if trials is not None and result.ending == "mismatch":
-            return undecided, target._replace(tokens=target.length, trials=trials.rejected(generation))
-        chunk = self._chunk(generation, target, result)
-        if target.trials is not None and trials is None and chunk.ending is not None:
-            generation.masked_position = generation.position
-            chunk = chunk._replace(ending="masked")
-        target = target._replace(tokens=target.tokens - result.generated)
-        if trials is None:
-            return chunk, target
-        if chunk.ending is None and chunk.error is None:
-            return undecided, target._replace(trials=trials.continued(generation, chunk))
-        return _joined((*trials.chunks, chunk)), target
-
-    def _chunk(self, generation: Generation, target: _Target, result: Generated) -> BatchChunk:
-        """Return a result as a chunk, with the text that is held back if the lane has ended or failed."""
-        ending = None if result.ending is None else generation.ending
+            result = Generated(0, b"", generation.ending if generation.is_complete else "length")
         text = self.model.decode(result.text, generation.position.held)
-        if ending is not None or result.error is not None:
-            text += self._rest(generation, target)
-        stop = self.model.tokenizer.decode(result.stop)
-        return BatchChunk(generation, result.generated, text, ending, result.logprobs, stop, result.error)
-
-    @staticmethod
-    def _rest(generation: Generation, target: _Target) -> str:
-        return generation.finish() if target.finish else ""
-
-
-def _joined(chunks: Sequence[BatchChunk]) -> BatchChunk:
-    """Return the chunks of a text as one."""
-    last = chunks[-1]
-    logprobs = None
-    if last.generation.keep_logprobs:
-        logprobs = [value for chunk in chunks for value in chunk.logprobs or ()]
-    tokens = sum(chunk.tokens for chunk in chunks)
-    text = "".join([chunk.text for chunk in chunks])
-    return last._replace(tokens=tokens, text=text, logprobs=logprobs)
+        if result.ending is None and result.error is None:
+            self._lanes[generation] = _Target(tokens - result.generated, finish, masked)
+        else:
+            del self._lanes[generation]
+            text += generation.finish() if finish else ""
+        return BatchChunk(
+            generation,
+            result.generated,
+            text,
+            result.ending,
+            result.logprobs,
+            self.model.tokenizer.decode(result.stop),
+            result.error,
+        )
 
 
-def _check(chunk: BatchChunk, lanes: Sequence[Generation]) -> None:
-    """Raise the error of a chunk, if there is one. The message numbers one of several lanes."""
-    error = chunk.error
-    if error is None:
-        return
-    if len(lanes) == 1:
-        raise error
-    place = f"text {lanes.index(chunk.generation) + 1} of {len(lanes)}: "
-    raise type(error)(place, *error.args, parameter=error.parameter)
+class _Trial(NamedTuple):
+    """A text of ``TextBatch`` with ``resample``.
+
+    Attributes:
+        left: The number of trials that may follow, with this one. 0 if the text is drawn with its mask.
+        start: The position at the beginning of the text.
+        length: The maximum number of tokens.
+        chunks: What this trial has drawn.
+    """
+
+    left: int
+    start: Stream
+    length: int
+    chunks: list[BatchChunk]
+
+
+class TextBatch(Batch):
+    """A batch of complete texts, which draws those of ``resample`` by rejection sampling.
+
+    Such a text is drawn as if it had no constraint: a trial. If it breaks the constraint, it is rejected, and
+    the next trial begins where the text begins, with the next random numbers. The first trial that meets the
+    constraint is the text. So it is a sample of the model's own distribution, given that the text meets the
+    constraint. If all trials fail, the text is drawn with its mask, and its ending is ``"masked"``.
+
+    Nothing of a trial is returned before its end, because it may still fail: until then its chunks are empty,
+    and its generation must not be changed.
+    """
+
+    def __init__(self, model: "Model", latencies: list[int] | None = None) -> None:
+        super().__init__(model, latencies)
+        self._trials: dict[Generation, _Trial] = {}
+
+    def add(self, generation: Generation, length: int, *, finish: bool = True, masked: bool = True) -> None:
+        trials = generation.sampling.resample if finish else 0
+        super().add(generation, length, finish=finish, masked=masked and not trials)
+        if trials:
+            self._trials[generation] = _Trial(trials, generation.position, length, [])
+
+    def remove(self, generation: Generation) -> None:
+        super().remove(generation)
+        self._trials.pop(generation, None)
+
+    def _accept(self, generation: Generation, result: Generated | None) -> BatchChunk:
+        """Return what is certain after a chunk. After a trial that is rejected, begin the next one."""
+        chunk, undecided = super()._accept(generation, result), BatchChunk(generation, 0, "", None)
+        if generation not in self._trials:
+            return chunk
+        left, start, length, chunks = self._trials[generation]
+        if chunk.ending == "mismatch":
+            rejected, generation.position = generation.position, start
+            generation.reseed(rejected.seed, rejected.substream, rejected.drawn)
+            super().add(generation, length, masked=left == 1)
+            self._trials[generation] = _Trial(left - 1, start, length, [])
+            return undecided
+        if chunk.ending is not None or chunk.error is not None:
+            del self._trials[generation]
+        if not left:
+            return chunk if chunk.ending is None else chunk._replace(ending="masked")
+        chunks.append(chunk)
+        if generation in self._trials:
+            return undecided
+        return chunk._replace(
+            tokens=sum(part.tokens for part in chunks),
+            text="".join([part.text for part in chunks]),
+            logprobs=chunk.logprobs and [value for part in chunks for value in part.logprobs or ()],
+        )
 
 
 class Model:
@@ -968,8 +913,8 @@ class Model:
             ValueError: As for ``start``, if ``length`` is negative, or if the number of samplings is not the
                 number of prompts.
             PromptError: As for ``start``.
-            SamplingError: As for ``start``, or as for ``Generation.take``. With several prompts, the message
-                begins with the number of the text that failed. A ``Batch`` also returns the other texts.
+            SamplingError: As for ``start``, or as for ``Generation.take``. A ``Batch`` also returns the texts
+                of the other prompts.
             TypeError: As for ``start``, or if ``length`` is not an integer.
         """
         prompts = [prompt] if prompt is None or isinstance(prompt, str) else prompt
@@ -978,7 +923,7 @@ class Model:
         else:
             samplings = [choose_sampling(one, options) for one in sampling]
         seed = fresh_seed() if seed is None else seed
-        batch = Batch(self)
+        batch = TextBatch(self)
         for i, (text, one) in enumerate(zip(prompts, samplings, strict=True)):
             generation = self.start(text, seed=seed, substream=i, unknown=unknown, sampling=one)
             batch.add(generation, self.default_length if length is None else length)

@@ -71,7 +71,7 @@ class OnnxEngine(Engine):
     def forward(
         self, tokens: NDArray[np.int64], state: State, *, last_only: bool = False
     ) -> tuple[NDArray[np.float32], State]:
-        inputs: dict[str, NDArray[Any]] = {name: np.asarray(state.buffers[name]) for name in self._state}
+        inputs: dict[str, NDArray[Any]] = {name: state[name] for name in self._state}
         if last_only and len(tokens) > 1:
             # Run all steps but the last without the nodes of the logits.
             inputs[TOKEN] = tokens[:-1]
@@ -85,19 +85,15 @@ class OnnxEngine(Engine):
             new.shape != inputs[name].shape for name, new in zip(self._state, after, strict=True)
         ):
             raise ModelFileError("the graph returned arrays of other shapes than in its first step")
-        return logits, State(dict(zip(self._state, after, strict=True)))
+        return logits, dict(zip(self._state, after, strict=True))
 
     def _forward_lane(self, tokens: memoryview, state: memoryview, logits: memoryview) -> None:
         """Run the network for the core: see ``CoreModel``."""
-        values = np.asarray(state)
-        arrays, start = {}, 0
-        for name, (rows, units) in self._state.items():
-            arrays[name] = values[start : start + rows * units].reshape(rows, 1, units)
-            start += rows * units
-        rows_of_logits, after = self.forward(np.asarray(tokens)[:, np.newaxis], State(arrays), last_only=True)
+        before = self.split_state(state)
+        rows_of_logits, after = self.forward(np.asarray(tokens)[:, np.newaxis], before, last_only=True)
         np.asarray(logits)[:] = rows_of_logits[-1, 0]
-        for name, array in arrays.items():
-            array[:] = after.buffers[name]
+        for name, array in before.items():
+            array[:] = after[name]
 
     def _run(self, outputs: Sequence[str], inputs: Mapping[str, NDArray[Any]], options: Any = None) -> Any:
         """Run the graph and return the named outputs."""

@@ -1,6 +1,6 @@
 """What the core returns: states, tokens, why a text ended, and descriptions of parameters."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
 from .errors import SamplingError
@@ -13,57 +13,19 @@ if TYPE_CHECKING:
 FloatBuffer: TypeAlias = Any
 
 
-class State(Mapping[str, "NDArray[np.float32]"]):
-    """The recurrent state of a model: read-only arrays by name.
-
-    The model file declares the arrays. An LSTM has ``hidden`` and ``cell``, a GRU only ``hidden``. Each item
-    is a float32 numpy array of shape [rows, batch, units]. Reading an item imports numpy. Reading ``buffers``
-    does not.
-
-    Args:
-        buffers: Contiguous float32 buffers of shape [rows, batch, units], by name. They are not copied and
-            must not change later: generations and their copies share them.
-
-    Attributes:
-        buffers: The buffers by name.
-    """
-
-    __slots__ = ("buffers",)
-
-    def __init__(self, buffers: Mapping[str, FloatBuffer]) -> None:
-        self.buffers = dict(buffers)
-
-    def __getitem__(self, name: str) -> "NDArray[np.float32]":
-        import numpy as np
-
-        return np.asarray(memoryview(self.buffers[name]).toreadonly())
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self.buffers)
-
-    def __len__(self) -> int:
-        return len(self.buffers)
-
-    def __repr__(self) -> str:
-        return f"State({', '.join(self.buffers)})"
-
-    # Mapping.__eq__ would compare numpy arrays, whose truth value is ambiguous.
-    __eq__ = object.__eq__
-    __hash__ = object.__hash__
-
+# The recurrent state of a model: arrays of shape [rows, batch, units] by name, as the model file declares
+# them. An LSTM has ``hidden`` and ``cell``, a GRU only ``hidden``.
+State: TypeAlias = dict[str, "NDArray[np.float32]"]
 
 # Why a text ended.
 # - "length": it has as many tokens as it may have;
 # - "stop": its last tokens are a stop text;
 # - "end": its last token is the end token of a record;
 # - "constraint": it matches the constraint, and ends there;
-# - "masked": it matches the constraint only with the mask, after all texts of ``resample`` failed. A saved
-#   text does not say so.
-TextEnding: TypeAlias = Literal["length", "stop", "end", "constraint", "masked"]
-
-# Why a lane ended: as its text, or because its text cannot match the constraint, which only a lane that draws
-# unmasked does.
-Ending: TypeAlias = TextEnding | Literal["mismatch"]
+# - "mismatch": it cannot match the constraint, which happens only without the mask;
+# - "masked": it matches the constraint only with the mask, after all trials of ``resample`` failed: of
+#   a ``BatchChunk`` only.
+TextEnding: TypeAlias = Literal["length", "stop", "end", "constraint", "mismatch", "masked"]
 
 
 class Generated(NamedTuple):
@@ -84,7 +46,7 @@ class Generated(NamedTuple):
 
     generated: int
     text: bytes
-    ending: Ending | None
+    ending: TextEnding | None
     logprobs: Sequence[float] | None = None
     stop: Sequence[int] = ()
     error: SamplingError | None = None

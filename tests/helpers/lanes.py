@@ -1,17 +1,16 @@
 """Lanes with filters, stop texts and constraints, for both engines."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from textgen_runtime import Sampling
 from textgen_runtime._core import Constraint, Spans, Stream
-from textgen_runtime.engine import Engine, Lane, NativeEngine
+from textgen_runtime.engine import Engine, NativeEngine
 from textgen_runtime.onnxruntime import OnnxEngine
-from textgen_runtime.results import Ending
 
-from tests.helpers.native_engines import content_of, content_of_text, text_of_tokens, tokens_of
+from tests.helpers.native_engines import content_of, text_of_tokens, tokens_of
 
 VOCABULARY = 12
 ENGINES = ("native", "onnxruntime")
@@ -54,63 +53,6 @@ def started(  # noqa: PLR0913 (parameters of a text)
     text.configure(Sampling(**options), (logit_bias or {}).items(), stops, constraint, spans)
     text.feed([first])
     return text
-
-
-class Walk(NamedTuple):
-    """All that a lane has generated, and where its text stands. Can be compared with ``==``."""
-
-    text: bytes
-    ending: Ending | None
-    stop: list[int]
-    logprobs: list[float]
-    held: list[int]
-    drawn: int
-    tokens_to_match: int
-    content: bytes
-
-
-def walk(
-    engine: Engine,
-    lane: Lane,
-    steps: int | None = None,
-    between: Callable[[Stream], Stream] = Stream.copy,
-) -> Walk:
-    """Generate a copy of the text of a lane to its end.
-
-    Args:
-        engine: The engine.
-        lane: The lane, whose text does not change.
-        steps: Tokens per call, or None for one call.
-        between: Returns the text that goes on after a call.
-    """
-    content = b""
-    logprobs: list[float] = []
-    current = lane._replace(stream=lane.stream.copy())
-    while True:
-        (result,) = engine.generate([current], lane.length if steps is None else steps)
-        content += result.text
-        logprobs += result.logprobs or []
-        if result.ending is not None:
-            break
-        length = current.length - result.generated
-        current = current._replace(stream=between(current.stream), length=length)
-    text = current.stream
-    return Walk(
-        content,
-        result.ending,
-        list(result.stop),
-        logprobs,
-        text.held,
-        text.drawn,
-        text.tokens_to_match,
-        content_of_text(text),
-    )
-
-
-def assert_same(native: Walk, onnx: Walk) -> None:
-    """Assert that both engines generated the same. Their numbers differ by rounding."""
-    assert native._replace(logprobs=[], content=b"") == onnx._replace(logprobs=[], content=b"")
-    np.testing.assert_allclose(native.logprobs, onnx.logprobs, atol=1e-4)
 
 
 def stops_of(*texts: Sequence[int]) -> tuple[bytes, ...]:

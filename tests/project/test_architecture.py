@@ -153,7 +153,7 @@ def test_the_imports_are_found() -> None:
     for by, name in [
         ("textgen_runtime.engine", "textgen_runtime._core.CoreModel"),
         ("textgen_runtime.controls", "textgen_runtime.constraints.compile_constraint"),
-        ("textgen_runtime._core", "textgen_runtime.results.State"),
+        ("textgen_runtime._core", "textgen_runtime.results.Parameter"),
         ("textgen_runtime.sampler", "textgen_runtime._core.textgen_softmax"),
         ("textgen_train.loop.learner", "torch.Tensor"),
     ]:

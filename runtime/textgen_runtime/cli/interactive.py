@@ -19,7 +19,7 @@ from textgen_runtime.controls import checked_stops, impossible_stop_message, imp
 from textgen_runtime.errors import Name, TextgenError, quote
 from textgen_runtime.files import STANDARD_INPUT, read_text
 from textgen_runtime.interrupts import DeferredInterrupts, interrupts_ignored
-from textgen_runtime.model import Batch, Generation, Model
+from textgen_runtime.model import Generation, Model, TextBatch
 from textgen_runtime.model_file import Metadata
 from textgen_runtime.results import TextEnding
 from textgen_runtime.sampling import Sampling
@@ -342,7 +342,7 @@ class Session:
         continuation = self._continuation
         if continuation is None:
             return
-        for text in Texts(Batch(self.model), self._selection, immediate, lanes=1).draw([continuation]):
+        for text in Texts(TextBatch(self.model), self._selection, immediate, lanes=1).draw([continuation]):
             self.position = self.position._replace(generation=text.generation)
             self.ending = text.ending
             chunk = text.take()

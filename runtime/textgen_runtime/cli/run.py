@@ -10,7 +10,7 @@ from typing import NamedTuple
 from textgen_runtime.errors import PromptError, SamplingError, shorten
 from textgen_runtime.files import STANDARD_INPUT, read_bytes, read_text
 from textgen_runtime.interrupts import DeferredInterrupts
-from textgen_runtime.model import Batch, Generation, Model, fresh_seed, load
+from textgen_runtime.model import Generation, Model, TextBatch, fresh_seed, load
 from textgen_runtime.sampling import Sampling
 from textgen_runtime.terminal import print_diagnostic, write_stderr
 from textgen_runtime.tokenizer import UnknownPolicy, unit_of, unknown_characters_warning
@@ -142,7 +142,7 @@ def write_texts(
     """
     series = (PromptSeries(request, sampling, number) for number in range(len(request.prompts)))
     with DeferredInterrupts() as interrupts:
-        batch = Batch(request.model)
+        batch = TextBatch(request.model)
         texts = Texts(batch, selection, interrupts.immediate, parts=writer.in_parts)
         try:
             for text in texts.draw(series):

@@ -173,7 +173,7 @@ class Texts:
     of them are accepted, do not depend on the number of lanes or of threads.
 
     Args:
-        batch: An empty batch.
+        batch: An empty batch; a ``TextBatch`` if a text may have ``resample``.
         selection: Accepts or rejects the texts. None accepts all.
         immediate: Returns a context in which Ctrl-C takes effect. Elsewhere it is expected to be deferred.
         lanes: Maximum number of texts that are drawn at once.
@@ -280,7 +280,9 @@ class Texts:
                 if text.ending is not None:
                     yield from self._decided(series)
                     continue
-                if self._parts and (self._selection is None or self._selection.accepts_beginning(text)):
+                # A trial has no tokens before its end.
+                is_begun = self._parts and text.tokens
+                if is_begun and (self._selection is None or self._selection.accepts_beginning(text)):
                     text.is_accepted = True
                     yield text
                 if text.error is not None:

@@ -13,7 +13,7 @@ from typing import NamedTuple, TypeVar
 
 from textgen_runtime.controls import checked_stops
 from textgen_runtime.errors import PromptError, SamplingError, TextgenError
-from textgen_runtime.model import Batch, BatchChunk, Generation, Model, feed_chunk
+from textgen_runtime.model import BatchChunk, Generation, Model, TextBatch, feed_chunk
 from textgen_runtime.results import TextEnding
 from textgen_runtime.sampling import CONSTRAINTS
 from textgen_runtime.tokenizer import CHARACTER, unknown_characters_warning
@@ -258,7 +258,7 @@ class Worker:
         self._feeding: deque[Text] = deque()
         self._lanes: dict[Generation, Text] = {}
         self._paused: set[Text] = set()
-        self._batch = Batch(model)
+        self._batch = TextBatch(model)
         self._pace = Pace()
         self._updates: list[Update] = []
         self._stopped = False
@@ -454,7 +454,7 @@ class Worker:
             self._updates.append(Update(text, error=error, last=True))
         for place in (self._waiting, self._feeding, self._lanes, self._paused):
             place.clear()
-        self._batch = Batch(self.model)
+        self._batch = TextBatch(self.model)
 
 
 class Pace:

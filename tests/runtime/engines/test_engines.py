@@ -1,6 +1,5 @@
 """Loaded models, and engines with any number of time steps and lanes."""
 
-import re
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +7,6 @@ import onnx
 import pytest
 import textgen_runtime as textgen
 from textgen_runtime.model import EngineName
-from textgen_runtime.onnxruntime import OnnxEngine
 
 from tests.helpers.make_tiny_model import make_model
 from tests.helpers.paths import TINY
@@ -32,31 +30,6 @@ def test_a_model_needs_one_thread_or_more(threads: int, tiny_path: Path) -> None
     with pytest.raises(ValueError, match="threads"):
         textgen.load(tiny_path, threads=threads)
     assert textgen.load(tiny_path, threads=2).generate("abc", length=3, seed=0)
-
-
-@pytest.mark.parametrize("layers", [1, 3])
-def test_time_and_batch_are_dynamic(layers: int) -> None:
-    """One call over several steps equals single steps, and a lane of a batch equals a single lane."""
-    engine = OnnxEngine(make_model(units=7, layers=layers).SerializeToString())
-    assert engine.core.state_shapes == dict.fromkeys(("hidden", "cell"), (layers, 7))
-    tokens = np.random.default_rng(1).integers(12, size=(9, 4))
-    logits, state = engine.forward(tokens, engine.initial_state(4))
-    for lane in range(4):
-        lane_state = engine.initial_state()
-        for time in range(9):
-            step_logits, lane_state = engine.forward(tokens[time : time + 1, lane : lane + 1], lane_state)
-            np.testing.assert_allclose(step_logits[0, 0], logits[time, lane], atol=1e-5)
-        np.testing.assert_allclose(lane_state["hidden"][:, 0], state["hidden"][:, lane], atol=1e-5)
-        np.testing.assert_allclose(lane_state["cell"][:, 0], state["cell"][:, lane], atol=1e-5)
-
-
-def test_the_graph_has_only_the_necessary_nodes() -> None:
-    node_types = [node.op_type for node in make_model().graph.node]
-    assert node_types == ["Gather", "LSTM", "Squeeze", "MatMul", "Add"]
-    model = onnx.load(TINY)
-    assert (model.ir_version, model.opset_import[0].version) == (9, 17)
-    assert all(re.fullmatch(r"[a-z_0-9]+", node.name) for node in model.graph.node)
-    assert not any(tensor.external_data for tensor in model.graph.initializer)
 
 
 @pytest.mark.parametrize("engine", ["native", "onnxruntime"])

@@ -5,7 +5,6 @@ from typing import Any
 import numpy as np
 import pytest
 from textgen_runtime.engine import NativeEngine
-from textgen_runtime.results import State
 
 from tests.helpers.int8_models import make_int8_model, quantize_model
 from tests.helpers.int8_reference import Int8Network
@@ -45,8 +44,8 @@ def test_a_state_beyond_the_bounds_of_its_layer_is_limited(kernels: str) -> None
     hidden = np.resize(np.array([1e30, -2.0, np.nan, 0.5], np.float32), zeros.shape)
     limited = np.where(np.isnan(hidden), np.float32(1), hidden.clip(-1, 1))
     token = np.array([[1]])
-    logits, after = engine.forward(token, State({"hidden": hidden, "cell": zeros}))
-    expected, expected_after = engine.forward(token, State({"hidden": limited, "cell": zeros}))
+    logits, after = engine.forward(token, {"hidden": hidden, "cell": zeros})
+    expected, expected_after = engine.forward(token, {"hidden": limited, "cell": zeros})
     np.testing.assert_array_equal(logits, expected)
     assert_states_equal(after, expected_after)
 

@@ -3,8 +3,6 @@
 import os
 import signal
 import threading
-from concurrent.futures import ThreadPoolExecutor
-from typing import Any
 
 import pytest
 from textgen_runtime._core import MAX_STEPS
@@ -39,33 +37,6 @@ def test_other_threads_run_during_generate() -> None:
     On a busy machine, a thread may not run during one call.
     """
     assert any(ticks_during_generate() > 100_000 for _ in range(10))
-
-
-class OneThread(ThreadPoolExecutor):
-    """A pool that cannot start a second thread, but keeps the submitted task in its queue."""
-
-    submitted = 0
-
-    def submit(self, *args: Any, **kwargs: Any) -> Any:
-        future = super().submit(*args, **kwargs)
-        self.submitted += 1
-        if self.submitted > 1:
-            raise RuntimeError("can't start new thread")
-        return future
-
-
-def test_no_task_runs_after_the_start_of_a_thread_fails() -> None:
-    """The texts no longer advance, and are free."""
-    native = NativeEngine(content_of(59, 64), threads=3)
-    pool = OneThread(1)
-    native._pools[os.getpid()] = pool
-    texts = texts_of(native, 3)
-    with pytest.raises(RuntimeError, match="can't start new thread"):
-        generate(native, texts, MAX_STEPS)
-    positions = [text.copy().drawn for text in texts]
-    pool.shutdown()
-    assert [text.drawn for text in texts] == positions
-    assert positions[2] == 0
 
 
 @posix_only

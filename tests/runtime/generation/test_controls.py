@@ -1,12 +1,13 @@
 """What controls a text: allowed characters and biases, constraints, and stop texts."""
 
 import re
+from collections import Counter
 
 import pytest
 import textgen_runtime as textgen
 from textgen_runtime import Batch, Generation, Model, Sampling, SamplingError
 from textgen_runtime.controls import missed_stops
-from textgen_runtime.model import EngineName
+from textgen_runtime.model import EngineName, TextBatch
 
 from tests.helpers.paths import FORMAT_2
 from tests.helpers.record_models import ENGINES, record_model
@@ -16,19 +17,13 @@ def drawn_text(model: Model, **options: object) -> str:
     return model.generate("abc", length=400, seed=1, temperature=3.0, **options)  # type: ignore[call-overload,no-any-return]
 
 
-def test_banned_characters_do_not_occur(tiny: Model) -> None:
-    assert set(drawn_text(tiny)) == set(tiny.tokenizer.symbols)
-    assert set(drawn_text(tiny, banned="ab\n")) == set(tiny.tokenizer.symbols) - set("ab\n")
-
-
-def test_only_allowed_characters_occur(tiny: Model) -> None:
-    assert set(drawn_text(tiny, allowed="abé")) == set("abé")
+def test_only_allowed_characters_occur_and_no_banned_ones(tiny: Model) -> None:
+    everything, text = tiny.tokenizer.symbols, drawn_text(tiny)
+    assert set(text) == set(everything)
+    assert set(drawn_text(tiny, banned="ab\n")) == set(everything) - set("ab\n")
     assert set(drawn_text(tiny, allowed="abéxyz", banned="a")) == set("bé")
-
-
-def test_characters_outside_the_vocabulary_are_allowed_and_banned_without_effect(tiny: Model) -> None:
-    assert drawn_text(tiny, banned="xyz") == drawn_text(tiny)
-    assert drawn_text(tiny, allowed=[*tiny.tokenizer.symbols, "z"]) == drawn_text(tiny)
+    # Characters outside the vocabulary have no effect.
+    assert drawn_text(tiny, banned="xyz") == drawn_text(tiny, allowed=[*everything, "z"]) == text
 
 
 @pytest.mark.parametrize("engine", ENGINES)
@@ -105,6 +100,58 @@ def test_the_end_of_the_expression_ends_the_text_for_good(tiny: Model) -> None:
     assert generation.take(100) == "abbb"
 
 
+def trial(generation: Generation, expression: str, length: int) -> str:
+    """Draw a text without a mask, up to its end or the first token after which it cannot match."""
+    text = ""
+    while len(text) < length:
+        text += generation.take(1)
+        if not re.fullmatch(expression, text):
+            break
+    return text
+
+
+@pytest.mark.parametrize("steps", [1, 2, None])
+def test_resample_takes_the_first_unmasked_text_that_matches(tiny: Model, steps: int | None) -> None:
+    """All of it is returned at its end. A text that is masked is returned as it is drawn."""
+    trials, length, endings = 3, 4, Counter[str]()
+    for seed in range(40):
+        expected, start = "", tiny.start("abc", seed=seed, temperature=1.0)
+        for _ in range(trials):
+            attempt = start.copy()
+            expected = trial(attempt, "[ah ]+", length)
+            if re.fullmatch("[ah ]{4}", expected):
+                break
+            start.reseed(attempt.seed, attempt.substream, attempt.drawn)
+        else:
+            start.sampling = start.sampling.replace(match="[ah ]{4}")
+            expected = start.take(length, finish=True)
+        sampling = Sampling(temperature=1.0, match="[ah ]{4}", resample=trials)
+        generation, batch, chunks = tiny.start("abc", seed=seed, sampling=sampling), TextBatch(tiny), []
+        generation.keep_logprobs = True
+        batch.add(generation, length)
+        while batch:
+            chunks += batch.advance(steps)
+        assert "".join(chunk.text for chunk in chunks) == expected
+        assert all(chunk.tokens == len(chunk.text) == len(chunk.logprobs or ()) for chunk in chunks)
+        ending = chunks[-1].ending
+        assert ending is not None
+        assert ending == "masked" or chunks[-1].text == expected
+        endings[ending] += 1
+        assert tiny.generate("abc", length=length, seed=seed, sampling=sampling) == expected
+    # Some texts were found, and some not.
+    assert min(endings["constraint"], endings["masked"]) > 3
+
+
+def test_a_lane_without_the_mask_ends_before_the_first_token_that_does_not_match(tiny: Model) -> None:
+    plain = tiny.start("abc", seed=3, temperature=1.0)
+    text = trial(plain, "[^h]*", 100)
+    generation, batch = tiny.start("abc", seed=3, temperature=1.0, match="[^h]{50}"), Batch(tiny)
+    batch.add(generation, 50, masked=False)
+    (chunk,) = batch.advance()
+    assert (chunk.text, chunk.ending, len(batch)) == (text[:-1], "mismatch", 0)
+    assert generation.drawn == plain.drawn
+
+
 def test_a_text_that_is_not_complete_is_not_resampled(tiny: Model) -> None:
     generation = tiny.start("abc", seed=1, match="a{5}", resample=3)
     assert generation.take(2) == "aa"
@@ -117,68 +164,6 @@ def test_a_length_that_is_too_short_for_the_constraint_is_an_error(tiny: Model) 
     # take() without finish continues later.
     generation = tiny.start("abc", match="a{5}")
     assert generation.take(4) + generation.take(4) == "aaaaa"
-
-
-def test_resample_takes_the_first_unmasked_text_that_matches(tiny: Model) -> None:
-    sampling = Sampling(temperature=1.0, match="[ah ]{3}", resample=5)
-    numbers = []
-    for seed in range(60):
-        # The tokens that one stream draws without a mask, text after text.
-        attempts = tiny.start("abc", seed=seed, temperature=1.0)
-        expected, ending = None, "constraint"
-        for number in range(5):
-            text, start = "", attempts.copy()
-            while len(text) < 3:
-                text += attempts.take(1)
-                if not re.fullmatch("[ah ]*", text):
-                    break
-            start.reseed(attempts.seed, attempts.substream, attempts.drawn)
-            attempts = start
-            if re.fullmatch("[ah ]{3}", text):
-                expected = text
-                numbers.append(number)
-                break
-        else:
-            ending = "masked"
-        generation = tiny.start("abc", seed=seed, sampling=sampling)
-        text = generation.take(3, finish=True)
-        assert generation.ending == ending
-        if expected is None:
-            assert re.fullmatch("[ah ]{3}", text)
-        else:
-            assert text == expected
-        assert tiny.generate("abc", length=3, seed=seed, sampling=sampling) == text
-    # Some texts were found only after others, and some not at all.
-    assert max(numbers) > 0
-    assert len(numbers) < 60
-
-
-def test_unmasked_texts_are_not_returned_before_they_have_ended(tiny: Model) -> None:
-    batch = Batch(tiny)
-    for i in range(8):
-        batch.add(tiny.start("abc", seed=4, substream=i, temperature=1.0, match="[a-h ]{20}", resample=3), 20)
-    texts: dict[int, str] = {}
-    while batch:
-        for chunk in batch.advance(3):
-            # A text of several chunks without the mask is returned as one, with all its tokens.
-            assert chunk.tokens == len(chunk.text)
-            if chunk.text:
-                texts[id(chunk.generation)] = texts.get(id(chunk.generation), "") + chunk.text
-    assert all(re.fullmatch("[a-h ]{20}", text) for text in texts.values())
-    assert len(texts) == 8
-
-
-def test_a_masked_text_says_so_after_any_number_of_chunks(tiny: Model) -> None:
-    batch = Batch(tiny)
-    batch.add(tiny.start("abc", seed=0, temperature=1.0, match="h{6}", resample=1), 6)
-    chunks = []
-    while batch:
-        chunks += batch.advance(2)
-    assert [(chunk.text, chunk.ending) for chunk in chunks[-3:]] == [
-        ("hh", None),
-        ("hh", None),
-        ("hh", "masked"),
-    ]
 
 
 PROMPT, SEED, LENGTH = "abc", 8, 300

@@ -62,24 +62,6 @@ def test_the_probabilities_are_those_of_the_draw(model: Model) -> None:
         assert of_draw.max() == 1.0
 
 
-@pytest.mark.parametrize("sampling", [{}, {"top_k": 3}, {"min_p": 0.1, "repetition_penalty": 1.3}])
-def test_the_filters_apply_to_what_may_be_drawn(model: Model, sampling: dict[str, Any]) -> None:
-    """The most likely token would be a copy. At 4.5 standard deviations, 1 of 1,000 correct seeds fails."""
-    draws = 2000
-    generation = model.start(PROMPT, temperature=0.0, max_copy=3)
-    generation.take(3)
-    generation.sampling = textgen.Sampling(temperature=1.0, max_copy=3, **sampling)
-    free, of_draw = generation.probabilities()
-    counts = np.zeros(len(of_draw))
-    for seed in range(draws):
-        each = generation.copy()
-        each.reseed(seed)
-        counts[model.tokenizer.encode(each.take(1))] += 1
-    assert of_draw[np.argmax(free)] == 0.0 < counts.max()
-    deviations = np.sqrt(draws * of_draw * (1.0 - of_draw)) * 4.5
-    assert (np.abs(counts - draws * of_draw) <= deviations).all()
-
-
 def test_the_corpus_may_have_characters_that_the_model_lacks(model: Model) -> None:
     known = likely_text(model)
     separated = model.with_novel("X".join(known[i : i + 5] for i in range(0, 400, 5)))

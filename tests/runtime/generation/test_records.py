@@ -1,13 +1,12 @@
 """Generation of records: texts that start from the initial state and end by themselves."""
 
-import io
 from typing import Any
 
 import numpy as np
 import pytest
 import textgen_runtime as textgen
 from textgen_runtime import Batch, Generation, Model
-from textgen_runtime.model import DEFAULT_RECORD_LENGTH
+from textgen_runtime.model import DEFAULT_RECORD_LENGTH, TextBatch
 
 from tests.helpers.record_models import LEVELS, record_model
 
@@ -41,7 +40,7 @@ def test_a_record_starts_with_begin(model: Model) -> None:
         drawn = [*set(range(len(model.tokenizer))) - {*model.tokenizer.special.never_drawn}]
         np.testing.assert_allclose(generation.logits[drawn], logits[-1, 0, drawn], atol=1e-5)
         np.testing.assert_array_equal(generation.logits, np.asarray(position.logits))
-        np.testing.assert_array_equal(generation.state["cell"], position.state["cell"])
+        np.testing.assert_array_equal(generation.position.state, position.state)
         assert generation.prompt == normalized
 
 
@@ -104,17 +103,16 @@ def test_a_text_that_was_masked_can_end_its_record() -> None:
     model = record_model(end_bias=4.0)
     options: dict[str, Any] = {"match": r"[ abcdé\n]{8}[ abcdé\n]*", "resample": 2, "temperature": 1.0}
     for seed in range(30):
-        generation = model.start(seed=seed, **options)
-        text = generation.take(100, finish=True)
-        assert len(text) >= 8
-        if generation.ended_record and generation.ending == "masked":
-            file = io.BytesIO()
-            textgen.save(generation, file)
-            file.seek(0)
-            assert textgen.resume(model, file).ended_record
+        generation, batch = model.start(seed=seed, **options), TextBatch(model)
+        batch.add(generation, 100)
+        (chunk,) = batch.advance(500)
+        while batch:
+            (chunk,) = batch.advance(500)
+        if generation.ended_record and chunk.ending == "masked":
             break
     else:
         pytest.fail("no text ended its record")
+    assert len(chunk.text) >= 8
     generation.feed("")
     np.testing.assert_array_equal(generation.logits, model.start().logits)
 

@@ -62,7 +62,8 @@ def test_each_parameter_changes_the_distribution(
     "options", [CHAIN | TRUNCATIONS, CHAIN | {"mirostat_tau": 3.0}], ids=["all", "mirostat"]
 )
 def test_a_batch_draws_the_tokens_of_single_draws(options: dict[str, Any]) -> None:
-    rows = np.random.default_rng(8).normal(0, 2, (200, 25))
+    rows = np.random.default_rng(8).normal(0, 2, (25, 200)).T
+    rows.flags.writeable = False
     batch, single = Sampler(0.9, 6, **options), Sampler(0.9, 6, **options)
     assert batch.draw_batch(rows).tolist() == [single.draw(row) for row in rows]
     assert batch.draw(rows[0]) == single.draw(rows[0])

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import textgen_runtime as textgen
+from textgen_runtime.model import TextBatch
 
 from tests.helpers.make_tiny_model import make_model
 from tests.helpers.paths import FORMAT_2
@@ -27,7 +28,12 @@ def expected_choices(
     for choice in range(fields.get("n", 1)):
         own = model.default_prompt(7 + choice) if prompt is None else prompt
         generation = model.start(own, seed=7, substream=choice, **{"temperature": 1.0, **sampling})
-        texts.append((generation.take(length, finish=True), generation.ending or "length"))
+        batch, text = TextBatch(model), ""
+        batch.add(generation, length)
+        while batch:
+            (chunk,) = batch.advance()
+            text += chunk.text
+        texts.append((text, chunk.ending))
     return texts
 
 

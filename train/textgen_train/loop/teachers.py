@@ -47,8 +47,8 @@ class Teachers:
         mean, states = np.zeros((), np.float32), []
         for number, (engine, name) in enumerate(self._engines):
             start = f"{number} "
-            own = {key.removeprefix(start): state.buffers[key] for key in state if key.startswith(start)}
-            logits, after = engine.forward(tokens, State(own), last_only=last_only)
+            own = {key.removeprefix(start): state[key] for key in state if key.startswith(start)}
+            logits, after = engine.forward(tokens, own, last_only=last_only)
             mean = mean + _softmax(logits, name) / np.float32(len(self._engines))
             states.append(after)
         return mean, _together(states)
@@ -116,9 +116,7 @@ def _groups(records: TextParts) -> Iterator[TextParts]:
 
 def _together(states: Sequence[State]) -> State:
     """Return the arrays of several states in one."""
-    return State(
-        {f"{number} {name}": state.buffers[name] for number, state in enumerate(states) for name in state}
-    )
+    return State({f"{number} {name}": state[name] for number, state in enumerate(states) for name in state})
 
 
 def _softmax(logits: NDArray[np.float32], name: str) -> NDArray[np.float32]:

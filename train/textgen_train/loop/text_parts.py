@@ -136,7 +136,7 @@ class TextParts(NamedTuple):
 
     def _run_share(self, states: Arrays, sink: Sink, parts: NDArray[np.int64], steps: int) -> Arrays:
         """Run over parts on this thread, in calls of at most ``steps`` steps."""
-        starts, counts, state = self.starts[parts], self.counts[parts], State(states)
+        starts, counts, state = self.starts[parts], self.counts[parts], states
         size = int(counts.max())
         for index, offset in enumerate(range(0, size, steps)):
             if index % RELEASE_INTERVAL == 0:
@@ -159,7 +159,7 @@ class TextParts(NamedTuple):
 
 def _arrays(state: State) -> Arrays:
     """Return a copy of the arrays of a state, which an engine may have as other buffers."""
-    return {name: np.array(buffer, np.float32) for name, buffer in state.buffers.items()}
+    return {name: np.array(buffer, np.float32) for name, buffer in state.items()}
 
 
 def _selected(states: Arrays, parts: NDArray[np.int64] | list[int]) -> Arrays:
