@@ -133,7 +133,7 @@ def parser() -> CommandParser:
 def bench(arguments: argparse.Namespace) -> int:
     """Measure the model, print each table when it is complete, write the JSON, return the exit code."""
     if arguments.json:
-        check_output("--json", arguments.json, "report", PROG)
+        check_output("--json", arguments.json)
     model = load(arguments.model, engine=arguments.engine)
     layers, units = model.engine.core.size[:2]
     # A file may have a name that the output's encoding lacks.

@@ -10,17 +10,15 @@ import socket
 from collections.abc import Sequence
 from dataclasses import fields
 from importlib.util import find_spec
-from pathlib import Path
 
 from textgen_runtime.errors import TextFileError, TextgenError, install_command, quote
 from textgen_runtime.files import read_text
 from textgen_runtime.model import Model, load
-from textgen_runtime.model_file import MODEL_FILE, find_model_file
 from textgen_runtime.server.requests import Settings
 from textgen_runtime.terminal import print_diagnostic, write_stderr
 
 from .command import EXIT_INTERRUPTED, run_command
-from .parser import MAX_THREADS, CommandParser, add_engine, add_model, number, whole_number
+from .parser import MAX_THREADS, CommandParser, add_engine, add_model, model_name, number, whole_number
 from .texts import with_novel
 
 PROG = "textgen-serve"
@@ -135,10 +133,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 def serve(arguments: argparse.Namespace) -> int:
     """Serve the model until a signal arrives; return the exit code."""
     packages = {"starlette": "serve", "uvicorn": "serve"}
-    for name, extra in {
-        **packages,
-        **({"prometheus_client": "metrics"} if arguments.metrics else {}),
-    }.items():
+    for name, extra in (
+        packages | {"prometheus_client": "metrics"} if arguments.metrics else packages
+    ).items():
         if find_spec(name) is None:
             raise TextgenError(f"this command requires {name}: {install_command(extra)}")
     # uvicorn takes longer to import than a model to load.
@@ -166,12 +163,6 @@ def settings_of(arguments: argparse.Namespace) -> Settings:
     # JSON could not have a byte that is not UTF-8.
     name = (arguments.model_name or model_name(arguments.model)).encode(errors="replace").decode()
     return Settings(**{**given, "model_name": name, "keys": api_keys(arguments.api_key_file)})
-
-
-def model_name(model: str) -> str:
-    """Return the name of a bundled model, of a file without its suffix, or of a folder."""
-    path = Path(find_model_file(model))
-    return path.resolve().parent.name if path.name == MODEL_FILE else path.stem
 
 
 def api_keys(path: str | None) -> list[str]:

@@ -123,12 +123,6 @@ def test_a_path_that_is_too_long_is_shortened(
     assert len(err) < 400
 
 
-def test_help_is_written_to_standard_output(capsys: Captured) -> None:
-    code, out, err = run_here(run.main, capsys, "no-such-model.onnx", "--help")
-    assert (code, err) == (0, "")
-    assert out == run.parser().format_help()
-
-
 def test_a_prompt_is_mended_by_an_option(capsys: Captured, tmp_path: Path) -> None:
     path = tmp_path / "model.onnx"
     path.write_bytes(make_model(CHARACTERS, "abc"))

@@ -21,7 +21,7 @@ from textgen_runtime.cli.run import main
 from textgen_runtime.cli.texts import Series, Text
 from textgen_runtime.corpus import CorpusLookup
 from textgen_runtime.model import Batch, BatchChunk, Generation, feed_in_chunks
-from textgen_runtime.model_file import NORMALIZATION_KEY, PROMPTS_KEY
+from textgen_runtime.model_file import NORMALIZATION_KEY
 
 from tests.helpers.commands import Captured, run_here
 from tests.helpers.paths import TINY, TINY_INT8_TEXT
@@ -29,7 +29,7 @@ from tests.helpers.record_models import record_content
 from tests.helpers.run_command import CASE_UNCHANGED, lines, run, tiny_with
 
 NOVEL = ("--length", "60", "--stop", "b", "--novel", str(TINY_INT8_TEXT), "--max-copy", "3")
-LINES = ("--until-newline", "--temp", "1", "--seed", "5", "--separator", "|", "--no-echo")
+LINES = ("--stop", r"\n", "--temp", "1", "--seed", "5", "--separator", "|", "--no-echo")
 SHORT = ("--prompt", "abc", "--length", "2", "--temp", "1", "--seed", "1")
 
 END = "\n"
@@ -414,7 +414,7 @@ def test_an_interrupt_keeps_all_complete_texts(
 def test_an_interrupt_does_not_change_the_numbers_of_texts(
     capsys: Captured, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    options = ("--until-newline", "--temp", "1", "--seed", "5", "--prompt", "a\n", "--count", "40")
+    options = ("--stop", r"\n", "--temp", "1", "--seed", "5", "--prompt", "a\n", "--count", "40")
     _, expected, _ = run(capsys, *options)
     watch(monkeypatch, 4, after=interrupt)
     code, out, _ = run(capsys, *options)
@@ -429,7 +429,7 @@ def test_an_interrupt_does_not_change_the_numbers_of_texts(
 @pytest.mark.parametrize(
     ("calls", "count", "options"),
     [
-        (8, 40, ("--until-newline", "--seed", "0", "--unique")),
+        (8, 40, ("--stop", r"\n", "--seed", "0", "--unique")),
         # More texts are complete than are missing.
         (34, 20, ("--match", "[abcdeh]{1,2}|h{1,9}", "--seed", "0", "--unique")),
         # The texts are written while they are drawn.
@@ -453,21 +453,6 @@ def test_after_an_interrupt_selected_texts_are_numbered_up_to_their_count(
     numbers = [int(number) for number in re.findall(r"^------ text (\d+) of", out, re.MULTILINE)]
     assert numbers == [*range(1, len(numbers) + 1)]
     assert 1 < len(numbers) <= count
-
-
-def test_a_line_begins_at_a_line_start_without_a_prompt(capsys: Captured, tmp_path: Path) -> None:
-    """The excerpt is cut after its last line end, and not printed; without a line end, it is a line end."""
-    path = tmp_path / "model.onnx"
-    path.write_bytes(tiny_with(PROMPTS_KEY, '["dad\\nabc\\nhe", "abc"]'))
-    loaded = textgen.load(path)
-    expected = [
-        loaded.start(prompt, seed=4, substream=i, temperature=1.0, stop="\n").take(400, finish=True)
-        for i, prompt in enumerate(["dad\nabc\n", "\n"] * 5)
-    ]
-    options = ("--until-newline", "--temp", "1", "--seed", "4", "--count", "10", "--separator", "|")
-    assert run_here(main, capsys, str(path), *options) == (0, "|".join(expected) + "\n", "")
-    _, out, _ = run_here(main, capsys, str(path), *options, "--prompt", "h")
-    assert out.startswith("h")
 
 
 @pytest.mark.parametrize("form", [(), ("--json",)], ids=["headings", "json"])
