@@ -109,10 +109,11 @@ def parser() -> CommandParser:
         EXAMPLES,
     )
     add_model(command)
+    positive = number("a finite number above 0", lambda value: value > 0)
     command.add_argument(
         "--temp",
         metavar="T",
-        type=number("a finite number above 0", lambda value: value > 0),
+        type=positive,
         default=DEFAULT_TEMPERATURE,
         help=f"sampling temperature (default: {DEFAULT_TEMPERATURE})",
     )
@@ -120,7 +121,7 @@ def parser() -> CommandParser:
     command.add_argument(
         "--seconds",
         metavar="S",
-        type=number("a finite number above 0", lambda value: value > 0),
+        type=positive,
         default=SECONDS,
         help=f"approximate duration of each table (default: {SECONDS:g})",
     )

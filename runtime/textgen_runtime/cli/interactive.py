@@ -10,7 +10,7 @@ import sys
 import warnings
 from argparse import Namespace
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from shlex import shlex
 from typing import Any, NamedTuple, NoReturn
@@ -81,8 +81,9 @@ class SettingParser(CommandParser):
         raise LineError(message.replace("argument --", "/", 1))
 
 
-# The parameter that each setting has.
-SETTINGS = {spell_option(Name(name)).removeprefix("--"): name for name in (*PARAMETERS, "length", "count")}
+# The default of each parameter that is a setting, and the parameter of each setting.
+DEFAULTS = {name: parameter.default for name, parameter in PARAMETERS.items()} | {"length": None, "count": 1}
+SETTINGS = {spell_option(Name(name)).removeprefix("--"): name for name in DEFAULTS}
 
 
 def spell_setting(name: Name) -> str:
@@ -174,6 +175,11 @@ class Console:
         place = "" if self.is_terminal else f"line {self._line_number}: "
         print_diagnostic(PROG, f"{place}{message}", kind)
 
+    def warn(self, messages: Iterable[str]) -> None:
+        """Show warnings about the latest line."""
+        for message in messages:
+            self.report(message, "warning")
+
 
 class Position(NamedTuple):
     """Where the text stands. Nothing changes it.
@@ -253,6 +259,8 @@ class Session:
     Attributes:
         position: Where the text stands.
         sampling: The sampling parameters.
+        length: Maximum number of tokens of a continuation; None for the default of the model.
+        count: The number of continuations of each line.
     """
 
     def __init__(
@@ -260,7 +268,7 @@ class Session:
     ) -> None:
         model.compile_controls(sampling)
         self._model, self.sampling, self._console = model, sampling, console
-        self._length, self._count = arguments.length or model.default_length, arguments.count
+        self.length, self.count = arguments.length, arguments.count
         self._unknown, self._lowercase = arguments.unknown, arguments.lowercase
         self._known = known_texts(model)
         self.position = Position()
@@ -313,8 +321,7 @@ class Session:
         opening, start = self._begin(before, line)
         self._steps.append((before, line))
         self._ends = []
-        for warning in unknown_warnings(self._model.metadata, [line.text], self._unknown):
-            self._console.report(warning, "warning")
+        self._console.warn(unknown_warnings(self._model.metadata, [line.text], self._unknown))
         self._continue(opening, start, before, line)
 
     def append(self, argument: str) -> None:
@@ -370,8 +377,7 @@ class Session:
         with warnings.catch_warnings(action="ignore"):
             generation, text = resume_with_end(self._model, path_of(argument))
         generation.sampling, found = checked_stops(generation.sampling, self._model.metadata)
-        for warning in found:
-            self._console.report(warning, "warning")
+        self._console.warn(found)
         ended = separator_of(self._model.metadata) * generation.ended_record
         self._replace(Position(generation).extended(text or generation.prompt + ended))
         self.sampling = generation.sampling
@@ -379,7 +385,7 @@ class Session:
         self._tell_end()
 
     def show(self) -> None:
-        values = {"length": self._length, "count": self._count}
+        values = {"length": self.length, "count": self.count}
         self._console.tell(f"{describe_parameters(self.sampling.changed() | values)}\n")
         self._tell_end()
 
@@ -402,26 +408,19 @@ class Session:
             words = [f"--{name}", *split_words(argument)]
         elif kind == "switch" and typed == ON:
             words = [f"--{name}"]
-        value: Any
-        if typed == OFF:
-            value = PARAMETERS[parameter].default if kind else None
-        else:
-            value = getattr(self._parser.parse_args(words), parameter)
-        if parameter == "length":
-            self._length = value or self._model.default_length
-        elif parameter == "count":
-            self._count = value or 1
-        else:
-            if typed != OFF and kind == "schema":
-                value = read_text(value)
-            elif typed != OFF and parameter == "temperature":
-                # The option has several values.
-                (value,) = value
-            sampling, found = checked_stops(self.sampling.replace(**{parameter: value}), self._model.metadata)
-            self._model.compile_controls(sampling)
-            self.sampling = sampling
-            for warning in found:
-                self._console.report(warning, "warning")
+        value = DEFAULTS[parameter] if typed == OFF else getattr(self._parser.parse_args(words), parameter)
+        if not kind:
+            setattr(self, parameter, value)
+            return
+        if typed != OFF and kind == "schema":
+            value = read_text(value)
+        elif typed != OFF and parameter == "temperature":
+            # The option has several values.
+            (value,) = value
+        sampling, found = checked_stops(self.sampling.replace(**{parameter: value}), self._model.metadata)
+        self._model.compile_controls(sampling)
+        self.sampling = sampling
+        self._console.warn(found)
 
     def _begin(self, before: Position, line: Line) -> tuple[str, Position]:
         """Feed a line at a position. Return what is shown before the continuation, and where it begins.
@@ -463,9 +462,9 @@ class Session:
 
     def _continue(self, opening: str, start: Position, before: Position, line: Line) -> None:
         """Show as many continuations of a line as the count asks for, unless Ctrl-C stops one."""
-        last = len(self._ends) + self._count
+        last = len(self._ends) + self.count
         while True:
-            place = f"text {len(self._ends) + 1} of {last}" if self._count > 1 else ""
+            place = f"text {len(self._ends) + 1} of {last}" if self.count > 1 else ""
             if not self._show_continuation(opening, start, place) or len(self._ends) == last:
                 return
             opening, start = self._begin(before, line)
@@ -482,7 +481,8 @@ class Session:
         # Never None: a line was fed.
         if generation is None:
             return False
-        continuation = Continuation(generation, self._length, unfinished(start.text, model.metadata))
+        length = self.length or model.default_length
+        continuation = Continuation(generation, length, unfinished(start.text, model.metadata))
         selection = make_selection(model, self._known, unique=False, max_copy=sampling.max_copy)
         position, ending, interrupted = start, None, False
         with DeferredInterrupts() as interrupts:

@@ -1,15 +1,11 @@
 """``textgen-embed``: the files that it writes, and what it refuses."""
 
 import os
-from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import pytest
 from textgen_runtime.cli.embed import main
-from textgen_runtime.cli.web import main as write_page
 
 from tests.helpers.commands import Captured, run_here
-from tests.helpers.make_tiny_model import make_model
 from tests.helpers.paths import TINY
 from tests.helpers.programs import run_python
 
@@ -43,29 +39,6 @@ def test_a_file_of_the_user_is_not_replaced(tmp_path: Path, capsys: Captured) ->
     assert code == 1
     assert "model.c: the file exists" in error
     assert os.listdir(tmp_path) == ["model.c"]
-
-
-@pytest.mark.parametrize("name", ["", "a-b", "2a", "textgen", "math"])
-def test_a_name_that_c_lacks_is_wrong_usage(name: str, tmp_path: Path, capsys: Captured) -> None:
-    code, _, error = run_here(main, capsys, str(TINY), "-o", str(tmp_path), f"--name={name}")
-    assert (code, error.count("\n"), "--name" in error, os.listdir(tmp_path)) == (2, 1, True, [])
-
-
-@pytest.mark.parametrize("command", [main, write_page])
-def test_a_model_that_the_core_refuses_is_told_before_anything_is_written(
-    tmp_path: Path, capsys: Captured, command: Callable[[Sequence[str]], int]
-) -> None:
-    model = make_model("\nabc")
-    model.graph.node[0].op_type = "Identity"
-    (tmp_path / "other.onnx").write_bytes(model.SerializeToString())
-    (tmp_path / "damaged.onnx").write_bytes(TINY.read_bytes()[:-9])
-    for name, message in (("other", "is not that of an LSTM network"), ("damaged", "byte")):
-        path = tmp_path / f"{name}.onnx"
-        code, out, error = run_here(command, capsys, str(path), "-o", str(tmp_path / "out"))
-        assert (code, out, error.count("\n"), str(path) in error) == (1, "", 1, True)
-        assert message in error
-        assert "--engine" not in error
-    assert not (tmp_path / "out").exists()
 
 
 def test_the_command_imports_neither_numpy_nor_onnx(tmp_path: Path) -> None:

@@ -253,16 +253,6 @@ def test_paths_begin_with_the_home_folder_or_have_spaces(session: Run, home: Pat
     assert sorted(os.listdir(home)) == ["a b.gen", "it's", "x.gen"]
 
 
-@pytest.mark.parametrize("options", [("--unique",), ("--stats",), ("--temp", "1", "2"), ("--explain",)])
-def test_options_without_effect_are_wrong_usage(session: Run, options: tuple[str, ...]) -> None:
-    code, out, err = session("abc\n", *options)
-    assert (code, out, options[0] in err) == (2, "", True)
-
-
-def test_a_prompt_outside_the_vocabulary_ends_the_command(session: Run) -> None:
-    assert session("abc\n", "--prompt", "xyz")[:2] == (1, "")
-
-
 def test_typed_characters_are_skipped_or_read_in_lower_case(session: Run, tmp_path: Path) -> None:
     path = tmp_path / "lower.onnx"
     path.write_bytes(tiny_with(NORMALIZATION_KEY, CASE_UNCHANGED))

@@ -4,7 +4,6 @@ import io
 import itertools
 import json
 import math
-import os
 import re
 import subprocess
 import sys
@@ -267,10 +266,9 @@ def test_raw_output_can_differ_from_a_corpus(
     assert (few[:3], few[3] != free[3]) == (free[:3], True)
 
 
-def test_raw_output_is_for_models_of_bytes_and_not_for_terminals(
+def test_raw_output_is_not_for_terminals(
     capsys: Captured, monkeypatch: pytest.MonkeyPatch, byte_path: str
 ) -> None:
-    assert "words" in run_here(main, capsys, str(FORMAT_2 / "word.onnx"), "--raw")[2]
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
     code, out, err = run_here(main, capsys, byte_path, "--raw")
     assert (code, out, "--raw" in err) == (1, "", True)
@@ -291,34 +289,6 @@ def test_a_prompt_from_standard_input(
     _, expected, _ = run(capsys, "--prompt", prompt, "--seed", "1")
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"dad\n\n")))
     assert run(capsys, option, "-", "--seed", "1") == (0, expected, "")
-
-
-@pytest.mark.parametrize(
-    "options",
-    [
-        ("--prompts", "-", "--novel", "-"),
-        ("--prompt-file", "-", "--novel", "-"),
-        ("--json-schema", "-", "--prompts", "-"),
-        ("--json-schema", "-", "--interactive"),
-    ],
-)
-def test_standard_input_can_be_read_only_once(capsys: Captured, options: tuple[str, ...]) -> None:
-    code, out, err = run(capsys, *options)
-    assert (code, out, "standard input" in err) == (2, "", True)
-
-
-@pytest.mark.parametrize(
-    ("content", "place"), [("", ""), ("\ufeff\n\r\n", ""), ("abc\n\nxyz\n", ", line 3: ")]
-)
-def test_invalid_prompts_are_errors_before_the_first_text(
-    capsys: Captured, tmp_path: Path, content: str, place: str
-) -> None:
-    path = tmp_path / "prompts.txt"
-    path.write_text(content)
-    code, out, err = run(capsys, "--prompts", str(path))
-    assert (code, out, err.count("\n"), f"{path}{place}" in err) == (1, "", 1, True)
-    code, out, err = run(capsys, "--prompt-file", os.devnull)
-    assert (code, out, err.count("\n"), os.devnull in err) == (1, "", 1, True)
 
 
 def test_skipped_characters_of_all_prompts_are_counted(capsys: Captured, tmp_path: Path) -> None:
@@ -403,16 +373,6 @@ def test_a_record_is_written_while_it_is_drawn(
     assert out == "".join(parts) + "\n"
 
 
-def test_a_record_begins_without_an_excerpt_even_if_the_file_has_some(
-    capsys: Captured, tmp_path: Path
-) -> None:
-    path = tmp_path / "names.onnx"
-    content = record_content(end_bias=2.0)
-    path.write_bytes(tiny_with(PROMPTS_KEY, '["cab"]', content))
-    text = textgen.load(path).generate(seed=1, temperature=1.0)
-    assert run_here(main, capsys, str(path), "--temp", "1", "--seed", "1") == (0, f"{text}\n", "")
-
-
 def test_statistics_print_the_seed_that_reproduces_the_text(capsys: Captured, tiny: Model) -> None:
     options = ("--length", "90", "--prompt", "abc", "--temp", "0", "1")
     code, text, err = run(capsys, "--stats", *options)
@@ -464,17 +424,6 @@ def test_the_bundled_models_are_listed_with_their_losses(capsys: Captured) -> No
 def test_help_and_version_are_written_to_standard_output(capsys: Captured) -> None:
     assert run(capsys, "--version") == (0, f"textgen-run {__version__}\n", "")
     assert run_here(main, capsys, "no-such-model.onnx", "--help") == (0, parser().format_help(), "")
-
-
-def test_a_missing_model_is_an_error_of_one_line(capsys: Captured) -> None:
-    error = "textgen-run: error: cannot read the model file no\\nsuch.onnx: No such file or directory\n"
-    assert run_here(main, capsys, "no\nsuch.onnx") == (1, "", error)
-
-
-def test_the_largest_seed_is_accepted(capsys: Captured) -> None:
-    assert run(capsys, "--seed", str(2**128 - 1))[0] == 0
-    code, _, err = run(capsys, "--seed", str(2**128))
-    assert (code, err.count("\n"), "--seed" in err) == (2, 1, True)
 
 
 @pytest.mark.parametrize("option", ["--length", "--temp", "--engine", "--unheard-of", "--seed"])
