@@ -110,21 +110,13 @@ def parser() -> CommandParser:
     )
     add_model(command)
     positive = number("a finite number above 0", lambda value: value > 0)
-    command.add_argument(
-        "--temp",
-        metavar="T",
-        type=positive,
-        default=DEFAULT_TEMPERATURE,
-        help=f"sampling temperature (default: {DEFAULT_TEMPERATURE})",
-    )
+    for option, default, what in (
+        ("--temp", DEFAULT_TEMPERATURE, "sampling temperature"),
+        ("--seconds", SECONDS, "approximate duration of each table"),
+    ):
+        text = f"{what} (default: {default:g})"
+        command.add_argument(option, metavar="N", type=positive, default=default, help=text)
     add_engine(command)
-    command.add_argument(
-        "--seconds",
-        metavar="S",
-        type=positive,
-        default=SECONDS,
-        help=f"approximate duration of each table (default: {SECONDS:g})",
-    )
     command.add_argument(
         "--json", metavar="FILE", type=Path, help="write all figures, their quartiles and ratios to FILE"
     )

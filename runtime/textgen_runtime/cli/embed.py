@@ -51,22 +51,10 @@ def parser() -> CommandParser:
     )
     add_model(command)
     command.add_argument(
-        "-o",
-        "--output",
-        metavar="FOLDER",
-        type=Path,
-        required=True,
-        help="folder for the files; it is created if necessary; existing files are replaced only if "
-        "textgen-embed wrote them",
+        "-o", "--output", metavar="FOLDER", type=Path, required=True, help="folder for the files"
     )
-    command.add_argument(
-        "--name",
-        metavar="NAME",
-        type=_name,
-        default="model",
-        help="name of the model in C: its files are NAME.c and NAME.h, and its symbols are NAME_data and "
-        "NAME_size (default: model)",
-    )
+    names = "name of the model in C, for NAME.c, NAME.h, NAME_data and NAME_size (default: model)"
+    command.add_argument("--name", metavar="NAME", type=_name, default="model", help=names)
     return command
 
 

@@ -3,6 +3,7 @@
 import argparse
 import math
 import sys
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,13 +16,13 @@ from textgen_runtime.json_text import to_json
 from textgen_runtime.model import Model, load
 from textgen_runtime.score import Prediction, Score, predict, total_score
 from textgen_runtime.surprise_page import surprise_page
-from textgen_runtime.temperatures import COPIED_SPAN, LENGTH, TEMPERATURES, TEXTS, copied_shares, draw_texts
+from textgen_runtime.temperatures import COPIED_SPAN, TEXTS, copied_shares, draw_texts
 from textgen_runtime.terminal import print_diagnostic
 
 from ._output_files import check_output, write_output
 from .command import EXIT_FAILED, run_command, spell_option
 from .info import format_pairs
-from .parser import CommandParser, add_engine, add_lowercase, add_model, add_unknown, number
+from .parser import CORPUS_HELP, CommandParser, add_engine, add_lowercase, add_model, add_unknown, number
 
 PROG = "textgen-eval"
 
@@ -42,9 +43,8 @@ class EvalResult(NamedTuple):
     Attributes:
         name: The name of the text.
         score: The score of the text.
-        skipped: Number of characters that were skipped because they are outside the vocabulary.
-        unknown: Number of tokens that were scored as the model's unknown symbol.
-        records: Number of records whose end was scored; 0 for continuous text.
+        counts: The number of ``records`` whose end was scored, of characters that were ``skipped`` because
+            they are outside the vocabulary, and of tokens that were scored as the ``unknown`` symbol.
         compressed: Compressed size in bits, by compressor.
         copied: The share of generated text that is copied from this text, by temperature; empty if it was not
             measured.
@@ -53,9 +53,7 @@ class EvalResult(NamedTuple):
 
     name: str
     score: Score
-    skipped: int
-    unknown: int
-    records: int
+    counts: dict[str, int]
     compressed: dict[str, int]
     copied: Mapping[float, float]
     prediction: Prediction | None = None
@@ -67,9 +65,7 @@ class EvalResult(NamedTuple):
             "name": self.name,
             "characters": score.characters,
             "tokens": score.tokens,
-            "records": self.records,
-            "skipped": self.skipped,
-            "unknown": self.unknown,
+            **self.counts,
             "nats": score.nats,
             "bits": score.bits,
             "nats_per_token": score.token_nats,
@@ -83,15 +79,11 @@ class EvalResult(NamedTuple):
 
 def combined(results: Sequence[EvalResult]) -> EvalResult:
     """Return the result of several texts combined. Each was scored and compressed separately."""
-    return EvalResult(
-        "all texts",
-        total_score([result.score for result in results]),
-        sum(result.skipped for result in results),
-        sum(result.unknown for result in results),
-        sum(result.records for result in results),
-        {name: sum(result.compressed[name] for result in results) for name in COMPRESSORS},
-        {},
-    )
+    counts, compressed = Counter[str](), Counter[str]()
+    for result in results:
+        counts.update(result.counts)
+        compressed.update(result.compressed)
+    return EvalResult("all texts", total_score([result.score for result in results]), counts, compressed, {})
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -117,21 +109,14 @@ def parser() -> CommandParser:
         EXAMPLES,
     )
     add_model(command)
-    command.add_argument(
-        "texts",
-        metavar="TEXT",
-        nargs="+",
-        help="a UTF-8 file, a folder with .txt or .abc files, - for standard input, or the name of a corpus: "
-        f"{', '.join(CORPUS_NAMES)}; several texts are scored in order",
-    )
+    command.add_argument("texts", metavar="TEXT", nargs="+", help=f"{CORPUS_HELP}: {', '.join(CORPUS_NAMES)}")
     command.add_argument(
         "--last",
         metavar="SHARE",
         type=number("a number above 0 and at most 1", lambda value: 0 < value <= 1),
         default=1.0,
-        help="score only the last SHARE of each text, without the text before it; with a model of records, "
-        "score only the records that textgen-train holds out with --held-out SHARE; by default, "
-        "textgen-train holds out 0.1, or less of a corpus of more than 10 million characters (default: 1)",
+        help="score only the last SHARE of each text, or the SHARE of records that textgen-train holds out "
+        "(default: 1)",
     )
     add_unknown(command, "characters")
     add_lowercase(command, "the texts")
@@ -139,16 +124,11 @@ def parser() -> CommandParser:
     command.add_argument(
         "--copied",
         action="store_true",
-        help=f"also generate {TEXTS} texts of up to {LENGTH} tokens at each of the temperatures "
-        f"{' '.join(map(str, TEMPERATURES))}, and print which share of them is copied from TEXT, in spans "
-        f"of {COPIED_SPAN} or more characters",
+        help=f"also generate {TEXTS} texts at each of some temperatures, and print which share of them is "
+        f"copied from TEXT, in spans of {COPIED_SPAN} or more characters",
     )
     command.add_argument(
-        "--surprise",
-        metavar="PATH",
-        type=Path,
-        help="also write an HTML page to PATH, which colors each character by its surprisal; an existing "
-        "file is replaced only if it is such a page",
+        "--surprise", metavar="PATH", type=Path, help="also write a page that colors characters by surprisal"
     )
     add_engine(command)
     return command
@@ -230,9 +210,7 @@ def score_text(
     return EvalResult(
         name,
         prediction.score,
-        prediction.skipped,
-        prediction.unknown,
-        prediction.ends,
+        {"records": prediction.ends, "skipped": prediction.skipped, "unknown": prediction.unknown},
         compressed_bits(prediction.text),
         copied_shares(drawn, model.metadata.normalize(text)) if drawn else {},
         # Its size is proportional to the text, and only the page needs it.

@@ -29,10 +29,10 @@ from .parser import (
     add_engine,
     add_lowercase,
     add_model,
+    add_novel,
     add_unknown,
     escaped_text,
     number,
-    read_core_model,
     whole_number,
 )
 from .texts import MAX_REJECTED_IN_A_ROW
@@ -92,12 +92,7 @@ def parser() -> CommandParser:
     # MODEL must come first: after --temp, argparse takes it for another temperature.
     command.usage = "%(prog)s MODEL [OPTIONS]"
     add_model(command)
-    command.add_argument(
-        "--list",
-        action=PrintAndExit,
-        text=list_models,
-        help="list the bundled models, and exit",
-    )
+    command.add_argument("--list", action=PrintAndExit, text=list_models, help="list the bundled models")
     add_sampling(command)
     add_length(command)
     _add_prompts(command)
@@ -105,53 +100,31 @@ def parser() -> CommandParser:
         "--seed",
         metavar="N",
         type=whole_number(0, MAX_SEED),
-        help="random seed; the same seed gives the same text (default: a new seed, which --stats prints)",
+        help="random seed (default: a new one; see --stats)",
     )
     _add_many_texts(command)
     command.add_argument(
-        "--explain",
-        action="store_true",
-        help="print no text, but a bar chart of the probabilities of the character after the prompt, for "
-        "each temperature (default temperatures: 0.2 0.5 1.0 1.2)",
+        "--explain", action="store_true", help="print the probabilities of the next token instead of a text"
     )
     command.add_argument(
         "--interactive",
         action="store_true",
-        help="read line after line from standard input, and continue them as one running text; the line "
-        "/help lists the commands",
+        help="continue lines of standard input; /help lists its commands",
     )
     add_engine(command)
+    threads = whole_number(1, MAX_THREADS)
     command.add_argument(
-        "--threads",
-        metavar="N",
-        type=whole_number(1, MAX_THREADS),
-        default=1,
-        help="maximum number of threads; the native engine generates each text in one thread (default: 1)",
+        "--threads", metavar="N", type=threads, default=1, help="number of threads (default: 1)"
     )
     command.add_argument(
-        "--stats",
-        action="store_true",
-        help="print the engine, seed, throughput and mean entropy to standard error",
+        "--stats", action="store_true", help="print the engine, seed and mean entropy to standard error"
     )
     return command
 
 
 def list_models() -> str:
-    """Return a line for each bundled model: its name, size, network, corpus and held-out loss."""
-    lines = []
-    for name in bundled_models():
-        content, core = read_core_model(name)
-        metadata = Metadata.read(core)
-        layers, units, *_ = core.size
-        quantization, training = metadata.quantization, metadata.training
-        weights, loss = "", training["held_out_nats"]
-        if quantization is not None:
-            weights, loss = f", {quantization.bits} bits", quantization.loss
-        lines.append(
-            f"{name}  {len(content) / 1000:,.0f} kB, {layers} x {units} units{weights}, trained on "
-            f"{training['corpus']}, held-out loss {loss:.4f} nats\n"
-        )
-    return "".join(lines)
+    """Return the text of ``--list``."""
+    return "".join(f"{name}\n" for name in bundled_models())
 
 
 def add_sampling(command: argparse.ArgumentParser) -> None:
@@ -205,26 +178,19 @@ def _bias(text: str) -> tuple[str, float]:
 
 def add_length(command: argparse.ArgumentParser) -> None:
     """Add the option for the length of a text."""
+    default = f"default: {DEFAULT_LENGTH}; {DEFAULT_RECORD_LENGTH:,} for a model of records"
     command.add_argument(
         "--length",
         metavar="N",
         type=whole_number(1),
-        help="maximum number of tokens to generate; a token is usually one character "
-        f"(default: {DEFAULT_LENGTH}; {DEFAULT_RECORD_LENGTH:,} for a model of records, which ends texts "
-        "itself)",
+        help=f"maximum number of tokens to generate ({default})",
     )
 
 
 def add_count(command: argparse.ArgumentParser) -> None:
     """Add the option for the number of texts."""
-    command.add_argument(
-        "--count",
-        metavar="N",
-        type=whole_number(1),
-        default=1,
-        help="number of texts for each temperature and prompt, or for each line of --interactive "
-        "(default: 1)",
-    )
+    what = "number of texts for each temperature and prompt, or line (default: 1)"
+    command.add_argument("--count", metavar="N", type=whole_number(1), default=1, help=what)
 
 
 class OnlyPrompt(argparse.Action):
@@ -243,19 +209,15 @@ def _add_prompts(command: argparse.ArgumentParser) -> None:
         "--prompt",
         metavar="TEXT",
         action=OnlyPrompt,
-        help="text to continue (default: a prompt stored in the model; a model of records starts a new "
-        "record)",
+        help="text to continue (default: one stored in the model)",
     )
     prompt.add_argument(
-        "--prompt-file",
-        metavar="PATH",
-        help="read the prompt from a UTF-8 file, or from standard input (-); a final line end is removed",
+        "--prompt-file", metavar="PATH", help="read the prompt from a file, or - for standard input"
     )
     prompt.add_argument(
         "--prompts",
         metavar="PATH",
-        help="continue each line of a UTF-8 file, or of standard input (-), as a prompt of its own; empty "
-        "lines are skipped",
+        help="continue each line of a file, or of standard input (-), as a prompt",
     )
     command.add_argument("--no-echo", action="store_true", help="do not print the prompt")
     add_unknown(command, "characters of the prompt")
@@ -268,36 +230,22 @@ def _add_many_texts(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--unique",
         action="store_true",
-        help="print each text only once; draw another text in place of a repeated one, and give up after "
-        f"{MAX_REJECTED_IN_A_ROW:,} texts in a row that are not new",
+        help="print no text twice, but draw another one, until "
+        f"{MAX_REJECTED_IN_A_ROW:,} in a row are not new",
     )
-    command.add_argument(
-        "--novel",
-        metavar="CORPUS",
-        help="print no text that stands in CORPUS, and draw another one instead, until "
-        f"{MAX_REJECTED_IN_A_ROW:,} in a row are not new; CORPUS is a UTF-8 file, a folder with .txt or .abc "
-        "files, - for standard input, or the name of a corpus; a model of records compares complete records; "
-        "--max-copy also limits the copied parts of a text",
-    )
+    add_novel(command, "print no text that stands in CORPUS, but draw another one")
     form = command.add_mutually_exclusive_group()
     form.add_argument(
         "--separator",
         metavar="TEXT",
         type=escaped_text,
-        help="print TEXT between the texts in place of headings; in TEXT, \\n is a line end, \\t a tab, \\0 "
-        "a zero byte and \\\\ a backslash; the output ends with \\0 if TEXT does, and otherwise with a line "
-        "end",
+        help="print TEXT between texts; \\n is a line end, \\t a tab, \\0 a zero byte and \\\\ a backslash",
     )
     form.add_argument(
-        "--json",
-        action="store_true",
-        help="print each text as one line of JSON, with its prompt, seed, sampling parameters and ending",
+        "--json", action="store_true", help="print each text with its properties as a line of JSON"
     )
     form.add_argument(
-        "--raw",
-        action="store_true",
-        help="write the bytes of one text and nothing else, for example to a .mid file; only for a model of "
-        "bytes; --prompt-file may then be any file, and is read unchanged",
+        "--raw", action="store_true", help="write the bytes of one text of a model of bytes, and nothing else"
     )
 
 

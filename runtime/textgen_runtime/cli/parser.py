@@ -18,6 +18,7 @@ MAX_THREADS = 256
 
 MAX_SEED = 2**128 - 1
 
+CORPUS_HELP = "a UTF-8 file, a folder with .txt or .abc files, - for standard input, or the name of a corpus"
 MODEL_HELP = "a model file, a folder with a model.onnx, or the name of a bundled model (textgen-run --list)"
 
 # Without a width, argparse imports shutil to find it, which takes milliseconds.
@@ -144,13 +145,14 @@ def read_core_model(model: str) -> tuple[bytes, CoreModel]:
         raise ModelFileError(f"{name_source(model)}: ", *error.args) from None
 
 
+def add_novel(command: argparse.ArgumentParser, what: str) -> None:
+    """Add the option for a corpus from which texts must differ."""
+    command.add_argument("--novel", metavar="CORPUS", help=f"{what}; CORPUS is {CORPUS_HELP}")
+
+
 def add_lowercase(command: argparse.ArgumentParser, text: str) -> None:
     """Add the option that converts a text to lower case, for models without upper-case letters."""
-    command.add_argument(
-        "--lowercase",
-        action="store_true",
-        help=f"convert {text} to lower case, for a model without capital letters",
-    )
+    command.add_argument("--lowercase", action="store_true", help=f"convert {text} to lower case")
 
 
 def add_unknown(command: argparse.ArgumentParser, characters: str) -> None:
@@ -159,16 +161,12 @@ def add_unknown(command: argparse.ArgumentParser, characters: str) -> None:
         "--unknown",
         choices=("error", "skip"),
         default="error",
-        help=f"what to do with {characters} outside the vocabulary: skip removes them; error replaces them "
-        "with the model's unknown symbol, or stops if the model has none (default: error)",
+        help=f"what to do with {characters} outside the vocabulary: skip them, or feed them as the unknown "
+        "symbol and stop if the model has none (default: error)",
     )
 
 
 def add_engine(command: argparse.ArgumentParser) -> None:
     """Add the option that selects the engine."""
-    command.add_argument(
-        "--engine",
-        choices=("native", "onnxruntime"),
-        default="native",
-        help="engine that runs the model; use onnxruntime only for files that you trust (default: native)",
-    )
+    names, what = ("native", "onnxruntime"), "engine; use onnxruntime only for files that you trust"
+    command.add_argument("--engine", choices=names, default="native", help=f"{what} (default: native)")

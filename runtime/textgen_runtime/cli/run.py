@@ -91,14 +91,19 @@ def generate(arguments: argparse.Namespace) -> int:
         model, known_texts(model), unique=arguments.unique, max_copy=chosen[0].max_copy
     )
     writer = TextWriter(arguments, len(chosen), model)
-    measured = [Measurements() if arguments.stats else None for _ in chosen]
-    drawing = sum(
-        write_texts(request, sampling, measurements, selection, writer, is_last=sampling is chosen[-1])
-        for sampling, measurements in zip(chosen, measured, strict=True)
-    )
+    report = [("engine", model.engine.name), ("seed", str(seed))]
+    for sampling in chosen:
+        measured = Measurements() if arguments.stats else None
+        write_texts(request, sampling, measured, selection, writer, is_last=sampling is chosen[-1])
+        if measured is not None:
+            # Draws of rejected texts, and of tokens that end a text before them, had a distribution, too.
+            entropy = measured.entropy_bits / max(measured.draws, 1)
+            shown = f"{entropy:.3f} bits per {unit_of(model.tokenizer)} at temperature {sampling.temperature}"
+            report.append(("mean entropy", shown))
     if arguments.stats:
+        report += [] if selection is None else [("texts", selection.describe(writer.count))]
         sys.stdout.flush()
-        write_stderr(format_statistics(request, chosen, measured, drawing, selection, writer.count))
+        write_stderr("".join(f"{label:<14}{value}\n" for label, value in report))
     wanted = len(chosen) * len(prompts) * arguments.count
     if selection is not None and writer.count < wanted:
         raise selection.shortfall(writer.count, wanted)
@@ -113,11 +118,8 @@ def write_texts(  # noqa: PLR0913 (what run collects)
     writer: TextWriter,
     *,
     is_last: bool,
-) -> float:
+) -> None:
     """Draw and write the texts of one sampling. After an error or Ctrl-C, all complete texts are written.
-
-    Returns:
-        How long it took to draw the texts, in seconds.
 
     Raises:
         KeyboardInterrupt: After an interrupt.
@@ -141,7 +143,6 @@ def write_texts(  # noqa: PLR0913 (what run collects)
         finally:
             # After this block an interrupt ends the process at once, without a flush.
             sys.stdout.flush()
-    return texts.seconds
 
 
 class Request(NamedTuple):
@@ -275,40 +276,3 @@ def check_prompts(model: Model, prompts: Sequence[Prompt], policy: UnknownPolicy
             except PromptError as error:
                 raise PromptError(place, *error.args) from None
     print_warnings(unknown_warnings(model.metadata, [prompt.text or "" for prompt in prompts], policy))
-
-
-def format_statistics(  # noqa: PLR0913, PLR0917 (what run collects)
-    request: "Request",
-    chosen: Sequence[Sampling],
-    measured: Sequence[Measurements | None],
-    seconds: float,
-    selection: Selection | None,
-    found: int,
-) -> str:
-    """Return the report of ``--stats``.
-
-    Draws of rejected texts, and of tokens that end a text before them, count, too: they took time, and had a
-    distribution.
-
-    Args:
-        request: What was generated.
-        chosen: The samplings.
-        measured: The measurements of the texts of each sampling.
-        seconds: How long all texts took.
-        selection: What accepted the texts, or None.
-        found: The number of texts that were written.
-    """
-    unit = unit_of(request.model.tokenizer)
-    draws = sum(values.draws for values in measured if values)
-    report = [
-        ("engine", request.model.engine.name),
-        ("seed", str(request.seed)),
-        ("throughput", f"{draws / max(seconds, 1e-9):,.0f} {unit}s/s"),
-    ]
-    for sampling, values in zip(chosen, measured, strict=True):
-        if values:
-            entropy = f"{values.entropy_bits / max(values.draws, 1):.3f} bits per {unit}"
-            report.append(("mean entropy", f"{entropy} at temperature {sampling.temperature}"))
-    if selection is not None:
-        report.append(("texts", selection.describe(found)))
-    return "".join(f"{label:<14}{value}\n" for label, value in report)

@@ -18,7 +18,16 @@ from textgen_runtime.server.requests import Settings
 from textgen_runtime.terminal import print_diagnostic, write_stderr
 
 from .command import EXIT_INTERRUPTED, run_command
-from .parser import MAX_THREADS, CommandParser, add_engine, add_model, model_name, number, whole_number
+from .parser import (
+    MAX_THREADS,
+    CommandParser,
+    add_engine,
+    add_model,
+    add_novel,
+    model_name,
+    number,
+    whole_number,
+)
 from .texts import with_novel
 
 PROG = "textgen-serve"
@@ -63,29 +72,15 @@ def parser() -> CommandParser:
     add_model(command)
     add_engine(command)
     add = command.add_argument
-    add(
-        "--novel",
-        metavar="CORPUS",
-        help="let requests limit copies of CORPUS with the field max_copy; CORPUS is a UTF-8 file, a folder "
-        "with .txt or .abc files, or the name of a corpus (default: none)",
-    )
-    add(
-        "--host",
-        metavar="TEXT",
-        default=DEFAULT_HOST,
-        help=f"address or host name to listen on; 0.0.0.0 is every IPv4 address (default: {DEFAULT_HOST}, "
-        "which only this machine can reach)",
-    )
-    add(
-        "--model-name",
-        metavar="TEXT",
-        help="name of the model in requests and responses (default: the name of the file or its folder)",
-    )
+    add_novel(command, "let requests limit copies of CORPUS with the field max_copy")
+    hosts = f"address or name to listen on; 0.0.0.0 is every IPv4 address (default: {DEFAULT_HOST})"
+    add("--host", metavar="TEXT", default=DEFAULT_HOST, help=hosts)
+    add("--model-name", metavar="TEXT", help="name of the model for clients (default: that of its file)")
     add(
         "--api-key-file",
         metavar="PATH",
-        help="refuse requests without one of the API keys in this file, which has one key per line; the "
-        f"environment variable {KEY_VARIABLE} can hold a key, too (default: no key is needed)",
+        help="refuse requests without one of the keys in this file, one on each line, or in the environment "
+        f"variable {KEY_VARIABLE}",
     )
     add(
         "--allow-origin",
@@ -94,8 +89,7 @@ def parser() -> CommandParser:
         action="append",
         dest="origins",
         default=[],
-        help="origin of web pages that may send requests, such as https://example.org; may be repeated; * "
-        "allows all origins (default: none)",
+        help="origin of pages that may send requests, such as https://example.org; * allows all",
     )
     seconds = number("a finite number above 0", lambda value: value > 0)
     grace = number("a finite number, 0 or more", lambda value: value >= 0)

@@ -15,7 +15,7 @@ from textgen_runtime.web.page import MAX_EMBEDDED, write_page
 from ._output_files import check_output, write_output
 from .command import run_command
 from .options import unknown_warnings
-from .parser import CommandParser, add_model, escaped_text, model_name, read_core_model
+from .parser import CommandParser, add_model, add_novel, escaped_text, model_name, read_core_model
 from .texts import corpus_records
 
 PROG = "textgen-web"
@@ -53,34 +53,14 @@ def parser() -> CommandParser:
     )
     add_model(command)
     command.add_argument(
-        "-o",
-        "--output",
-        type=Path,
-        metavar="FOLDER",
-        help=f"folder for {PAGE_FILE}; it is created if necessary; an existing file is replaced only if it "
-        "is such a page (default: MODEL-site)",
+        "-o", "--output", type=Path, metavar="FOLDER", help=f"folder for {PAGE_FILE} (default: MODEL-site)"
     )
     command.add_argument("--title", help="title of the page (default: the name of the model)")
-    command.add_argument(
-        "--prompt",
-        type=escaped_text,
-        help=r"text in the field Beginning of the page; \n is a line end (default: the model's first prompt)",
-    )
-    command.add_argument(
-        "--novel",
-        metavar="CORPUS",
-        help="let the page write only records that are not in CORPUS, which is a UTF-8 file, a folder with "
-        ".txt or .abc files, - for standard input, or the name of a corpus; only for a model of records, "
-        "such as names",
-    )
-    command.add_argument(
-        "--abcjs",
-        type=Path,
-        metavar="SCRIPT",
-        help="show the score of a tune in ABC notation, and play it, with SCRIPT, which is the file "
-        "dist/abcjs-basic-min.js of the npm package abcjs; its license stands beside it (default: show the "
-        "text alone)",
-    )
+    beginning = r"text in the field Beginning; \n is a line end (default: the model's first prompt)"
+    command.add_argument("--prompt", type=escaped_text, help=beginning)
+    add_novel(command, "let the page write only records that are not in CORPUS, with a model of records")
+    abcjs = "show and play tunes in ABC notation with SCRIPT, dist/abcjs-basic-min.js of the package abcjs"
+    command.add_argument("--abcjs", type=Path, metavar="SCRIPT", help=abcjs)
     return command
 
 

@@ -61,11 +61,15 @@ def test_the_score_is_printed_as_json(capsys: Captured) -> None:
 def test_a_total_has_the_sums_of_all_texts() -> None:
     compressed = dict.fromkeys(COMPRESSORS, 8)
     results = [
-        EvalResult("a", Score(3, 2, 4.0, 1), 1, 2, 1, compressed, {0.5: 0.1}),
-        EvalResult("b", Score(5, 4, 6.0, 3), 2, 5, 4, compressed, {}),
+        EvalResult(
+            "a", Score(3, 2, 4.0, 1), {"records": 1, "skipped": 2, "unknown": 0}, compressed, {0.5: 0.1}
+        ),
+        EvalResult("b", Score(5, 4, 6.0, 3), {"records": 4, "skipped": 5, "unknown": 6}, compressed, {}),
     ]
     twice = dict.fromkeys(COMPRESSORS, 16)
-    assert combined(results) == EvalResult("all texts", Score(8, 6, 10.0, 4), 3, 7, 5, twice, {})
+    assert combined(results) == EvalResult(
+        "all texts", Score(8, 6, 10.0, 4), {"records": 5, "skipped": 7, "unknown": 6}, twice, {}
+    )
 
 
 @pytest.mark.usefixtures("texts")
