@@ -191,6 +191,8 @@ class PromptSeries(Series):
     def __init__(self, request: Request, sampling: Sampling, prompt_number: int) -> None:
         super().__init__(request.wanted, request.length)
         self._request, self._sampling, self._prompt_number = request, sampling, prompt_number
+        # Whether each text ends before a line end, unless its length ends it.
+        self._are_lines = bool(sampling.stop) and all(stop.endswith("\n") for stop in sampling.stop)
         self._starts: dict[str, Generation] = {}
 
     def begin(self, attempt: int) -> Generation:
@@ -199,6 +201,9 @@ class PromptSeries(Series):
         prompt = request.prompts[self._prompt_number]
         if prompt is None:
             prompt = request.model.default_prompt(request.seed, substream)
+            if self._are_lines and request.model.metadata.records is None:
+                # A complete line needs a prompt that ends with a line.
+                prompt = prompt[: prompt.rfind("\n") + 1] or "\n"
         start = self._starts.get(prompt)
         if start is None:
             # Each prompt is fed once.
@@ -212,7 +217,9 @@ class PromptSeries(Series):
         return generation
 
     def echo(self, text: Text) -> str:
-        return super().echo(text) if self._request.echo else ""
+        # An excerpt of the model has no part in the line that a text is.
+        is_hidden = self._are_lines and self._request.prompts[self._prompt_number] is None
+        return super().echo(text) if self._request.echo and not is_hidden else ""
 
     def place(self, text: Text) -> str:
         prompts = len(self._request.prompts)

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import textgen_runtime as textgen
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from textgen_runtime import PARAMETERS, Sampling
 from textgen_runtime.cli import texts
@@ -180,7 +180,12 @@ TYPED_LINES: list[tuple[str, str, Any, int]] = [
     ("/stop \\n", "set", {"stops": True}, 2),
     ("/stop off", "set", {"stops": False}, 1),
 ]
+LINE_OF = {one[0]: one for one in TYPED_LINES}
 DRAWN_LINES = [one for one in TYPED_LINES for _ in range(one[3])]
+
+
+def typed_lines(*lines: str) -> list[tuple[str, str, Any, int]]:
+    return [LINE_OF[line] for line in lines]
 
 
 @settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -188,6 +193,10 @@ DRAWN_LINES = [one for one in TYPED_LINES for _ in range(one[3])]
     typed=st.lists(st.sampled_from(DRAWN_LINES), min_size=5, max_size=20),
     seed=st.integers(1, 2),
     is_novel=st.booleans(),
+)
+@example(typed=typed_lines("/stop \\n", "/length 70", "abc", "d", "/stop off", "d"), seed=1, is_novel=False)
+@example(
+    typed=typed_lines("abc", "/save FOLDER/x", "d", "/load FOLDER/x", "", "/retry"), seed=1, is_novel=False
 )
 def test_a_session_writes_what_its_model_says(  # noqa: PLR0913, PLR0917 (drawn by Hypothesis)
     session: Run,
@@ -261,6 +270,7 @@ def test_typed_characters_are_skipped_or_read_in_lower_case(session: Run, tmp_pa
     assert session("ABC\n", "--lowercase", model=path) == expected
     code, out, err = session("axbc\n", "--unknown", "skip", model=path)
     assert (code, out, err.count("warning: line 1: 1 "), err.count("'x'")) == (0, expected[1], 1, 1)
+    assert session("xy\nabc\nxy\n", "--unknown", "skip", model=path)[:2] == (1, expected[1])
 
 
 @posix_only
@@ -312,7 +322,7 @@ TYPED: dict[str, tuple[list[str], str, Any]] = {
     "switch": ([], " on", True),
     "text": (["a b|c "], "a b|c ", "a b|c "),
     "characters": (["ab\\n"], "ab\\n", ("a", "b", "\n")),
-    "texts": (["\\n", "a b"], "\\n 'a b'", ("\n", "a b")),
+    "texts": (["\\n", "--stop", "a b"], "\\n 'a b'", ("\n", "a b")),
     "biases": (["==-2"], "'==-2'", (("=", -2.0),)),
     "choices": (["a b", "c\\n"], "'a b' c\\n", ("a b", "c\n")),
     "schema": (["schema.json"], " schema.json ", '{"enum": [2]}'),
@@ -364,6 +374,11 @@ def test_each_continuation_is_a_new_text_of_the_constraint() -> None:
         session.carry_out(line)
     first, *others = session.position.text.split("\n")
     assert {first.removeprefix("abc"), *others} == {"bed", "head"}
+    # Also where nothing separates them.
+    joined = new_session(textgen.load(make_model("ab").SerializeToString()), Sampling(choices=["ab"]))
+    for line in ("a", "", ""):
+        joined.carry_out(line)
+    assert joined.position.text == "aababab"
     session.carry_out("/length 2")
     with pytest.raises(textgen.SamplingError):
         session.carry_out("abd")
@@ -397,5 +412,6 @@ def test_a_text_that_a_program_has_saved_continues(session: Run, tmp_path: Path)
     code, out, err = session(f"/load {tmp_path}/saved\n\n/show\n")
     assert (code, out) == (0, generation.take(9, finish=True) + "\n")
     assert (err.count("warning: line 1"), "stop=('dad',)" in err) == (1, True)
+    assert "the text ends: abc\n" in err
     _, _, err = session("/stop cab\n/stop '\\n'\n", model=FORMAT_2 / "word.onnx")
     assert re.findall(r"warning: line (\d)", err) == ["1"]

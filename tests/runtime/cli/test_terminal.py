@@ -174,11 +174,12 @@ def test_an_interrupt_leaves_nothing_of_a_text_that_may_be_known(sit_down: Start
 
 
 def test_the_arrow_key_returns_lines_and_the_tab_key_completes_paths(sit_down: Start, tmp_path: Path) -> None:
-    (tmp_path / "other.gen").touch()
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "other.gen").touch()
     person = sit_down()
-    person.type("abcX", "abc", "\x1b[A\x1b[A", "/save oth\t")
+    person.type("abcX", "abc", "\x1b[A\x1b[A", "/save fol\toth\t")
     assert person.seen.getvalue().count("not in the model's vocabulary") == 2
-    assert (tmp_path / "other.gen").stat().st_size > 0
+    assert (tmp_path / "folder" / "other.gen").stat().st_size > 0
 
 
 def test_a_pasted_text_of_several_lines_is_one_line(sit_down: Start) -> None:

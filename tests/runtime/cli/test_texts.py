@@ -21,7 +21,7 @@ from textgen_runtime.cli.run import main
 from textgen_runtime.cli.texts import Series, Text
 from textgen_runtime.corpus import CorpusLookup
 from textgen_runtime.model import Batch, BatchChunk, Generation, feed_in_chunks
-from textgen_runtime.model_file import NORMALIZATION_KEY
+from textgen_runtime.model_file import NORMALIZATION_KEY, PROMPTS_KEY
 
 from tests.helpers.commands import Captured, run_here
 from tests.helpers.paths import TINY, TINY_INT8_TEXT
@@ -453,6 +453,21 @@ def test_after_an_interrupt_selected_texts_are_numbered_up_to_their_count(
     numbers = [int(number) for number in re.findall(r"^------ text (\d+) of", out, re.MULTILINE)]
     assert numbers == [*range(1, len(numbers) + 1)]
     assert 1 < len(numbers) <= count
+
+
+def test_a_line_begins_at_a_line_start_without_a_prompt(capsys: Captured, tmp_path: Path) -> None:
+    """The excerpt is cut after its last line end, and not printed; without a line end, it is a line end."""
+    path = tmp_path / "model.onnx"
+    path.write_bytes(tiny_with(PROMPTS_KEY, '["dad\\nabc\\nhe", "abc"]'))
+    loaded = textgen.load(path)
+    expected = [
+        loaded.start(prompt, seed=4, substream=i, temperature=1.0, stop="\n").take(400, finish=True)
+        for i, prompt in enumerate(["dad\nabc\n", "\n"] * 5)
+    ]
+    options = ("--stop", r"\n", "--temp", "1", "--seed", "4", "--count", "10", "--separator", "|")
+    assert run_here(main, capsys, str(path), *options) == (0, "|".join(expected) + "\n", "")
+    _, out, _ = run_here(main, capsys, str(path), *options, "--prompt", "h")
+    assert out.startswith("h")
 
 
 @pytest.mark.parametrize("form", [(), ("--json",)], ids=["headings", "json"])
