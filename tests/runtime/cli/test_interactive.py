@@ -194,7 +194,11 @@ def typed_lines(*lines: str) -> list[tuple[str, str, Any, int]]:
     seed=st.integers(1, 2),
     is_novel=st.booleans(),
 )
-@example(typed=typed_lines("/stop \\n", "/length 70", "abc", "d", "/stop off", "d"), seed=1, is_novel=False)
+@example(
+    typed=typed_lines("/stop \\n", "/length 70", "abc", "/write FOLDER/text", "d", "d"),
+    seed=1,
+    is_novel=False,
+)
 @example(
     typed=typed_lines("abc", "/save FOLDER/x", "d", "/load FOLDER/x", "", "/retry"), seed=1, is_novel=False
 )
