@@ -46,7 +46,7 @@ def write_pages(app: Sphinx, exception: Exception | None) -> None:
             raise ExtensionError(f"there is no command {program!r} in this environment")
         folder = Path(app.outdir) / PAGE / name
         done = subprocess.run(  # noqa: S603 (the project's own command)
-            [path, *arguments, "--output", str(folder.resolve()), "--overwrite"],
+            [path, *arguments, "--output", str(folder.resolve())],
             cwd=ABCJS_FOLDER,
             check=False,
             capture_output=True,

@@ -86,28 +86,6 @@ def write_stderr(text: str) -> None:
         redirect_to_null(sys.stderr)
 
 
-def terminal_columns() -> int:
-    """Return the width of the terminal, as ``shutil.get_terminal_size`` does."""
-    try:
-        columns = int(os.environ["COLUMNS"])
-    except (KeyError, ValueError):
-        columns = 0
-    try:
-        # sys.__stdout__ is None in a process without standard output.
-        return columns or os.get_terminal_size(sys.__stdout__.fileno()).columns or DEFAULT_COLUMNS  # type: ignore[union-attr]
-    except (AttributeError, OSError, ValueError):
-        return DEFAULT_COLUMNS
-
-
-def terminal_size() -> tuple[int, int]:
-    """Return columns and rows of the terminal of standard output. Both are 0 if they are unknown."""
-    try:
-        # Not shutil's function: $COLUMNS does not change where the terminal breaks its rows.
-        return os.get_terminal_size(sys.stdout.fileno())
-    except OSError:
-        return 0, 0
-
-
 def print_diagnostic(prog: str, message: str, kind: str = "error") -> None:
     """Flush standard output, then write one line to standard error."""
     try:

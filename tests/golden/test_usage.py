@@ -66,6 +66,26 @@ ROWS = [
     ("run tiny.onnx --novel none.txt", FAILED, "none.txt"),
     ("run tiny.onnx --raw", FAILED, "--raw"),
     ("run tiny.onnx --explain --json", USAGE, "--json"),
+    ("run tiny.onnx --explain --length 5", USAGE, "--length"),
+    ("run tiny.onnx --explain --resample 5 --match a", USAGE, "--resample"),
+    ("run tiny.onnx --explain --prompts x", USAGE, "--prompts"),
+    ("run tiny.onnx --interactive --unique", USAGE, "--unique"),
+    ("run tiny.onnx --interactive --stats", USAGE, "--stats"),
+    ("run tiny.onnx --interactive --temp 1 2", USAGE, "--temp"),
+    ("run tiny.onnx --interactive --prompt xyz", FAILED, "x'"),
+    ("run tiny.onnx --prompts - --novel -", USAGE, "standard input"),
+    ("run tiny.onnx --prompt-file - --novel -", USAGE, "standard input"),
+    ("run tiny.onnx --json-schema - --prompts -", USAGE, "standard input"),
+    ("run tiny.onnx --json-schema - --interactive", USAGE, "standard input"),
+    ("run tiny.onnx --prompts empty.txt", FAILED, "empty.txt"),
+    ("run tiny.onnx --prompts prompts.txt", FAILED, "prompts.txt, line 3: "),
+    ("run tiny.onnx --prompt-file empty.txt", FAILED, "empty.txt"),
+    ("run tiny.onnx --prompt=--", FAILED, "'-'"),
+    (f"run tiny.onnx --seed {2**128}", USAGE, "--seed"),
+    ("run folder", FAILED, "folder"),
+    ("run 'no\nsuch.onnx'", FAILED, "no\\nsuch.onnx"),
+    ("run word.onnx --raw", FAILED, "words"),
+    ("eval folder known.txt", FAILED, "folder"),
     ("eval tiny.onnx", USAGE, "TEXT"),
     ("eval tiny.onnx none.txt", FAILED, "none.txt"),
     ("eval tiny.onnx latin.txt", FAILED, "latin.txt"),
@@ -87,11 +107,35 @@ ROWS = [
     ("info tiny.onnx --match a --choices b", FAILED, "--choices"),
     ("bench none.onnx", FAILED, "none.onnx"),
     ("bench tiny.onnx --section speed", USAGE, "--section"),
+    ("bench tiny.onnx --temp 0", USAGE, "--temp"),
+    ("bench tiny.onnx --seconds inf", USAGE, "--seconds"),
+    ("bench tiny.onnx --json tiny.onnx", FAILED, "tiny.onnx"),
+    ("bench tiny.onnx --json none/file", FAILED, "none/file"),
     ("serve tiny.onnx --port x", USAGE, "--port"),
     ("serve tiny.onnx --api-key-file none.txt", FAILED, "none.txt"),
+    ("serve tiny.onnx --api-key-file empty.txt", FAILED, "empty.txt"),
+    ("serve tiny.onnx --api-key-file prompts.txt", FAILED, "key 2: a key must"),
     ("serve tiny.onnx --host a..", FAILED, "a.."),
+    ("serve tiny.onnx --host \udcff", FAILED, "port 8000"),
+    ("serve tiny.onnx --host 192.0.2.1", FAILED, "192.0.2.1"),
+    ("serve tiny.onnx --allow-origin example.org", USAGE, "--allow-origin"),
+    ("serve tiny.onnx --allow-origin https://example.org/", USAGE, "--allow-origin"),
+    ("serve tiny.onnx --threads 0", USAGE, "--threads"),
+    ("serve tiny.onnx --max-length 0", USAGE, "--max-length"),
+    ("serve tiny.onnx --max-users 0", USAGE, "--max-users"),
+    ("serve tiny.onnx --max-queue -1", USAGE, "--max-queue"),
+    ("serve tiny.onnx --max-body 0", USAGE, "--max-body"),
+    ("serve tiny.onnx --port 65536", USAGE, "--port"),
+    ("serve tiny.onnx --grace -1", USAGE, "--grace"),
+    ("serve tiny.onnx --client-timeout 0", USAGE, "--client-timeout"),
     ("embed tiny.onnx", USAGE, "--output"),
     ("embed tiny.onnx -o out --name 2a", USAGE, "--name"),
+    ("embed tiny.onnx -o out --name a-b", USAGE, "--name"),
+    ("embed tiny.onnx -o out --name textgen", USAGE, "--name"),
+    ("embed tiny.onnx -o out --name math", USAGE, "--name"),
+    ("embed conv.onnx -o out", FAILED, "conv.onnx"),
+    ("web conv.onnx -o out", FAILED, "conv.onnx"),
+    ("web damaged.onnx -o out", FAILED, "damaged.onnx"),
     ("embed damaged.onnx -o out", FAILED, "damaged.onnx"),
     ("embed tiny.onnx -o book.txt", FAILED, "book.txt"),
     ("web tiny.onnx -o book.txt", FAILED, "book.txt"),
@@ -130,13 +174,15 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A working directory with the files of the rows."""
     monkeypatch.chdir(tmp_path)
     shutil.copy(TINY, "tiny.onnx")
-    shutil.copy(FORMAT_2 / "conv.onnx", "conv.onnx")
+    for name in ("conv.onnx", "word.onnx"):
+        shutil.copy(FORMAT_2 / name, name)
     Path("damaged.onnx").write_bytes(TINY.read_bytes()[:-9])
     Path("book.txt").write_text("Do re mi fa sol la si do.\n" * 40, encoding="utf-8")
     Path("known.txt").write_text("abcd dad had abc", encoding="utf-8")
     Path("one.txt").write_text("a", encoding="utf-8")
     Path("latin.txt").write_bytes("é".encode("latin-1") * 200)
     Path("empty.txt").touch()
+    Path("prompts.txt").write_text("abc\n\nx yz\n", encoding="utf-8")
     Path("folder").mkdir()
 
 

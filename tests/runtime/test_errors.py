@@ -65,7 +65,7 @@ def test_first_line_of_an_error_message(error: Exception, line: str) -> None:
             ["use ", Name("unknown", "skip")],
             'use unknown="skip"',
             "use --unknown skip",
-            "use /unknown skip",
+            "use --unknown skip",
             'use "unknown": "skip"',
         ),
         # Only names are spelled, and not what the user wrote.

@@ -108,21 +108,14 @@ def parser() -> CommandParser:
         EXAMPLES,
     )
     add_model(command)
-    command.add_argument(
-        "--temp",
-        metavar="T",
-        type=number("a finite number above 0", lambda value: value > 0),
-        default=DEFAULT_TEMPERATURE,
-        help=f"sampling temperature (default: {DEFAULT_TEMPERATURE})",
-    )
+    positive = number("a finite number above 0", lambda value: value > 0)
+    for option, default, what in (
+        ("--temp", DEFAULT_TEMPERATURE, "sampling temperature"),
+        ("--seconds", SECONDS, "approximate duration of each table"),
+    ):
+        text = f"{what} (default: {default:g})"
+        command.add_argument(option, metavar="N", type=positive, default=default, help=text)
     add_engine(command)
-    command.add_argument(
-        "--seconds",
-        metavar="S",
-        type=number("a finite number above 0", lambda value: value > 0),
-        default=SECONDS,
-        help=f"approximate duration of each table (default: {SECONDS:g})",
-    )
     command.add_argument(
         "--json", metavar="FILE", type=Path, help="write all figures, their quartiles and ratios to FILE"
     )
@@ -132,7 +125,7 @@ def parser() -> CommandParser:
 def bench(arguments: argparse.Namespace) -> int:
     """Measure the model, print each table when it is complete, write the JSON, return the exit code."""
     if arguments.json:
-        check_output("--json", arguments.json, "report", PROG)
+        check_output("--json", arguments.json)
     model = load(arguments.model, engine=arguments.engine)
     layers, units = model.engine.core.size[:2]
     # A file may have a name that the output's encoding lacks.

@@ -5,7 +5,6 @@ import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
-from textgen_runtime._core import CoreModel
 from textgen_runtime._version import __version__
 from textgen_runtime.embed import (
     MAX_NAME_LENGTH,
@@ -16,13 +15,13 @@ from textgen_runtime.embed import (
     core_folder,
     is_array_name,
 )
-from textgen_runtime.errors import ModelFileError, quote
-from textgen_runtime.model_file import check_size, name_source, read_model
+from textgen_runtime.errors import quote
+from textgen_runtime.files import make_folder
 from textgen_runtime.terminal import write_stderr
 
-from ._output_files import check_output, output_folder, write_output
+from ._output_files import check_output, write_output
 from .command import run_command
-from .parser import CommandParser, add_model
+from .parser import CommandParser, add_model, read_core_model
 
 PROG = "textgen-embed"
 
@@ -52,55 +51,27 @@ def parser() -> CommandParser:
     )
     add_model(command)
     command.add_argument(
-        "-o",
-        "--output",
-        metavar="FOLDER",
-        type=Path,
-        required=True,
-        help="folder for the files; it is created if necessary; existing files are replaced only if "
-        "textgen-embed wrote them",
+        "-o", "--output", metavar="FOLDER", type=Path, required=True, help="folder for the files"
     )
-    command.add_argument(
-        "--name",
-        metavar="NAME",
-        type=_name,
-        default="model",
-        help="name of the model in C: its files are NAME.c and NAME.h, and its symbols are NAME_data and "
-        "NAME_size (default: model)",
-    )
+    names = "name of the model in C, for NAME.c, NAME.h, NAME_data and NAME_size (default: model)"
+    command.add_argument("--name", metavar="NAME", type=_name, default="model", help=names)
     return command
 
 
 def embed(arguments: argparse.Namespace) -> int:
     """Write the files; return the exit code."""
-    content = read_checked(arguments.model)
+    content, _ = read_core_model(arguments.model)
     files = make_files(content, arguments.name)
     folder: Path = arguments.output
-    with output_folder(folder, files):
-        for name in files:
-            check_output("-o", folder / name, "file", PROG)
-        for name, text in files.items():
-            write_output(folder / name, text.encode())
+    make_folder(folder)
+    for name in files:
+        check_output("-o", folder / name)
+    for name, text in files.items():
+        write_output(folder / name, text.encode())
     write_stderr(
         f"wrote {', '.join(files)} to {folder}; compile them with your program: -I{folder} {folder}/*.c\n"
     )
     return 0
-
-
-def read_checked(source: str) -> bytes:
-    """Return the content of a model file that the C core can run.
-
-    Raises:
-        ModelFileError: If the file cannot be read, or if the core refuses it. The message is the core's.
-    """
-    content = read_model(source)
-    try:
-        check_size(len(content))
-        CoreModel(content)
-    except ModelFileError as error:
-        place = f"{name_source(source)}: the C library cannot run the model: "
-        raise ModelFileError(place, *error.args) from None
-    return content
 
 
 def make_files(content: bytes, name: str) -> dict[str, str]:

@@ -3,27 +3,26 @@
 import argparse
 import math
 import sys
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
-from time import perf_counter
-from typing import Any
+from typing import Any, NamedTuple
 
 from textgen_runtime.baselines import COMPRESSORS, compressed_bits
 from textgen_runtime.corpus import CORPUS_NAMES, corpus_for
-from textgen_runtime.errors import OutputError, TextgenError
+from textgen_runtime.errors import TextgenError
 from textgen_runtime.files import STANDARD_INPUT
 from textgen_runtime.json_text import to_json
 from textgen_runtime.model import Model, load
-from textgen_runtime.score import Prediction, Score, format_share, predict, total_score
+from textgen_runtime.score import Prediction, Score, predict, total_score
 from textgen_runtime.surprise_page import surprise_page
-from textgen_runtime.temperatures import COPIED_SPAN, LENGTH, TEMPERATURES, TEXTS, copied_shares, draw_texts
+from textgen_runtime.temperatures import COPIED_SPAN, TEXTS, copied_shares, draw_texts
 from textgen_runtime.terminal import print_diagnostic
-from textgen_runtime.tokenizer import CHARACTER
 
 from ._output_files import check_output, write_output
 from .command import EXIT_FAILED, run_command, spell_option
-from .parser import CommandParser, add_engine, add_lowercase, add_model, add_unknown, number
+from .info import format_pairs
+from .parser import CORPUS_HELP, CommandParser, add_engine, add_lowercase, add_model, add_unknown, number
 
 PROG = "textgen-eval"
 
@@ -38,118 +37,53 @@ examples:
 """
 
 
-@dataclass(frozen=True)
-class EvalResult:
+class EvalResult(NamedTuple):
     """The result of one text, or of several texts combined.
 
     Attributes:
         name: The name of the text.
-        prediction: The prediction of each token, or None if it is not needed.
         score: The score of the text.
-        skipped: Number of characters that were skipped because they are outside the vocabulary.
-        seconds: Time to predict the text.
+        counts: The number of ``records`` whose end was scored, of characters that were ``skipped`` because
+            they are outside the vocabulary, and of tokens that were scored as the ``unknown`` symbol.
         compressed: Compressed size in bits, by compressor.
-        last: The share of the text that was scored, in (0, 1].
-        unknown: Number of tokens that were scored as the model's unknown symbol.
-        records: Number of records whose end was scored; 0 for continuous text.
         copied: The share of generated text that is copied from this text, by temperature; empty if it was not
             measured.
+        prediction: The prediction of each token, or None if it is not needed.
     """
 
     name: str
-    prediction: Prediction | None
     score: Score
-    skipped: int
-    seconds: float
+    counts: dict[str, int]
     compressed: dict[str, int]
-    last: float
-    unknown: int = 0
-    records: int = 0
-    copied: Mapping[float, float] = field(default_factory=dict)
-
-    @property
-    def characters_per_second(self) -> float:
-        return self.score.characters / max(self.seconds, 1e-9)
+    copied: Mapping[float, float]
+    prediction: Prediction | None = None
 
     def as_json(self) -> dict[str, Any]:
-        """Return the result as ``--json`` prints it."""
+        """Return the result as values that JSON can store."""
         score = self.score
         return {
             "name": self.name,
             "characters": score.characters,
             "tokens": score.tokens,
-            "records": self.records,
-            "skipped": self.skipped,
-            "unknown": self.unknown,
+            **self.counts,
             "nats": score.nats,
             "bits": score.bits,
             "nats_per_token": score.token_nats,
             # JSON has no infinity. A model with a character of probability 0 has infinite perplexity.
             "perplexity": score.perplexity if math.isfinite(score.perplexity) else None,
             "accuracy": score.accuracy,
-            "seconds": self.seconds,
-            "characters_per_second": self.characters_per_second,
             "compressors": {name: bits / score.characters for name, bits in self.compressed.items()},
             "copied": {f"{temperature:g}": share for temperature, share in self.copied.items()},
         }
 
-    def format_counts(self) -> str:
-        """Return the numbers of scored and skipped characters in words."""
-        part = ""
-        if self.last < 1:
-            share = format_share(self.last)
-            part = f"held-out {share} of the records" if self.records else f"last {share} of the text"
-            part = f", the {part}"
-        characters = _count(self.score.characters, "character")
-        records = f" of {_count(self.records, 'record')}" if self.records else ""
-        skipped = f", {_count(self.skipped, 'unknown character')} skipped" if self.skipped else ""
-        unknown = f", {self.unknown:,} of them as the unknown symbol" if self.unknown else ""
-        tokens = "" if self.score.unit == CHARACTER else f" in {_count(self.score.tokens, 'token')}"
-        return f"{characters}{records} scored{tokens}{part}{unknown}{skipped}"
-
-    def format_lines(self) -> list[str]:
-        """Return the result as lines of text."""
-        score = self.score
-        compressors = "  ".join(
-            f"{name} {bits / score.characters:.3f}" for name, bits in self.compressed.items()
-        )
-        shares = "  ".join(f"{share:.1%} at {temperature:g}" for temperature, share in self.copied.items())
-        copied = f"  generated text copied from the whole text, by temperature: {shares}"
-        return [
-            f"{self.name}: {self.format_counts()}, {self.characters_per_second:,.0f} characters/s",
-            f"  {format_score(score)}",
-            f"  bits per character: model {score.bits:.3f}  {compressors}",
-            *([copied] if shares else []),
-        ]
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'s' * (number != 1)}"
-
-
-def format_score(score: Score) -> str:
-    """Return a score in one line."""
-    per_token = " per token" * (score.unit != CHARACTER)
-    token_nats = f"{score.token_nats:.4f} nats per token, " if per_token else ""
-    return (
-        f"{score.nats:.4f} nats per character, {score.bits:.4f} bits per character, {token_nats}"
-        f"perplexity {score.perplexity:.3f}{per_token}, accuracy {score.accuracy:.1%}{per_token}"
-    )
-
 
 def combined(results: Sequence[EvalResult]) -> EvalResult:
     """Return the result of several texts combined. Each was scored and compressed separately."""
-    return EvalResult(
-        "all texts",
-        None,
-        total_score([result.score for result in results]),
-        sum(result.skipped for result in results),
-        sum(result.seconds for result in results),
-        {name: sum(result.compressed[name] for result in results) for name in COMPRESSORS},
-        results[0].last,
-        sum(result.unknown for result in results),
-        sum(result.records for result in results),
-    )
+    counts, compressed = Counter[str](), Counter[str]()
+    for result in results:
+        counts.update(result.counts)
+        compressed.update(result.compressed)
+    return EvalResult("all texts", total_score([result.score for result in results]), counts, compressed, {})
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -175,21 +109,14 @@ def parser() -> CommandParser:
         EXAMPLES,
     )
     add_model(command)
-    command.add_argument(
-        "texts",
-        metavar="TEXT",
-        nargs="+",
-        help="a UTF-8 file, a folder with .txt or .abc files, - for standard input, or the name of a corpus: "
-        f"{', '.join(CORPUS_NAMES)}; several texts are scored in order",
-    )
+    command.add_argument("texts", metavar="TEXT", nargs="+", help=f"{CORPUS_HELP}: {', '.join(CORPUS_NAMES)}")
     command.add_argument(
         "--last",
         metavar="SHARE",
         type=number("a number above 0 and at most 1", lambda value: 0 < value <= 1),
         default=1.0,
-        help="score only the last SHARE of each text, without the text before it; with a model of records, "
-        "score only the records that textgen-train holds out with --held-out SHARE; by default, "
-        "textgen-train holds out 0.1, or less of a corpus of more than 10 million characters (default: 1)",
+        help="score only the last SHARE of each text, or the SHARE of records that textgen-train holds out "
+        "(default: 1)",
     )
     add_unknown(command, "characters")
     add_lowercase(command, "the texts")
@@ -197,16 +124,11 @@ def parser() -> CommandParser:
     command.add_argument(
         "--copied",
         action="store_true",
-        help=f"also generate {TEXTS} texts of up to {LENGTH} tokens at each of the temperatures "
-        f"{' '.join(map(str, TEMPERATURES))}, and print which share of them is copied from TEXT, in spans "
-        f"of {COPIED_SPAN} or more characters",
+        help=f"also generate {TEXTS} texts at each of some temperatures, and print which share of them is "
+        f"copied from TEXT, in spans of {COPIED_SPAN} or more characters",
     )
     command.add_argument(
-        "--surprise",
-        metavar="PATH",
-        type=Path,
-        help="also write an HTML page to PATH, which colors each character by its surprisal; an existing "
-        "file is replaced only if it is such a page",
+        "--surprise", metavar="PATH", type=Path, help="also write a page that colors characters by surprisal"
     )
     add_engine(command)
     return command
@@ -218,7 +140,7 @@ def evaluate(arguments: argparse.Namespace) -> int:
     One failed text does not stop the others.
     """
     if arguments.surprise:
-        check_output("--surprise", arguments.surprise, "page", PROG)
+        check_output("--surprise", arguments.surprise)
     model = load(arguments.model, engine=arguments.engine)
     # The same texts are compared with each TEXT.
     drawn = draw_texts(model) if arguments.copied else {}
@@ -229,19 +151,35 @@ def evaluate(arguments: argparse.Namespace) -> int:
         except TextgenError as error:
             print_diagnostic(PROG, error.spelled(spell_option))
             code = EXIT_FAILED
-        except MemoryError:
-            print_diagnostic(PROG, f"{source}: not enough memory to score this text")
-            code = EXIT_FAILED
     if not results:
         return code
     # Before the results, because writing those fails if the reader of the pipe has exited.
     if arguments.surprise:
-        try:
-            write_page(arguments, results)
-        except OutputError as error:
-            print_diagnostic(PROG, error.spelled(spell_option))
-            code = EXIT_FAILED
-    write_results(arguments, model, results)
+        pages = [
+            (result.name, f"{result.score.bits:.4f} bits per character", result.prediction)
+            for result in results
+            if result.prediction
+        ]
+        page = surprise_page(f"Surprisal with the model {Path(arguments.model).name}", pages)
+        write_output(arguments.surprise, page.encode(errors="replace"))
+    document: dict[str, Any] = {
+        "model": arguments.model,
+        "sha256": model.sha256,
+        "engine": model.engine.name,
+        "last": arguments.last,
+        "unknown": arguments.unknown,
+        "lowercase": arguments.lowercase,
+        "texts": [result.as_json() for result in results],
+        "all": combined(results).as_json(),
+    }
+    # A file name may contain characters that the output's encoding lacks.
+    sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    if arguments.json:
+        sys.stdout.write(f"{to_json(document, indent=1)}\n")
+    else:
+        shown = [*document["texts"], *([document["all"]] if len(results) > 1 else [])]
+        lines = [line for one in shown for line in format_pairs({one.pop("name"): one})]
+        sys.stdout.write("".join(f"{line}\n" for line in lines))
     return code
 
 
@@ -265,58 +203,16 @@ def score_text(
     text = corpus_for(model.metadata, source).text
     if arguments.lowercase:
         text = text.lower()
-    before = perf_counter()
     try:
         prediction = predict(model, text, last=arguments.last, unknown=arguments.unknown)
     except TextgenError as error:
         raise type(error)(f"{name}: ", *error.args) from error
-    seconds = perf_counter() - before
     return EvalResult(
         name,
+        prediction.score,
+        {"records": prediction.ends, "skipped": prediction.skipped, "unknown": prediction.unknown},
+        compressed_bits(prediction.text),
+        copied_shares(drawn, model.metadata.normalize(text)) if drawn else {},
         # Its size is proportional to the text, and only the page needs it.
         prediction if arguments.surprise else None,
-        prediction.score,
-        prediction.skipped,
-        seconds,
-        compressed_bits(prediction.text),
-        arguments.last,
-        prediction.unknown,
-        prediction.ends,
-        copied_shares(drawn, model.metadata.normalize(text)) if drawn else {},
     )
-
-
-def write_results(arguments: argparse.Namespace, model: Model, results: Sequence[EvalResult]) -> None:
-    """Write the results to standard output, as text or as JSON."""
-    # A file name may contain characters that the output's encoding lacks.
-    sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
-    if not arguments.json:
-        shown = [*results, combined(results)] if len(results) > 1 else results
-        sys.stdout.write("\n".join(line for result in shown for line in result.format_lines()) + "\n")
-        return
-    document = {
-        "model": arguments.model,
-        "sha256": model.sha256,
-        "engine": model.engine.name,
-        "last": arguments.last,
-        "unknown": arguments.unknown,
-        "lowercase": arguments.lowercase,
-        "texts": [result.as_json() for result in results],
-        "all": combined(results).as_json(),
-    }
-    sys.stdout.write(to_json(document, indent=1) + "\n")
-
-
-def write_page(arguments: argparse.Namespace, results: Sequence[EvalResult]) -> None:
-    """Write the page of ``--surprise``.
-
-    Raises:
-        OutputError: If the page cannot be written.
-    """
-    shown = [
-        (result.name, f"{result.format_counts()}; {format_score(result.score)}", result.prediction)
-        for result in results
-        if result.prediction
-    ]
-    page = surprise_page(f"Surprisal with the model {Path(arguments.model).name}", shown)
-    write_output(arguments.surprise, page.encode(errors="replace"))

@@ -3,29 +3,27 @@
 import argparse
 import sys
 from collections.abc import Sequence
-from textwrap import wrap
+from unicodedata import east_asian_width
 
 import numpy as np
 
-from textgen_runtime.cli.word_wrap import display_width
 from textgen_runtime.errors import shorten
 from textgen_runtime.model import Model
 from textgen_runtime.sampling import Sampling
 from textgen_runtime.temperatures import TEMPERATURES, TemperatureComparison, compare_temperatures
-from textgen_runtime.terminal import ESCAPES, terminal_columns
+from textgen_runtime.terminal import escape_unprintable
 from textgen_runtime.tokenizer import symbol_name
+
+from .options import describe_parameters
 
 # Symbols with a row of their own. The remaining symbols share one row.
 MAX_ROWS = 12
 
-# The chart is never narrower than this: one temperature, and a heading with the end of the prompt.
-MIN_COLUMNS = 36
-# Temperatures whose bars would be shorter than MIN_BAR stand in several blocks, one below the other.
-MIN_BAR, MAX_BAR = 6, 24
+# Four temperatures fit in 80 columns.
+BAR_WIDTH, PERCENT_WIDTH, LABEL_WIDTH = 8, len("<0.1%"), len("temperature")
 
-LABEL_WIDTH = len("temperature")
-PERCENT_WIDTH = len("<0.1%")
-GAP = 2
+# How much of the end of the prompt is shown.
+SHOWN_PROMPT = 50
 
 # A bar in cells of eighths, and the replacement for encodings that lack these characters.
 EIGHTHS = "▏▎▍▌▋▊▉█"
@@ -47,83 +45,70 @@ def explain(arguments: argparse.Namespace, sampling: Sampling, model: Model, pro
         unknown=arguments.unknown,
         sampling=sampling,
     )
-    lines = format_chart(comparison, describe_settings(sampling), terminal_columns(), sys.stdout.encoding)
+    values = {name: value for name, value in sampling.changed().items() if name != "temperature"}
+    # The names of symbols may have characters that the output's encoding lacks.
+    sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    try:
+        EIGHTHS.encode(sys.stdout.encoding)
+        glyphs = EIGHTHS
+    except UnicodeEncodeError:
+        glyphs = ASCII
+    lines = format_chart(comparison, describe_parameters(values), glyphs)
     sys.stdout.write("".join(f"{line}\n" for line in lines))
     return 0
 
 
-def describe_settings(sampling: Sampling) -> str:
-    """Return the parameters that are not at their defaults, besides the temperature; may be empty."""
-    changed = [f"{name}={value!r}" for name, value in sampling.changed().items() if name != "temperature"]
-    return f"with {', '.join(changed)}" if changed else ""
-
-
-def format_chart(comparison: TemperatureComparison, settings: str, columns: int, encoding: str) -> list[str]:
+def format_chart(comparison: TemperatureComparison, settings: str, glyphs: str) -> list[str]:
     """Return the lines of the chart.
 
     Args:
         comparison: The distributions.
-        settings: A description of the other sampling parameters; may be empty.
-        columns: Width of the terminal. The chart is not narrower than 36 columns.
-        encoding: Encoding of the output. If it has no block characters, the bars consist of ``#``.
+        settings: The other sampling parameters; may be empty.
+        glyphs: The characters of bars, from the shortest one to a full cell.
     """
-    columns = max(columns, MIN_COLUMNS)
-    count = len(comparison.temperatures)
-    room = columns - LABEL_WIDTH
-    fitting = max(1, room // (GAP + MIN_BAR + 1 + PERCENT_WIDTH))
-    # The temperatures are distributed evenly over the blocks.
-    blocks = -(-count // fitting)
-    per_block = -(-count // blocks)
-    bar = min(MAX_BAR, room // per_block - GAP - 1 - PERCENT_WIDTH)
-    table = _table(comparison, bar, encoding)
-    title = f"Next {comparison.unit} after "
-    title += _quote_end(comparison.prompt, columns - len(title) - 2, encoding)
-    # A record has nothing before its first token.
-    lines = [title if comparison.prompt else f"First {comparison.unit}", *wrap(settings, columns)]
-    for start in range(0, count, per_block):
-        lines.append("")
-        lines += [_line(label, cells[start : start + per_block], bar) for label, cells in table]
-    note = f"choices = 2 ** entropy: the number of equally likely {comparison.unit}s with this entropy"
-    return [*lines, "", *wrap(note, columns)]
-
-
-def _table(comparison: TemperatureComparison, bar: int, encoding: str) -> list[tuple[str, list[str]]]:
-    """Return the label of each row, and its cells, one for each temperature."""
     symbols, probabilities = comparison.symbols, comparison.probabilities
     # A single remaining symbol has its own row, because a row for "others" would be as long.
     shown = len(symbols) if len(symbols) <= MAX_ROWS + 1 else MAX_ROWS
-    names = [_encodable(symbol_name(symbol), encoding) for symbol in symbols[:shown]]
+    names = [symbol_name(symbol) for symbol in symbols[:shown]]
     shares = probabilities[:, :shown].T
     if shown < len(symbols):
-        others = f"{len(symbols) - shown} others"
-        names.append(others if len(others) <= LABEL_WIDTH else "others")
+        names.append("others")
         shares = np.vstack([shares, probabilities[:, shown:].sum(axis=1)])
-    glyphs = _glyphs(encoding)
     largest = float(shares.max())
-    rows = [
-        (name, [f"{_bar(share / largest, bar, glyphs)} {_percent(share):>{PERCENT_WIDTH}}" for share in row])
-        for name, row in zip(names, shares.tolist(), strict=True)
-    ]
+    end = escape_unprintable(comparison.prompt[-SHOWN_PROMPT:])
+    # A record has nothing before its first token.
+    title = f'Next {comparison.unit} after "{end}"' if comparison.prompt else f"First {comparison.unit}"
     return [
-        ("temperature", [str(temperature) for temperature in comparison.temperatures]),
-        *rows,
-        ("", [""] * len(comparison.temperatures)),
-        ("entropy", [f"{bits:.2f} bits" for bits in comparison.entropies]),
-        ("choices", [f"{choices:.1f}" for choices in comparison.choices]),
+        title,
+        *([f"with {settings}"] if settings else []),
+        "",
+        _line("temperature", [str(temperature) for temperature in comparison.temperatures]),
+        *(
+            _line(
+                name, [f"{_bar(share / largest, glyphs)} {_percent(share):>{PERCENT_WIDTH}}" for share in row]
+            )
+            for name, row in zip(names, shares.tolist(), strict=True)
+        ),
+        "",
+        _line("entropy", [f"{bits:.2f} bits" for bits in comparison.entropies]),
+        _line("choices", [f"{choices:.1f}" for choices in comparison.choices]),
+        "",
+        f"choices = 2 ** entropy: as many equally likely {comparison.unit}s have this entropy",
     ]
 
 
-def _line(label: str, cells: Sequence[str], bar: int) -> str:
+def _line(label: str, cells: Sequence[str]) -> str:
     label = shorten(label, LABEL_WIDTH)
-    label = " " * (LABEL_WIDTH - display_width(label)) + label
-    width = bar + 1 + PERCENT_WIDTH
-    return "".join([label, *(" " * GAP + cell.ljust(width) for cell in cells)]).rstrip()
+    # A wide character takes two columns of a terminal.
+    padding = LABEL_WIDTH - len(label) - sum(east_asian_width(character) in "WF" for character in label)
+    width = BAR_WIDTH + 1 + PERCENT_WIDTH
+    return "".join([" " * padding, label, *(f"  {cell:<{width}}" for cell in cells)]).rstrip()
 
 
-def _bar(share: float, cells: int, glyphs: str) -> str:
-    """Return a bar for a share of ``cells``, padded with spaces to all cells."""
-    full, part = divmod(round(share * cells * len(glyphs)), len(glyphs))
-    return (glyphs[-1] * full + (glyphs[part - 1] if part else "")).ljust(cells)
+def _bar(share: float, glyphs: str) -> str:
+    """Return a bar for a share of the width, padded with spaces to all of it."""
+    full, part = divmod(round(share * BAR_WIDTH * len(glyphs)), len(glyphs))
+    return (glyphs[-1] * full + (glyphs[part - 1] if part else "")).ljust(BAR_WIDTH)
 
 
 def _percent(share: float) -> str:
@@ -131,21 +116,3 @@ def _percent(share: float) -> str:
     if 0 < share < 0.0005:  # noqa: PLR2004
         return "<0.1%"
     return f"{share:.0%}" if share == 0 or share >= 0.0995 else f"{share:.1%}"  # noqa: PLR2004
-
-
-def _glyphs(encoding: str) -> str:
-    try:
-        EIGHTHS.encode(encoding)
-    except UnicodeEncodeError:
-        return ASCII
-    return EIGHTHS
-
-
-def _quote_end(prompt: str, length: int, encoding: str) -> str:
-    """Return the end of a prompt, in quotes, with escapes for line ends and control characters."""
-    text = _encodable(prompt.translate(ESCAPES | {ord("\n"): "\\n", ord("\t"): "\\t"}), encoding)
-    return f'"{text}"' if len(text) <= length else f'"...{text[3 - length :]}"'
-
-
-def _encodable(text: str, encoding: str) -> str:
-    return text.encode(encoding, "backslashreplace").decode(encoding)

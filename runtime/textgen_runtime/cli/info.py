@@ -3,14 +3,13 @@
 import argparse
 import hashlib
 import sys
-import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import count
 from pathlib import Path
+from textwrap import wrap
 from typing import TYPE_CHECKING, Any, cast
 
-from textgen_runtime._core import CoreModel
-from textgen_runtime.cli.word_wrap import display_width
+from textgen_runtime._core import PARAMETERS, CoreModel
 from textgen_runtime.controls import compile_controls
 from textgen_runtime.errors import ModelFileError, UnknownGraphError
 from textgen_runtime.json_text import from_json, to_json
@@ -21,15 +20,13 @@ from textgen_runtime.model_file import (
     name_source,
     open_metadata,
     read_model,
-    stored_option_name,
 )
-from textgen_runtime.sampling import Sampling
-from textgen_runtime.terminal import escape, escape_unprintable, single_line
-from textgen_runtime.text import Normalization
-from textgen_runtime.tokenizer import Tokenizer, describe_vocabulary, unit_of
+from textgen_runtime.sampling import CONSTRAINTS, Sampling
+from textgen_runtime.terminal import escape_unprintable, single_line
+from textgen_runtime.tokenizer import describe_vocabulary, symbol_name, unit_of
 
 from .command import run_command
-from .options import add_constraint, constraint_options
+from .options import add_parameter, given_parameters
 from .parser import CommandParser, add_model
 
 if TYPE_CHECKING:
@@ -42,9 +39,6 @@ LINE_WIDTH = 100
 # Objects nested deeper than this are printed as JSON in one line.
 MAX_NESTED_LEVELS = 4
 MAX_KEY_WIDTH = 40
-
-# Unicode categories of characters that are invisible by themselves: separators, combining marks and formats.
-INVISIBLE = ("Z", "M", "Cf")
 
 EXAMPLES = """\
 examples:
@@ -70,21 +64,18 @@ def parser() -> CommandParser:
     )
     add_model(command)
     command.add_argument("--json", action="store_true", help="print the description as JSON")
-    add_constraint(
-        command.add_argument_group("tables of constraints, for programs in JavaScript"),
-        {
-            "match": "print this expression's table as JSON",
-            "choices": "print the table of these texts as JSON",
-            "json_schema": "print this JSON schema's table as JSON",
-        },
-    )
+    tables = command.add_argument_group("tables of constraints, for programs in JavaScript")
+    for name, constraint in zip(
+        CONSTRAINTS, ("this expression", "these texts", "this JSON schema"), strict=True
+    ):
+        add_parameter(tables, PARAMETERS[name], f"print the table of {constraint} as JSON")
     return command
 
 
 def info(arguments: argparse.Namespace) -> int:
     """Write the description of a model file to standard output; return the exit code."""
     document, metadata = describe_file(arguments.model)
-    if options := constraint_options(arguments):
+    if options := given_parameters(arguments, CONSTRAINTS):
         sys.stdout.write(f"{to_json(constraint_table(options, metadata))}\n")
         return 0
     # The file and its name may contain characters that the output's encoding lacks.
@@ -182,105 +173,37 @@ def describe_table(constraint: "Constraint", symbols: Sequence[str]) -> dict[str
 
 def format_lines(document: Mapping[str, Any], metadata: Metadata) -> Iterator[str]:
     """Yield the description as lines of text."""
-    tokenizer, quantization = metadata.tokenizer, metadata.quantization
-    cell, layers, units = document["cell"], document["layers"], document["units"]
-    reason = document["why_not_native"]
-    engine = f"onnxruntime only, if you trust the file; {single_line(reason)}" if reason else "native"
-    yield from format_pairs(
-        {
-            "file": document["path"],
-            "size": f"{document['bytes']:,} bytes",
-            "sha256": document["sha256"],
-            "format": str(document["format"]),
-            "level": tokenizer.level,
-            **({"records": metadata.records} if metadata.records else {}),
-            "network": f"{layers} x {units} LSTM units" + ", residual" * document["residual"]
-            if cell
-            else "unknown",
-            "parameters": f"{document['parameters']:,}",
-            "weights": "float32" if quantization is None else f"{quantization.bits} bits",
-            "engine": engine,
-            "normalization": format_normalization(metadata.normalization),
-        }
+    tokenizer = metadata.tokenizer
+    special = {token: name for name, token in tokenizer.special.by_name.items()}
+    names = [
+        f"<{special[token]}>" if token in special else symbol_name(symbol)
+        for token, symbol in enumerate(tokenizer.symbols)
+    ]
+    lists = ("vocabulary", "prompts")
+    yield from format_pairs({name: value for name, value in document.items() if name not in lists})
+    yield f"vocabulary, {describe_vocabulary(len(tokenizer), unit_of(tokenizer), len(special))}"
+    yield from wrap(
+        " ".join(names),
+        LINE_WIDTH,
+        initial_indent=INDENT,
+        subsequent_indent=INDENT,
+        break_long_words=False,
+        break_on_hyphens=False,
     )
-    yield f"vocabulary, {format_vocabulary(tokenizer)}"
-    yield from wrap_words(visible_symbols(tokenizer), INDENT)
     yield f"prompts, {len(metadata.prompts):,}"
     yield from (f'{INDENT}"{single_line(prompt)}"' for prompt in metadata.prompts)
-    if quantization is not None:
-        yield "quantization"
-        yield from format_pairs(quantization.as_json(), INDENT)
-    yield "training"
-    yield from format_pairs(with_recipe_options(document["training"]), INDENT)
-
-
-def with_recipe_options(training: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return the provenance with the hyperparameters under the names that their options have."""
-    recipe = training.get("recipe")
-    if not isinstance(recipe, dict):
-        return training
-    return {**training, "recipe": {stored_option_name(name): value for name, value in recipe.items()}}
-
-
-def visible_symbols(tokenizer: Tokenizer) -> list[str]:
-    """Return a visible name for each token of a vocabulary."""
-    special = {token: f"<{name}>" for name, token in tokenizer.special.by_name.items()}
-    return [special.get(token) or visible_name(symbol) for token, symbol in enumerate(tokenizer.symbols)]
-
-
-def visible_name(symbol: str) -> str:
-    r"""Return a visible symbol as it is, and otherwise its name or escape: ``<space>``, ``\n``.
-
-    Args:
-        symbol: A symbol, which is not empty.
-    """
-    if len(symbol) > 1:
-        # Quotes show where a token of several characters begins and ends.
-        return repr(symbol)
-    if symbol.isprintable() and not unicodedata.category(symbol).startswith(INVISIBLE):
-        return symbol
-    name = unicodedata.name(symbol, "")
-    return f"<{name.lower()}>" if name else escape(symbol)
-
-
-def wrap_words(words: Sequence[str], indent: str) -> Iterator[str]:
-    """Yield the words, separated by spaces, in lines of at most ``LINE_WIDTH`` columns."""
-    line = indent
-    used = len(indent)
-    for word in words:
-        width = display_width(word)
-        if used + width > LINE_WIDTH and line != indent:
-            yield line.rstrip()
-            line, used = indent, len(indent)
-        line += f"{word} "
-        used += width + 1
-    yield line.rstrip()
-
-
-def format_vocabulary(tokenizer: Tokenizer) -> str:
-    """Return the size of a vocabulary, and the names of its special tokens."""
-    names = tokenizer.special.by_name
-    size = describe_vocabulary(len(tokenizer), unit_of(tokenizer), len(names))
-    return f"{size}: {', '.join(names)}" if names else size
-
-
-def format_normalization(form: Normalization) -> str:
-    """Return the normalization of prompts and texts in words."""
-    case = "lower case" if form.lowercase else "case unchanged"
-    return f"{case}, Unicode {form.unicode}" if form.unicode else f"{case}, code points unchanged"
 
 
 def format_pairs(values: Mapping[str, Any], indent: str = "") -> Iterator[str]:
     """Yield an aligned line per name and value.
 
-    The lines of a nested object follow its name. Those of objects in a list are numbered.
+    The lines of a nested object follow its name. Names without a value have no line.
     """
+    values = {name: value for name, value in values.items() if value not in (None, {})}
     width = max((min(len(escape_unprintable(name)), MAX_KEY_WIDTH) for name in values), default=0)
     for name, value in values.items():
         shown = single_line(name)
-        if isinstance(value, list) and value and all(isinstance(item, dict) for item in value):
-            value = {str(number): item for number, item in enumerate(value, 1)}  # noqa: PLW2901
-        if isinstance(value, dict) and value and len(indent) < MAX_NESTED_LEVELS * len(INDENT):
+        if isinstance(value, dict) and len(indent) < MAX_NESTED_LEVELS * len(INDENT):
             yield f"{indent}{shown}"
             yield from format_pairs(value, indent + INDENT)
         else:

@@ -1,32 +1,36 @@
 """The options of ``textgen-run``, and the ``Sampling`` objects that they select.
 
-Each parameter of ``runtime/core/parameters.def`` is an option. An interactive session has the same options as
-settings. So a new parameter needs no change here, unless its kind is new.
+Each parameter of ``runtime/core/parameters.def`` is an option. So a new parameter needs no change here,
+unless its kind is new.
 """
 
 import argparse
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from textgen_runtime._core import PARAMETERS
 from textgen_runtime.controls import checked_stops
 from textgen_runtime.errors import Name, SamplingError, quote
 from textgen_runtime.files import STANDARD_INPUT, read_text
 from textgen_runtime.model import DEFAULT_LENGTH, DEFAULT_RECORD_LENGTH, Model
+from textgen_runtime.model_file import Metadata, bundled_models
 from textgen_runtime.results import Parameter
-from textgen_runtime.sampling import CONSTRAINTS, Sampling
+from textgen_runtime.sampling import Sampling
 from textgen_runtime.terminal import print_diagnostic
+from textgen_runtime.tokenizer import UnknownPolicy, unknown_characters_warning
 
 from .command import respelled, spell_option
 from .parser import (
     MAX_SEED,
     MAX_THREADS,
-    UNKNOWN_CHOICES,
-    UNKNOWN_ERROR,
     CommandParser,
     PrintAndExit,
     add_engine,
+    add_lowercase,
     add_model,
+    add_novel,
+    add_unknown,
     escaped_text,
     number,
     whole_number,
@@ -35,220 +39,18 @@ from .texts import MAX_REJECTED_IN_A_ROW
 
 PROG = "textgen-run"
 
-NEWLINE = "\n"
-
-# Above it, every model draws characters almost evenly. A larger value is probably meant as percent.
-MAX_USUAL_TEMPERATURE = 5
-
-# The forms of an option: without a value, with one, with one and repeatable, with several.
-SWITCH, ONE, REPEATED, SEVERAL = "switch", "one", "repeated", "several"
-
-FORMS = {"switch": SWITCH, "texts": REPEATED, "biases": REPEATED, "choices": SEVERAL}
+# The kinds of parameters with several values.
+LISTS = ("texts", "biases", "choices")
 
 ESCAPES = "in TEXT, \\n is a line end, \\t a tab and \\\\ a backslash, as in the options for characters"
 
-
-class Option(NamedTuple):
-    """An option of a command, and a setting of an interactive session.
-
-    Attributes:
-        name: The name of the value, such as ``"top_p"``.
-        metavar: A name for the value in the help.
-        summary: What the option does.
-        details: What the help says besides.
-        convert: Returns the value of a word, or raises ArgumentTypeError.
-        form: ``SWITCH``, ``ONE``, ``REPEATED`` or ``SEVERAL``.
-        choices: The words that are possible, or none for all that can be converted.
-    """
-
-    name: str
-    metavar: str
-    summary: str
-    details: str = ""
-    convert: Callable[[str], Any] = str
-    form: str = ONE
-    choices: tuple[str, ...] = ()
-
-    def add_to(self, command: Any, default: Any = None) -> None:
-        """Add the option to an argument parser or to one of its groups."""
-        text = self.summary + self.details
-        settings: dict[str, Any] = {"dest": self.name, "default": default, "help": text}
-        if self.form == SWITCH:
-            settings["action"] = "store_true"
-        elif self.choices:
-            settings["choices"] = self.choices
-        else:
-            settings |= {"metavar": self.metavar, "type": self.convert}
-        if self.form == REPEATED:
-            settings["action"] = "append"
-        elif self.form == SEVERAL:
-            settings["nargs"] = "+"
-        command.add_argument(spell_option(Name(self.name)), **settings)
-
-
-UNTIL_NEWLINE = Option("until_newline", "", "end a text before its first line end", form=SWITCH)
-
-
-def sampling_option(parameter: Parameter) -> Option:
-    """Return the option of a sampling parameter."""
-    summary, separator, details = respelled(parameter.help, spell_option).partition("; ")
-    details = separator + details
-    form = FORMS.get(parameter.kind, ONE)
-    metavar = parameter.value
-    convert: Callable[[str], Any] = escaped_text
-    if parameter.kind in {"number", "whole"}:
-        convert = number(
-            parameter.requirement, parameter.accepts, int if parameter.kind == "whole" else float
-        )
-        details += f" (default: {parameter.default:g}{', off' * (parameter.default == parameter.off)})"
-    elif parameter.kind == "biases":
-        convert = _bias
-    elif parameter.kind == "text":
-        convert = str
-    elif parameter.kind == "schema":
-        metavar, convert = "PATH", str
-        details = "; PATH is a file, or - for standard input"
-    if parameter.kind == "texts":
-        details += f"; {ESCAPES}"
-    return Option(parameter.name, metavar, summary, details, convert, form)
-
-
-def sampling_options() -> dict[str, list[Option]]:
-    """Return the options of all sampling parameters by heading. A draw applies them in this order."""
-    groups: dict[str, list[Option]] = {parameter.group: [] for parameter in PARAMETERS.values()}
-    for parameter in sorted(PARAMETERS.values(), key=lambda parameter: parameter.order):
-        groups[parameter.group].append(sampling_option(parameter))
-        if parameter.name == "stop":
-            groups[parameter.group].append(UNTIL_NEWLINE)
-    return groups
-
-
-def add_sampling(command: argparse.ArgumentParser) -> None:
-    """Add an option for each sampling parameter."""
-    for heading, options in sampling_options().items():
-        group: Any = command.add_argument_group(heading) if heading else command
-        for option in options:
-            _for_command(option).add_to(group)
-
-
-def _for_command(option: Option) -> Option:
-    """Return an option as commands have it: with several temperatures, or repeated."""
-    if option.name == "temperature":
-        return option._replace(form=SEVERAL, details=f"; several values give one text each{option.details}")
-    if option.form == REPEATED:
-        return option._replace(details=f"; may be repeated{option.details}")
-    return option
-
-
-def add_constraint(group: Any, summaries: Mapping[str, str]) -> None:
-    """Add the options that select a constraint, with what the command does with each."""
-    for name in CONSTRAINTS:
-        sampling_option(PARAMETERS[name])._replace(summary=summaries[name]).add_to(group)
-
-
-def constraint_options(arguments: argparse.Namespace) -> dict[str, Any]:
-    """Return the parameters of ``Sampling`` for the selected constraints.
-
-    Raises:
-        TextFileError: If the file of the JSON schema cannot be read.
-    """
-    return _given(arguments, CONSTRAINTS)
-
-
-def _given(arguments: argparse.Namespace, names: Sequence[str]) -> dict[str, Any]:
-    """Return the values of those options that are on the command line."""
-    options = {name: getattr(arguments, name) for name in names if getattr(arguments, name) is not None}
-    if "json_schema" in options:
-        options["json_schema"] = read_text(options["json_schema"])
-    return options
-
-
-def with_checked_stops(prog: str, model: Model, sampling: Sampling) -> Sampling:
-    """Print the warnings about stop texts, and return the sampling without those that have no effect."""
-    sampling, warnings = checked_stops(sampling, model.metadata)
-    for warning in warnings:
-        print_diagnostic(prog, warning, "warning")
-    return sampling
-
-
-def temperature_warnings(chosen: Sequence[Sampling]) -> list[str]:
-    """Return a warning for each temperature that is probably a mistake."""
-    return [
-        f"temperature {sampling.temperature:g} makes the text almost random: values from 0.2 to 1.2 are usual"
-        for sampling in chosen
-        if sampling.temperature > MAX_USUAL_TEMPERATURE
-    ]
-
-
-def sampling_heading(sampling: Sampling) -> str:
-    """Return a heading that distinguishes texts of this sampling from those of the others."""
-    return f"temperature: {sampling.temperature}"
-
-
-def _bias(text: str) -> tuple[str, float]:
-    """Parse ``C=X``. The character may be ``=`` itself."""
-    parameter = PARAMETERS["logit_bias"]
-    requirement = f"a character, = and {parameter.requirement}"
-    symbol, _, value = text.rpartition("=")
-    if not symbol:
-        raise argparse.ArgumentTypeError(f"must be {requirement}, not {quote(text)}")
-    return escaped_text(symbol), number(requirement, parameter.accepts)(value)
-
-
-LENGTH = Option(
-    "length",
-    "N",
-    "maximum number of tokens to generate",
-    "; a token is usually one character "
-    f"(default: {DEFAULT_LENGTH}; {DEFAULT_RECORD_LENGTH:,} for a model of records, which ends texts itself)",
-    whole_number(1),
-)
-SEED = Option(
-    "seed",
-    "N",
-    "random seed",
-    "; the same seed gives the same text (default: a new seed, which --stats prints)",
-    whole_number(0, MAX_SEED),
-)
-UNKNOWN = Option(
-    "unknown",
-    "",
-    "what to do with characters of the prompt outside the vocabulary: skip removes them",
-    f"; {UNKNOWN_ERROR}",
-    choices=UNKNOWN_CHOICES,
-)
-LOWERCASE = Option(
-    "lowercase",
-    "",
-    "convert the prompt to lower case, for a model without capital letters",
-    "; with --novel, also the corpus",
-    form=SWITCH,
-)
-COUNT = Option(
-    "count",
-    "N",
-    "number of texts for each temperature and prompt, or for each line of --interactive",
-    " (default: 1)",
-    whole_number(1),
-)
-NOVEL = Option(
-    "novel",
-    "CORPUS",
-    "print no text that stands in CORPUS, and draw another one instead",
-    f", until {MAX_REJECTED_IN_A_ROW:,} in a row are not new; CORPUS is a UTF-8 file, a folder with "
-    ".txt or .abc files, - for standard input, or the name of a corpus; a model of records compares complete "
-    "records; --max-copy also limits the copied parts of a text",
-)
-
-# Those that can be changed in a session. Each is an attribute of `Session`. The corpus depends on LOWERCASE.
-SESSION_OPTIONS = (LENGTH, SEED, COUNT, UNKNOWN, LOWERCASE, NOVEL)
-
-# What has no effect without texts, and what has none on the bytes of one text.
-RAW_OPTIONS = ("prompts", "count", "unique", "lowercase")
+# What has no effect without texts, on the bytes of one text, or on the texts of a session.
 TEXT_OPTIONS = (
-    *("length", "no_echo", "stop", "until_newline", "keep_stop", "resample", "max_copy", "count"),
+    *("length", "no_echo", "stop", "keep_stop", "resample", "max_copy", "count"),
     *("unique", "novel", "separator", "json", "raw", "stats", "prompts"),
 )
+RAW_OPTIONS = ("prompts", "count", "unique", "lowercase")
+SESSION_OPTIONS = ("prompts", "unique", "separator", "json", "raw", "stats", "explain")
 
 EXAMPLES = """\
 examples:
@@ -271,39 +73,17 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     sources = (arguments.prompt_file, arguments.prompts, arguments.novel, arguments.json_schema)
     if sources.count(STANDARD_INPUT) + arguments.interactive > 1:
         command.error(f"standard input ({STANDARD_INPUT}) can be read only once")
-    if arguments.explain:
-        refuse(command, arguments, TEXT_OPTIONS, "--explain")
-    if arguments.raw:
-        refuse(command, arguments, RAW_OPTIONS, "--raw")
-        if len(arguments.temperature or ()) > 1:
-            command.error("--raw writes one text, and --temp has several values")
+    for mode, names in (
+        ("explain", TEXT_OPTIONS),
+        ("raw", RAW_OPTIONS),
+        ("interactive", SESSION_OPTIONS),
+    ):
+        changed = [name for name in names if getattr(arguments, name) != command.get_default(name)]
+        if getattr(arguments, mode) and changed:
+            command.error(f"{spell_option(Name(changed[0]))} has no effect with --{mode}")
+        if getattr(arguments, mode) and mode != "explain" and len(arguments.temperature or ()) > 1:
+            command.error(f"--{mode} uses one value of --temp")
     return arguments
-
-
-def refuse(command: CommandParser, arguments: argparse.Namespace, names: Iterable[str], mode: str) -> None:
-    """End with a usage error if one of the arguments does not have its default."""
-    for name in names:
-        if getattr(arguments, name) != command.get_default(name):
-            command.error(f"{spell_option(Name(name))} has no effect with {mode}")
-
-
-def read_samplings(arguments: argparse.Namespace) -> Sequence[Sampling]:
-    """Return the selected samplings, one per temperature.
-
-    Parameters that contradict each other exit with a usage error.
-
-    Raises:
-        TextFileError: If the file of the JSON schema cannot be read.
-    """
-    options = _given(arguments, tuple(PARAMETERS))
-    temperatures = options.pop("temperature", [PARAMETERS["temperature"].default])
-    if arguments.until_newline:
-        options["stop"] = [*options.get("stop", ()), NEWLINE]
-    try:
-        sampling = Sampling(**options)
-        return [sampling.replace(temperature=temperature) for temperature in temperatures]
-    except SamplingError as error:
-        parser().error(error.spelled(spell_option))
 
 
 def parser() -> CommandParser:
@@ -312,43 +92,105 @@ def parser() -> CommandParser:
     # MODEL must come first: after --temp, argparse takes it for another temperature.
     command.usage = "%(prog)s MODEL [OPTIONS]"
     add_model(command)
-    command.add_argument(
-        "--list",
-        action=PrintAndExit,
-        text=list_models,
-        help="list the bundled models, each with a sample, and exit",
-    )
+    command.add_argument("--list", action=PrintAndExit, text=list_models, help="list the bundled models")
     add_sampling(command)
-    LENGTH.add_to(command)
+    add_length(command)
     _add_prompts(command)
-    SEED.add_to(command)
+    command.add_argument(
+        "--seed",
+        metavar="N",
+        type=whole_number(0, MAX_SEED),
+        help="random seed (default: a new one; see --stats)",
+    )
     _add_many_texts(command)
     command.add_argument(
-        "--explain",
-        action="store_true",
-        help="print no text, but a bar chart of the probabilities of the character after the prompt, for "
-        "each temperature (default temperatures: 0.2 0.5 1.0 1.2)",
+        "--explain", action="store_true", help="print the probabilities of the next token instead of a text"
     )
     command.add_argument(
         "--interactive",
         action="store_true",
-        help="read line after line from standard input, and continue them as one running text; the line "
-        "/help lists the commands",
+        help="continue lines of standard input; /help lists its commands",
     )
     add_engine(command)
+    threads = whole_number(1, MAX_THREADS)
     command.add_argument(
-        "--threads",
-        metavar="N",
-        type=whole_number(1, MAX_THREADS),
-        default=1,
-        help="maximum number of threads; the native engine generates each text in one thread (default: 1)",
+        "--threads", metavar="N", type=threads, default=1, help="number of threads (default: 1)"
     )
     command.add_argument(
-        "--stats",
-        action="store_true",
-        help="print the engine, seed, times and throughput to standard error",
+        "--stats", action="store_true", help="print the engine, seed and speed to standard error"
     )
     return command
+
+
+def list_models() -> str:
+    """Return the text of ``--list``."""
+    return "".join(f"{name}\n" for name in bundled_models())
+
+
+def add_sampling(command: argparse.ArgumentParser) -> None:
+    """Add an option for each sampling parameter, by heading. A draw applies them in this order."""
+    groups: dict[str, Any] = {"": command}
+    for parameter in PARAMETERS.values():
+        if parameter.group not in groups:
+            groups[parameter.group] = command.add_argument_group(parameter.group)
+    for parameter in sorted(PARAMETERS.values(), key=lambda parameter: parameter.order):
+        add_parameter(groups[parameter.group], parameter)
+
+
+def add_parameter(group: Any, parameter: Parameter, summary: str | None = None) -> None:
+    """Add the option of a sampling parameter, perhaps with another summary of what it does."""
+    usual, separator, details = respelled(parameter.help, spell_option).partition("; ")
+    details = separator + details
+    settings: dict[str, Any] = {"metavar": parameter.value, "type": escaped_text}
+    if parameter.kind == "switch":
+        settings = {"action": "store_true", "default": None}
+    elif parameter.kind in {"number", "whole"}:
+        kind = int if parameter.kind == "whole" else float
+        settings["type"] = number(parameter.requirement, parameter.accepts, kind)
+        details += f" (default: {parameter.default:g}{', off' * (parameter.default == parameter.off)})"
+    elif parameter.kind == "biases":
+        settings["type"] = _bias
+    elif parameter.kind == "text":
+        settings["type"] = str
+    elif parameter.kind == "schema":
+        settings = {"metavar": "PATH"}
+        details = "; PATH is a file, or - for standard input"
+    elif parameter.kind == "texts":
+        details += f"; {ESCAPES}"
+    if parameter.kind in LISTS:
+        settings |= {"nargs": "+", "action": "extend"}
+    if parameter.name == "temperature":
+        settings["nargs"] = "+"
+        details = f"; several values give one text each{details}"
+    option = spell_option(Name(parameter.name))
+    group.add_argument(option, dest=parameter.name, help=(summary or usual) + details, **settings)
+
+
+def _bias(text: str) -> tuple[str, float]:
+    """Parse ``C=X``. The character may be ``=`` itself."""
+    parameter = PARAMETERS["logit_bias"]
+    requirement = f"a character, = and {parameter.requirement}"
+    symbol, _, value = text.rpartition("=")
+    if not symbol:
+        raise argparse.ArgumentTypeError(f"must be {requirement}, not {quote(text)}")
+    return escaped_text(symbol), number(requirement, parameter.accepts)(value)
+
+
+def add_length(command: argparse.ArgumentParser) -> None:
+    """Add the option for the length of a text."""
+    default = f"default: {DEFAULT_LENGTH}; {DEFAULT_RECORD_LENGTH:,} for a model of records"
+    command.add_argument(
+        "--length",
+        metavar="N",
+        type=whole_number(1),
+        help=f"maximum number of tokens to generate ({default})",
+    )
+
+
+def add_count(command: argparse.ArgumentParser) -> None:
+    """Add the option for the number of texts."""
+    what = "number of texts for each temperature and prompt, or line (default: 1)"
+    command.add_argument("--count", metavar="N", type=whole_number(1), default=1, help=what)
 
 
 class OnlyPrompt(argparse.Action):
@@ -360,13 +202,6 @@ class OnlyPrompt(argparse.Action):
         setattr(namespace, self.dest, values[0])
 
 
-def list_models() -> str:
-    """Return the text of ``--list``."""
-    from .bundled import describe_bundled
-
-    return describe_bundled()
-
-
 def _add_prompts(command: argparse.ArgumentParser) -> None:
     """Add the options that select and convert the prompts."""
     prompt = command.add_mutually_exclusive_group()
@@ -374,52 +209,97 @@ def _add_prompts(command: argparse.ArgumentParser) -> None:
         "--prompt",
         metavar="TEXT",
         action=OnlyPrompt,
-        help="text to continue (default: a prompt stored in the model; a model of records starts a new "
-        "record)",
+        help="text to continue (default: one stored in the model)",
     )
     prompt.add_argument(
-        "--prompt-file",
-        metavar="PATH",
-        help="read the prompt from a UTF-8 file, or from standard input (-); a final line end is removed",
+        "--prompt-file", metavar="PATH", help="read the prompt from a file, or - for standard input"
     )
     prompt.add_argument(
         "--prompts",
         metavar="PATH",
-        help="continue each line of a UTF-8 file, or of standard input (-), as a prompt of its own; empty "
-        "lines are skipped",
+        help="continue each line of a file, or of standard input (-), as a prompt",
     )
     command.add_argument("--no-echo", action="store_true", help="do not print the prompt")
-    UNKNOWN.add_to(command, "error")
-    LOWERCASE.add_to(command, default=False)
+    add_unknown(command, "characters of the prompt")
+    add_lowercase(command, "the prompt, and the corpus of --novel,")
 
 
 def _add_many_texts(command: argparse.ArgumentParser) -> None:
     """Add the options for several texts: how many, which, and in what form."""
-    COUNT.add_to(command, default=1)
+    add_count(command)
     command.add_argument(
         "--unique",
         action="store_true",
-        help="print each text only once; draw another text in place of a repeated one, and give up after "
-        f"{MAX_REJECTED_IN_A_ROW:,} texts in a row that are not new",
+        help="print no text twice, but draw another one, until "
+        f"{MAX_REJECTED_IN_A_ROW:,} in a row are not new",
     )
-    NOVEL.add_to(command)
+    add_novel(command, "print no text that stands in CORPUS, but draw another one")
     form = command.add_mutually_exclusive_group()
     form.add_argument(
         "--separator",
         metavar="TEXT",
         type=escaped_text,
-        help="print TEXT between the texts in place of headings; in TEXT, \\n is a line end, \\t a tab, \\0 "
-        "a zero byte and \\\\ a backslash; the output ends with \\0 if TEXT does, and otherwise with a line "
-        "end",
+        help="print TEXT between texts; \\n is a line end, \\t a tab, \\0 a zero byte and \\\\ a backslash",
     )
     form.add_argument(
-        "--json",
-        action="store_true",
-        help="print each text as one line of JSON, with its prompt, seed, sampling parameters and ending",
+        "--json", action="store_true", help="print each text with its properties as a line of JSON"
     )
     form.add_argument(
-        "--raw",
-        action="store_true",
-        help="write the bytes of one text and nothing else, for example to a .mid file; only for a model of "
-        "bytes; --prompt-file may then be any file, and is read unchanged",
+        "--raw", action="store_true", help="write the bytes of one text of a model of bytes, and nothing else"
     )
+
+
+def given_parameters(arguments: argparse.Namespace, names: Iterable[str]) -> dict[str, Any]:
+    """Return the parameters of ``Sampling`` that are on the command line, of those with these names.
+
+    Raises:
+        TextFileError: If the file of the JSON schema cannot be read.
+    """
+    options = {name: getattr(arguments, name) for name in names if getattr(arguments, name) is not None}
+    if "json_schema" in options:
+        options["json_schema"] = read_text(options["json_schema"])
+    return options
+
+
+def read_samplings(arguments: argparse.Namespace) -> Sequence[Sampling]:
+    """Return the selected samplings, one per temperature.
+
+    Parameters that contradict each other exit with a usage error.
+
+    Raises:
+        TextFileError: If the file of the JSON schema cannot be read.
+    """
+    options = given_parameters(arguments, PARAMETERS)
+    temperatures = options.pop("temperature", [PARAMETERS["temperature"].default])
+    try:
+        sampling = Sampling(**options)
+        return [sampling.replace(temperature=temperature) for temperature in temperatures]
+    except SamplingError as error:
+        parser().error(error.spelled(spell_option))
+
+
+def with_checked_stops(model: Model, sampling: Sampling) -> Sampling:
+    """Print the warnings about stop texts, and return the sampling without those that have no effect."""
+    sampling, warnings = checked_stops(sampling, model.metadata)
+    print_warnings(warnings)
+    return sampling
+
+
+def unknown_warnings(metadata: Metadata, texts: Iterable[str], policy: UnknownPolicy) -> list[str]:
+    """Return a warning if a model reads texts without their characters outside the vocabulary."""
+    unknown: Counter[str] = Counter()
+    if policy == "skip" or metadata.tokenizer.unknown is not None:
+        for text in texts:
+            unknown += metadata.tokenizer.count_unknown(metadata.normalize(text))
+    return [unknown_characters_warning(unknown, policy)] if unknown else []
+
+
+def print_warnings(messages: Iterable[str]) -> None:
+    """Print warnings of the command."""
+    for message in messages:
+        print_diagnostic(PROG, message, "warning")
+
+
+def describe_parameters(values: Mapping[str, Any]) -> str:
+    """Return parameters in one line, such as ``top_p=0.9, stop=('a',)``."""
+    return ", ".join(f"{name}={value!r}" for name, value in values.items())

@@ -10,7 +10,7 @@ from textgen_runtime.errors import OutputError
 from textgen_runtime.json_text import to_json
 from textgen_runtime.model import Model
 from textgen_runtime.sampling import Sampling
-from textgen_runtime.terminal import escape_unencodable, terminal_safe, terminal_size
+from textgen_runtime.terminal import escape_unencodable, terminal_safe
 from textgen_runtime.tokenizer import BYTE, CHARACTER
 
 from .texts import Text
@@ -52,7 +52,7 @@ def prepare_output(arguments: argparse.Namespace, prog: str, model: Model) -> No
 class TextWriter:
     """Writes texts to standard output, one after another.
 
-    On a terminal, control characters are written as escapes, and lines are broken between words.
+    On a terminal, control characters are written as escapes.
 
     Args:
         arguments: The arguments, which select the form.
@@ -62,7 +62,6 @@ class TextWriter:
     Attributes:
         in_parts: Whether a text can be written while it is generated.
         count: The number of complete texts that were written.
-        first_text: The time when the first text was written, by ``perf_counter``; None before that.
     """
 
     def __init__(self, arguments: argparse.Namespace, samplings: int, model: Model) -> None:
@@ -70,7 +69,6 @@ class TextWriter:
         self._samplings, self._model = samplings, model
         self.in_parts = not self._json
         self.count = 0
-        self.first_text: float | None = None
         self._flushed = 0.0
         self._at_line_start = self._is_first = True
         # What stands after each text.
@@ -79,12 +77,6 @@ class TextWriter:
         self._open: Text | None = None
         self._sampling: Sampling | None = None
         self._parameters: dict[str, Any] = {}
-        self._wrap = None
-        if not self._json and sys.stdout.isatty():
-            # Imported on use: most output is that of a pipe or a file.
-            from .word_wrap import WordWrap
-
-            self._wrap = WordWrap(lambda: terminal_size()[0])
 
     def write(self, text: Text) -> None:
         """Write a text, or what was generated of it since the last call."""
@@ -109,8 +101,6 @@ class TextWriter:
         if self._separator is not None and not self._is_first:
             # A program that expects a zero character after each text expects one after the last text.
             self._write("\0" if self._separator.endswith("\0") else "\n")
-        if self._wrap is not None:
-            sys.stdout.write(self._wrap.flush())
 
     def _opening(self, text: Text) -> str:
         """Return what stands before a text."""
@@ -155,12 +145,9 @@ class TextWriter:
         return to_json(values, ascii_only=False).translate(JSON_ESCAPES)
 
     def _write(self, text: str) -> None:
-        safe = terminal_safe(sys.stdout, text)
-        sys.stdout.write(safe if self._wrap is None else self._wrap.add(safe))
+        sys.stdout.write(terminal_safe(sys.stdout, text))
         self._at_line_start = text.endswith("\n") if text else self._at_line_start
         now = perf_counter()
         if now - self._flushed >= FLUSH_SECONDS:
             sys.stdout.flush()
             self._flushed = now
-        if self.first_text is None:
-            self.first_text = now

@@ -6,9 +6,10 @@ import sys
 from collections.abc import Callable
 from typing import Any, NoReturn
 
+from textgen_runtime._core import CoreModel
 from textgen_runtime._version import __version__
-from textgen_runtime.errors import quote, shorten
-from textgen_runtime.terminal import terminal_columns
+from textgen_runtime.errors import ModelFileError, quote, shorten
+from textgen_runtime.model_file import MODEL_FILE, check_size, find_model_file, name_source, read_model
 
 from .command import EXIT_USAGE, run_command
 
@@ -17,31 +18,13 @@ MAX_THREADS = 256
 
 MAX_SEED = 2**128 - 1
 
+CORPUS_HELP = "a UTF-8 file, a folder with .txt or .abc files, - for standard input, or the name of a corpus"
 MODEL_HELP = "a model file, a folder with a model.onnx, or the name of a bundled model (textgen-run --list)"
 
-UNKNOWN_CHOICES = ("error", "skip")
-UNKNOWN_ERROR = (
-    "error replaces them with the model's unknown symbol, or stops if the model has none (default: error)"
-)
-
-# The end of argparse's message for an option without a value, and for a value that looks like an option.
-EXPECTED_ONE = ": expected one argument"
+# Without a width, argparse imports shutil to find it, which takes milliseconds.
+HELP_WIDTH = 92
 
 MAX_USAGE_ERROR = 400
-
-
-class HelpFormatter(argparse.RawDescriptionHelpFormatter):
-    """argparse's formatter with a given width. argparse would import shutil to find it."""
-
-    def __init__(self, prog: str) -> None:
-        super().__init__(prog, width=terminal_columns() - 2)
-
-    def _split_lines(self, text: str, width: int) -> list[str]:
-        # "textgen-run" and "(default: 1)" must not be split between lines.
-        from textwrap import wrap
-
-        lines = wrap(text.replace("(default: ", "(default:\0"), width, break_on_hyphens=False)
-        return [line.replace("\0", " ") for line in lines]
 
 
 class CommandParser(argparse.ArgumentParser):
@@ -52,7 +35,7 @@ class CommandParser(argparse.ArgumentParser):
             prog=prog,
             description=description,
             epilog=epilog,
-            formatter_class=HelpFormatter,
+            formatter_class=lambda prog: argparse.RawDescriptionHelpFormatter(prog, width=HELP_WIDTH),
             allow_abbrev=False,
             add_help=False,
         )
@@ -67,9 +50,6 @@ class CommandParser(argparse.ArgumentParser):
         )
 
     def error(self, message: str) -> NoReturn:
-        if message.endswith(EXPECTED_ONE):
-            option = message.removeprefix("argument ").removesuffix(EXPECTED_ONE).split("/")[-1]
-            message += f"; if it begins with a hyphen, write {option}=..."
         # argparse repeats invalid arguments, which can be very long.
         message = shorten(message, MAX_USAGE_ERROR)
         self.exit(EXIT_USAGE, f"{self.prog}: error: {message} (see {self.prog} --help)\n")
@@ -98,23 +78,6 @@ class PrintAndExit(argparse.Action):
         return 0
 
 
-def whole_number(minimum: int, maximum: int = 2**63 - 1) -> Callable[[str], int]:
-    """Return an argument type for integers from ``minimum`` to ``maximum``."""
-
-    def parse(text: str) -> int:
-        try:
-            value = int(text)
-        except ValueError:
-            raise argparse.ArgumentTypeError(f"must be an integer, not {quote(text)}") from None
-        if value < minimum:
-            raise argparse.ArgumentTypeError(f"must be {minimum} or more, not {quote(value)}")
-        if value > maximum:
-            raise argparse.ArgumentTypeError(f"must be {maximum} or less, not {quote(value)}")
-        return value
-
-    return parse
-
-
 def number(
     requirement: str,
     accept: Callable[[float], bool] = lambda _: True,
@@ -133,11 +96,17 @@ def number(
             value = kind(text)
         except ValueError:
             raise argparse.ArgumentTypeError(f"must be {requirement}, not {quote(text)}") from None
-        if not (math.isfinite(value) and accept(value)):
+        # Other comparisons fail for large integers.
+        if not (-math.inf < value < math.inf and accept(value)):
             raise argparse.ArgumentTypeError(f"must be {requirement}, not {shorten(text)}")
         return value
 
     return parse
+
+
+def whole_number(minimum: int, maximum: int = 2**63 - 1) -> Callable[[str], float]:
+    """Return an argument type for integers from ``minimum`` to ``maximum``."""
+    return number(f"an integer from {minimum} to {maximum}", lambda value: minimum <= value <= maximum, int)
 
 
 def escaped_text(text: str) -> str:
@@ -153,30 +122,51 @@ def add_model(command: argparse.ArgumentParser) -> None:
     command.add_argument("model", metavar="MODEL", help=MODEL_HELP)
 
 
+def model_name(model: str) -> str:
+    """Return the name of a bundled model, of a file without its suffix, or of a folder."""
+    # Its import takes longer than generating a short text.
+    from pathlib import Path
+
+    path = Path(find_model_file(model))
+    return path.resolve().parent.name if path.name == MODEL_FILE else path.stem
+
+
+def read_core_model(model: str) -> tuple[bytes, CoreModel]:
+    """Return the content of a model file, and the model, which the C core must support.
+
+    Raises:
+        ModelFileError: If the file cannot be read, or if the core refuses it.
+    """
+    content = read_model(model)
+    try:
+        check_size(len(content))
+        return content, CoreModel(content)
+    except ModelFileError as error:
+        raise ModelFileError(f"{name_source(model)}: ", *error.args) from None
+
+
+def add_novel(command: argparse.ArgumentParser, what: str) -> None:
+    """Add the option for a corpus from which texts must differ."""
+    command.add_argument("--novel", metavar="CORPUS", help=f"{what}; CORPUS is {CORPUS_HELP}")
+
+
 def add_lowercase(command: argparse.ArgumentParser, text: str) -> None:
     """Add the option that converts a text to lower case, for models without upper-case letters."""
-    command.add_argument(
-        "--lowercase",
-        action="store_true",
-        help=f"convert {text} to lower case, for a model without capital letters",
-    )
+    command.add_argument("--lowercase", action="store_true", help=f"convert {text} to lower case")
 
 
 def add_unknown(command: argparse.ArgumentParser, characters: str) -> None:
     """Add the option that selects how to handle characters outside the vocabulary."""
     command.add_argument(
         "--unknown",
-        choices=UNKNOWN_CHOICES,
+        choices=("error", "skip"),
         default="error",
-        help=f"what to do with {characters} outside the vocabulary: skip removes them; {UNKNOWN_ERROR}",
+        help=f"what to do with {characters} outside the vocabulary: skip them, or feed them as the unknown "
+        "symbol and stop if the model has none (default: error)",
     )
 
 
 def add_engine(command: argparse.ArgumentParser) -> None:
     """Add the option that selects the engine."""
-    command.add_argument(
-        "--engine",
-        choices=("native", "onnxruntime"),
-        default="native",
-        help="engine that runs the model; use onnxruntime only for files that you trust (default: native)",
-    )
+    names, what = ("native", "onnxruntime"), "engine; use onnxruntime only for files that you trust"
+    command.add_argument("--engine", choices=names, default="native", help=f"{what} (default: native)")

@@ -2,9 +2,7 @@
 
 import argparse
 import sys
-from collections import Counter
 from collections.abc import Sequence
-from time import perf_counter
 from typing import NamedTuple
 
 from textgen_runtime.errors import PromptError, SamplingError, shorten
@@ -12,19 +10,23 @@ from textgen_runtime.files import STANDARD_INPUT, read_bytes, read_text
 from textgen_runtime.interrupts import DeferredInterrupts
 from textgen_runtime.model import Generation, Model, TextBatch, fresh_seed, load
 from textgen_runtime.sampling import Sampling
-from textgen_runtime.terminal import print_diagnostic, write_stderr
-from textgen_runtime.tokenizer import UnknownPolicy, unit_of, unknown_characters_warning
+from textgen_runtime.terminal import write_stderr
+from textgen_runtime.tokenizer import UnknownPolicy, unit_of
 
 from .command import run_command
-from .options import PROG, parse, parser, read_samplings, temperature_warnings, with_checked_stops
+from .options import (
+    PROG,
+    parse,
+    parser,
+    print_warnings,
+    read_samplings,
+    unknown_warnings,
+    with_checked_stops,
+)
 from .output import TextWriter, prepare_output
 from .texts import Selection, Series, Text, Texts, known_texts, make_selection, novel_warnings, with_novel
 
 __all__ = ["main", "parser"]
-
-# Of the report of --stats.
-LABEL_WIDTH = 20
-MILLISECONDS = 1e3
 
 
 class Prompt(NamedTuple):
@@ -39,50 +41,32 @@ class Prompt(NamedTuple):
     place: str = ""
 
 
-class Times(NamedTuple):
-    """How long the parts of a run took, in seconds.
-
-    Attributes:
-        load: Loading the model, including the import of its engine.
-        first_text: From the start of the command to the first text that was written.
-        drawing: Drawing the texts, by all threads together.
-    """
-
-    load: float
-    first_text: float
-    drawing: float
-
-
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command.
 
     Returns:
         The exit code: 0, 1 after a user error, 130 after an interrupt. Wrong usage exits with 2.
     """
-    start = perf_counter()
     arguments = parse(argv)
-    return run_command(PROG, lambda: generate(arguments, start))
+    return run_command(PROG, lambda: generate(arguments))
 
 
-def generate(arguments: argparse.Namespace, start: float) -> int:
+def generate(arguments: argparse.Namespace) -> int:
     """Generate and write the requested texts; return the exit code."""
     chosen = read_samplings(arguments)
     prompts = read_prompts(arguments)
     seed = fresh_seed() if arguments.seed is None else arguments.seed
-    before = perf_counter()
     model = load(arguments.model, engine=arguments.engine, threads=arguments.threads)
-    loaded = perf_counter()
     prepare_output(arguments, PROG, model)
+    model = with_novel(model, arguments.novel, lowercase=arguments.lowercase)
+    print_warnings(novel_warnings(model))
+    if arguments.raw:
+        model = model.keep_bytes()
     if arguments.interactive:
-        # Most runs are not interactive, and the modules take milliseconds to import.
+        # Most runs are not interactive, and the module takes milliseconds to import.
         from .interactive import interact
 
         return interact(arguments, chosen, model, prompts[0].text, seed)
-    model = with_novel(model, arguments.novel, lowercase=arguments.lowercase)
-    for warning in (*temperature_warnings(chosen), *novel_warnings(model)):
-        print_diagnostic(PROG, warning, "warning")
-    if arguments.raw:
-        model = model.keep_bytes()
     check_prompts(model, prompts, arguments.unknown)
     if arguments.explain:
         # The module imports numpy, which the generation of a text does not need.
@@ -90,7 +74,7 @@ def generate(arguments: argparse.Namespace, start: float) -> int:
 
         return explain(arguments, chosen[0], model, prompts[0].text)
     # All samplings have the same stop texts, so one warning is enough.
-    stop = with_checked_stops(PROG, model, chosen[0]).stop
+    stop = with_checked_stops(model, chosen[0]).stop
     chosen = [sampling.replace(stop=stop) for sampling in chosen]
     request = Request(
         model,
@@ -106,17 +90,16 @@ def generate(arguments: argparse.Namespace, start: float) -> int:
         model, known_texts(model), unique=arguments.unique, max_copy=chosen[0].max_copy
     )
     writer = TextWriter(arguments, len(chosen), model)
-    drawn, drawing = 0, 0.0
-    for one in chosen:
-        tokens, seconds = write_texts(request, one, selection, writer, is_last=one is chosen[-1])
-        drawn, drawing = drawn + tokens, drawing + seconds
+    drawn, seconds = 0, 0.0
+    for sampling in chosen:
+        tokens, drawing = write_texts(request, sampling, selection, writer, is_last=sampling is chosen[-1])
+        drawn, seconds = drawn + tokens, seconds + drawing
     if arguments.stats:
+        speed = f"{drawn / max(seconds, 1e-9):,.0f} {unit_of(model.tokenizer)}s/s"
+        report = [("engine", model.engine.name), ("seed", str(seed)), ("speed", speed)]
+        report += [] if selection is None else [("texts", selection.describe(writer.count))]
         sys.stdout.flush()
-        times = Times(loaded - before, (writer.first_text or loaded) - start, drawing)
-        report = format_statistics(model, seed, times, drawn)
-        if selection is not None:
-            report.append(format_value("texts", selection.describe(writer.count)))
-        write_stderr("".join(f"{line}\n" for line in report))
+        write_stderr("".join(f"{label:<14}{value}\n" for label, value in report))
     wanted = len(chosen) * len(prompts) * arguments.count
     if selection is not None and writer.count < wanted:
         raise selection.shortfall(writer.count, wanted)
@@ -209,12 +192,17 @@ class PromptSeries(Series):
         self._request, self._sampling, self._prompt_number = request, sampling, prompt_number
         # Whether each text ends before a line end, unless its length ends it.
         self._are_lines = bool(sampling.stop) and all(stop.endswith("\n") for stop in sampling.stop)
-        self._starts: dict[str | None, Generation] = {}
+        self._starts: dict[str, Generation] = {}
 
     def begin(self, attempt: int) -> Generation:
         request = self._request
         substream = request.substream(self._prompt_number, attempt)
-        prompt = self._prompt(substream)
+        prompt = request.prompts[self._prompt_number]
+        if prompt is None:
+            prompt = request.model.default_prompt(request.seed, substream)
+            if self._are_lines and request.model.metadata.records is None:
+                # A complete line needs a prompt that ends with a line.
+                prompt = prompt[: prompt.rfind("\n") + 1] or "\n"
         start = self._starts.get(prompt)
         if start is None:
             # Each prompt is fed once.
@@ -226,16 +214,6 @@ class PromptSeries(Series):
         generation = start.copy()
         generation.reseed(request.seed, substream)
         return generation
-
-    def _prompt(self, substream: int) -> str | None:
-        """Return the prompt of a text. None is the start of a record."""
-        request = self._request
-        prompt = request.prompts[self._prompt_number]
-        if prompt is not None or request.model.metadata.records is not None:
-            return prompt
-        excerpt = request.model.default_prompt(request.seed, substream)
-        # A complete line needs a prompt that ends with a line.
-        return (excerpt[: excerpt.rfind("\n") + 1] or "\n") if self._are_lines else excerpt
 
     def echo(self, text: Text) -> str:
         # An excerpt of the model has no part in the line that a text is.
@@ -290,48 +268,17 @@ def _name_of(path: str) -> str:
 
 
 def check_prompts(model: Model, prompts: Sequence[Prompt], policy: UnknownPolicy) -> None:
-    """Check the prompts before the first text is generated.
+    """Check the prompts before the first text is generated, and print warnings about their characters.
 
-    A warning lists the characters outside the vocabulary that are skipped or replaced. If there is only one
-    prompt, ``Model.start`` rejects it.
+    If there is only one prompt, ``Model.start`` rejects it.
 
     Raises:
         PromptError: If one of several prompts cannot be fed. The message names its place.
     """
-    unknown: Counter[str] = Counter()
-    tolerant = policy == "skip" or model.tokenizer.unknown is not None
     for text, place in prompts:
-        if text is not None and tolerant:
-            unknown += model.tokenizer.count_unknown(model.metadata.normalize(text))
         if text is not None and place:
             try:
                 model.encode_prompt(text, policy)
             except PromptError as error:
                 raise PromptError(place, *error.args) from None
-    if unknown:
-        print_diagnostic(PROG, unknown_characters_warning(unknown, policy), "warning")
-
-
-def format_statistics(model: Model, seed: int, times: Times, drawn: int) -> list[str]:
-    """Return the report, one line per value.
-
-    Args:
-        model: The model that generated the texts.
-        seed: The seed that reproduces them.
-        times: How long the parts of the run took.
-        drawn: The number of drawn tokens. Those of rejected texts count, too: they took time.
-    """
-    unit = unit_of(model.tokenizer)
-    values = [
-        ("engine", model.engine.name),
-        ("seed", str(seed)),
-        ("load time", f"{times.load * MILLISECONDS:.1f} ms"),
-        (f"first {unit}", f"{times.first_text * MILLISECONDS:.1f} ms after start"),
-        ("throughput", f"{drawn / max(times.drawing, 1e-9):,.0f} {unit}s/s"),
-    ]
-    return [format_value(label, value) for label, value in values]
-
-
-def format_value(label: str, value: str) -> str:
-    """Return one line of the report."""
-    return f"{label:<{LABEL_WIDTH}}{value}"
+    print_warnings(unknown_warnings(model.metadata, [prompt.text or "" for prompt in prompts], policy))

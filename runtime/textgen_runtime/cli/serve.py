@@ -10,17 +10,24 @@ import socket
 from collections.abc import Sequence
 from dataclasses import fields
 from importlib.util import find_spec
-from pathlib import Path
 
 from textgen_runtime.errors import TextFileError, TextgenError, install_command, quote
 from textgen_runtime.files import read_text
 from textgen_runtime.model import Model, load
-from textgen_runtime.model_file import MODEL_FILE, find_model_file
 from textgen_runtime.server.requests import Settings
 from textgen_runtime.terminal import print_diagnostic, write_stderr
 
 from .command import EXIT_INTERRUPTED, run_command
-from .parser import MAX_THREADS, CommandParser, add_engine, add_model, number, whole_number
+from .parser import (
+    MAX_THREADS,
+    CommandParser,
+    add_engine,
+    add_model,
+    add_novel,
+    model_name,
+    number,
+    whole_number,
+)
 from .texts import with_novel
 
 PROG = "textgen-serve"
@@ -65,29 +72,15 @@ def parser() -> CommandParser:
     add_model(command)
     add_engine(command)
     add = command.add_argument
-    add(
-        "--novel",
-        metavar="CORPUS",
-        help="let requests limit copies of CORPUS with the field max_copy; CORPUS is a UTF-8 file, a folder "
-        "with .txt or .abc files, or the name of a corpus (default: none)",
-    )
-    add(
-        "--host",
-        metavar="TEXT",
-        default=DEFAULT_HOST,
-        help=f"address or host name to listen on; 0.0.0.0 is every IPv4 address (default: {DEFAULT_HOST}, "
-        "which only this machine can reach)",
-    )
-    add(
-        "--model-name",
-        metavar="TEXT",
-        help="name of the model in requests and responses (default: the name of the file or its folder)",
-    )
+    add_novel(command, "let requests limit copies of CORPUS with the field max_copy")
+    hosts = f"address or name to listen on; 0.0.0.0 is every IPv4 address (default: {DEFAULT_HOST})"
+    add("--host", metavar="TEXT", default=DEFAULT_HOST, help=hosts)
+    add("--model-name", metavar="TEXT", help="name of the model for clients (default: that of its file)")
     add(
         "--api-key-file",
         metavar="PATH",
-        help="refuse requests without one of the API keys in this file, which has one key per line; the "
-        f"environment variable {KEY_VARIABLE} can hold a key, too (default: no key is needed)",
+        help="refuse requests without one of the keys in this file, one on each line, or in the environment "
+        f"variable {KEY_VARIABLE}",
     )
     add(
         "--allow-origin",
@@ -96,8 +89,7 @@ def parser() -> CommandParser:
         action="append",
         dest="origins",
         default=[],
-        help="origin of web pages that may send requests, such as https://example.org; may be repeated; * "
-        "allows all origins (default: none)",
+        help="origin of pages that may send requests, such as https://example.org; * allows all",
     )
     seconds = number("a finite number above 0", lambda value: value > 0)
     grace = number("a finite number, 0 or more", lambda value: value >= 0)
@@ -135,10 +127,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 def serve(arguments: argparse.Namespace) -> int:
     """Serve the model until a signal arrives; return the exit code."""
     packages = {"starlette": "serve", "uvicorn": "serve"}
-    for name, extra in {
-        **packages,
-        **({"prometheus_client": "metrics"} if arguments.metrics else {}),
-    }.items():
+    for name, extra in (
+        packages | {"prometheus_client": "metrics"} if arguments.metrics else packages
+    ).items():
         if find_spec(name) is None:
             raise TextgenError(f"this command requires {name}: {install_command(extra)}")
     # uvicorn takes longer to import than a model to load.
@@ -166,12 +157,6 @@ def settings_of(arguments: argparse.Namespace) -> Settings:
     # JSON could not have a byte that is not UTF-8.
     name = (arguments.model_name or model_name(arguments.model)).encode(errors="replace").decode()
     return Settings(**{**given, "model_name": name, "keys": api_keys(arguments.api_key_file)})
-
-
-def model_name(model: str) -> str:
-    """Return the name of a bundled model, of a file without its suffix, or of a folder."""
-    path = Path(find_model_file(model))
-    return path.resolve().parent.name if path.name == MODEL_FILE else path.stem
 
 
 def api_keys(path: str | None) -> list[str]:

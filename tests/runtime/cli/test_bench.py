@@ -2,7 +2,6 @@
 
 import itertools
 import json
-import shutil
 from argparse import Namespace
 from functools import partial
 from pathlib import Path
@@ -68,25 +67,6 @@ def test_the_report_has_each_figure_as_a_ratio(
 def test_a_figure_is_the_median_of_its_rounds() -> None:
     figures = Comparison("", "a", {"a": [9.0, 2.0, 4.0], "b": [8.0, 8.0, 1.0]}).figures()
     assert [(row["seconds"], row["ratio"]) for row in figures.values()] == [(4.0, 1.0), (8.0, 2.0)]
-
-
-def test_no_other_file_is_overwritten(capsys: Captured, tmp_path: Path) -> None:
-    model = tmp_path / "m.onnx"
-    shutil.copy(TINY, model)
-    for path in (model, tmp_path / "missing" / "file"):
-        code, out, err = run_here(main, capsys, str(model), "--json", str(path))
-        assert (code, out, err.count("\n")) == (1, "", 1)
-        assert str(path) in err
-    assert model.read_bytes() == TINY.read_bytes()
-
-
-@pytest.mark.parametrize(
-    "options", [("--temp", "0"), ("--seconds", "0"), ("--seconds", "inf"), ("--engine", "x")]
-)
-def test_invalid_arguments_are_usage_errors(capsys: Captured, options: tuple[str, str]) -> None:
-    code, out, err = run_here(main, capsys, str(TINY), *options)
-    assert (code, out) == (2, "")
-    assert options[0] in err
 
 
 @pytest.mark.parametrize("seconds", [0.0, 60.0])

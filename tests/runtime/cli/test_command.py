@@ -74,30 +74,6 @@ def test_the_end_of_a_reader_is_no_error(
     assert capsys.readouterr().err == "textgen-x: error: standard output: Invalid argument\n" * code
 
 
-@pytest.mark.parametrize(
-    ("command", "arguments"),
-    [
-        (run, ("--length", "5")),
-        (evaluation, ("text",)),
-    ],
-)
-def test_a_model_can_be_named_by_its_folder(
-    capsys: Captured,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    command: ModuleType,
-    arguments: tuple[str, ...],
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    Path("text").write_text("abcd", encoding="utf-8")
-    Path("model").mkdir()
-    code, out, err = run_here(command.main, capsys, "model", *arguments)
-    assert (code, out) == (1, "")
-    assert err == f"{command.PROG}: error: the folder model has no model.onnx\n"
-    Path("model", "model.onnx").write_bytes(TINY.read_bytes())
-    assert run_here(command.main, capsys, "model", *arguments)[0] == 0
-
-
 @posix_only
 @pytest.mark.parametrize(
     ("command", "arguments"),
@@ -121,12 +97,6 @@ def test_a_path_that_is_too_long_is_shortened(
     assert (code, err.count("\n")) == (1, 1)
     assert "File name too long" in err
     assert len(err) < 400
-
-
-def test_help_is_written_to_standard_output(capsys: Captured) -> None:
-    code, out, err = run_here(run.main, capsys, "no-such-model.onnx", "--help")
-    assert (code, err) == (0, "")
-    assert out == run.parser().format_help()
 
 
 def test_a_prompt_is_mended_by_an_option(capsys: Captured, tmp_path: Path) -> None:

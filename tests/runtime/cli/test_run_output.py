@@ -107,29 +107,6 @@ def test_control_characters_are_escaped_on_a_terminal(
     assert escaped > 50
 
 
-@pytest.mark.parametrize(
-    ("options", "breaks"),
-    [
-        ((), True),
-        (("--count", "3", "--temp", "1", "2"), True),
-        # The end of the output belongs to its last word, which is written, too.
-        (("--count", "3", "--separator", r"\0"), True),
-        (("--json",), False),
-    ],
-)
-def test_a_terminal_gets_line_ends_between_words(
-    capsys: Captured, monkeypatch: pytest.MonkeyPatch, options: tuple[str, ...], breaks: bool
-) -> None:
-    arguments = (str(TINY), "--prompt", "abc ", "--seed", "1", "--temp", "1", "--length", "400", *options)
-    _, exact, _ = run_here(main, capsys, *arguments)
-    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
-    monkeypatch.setattr("textgen_runtime.cli.output.terminal_size", lambda: (70, 24))
-    _, shown, _ = run_here(main, capsys, *arguments)
-    assert shown.split() == exact.replace("\0", r"\x00").split()
-    assert (shown != exact.replace("\0", r"\x00")) is breaks
-    assert (max(map(len, shown.split("\n"))) < 70) is breaks
-
-
 def test_characters_that_the_output_cannot_encode_are_escaped() -> None:
     environment = os.environ | {"PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0"}
     done = subprocess.run(

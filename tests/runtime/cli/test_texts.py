@@ -29,7 +29,7 @@ from tests.helpers.record_models import record_content
 from tests.helpers.run_command import CASE_UNCHANGED, lines, run, tiny_with
 
 NOVEL = ("--length", "60", "--stop", "b", "--novel", str(TINY_INT8_TEXT), "--max-copy", "3")
-LINES = ("--until-newline", "--temp", "1", "--seed", "5", "--separator", "|", "--no-echo")
+LINES = ("--stop", r"\n", "--temp", "1", "--seed", "5", "--separator", "|", "--no-echo")
 SHORT = ("--prompt", "abc", "--length", "2", "--temp", "1", "--seed", "1")
 
 END = "\n"
@@ -414,7 +414,7 @@ def test_an_interrupt_keeps_all_complete_texts(
 def test_an_interrupt_does_not_change_the_numbers_of_texts(
     capsys: Captured, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    options = ("--until-newline", "--temp", "1", "--seed", "5", "--prompt", "a\n", "--count", "40")
+    options = ("--stop", r"\n", "--temp", "1", "--seed", "5", "--prompt", "a\n", "--count", "40")
     _, expected, _ = run(capsys, *options)
     watch(monkeypatch, 4, after=interrupt)
     code, out, _ = run(capsys, *options)
@@ -429,7 +429,7 @@ def test_an_interrupt_does_not_change_the_numbers_of_texts(
 @pytest.mark.parametrize(
     ("calls", "count", "options"),
     [
-        (8, 40, ("--until-newline", "--seed", "0", "--unique")),
+        (8, 40, ("--stop", r"\n", "--seed", "0", "--unique")),
         # More texts are complete than are missing.
         (34, 20, ("--match", "[abcdeh]{1,2}|h{1,9}", "--seed", "0", "--unique")),
         # The texts are written while they are drawn.
@@ -464,7 +464,7 @@ def test_a_line_begins_at_a_line_start_without_a_prompt(capsys: Captured, tmp_pa
         loaded.start(prompt, seed=4, substream=i, temperature=1.0, stop="\n").take(400, finish=True)
         for i, prompt in enumerate(["dad\nabc\n", "\n"] * 5)
     ]
-    options = ("--until-newline", "--temp", "1", "--seed", "4", "--count", "10", "--separator", "|")
+    options = ("--stop", r"\n", "--temp", "1", "--seed", "4", "--count", "10", "--separator", "|")
     assert run_here(main, capsys, str(path), *options) == (0, "|".join(expected) + "\n", "")
     _, out, _ = run_here(main, capsys, str(path), *options, "--prompt", "h")
     assert out.startswith("h")

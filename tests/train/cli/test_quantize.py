@@ -1,5 +1,6 @@
 """``textgen-quantize`` writes an 8-bit model, and prints and stores the losses of both models."""
 
+import json
 import os
 import re
 from pathlib import Path
@@ -39,8 +40,8 @@ def test_the_losses_are_those_of_textgen_eval_and_are_stored(capsys: Captured) -
     assert (code, err) == (0, "")
     scores = []
     for path in ("small.onnx", "large.onnx"):
-        _, shown, _ = run_here(evaluate, capsys, path, "book.txt", "--last", "0.5")
-        scores.append(re.findall(r"([\d.]+) nats per character", shown)[0])
+        _, shown, _ = run_here(evaluate, capsys, path, "book.txt", "--last", "0.5", "--json")
+        scores.append(f"{json.loads(shown)['all']['nats']:.4f}")
     size = Path("small.onnx").stat().st_size
     quantization = textgen.load("small.onnx").metadata.quantization
     assert quantization is not None
