@@ -9,7 +9,6 @@ damaged file is printed; for a crash or a hang, the traceback is printed instead
 import argparse
 import faulthandler
 import random
-import resource
 import sys
 import warnings
 from collections import Counter
@@ -55,6 +54,9 @@ def read(reader: str, path: Path, model: textgen.Model) -> None:
 
 def attempt(reader: str, path: Path, model: textgen.Model) -> str:
     """Read a damaged file and return the outcome: "ran", or the name of the error."""
+    # Windows does not have this module.
+    import resource
+
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     try:
         read(reader, path, model)

@@ -131,18 +131,11 @@ def core_reader(build: Build, objects: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def quick_compiler(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A C compiler that does not optimize, whatever its flags are. It takes a third of the time.
-
-    It adds its arguments to the file that ``TEXTGEN_COMMANDS`` names.
-    """
+    """A C compiler that does not optimize, whatever its flags are. It takes a third of the time."""
     if os.name != "posix":
         pytest.skip("the compiler is a script for a POSIX shell")
     path = tmp_path_factory.mktemp("compiler") / "cc"
-    path.write_text(
-        '#!/bin/sh\n[ -z "$TEXTGEN_COMMANDS" ] || echo "$@" >> "$TEXTGEN_COMMANDS"\n'
-        f'exec {sysconfig.get_config_var("CC")} "$@" -O0 -g0\n',
-        encoding="utf-8",
-    )
+    path.write_text(f'#!/bin/sh\nexec {sysconfig.get_config_var("CC")} "$@" -O0 -g0\n', encoding="utf-8")
     path.chmod(0o700)
     return path
 
@@ -155,7 +148,7 @@ NO_SOURCES = shutil.ignore_patterns(
 
 @pytest.fixture(scope="session")
 def distributions(tmp_path_factory: pytest.TempPathFactory, quick_compiler: Path) -> Path:
-    """A folder with the sdist, the wheel built from it, and the commands of the compiler.
+    """A folder with the sdist and the wheel built from it.
 
     The installed build tools make them from a copy of the checkout, which they would change.
     """
@@ -166,7 +159,7 @@ def distributions(tmp_path_factory: pytest.TempPathFactory, quick_compiler: Path
         subprocess.run(
             [sys.executable, "-m", "build", "--no-isolation", "--outdir", str(folder), str(sources)],
             check=True,
-            env=os.environ | {"CC": str(quick_compiler), "TEXTGEN_COMMANDS": str(folder / "commands")},
+            env=os.environ | {"CC": str(quick_compiler)},
             capture_output=True,
         )
 
