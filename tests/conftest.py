@@ -8,7 +8,6 @@ import sys
 import sysconfig
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 # torch reads this variable when it is imported, in this process or in a child process. The networks of the
 # tests are so small that a second thread is not faster. On a busy machine, torch's threads mostly wait for
@@ -24,9 +23,6 @@ from tests.helpers.eval_command import ONE, OTHER
 from tests.helpers.paths import ROOT, TINY
 from tests.helpers.shared_folders import shared_folder
 from tests.tiers import load_hypothesis_profile, runs
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 load_hypothesis_profile()
 
@@ -66,22 +62,6 @@ def interrupts() -> Iterator[None]:
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)
-
-
-@pytest.fixture
-def saved_figures(monkeypatch: pytest.MonkeyPatch) -> list["Figure"]:
-    """The figures that are saved during the test."""
-    from matplotlib.figure import Figure
-
-    figures: list[Figure] = []
-    savefig = Figure.savefig
-
-    def record(figure: Figure, *arguments: object, **options: object) -> None:
-        figures.append(figure)
-        savefig(figure, *arguments, **options)  # type: ignore[arg-type]
-
-    monkeypatch.setattr(Figure, "savefig", record)
-    return figures
 
 
 @pytest.fixture

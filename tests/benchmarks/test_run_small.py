@@ -40,6 +40,7 @@ def test_quality(capsys: Captured, monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
     Path("book").write_text(TEXT * 10, encoding="utf-8")
     monkeypatch.setattr(quality, "CORPORA", {"book": True})
     monkeypatch.setattr(quality, "SPEED_SECONDS", 0.0)
+    monkeypatch.setattr(quality, "compressed_bits", lambda text: {"none": 8.0 * len(text)})
     monkeypatch.setattr("subprocess.run", lambda command, **_: train(command[3:]))
     quality.main(["--folder", ".", "--corpora", "book", "--runs", "small:1e", "--", *SMALL])
     rows = capsys.readouterr().out.splitlines()
