@@ -9,15 +9,15 @@ DEV := $(VENV)/dev.built
 SOURCES := $(wildcard $(addprefix runtime/textgen_runtime/*.,pyx pxd) runtime/textgen_runtime/*/*.pyx \
 	$(addprefix runtime/core/,*.c *.h *.def kernels/*.c kernels/*.h))
 C_FILES := $(wildcard $(addsuffix /*.[ch],runtime/core runtime/core/kernels runtime/core/command runtime/web/source \
-	examples tests/core tests/core/fuzz tests/golden benchmarks/peers))
+	examples tests/core tests/core/fuzz tests/golden))
 BUILD_INPUTS := pyproject.toml setup.py MANIFEST.in $(SOURCES)
 BUNDLED := runtime/textgen_runtime/bundled_models
 SANITIZED := build/sanitized
+BENCHMARKS := budgets interrupts kills peers quality serving soak training
 CHECKS := -fsanitize=address,undefined -fno-sanitize-recover=all -g
 
-.PHONY: budgets clean core coverage demo docs docs-links format fuzz images install interrupts kills lint lint-workflows \
-	models mutants notebook peers peers-web quality release-check sanitize serving size soak test test-all test-arm \
-	test-core test-emulated test-web test-wine training try-npm web wheels
+.PHONY: $(BENCHMARKS) clean core demo docs format fuzz install lint models mutants release-check sanitize size test \
+	test-all test-arm test-core test-emulated test-web test-wine try-npm web wheels
 
 demo: $(DEV)
 	$(BIN)/textgen-train python-docs --minutes 1 --no-samples --output demo --overwrite
@@ -56,14 +56,6 @@ install:
 
 size:
 	@$(PYTHON) release/size.py
-
-# The lines of the core that its tests run, with the instruction sets of this processor. -k selects the tests of this
-# build, without those that look at the object files.
-coverage: export TEXTGEN_CORE_VARIANT := coverage
-coverage: $(DEV)
-	rm -f build/test-core/*/*.gcda
-	$(PYTEST) -k "coverage and not builds and not embedding" tests/core
-	$(BIN)/python -m tests.helpers.core_coverage
 
 # Emulators are programs of a Debian package, which is unpacked, and so need not be installed as root.
 QEMU := $(CURDIR)/build/qemu
@@ -105,34 +97,14 @@ test-wine: $(DEV) $(VENV)/clang.installed
 	$(WINE_SETTINGS) wineserver -p60 > $(WINE)/log 2>&1 && $(WINE_SETTINGS) wine cmd /c exit < /dev/null > $(WINE)/log 2>&1
 	$(WINE_SETTINGS) $(call test_emulated,x86_64-windows-gnu,wine) $(CORE_TESTS) tests/core/test_core_command.py
 
-# A CPython of Debian for ARM64, in which the emulator tries a wheel. apt has a state of its own, so that the packages
-# and the architectures of this machine stay as they are. `make wheels EMULATED=` leaves this trial out.
-ARM64 := $(CURDIR)/build/arm64
-EMULATED ?= $(call emulator,aarch64) -L $(ARM64) $(ARM64)/usr/bin/python3
-APT_ARM64 := APT_CONFIG=$(ARM64)/apt/apt.conf apt-get -qq --yes --no-install-recommends
-WHEELS := build/wheels
-
-$(ARM64)/usr/bin/python3: | $(call emulator,aarch64)
-	rm -rf $(ARM64)
-	mkdir -p $(ARM64)/apt/lists/partial $(ARM64)/apt/cache/archives/partial
-	touch $(ARM64)/apt/status
-	printf '%s\n' 'APT::Architecture "arm64";' 'APT::Architectures { "arm64"; };' 'Dir::State "$(ARM64)/apt";' \
-		'Dir::State::status "$(ARM64)/apt/status";' 'Dir::Cache "$(ARM64)/apt/cache";' > $(ARM64)/apt/apt.conf
-	$(APT_ARM64) update
-	$(APT_ARM64) install --download-only python3-minimal
-	ln -s usr/lib $(ARM64)/lib
-	for package in $(ARM64)/apt/cache/archives/*.deb; do dpkg-deb --extract $$package $(ARM64) || exit 1; done
-
-wheels: $(VENV)/release.installed $(VENV)/clang.installed $(if $(EMULATED),$(ARM64)/usr/bin/python3)
-	$(BIN)/python -m release.wheels $(WHEELS) $(if $(EMULATED),--emulated "$(EMULATED)")
-
-release-check: lint-workflows docs wheels
-	$(BIN)/python -m release.check build/release
+wheels: $(VENV)/release.installed $(VENV)/clang.installed
+	$(BIN)/python -m release.wheels
 
 # zizmor asks no server. It checks that each action is pinned, and that each job has only the permissions it needs.
-lint-workflows: $(VENV)/release.installed
+release-check: docs wheels
 	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.github-workflows .github/workflows/*.yml
 	$(BIN)/zizmor --quiet --offline .github/workflows
+	$(BIN)/python -m release.check
 
 WEB := runtime/web
 WEB_TOOLS := tests/web/node_modules
@@ -190,10 +162,6 @@ docs: $(VENV)/docs.installed $(WEB_TOOLS)/installed
 	rm -rf build/docs
 	$(BIN)/sphinx-build --quiet --fresh-env --fail-on-warning --keep-going docs build/docs
 
-# Checks external links, so that the result depends on the network.
-docs-links: $(VENV)/docs.installed
-	$(BIN)/sphinx-build --quiet --fresh-env --builder linkcheck docs build/docs-links
-
 # The bundled models, and their samples in the documentation. docs/gallery.md states where the texts come from that have
 # no address: ONEGIN is the path of Eugene Onegin, and TUNES is the path of the tunes.
 MODELS := build/models
@@ -215,19 +183,10 @@ models: $(DEV)
 	$(BIN)/python docs/write_outputs.py
 
 # The options of a benchmark: make quality OPTIONS="--runs small:1".
-budgets interrupts kills peers quality serving soak training: $(DEV)
+$(BENCHMARKS): $(DEV)
 	$(BIN)/python -m benchmarks.$@ $(OPTIONS)
 
 soak: core
-
-WEB_PEERS := benchmarks/javascript
-
-peers-web: $(WEB_PEERS)/node_modules/installed
-	$(WITH_CHROMIUM) node $(WEB_PEERS)/speed.mjs
-
-$(WEB_PEERS)/node_modules/installed: $(WEB_PEERS)/package.json
-	npm install --prefix $(WEB_PEERS) --no-package-lock --no-audit --no-fund --ignore-scripts
-	touch $@
 
 # libFuzzer is part of Debian's package clang. The clang from PyPI lacks it.
 FUZZ := build/fuzz
@@ -264,14 +223,6 @@ fuzz: $(DEV) $(FUZZ)/fuzz
 		$(BIN)/python -m benchmarks.mutate_models tests/data/tiny.onnx --count 250000 --reader $$reader || exit 1; \
 	done
 
-# The images of the README. The screenshots require Chromium.
-images: $(DEV) $(WEB_TOOLS)/installed
-	$(BIN)/python docs/images/make_images.py
-
-# The outputs of docs/textbook.ipynb.
-notebook: $(DEV)
-	$(BIN)/python -m tests.helpers.notebooks
-
 # Build the extensions with address and undefined-behavior sanitizers in a separate folder, and test them.
 # Leak detection is off, because Python does not free all memory at exit. So is the search for uses of the stack
 # after a return: for it, gcc 12 puts vectors of AVX-512 at addresses that the processor refuses.
@@ -283,7 +234,7 @@ sanitize: $(DEV)
 		tests/runtime/sampling tests/runtime/engines tests/runtime/generation/test_generation.py
 
 clean:
-	rm -rf $(VENV) $(WEB_TOOLS) $(WEB_PEERS)/node_modules build dist demo .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) $(WEB_TOOLS) build dist demo .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	rm -f runtime/textgen_runtime/*.so runtime/textgen_runtime/*/*.so
 
 $(VENV)/clang.installed: | $(VENV)/dev.installed

@@ -3,11 +3,9 @@
 pyproject.toml has all other settings. Each file of the core is compiled once, several at the same time.
 """
 
-import contextlib
 import os
 import sys
 import sysconfig
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from hashlib import sha256
 from pathlib import Path
@@ -18,7 +16,6 @@ from setuptools import Extension, setup
 from setuptools.command.build_clib import build_clib
 from setuptools.command.build_ext import build_ext
 from setuptools.command.build_py import build_py
-from setuptools.errors import BaseError, CCompilerError
 
 PACKAGE = "runtime/textgen_runtime"
 CORE = "runtime/core"
@@ -63,27 +60,6 @@ IS_LIMITED = (
 LIMITED_API = [("Py_LIMITED_API", "0x030C0000")] if IS_LIMITED else []
 
 
-ADVICE = """
-The C core could not be compiled: {reason}
-If the C compiler or the headers of Python are missing, install them:
-  Debian, Ubuntu  sudo apt-get install build-essential python3-dev
-  Fedora          sudo dnf install gcc python3-devel
-  macOS           xcode-select --install
-  Windows         the workload "Desktop development with C++" of the Build Tools for Visual Studio"""
-
-
-@contextlib.contextmanager
-def advising() -> Iterator[None]:
-    """Return a context in which a failure of the compiler ends the process with what to install.
-
-    pip shows the output of a failed build, so these are its last lines.
-    """
-    try:
-        yield
-    except (BaseError, CCompilerError, OSError) as error:
-        raise SystemExit(ADVICE.format(reason=error)) from None
-
-
 def compile_only_changed(compiler: Any) -> None:
     """Let a compiler of setuptools keep the objects of files that did not change.
 
@@ -113,10 +89,6 @@ def compile_only_changed(compiler: Any) -> None:
 class BuildCore(build_clib):  # type: ignore[misc]  # setuptools has no types
     """Compiles several files at the same time. The command of setuptools compiles one after the other."""
 
-    def run(self) -> None:
-        with advising():
-            super().run()
-
     def build_libraries(self, libraries: list[tuple[str, dict[str, Any]]]) -> None:
         """Compile the files of each library, and archive the objects."""
         compile_only_changed(self.compiler)
@@ -131,13 +103,9 @@ class BuildCore(build_clib):  # type: ignore[misc]  # setuptools has no types
             sources = sorted(library["sources"], key=lambda source: -Path(source).stat().st_size)
             with ThreadPoolExecutor(os.cpu_count()) as pool:
                 objects = sorted(path for paths in pool.map(compiled, sources) for path in paths)
-            archive = Path(self.compiler.library_filename(name, output_dir=self.build_clib))
-            listed = archive.with_suffix(".txt")
-            if not listed.is_file() or listed.read_text().split() != objects:
-                # An archiver would keep the object of a file that is gone.
-                archive.unlink(missing_ok=True)
+            # An archiver would keep the object of a file that is gone.
+            Path(self.compiler.library_filename(name, output_dir=self.build_clib)).unlink(missing_ok=True)
             self.compiler.create_static_lib(objects, name, output_dir=self.build_clib)
-            listed.write_text("\n".join(objects))
 
 
 class BuildExtensions(build_ext):  # type: ignore[misc]
@@ -155,8 +123,7 @@ class BuildExtensions(build_ext):  # type: ignore[misc]
         for built in self.extensions:
             # As an object, which is compared with the extension.
             built.extra_objects = [archive]
-        with advising():
-            super().run()
+        super().run()
 
     def build_extensions(self) -> None:
         compile_only_changed(self.compiler)

@@ -1,6 +1,5 @@
 """Do what a release does, except for the upload: see CONTRIBUTING.md."""
 
-import argparse
 import gzip
 import json
 import os
@@ -10,8 +9,7 @@ import sys
 import tarfile
 from pathlib import Path
 
-from release.audit import run
-from release.wheels import LENGTH, PROMPT, ROOT, SEED, TRIAL, clean_environment, empty_folders
+from release.audit import LENGTH, PROMPT, ROOT, SEED, empty_folder, generated_text, run
 
 NODE_TRIAL = """
 import { load } from "textgen-onnx";
@@ -21,31 +19,24 @@ console.log(model.generate(prompt, { length: Number(length), seed: Number(seed) 
 """
 
 
-def read_versions(root: Path) -> dict[str, str]:
-    """Return the version that each file states, by the path of the file. Exit if a file states none."""
-    places = {
-        "runtime/textgen_runtime/_version.py": r'^__version__ = "(.+)"$',
-        "runtime/core/textgen.h": r"^#define TEXTGEN_VERSION (\d+)",
-        "runtime/web/package.json": r'^  "version": "(.+)",$',
-        # The newest section, with or without a date.
-        "CHANGELOG.md": r"^## (\S+)",
-    }
+# The newest section of the changelog is that of the version, with or without a date.
+VERSIONS = {
+    "runtime/textgen_runtime/_version.py": r'^__version__ = "(.+)"$',
+    "runtime/core/textgen.h": r"^#define TEXTGEN_VERSION (\d+)",
+    "runtime/web/package.json": r'^  "version": "(.+)",$',
+    "CHANGELOG.md": r"^## (\S+)",
+}
+
+
+def read_versions() -> dict[str, str]:
+    """Return the version that each file states, by the path of the file. "" stands for none."""
     versions = {}
-    for path, pattern in places.items():
-        found = re.search(pattern, (root / path).read_text(encoding="utf-8"), re.MULTILINE)
-        if found is None:
-            sys.exit(f"{path} states no version: no line matches {pattern}")
-        versions[path] = found[1]
+    for path, pattern in VERSIONS.items():
+        found = re.search(pattern, (ROOT / path).read_text(encoding="utf-8"), re.MULTILINE)
+        versions[path] = found[1] if found else ""
     number = int(versions["runtime/core/textgen.h"])
     versions["runtime/core/textgen.h"] = f"{number // 10000}.{number // 100 % 100}.{number % 100}"
     return versions
-
-
-def common_version(versions: dict[str, str]) -> str:
-    """Return the version that all files state. Exit if they differ."""
-    if len(set(versions.values())) != 1:
-        sys.exit("the versions differ: " + ", ".join(f"{path} has {versions[path]}" for path in versions))
-    return next(iter(versions.values()))
 
 
 def normalize(sdist: Path, time: int) -> None:
@@ -86,67 +77,50 @@ def build(folder: Path, time: int) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
-def differing_names(first: dict[str, bytes], second: dict[str, bytes]) -> list[str]:
-    """Return the names that have other contents in one of two builds, or are missing there."""
-    return sorted(name for name in first | second if first.get(name) != second.get(name))
-
-
-def describe_contents(wheel: Path, folder: Path, output: Path) -> str:
-    """Install a wheel with its dependencies, and write the list of all packages as an SBOM.
-
-    Returns:
-        The text that the wheel generates.
-    """
-    python = folder / "bin" / "python"
-    run(sys.executable, "-m", "venv", "--without-pip", folder)
-    run(sys.executable, "-m", "pip", "--python", python, "install", "--quiet", wheel)
-    text = run(python, "-m", *TRIAL, environment=clean_environment())
+def list_packages(python: Path, output: Path) -> None:
+    """Write the list of all packages of an environment as an SBOM."""
     options = ("--pyproject", ROOT / "pyproject.toml", "--output-reproducible", "--output-file", output)
     run(sys.executable, "-m", "cyclonedx_py", "environment", *options, python)
     names = {component["name"] for component in json.loads(output.read_text("utf-8"))["components"]}
     if not {"numpy", "onnxruntime"} <= names:
         sys.exit(f"{output} lacks dependencies: it has {', '.join(sorted(names))}")
-    return text
 
 
 def try_npm_package(folder: Path, output: Path, expected: str) -> Path:
     """Pack the JavaScript package, install it, and check that it generates the same text as the wheel."""
-    npm, node = shutil.which("npm"), shutil.which("node")
-    if npm is None or node is None:
-        sys.exit("a release needs Node and npm for the JavaScript package: install them")
-    run(npm, "pack", ROOT / "runtime" / "web", "--ignore-scripts", "--pack-destination", output)
+    run("npm", "pack", ROOT / "runtime" / "web", "--ignore-scripts", "--pack-destination", output)
     (package,) = output.glob("*.tgz")
     options = ("--offline", "--ignore-scripts", "--no-audit", "--no-fund")
-    run(npm, "install", "--prefix", folder, *options, package)
+    run("npm", "install", "--prefix", folder, *options, package)
     (folder / "trial.mjs").write_text(NODE_TRIAL, encoding="utf-8")
     model = ROOT / "runtime" / "textgen_runtime" / "bundled_models" / "nietzsche.onnx"
-    text = run(node, folder / "trial.mjs", model, PROMPT, str(LENGTH), str(SEED))
+    text = run("node", folder / "trial.mjs", model, PROMPT, str(LENGTH), str(SEED))
     if text != expected:
         sys.exit(f"{package.name} generates {text!r}, and the wheel {expected!r}")
     return package
 
 
 def main() -> None:
-    """Check the versions, write what is uploaded to the output folder, and print what was done."""
-    parser = argparse.ArgumentParser(description="Do what a release does, except for the upload.")
-    parser.add_argument(
-        "output", type=Path, help="folder of the sdist, the npm package and the SBOM, which is emptied"
-    )
-    output, work = empty_folders(parser.parse_args().output)
-    version = common_version(read_versions(ROOT))
+    """Check the versions, write what is uploaded to build/release, and print what was done."""
+    output, work = empty_folder("release"), empty_folder("release-work")
+    versions = read_versions()
+    if len(set(versions.values())) != 1:
+        sys.exit(f"the versions differ: {versions}")
+    version = versions["CHANGELOG.md"]
     print("version", version)
     time = int(run("git", "-C", ROOT, "log", "-1", "--format=%ct"))
     for folder in (work / "first", work / "second"):
         folder.mkdir()
     first, second = build(work / "first", time), build(work / "second", time)
-    if different := differing_names(first, second):
-        sys.exit(f"two builds differ: compare {', '.join(different)} in {work}/first and {work}/second")
+    if first != second:
+        sys.exit(f"two builds differ: compare {work}/first and {work}/second")
     print("built twice, with the same bytes:", ", ".join(first))
     (sdist,) = (work / "first").glob("*.tar.gz")
     shutil.copy(sdist, output)
     run(sys.executable, "-m", "twine", "check", "--strict", output / sdist.name)
     (wheel,) = (work / "first").glob("*.whl")
-    text = describe_contents(wheel, work / "environment", output / "sbom.json")
+    text = generated_text(wheel, work / "environment")
+    list_packages(work / "environment" / "bin" / "python", output / "sbom.json")
     print("installed with its dependencies, listed in sbom.json:", wheel.name)
     print("packed, installed and tried:", try_npm_package(work / "npm", output, text).name)
     (output / "version").write_text(version, encoding="ascii")

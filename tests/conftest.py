@@ -8,7 +8,6 @@ import sys
 import sysconfig
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 # torch reads this variable when it is imported, in this process or in a child process. The networks of the
 # tests are so small that a second thread is not faster. On a busy machine, torch's threads mostly wait for
@@ -24,9 +23,6 @@ from tests.helpers.eval_command import ONE, OTHER
 from tests.helpers.paths import ROOT, TINY
 from tests.helpers.shared_folders import shared_folder
 from tests.tiers import load_hypothesis_profile, runs
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 load_hypothesis_profile()
 
@@ -66,22 +62,6 @@ def interrupts() -> Iterator[None]:
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)
-
-
-@pytest.fixture
-def saved_figures(monkeypatch: pytest.MonkeyPatch) -> list["Figure"]:
-    """The figures that are saved during the test."""
-    from matplotlib.figure import Figure
-
-    figures: list[Figure] = []
-    savefig = Figure.savefig
-
-    def record(figure: Figure, *arguments: object, **options: object) -> None:
-        figures.append(figure)
-        savefig(figure, *arguments, **options)  # type: ignore[arg-type]
-
-    monkeypatch.setattr(Figure, "savefig", record)
-    return figures
 
 
 @pytest.fixture
@@ -131,18 +111,11 @@ def core_reader(build: Build, objects: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def quick_compiler(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A C compiler that does not optimize, whatever its flags are. It takes a third of the time.
-
-    It adds its arguments to the file that ``TEXTGEN_COMMANDS`` names.
-    """
+    """A C compiler that does not optimize, whatever its flags are. It takes a third of the time."""
     if os.name != "posix":
         pytest.skip("the compiler is a script for a POSIX shell")
     path = tmp_path_factory.mktemp("compiler") / "cc"
-    path.write_text(
-        '#!/bin/sh\n[ -z "$TEXTGEN_COMMANDS" ] || echo "$@" >> "$TEXTGEN_COMMANDS"\n'
-        f'exec {sysconfig.get_config_var("CC")} "$@" -O0 -g0\n',
-        encoding="utf-8",
-    )
+    path.write_text(f'#!/bin/sh\nexec {sysconfig.get_config_var("CC")} "$@" -O0 -g0\n', encoding="utf-8")
     path.chmod(0o700)
     return path
 
@@ -155,7 +128,7 @@ NO_SOURCES = shutil.ignore_patterns(
 
 @pytest.fixture(scope="session")
 def distributions(tmp_path_factory: pytest.TempPathFactory, quick_compiler: Path) -> Path:
-    """A folder with the sdist, the wheel built from it, and the commands of the compiler.
+    """A folder with the sdist and the wheel built from it.
 
     The installed build tools make them from a copy of the checkout, which they would change.
     """
@@ -166,7 +139,7 @@ def distributions(tmp_path_factory: pytest.TempPathFactory, quick_compiler: Path
         subprocess.run(
             [sys.executable, "-m", "build", "--no-isolation", "--outdir", str(folder), str(sources)],
             check=True,
-            env=os.environ | {"CC": str(quick_compiler), "TEXTGEN_COMMANDS": str(folder / "commands")},
+            env=os.environ | {"CC": str(quick_compiler)},
             capture_output=True,
         )
 

@@ -2,9 +2,9 @@
 
     python -m benchmarks.peers [--only textgen]
 
-The environments are created in build/peers on the first run, from the package index that pip is configured
-for. The programs take turns in several rounds, so that a drift of the machine's speed affects all of them
-equally. The medians are printed as ``docs/results.md`` has them.
+The environments are created in build/peers on the first run, from the indexes that pip and npm are
+configured for. The programs take turns in several rounds, so that a drift of the machine's speed affects all
+of them equally. The medians are printed as ``docs/results.md`` has them.
 """
 
 import argparse
@@ -41,7 +41,8 @@ PEERS = {
     "Keras, the textbook's loop": Peer("keras", ["tensorflow-cpu"]),
     "PyTorch, state carried": Peer("torch", ["torch", "numpy"]),
     "onnxruntime, `session.run`": Peer("onnxruntime", ["onnxruntime", "numpy"]),
-    "plain C, `-O3 -march=native -ffast-math`": Peer("plain.c", []),
+    "onnxruntime-web in Node": Peer("onnxruntime.mjs", []),
+    "textgen-onnx in Node, float32": Peer("textgen.mjs", []),
     "textgen-onnx, float32": Peer("textgen", [str(ROOT)]),
     "textgen-onnx, 8-bit weights": Peer("textgen", [str(ROOT)], INT8_MODEL),
 }
@@ -65,13 +66,12 @@ def environment(requirements: Sequence[str]) -> Path:
 
 def command(peer: Peer, sizes: Sequence[str]) -> list[str]:
     """Return the command line of a program, and prepare what it needs."""
-    if peer.program == "plain.c":
-        program = BUILD / "plain"
-        BUILD.mkdir(parents=True, exist_ok=True)
-        options = ["-O3", "-march=native", "-ffast-math", str(HERE / "plain.c"), "-lm", "-o", str(program)]
-        subprocess.run(["cc", *options], check=True)
-        return [str(program), *sizes]
     model = str(find_model_file(peer.model))
+    if peer.program.endswith(".mjs"):
+        folder = BUILD / "node"
+        packages = ["onnxruntime-web"] * (peer.program == "onnxruntime.mjs")
+        subprocess.run(["npm", "install", "--silent", "--prefix", str(folder), *packages], check=True)
+        return ["node", str(HERE / "programs.mjs"), peer.program.removesuffix(".mjs"), model, str(folder)]
     return [str(environment(peer.requirements)), str(HERE / "programs.py"), peer.program, model, *sizes]
 
 

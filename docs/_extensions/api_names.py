@@ -1,7 +1,6 @@
 """Turns names in backticks, such as ``textgen.load()``, into links to the API reference.
 
-A name that its package does not list is an unknown reference, which Sphinx reports. Within the reference,
-names need no package: in the entry of a method, ``start`` is the method of the same class.
+A name that its package does not list is an unknown reference, which Sphinx reports.
 """
 
 import re
@@ -47,36 +46,8 @@ def _reference(app: Sphinx, literal: nodes.literal, target: str) -> nodes.Node:
     return reference
 
 
-def link_names_of_entries(app: Sphinx, doctree: nodes.document) -> None:
-    """Put a reference in the place of each literal in an entry that is the name of another entry."""
-    entries = app.env.get_domain("py").data["objects"]
-    for literal in list(doctree.findall(nodes.literal)):
-        signature = _signature_of_entry(literal)
-        if signature is None or isinstance(literal.parent, addnodes.pending_xref):
-            continue
-        module, name, text = signature["module"], signature["fullname"], literal.astext()
-        arguments = [
-            argument.next_node(nodes.Text) for argument in signature.findall(addnodes.desc_parameter)
-        ]
-        for target in (f"{module}.{name.partition('.')[0]}.{text}", f"{module}.{text}", text):
-            if target in entries and target != f"{module}.{name}" and text not in arguments:
-                literal.replace_self(_reference(app, literal, target))
-                break
-
-
-def _signature_of_entry(node: nodes.Node) -> nodes.Element | None:
-    """Return the first signature of the innermost entry of Python that contains a node."""
-    while node.parent is not None:
-        node = node.parent
-        if isinstance(node, addnodes.desc):
-            signature = node.next_node(addnodes.desc_signature)
-            return signature if signature is not None and "fullname" in signature else None
-    return None
-
-
 def setup(app: Sphinx) -> dict[str, Any]:
     """Register the extension."""
     app.add_config_value("api_packages", {}, "", dict)
     app.connect("doctree-read", link_names)
-    app.connect("doctree-read", link_names_of_entries)
     return {"parallel_read_safe": True}

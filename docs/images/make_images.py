@@ -1,6 +1,6 @@
 """Generate the pictures of the documentation.
 
-    make images
+    python docs/images/make_images.py
 
 It writes the screenshots surprise, page, tune and list, each as -light.png and -dark.png. They show real
 output. For list, the commands of the tutorial run, which train for two minutes. The browser is Chromium,

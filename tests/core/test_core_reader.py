@@ -24,7 +24,7 @@ from tests.helpers.core_reader import (
     refusal,
     run_all,
 )
-from tests.helpers.damaged_models import DAMAGED, Damage, set_values, tensor
+from tests.helpers.damaged_models import DAMAGED, Damage, changes, set_values, tensor
 from tests.helpers.int8_models import make_int8_model
 from tests.helpers.make_tiny_model import make_model
 from tests.helpers.metadata_rules import expected
@@ -107,6 +107,17 @@ def test_a_change_is_refused(core_reader: Path, damage: Damage, code: int, part:
     damage(model)
     found, line = refusal(core_reader, model.SerializeToString())
     assert (found, part in line) == (code, True), line
+
+
+@pytest.mark.parametrize(
+    "model",
+    [make_model(layers=3, residual=True), make_int8_model(layers=2, residual=True)],
+    ids=["float32", "8 bits"],
+)
+def test_any_change_of_the_graph_is_refused(core_reader: Path, model: onnx.ModelProto) -> None:
+    contents = [model.SerializeToString() for _ in changes(model)]
+    assert len(contents) > 300
+    assert {lines[-1].split()[0] for lines in run_all(core_reader, contents)} == {str(UNKNOWN_GRAPH)}
 
 
 # An input of many dimensions, each of which is empty.

@@ -3,7 +3,7 @@
 ``make test`` uses the default C compiler. ``make test-core`` lists several compilers in
 ``TEXTGEN_CORE_COMPILERS``; each of them is then used with several sets of flags. ``make test-arm``,
 ``make test-emulated`` and ``make test-wine`` use a compiler for another system, and run its programs with the
-emulator ``TEXTGEN_CORE_EMULATOR``. ``make coverage`` uses the flags ``TEXTGEN_CORE_VARIANT``.
+emulator ``TEXTGEN_CORE_EMULATOR``.
 
 What is compiled stays in ``build/test-core``, in a folder for each compiler and set of flags. It is compiled
 again only if a source, a header or the compiler changes. Several processes may use a folder at the same time.
@@ -63,13 +63,10 @@ FLAGS = {
     "sanitized": "-O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all",
     "undefined": "-O1 -g -fsanitize=undefined -fno-sanitize-recover=all",
     "threads": "-O1 -g -fsanitize=thread",
-    "coverage": "-O0 --coverage",
 }
 
 SEVERAL = os.environ.get("TEXTGEN_CORE_COMPILERS")
 EMULATOR = os.environ.get("TEXTGEN_CORE_EMULATOR")
-# The only set of flags without TEXTGEN_CORE_COMPILERS.
-VARIANT = os.environ.get("TEXTGEN_CORE_VARIANT", "plain")
 COMPILERS = SEVERAL.split(",") if SEVERAL else [os.environ.get("CC", "cc")]
 
 
@@ -113,7 +110,7 @@ def variants(compiler: str) -> list[str]:
     The clang from PyPI has 32-bit libraries but no address sanitizer.
     """
     if not SEVERAL:
-        return [VARIANT]
+        return ["plain"]
     is_clang = "ziglang" in compiler
     if not runs("release"):
         # `make test` uses gcc without sanitizers.
@@ -131,7 +128,7 @@ PLAIN = [build for build in BUILDS if build.variant == "plain"] or BUILDS[:1]
 # round differently.
 EXACT = (
     BUILDS
-    if SEVERAL or VARIANT != "plain"
+    if SEVERAL
     else [Build(compiler, name) for compiler in COMPILERS for name in ("plain", "native", "plain C")]
 )
 

@@ -9,8 +9,3 @@ FENCED = re.compile(r"^```([^\n`]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 def blocks(text: str, language: str) -> list[str]:
     """Return the code blocks of a page in a language."""
     return [code for found, code in FENCED.findall(text) if found == language]
-
-
-def spans(text: str) -> list[str]:
-    """Return the code spans in prose and tables."""
-    return re.findall(r"`([^`\n]+)`", FENCED.sub("", text))
