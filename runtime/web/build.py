@@ -40,10 +40,10 @@ FLAGS = [
 ]
 
 LINK = ["-flto", "-Oz", "-mexec-model=reactor", "-s", "-Wl,--gc-sections", "-Wl,-z,stack-size=131072"]
-# The functions of textgen.h that JavaScript calls, and where the stack ends, which it resets after a trap.
-CALL = re.compile(r'(?:\.call\.|attempt\(")(textgen_\w+)')
+# The functions that JavaScript calls, and where the stack ends, which it resets after a trap.
+CALL = re.compile(r'(?:\.call\??\.|attempt\(")(textgen_\w+)')
 CALLED = {name for path in WEB.glob("lib/*.js") for name in CALL.findall(path.read_text("utf-8"))}
-LINK += [f"-Wl,--export={name}" for name in (*sorted(CALLED), "__stack_pointer")]
+LINK += [f"-Wl,--export={name}" for name in (*sorted(CALLED), "malloc", "free", "__stack_pointer")]
 
 # The optimizer of binaryen, after that of clang. No page of the first KiB is used for data.
 OPTIMIZE = ["-Oz", "--low-memory-unused", "--strip-producers", "--reorder-functions"]

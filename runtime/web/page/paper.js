@@ -1,9 +1,6 @@
 // The text on the page: the prompt, and what the model wrote. A click on it selects a unit. The cursor and the colors
 // are highlights without elements: the text stays one node, so that letters join and screen readers read words.
 
-/** Whether the browser has highlights. */
-export const HAS_COLORS = typeof Highlight === "function" && Boolean(globalThis.CSS?.highlights);
-
 const CURSOR = "cursor";
 // The minimum of each color, in bits. Below the first one, a unit was likelier than all others together. The page of
 // textgen-eval --surprise has the same colors.
@@ -31,10 +28,6 @@ export class Paper {
       const index = this.#unitAt(event.clientX, event.clientY);
       if (index !== null) onSelect(index);
     });
-  }
-
-  get isColored() {
-    return this.#isColored;
   }
 
   set isColored(colored) {
@@ -73,13 +66,12 @@ export class Paper {
 
   /** Mark the unit at an index; null for none. */
   mark(index) {
-    const isUnit = index !== null && index < this.#text.units.length;
-    unhighlight(CURSOR);
-    if (isUnit) highlight(CURSOR, this.#range(index, index + 1));
+    CSS.highlights.delete(CURSOR);
+    if (index !== null && index < this.#text.units.length) highlight(CURSOR, this.#range(index, index + 1));
   }
 
   #recolor() {
-    BOUNDS.forEach((_, i) => unhighlight(nameOf(i + 1)));
+    BOUNDS.forEach((_, i) => CSS.highlights.delete(nameOf(i + 1)));
     this.#colored = 0;
     this.#color();
   }
@@ -135,13 +127,8 @@ function levelOf(bits) {
 
 /** Also show a range with the style `::highlight(name)`. */
 function highlight(name, range) {
-  if (!HAS_COLORS) return;
   if (!CSS.highlights.has(name)) CSS.highlights.set(name, new Highlight());
   CSS.highlights.get(name).add(range);
-}
-
-function unhighlight(name) {
-  if (HAS_COLORS) CSS.highlights.delete(name);
 }
 
 /** Fill a list with the colors and their bounds. */
