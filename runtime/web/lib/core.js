@@ -15,9 +15,6 @@ const decoder = new TextDecoder();
 
 /** One instance of the WebAssembly module: its memory, its functions, which are those of textgen.h and of exports.c, and its model. */
 export class Core {
-  /** All of the memory. A new view for each number would take time. */
-  #view = new Int32Array();
-
   /** @param {WebAssembly.Instance} instance */
   constructor(instance) {
     /** @type {any} */
@@ -197,21 +194,14 @@ export class Core {
     return this.view(Uint8Array, pointer, length);
   }
 
-  get #words() {
-    if (this.#view.buffer !== this.memory.buffer) {
-      this.#view = new Int32Array(this.memory.buffer);
-    }
-    return this.#view;
-  }
-
   /** Return an int32. @param {number} pointer */
   word(pointer) {
-    return this.#words[pointer >>> 2];
+    return this.view(Int32Array, pointer, 1)[0];
   }
 
   /** @param {number} pointer @param {number} value an int32, or a pointer */
   setWord(pointer, value) {
-    this.#words[pointer >>> 2] = value;
+    this.view(Int32Array, pointer, 1)[0] = value;
   }
 
   /** @param {number} pointer to UTF-8 that ends with a zero byte */

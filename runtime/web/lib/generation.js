@@ -209,7 +209,7 @@ export class Generation {
         if (text) {
           yield text;
         }
-      } while (rest.length || !target.done);
+      } while (!target.done);
     } finally {
       pause.close();
       if (prompt) {
