@@ -31,40 +31,27 @@ async function inPage(action, argument) {
   }
 }
 
-for (const [entry, kernels] of [["index.js", "relaxed-simd"], ["plain.js", "baseline"]]) {
-  test(`in a page, with the kernels ${kernels}, each model gives the numbers and texts of Python`, async () => {
-    await inPage(
-      async ({ entry, kernels, models }) => {
+for (const [entry, hasRelaxedSimd, kernels, file] of [
+  ["index.js", true, "relaxed-simd", "wasm-relaxed.js"],
+  ["index.js", false, "baseline", "wasm.js"],
+  ["separate.js", true, "relaxed-simd", "textgen-relaxed.wasm"],
+  ["separate.js", false, "baseline", "textgen.wasm"],
+  ["plain.js", true, "baseline", "wasm.js"],
+]) {
+  test(`a page with ${entry} downloads only ${file}, and each model gives the numbers and texts of Python`, async () => {
+    const files = await inPage(
+      async ([entry, hasRelaxedSimd, kernels, models]) => {
+        if (!hasRelaxedSimd) WebAssembly.validate = () => false;
         const { load } = await import(`/package/${entry}`);
         const { checkModel } = await import("/tests/package-checks.mjs");
         for (const [name, expected] of Object.entries(models)) await checkModel(load, `/cases/${name}.onnx`, expected, kernels);
-      },
-      { entry, kernels, models: cases.models[kernels] },
-    );
-  });
-}
-
-test("a page downloads only the module that fits the engine", async () => {
-  for (const [entry, hasRelaxedSimd, file] of [
-    ["index.js", true, "wasm-relaxed.js"],
-    ["index.js", false, "wasm.js"],
-    ["separate.js", true, "textgen-relaxed.wasm"],
-    ["separate.js", false, "textgen.wasm"],
-  ]) {
-    const files = await inPage(
-      async ([entry, hasRelaxedSimd]) => {
-        if (!hasRelaxedSimd) {
-          WebAssembly.validate = () => false;
-        }
-        const { load } = await import(`/package/${entry}`);
-        await load("/cases/tiny.onnx");
         return performance.getEntriesByType("resource").map(({ name }) => name.split("/").at(-1));
       },
-      [entry, hasRelaxedSimd],
+      [entry, hasRelaxedSimd, kernels, cases.models[kernels]],
     );
     assert.deepEqual(files.filter((name) => name.includes("wasm")), [file]);
-  }
-});
+  });
+}
 
 test("in a worker, with the module as a file, a model gives the numbers and texts of Python", async () => {
   const result = await inPage(

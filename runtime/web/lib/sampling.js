@@ -41,18 +41,15 @@ export function checkSampling(core, options) {
   const numbers = [...core.parameters].filter(([name, { offset }]) => offset || name === "maxCopy");
   /** @type {Record<string, any>} */
   const given = checkOptions(options, [...numbers.map(([name]) => name), ...TEXTS, ...OTHERS]);
-  /** @type {Record<string, any>} */
-  const sampling = {};
-  for (const [name, { initial }] of numbers) {
-    sampling[name] = checkNumber(core, name, given[name] ?? initial);
-  }
-  sampling.logitBias = checkBias(core, given.logitBias ?? {});
-  sampling.allowed = (given.allowed ?? null) === null ? null : texts("allowed", given.allowed);
-  sampling.banned = texts("banned", given.banned ?? []);
-  sampling.stop = typeof given.stop === "string" ? [given.stop] : texts("stop", given.stop ?? []);
-  sampling.keepStop = Boolean(given.keepStop);
-  sampling.match = given.match ?? null;
-  return sampling;
+  return {
+    ...Object.fromEntries(numbers.map(([name, { initial }]) => [name, checkNumber(core, name, given[name] ?? initial)])),
+    logitBias: checkBias(core, given.logitBias ?? {}),
+    allowed: given.allowed === undefined || given.allowed === null ? null : texts("allowed", given.allowed),
+    banned: texts("banned", given.banned ?? []),
+    stop: typeof given.stop === "string" ? [given.stop] : texts("stop", given.stop ?? []),
+    keepStop: Boolean(given.keepStop),
+    match: given.match ?? null,
+  };
 }
 
 /**

@@ -39,28 +39,22 @@ export class Paper {
   show(text) {
     this.#text = text;
     this.#prompt.textContent = text.prompt;
-    this.#node.data = "";
+    this.#node.data = text.text;
     this.#recolor();
-    this.update();
   }
 
   /** Show what has been written since the last call, or what a branch has replaced. */
   update() {
     const { text } = this.#text;
     const shown = this.#node.data;
-    if (text.startsWith(shown)) {
-      this.#node.appendData(text.slice(shown.length));
-      this.#color();
-    } else {
-      this.#node.data = text;
-      this.#recolor();
-    }
+    if (!text.startsWith(shown)) return this.show(this.#text);
+    this.#node.appendData(text.slice(shown.length));
+    this.#color();
   }
 
   /** Scroll so that the end of a growing text stays in sight, unless the reader has scrolled away from it. */
   follow(limit) {
-    const { bottom } = this.element.getBoundingClientRect();
-    const hidden = bottom - limit;
+    const hidden = this.element.getBoundingClientRect().bottom - limit;
     if (hidden > 0 && hidden < MAX_SCROLL) scrollBy({ top: hidden, behavior: "instant" });
   }
 
