@@ -18,6 +18,7 @@ import onnx
 import textgen_runtime as textgen
 from textgen_runtime import Model
 from textgen_runtime._core import CoreModel
+from textgen_runtime.cli.info import describe_file
 from textgen_runtime.engine import NativeEngine
 from textgen_runtime.model_file import read_model
 from textgen_runtime.text import Normalization
@@ -31,6 +32,12 @@ from tests.helpers.web_sites import write_sites
 
 # All levels have its symbols.
 SURPRISE_TEXT = "bad cab é"
+
+# The parts of a description that have the same names in JavaScript.
+INFO = (
+    *("format", "level", "records", "vocabulary", "special", "prompts", "training"),
+    *("parameters", "layers", "units", "residual", "quantization"),
+)
 
 
 def models() -> dict[str, bytes]:
@@ -69,13 +76,22 @@ def open_plain(data: bytes) -> Model:
     return Model(NativeEngine(data, kernels="baseline"), textgen.load(data).metadata, data, None)
 
 
-def describe(name: str, data: bytes, model: Model) -> dict[str, Any]:
+def info_of(path: Path) -> dict[str, Any]:
+    """Return what JavaScript must say of a model."""
+    document, _ = describe_file(str(path))
+    return {
+        **{name: document[name] for name in INFO},
+        **document["normalization"],
+        "embedding": CoreModel(path.read_bytes()).size[2],
+        "bits": 8 if path.stem.endswith("int8") else 32,
+    }
+
+
+def describe(model: Model) -> dict[str, Any]:
     """Return what JavaScript must reproduce for a model."""
     prompt = prompt_of(model)
     generation = model.start(prompt, seed=1)
     return {
-        "parameters": CoreModel(data).parameters,
-        "bits": 8 if name.endswith("int8") else 32,
         "prompt": prompt,
         "default": model.generate(seed=3),
         "text": model.generate(prompt, length=400, temperature=1.0, seed=7),
@@ -135,8 +151,9 @@ def write_cases(folder: Path) -> None:
     contents = models()
     for name, data in contents.items():
         (folder / f"{name}.onnx").write_bytes(data)
-        relaxed[name] = describe(name, data, textgen.load(data))
-        plain[name] = relaxed[name] if name.endswith("int8") else describe(name, data, open_plain(data))
+        info = {"info": info_of(folder / f"{name}.onnx")}
+        relaxed[name] = info | describe(textgen.load(data))
+        plain[name] = relaxed[name] if name.endswith("int8") else info | describe(open_plain(data))
     document = {
         "models": {"baseline": plain, "relaxed-simd": relaxed},
         "normalizations": normalizations(),

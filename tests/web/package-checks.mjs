@@ -15,7 +15,7 @@ function equal(found, expected, what, difference = 0) {
 export async function checkModel(load, source, expected, kernels) {
   const model = await load(source);
   const { prompt } = expected;
-  equal([model.info.kernels, model.info.parameters, model.info.bits], [kernels, expected.parameters, expected.bits], "the model");
+  for (const [name, value] of Object.entries({ ...expected.info, kernels })) equal(model.info[name], value, name);
   equal(model.generate(null, { seed: 3 }), expected.default, "the text of the default prompt");
   let text = "";
   for await (const chunk of model.stream(prompt, { length: 400, temperature: 1, seed: 7 })) {
