@@ -28,7 +28,7 @@ POINTED_AT = "phone"
 WINDOW, SCALE = (800, 480), 2
 # The text on the page of textgen-web, and its window as above.
 PAGE_TEXT = "#prompt=the+will+to+&seed=7&temperature=0.8&length=400"
-PAGE_WINDOW, PAGE_SCALE = (1060, 700), 1.25
+PAGE_WINDOW, PAGE_SCALE = (1060, 690), 1.25
 # The tune of the README on the page of the bundled model, and the script that draws its score.
 TUNE = "#prompt=&seed=110&temperature=0.5&length=400"
 ABCJS = HERE.parents[1] / "tests/web/node_modules/abcjs/dist/abcjs-basic-min.js"

@@ -30,8 +30,6 @@ bool textgen_views_equal(textgen_view a, textgen_view b) {
     return a.size == b.size && (a.size == 0 || memcmp(a.data, b.data, a.size) == 0);
 }
 
-#ifndef TEXTGEN_FAIL_ENDS
-
 int32_t textgen_report_at(textgen_error *error, int32_t code, const char *parameter, int64_t place,
                           const char *format, ...) {
     if (error) {
@@ -45,8 +43,6 @@ int32_t textgen_report_at(textgen_error *error, int32_t code, const char *parame
     }
     return code;
 }
-
-#endif
 
 int32_t textgen_out_of_memory(textgen_error *error) {
     return textgen_fail(error, TEXTGEN_OUT_OF_MEMORY, "not enough memory for the model");

@@ -30,11 +30,9 @@ int32_t textgen_report_at(textgen_error *error, int32_t code, const char *parame
 
 /* The same, for errors of model files and arguments, which no text, constraint, corpus or saved text causes.
  * With TEXTGEN_FAIL_ENDS, which only the WebAssembly module has, textgen_fail_at does not return, so that the
- * compiler leaves out what follows an error, and an error of a model file has only the text of its code. The
- * module defines the functions itself. */
+ * compiler leaves out what follows an error, and an error of a model file has only the text of its code. */
 #ifdef TEXTGEN_FAIL_ENDS
-_Noreturn int32_t textgen_fail_at(textgen_error *error, int32_t code, const char *parameter, int64_t place,
-                                  const char *format, ...) TEXTGEN_PRINTF(5, 6);
+#define textgen_fail_at(...) (textgen_report_at(__VA_ARGS__), __builtin_trap(), -1)
 #define textgen_fail(error, code, ...) textgen_fail_at(error, code, NULL, -1, "%s", textgen_code_text(code))
 #else
 #define textgen_fail textgen_report

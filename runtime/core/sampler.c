@@ -195,8 +195,10 @@ int32_t textgen_reweight(const double *logits, size_t count, double temperature,
         return TEXTGEN_INVALID_LOGITS;
     }
     if (temperature == 0.0) {
+        /* The weights may take the place of the logits. */
+        const int64_t best = textgen_argmax(logits, count, exp64);
         memset(weights, 0, count * sizeof *weights);
-        weights[textgen_argmax(logits, count, exp64)] = *sum = 1.0;
+        weights[best] = *sum = 1.0;
     } else {
         *sum = exp64->exponentials(logits, count, largest, temperature, false, weights);
     }

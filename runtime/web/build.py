@@ -40,10 +40,10 @@ FLAGS = [
 ]
 
 LINK = ["-flto", "-Oz", "-mexec-model=reactor", "-s", "-Wl,--gc-sections", "-Wl,-z,stack-size=131072"]
-# The functions of textgen.h that JavaScript calls, and where the stack ends, which it resets after a trap.
-CALL = re.compile(r'(?:\.call\.|attempt\(")(textgen_\w+)')
+# The functions that JavaScript calls, and where the stack ends, which it resets after a trap.
+CALL = re.compile(r'(?:\.call\??\.|attempt\(")(textgen_\w+)')
 CALLED = {name for path in WEB.glob("lib/*.js") for name in CALL.findall(path.read_text("utf-8"))}
-LINK += [f"-Wl,--export={name}" for name in (*sorted(CALLED), "__stack_pointer")]
+LINK += [f"-Wl,--export={name}" for name in (*sorted(CALLED), "malloc", "free", "__stack_pointer")]
 
 # The optimizer of binaryen, after that of clang. No page of the first KiB is used for data.
 OPTIMIZE = ["-Oz", "--low-memory-unused", "--strip-producers", "--reorder-functions"]
@@ -55,14 +55,7 @@ FEATURES += ["--enable-nontrapping-float-to-int", "--enable-mutable-globals"]
 
 # Files with functions that run for each token. In the others, the compiler does not inline functions, which
 # makes the module smaller.
-FREQUENT = {
-    *("exp.c", "forward.c", "generate.c", "kernels.c", "rng.c", "sampler.c", "text.c"),
-}
-
-INLINED = """\
-// {source}, as base64. `make web` writes this file.
-export default "{content}";
-"""
+FREQUENT = ("exp.c", "forward.c", "generate.c", "kernels.c", "rng.c", "sampler.c", "text.c")
 
 
 def main() -> None:
@@ -71,26 +64,17 @@ def main() -> None:
     parser.add_argument("--output", type=Path, help="another folder for the files")
     output = parser.parse_args().output
     OBJECTS.mkdir(parents=True, exist_ok=True)
-    files = sources()
+    # The bytes of the modules depend on the order.
+    files = [*sorted(WEB.glob("source/*.c")), *sorted([*CORE.glob("*.c"), *CORE.glob("kernels/*.c")])]
     with ThreadPoolExecutor(os.cpu_count()) as executor:
         plain = list(executor.map(compile_file, files))
         relaxed = [
             compile_file(file, relaxed=True) if file.name == RELAXED else path
             for file, path in zip(files, plain, strict=True)
         ]
-        modules = {
-            "textgen.wasm": (plain, FEATURES),
-            "textgen-relaxed.wasm": (relaxed, [*FEATURES, "--enable-relaxed-simd"]),
-        }
-        for module in executor.map(lambda name: link((output or WEB) / name, *modules[name]), modules):
-            write_inlined(module)
+        modules = [("", plain, FEATURES), ("-relaxed", relaxed, [*FEATURES, "--enable-relaxed-simd"])]
+        list(executor.map(lambda module: write_module(output or WEB, *module), modules))
     write_page((output or WEB.parent / "textgen_runtime/web") / "page.html")
-
-
-def sources() -> list[Path]:
-    """Return the C files in a fixed order, on which the bytes of the modules depend."""
-    core = sorted([*CORE.glob("*.c"), *CORE.glob("kernels/*.c")])
-    return [*sorted(WEB.glob("source/*.c")), *core]
 
 
 def compile_file(source: Path, *, relaxed: bool = False) -> str:
@@ -101,19 +85,16 @@ def compile_file(source: Path, *, relaxed: bool = False) -> str:
     return path
 
 
-def link(module: Path, paths: list[str], features: list[str]) -> Path:
-    """Link objects to a module and optimize it with its features; return its path."""
-    linked = str(OBJECTS / f"linked-{module.name}")
-    zig(*TARGET, *LINK, *paths, "-o", linked)
-    subprocess.run([str(TOOLS / "wasm-opt"), *OPTIMIZE, *features, linked, "-o", str(module)], check=True)
-    return module
-
-
-def write_inlined(module: Path) -> None:
-    """Write the JavaScript module that contains a module."""
+def write_module(folder: Path, suffix: str, paths: list[str], features: list[str]) -> None:
+    """Link objects to a module, optimize it, and write a JavaScript module that contains it."""
+    linked, module = OBJECTS / f"linked{suffix}.wasm", folder / f"textgen{suffix}.wasm"
+    zig(*TARGET, *LINK, *paths, "-o", str(linked))
+    subprocess.run(
+        [str(TOOLS / "wasm-opt"), *OPTIMIZE, *features, str(linked), "-o", str(module)], check=True
+    )
     content = base64.b64encode(module.read_bytes()).decode()
-    inlined = INLINED.format(source=module.name, content=content)
-    (module.parent / f"{module.stem.replace('textgen', 'wasm')}.js").write_text(inlined, "ascii")
+    inlined = f'// {module.name}, as base64. `make web` writes this file.\nexport default "{content}";\n'
+    (folder / f"wasm{suffix}.js").write_text(inlined, "ascii")
 
 
 def write_page(path: Path) -> None:

@@ -1,6 +1,8 @@
 // The entry point whose WebAssembly modules are parts of the JavaScript. Only one of them is imported.
-import { decodeImported, hasRelaxedSimd, loader } from "./lib/loading.js";
+import { decodeBase64, hasRelaxedSimd, loader } from "./lib/loading.js";
 
 export { TextgenError } from "./lib/errors.js";
 
-export const load = loader(() => decodeImported(hasRelaxedSimd() ? import("./wasm-relaxed.js") : import("./wasm.js")));
+export const load = loader(async () =>
+  decodeBase64((await (hasRelaxedSimd() ? import("./wasm-relaxed.js") : import("./wasm.js"))).default),
+);

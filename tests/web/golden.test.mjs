@@ -58,7 +58,10 @@ test("a text in parts that are copied and saved is the same", async () => {
     let generation = model.start(one.prompt, options);
     let text = "";
     for (let left = one.length; left > 0 && !isOver(generation); left -= PART) {
-      generation = left % 2 ? model.resume(generation.save(), { match }) : generation.copy();
+      const saved = generation.save();
+      const resumed = model.resume(saved, { match });
+      assert.deepEqual([resumed.save(), resumed.prompt, resumed.seed], [saved, generation.prompt, generation.seed], one.name);
+      generation = left % 2 ? resumed : generation.copy();
       text += generation.take(Math.min(PART, left), { finish: left <= PART });
     }
     assert.deepEqual([text, generation.ending], [one.text, one.ending], one.name);

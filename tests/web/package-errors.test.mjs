@@ -42,7 +42,7 @@ test("an invalid option is an error about it", () => {
 test("a parameter that is a number has each value of its range, and no other", () => {
   for (const [name, { pointer, isWhole, initial, offset }] of records.core.parameters) {
     if (!offset && name !== "maxCopy") continue;
-    const [least, most] = records.core.float64(pointer + 40, 2);
+    const [least, most] = records.core.view(Float64Array, pointer + 40, 2);
     const isOpen = records.core.word(pointer + 56) === 1;
     const start = (value) => records.start("ab", { [name]: value }).dispose();
     [initial, isOpen ? Number.MIN_VALUE : least, most].forEach(start);
@@ -96,7 +96,6 @@ test("what cannot be loaded is an error with a code", async () => {
   const bytes = content("tiny");
   for (const [source, code, parameter, options] of [
     [`${FOLDER}/missing.onnx`, "NOT_READ"],
-    ["C:/missing.onnx", "NOT_READ"],
     ["http://127.0.0.1:1/model.onnx", "NOT_READ"],
     [new Response("", { status: 404 }), "NOT_READ"],
     [42, "INVALID_ARGUMENT", "source"],
@@ -109,7 +108,6 @@ test("what cannot be loaded is an error with a code", async () => {
     await assert.rejects(load(source, options), error(code, parameter));
   }
   await assert.rejects(load("C:/missing.onnx"), /ENOENT/);
-  await assert.rejects(load("http://127.0.0.1:1/model.onnx"), (found) => !found.message.includes("fetch failed"));
 });
 
 test("what was disposed cannot be used", async () => {

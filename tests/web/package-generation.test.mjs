@@ -42,15 +42,6 @@ test("a text that is fed or finished returns what was held back, and a stop text
   assert.deepEqual([complete.take(0), complete.take(0, { finish: true }), complete.take(0, { finish: true })], ["", "a", ""]);
 });
 
-test("bytes give the same text one by one, and a byte-order mark is part of it", () => {
-  for (const seed of SEEDS) {
-    const whole = accented.start("abc", { seed, temperature: 1 });
-    const pieces = whole.copy();
-    assert.equal(Array.from({ length: 200 }, () => pieces.take(1)).join(""), whole.take(200));
-  }
-  assert.equal(accented.start("\ufeffa").prompt, "\ufeffa");
-});
-
 test("a text matches its constraint within its length, and ends where no symbol is allowed", () => {
   const match = { states: [{ accepting: false, next: { a: 0, b: 1, c: undefined } }, { accepting: true, next: {} }] };
   const generation = tiny.start("abc", { match, seed: 1, banned: "a" });
@@ -95,7 +86,8 @@ test("the next symbols have their probabilities at a temperature, and those of t
   const [first, second, ...others] = generation.next({ k: 100 });
   assert.ok(Math.abs(first.drawProbability - first.probability / (first.probability + second.probability)) < 1e-9);
   assert.deepEqual(new Set(others.map(({ drawProbability }) => drawProbability)), new Set([0]));
-  assert.deepEqual(generation.next({ k: 1, temperature: 0 }).map(({ probability }) => probability), [1]);
+  const likeliest = Array.from(logits).map((logit) => Number(logit === Math.max(...logits)));
+  assert.deepEqual(generation.next({ k: 100, temperature: 0 }).map(({ token, probability }) => likeliest[token] - probability), likeliest.fill(0));
   const bytes = (await loadCase("byte")).start("").next({ k: 1000 }).sort((a, b) => a.token - b.token).map(({ text }) => text);
   assert.deepEqual([bytes.length, bytes[0x61], bytes[0x7f], bytes[0x80], bytes[0xff]], [258, "a", "\x7f", "\\x80", "\\xff"]);
   assert.deepEqual(bytes.slice(256), ["\ufffd", "<end>"]);
@@ -118,10 +110,7 @@ test("allowed and banned characters also concern bytes that are not ASCII, and w
   }
 });
 
-test("all bits of the seed, and the substream, select the random numbers and the default prompt", (context) => {
-  const text = (seed, substream = 0) => tiny.generate("abc", { seed, substream, temperature: 1 });
-  const texts = [0n, 1n, 2n ** 32n, 2n ** 63n, 2n ** 64n, 2n ** 127n].map((seed) => text(seed));
-  assert.equal(new Set([...texts, text(0, 1), text(0, 2 ** 32 - 1)]).size, 8);
+test("the seed and the substream select the default prompt, and a random seed has 32 bits", (context) => {
   assert.equal(tiny.start("abc", { seed: 2n ** 127n + 5n }).seed, 2n ** 127n + 5n);
   const { prompts } = tiny.info;
   for (const [seed, substream] of [[0, 0], [1, 0], [1, 1], [2n ** 127n, 5]]) {
@@ -149,6 +138,7 @@ test("a stream lets other events run while it reads the prompt, and can be abort
 });
 
 test("a text is normalized as in Python, and that of a model of bytes is not", async () => {
+  assert.equal(accented.start("\ufeffa").prompt, "\ufeffa");
   const { normalize } = await import("../../runtime/web/lib/vocabulary.js");
   for (const { lowercase, unicode, text, normalized } of cases.normalizations) {
     assert.equal(normalize(text, { level: "character", lowercase, unicode }), normalized);

@@ -27,7 +27,7 @@ test("hundreds of generations do not let the memory grow", async () => {
     assert.throws(() => model.start("abc", { stop: "a", mirostatTau: 2, topK: 3 }), TextgenError);
     assert.throws(() => model.core.withMemory(2 ** 16, () => assert.fail()), { name: "AssertionError" });
   };
-    for (let i = 1; i <= 5; i += 1) {
+  for (let i = 1; i <= 5; i += 1) {
     await once(i);
   }
   const before = sizeOf(model);

@@ -1,8 +1,7 @@
-// Saved generations: what continues, and what is refused. golden.test.mjs exchanges them with Python and C.
+// Saved generations: what is kept, and what is refused. golden.test.mjs continues them, also in Python and C.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { TextgenError } from "../../runtime/web/index.js";
 import { error, loadCase } from "./package-cases.mjs";
 
 const tiny = await loadCase("tiny", { novel: "abc dad hab bad" });
@@ -37,30 +36,9 @@ function forge(saved, description, fields = {}) {
 /** Return a generation of bytes whose text ends within a character. */
 function withinCharacter() {
   const generation = accented.start("abc", { seed: 1 });
-  for (let left = 100; generation.take(1); left -= 1) {
-    assert.ok(left, "no text ends within a character");
-  }
+  while (generation.take(1));
   return generation;
 }
-
-test("what is resumed saves the same bytes again, and continues in the same way", () => {
-  for (const [generation, match = null] of [
-    [tiny.start("abc", { seed: 2n ** 100n + 7n, substream: 9, stop: ["cab", "bb"], keepStop: true })],
-    [tiny.start("abc", { seed: 1, repetitionPenalty: 1.5, penaltyWindow: 7, allowed: "abcd", logitBias: { a: -1 } })],
-    [tiny.start("bad", { seed: 1, mirostatTau: 2, banned: ["a"] })],
-    [tiny.start("abc", { seed: 1, match: MATCH }), MATCH],
-    [tiny.start("abc", { seed: 1, maxCopy: 3 })],
-    [withinCharacter()],
-  ]) {
-    for (let i = 0; i < 5; i += 1) {
-      const saved = generation.save();
-      const resumed = generation.model.resume(saved, { match });
-      assert.deepEqual(resumed.save(), saved);
-      assert.deepEqual([resumed.prompt, resumed.seed, resumed.ending], [generation.prompt, generation.seed, generation.ending]);
-      assert.equal(resumed.take(7), generation.take(7));
-    }
-  }
-});
 
 test("the numbers of a text are those of its stream, whatever the description says", () => {
   const started = tiny.start("abc", { seed: 1, temperature: 1.3, topK: 5, frequencyPenalty: 0.5 });
@@ -92,7 +70,6 @@ test("what is no saved generation of this model, constraint, corpus and version 
   const refused = (model, bytes, code, parameter, options) =>
     assert.throws(() => model.resume(bytes, options), error(code, parameter));
   refused(tiny, "text", "INVALID_ARGUMENT");
-  refused(tiny, new TextEncoder().encode("TGEN 1"), "DAMAGED_SAVED");
   for (let size = 0; size < saved.length; size += 7) {
     assert.throws(() => tiny.resume(saved.subarray(0, size)), { code: "DAMAGED_SAVED" });
   }
@@ -105,7 +82,8 @@ test("what is no saved generation of this model, constraint, corpus and version 
   copying.take(5);
   refused(tiny, forge(copying.save(), ""), "OTHER_SAVED", "maxCopy");
   refused(await loadCase("tiny", { novel: "another corpus" }), copying.save(), "OTHER_SAVED", "novel");
-  for (const damaged of ["{", "[]x", { ...description, prompt: 7 }, { ...description, sampling: null }, { sampling: { stop: 1 } }]) {
+  const samplings = [null, { stop: 1 }, { allowed: [-1] }, { banned: {} }, { max_copy: "x" }, { max_copy: 2 ** 40 }];
+  for (const damaged of ["{", "[]x", { prompt: 7 }, ...samplings.map((sampling) => ({ sampling }))]) {
     refused(tiny, forge(saved, damaged), "DAMAGED_SAVED");
   }
   refused(tiny, forge(saved, { sampling: { top_x: 1 } }), "NEWER_FORMAT");
@@ -114,28 +92,6 @@ test("what is no saved generation of this model, constraint, corpus and version 
     ...[{ drawn: -1n }, { position: -1n }, { filtered: 2n }, { temperature: -1n }],
   ]) {
     assert.throws(() => tiny.resume(forge(saved, description, fields)), { code: "DAMAGED_SAVED" });
-  }
-});
-
-test("a damaged saved generation continues or is refused, and never traps", () => {
-  const generation = tiny.start("abc", { seed: 1, stop: "cab", repetitionPenalty: 2, maxCopy: 3 });
-  generation.take(5);
-  const saved = generation.save();
-  const { description } = parse(saved);
-  const values = [null, -1, 1.5, 2 ** 40, "x", [], [-1], {}, true];
-  const names = ["stop", "max_copy", "banned", "keep_stop", "logit_bias"];
-  const damaged = names.flatMap((name) => values.map((value) => forge(saved, { ...description, sampling: { [name]: value } })));
-  for (let i = 0; i < saved.length; i += i < 400 ? 1 : 97) {
-    damaged.push(...[1, 0x80, 0xff].map((bits) => Uint8Array.from(saved, (byte, at) => (at === i ? byte ^ bits : byte))));
-  }
-  for (const bytes of damaged) {
-    try {
-      const resumed = tiny.resume(bytes);
-      resumed.take(50, { finish: true });
-      resumed.next();
-    } catch (found) {
-      assert.ok(found instanceof TextgenError, found.stack);
-    }
   }
 });
 

@@ -1,6 +1,5 @@
 // The types of the package, as programs in TypeScript find them by its name.
 
-import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { cpSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -17,18 +16,9 @@ after(() => rmSync(folder, { recursive: true }));
 const STRICT = ["--strict", "--exactOptionalPropertyTypes", "--noUncheckedIndexedAccess", "--noPropertyAccessFromIndexSignature"];
 const LIBRARIES = ["--noEmit", "--target", "es2022", "--lib", "es2022,dom,dom.iterable"];
 
-/** Compile a program in strict mode, which also checks index.d.ts, and return the messages. */
-function compile(program, module, resolution) {
-  const words = [program, ...STRICT, ...LIBRARIES, "--module", module, "--moduleResolution", resolution];
-  try {
-    return execFileSync(resolve("tests/web/node_modules/.bin/tsc"), words, { cwd: folder, encoding: "utf-8", stdio: "pipe" });
-  } catch (error) {
-    return error.stdout;
-  }
-}
-
 for (const [module, resolution] of [["node16", "node16"], ["preserve", "bundler"]]) {
   test(`with the module resolution ${resolution}, each entry point has its types, and a program with them compiles`, () => {
-    assert.equal(compile("program.ts", module, resolution), "");
+    const words = ["program.ts", ...STRICT, ...LIBRARIES, "--module", module, "--moduleResolution", resolution];
+    execFileSync(resolve("tests/web/node_modules/.bin/tsc"), words, { cwd: folder, stdio: "inherit" });
   });
 }

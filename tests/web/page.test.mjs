@@ -87,6 +87,7 @@ onPage("the bars are the likeliest symbols after the beginning or at a place, an
     const widths = new Map(next.map(({ text, probability }) => [names([{ text }])[0], 100 * probability]));
     assert.ok(at[temperature].every(({ name, width }) => Math.abs(width - widths.get(name)) < 0.01));
   }
+  assert.equal(at[0][0].width, 100);
   for (const bars of Object.values(at)) {
     assert.ok(bars.every(({ mark }, i) => Math.abs(mark - at[1][i].width) < 0.01));
     assert.deepEqual(bars.map(({ name }) => name), names(model.start("christianit").next()));
@@ -96,15 +97,12 @@ onPage("the bars are the likeliest symbols after the beginning or at a place, an
   assert.deepEqual(await visit.bars(), []);
   await visit.open("nietzsche", hashOf(COLD));
   const text = await visit.text();
-  const isRounded = ({ probability }) => probability >= 0.0995 && probability < 0.1;
-  const after = Array.from(text, (_, i) => model.start(COLD.prompt + text.slice(0, i)).next());
-  const places = [...after.keys()].filter((i) => i % 50 === 30 || after[i].some(isRounded)).slice(0, 12);
-  assert.ok(places.some((i) => after[i].some(isRounded)));
-  for (const i of places) {
+  for (let i = 30; i < text.length; i += 50) {
     await visit.set({ position: String(i) });
+    const next = model.start(COLD.prompt + text.slice(0, i)).next();
     const bars = await visit.bars();
-    assert.equal(bars.findIndex(({ isTaken }) => isTaken), after[i].findIndex((next) => next.text === text[i]));
-    for (const [row, next] of after[i].entries()) if (isRounded(next)) assert.equal(bars[row].percent, "10%");
+    assert.deepEqual(bars.map(({ name }) => name), names(next));
+    assert.equal(bars.findIndex(({ isTaken }) => isTaken), next.findIndex((one) => one.text === text[i]));
   }
 });
 
@@ -199,9 +197,6 @@ onPage("everything works by keyboard, and the focus can be seen on every control
     }
     assert.fail(`Tab does not reach ${id}`);
   };
-  const press = async (key, count) => {
-    for (let i = 0; i < count; i += 1) await page.keyboard.press(key);
-  };
   await tabTo("prompt");
   await page.keyboard.press("Control+A");
   await page.keyboard.type("the will to ");
@@ -210,26 +205,24 @@ onPage("everything works by keyboard, and the focus can be seen on every control
   const text = await visit.text();
   await tabTo("position");
   await page.keyboard.press("Home");
-  await press("ArrowRight", 5);
+  for (let i = 0; i < 5; i += 1) await page.keyboard.press("ArrowRight");
   assert.match(await page.getByLabel("Position").getAttribute("aria-valuetext"), /^.+, 6 of 400$/);
   await tabTo("temperature");
   const before = await visit.bars();
-  await press("ArrowRight", 10);
+  await page.keyboard.press("End");
   assert.ok((await visit.bars())[0].width < before[0].width);
   await page.keyboard.press("Tab");
   await page.keyboard.press("Enter");
   await visit.complete();
   assert.equal((await visit.text()).slice(0, 6), text.slice(0, 5) + before[0].name.replace("space", " "));
   await page.getByText("Settings").click();
-  const outlines = await page.evaluate(() => {
-    const controls = Array.from(document.querySelectorAll("button:enabled, input:enabled, select, textarea, summary"));
-    return controls.filter((control) => !control.closest("[hidden]")).map((control) => {
+  const outlines = await page.locator("button:enabled:visible, input:enabled:visible, select:visible, textarea, summary").evaluateAll((controls) =>
+    controls.map((control) => {
       control.focus({ focusVisible: true });
       const { outlineStyle, outlineWidth } = getComputedStyle(control);
-      return outlineStyle !== "none" && parseFloat(outlineWidth) >= 2 ? 1 : control.id || control.textContent;
-    });
-  });
-  assert.deepEqual(outlines, new Array(outlines.length).fill(1));
+      return `${outlineStyle} ${outlineWidth}`;
+    }));
+  assert.deepEqual(outlines, new Array(outlines.length).fill("solid 2px"));
   assert.ok(outlines.length > 20);
 });
 
@@ -244,8 +237,8 @@ onPage("every control has a role and a name, and a screen reader hears only the 
   }
   await page.evaluate(() => {
     window.heard = [];
-    const hear = () => window.heard.push(document.getElementById("status").textContent);
-    new MutationObserver(hear).observe(document.getElementById("status"), { childList: true });
+    const status = document.getElementById("status");
+    new MutationObserver(() => window.heard.push(status.textContent)).observe(status, { childList: true });
   });
   await visit.set({ prompt: COLD.prompt });
   await visit.button("Write").click();
@@ -270,19 +263,18 @@ for (const [colorScheme, background] of [["light", [252, 251, 249]], ["dark", [2
         return /, 0\)$|transparent/.test(color) ? behind(node.parentElement) : color;
       };
       return [".prompt", ".continuation", "#about", "#write", "#status", "label", ".percent", "#context", "summary"].map((selector) => {
-        const element = document.querySelector(`main ${selector}, header ${selector}`);
+        const element = document.querySelector(selector);
         const [low, high] = [getComputedStyle(element).color, behind(element)].map(luminance).sort((a, b) => a - b);
-        return [selector, (high + 0.05) / (low + 0.05)];
+        return (high + 0.05) / (low + 0.05);
       });
     });
-    assert.deepEqual(ratios.filter(([, ratio]) => !(ratio >= 4.5)), []);
+    assert.ok(Math.min(...ratios) >= 4.5, String(ratios));
     assert.equal(await page.evaluate(() => getComputedStyle(document.body).backgroundColor), `rgb(${background.join(", ")})`);
     assert.equal(await page.locator("#pace").inputValue(), "instant");
   }, { instant: false, hash: hashOf(COLD), context: { colorScheme, reducedMotion: "reduce" } });
 }
 
 onPage("the pages fit a narrow screen, and nothing that is written is below the panel", "nietzsche", async (visit, page) => {
-  const excess = () => page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
   /** The bottom of an element, above the top of the panel. */
   const room = (id) => page.evaluate((selector) =>
     document.querySelector(".panel").getBoundingClientRect().top - document.querySelector(selector).getBoundingClientRect().bottom, id);
@@ -295,20 +287,15 @@ onPage("the pages fit a narrow screen, and nothing that is written is below the 
     await visit.press("Write");
     await page.getByLabel("Color by surprise").check();
     await page.getByText("Settings").click();
-    assert.equal(await excess(), 0, site);
-    const small = await page.locator("button:visible, select:visible, input:visible").evaluateAll((controls) =>
-      controls.map((control) => (control.type === "checkbox" ? control.closest("label") : control)).filter((target) => {
-        const { width, height } = target.getBoundingClientRect();
-        return width < 24 || height < 24;
-      }).map(({ outerHTML }) => outerHTML));
-    assert.deepEqual(small, []);
+    assert.equal(await page.evaluate(() => document.documentElement.scrollWidth), 360, site);
+    const sizes = await page.locator("button:visible, select:visible, input:visible:not([type=checkbox]), .switch:visible").evaluateAll((targets) =>
+      targets.flatMap((target) => [target.offsetWidth, target.offsetHeight]));
+    assert.ok(Math.min(...sizes) >= 24, site);
     await page.evaluate(() => scrollTo(0, document.documentElement.scrollHeight));
     assert.ok((await room("#pace")) >= 8, site);
   }
   await visit.open("character");
   await visit.press("Write 20");
-  await page.waitForFunction(() => document.querySelectorAll("#shelf li").length >= 20);
-  await visit.complete();
   assert.ok((await room("#shelf li:nth-last-child(20)")) >= 0);
 }, { instant: false, context: { viewport: { width: 360, height: 740 } } });
 
@@ -365,26 +352,24 @@ onPage("a list of records is one entry of the history, and each is listed", "cha
 
 onPage("a page with known records writes only new ones, unless the switch is off", "known", async (visit, page) => {
   const known = new Set(expected.known);
-  const onlyNew = page.getByRole("checkbox", { name: "Only new" });
   const write = async (count) => {
     const texts = [];
-    for (let i = 0; i < count; i += 1) {
+    while (texts.length < count) {
       await visit.press("Write");
-      texts.push((await page.locator(".prompt").textContent()) + (await visit.text()));
+      texts.push(await visit.read("text"));
     }
     assert.ok(texts.every(Boolean));
     return texts;
   };
-  assert.match(await page.locator("label", { has: onlyNew }).innerText(), new RegExp(`${known.size.toLocaleString("en")} known`));
+  assert.match(await visit.read("new"), new RegExp(`${known.size.toLocaleString("en")} known`));
   const texts = await write(20);
   await visit.set({ prompt: "a\u2603" });
   texts.push(...(await write(20)));
   assert.deepEqual(texts.filter((text) => known.has(text)), []);
   assert.equal(new Set(texts).size, 40);
-  await onlyNew.uncheck();
+  await visit.set({ "only-new": false });
   assert.ok((await write(20)).some((text) => known.has(text)));
-  await onlyNew.check();
-  await visit.set({ temperature: "0" });
+  await visit.set({ "only-new": true, temperature: "0" });
   await visit.button("Write").click();
   await page.getByRole("alert").waitFor();
 });
@@ -417,25 +402,19 @@ onPage("a text of letters from right to left has that direction", "hebrew", asyn
 onPage("a tune has a score, whose notes are played at their tempo, and no other text has one", "tunes", async (visit, page) => {
   const play = async () => {
     await page.evaluate(() => {
-      Object.assign(window, { played: [], oscillators: [] });
-      const [Context, Oscillator] = [window.AudioContext, window.OscillatorNode];
-      window.AudioContext = class extends Context {
-        constructor() {
-          super();
-          window.context = this;
-        }
-      };
-      window.OscillatorNode = class extends Oscillator {
+      window.played = [];
+      const { start, stop } = AudioScheduledSourceNode.prototype;
+      Object.assign(AudioScheduledSourceNode.prototype, {
         start(time) {
-          window.oscillators.push(this);
-          this.from = time;
-          super.start(time);
-        }
+          window.oscillator = this;
+          window.played.push([Math.round(this.frequency.value), time]);
+          start.call(this, time);
+        },
         stop(time) {
-          window.played.push([Math.round(this.frequency.value), this.from, time]);
-          super.stop(time);
-        }
-      };
+          window.played.at(-1).push(time);
+          stop.call(this, time);
+        },
+      });
     });
     await visit.button("Play").click();
     const played = await page.evaluate(() => window.played);
@@ -450,12 +429,12 @@ onPage("a tune has a score, whose notes are played at their tempo, and no other 
   for (const [i, stop] of [
     () => visit.button("Stop playing").click(),
     () => page.keyboard.press("Escape"),
-    () => page.evaluate(() => window.oscillators.at(-1).dispatchEvent(new Event("ended"))),
+    () => page.evaluate(() => window.oscillator.dispatchEvent(new Event("ended"))),
     () => visit.press("Write"),
   ].entries()) {
     if (i) await visit.button("Play").click();
     await stop();
-    await page.waitForFunction(() => window.context.state === "closed");
+    await page.waitForFunction(() => window.oscillator.context.state === "closed");
   }
   await visit.open("tunes", given("X:1\nM:2/2\nL:1/8\nQ:1/2=135\nK:D\nV:1\nabcd\nV:2\nab"));
   const two = await play();
@@ -473,11 +452,7 @@ onPage("a melody and a chord of four notes are not too loud", "abc", async (visi
     window.AudioContext = class extends OfflineAudioContext {
       constructor() {
         super(1, 44100, 44100);
-        setTimeout(() => this.render());
-      }
-      async render() {
-        const samples = (await this.startRendering()).getChannelData(0);
-        window.peak = samples.reduce((peak, sample) => Math.max(peak, Math.abs(sample)), 0);
+        setTimeout(async () => (window.peak = Math.max(...(await this.startRendering()).getChannelData(0))));
       }
       close() {}
     };

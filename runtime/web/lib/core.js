@@ -1,5 +1,5 @@
 import { CODES, TextgenError, spell } from "./errors.js";
-import { ERROR, LANE, MEMORY, MODEL, PARAMETER, REQUIREMENT_SIZE, SAMPLING, STREAM } from "./structs.js";
+import { ERROR, MEMORY, MODEL, PARAMETER, REQUIREMENT_SIZE, SAMPLING, STREAM } from "./structs.js";
 
 /** The most bytes of one allocation. The module takes sizes modulo 2**32. */
 const MAX_SIZE = 2 ** 31 - 1;
@@ -7,14 +7,14 @@ const MAX_SIZE = 2 ** 31 - 1;
 /** What the errors of functions are about that name no parameter. @type {Record<string, string>} */
 const SUBJECTS = { textgen_constraint_create: "match", textgen_spans_create: "maxCopy" };
 
+/** The bytes of what a function returns besides a code: up to three numbers or pointers. */
+const OUTPUT_SIZE = 12;
+
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
 
 /** One instance of the WebAssembly module: its memory, its functions, which are those of textgen.h and of exports.c, and its model. */
 export class Core {
-  /** All of the memory. A new view for each number would take time. */
-  #view = new Int32Array();
-
   /** @param {WebAssembly.Instance} instance */
   constructor(instance) {
     /** @type {any} */
@@ -26,9 +26,9 @@ export class Core {
     this.error = this.allocate(ERROR.size);
     this.sampling = this.allocate(SAMPLING.size);
     this.info = this.allocate(STREAM.size);
-    this.lane = this.allocate(LANE.size);
     this.requirement = this.allocate(REQUIREMENT_SIZE);
-    this.output = this.allocate(2 * MEMORY.size);
+    this.output = this.allocate(OUTPUT_SIZE);
+    this.passed = this.allocate(MEMORY.size);
     /** The descriptions of the sampling parameters of the core, by the name in JavaScript. */
     this.parameters = new Map(this.#parameters());
     // Frees the memory of generations that were dropped without dispose().
@@ -41,7 +41,7 @@ export class Core {
   *#parameters() {
     for (let index = 0, pointer; (pointer = this.call.textgen_parameter(index)); index += 1) {
       const isWhole = this.text(this.word(pointer + PARAMETER.kind)) === "whole";
-      const [initial] = this.float64(pointer + PARAMETER.initial, 1);
+      const [initial] = this.view(Float64Array, pointer + PARAMETER.initial, 1);
       yield [spell(this.text(this.word(pointer))), { pointer, isWhole, initial, offset: this.word(pointer + PARAMETER.offset) }];
     }
   }
@@ -83,7 +83,7 @@ export class Core {
       }
     }
     if (code < 0) {
-      throw this.#failure(CODES[-code] === "LANE_FAILED" ? this.word(this.lane + LANE.result) : code, SUBJECTS[name]);
+      throw this.#failure(code, SUBJECTS[name]);
     }
   }
 
@@ -99,15 +99,9 @@ export class Core {
 
   /** @param {number} data @param {number} bytes */
   memoryOf(data, bytes) {
-    const pointer = this.output + MEMORY.size;
-    this.setWord(pointer + MEMORY.data, data);
-    this.setWord(pointer + MEMORY.bytes, bytes);
-    return pointer;
-  }
-
-  /** That of a stream. @param {number} stream */
-  streamMemory(stream) {
-    return this.memoryOf(stream, this.streamBytes);
+    this.setWord(this.passed + MEMORY.data, data);
+    this.setWord(this.passed + MEMORY.bytes, bytes);
+    return this.passed;
   }
 
   workspaceMemory() {
@@ -119,7 +113,7 @@ export class Core {
    * @returns {number} a pointer
    */
   allocate(size) {
-    const pointer = size <= MAX_SIZE ? this.call.allocate(size || 1) >>> 0 : 0;
+    const pointer = size <= MAX_SIZE ? this.call.malloc(size || 1) >>> 0 : 0;
     if (!pointer) {
       throw new TextgenError("OUT_OF_MEMORY", `not enough memory: ${size} bytes are needed`);
     }
@@ -139,7 +133,7 @@ export class Core {
     try {
       return use(pointer);
     } finally {
-      this.call.release(pointer);
+      this.call.free(pointer);
     }
   }
 
@@ -169,7 +163,7 @@ export class Core {
    */
   withTokens(tokens, use) {
     return this.withMemory(8 * tokens.length, (pointer) => {
-      const memory = this.int32(pointer, 2 * tokens.length).fill(0);
+      const memory = this.view(Int32Array, pointer, 2 * tokens.length).fill(0);
       for (let i = 0; i < tokens.length; i += 1) {
         memory[2 * i] = tokens[i];
       }
@@ -177,65 +171,37 @@ export class Core {
     });
   }
 
-  /** Return the SHA-256 of a text in UTF-8. @param {string} text */
-  digest(text) {
-    return this.withBytes(text, (bytes, size) =>
-      this.withMemory(32, (hash) => {
-        this.call.digest(bytes, size, hash);
-        return this.bytes(hash, 32).slice();
-      }),
-    );
-  }
-
   /** Drop the instance, which is garbage as soon as nothing refers to it. */
   dispose() {
-    this.call = null;
-    /** @type {any} */ (this).memory = null;
+    this.call = this.memory = /** @type {any} */ (null);
   }
 
   // Views are valid only until memory is allocated, because growth detaches them. The module returns pointers as
   // integers with a sign, which those above 2 GB have.
 
+  /**
+   * @template T
+   * @param {new (buffer: ArrayBuffer, pointer: number, length: number) => T} Kind
+   * @param {number} pointer
+   * @param {number} length
+   */
+  view(Kind, pointer, length) {
+    return new Kind(this.memory.buffer, pointer >>> 0, length);
+  }
+
   /** @param {number} pointer @param {number} length */
   bytes(pointer, length) {
-    return new Uint8Array(this.memory.buffer, pointer >>> 0, length);
-  }
-
-  /** @param {number} pointer @param {number} length */
-  int32(pointer, length) {
-    return new Int32Array(this.memory.buffer, pointer >>> 0, length);
-  }
-
-  /** @param {number} pointer @param {number} length */
-  uint64(pointer, length) {
-    return new BigUint64Array(this.memory.buffer, pointer >>> 0, length);
-  }
-
-  /** @param {number} pointer @param {number} length */
-  float32(pointer, length) {
-    return new Float32Array(this.memory.buffer, pointer >>> 0, length);
-  }
-
-  /** @param {number} pointer @param {number} length */
-  float64(pointer, length) {
-    return new Float64Array(this.memory.buffer, pointer >>> 0, length);
-  }
-
-  get #words() {
-    if (this.#view.buffer !== this.memory.buffer) {
-      this.#view = new Int32Array(this.memory.buffer);
-    }
-    return this.#view;
+    return this.view(Uint8Array, pointer, length);
   }
 
   /** Return an int32. @param {number} pointer */
   word(pointer) {
-    return this.#words[pointer >>> 2];
+    return this.view(Int32Array, pointer, 1)[0];
   }
 
   /** @param {number} pointer @param {number} value an int32, or a pointer */
   setWord(pointer, value) {
-    this.#words[pointer >>> 2] = value;
+    this.view(Int32Array, pointer, 1)[0] = value;
   }
 
   /** @param {number} pointer to UTF-8 that ends with a zero byte */

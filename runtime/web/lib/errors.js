@@ -28,9 +28,6 @@ export class TextgenError extends Error {
 /** Spell a name of the core as in JavaScript. @param {string} name */
 export const spell = (name) => OPTIONS[name] ?? name.replace(/_(\w)/g, (_, letter) => letter.toUpperCase());
 
-/** Spell a name of JavaScript as in Python. @param {string} name */
-export const pythonName = (name) => name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
-
 /**
  * Return an error about an argument.
  *

@@ -1,13 +1,14 @@
 import { TextgenError, invalid } from "./errors.js";
 import { checkInteger, checkNumber, checkOptions } from "./sampling.js";
 import { saveGeneration } from "./saving.js";
-import { LANE, STREAM } from "./structs.js";
+import { STREAM } from "./structs.js";
+import { allocateStream } from "./tables.js";
 
 /** Milliseconds for which a stream may occupy the thread. */
 const SLICE = 8;
 /** Tokens of one call of the core, at most. */
 const CHUNK = 64;
-/** Tokens of the first call, whose duration is not known, and of a part of a prompt. */
+/** Tokens of the first call, whose duration is not known. */
 const FIRST_CHUNK = 8;
 /** The most tokens of a lane. */
 const MAX_LENGTH = 2 ** 31 - 1;
@@ -54,29 +55,10 @@ function eventLoop() {
  * @property {Record<string, any>} sampling
  * @property {Float64Array | null} bias
  * @property {string[]} stops
- * @property {import("./tables.js").Table | null} constraint
- * @property {import("./tables.js").Table | null} spans
+ * @property {import("./tables.js").Shared | null} constraint
+ * @property {import("./tables.js").Shared | null} spans
  * @property {string} [description]
  */
-
-/** The stream of a text in the core, and its shares of the tables. */
-class Block {
-  /** @param {import("./core.js").Core} core @param {Parts} parts */
-  constructor(core, { constraint, spans }) {
-    this.core = core;
-    this.pointer = core.allocate(core.streamBytes);
-    this.tables = [constraint, spans];
-    this.tables.forEach((table) => table?.share());
-  }
-
-  release() {
-    if (this.pointer && this.core.call) {
-      this.core.call.release(this.pointer);
-      this.tables.forEach((table) => table?.release());
-    }
-    this.pointer = 0;
-  }
-}
 
 /** One running text: a view of its stream in the core. */
 export class Generation {
@@ -96,7 +78,7 @@ export class Generation {
     this.prompt = prompt;
     this.parts = parts;
     this.#core = model.core;
-    this.#block = new Block(this.#core, parts);
+    this.#block = allocateStream(this.#core, parts);
     const { pointer } = this.#block;
     try {
       fill(pointer);
@@ -107,11 +89,11 @@ export class Generation {
     }
     this.#core.registry.register(this, this.#block, this);
     this.#core.call.textgen_stream_get_sampling(pointer, this.#core.sampling);
-    const [low, high] = this.#core.uint64(this.#core.sampling, 2);
+    const [low, high] = this.#core.view(BigUint64Array, this.#core.sampling, 2);
     /** The seed of the random numbers. */
     this.seed = (high << 64n) | low;
     const { offset } = /** @type {any} */ (this.#core.parameters.get("temperature"));
-    this.temperature = this.#core.float64(this.#core.sampling + offset, 1)[0];
+    this.temperature = this.#core.view(Float64Array, this.#core.sampling + offset, 1)[0];
   }
 
   /** Return a number of the textgen_stream_info. @param {Exclude<keyof typeof STREAM, "size">} name */
@@ -193,7 +175,7 @@ export class Generation {
    */
   stream(length, options = {}) {
     const { finish = false, signal } = checkOptions(options, ["finish", "signal"]);
-    return this.#chunks(this.#target(length, finish), signal, null);
+    return this.#chunks(null, this.#target(length, finish), signal);
   }
 
   /**
@@ -204,28 +186,25 @@ export class Generation {
    * @param {AbortSignal} [signal]
    */
   streamOnce(tokens, length, signal) {
-    return this.#chunks(this.#target(length, true), signal, tokens);
+    return this.#chunks(tokens, this.#target(length, true), signal);
   }
 
-  /** @param {Target} target @param {AbortSignal | undefined} signal @param {Int32Array | null} prompt */
-  async *#chunks(target, signal, prompt) {
+  /** @param {Int32Array | null} prompt @param {Target} target @param {AbortSignal | undefined} signal */
+  async *#chunks(prompt, target, signal) {
     const pause = eventLoop();
     try {
-      let read = performance.now();
-      for (let fed = 0; prompt && fed < prompt.length; fed += FIRST_CHUNK) {
-        this.feedTokens(prompt.subarray(fed, fed + FIRST_CHUNK));
-        if (performance.now() - read > SLICE) {
-          await pause.next();
-          signal?.throwIfAborted();
-          read = performance.now();
-        }
-      }
-      let size = FIRST_CHUNK;
+      let [rest, size] = [prompt ?? new Int32Array(), FIRST_CHUNK];
       do {
         await pause.next();
         signal?.throwIfAborted();
         const before = performance.now();
-        const text = this.#whole(() => this.#advance(target, size));
+        let text = "";
+        if (rest.length) {
+          this.feedTokens(rest.subarray(0, size));
+          rest = rest.subarray(size);
+        } else {
+          text = this.#whole(() => this.#advance(target, size));
+        }
         size = performance.now() - before > SLICE ? Math.max(1, size >> 1) : Math.min(CHUNK, 2 * size);
         if (text) {
           yield text;
@@ -268,7 +247,7 @@ export class Generation {
 
   /** @param {number} from @param {number} to */
   #copy(from, to) {
-    this.#core.attempt("textgen_stream_copy", from, this.#core.streamMemory(to), this.#core.output);
+    this.#core.attempt("textgen_stream_copy", from, this.#core.memoryOf(to, this.#core.streamBytes), this.#core.output);
   }
 
   /**
@@ -279,21 +258,17 @@ export class Generation {
    */
   #advance(target, steps) {
     const core = this.#core;
-    const { lane } = core;
     if (target.done) {
       return target.finish ? this.finish() : "";
     }
     const stream = this.pointer;
     return core.withMemory(core.call.textgen_stream_text_size(stream, Math.min(target.left, steps)), (text) => {
-      core.bytes(lane, LANE.size).fill(0);
-      core.setWord(lane + LANE.stream, stream);
-      core.setWord(lane + LANE.length, Math.min(target.left, MAX_LENGTH));
-      core.setWord(lane + LANE.finish, Number(target.finish));
-      core.setWord(lane + LANE.text, text);
-      core.attempt("generate", lane, steps, core.workspaceMemory());
-      target.left -= core.word(lane + LANE.drawn);
-      target.done = core.word(lane + LANE.ending) !== 0;
-      return decode(core.bytes(text, core.word(lane + LANE.written)), !this.info("held"));
+      const length = Math.min(target.left, MAX_LENGTH);
+      core.attempt("generate", stream, length, Number(target.finish), steps, text, core.output, core.workspaceMemory());
+      const [drawn, written, ending] = core.view(Int32Array, core.output, 3);
+      target.left -= drawn;
+      target.done = ending !== 0;
+      return decode(core.bytes(text, written), !this.info("held"));
     });
   }
 
@@ -315,9 +290,7 @@ export class Generation {
 
   /** Return the logits of the next token. Those of tokens that are never drawn are -Infinity. */
   logits() {
-    const { info } = this.#core;
-    this.#core.call.textgen_stream_get_info(info, this.pointer);
-    return this.#core.float32(this.#core.word(info + STREAM.logits), this.model.info.vocabulary.length).slice();
+    return this.#core.view(Float32Array, this.info("logits"), this.model.info.vocabulary.length).slice();
   }
 
   /**
@@ -341,9 +314,10 @@ export class Generation {
     return core.withMemory(16 * count, (draws) => {
       const bent = draws + 8 * count;
       core.attempt("textgen_stream_probabilities", this.pointer, 1, draws, core.workspaceMemory());
-      core.float64(bent, count).set(logits);
+      const probabilities = core.view(Float64Array, bent, count);
+      probabilities.set(logits);
       core.call.textgen_softmax(bent, count, temperature, bent);
-      const [drawProbabilities, probabilities] = [core.float64(draws, count), core.float64(bent, count)];
+      const drawProbabilities = core.view(Float64Array, draws, count);
       // The sort is stable: the lowest token comes first among equals.
       const order = Array.from(probabilities.keys()).sort((a, b) => probabilities[b] - probabilities[a]);
       return order.slice(0, k).map((token) => ({
@@ -372,7 +346,7 @@ export class Generation {
       core.withMemory(8 * tokens.length, (logprobs) => {
         this.#copy(pointer, model.spare);
         core.attempt("textgen_stream_feed_tokens", model.spare, fed, tokens.length, FEED_TEXT, logprobs, core.workspaceMemory());
-        const nats = core.float64(logprobs, tokens.length).map((value) => (value > -Infinity ? -value : NaN));
+        const nats = core.view(Float64Array, logprobs, tokens.length).map((value) => (value > -Infinity ? -value : NaN));
         return model.vocabulary.characterSums(tokens, nats);
       }),
     );

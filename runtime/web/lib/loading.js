@@ -20,38 +20,20 @@ export function hasRelaxedSimd() {
 /**
  * Return the function `load` of an entry point.
  *
- * @param {() => Promise<Uint8Array>} readModule returns the bytes of a module
+ * @param {() => Promise<any>} readModule returns the bytes of a module
  * @returns {(source: import("../index.d.ts").ModelSource, options?: import("../index.d.ts").LoadOptions) => Promise<import("./model.js").Model>}
  */
 export function loader(readModule) {
   /** @type {Promise<WebAssembly.Module> | undefined} */
   let compiled;
   return (source, options = {}) => {
-    compiled ??= compile(readModule).catch((error) => {
+    compiled ??= readModule().then(WebAssembly.compile).catch((error) => {
       // A later call tries again. Some engines repeat the error of a failed import.
       compiled = undefined;
-      throw error;
+      throw new TextgenError("NOT_READ", `cannot read the WebAssembly module: ${quote(reason(error))}`);
     });
     return loadModel(source, options, compiled);
   };
-}
-
-/** @param {() => Promise<Uint8Array>} readModule */
-async function compile(readModule) {
-  return WebAssembly.compile(/** @type {BufferSource} */ (await readModule()));
-}
-
-/**
- * Return the bytes of a module that another JavaScript module contains.
- *
- * @param {Promise<{ default: string }>} imported
- */
-export async function decodeImported(imported) {
-  try {
-    return decodeBase64((await imported).default);
-  } catch (error) {
-    throw new TextgenError("NOT_READ", `cannot read the WebAssembly module: ${quote(reason(error))}`);
-  }
 }
 
 /** @param {string} base64 */

@@ -12,7 +12,6 @@ const DEFAULT_RECORD_LENGTH = 10_000;
 
 /** A loaded model. */
 export class Model {
-  #isDisposed = false;
   #novel;
   #constraint = new LatestTable();
   #spans = new LatestTable();
@@ -40,12 +39,17 @@ export class Model {
   /** Return the SHA-256 of a text in UTF-8. @param {string} text */
   digest(text) {
     this.check();
-    return this.core.digest(text);
+    return this.core.withBytes(text, (bytes, size) =>
+      this.core.withMemory(32, (hash) => {
+        this.core.call.digest(bytes, size, hash);
+        return this.core.bytes(hash, 32).slice();
+      }),
+    );
   }
 
   /** Throw an error if the model was disposed. */
   check() {
-    if (this.#isDisposed) {
+    if (!this.core.call) {
       throw new TextgenError("DISPOSED", "the model was disposed: load it again");
     }
   }
@@ -106,7 +110,7 @@ export class Model {
     const parts = this.prepare(sampling);
     const generation = new Generation(this, parts, this.vocabulary.decode(tokens), (stream) =>
       withSampling(core, parts, { seed, substream }, () =>
-        core.attempt("textgen_stream_init", core.streamMemory(stream), core.model, core.sampling, core.output),
+        core.attempt("textgen_stream_init", core.memoryOf(stream, core.streamBytes), core.model, core.sampling, core.output),
       ),
     );
     return { generation, tokens };
@@ -126,7 +130,6 @@ export class Model {
 
   /** Free the memory. Neither the model nor its generations can be used any more. */
   dispose() {
-    this.#isDisposed = true;
     this.core.dispose();
   }
 
@@ -176,7 +179,7 @@ export class Model {
       core.withMemory(8 * size, (pointer) => {
         core.attempt("textgen_encode", core.model, bytes, size, Number(skip), pointer, core.output);
         // In memory, each token has 64 bits.
-        return core.int32(pointer, 2 * core.word(core.output)).filter((_, i) => i % 2 === 0);
+        return core.view(Int32Array, pointer, 2 * core.word(core.output)).filter((_, i) => i % 2 === 0);
       }),
     );
   }

@@ -41,18 +41,15 @@ export function checkSampling(core, options) {
   const numbers = [...core.parameters].filter(([name, { offset }]) => offset || name === "maxCopy");
   /** @type {Record<string, any>} */
   const given = checkOptions(options, [...numbers.map(([name]) => name), ...TEXTS, ...OTHERS]);
-  /** @type {Record<string, any>} */
-  const sampling = {};
-  for (const [name, { initial }] of numbers) {
-    sampling[name] = checkNumber(core, name, given[name] ?? initial);
-  }
-  sampling.logitBias = checkBias(core, given.logitBias ?? {});
-  sampling.allowed = (given.allowed ?? null) === null ? null : texts("allowed", given.allowed);
-  sampling.banned = texts("banned", given.banned ?? []);
-  sampling.stop = typeof given.stop === "string" ? [given.stop] : texts("stop", given.stop ?? []);
-  sampling.keepStop = Boolean(given.keepStop);
-  sampling.match = given.match ?? null;
-  return sampling;
+  return {
+    ...Object.fromEntries(numbers.map(([name, { initial }]) => [name, checkNumber(core, name, given[name] ?? initial)])),
+    logitBias: checkBias(core, given.logitBias ?? {}),
+    allowed: given.allowed === undefined || given.allowed === null ? null : texts("allowed", given.allowed),
+    banned: texts("banned", given.banned ?? []),
+    stop: typeof given.stop === "string" ? [given.stop] : texts("stop", given.stop ?? []),
+    keepStop: Boolean(given.keepStop),
+    match: given.match ?? null,
+  };
 }
 
 /**
@@ -170,7 +167,7 @@ export function withSampling(core, { sampling, bias, stops, constraint, spans },
     const field = (/** @type {Exclude<keyof typeof SAMPLING, "size">} */ name, /** @type {number} */ value) =>
       core.setWord(core.sampling + SAMPLING[name], value);
     core.bytes(core.sampling, SAMPLING.size).fill(0);
-    core.float64(memory, biases.length).set(biases);
+    core.view(Float64Array, memory, biases.length).set(biases);
     texts.forEach((text, i) => {
       core.bytes(memory + end, text.length).set(text);
       core.setWord(memory + pointers + 4 * i, memory + end);
@@ -184,12 +181,11 @@ export function withSampling(core, { sampling, bias, stops, constraint, spans },
     field("spans", spans?.pointer ?? 0);
     if (random) {
       const { seed, substream } = random;
-      core.uint64(core.sampling, 3).set([BigInt.asUintN(64, seed), seed >> 64n, BigInt(substream)]);
+      core.view(BigUint64Array, core.sampling, 3).set([BigInt.asUintN(64, seed), seed >> 64n, BigInt(substream)]);
       for (const [name, { offset, isWhole }] of core.parameters) {
-        if (isWhole && offset) {
-          core.uint64(core.sampling + offset, 1)[0] = BigInt(sampling[name]);
-        } else if (offset) {
-          core.float64(core.sampling + offset, 1)[0] = sampling[name];
+        // A whole number takes the low half of a uint64_t.
+        if (offset) {
+          core.view(/** @type {any} */ (isWhole ? Uint32Array : Float64Array), core.sampling + offset, 1)[0] = sampling[name];
         }
       }
     }

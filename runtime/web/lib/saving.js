@@ -1,4 +1,4 @@
-import { TextgenError, pythonName, quote, spell } from "./errors.js";
+import { TextgenError, quote, spell } from "./errors.js";
 import { checkSampling, withSampling } from "./sampling.js";
 
 // A saved generation is a saved stream of the core, the same as in Python. Its description is JSON with the prompt, the
@@ -27,9 +27,11 @@ export function saveGeneration({ model, parts, prompt }, stream) {
 
 /** Return the parameters that the stream does not have, if they are on. @param {Record<string, any>} sampling */
 function describeSampling({ allowed, banned, stop, keepStop, maxCopy, logitBias }) {
-  const bias = Object.entries(logitBias);
-  const values = { allowed, banned: banned.length && banned, stop: stop.length && stop, keepStop, maxCopy, logitBias: bias.length && bias };
-  return Object.fromEntries(Object.entries(values).flatMap(([name, value]) => (value ? [[pythonName(name), value]] : [])));
+  const values = {
+    ...{ allowed, banned: banned.length && banned, stop: stop.length && stop },
+    ...{ keep_stop: keepStop, max_copy: maxCopy, logit_bias: Object.keys(logitBias).length && Object.entries(logitBias) },
+  };
+  return Object.fromEntries(Object.entries(values).filter(([, value]) => value));
 }
 
 /**
@@ -51,7 +53,7 @@ export function resumeGeneration(model, bytes, match, create) {
     const parts = { ...model.prepare({ ...readSampling(core, sampling), match }), description: text };
     const resumed = create(parts, prompt, (stream) =>
       withSampling(core, parts, null, () =>
-        core.attempt("textgen_stream_resume", core.streamMemory(stream), core.model, core.sampling, data, size, core.output),
+        core.attempt("textgen_stream_resume", core.memoryOf(stream, core.streamBytes), core.model, core.sampling, data, size, core.output),
       ),
     );
     if (resumed.info("recent") && !parts.spans) {
@@ -72,7 +74,7 @@ export function resumeGeneration(model, bytes, match, create) {
  */
 function readDescription(core, data, size) {
   core.attempt("textgen_saved_description", data, size, core.output, core.output + 4);
-  const [pointer, length] = core.int32(core.output, 2);
+  const [pointer, length] = core.view(Int32Array, core.output, 2);
   try {
     const text = new TextDecoder("utf-8", { fatal: true }).decode(core.bytes(pointer, length));
     const { prompt = "", sampling = {}, novel } = JSON.parse(text || "{}");

@@ -13,6 +13,5 @@ export const SAMPLING = {
   ...{ spans: 44, size: 144 },
 };
 export const STREAM = { ending: 0, isComplete: 8, atEnd: 12, needed: 24, held: 28, recent: 32, logits: 40, size: 48 };
-export const LANE = { stream: 0, length: 4, finish: 8, text: 16, drawn: 28, written: 40, result: 44, ending: 48, size: 52 };
 /** The number of bytes that a requirement of a parameter has at most. */
 export const REQUIREMENT_SIZE = 64;

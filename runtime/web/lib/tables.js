@@ -1,7 +1,7 @@
 import { invalid } from "./errors.js";
 
-/** Memory of the core that several generations use. The last one that releases it frees it. */
-export class Table {
+/** Memory of the core that several users share. The last one that releases it frees it. */
+export class Shared {
   #users = 1;
   #free;
 
@@ -18,6 +18,7 @@ export class Table {
   release() {
     this.#users -= 1;
     if (!this.#users) {
+      this.pointer = 0;
       this.#free();
     }
   }
@@ -27,10 +28,10 @@ export class Table {
 export class LatestTable {
   /** What it was read from. @type {any[]} */
   #sources = [];
-  /** @type {Table | null} */
+  /** @type {Shared | null} */
   #table = null;
 
-  /** Return the table of some sources. Before the next call, the caller shares it. @param {any[]} sources @param {() => Table} read */
+  /** Return the table of some sources. Before the next call, the caller shares it. @param {any[]} sources @param {() => Shared} read */
   get(sources, read) {
     if (!this.#table || sources.some((source, i) => source !== this.#sources[i])) {
       this.#table?.release();
@@ -56,7 +57,7 @@ export function readConstraint(core, table, banned) {
     ),
   );
   const pointer = core.word(core.output);
-  return new Table(pointer, () => core.call.textgen_constraint_destroy(pointer));
+  return new Shared(pointer, () => core.call?.textgen_constraint_destroy(pointer));
 }
 
 /**
@@ -74,5 +75,21 @@ export function readSpans(core, novel, maxCopy) {
     core.attempt("textgen_spans_create", core.model, text, size, maxCopy, core.output),
   );
   const pointer = core.word(core.output);
-  return new Table(pointer, () => core.call.textgen_spans_destroy(pointer));
+  return new Shared(pointer, () => core.call?.textgen_spans_destroy(pointer));
+}
+
+/**
+ * Allocate memory for a stream, which shares its tables.
+ *
+ * @param {import("./core.js").Core} core
+ * @param {import("./generation.js").Parts} parts
+ */
+export function allocateStream(core, { constraint, spans }) {
+  const pointer = core.allocate(core.streamBytes);
+  const tables = [constraint, spans];
+  tables.forEach((table) => table?.share());
+  return new Shared(pointer, () => {
+    core.call?.free(pointer);
+    tables.forEach((table) => table?.release());
+  });
 }

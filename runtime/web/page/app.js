@@ -56,9 +56,9 @@ export class App {
 
   /** Write more of the text. */
   continue() {
-    const [{ settings, temperature }, text] = [this.#view, this.#current];
+    const [{ temperature, length }, text] = [this.#view.settings, this.#current];
     if (temperature !== text.currentTemperature) text.changeTemperature(temperature);
-    text.extend(settings.length);
+    text.extend(length);
     this.#stream(text, "replace");
   }
 
@@ -72,7 +72,7 @@ export class App {
 
   /** Let a streaming text go on at the temperature of the slider. */
   changeTemperature() {
-    if (this.#pace.isRunning) this.#current.changeTemperature(this.#view.temperature);
+    if (this.#pace.isRunning) this.#current.changeTemperature(this.#view.settings.temperature);
   }
 
   /** Select a unit of the text; the index of the end is the number of units. */
@@ -84,9 +84,9 @@ export class App {
 
   /** Continue with a candidate of the panel instead of what stands at its place. */
   choose(choice) {
-    const { panel: { text, index }, temperature } = this.#view;
+    const { panel: { text, index }, settings } = this.#view;
     if (index >= MAX_LENGTH) return;
-    text.branch(index, choice, temperature, Math.max(this.#length / 4, MIN_AFTER_BRANCH));
+    text.branch(index, choice, settings.temperature, Math.max(this.#length / 4, MIN_AFTER_BRANCH));
     this.#stream(text, "push");
   }
 
@@ -94,13 +94,13 @@ export class App {
   followPrompt() {
     if (this.#pace.isRunning) return;
     this.#guard(() => {
-      const { panel, paper } = this.#view;
+      const { panel, paper, settings } = this.#view;
       this.#draft?.dispose();
-      this.#draft = this.#open(this.#view.prompt, numberIn(this.#view.seed, MAX_SEED, "seed"), 0);
+      this.#draft = this.#open(settings.prompt, numberIn(settings.seed, MAX_SEED, "seed"), 0);
       if (!this.#draft) return panel.clear("Type a beginning.");
       this.#view.noteSkipped(this.#draft.prompt);
       if (!this.#current) paper.show(this.#draft);
-      panel.show(this.#draft, 0, this.#view.temperature);
+      panel.show(this.#draft, 0, settings.temperature);
     });
   }
 
@@ -115,8 +115,9 @@ export class App {
   /** Show the text of a description at once. */
   show(description) {
     this.#guard(() => {
-      this.#view.fillIn(description);
-      this.#stream(new RunningText(this.#model, description), "replace", Infinity);
+      const text = new RunningText(this.#model, description);
+      this.#view.fillIn({ prompt: description.prompt, seed: text.seed, temperature: text.currentTemperature });
+      this.#stream(text, "replace", Infinity);
     });
   }
 
@@ -132,9 +133,9 @@ export class App {
   /** Return a new text. Without a fixed seed, it is another one each time. */
   #begin() {
     const view = this.#view;
-    if (!view.settings.keepsSeed) view.seed = this.#model.info.records ? this.#seedOfRecord() : freshSeed();
-    const seed = numberIn(view.seed.trim(), MAX_SEED, "seed");
-    const typed = this.#open(view.prompt, seed, this.#length);
+    if (!view.settings.keepsSeed) view.fillIn({ seed: this.#model.info.records ? this.#seedOfRecord() : freshSeed() });
+    const seed = numberIn(view.settings.seed, MAX_SEED, "seed");
+    const typed = this.#open(view.settings.prompt, seed, this.#length);
     const text = typed ?? this.#open(null, seed, this.#length);
     if (!text) throw new Error("Type a beginning: the model has none of its own.");
     if (!typed) view.fillIn({ prompt: text.prompt });
@@ -145,7 +146,7 @@ export class App {
   /** Return a text, or null if it has no beginning. */
   #open(prompt, seed, length) {
     try {
-      return new RunningText(this.#model, { prompt, seed, length, temperature: this.#view.temperature });
+      return new RunningText(this.#model, { prompt, seed, length, temperature: this.#view.settings.temperature });
     } catch (error) {
       if (error.code === "NO_PROMPT") return null;
       throw error;
@@ -154,7 +155,7 @@ export class App {
 
   /** Return a random seed whose record is not empty. If only new ones are wanted, it was not written, and is not known. */
   #seedOfRecord() {
-    const { prompt, temperature, settings: { onlyNew }, shelf } = this.#view;
+    const { settings: { prompt, temperature, onlyNew }, shelf } = this.#view;
     const end = performance.now() + SEARCH;
     do {
       const seed = freshSeed();
@@ -208,7 +209,7 @@ export class App {
   }
 
   #showPanel(index = this.#followsEnd ? Infinity : this.#view.panel.index) {
-    this.#view.panel.show(this.#current, index, this.#view.temperature);
+    this.#view.panel.show(this.#current, index, this.#view.settings.temperature);
     this.#view.paper.mark(this.#followsEnd ? null : index);
   }
 

@@ -1,5 +1,6 @@
 // The start of the page: load the model, and connect the controls.
 
+import { decodeBase64 } from "../lib/loading.js";
 import { load } from "../plain.js";
 import { App } from "./app.js";
 import { freshSeed } from "./link.js";
@@ -7,7 +8,7 @@ import { knownRecords } from "./shelf.js";
 import { View, element } from "./view.js";
 
 async function start() {
-  const packed = Uint8Array.from(atob(element("model").textContent), (character) => character.charCodeAt(0));
+  const packed = decodeBase64(element("model").textContent);
   const unpacked = new Blob([packed]).stream().pipeThrough(new DecompressionStream("deflate"));
   const model = await load(new Response(unpacked));
   const view = new View(model, {
@@ -20,7 +21,7 @@ async function start() {
   if (known) element("new").textContent += `, and not one of ${known.count.toLocaleString("en")} known ones`;
   const app = new App(model, view, known);
   connect(app, view);
-  view.seed = freshSeed();
+  view.fillIn({ seed: freshSeed() });
   view.say("");
   element("write").disabled = false;
   app.followPrompt();
@@ -45,7 +46,7 @@ function connect(app, view) {
   on("share", "click", () => copy(view, location.href));
   on("temperature", "input", () => {
     view.showTemperature();
-    view.panel.bend(view.temperature);
+    view.panel.bend(view.settings.temperature);
   });
   on("temperature", "change", () => app.changeTemperature());
   on("seed", "input", () => (element("keep").checked = true));

@@ -1,9 +1,6 @@
 // The text on the page: the prompt, and what the model wrote. A click on it selects a unit. The cursor and the colors
 // are highlights without elements: the text stays one node, so that letters join and screen readers read words.
 
-/** Whether the browser has highlights. */
-export const HAS_COLORS = typeof Highlight === "function" && Boolean(globalThis.CSS?.highlights);
-
 const CURSOR = "cursor";
 // The minimum of each color, in bits. Below the first one, a unit was likelier than all others together. The page of
 // textgen-eval --surprise has the same colors.
@@ -33,10 +30,6 @@ export class Paper {
     });
   }
 
-  get isColored() {
-    return this.#isColored;
-  }
-
   set isColored(colored) {
     this.#isColored = colored;
     this.#recolor();
@@ -46,40 +39,33 @@ export class Paper {
   show(text) {
     this.#text = text;
     this.#prompt.textContent = text.prompt;
-    this.#node.data = "";
+    this.#node.data = text.text;
     this.#recolor();
-    this.update();
   }
 
   /** Show what has been written since the last call, or what a branch has replaced. */
   update() {
     const { text } = this.#text;
     const shown = this.#node.data;
-    if (text.startsWith(shown)) {
-      this.#node.appendData(text.slice(shown.length));
-      this.#color();
-    } else {
-      this.#node.data = text;
-      this.#recolor();
-    }
+    if (!text.startsWith(shown)) return this.show(this.#text);
+    this.#node.appendData(text.slice(shown.length));
+    this.#color();
   }
 
   /** Scroll so that the end of a growing text stays in sight, unless the reader has scrolled away from it. */
   follow(limit) {
-    const { bottom } = this.element.getBoundingClientRect();
-    const hidden = bottom - limit;
+    const hidden = this.element.getBoundingClientRect().bottom - limit;
     if (hidden > 0 && hidden < MAX_SCROLL) scrollBy({ top: hidden, behavior: "instant" });
   }
 
   /** Mark the unit at an index; null for none. */
   mark(index) {
-    const isUnit = index !== null && index < this.#text.units.length;
-    unhighlight(CURSOR);
-    if (isUnit) highlight(CURSOR, this.#range(index, index + 1));
+    CSS.highlights.delete(CURSOR);
+    if (index !== null && index < this.#text.units.length) highlight(CURSOR, this.#range(index, index + 1));
   }
 
   #recolor() {
-    BOUNDS.forEach((_, i) => unhighlight(nameOf(i + 1)));
+    BOUNDS.forEach((_, i) => CSS.highlights.delete(nameOf(i + 1)));
     this.#colored = 0;
     this.#color();
   }
@@ -135,13 +121,8 @@ function levelOf(bits) {
 
 /** Also show a range with the style `::highlight(name)`. */
 function highlight(name, range) {
-  if (!HAS_COLORS) return;
   if (!CSS.highlights.has(name)) CSS.highlights.set(name, new Highlight());
   CSS.highlights.get(name).add(range);
-}
-
-function unhighlight(name) {
-  if (HAS_COLORS) CSS.highlights.delete(name);
 }
 
 /** Fill a list with the colors and their bounds. */

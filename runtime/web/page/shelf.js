@@ -1,6 +1,7 @@
 // The texts that have been written, such as names: a list from which each can be opened again. With those of a corpus,
 // they are the texts that are not new.
 
+import { decodeBase64 } from "../lib/loading.js";
 import { toLink } from "./link.js";
 
 // Records are short, and the page writes many at once.
@@ -81,7 +82,7 @@ export class Shelf {
 export function knownRecords(model) {
   const element = document.getElementById("known");
   if (!element) return null;
-  const bits = Uint8Array.from(atob(element.textContent), (character) => character.charCodeAt(0));
+  const bits = decodeBase64(element.textContent);
   const hashes = Number(element.dataset.hashes);
   const isKnown = (record) => {
     const digest = new DataView(model.digest(record).buffer);

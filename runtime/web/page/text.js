@@ -92,7 +92,7 @@ export class RunningText {
   nextAt(index, temperature, count) {
     const generation = this.#copyAt(index);
     const bent = new Map(generation.next({ k: count, temperature }).map(({ token, probability }) => [token, probability]));
-    const next = generation.next({ k: count, temperature: 1 });
+    const next = generation.next({ k: count, temperature: 1 }).filter(({ probability }) => probability > 0);
     generation.dispose();
     return next.map(({ text, token, probability }) => ({
       choice: text === END ? null : text,

@@ -2,7 +2,7 @@
 
 import { MAX_LENGTH } from "./link.js";
 import { Panel } from "./panel.js";
-import { HAS_COLORS, Paper, fillLegend } from "./paper.js";
+import { Paper, fillLegend } from "./paper.js";
 import { Score } from "./score.js";
 import { Shelf } from "./shelf.js";
 import { describe } from "./symbols.js";
@@ -22,54 +22,39 @@ export class View {
     this.shelf = new Shelf(element("shelf"), info.records, actions.show, actions.copy);
     this.#describeModel();
     fillLegend(element("legend"));
-    element("colors").disabled = !HAS_COLORS;
     if (matchMedia("(prefers-reduced-motion: reduce)").matches) element("pace").value = "instant";
   }
 
-  get prompt() {
-    return element("prompt").value;
-  }
-
-  get seed() {
-    return element("seed").value;
-  }
-
-  set seed(seed) {
-    element("seed").value = seed;
-  }
-
-  get temperature() {
-    return element("temperature").valueAsNumber;
-  }
-
+  /** What the person has set. */
   get settings() {
     return {
+      prompt: element("prompt").value,
+      seed: element("seed").value.trim(),
       keepsSeed: element("keep").checked,
+      temperature: element("temperature").valueAsNumber,
       length: Number(element("length").value),
       onlyNew: element("only-new").checked,
       pace: element("pace").value,
     };
   }
 
+  /** Set the controls of these names. */
+  fillIn(values) {
+    for (const [id, value] of Object.entries(values)) element(id).value = value;
+    this.showTemperature();
+  }
+
   /** Name the characters that the model left out when it read the prompt. */
   noteSkipped(read) {
     const { unicode, lowercase } = this.info;
-    const typed = unicode ? this.prompt.normalize(unicode) : this.prompt;
+    const { prompt } = this.settings;
+    const typed = unicode ? prompt.normalize(unicode) : prompt;
     const skipped = Array.from(new Set(lowercase ? typed.toLowerCase() : typed)).filter((character) => !read.includes(character));
     element("prompt-help").textContent = skipped.length ? `The model skips ${skipped.map(describe).join(", ")}, which it does not know.` : "";
   }
 
-  /** Set the controls to the values of a description. */
-  fillIn({ prompt, seed, temperature, branches }) {
-    element("prompt").value = prompt;
-    if (seed === undefined) return;
-    this.seed = seed;
-    element("temperature").value = branches.at(-1)?.temperature ?? temperature;
-    this.showTemperature();
-  }
-
   showTemperature() {
-    element("temperature-value").textContent = this.temperature.toFixed(2);
+    element("temperature-value").textContent = this.settings.temperature.toFixed(2);
   }
 
   /** The lowest point of the window that the panel does not cover, in pixels. */

@@ -28,6 +28,8 @@ function install(context, packages, files) {
   }
   cpSync("tests/data/tiny_int8.onnx", join(folder, "model.onnx"));
   execFileSync("npm", ["install", "--no-package-lock", "--no-audit", "--no-fund", "--ignore-scripts", `./${filename}`, ...packages], { cwd: folder, stdio: "pipe" });
+  const { dependencies } = JSON.parse(execFileSync("npm", ["ls", "--json"], { cwd: folder, encoding: "utf-8" }));
+  context.diagnostic(Object.entries(dependencies).map(([name, { version }]) => `${name} ${version}`).join(", "));
   return folder;
 }
 
