@@ -542,14 +542,21 @@ cdef class Stream:
     cdef textgen_stream *stream
     cdef bint busy
 
-    def __cinit__(self, CoreModel model not None, seed=0, substream=0):
+    def __cinit__(self, CoreModel model not None, seed=0, substream=0, Stream original=None):
         cdef textgen_sampling sampling
         cdef textgen_error error
+        self.model, self.memory = model, new_memory(textgen_stream_size(model.model))
+        if original is not None:
+            # A batch copies each text for each chunk: parameters that the copy replaces would take long.
+            original.enter()
+            check(textgen_stream_copy(original.stream, memory_of(self.memory), &self.stream, &error), &error)
+            self.sampling, self.controls = original.sampling, original.controls
+            self.seed_value, self.substream_value = original.seed_value, original.substream_value
+            return
         write_numbers(&sampling, None)
         write_seed(&sampling, seed, substream)
-        self.model, self.controls = model, ((), (), None, None)
+        self.controls = ((), (), None, None)
         self.seed_value, self.substream_value = int(seed), int(substream)
-        self.memory = new_memory(textgen_stream_size(model.model))
         check(
             textgen_stream_init(memory_of(self.memory), model.model, &sampling, &self.stream, &error), &error
         )
@@ -561,13 +568,7 @@ cdef class Stream:
 
     def copy(self):
         """Return an independent copy."""
-        cdef Stream clone = Stream.__new__(Stream, self.model)
-        cdef textgen_error error
-        self.enter()
-        check(textgen_stream_copy(self.stream, memory_of(clone.memory), &clone.stream, &error), &error)
-        clone.sampling, clone.controls = self.sampling, self.controls
-        clone.seed_value, clone.substream_value = self.seed_value, self.substream_value
-        return clone
+        return Stream(self.model, 0, 0, self)
 
     @property
     def seed(self):
@@ -916,6 +917,8 @@ cdef class Lanes:
             raise ValueError(f"steps must be from 1 to {MAX_STEPS}, not {steps}")
         if not lanes:
             raise ValueError("lanes must not be empty")
+        if len({id(lane[0]) for lane in lanes}) < self.count:
+            raise ValueError("each lane must have its own text")
         self.model = (<Stream?>lanes[0][0]).model
         self.items = <textgen_lane *>self.buffer(self.count * sizeof(textgen_lane))
         memset(self.items, 0, self.count * sizeof(textgen_lane))
@@ -950,9 +953,7 @@ cdef class Lanes:
         item.tokens = <int64_t *>self.buffer((text.info().held + most) * sizeof(int64_t))
         if logprobs:
             item.logprobs = <double *>self.buffer(most * sizeof(double))
-        # No code of another object runs between these checks and the mark that the text is in use.
-        if any([given is other for other in self.texts]):
-            raise ValueError("each lane must have its own text")
+        # No code of another object runs between this check and the mark that the text is in use.
         text.enter()
         text.check_fed()
         item.stream, text.busy = text.stream, True
