@@ -2,7 +2,6 @@
 
 import asyncio
 import hmac
-import ipaddress
 import logging
 import re
 import time
@@ -11,7 +10,6 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import ContextVar
 from typing import Any
-from urllib.parse import urlsplit
 
 from starlette.applications import Starlette
 from starlette.datastructures import Headers, MutableHeaders
@@ -26,6 +24,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from textgen_runtime.errors import quote, shorten
 from textgen_runtime.json_text import to_json
 
+from .metrics import Metrics
 from .requests import Request, RequestError, Settings, check_model, parse_request
 from .responses import ChatWriter, Writer, encode_event, encode_json
 from .worker import Reply, Worker, is_quick, prepare
@@ -36,7 +35,6 @@ CHAT_PATH = "/v1/chat/completions"
 # Load balancers ask for it, and have no key.
 OPEN_PATH = "/health"
 
-# Only a server that was started with --metrics has the path.
 METRICS_PATH = "/metrics"
 
 # OpenAI's clients show it as request_id. Proxies often set it in requests.
@@ -103,12 +101,14 @@ def make_app(worker: Worker, settings: Settings, abort: Callable[[Scope], object
         return _json({"status": status, **counts}, 503 if worker.draining else 200)
 
     completions = Completions(worker, settings, abort or (lambda _: None))
+    metrics = Metrics(worker)
     routes = [
         Route(TEXT_PATH, completions, methods=["POST"]),
         Route(CHAT_PATH, completions, methods=["POST"]),
         Route("/v1/models", list_models),
         Route("/v1/models/{name:path}", describe_model),
         Route(OPEN_PATH, health),
+        Route(METRICS_PATH, metrics.answer),
     ]
     cors = Middleware(
         CORSMiddleware,
@@ -117,12 +117,6 @@ def make_app(worker: Worker, settings: Settings, abort: Callable[[Scope], object
         allow_headers=("*",),
         expose_headers=(ID_HEADER,),
     )
-    metrics = None
-    if settings.metrics:
-        from .metrics import Metrics
-
-        metrics = Metrics(worker, settings)
-        routes.append(Route(METRICS_PATH, metrics.answer))
     starlette = Starlette(
         routes=routes,
         middleware=[*([cors] if settings.origins else []), Middleware(Guard, settings=settings)],
@@ -133,9 +127,7 @@ def make_app(worker: Worker, settings: Settings, abort: Callable[[Scope], object
         },
     )
     starlette.router.redirect_slashes = False
-    app: ASGIApp = starlette
-    if metrics:
-        app = metrics.measured(app, [route.path for route in routes])
+    app = metrics.measured(starlette, [route.path for route in routes])
 
     async def identified(scope: Scope, receive: Receive, send: Send) -> None:
         """Give a request an id, unless its client or a proxy has chosen one."""
@@ -161,8 +153,7 @@ class Guard:
     check, any page that a user of this machine opens could send requests to the server, although it could not
     read the responses. The check also covers the POST requests of pages whose host name resolves to this
     machine (DNS rebinding). Their GET requests have no origin. Without a key, they can read the name of the
-    model and the number of texts. They cannot read the measurements, which need a key or a host that is no
-    name on the internet.
+    model and the measurements.
 
     Args:
         app: The application that gets the other requests.
@@ -193,21 +184,7 @@ class Guard:
                 message = "the API key is missing or wrong: send the header Authorization: Bearer KEY"
                 challenge = {"WWW-Authenticate": "Bearer"}
                 return RequestError(401, message, code="invalid_api_key", headers=challenge)
-        elif path == METRICS_PATH and not _is_local(headers.get("host", "")):
-            message = f"{METRICS_PATH} needs --api-key-file, or a host that is an address or has no dots"
-            return RequestError(403, message, code="host_not_allowed")
         return None
-
-
-def _is_local(host: str) -> bool:
-    """Return whether a host is one that no web page can have: an address, or a name without dots."""
-    try:
-        name = urlsplit(f"//{host}").hostname or ""
-        if "." in name:
-            ipaddress.ip_address(name)
-    except ValueError:
-        return False
-    return True
 
 
 class Completions:

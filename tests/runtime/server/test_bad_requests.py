@@ -48,12 +48,12 @@ WRONG = [
     *(*each("stream_options", {}, stream=False), *each("stream_options", [])),
     ({"stream_options": {"include": True}, "stream": True}, "stream_options.include"),
     *each("stop", [1], 1, [""], ["a" * 5000, "b" * 5001], "a" * 10_001),
-    *(*each("temperature", -0.1, "1", True, []), *each("top_p", 0), *each("top_k", 1.5)),
+    *(*each("temperature", -0.1, "1", []), *each("top_p", 0), *each("top_k", 1.5)),
     *(*each("keep_stop", "no"), *each("mirostat_tau", 2, top_k=3), *each("allowed", "Z")),
     *each("logit_bias", [1], {"a": "1"}, {"a": 101}, {"50256": -100}, {"": 1}),
     *(*each("min_length", 3), *each("resample", 3), *each("choices", [], ["abc", "XYZ"], [1], {})),
     *(*each("match", "(", "Z", 1), *each("json_schema", [], {"type": "banana"}, "{")),
-    *(*each("max_tokens", 16, match="a{50}"), *each("max_completion_tokens", 9, match="a{50}")),
+    *(*each("max_tokens", 16, match="a{50}"), ({"max_completion_tokens": 9, "match": "a{50}"}, "max_tokens")),
     *(*each(FORMAT, []), *each(FORMAT, {"type": "json_object"}, json_schema={})),
     *(*schema("type"), *schema("type", type="xml"), *schema("type", type=1)),
     *(*schema("schema", type="json_object", schema={}), *schema("json_schema", type="json_schema")),
@@ -78,7 +78,7 @@ WRONG_CHAT = [
     ],
     *(*each("tools", [{}]), *each("tool_choice", "required"), *each("prompt", "a")),
     *(*each("modalities", ["audio"]), *each("echo", True), *each("best_of", 1), *each("logprobs", 1)),
-    *(*each("top_logprobs", 0), *each("top_logprobs", 1, logprobs=True)),
+    *each("top_logprobs", 1, logprobs=True),
     *each("logprobs", True, n=10, max_tokens=1001),
 ]
 

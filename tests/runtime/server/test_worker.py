@@ -12,7 +12,7 @@ from textgen_runtime.engine import Lane, NativeEngine
 from textgen_runtime.results import Generated
 from textgen_runtime.server import worker as worker_module
 from textgen_runtime.server.requests import Settings, parse_request
-from textgen_runtime.server.worker import FIRST_STEPS, MAX_GROWTH, Pace, Prompt, Text, Worker, is_quick
+from textgen_runtime.server.worker import FIRST_STEPS, MAX_GROWTH, Pace, Prompt, Text, is_quick
 
 from tests.helpers.served import ENDLESS, PATIENCE, OpenCall, Served, asynchronous, served, until
 
@@ -87,26 +87,6 @@ async def test_a_client_that_leaves_frees_its_places(tiny: textgen.Model, stream
 
 
 @asynchronous
-async def test_a_slow_reader_stops_only_its_own_texts(
-    tiny: textgen.Model, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(worker_module, "MAX_PENDING", 1000)
-    async with served(tiny, max_length=ENDLESS) as server:
-        slow, leaving = call(server, stream=True, seed=4), call(server, stream=True, n=2)
-        for each in (slow, leaving):
-            each.stop_reading()
-        await until(lambda: server.worker.paused == 3)
-        # Others go on, and the paused texts do not.
-        assert (await server.complete(prompt="a", max_tokens=5_000)).status == 200
-        assert (server.worker.paused, server.worker.texts) == (3, 3)
-        slow.read_on()
-        text = await slow.beginning(50_000)
-        for each in (slow, leaving):
-            each.leave()
-    assert text == tiny.generate("a", length=len(text), seed=4, temperature=1.0)
-
-
-@asynchronous
 async def test_a_client_that_does_not_read_is_cut(tiny: textgen.Model) -> None:
     async with served(tiny, max_length=ENDLESS, client_timeout=0.2) as server:
         slow = call(server, stream=True)
@@ -114,29 +94,6 @@ async def test_a_client_that_does_not_read_is_cut(tiny: textgen.Model) -> None:
         slow.stop_reading()
         await slow.task
         assert server.aborted == [slow.scope]
-
-
-@pytest.mark.parametrize("control", [{}, {"match": "[ab]{12}", "resample": 2}], ids=["plain", "resampled"])
-@asynchronous
-async def test_a_text_that_is_paused_after_each_chunk_is_that_of_generate(
-    tiny: textgen.Model, monkeypatch: pytest.MonkeyPatch, control: dict[str, Any]
-) -> None:
-    advance = Worker._advance
-
-    def pause_and_advance(worker: Worker, seconds: float) -> None:
-        for text in [*worker._lanes.values()]:
-            worker.pause(text)
-            worker.resume(text)
-        advance(worker, seconds)
-
-    # A chunk has one token, so that texts without the mask take several chunks, too.
-    monkeypatch.setattr(worker_module, "FIRST_STEPS", 1)
-    monkeypatch.setattr(worker_module, "MAX_GROWTH", 1)
-    monkeypatch.setattr(Worker, "_advance", pause_and_advance)
-    prompts = ["a", "b", "c"]
-    async with served(tiny) as server:
-        answer = await server.complete(prompt=prompts, max_tokens=30, seed=4, stream=True, **control)
-    assert answer.texts == tiny.generate(prompts, length=30, seed=4, temperature=1.0, **control)
 
 
 @asynchronous
