@@ -15,7 +15,7 @@ from textgen_runtime.server import app as app_module
 from textgen_runtime.server.app import REQUESTS_PER_TURN, LogFormatter
 from textgen_runtime.server.requests import parse_request
 
-from tests.helpers.served import CHAT, ENDLESS, TEXT, OpenCall, Served, asynchronous, served, until
+from tests.helpers.served import CHAT, TEXT, OpenCall, Served, asynchronous, served
 
 PAGE = "https://example.org"
 PREFLIGHT = {
@@ -47,40 +47,40 @@ async def test_a_server_with_keys_answers_only_requests_with_one(tiny: textgen.M
         assert (await server.request("/health")).status == 200
 
 
-@pytest.mark.parametrize("origins", [(), ("https://example.com",)])
+@pytest.mark.parametrize(
+    ("origins", "statuses"),
+    [
+        ((), [403, 403, 403, 403]),
+        (("https://example.com",), [403, 403, 403, 400]),
+        (("https://example.com", PAGE), [200, 401, 400, 200]),
+        (("*",), [200, 401, 400, 200]),
+    ],
+)
 @asynchronous
-async def test_web_pages_of_other_origins_are_refused(tiny: textgen.Model, origins: tuple[str, ...]) -> None:
-    async with served(tiny, origins=origins) as server:
-        answers = [
-            await server.complete({"Origin": PAGE}, prompt="a"),
-            await server.request("/health", headers={"Origin": PAGE}),
-            await server.request(TEXT, headers=PREFLIGHT, method="OPTIONS"),
-        ]
-        # Programs send no origin.
-        assert (await server.complete(prompt="a")).status == 200
-    assert [answer.status for answer in answers] == [403, 403, 400 if origins else 403]
-    assert answers[0].json["error"]["code"] == "origin_not_allowed"
-    assert all("access-control-allow-origin" not in answer.headers for answer in answers)
-
-
-@pytest.mark.parametrize("origins", [(PAGE,), ("https://example.com", PAGE), ("*",)])
-@asynchronous
-async def test_web_pages_of_allowed_origins_are_answered(
-    tiny: textgen.Model, origins: tuple[str, ...]
+async def test_only_web_pages_of_allowed_origins_are_answered(
+    tiny: textgen.Model, origins: tuple[str, ...], statuses: list[int]
 ) -> None:
-    headers = {"Origin": PAGE, "Authorization": "Bearer secret"}
+    key = {"Authorization": "Bearer secret"}
+    headers = {"Origin": PAGE, **key}
     async with served(tiny, origins=origins, keys=["secret"]) as server:
         answers = [
             await server.complete(headers, prompt="a", stream=True),
-            await server.complete({**headers, "Authorization": "Bearer x"}, prompt="a", n=0),
+            await server.complete({"Origin": PAGE}, prompt="a"),
             await server.complete(headers, prompt="a", n=0),
             await server.request(TEXT, headers=PREFLIGHT, method="OPTIONS"),
         ]
-    assert [answer.status for answer in answers] == [200, 401, 400, 200]
-    # A page can read errors, too, and the id.
-    assert all(answer.headers["access-control-allow-origin"] in (PAGE, "*") for answer in answers)
-    assert answers[0].headers["access-control-expose-headers"] == "X-Request-ID"
-    assert "x-stainless-lang" in answers[-1].headers["access-control-allow-headers"]
+        # Programs send no origin.
+        assert (await server.complete(key, prompt="a")).status == 200
+    assert [answer.status for answer in answers] == statuses
+    # An allowed page can read errors, too, and the id.
+    for answer in answers:
+        allowed = answer.headers.get("access-control-allow-origin")
+        assert allowed in ((None,) if 403 in statuses else (PAGE, "*"))
+    if 403 in statuses:
+        assert answers[0].json["error"]["code"] == "origin_not_allowed"
+    else:
+        assert answers[0].headers["access-control-expose-headers"] == "X-Request-ID"
+        assert "x-stainless-lang" in answers[-1].headers["access-control-allow-headers"]
 
 
 @asynchronous
@@ -267,17 +267,3 @@ async def test_requests_and_tokens_are_counted(tiny: textgen.Model) -> None:
         timed = {series: value for series, value in measured.items() if series.startswith(f"{name}_count")}
         assert timed == {f"{name}_count {TEXT}": 1, f"{name}_count {CHAT}": 1}
         assert measured[f"{name}_sum {TEXT}"] > 0
-
-
-@asynchronous
-async def test_texts_that_run_and_wait_are_measured(tiny: textgen.Model) -> None:
-    body = json.dumps({"prompt": "a", "max_tokens": ENDLESS, "n": 3}).encode()
-    async with served(tiny, max_users=1, max_length=ENDLESS) as server:
-        running = OpenCall(server.app, body)
-        await until(lambda: server.worker.waiting == 2)
-        measured = await measurements(server)
-        running.leave()
-        await until(lambda: not server.worker.users)
-        after = await measurements(server)
-    names = ("textgen_texts_running", "textgen_texts_waiting")
-    assert [[each[name] for name in names] for each in (measured, after)] == [[1, 2], [0, 0]]
