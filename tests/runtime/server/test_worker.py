@@ -12,7 +12,17 @@ from textgen_runtime.engine import Lane, NativeEngine
 from textgen_runtime.results import Generated
 from textgen_runtime.server import worker as worker_module
 from textgen_runtime.server.requests import Settings, parse_request
-from textgen_runtime.server.worker import FIRST_STEPS, MAX_GROWTH, Pace, Prompt, Text, is_quick
+from textgen_runtime.server.worker import (
+    CYCLE_SECONDS,
+    FIRST_STEPS,
+    MAX_GROWTH,
+    MAX_PROMPT_SHARE,
+    Pace,
+    Prompt,
+    Text,
+    Worker,
+    is_quick,
+)
 
 from tests.helpers.served import ENDLESS, PATIENCE, OpenCall, Served, asynchronous, served, until
 
@@ -98,27 +108,33 @@ async def test_a_client_that_does_not_read_is_cut(tiny: textgen.Model) -> None:
         assert server.aborted == [slow.scope]
 
 
+@pytest.mark.parametrize(("lanes", "prompts", "share"), [(3, 1, 1 / 4), (1, 9, MAX_PROMPT_SHARE)])
 @asynchronous
-async def test_a_long_prompt_does_not_delay_other_texts_until_its_end(
-    tiny: textgen.Model, monkeypatch: pytest.MonkeyPatch
+async def test_a_long_prompt_gets_the_time_of_a_lane(
+    tiny: textgen.Model, monkeypatch: pytest.MonkeyPatch, lanes: int, prompts: int, share: float
 ) -> None:
-    feed = Prompt.feed
+    feed, clock, fed = Prompt.feed, 0.0, list[int]()
 
-    def feed_again(prompt: Prompt) -> bool:
-        """Feed a piece, and begin a long prompt again after its end."""
-        is_complete = feed(prompt)
-        if len(prompt.tokens) == 1:
-            return is_complete
-        prompt._fed %= len(prompt.tokens)
-        return False
+    def feed_by_the_clock(prompt: Prompt) -> bool:
+        """Feed a piece, which takes a part of a cycle. Only a short prompt is ever complete."""
+        nonlocal clock
+        clock += CYCLE_SECONDS / 64
+        fed[-1:] = [fed[-1] + 1] if fed else []
+        return len(prompt.tokens) == 1 and feed(prompt)
 
-    monkeypatch.setattr(Prompt, "feed", feed_again)
-    async with served(tiny) as server:
-        long = call(server, prompt="abcd" * 1000, max_tokens=1)
-        await until(lambda: server.worker.users)
-        assert (await server.complete(prompt="a", max_tokens=100)).status == 200
-        assert not long.task.done()
-        long.leave()
+    monkeypatch.setattr(Prompt, "feed", feed_by_the_clock)
+    monkeypatch.setattr(worker_module, "thread_time", lambda: clock)
+    monkeypatch.setattr(Worker, "_advance", lambda _worker, _seconds: fed.append(0))
+    async with served(tiny, max_length=ENDLESS, max_body=10**6) as server:
+        calls = [call(server) for _ in range(lanes)]
+        calls += [call(server, prompt="abcd" * 1000) for _ in range(prompts)]
+        await until(lambda: server.worker.users == lanes + prompts)
+        start = len(fed)
+        await until(lambda: len(fed) > start + 5)
+        for each in calls:
+            each.leave()
+        await asyncio.gather(*[each.task for each in calls])
+    assert abs(fed[start + 4] - 64 * share) <= 2
 
 
 @pytest.mark.parametrize(
@@ -267,7 +283,7 @@ def test_chunks_take_the_given_time(lanes: int, cost: float) -> None:
         pace.record(lanes * steps, cost * lanes * steps)
         # A chunk without tokens says nothing.
         pace.record(0, 5.0)
-    assert steps == 1 or 0.02 - lanes * cost * 1.5 < cost * lanes * steps <= 0.02
+    assert steps in (max(1, int(0.02 / (cost * lanes)) - i) for i in (0, 1))
     assert pace.steps(lanes, -1.0) == 1
 
 
