@@ -156,13 +156,6 @@ CHAT_FIELDS: dict[str, Field] = {
     "modalities": [["text"]],
     "audio": [],
 }
-STREAM_FIELDS: dict[str, Field] = {"include_usage": (bool,)}
-FORMAT_FIELDS: dict[str, Field] = {
-    "type": ["text", "json_object", "json_schema"],
-    "json_schema": (dict,),
-}
-# All but the schema have no effect: every schema is followed strictly.
-SCHEMA_FIELDS: dict[str, Field] = {"schema": (dict,), **dict.fromkeys(("name", "description", "strict"))}
 
 
 def check_field(name: str, value: object, field: Field) -> None:
@@ -244,8 +237,7 @@ def parse_request(body: bytes, settings: Settings, default_length: int, *, is_ch
         raise RequestError(400, f"the body is not JSON: {reason}", code="invalid_json") from None
     if not isinstance(content, dict):
         raise RequestError(400, "the body must be a JSON object", code="invalid_json")
-    ignore = settings.ignore_unknown_fields
-    fields = _take(content, CHAT_FIELDS if is_chat else TEXT_FIELDS, ignore)
+    fields = _take(content, CHAT_FIELDS if is_chat else TEXT_FIELDS, settings.ignore_unknown_fields)
     check_model(fields.get("model"), settings)
     prompts = [_message(fields)] if is_chat else _prompts(fields, settings)
     length = _length(fields, settings, default_length if is_chat else DEFAULT_LENGTH)
@@ -260,14 +252,13 @@ def parse_request(body: bytes, settings: Settings, default_length: int, *, is_ch
     if logprobs and len(prompts) * choices * length > MAX_SCORED_TOKENS:
         raise wrong("logprobs", f"is limited to {MAX_SCORED_TOKENS} tokens per request")
     stream = bool(fields.get("stream"))
-    if "stream_options" in fields and not stream:
-        raise wrong("stream_options", 'is only for "stream": true')
-    options = _take(fields.get("stream_options", {}), STREAM_FIELDS, ignore, "stream_options.")
+    usage = fields.get("stream_options", {}).get("include_usage") or False
+    check_field("stream_options.include_usage", usage, (bool,))
     # A person types a chat's message, and a chat front end cannot say what to do with an emoji.
     unknown = fields.get("unknown", "skip" if is_chat else "error")
-    sampling = _sampling(fields, ignore=ignore)
+    sampling = _sampling(fields)
     seed = fields["seed"] if "seed" in fields else fresh_seed()
-    shape = (echo, logprobs, stream, bool(options.get("include_usage")))
+    shape = (echo, logprobs, stream, usage)
     return Request(is_chat, prompts, choices, length, sampling, seed, unknown, *shape)
 
 
@@ -278,19 +269,16 @@ def check_model(name: str | None, settings: Settings) -> None:
         raise RequestError(404, message, param="model", code="model_not_found")
 
 
-def _take(
-    values: Mapping[str, Any], fields: Mapping[str, Field], ignore: bool, within: str = ""
-) -> dict[str, Any]:
+def _take(values: Mapping[str, Any], fields: Mapping[str, Field], ignore: bool) -> dict[str, Any]:
     """Return the values of known fields, after a check. A field that is null counts as missing."""
     taken = {name: value for name, value in values.items() if value is not None}
     for name, value in [*taken.items()]:
         if name in fields:
-            check_field(within + name, value, fields[name])
+            check_field(name, value, fields[name])
         elif ignore:
             del taken[name]
         else:
-            message = f"unknown field {quote(within + name)}"
-            raise RequestError(400, message, param=within + name, code="unknown_field")
+            raise RequestError(400, f"unknown field {quote(name)}", param=name, code="unknown_field")
     return taken
 
 
@@ -321,23 +309,18 @@ def _message(fields: Mapping[str, Any]) -> str | None:
 
 
 def _length(fields: Mapping[str, Any], settings: Settings, default: int) -> int:
-    """Return the maximum number of tokens per text."""
-    given = [name for name in ("max_tokens", "max_completion_tokens") if name in fields]
-    if len(given) > 1:
-        # With the code of OpenAI's API, which refuses both, too.
-        message = f"{' and '.join(given)} are two names of one field: send only one"
-        raise RequestError(400, message, param=given[0], code="invalid_parameter_combination")
-    if not given:
-        return min(default, settings.max_length)
-    check_field(given[0], fields[given[0]], range(settings.max_length + 1))
-    length: int = fields[given[0]]
+    """Return the maximum number of tokens per text, which has an old and a new name."""
+    length = min(default, settings.max_length)
+    for name in ("max_tokens", "max_completion_tokens"):
+        length = fields.get(name, length)
+        check_field(name, length, range(settings.max_length + 1))
     return length
 
 
-def _sampling(fields: Mapping[str, Any], *, ignore: bool) -> Sampling:
+def _sampling(fields: Mapping[str, Any]) -> Sampling:
     """Return the sampling parameters, each of which is a field of its name. The core checks their values."""
     values = {name: value for name, value in fields.items() if name in PARAMETERS}
-    schema = _schema(fields, ignore=ignore)
+    schema = _schema(fields.get("response_format"))
     if schema is not None and "json_schema" in values:
         raise wrong("response_format", "and json_schema are two schemas: send only one")
     if schema is not None:
@@ -360,19 +343,16 @@ def _sampling(fields: Mapping[str, Any], *, ignore: bool) -> Sampling:
     return sampling
 
 
-def _schema(fields: Mapping[str, Any], *, ignore: bool) -> dict[str, Any] | None:
-    """Return the JSON schema that ``response_format`` asks for, or None if any text will do."""
-    if "response_format" not in fields:
-        return None
-    given = _take(fields["response_format"], FORMAT_FIELDS, ignore, "response_format.")
-    if "type" not in given:
-        raise wrong("response_format.type", "is missing")
-    if ("json_schema" in given) != (given["type"] == "json_schema"):
-        raise wrong("response_format.json_schema", 'belongs to "type": "json_schema"')
-    if given["type"] != "json_schema":
-        return {"type": "object"} if given["type"] == "json_object" else None
-    described = _take(given["json_schema"], SCHEMA_FIELDS, ignore, "response_format.json_schema.")
-    if "schema" not in described:
-        raise wrong("response_format.json_schema.schema", "is missing")
-    schema: dict[str, Any] = described["schema"]
-    return schema
+def _schema(response_format: Any) -> dict[str, Any] | None:
+    """Return the JSON schema that the field asks for, or None if any text will do.
+
+    Its other parts have no effect: every schema is followed strictly.
+    """
+    match response_format:
+        case None | {"type": "text"}:
+            return None
+        case {"type": "json_object"}:
+            return {"type": "object"}
+        case {"type": "json_schema", "json_schema": {"schema": dict(schema)}}:
+            return schema
+    raise wrong("response_format", 'must have a type, and for "type": "json_schema" a json_schema.schema')
