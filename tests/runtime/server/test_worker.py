@@ -272,9 +272,9 @@ async def test_texts_that_are_still_running_at_the_end_fail(tiny: textgen.Model,
 
 
 @pytest.mark.parametrize("lanes", [1, 7, 200])
-@pytest.mark.parametrize("cost", [1e-6, 1e-4, 1.0])
+@pytest.mark.parametrize("cost", [0.0, 1e-6, 1e-4, 1.0])
 def test_chunks_take_the_given_time(lanes: int, cost: float) -> None:
-    """On a machine on which each token of each lane takes the same time."""
+    """On a machine on which each token of each lane takes the same time, which can be too short to measure."""
     pace = Pace()
     for i in range(30):
         steps = pace.steps(lanes, 0.02)
@@ -283,8 +283,9 @@ def test_chunks_take_the_given_time(lanes: int, cost: float) -> None:
         pace.record(lanes * steps, cost * lanes * steps)
         # A chunk without tokens says nothing.
         pace.record(0, 5.0)
-    assert steps in (max(1, int(0.02 / (cost * lanes)) - i) for i in (0, 1))
-    assert pace.steps(lanes, -1.0) == 1
+    if cost:
+        assert steps in (max(1, int(0.02 / (cost * lanes)) - i) for i in (0, 1))
+        assert pace.steps(lanes, -1.0) == 1
 
 
 @asynchronous
