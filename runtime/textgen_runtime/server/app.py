@@ -78,7 +78,7 @@ class LogFormatter(logging.Formatter):
         return super().formatMessage(record) + (f" (request {name})" if name else "")
 
 
-def make_app(worker: Worker, settings: Settings, abort: Callable[[Scope], object] | None = None) -> ASGIApp:
+def make_app(worker: Worker, settings: Settings, abort: Callable[[Scope], object]) -> ASGIApp:
     """Return the application. ``worker.start`` must be called before the first request.
 
     Args:
@@ -100,7 +100,7 @@ def make_app(worker: Worker, settings: Settings, abort: Callable[[Scope], object
         counts = {"users": worker.users, "waiting": worker.waiting}
         return _json({"status": status, **counts}, 503 if worker.draining else 200)
 
-    completions = Completions(worker, settings, abort or (lambda _: None))
+    completions = Completions(worker, settings, abort)
     metrics = Metrics(worker)
     routes = [
         Route(TEXT_PATH, completions, methods=["POST"]),
@@ -221,7 +221,7 @@ class Completions:
                 raise ClientGoneError from None
 
         try:
-            body = await read_body(scope, receive, self._settings)
+            body = await read_body(receive, self._settings)
             async with self._turns:
                 await asyncio.sleep(0)
                 default, is_chat = self._worker.model.default_length, scope["path"] == CHAT_PATH
@@ -257,7 +257,7 @@ class Completions:
             reply.close()
 
 
-async def read_body(scope: Scope, receive: Receive, settings: Settings) -> bytes:
+async def read_body(receive: Receive, settings: Settings) -> bytes:
     """Return the body of a request.
 
     Raises:
@@ -265,25 +265,21 @@ async def read_body(scope: Scope, receive: Receive, settings: Settings) -> bytes
         ClientGoneError: If the client has closed the connection.
     """
     limit, closing = settings.max_body, {"Connection": "close"}
-    declared = Headers(scope=scope).get("content-length", "0")
-    size = int(declared) if declared.isdecimal() else 0
-    body = bytearray()
-    received, more = 0, size <= DISCARDED * limit
+    body, size, more = bytearray(), 0, True
     try:
         async with asyncio.timeout(settings.client_timeout):
-            while more:
+            while more and size <= DISCARDED * limit:
                 message = await receive()
                 if message["type"] == "http.disconnect":
                     raise ClientGoneError
-                part = message.get("body", b"")
-                received += len(part)
-                more = message.get("more_body", False) and received <= DISCARDED * limit
-                if max(size, received) <= limit:
+                part, more = message.get("body", b""), message.get("more_body", False)
+                size += len(part)
+                if size <= limit:
                     body += part
     except TimeoutError:
         reason = f"the request took longer than {settings.client_timeout:g} seconds to arrive"
         raise RequestError(408, reason, headers=closing) from None
-    if max(size, received) > limit:
+    if size > limit:
         reason = f"the body is larger than {limit} bytes"
         raise RequestError(413, reason, code="body_too_large", headers=closing)
     return bytes(body)

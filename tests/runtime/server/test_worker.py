@@ -274,7 +274,7 @@ async def test_texts_that_are_still_running_at_the_end_fail(tiny: textgen.Model,
 @pytest.mark.parametrize("lanes", [1, 7, 200])
 @pytest.mark.parametrize("cost", [0.0, 1e-6, 1e-4, 1.0])
 def test_chunks_take_the_given_time(lanes: int, cost: float) -> None:
-    """On a machine on which each token of each lane takes the same time, which can be too short to measure."""
+    """On a machine on which each token of each lane takes the same time, maybe too little to measure."""
     pace = Pace()
     for i in range(30):
         steps = pace.steps(lanes, 0.02)
