@@ -47,13 +47,15 @@ async def test_all_texts_are_lanes_of_one_batch_and_others_wait(
     async with served(tiny, max_users=2, max_queue=2, max_length=ENDLESS) as server:
         calls = [call(server, stream=True)]
         await calls[0].beginning()
-        calls += [call(server, stream=True) for _ in range(3)]
+        calls += [call(server, stream=True) for _ in range(2)]
         await calls[1].beginning()
+        await until(lambda: server.worker.waiting == 1)
+        measured = (await server.request("/metrics")).body
+        assert b"\ntextgen_texts_running 2\ntextgen_texts_waiting 1\n" in measured
+        calls.append(call(server, stream=True))
         await until(lambda: server.worker.waiting == 2)
         health = (await server.request("/health")).json
         assert health == {"status": "ok", "users": 2, "waiting": 2}
-        measured = (await server.request("/metrics")).body
-        assert b"\ntextgen_texts_running 2\ntextgen_texts_waiting 2\n" in measured
         full = await server.complete(prompt="a")
         assert (full.error, full.json["error"]["code"]) == ((429, None), "queue_full")
         assert full.json["error"]["type"] == "rate_limit_error"
