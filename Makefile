@@ -257,7 +257,7 @@ LOCKED := mkdir -p build && $(if $(shell command -v flock),flock build/lock)
 # pip builds all extensions in a temporary folder. After a change of the sources, setup.py builds what changed.
 $(VENV)/dev.installed: pyproject.toml
 	$(LOCKED) $(PYTHON) -m venv $(VENV)
-	$(LOCKED) $(BIN)/python -m pip install --quiet --editable ".[serve,metrics,train,dev]"
+	$(LOCKED) $(BIN)/python -m pip install --quiet --editable ".[serve,train,dev]"
 	touch $@ $(DEV)
 
 $(DEV): $(BUILD_INPUTS) | $(VENV)/dev.installed

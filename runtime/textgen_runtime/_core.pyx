@@ -507,13 +507,19 @@ cdef class Stream:
     cdef textgen_stream *stream
     cdef bint busy
 
-    def __cinit__(self, CoreModel model not None, seed=0, substream=0):
+    def __cinit__(self, CoreModel model not None, seed=0, substream=0, Stream original=None):
         cdef textgen_sampling sampling
         cdef textgen_error error
+        self.model, self.memory = model, new_memory(textgen_stream_size(model.model))
+        if original is not None:
+            # A batch copies each text for each chunk: parameters that the copy replaces would take long.
+            original.enter()
+            check(textgen_stream_copy(original.stream, memory_of(self.memory), &self.stream, &error), &error)
+            self.sampling, self.controls = original.sampling, original.controls
+            return
         write_numbers(&sampling, None)
         write_seed(&sampling, seed, substream)
-        self.model, self.controls = model, ((), (), None, None)
-        self.memory = new_memory(textgen_stream_size(model.model))
+        self.controls = ((), (), None, None)
         check(
             textgen_stream_init(memory_of(self.memory), model.model, &sampling, &self.stream, &error), &error
         )
@@ -525,12 +531,7 @@ cdef class Stream:
 
     def copy(self):
         """Return an independent copy."""
-        cdef Stream clone = Stream.__new__(Stream, self.model)
-        cdef textgen_error error
-        self.enter()
-        check(textgen_stream_copy(self.stream, memory_of(clone.memory), &clone.stream, &error), &error)
-        clone.sampling, clone.controls = self.sampling, self.controls
-        return clone
+        return Stream(self.model, 0, 0, self)
 
     @property
     def seed(self):

@@ -3,10 +3,10 @@
 Every message is one line that says what is wrong, where, and what to do. The commands print the message. An
 exception of any other class is a bug in the project and shows its traceback, except ``ImportError``: the
 installation lacks a module, and ``textgen_launcher.py`` prints the message. Messages format values with
-``quote`` and paths with ``shorten``, and suggest a ``nearest_name``.
+``quote`` and paths with ``shorten``.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from reprlib import Repr
 from typing import Self
 
@@ -15,13 +15,6 @@ MAX_SHORTENED_LENGTH = 200
 
 # Python refuses to convert integers of more than 4,300 digits to text.
 MAX_QUOTED_BITS = 256
-
-# How similar two names must be, from 0 to 1, so that one is taken for the other before any name that it
-# begins or that begins it: the option --sep is --separator, but the model nietzsche-flot32 is not nietzsche.
-ALMOST_EQUAL = 0.9
-
-# The same, for names of which none begins the other.
-SIMILAR = 0.6
 
 _repr = Repr()
 _repr.maxstring = _repr.maxlong = _repr.maxother = MAX_QUOTED_LENGTH
@@ -40,17 +33,6 @@ def shorten(text: str, length: int = MAX_SHORTENED_LENGTH) -> str:
         return text
     half = (length - 3) // 2
     return f"{text[: length - 3 - half]}...{text[-half:]}"
-
-
-def nearest_name(name: str, known: Iterable[str], min_similarity: float = SIMILAR) -> str | None:
-    """Return the known name that is nearest to a mistyped one, or None if none is near."""
-    # Imported here because most runs do not need it.
-    from difflib import get_close_matches
-
-    names = list(known)
-    almost = get_close_matches(name, names, 1, ALMOST_EQUAL)
-    related = [other for other in names if name and (other.startswith(name) or name.startswith(other))]
-    return next(iter(almost or related or get_close_matches(name, names, 1, min_similarity)), None)
 
 
 def install_command(extra: str) -> str:

@@ -284,7 +284,8 @@ def _replacement(path: PathLike) -> Iterator[BinaryIO]:
     # The old file may be private, so the new content stays private until it has the same permissions.
     with _temporary(os.path.dirname(target), 0o666 if old_mode is None else 0o600) as (temporary, file):
         yield file
-        _flush_to_disk(file)
+        file.flush()
+        os.fsync(file.fileno())
         if old_mode is not None:
             os.chmod(temporary, stat.S_IMODE(old_mode))
         if not CAN_REMOVE_OPEN_FILES:
@@ -297,17 +298,6 @@ def _replacement(path: PathLike) -> Iterator[BinaryIO]:
                 raise
             time.sleep(WAIT)
             os.replace(temporary, target)
-
-
-def _flush_to_disk(file: BinaryIO) -> None:
-    """Wait until the content of a file is on the disk."""
-    file.flush()
-    if hasattr(fcntl, "F_FULLFSYNC"):
-        # On macOS, fsync leaves the content in the cache of the disk. Some file systems have nothing better.
-        with contextlib.suppress(OSError):
-            fcntl.fcntl(file, fcntl.F_FULLFSYNC)
-            return
-    os.fsync(file.fileno())
 
 
 @contextlib.contextmanager

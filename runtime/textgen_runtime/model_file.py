@@ -13,7 +13,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple, TypeAlias
 
 from ._core import CoreModel
-from .errors import ModelFileError, nearest_name, path_failure, shorten
+from .errors import ModelFileError, path_failure, shorten
 from .files import BinaryReader, file_object_name, read_file_object
 from .json_text import from_json, to_json
 from .text import Normalization, RecordKind
@@ -120,18 +120,12 @@ def _read_path(path: str | os.PathLike[str]) -> bytes:
             raise ModelFileError(f"the folder {shorten(str(path))} has no {name}") from None
         # Nobody types such a path for a name.
         is_path = os.path.isabs(file) or os.path.splitext(name)[1]
-        hint = _bundled_hint(name) if missing and not is_path else ""
+        hint = f"; bundled models: {', '.join(bundled_models())}" if missing and not is_path else ""
         raise ModelFileError(
             f"cannot read the model file {shorten(file)}: {path_failure(error)}{hint}"
         ) from None
     except ModelFileError as error:
         raise ModelFileError(f"{shorten(str(path))}: ", *error.args) from None
-
-
-def _bundled_hint(name: str) -> str:
-    """Return which bundled model may be meant by a name that is no file."""
-    nearest = nearest_name(name.lower(), bundled_models())
-    return f"; did you mean {nearest}?" if nearest else f"; bundled models: {', '.join(bundled_models())}"
 
 
 def _read_file(file: str) -> bytes:

@@ -140,8 +140,10 @@ def _checked_number(parameter: Parameter, value: Any) -> float:
     return number if parameter.kind == "whole" else float(value)
 
 
-def _checked_switch(_parameter: Parameter, value: Any) -> bool:
-    return bool(value)
+def _checked_switch(parameter: Parameter, value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise TypeError(f"{parameter.name} must be true or false, not {quote(value)}")
+    return value
 
 
 def _checked_text(parameter: Parameter, value: Any) -> str | None:

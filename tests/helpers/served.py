@@ -202,10 +202,6 @@ class OpenCall:
         """Let the application wait when it sends."""
         self._reads.clear()
 
-    def read_on(self) -> None:
-        """Read again."""
-        self._reads.set()
-
     def leave(self) -> None:
         """Close the connection."""
         self._requests.put_nowait({"type": "http.disconnect"})

@@ -1,4 +1,4 @@
-"""Formatting of values, paths and errors for messages, and the name that is suggested for a mistyped one."""
+"""Formatting of values, paths and errors for messages."""
 
 import copy
 import pickle
@@ -12,7 +12,6 @@ from textgen_runtime.errors import (
     MAX_SHORTENED_LENGTH,
     Name,
     first_line,
-    nearest_name,
     quote,
     shorten,
 )
@@ -89,30 +88,3 @@ def test_an_error_carries_the_first_parameter_that_it_names_or_the_given_one() -
     for other in (pickle.loads(pickle.dumps(error)), copy.copy(error), SamplingError("x: ", *error.args)):  # noqa: S301 (written by this test)
         assert other.spelled(spell_option).removeprefix("x: ") == "use --match or --stop"
         assert other.parameter == "match"
-
-
-MODELS = ("nietzsche", "nietzsche-float32")
-
-
-@pytest.mark.parametrize(
-    ("typed", "known", "nearest"),
-    [
-        ("nietsche", MODELS, "nietzsche"),
-        ("nietzsche-flot32", MODELS, "nietzsche-float32"),
-        ("nietz", MODELS, "nietzsche"),
-        ("nietzsche-large", MODELS, "nietzsche"),
-        ("temperature", ("top-p", "temp"), "temp"),
-        # The other name is more similar.
-        ("sep", ("set", "separator"), "separator"),
-        ("zarathustra", MODELS, None),
-        ("", MODELS, None),
-        ("x", (), None),
-    ],
-)
-def test_the_nearest_name_is_found(typed: str, known: tuple[str, ...], nearest: str | None) -> None:
-    assert nearest_name(typed, known) == nearest
-
-
-def test_the_required_similarity_can_be_lower() -> None:
-    assert nearest_name("exit", ("quit",)) is None
-    assert nearest_name("exit", ("quit",), 0.5) == "quit"

@@ -266,27 +266,6 @@ def test_a_refused_rename_is_tried_once_more_on_windows(
     assert os.listdir(tmp_path) == ["file"]
 
 
-@posix_only
-@pytest.mark.parametrize("is_supported", [False, True])
-def test_macos_writes_through_the_cache_of_the_disk(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_supported: bool
-) -> None:
-    import fcntl
-
-    calls: list[object] = []
-
-    def control(_: BinaryIO, command: int) -> None:
-        calls.append(command)
-        if not is_supported:
-            raise OSError(errno.ENOTSUP, "Operation not supported")
-
-    monkeypatch.setattr(fcntl, "F_FULLFSYNC", 51, raising=False)
-    monkeypatch.setattr(fcntl, "fcntl", control)
-    monkeypatch.setattr(os, "fsync", lambda _: calls.append("fsync"))
-    replace_file(tmp_path / "file", b"new")
-    assert calls == ([51] if is_supported else [51, "fsync"])
-
-
 def test_threads_can_write_the_same_file(tmp_path: Path) -> None:
     contents = [bytes([65 + i]) * 10_000 for i in range(8)]
     with ThreadPoolExecutor(8) as pool:

@@ -108,7 +108,6 @@ def parser() -> CommandParser:
     for option, text in (
         ("--ignore-unknown-fields", "ignore fields of requests that the server does not know, such as store"),
         ("--access-log", "print a line for each request to standard error"),
-        ("--metrics", "report counts and times of requests at the path /metrics; needs the extra metrics"),
     ):
         add(option, action="store_true", help=text)
     return command
@@ -126,12 +125,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def serve(arguments: argparse.Namespace) -> int:
     """Serve the model until a signal arrives; return the exit code."""
-    packages = {"starlette": "serve", "uvicorn": "serve"}
-    for name, extra in (
-        packages | {"prometheus_client": "metrics"} if arguments.metrics else packages
-    ).items():
+    for name in ("starlette", "uvicorn"):
         if find_spec(name) is None:
-            raise TextgenError(f"this command requires {name}: {install_command(extra)}")
+            raise TextgenError(f"this command requires {name}: {install_command('serve')}")
     # uvicorn takes longer to import than a model to load.
     from textgen_runtime.server import running
 

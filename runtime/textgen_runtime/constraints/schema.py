@@ -80,6 +80,9 @@ def _value(schema: Any, place: str) -> Node:
         schema = {}
     if not isinstance(schema, Mapping):
         raise _error(place, f"a schema must be an object, not {quote(schema)}")
+    options = schema.get("anyOf")
+    if isinstance(options, list) and schema.keys() <= ANNOTATIONS | {"anyOf"}:
+        return Alternatives(tuple([_value(one, f"{place}/anyOf/{i}") for i, one in enumerate(options)]))
     types = _types_named(schema, place)
     constant = next((keyword for keyword in ("const", "enum") if keyword in schema), None)
     supported = {constant} if constant else set().union(*(KEYWORDS[name] for name in types))

@@ -2,7 +2,6 @@
 
 import asyncio
 import hmac
-import ipaddress
 import logging
 import re
 import time
@@ -11,7 +10,6 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import ContextVar
 from typing import Any
-from urllib.parse import urlsplit
 
 from starlette.applications import Starlette
 from starlette.datastructures import Headers, MutableHeaders
@@ -26,6 +24,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from textgen_runtime.errors import quote, shorten
 from textgen_runtime.json_text import to_json
 
+from .metrics import Metrics
 from .requests import Request, RequestError, Settings, check_model, parse_request
 from .responses import ChatWriter, Writer, encode_event, encode_json
 from .worker import Reply, Worker, is_quick, prepare
@@ -36,7 +35,6 @@ CHAT_PATH = "/v1/chat/completions"
 # Load balancers ask for it, and have no key.
 OPEN_PATH = "/health"
 
-# Only a server that was started with --metrics has the path.
 METRICS_PATH = "/metrics"
 
 # OpenAI's clients show it as request_id. Proxies often set it in requests.
@@ -80,7 +78,7 @@ class LogFormatter(logging.Formatter):
         return super().formatMessage(record) + (f" (request {name})" if name else "")
 
 
-def make_app(worker: Worker, settings: Settings, abort: Callable[[Scope], object] | None = None) -> ASGIApp:
+def make_app(worker: Worker, settings: Settings, abort: Callable[[Scope], object]) -> ASGIApp:
     """Return the application. ``worker.start`` must be called before the first request.
 
     Args:
@@ -102,13 +100,15 @@ def make_app(worker: Worker, settings: Settings, abort: Callable[[Scope], object
         counts = {"users": worker.users, "waiting": worker.waiting}
         return _json({"status": status, **counts}, 503 if worker.draining else 200)
 
-    completions = Completions(worker, settings, abort or (lambda _: None))
+    completions = Completions(worker, settings, abort)
+    metrics = Metrics(worker)
     routes = [
         Route(TEXT_PATH, completions, methods=["POST"]),
         Route(CHAT_PATH, completions, methods=["POST"]),
         Route("/v1/models", list_models),
         Route("/v1/models/{name:path}", describe_model),
         Route(OPEN_PATH, health),
+        Route(METRICS_PATH, metrics.answer),
     ]
     cors = Middleware(
         CORSMiddleware,
@@ -117,12 +117,6 @@ def make_app(worker: Worker, settings: Settings, abort: Callable[[Scope], object
         allow_headers=("*",),
         expose_headers=(ID_HEADER,),
     )
-    metrics = None
-    if settings.metrics:
-        from .metrics import Metrics
-
-        metrics = Metrics(worker, settings)
-        routes.append(Route(METRICS_PATH, metrics.answer))
     starlette = Starlette(
         routes=routes,
         middleware=[*([cors] if settings.origins else []), Middleware(Guard, settings=settings)],
@@ -133,9 +127,7 @@ def make_app(worker: Worker, settings: Settings, abort: Callable[[Scope], object
         },
     )
     starlette.router.redirect_slashes = False
-    app: ASGIApp = starlette
-    if metrics:
-        app = metrics.measured(app, [route.path for route in routes])
+    app = metrics.measured(starlette, [route.path for route in routes])
 
     async def identified(scope: Scope, receive: Receive, send: Send) -> None:
         """Give a request an id, unless its client or a proxy has chosen one."""
@@ -161,8 +153,7 @@ class Guard:
     check, any page that a user of this machine opens could send requests to the server, although it could not
     read the responses. The check also covers the POST requests of pages whose host name resolves to this
     machine (DNS rebinding). Their GET requests have no origin. Without a key, they can read the name of the
-    model and the number of texts. They cannot read the measurements, which need a key or a host that is no
-    name on the internet.
+    model and the measurements.
 
     Args:
         app: The application that gets the other requests.
@@ -193,21 +184,7 @@ class Guard:
                 message = "the API key is missing or wrong: send the header Authorization: Bearer KEY"
                 challenge = {"WWW-Authenticate": "Bearer"}
                 return RequestError(401, message, code="invalid_api_key", headers=challenge)
-        elif path == METRICS_PATH and not _is_local(headers.get("host", "")):
-            message = f"{METRICS_PATH} needs --api-key-file, or a host that is an address or has no dots"
-            return RequestError(403, message, code="host_not_allowed")
         return None
-
-
-def _is_local(host: str) -> bool:
-    """Return whether a host is one that no web page can have: an address, or a name without dots."""
-    try:
-        name = urlsplit(f"//{host}").hostname or ""
-        if "." in name:
-            ipaddress.ip_address(name)
-    except ValueError:
-        return False
-    return True
 
 
 class Completions:
@@ -244,7 +221,7 @@ class Completions:
                 raise ClientGoneError from None
 
         try:
-            body = await read_body(scope, receive, self._settings)
+            body = await read_body(receive, self._settings)
             async with self._turns:
                 await asyncio.sleep(0)
                 default, is_chat = self._worker.model.default_length, scope["path"] == CHAT_PATH
@@ -280,7 +257,7 @@ class Completions:
             reply.close()
 
 
-async def read_body(scope: Scope, receive: Receive, settings: Settings) -> bytes:
+async def read_body(receive: Receive, settings: Settings) -> bytes:
     """Return the body of a request.
 
     Raises:
@@ -288,25 +265,21 @@ async def read_body(scope: Scope, receive: Receive, settings: Settings) -> bytes
         ClientGoneError: If the client has closed the connection.
     """
     limit, closing = settings.max_body, {"Connection": "close"}
-    declared = Headers(scope=scope).get("content-length", "0")
-    size = int(declared) if declared.isdecimal() else 0
-    body = bytearray()
-    received, more = 0, size <= DISCARDED * limit
+    body, size, more = bytearray(), 0, True
     try:
         async with asyncio.timeout(settings.client_timeout):
-            while more:
+            while more and size <= DISCARDED * limit:
                 message = await receive()
                 if message["type"] == "http.disconnect":
                     raise ClientGoneError
-                part = message.get("body", b"")
-                received += len(part)
-                more = message.get("more_body", False) and received <= DISCARDED * limit
-                if max(size, received) <= limit:
+                part, more = message.get("body", b""), message.get("more_body", False)
+                size += len(part)
+                if size <= limit:
                     body += part
     except TimeoutError:
         reason = f"the request took longer than {settings.client_timeout:g} seconds to arrive"
         raise RequestError(408, reason, headers=closing) from None
-    if max(size, received) > limit:
+    if size > limit:
         reason = f"the body is larger than {limit} bytes"
         raise RequestError(413, reason, code="body_too_large", headers=closing)
     return bytes(body)

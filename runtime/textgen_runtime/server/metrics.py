@@ -1,29 +1,18 @@
 """The path ``/metrics``: counts and times in the text format of Prometheus."""
 
-from collections.abc import Collection, Iterator
+from collections import defaultdict
+from collections.abc import Collection
 from http import HTTPStatus
 from time import perf_counter
 
-from prometheus_client import (
-    CollectorRegistry,
-    Counter,
-    Gauge,
-    Histogram,
-    ProcessCollector,
-    generate_latest,
-)
-from prometheus_client.exposition import CONTENT_TYPE_LATEST
-from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
-from prometheus_client.registry import Collector
 from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from textgen_runtime._version import __version__
-
-from .requests import Settings
 from .worker import Worker
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 # The label of paths that do not exist, or that have the name of a model.
 OTHER_PATH = "other"
@@ -31,63 +20,35 @@ OTHER_PATH = "other"
 # nginx's status of a request whose client left before the response.
 CLIENT_GONE = 499
 
-# Upper ends of the histograms' classes, in seconds. A long text of a large model takes minutes.
-BUCKETS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 25, 50, 100, 250, 500, 1000)
 
-
-class Metrics(Collector):
+class Metrics:
     """The measurements of a server.
 
     Args:
         worker: Counts the texts and the tokens.
-        settings: The settings of the server.
     """
 
-    def __init__(self, worker: Worker, settings: Settings) -> None:
+    def __init__(self, worker: Worker) -> None:
         self._worker = worker
-        self._registry = registry = CollectorRegistry()
-        self._requests = Counter(
-            "textgen_requests",
-            f"Requests; the status is {CLIENT_GONE} if the client left before the response.",
-            ["path", "status"],
-            registry=registry,
-        )
-        self._start, self._end = [
-            Histogram(
-                name,
-                f"Time from a request for texts to the {what} of its response.",
-                ["path"],
-                registry=registry,
-                buckets=BUCKETS,
-            )
-            for name, what in (
-                ("textgen_response_start_seconds", "start"),
-                ("textgen_response_seconds", "end"),
-            )
-        ]
-        labels = {"model": settings.model_name, "engine": worker.model.engine.name, "version": __version__}
-        Gauge("textgen_info", "The value is 1.", labels, registry=registry).labels(**labels).set(1)
-        registry.register(self)
-        ProcessCollector(registry=registry)
-
-    def collect(self) -> Iterator[Metric]:
-        """Yield what the worker counts."""
-        worker = self._worker
-        yield GaugeMetricFamily("textgen_texts_running", "Texts that are generated now.", worker.users)
-        yield GaugeMetricFamily("textgen_texts_waiting", "Texts that wait now.", worker.waiting)
-        yield CounterMetricFamily(
-            "textgen_prompt_tokens", "Accepted tokens of prompts.", worker.prompt_tokens
-        )
-        yield CounterMetricFamily("textgen_generated_tokens", "Generated tokens.", worker.generated_tokens)
+        # The values of the series of requests, by their names with labels.
+        self._values: defaultdict[str, float] = defaultdict(int)
 
     async def answer(self, _: Request) -> Response:
         """Answer a request for the measurements."""
-        return Response(generate_latest(self._registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
+        worker = self._worker
+        values = {
+            **self._values,
+            "textgen_texts_running": worker.users,
+            "textgen_texts_waiting": worker.waiting,
+            "textgen_prompt_tokens_total": worker.prompt_tokens,
+            "textgen_generated_tokens_total": worker.generated_tokens,
+        }
+        # The series of a metric must be successive.
+        lines = [f"{name} {value}\n" for name, value in sorted(values.items())]
+        return Response("".join(lines), headers={"Content-Type": CONTENT_TYPE})
 
     def measured(self, app: ASGIApp, paths: Collection[str]) -> ASGIApp:
         """Return an application whose requests are measured.
-
-        The requests with which a browser asks for permission are not.
 
         Args:
             app: The application.
@@ -112,10 +73,12 @@ class Metrics(Collector):
                 await app(scope, receive, send_measured)
             finally:
                 path = scope["path"] if scope["path"] in paths else OTHER_PATH
-                self._requests.labels(path, str(status)).inc()
+                self._values[f'textgen_requests_total{{path="{path}",status="{status}"}}'] += 1
                 # Errors, and requests for anything but texts, take little time and would hide that of texts.
                 if status == HTTPStatus.OK and scope["method"] == "POST":
-                    self._start.labels(path).observe(start)
-                    self._end.labels(path).observe(perf_counter() - began)
+                    seconds = {"response_start": start, "response": perf_counter() - began}
+                    for name, value in seconds.items():
+                        self._values[f'textgen_{name}_seconds_sum{{path="{path}"}}'] += value
+                        self._values[f'textgen_{name}_seconds_count{{path="{path}"}}'] += 1
 
         return call

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Mapping
 from dataclasses import KW_ONLY, dataclass
 from http import HTTPStatus
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 from textgen_runtime._core import PARAMETERS
 from textgen_runtime.errors import Name, SamplingError, TextgenError, quote
@@ -41,7 +41,6 @@ class Settings:
         client_timeout: Seconds that a client may take to send a request or to read a part of a response.
         grace: Seconds that running requests may take after the server was told to stop.
         ignore_unknown_fields: Whether a request may have fields that the server does not know.
-        metrics: Whether the server has the path ``/metrics``, which needs the package prometheus_client.
     """
 
     model_name: str
@@ -54,7 +53,6 @@ class Settings:
     client_timeout: float = 30.0
     grace: float = 30.0
     ignore_unknown_fields: bool = False
-    metrics: bool = False
 
     @property
     def max_texts(self) -> int:
@@ -88,7 +86,7 @@ class RequestError(TextgenError):
     def of(cls, error: TextgenError) -> "RequestError":
         """Return the response to an error of the model. It is the client's if it names a parameter."""
         status = 500 if error.parameter is None else 400
-        return cls(status, error.spelled(spell_field), param=error.parameter)
+        return cls(status, error.spelled(spell_field), param=FIELDS.get(error.parameter, error.parameter))
 
     def as_json(self) -> dict[str, Any]:
         """Return the body of the response, in the shape of OpenAI's API."""
@@ -98,6 +96,10 @@ class RequestError(TextgenError):
         return {"error": {"message": self.message, "type": kind, "param": self.param, "code": self.code}}
 
 
+# The fields that have other names than the parameters.
+FIELDS: dict[str | None, str] = {"length": "max_tokens"}
+
+
 def spell_field(name: Name) -> str:
     """Return a parameter as a field of a request."""
     if name == "lowercase":
@@ -105,111 +107,70 @@ def spell_field(name: Name) -> str:
         return "a prompt in lower case"
     if name == "novel":
         return "--novel of textgen-serve"
-    return name if name.value is None else f'"{name}": "{name.value}"'
+    return FIELDS.get(name, name) if name.value is None else f'"{name}": "{name.value}"'
 
 
-class Field(NamedTuple):
-    """What a field of a JSON object may be.
+# What a field of a JSON object may be: types, a range of integers, or the only values that are supported. The
+# core checks the sampling parameters.
+Field: TypeAlias = tuple[type, ...] | range | list[object] | None
 
-    Attributes:
-        kind: The types: a key of ``KINDS``.
-        only: The values that it may have, or None for all of its types.
-    """
-
-    kind: str
-    only: tuple[object, ...] | range | None = None
-
-    def check(self, name: str, value: object) -> None:
-        """Raise a ``RequestError`` if a value is wrong."""
-        types = KINDS[self.kind]
-        # A bool is not an int in JSON.
-        if not isinstance(value, types) or (isinstance(value, bool) and bool not in types):
-            raise wrong(name, f"must be {self.kind}, not {quote(value)}")
-        if self.only is None or value in self.only:
-            return
-        if isinstance(self.only, range):
-            raise wrong(name, f"must be from {self.only[0]} to {self.only[-1]}, not {quote(value)}")
-        raise wrong(name, "is not supported" if self.kind == "anything" else f"must be one of {self.only}")
-
-
-KINDS: dict[str, tuple[type, ...]] = {
-    "true or false": (bool,),
-    "an integer": (int,),
-    "a number": (int, float),
-    "a string": (str,),
-    "a string or a list of strings": (str, list),
-    "a list": (list,),
-    "an object": (dict,),
-    "an object or a string": (str, dict),
-    "anything": (object, bool),
+TYPE_NAMES = {
+    bool: "true or false",
+    int: "an integer",
+    str: "a string",
+    list: "a list",
+    dict: "an object",
 }
-# The kind of a field by the kind of the parameter of this name.
-PARAMETER_KINDS = {
-    "number": "a number",
-    "whole": "an integer",
-    "switch": "true or false",
-    "text": "a string",
-    "characters": "a string",
-    "texts": "a string or a list of strings",
-    "choices": "a string or a list of strings",
-    "biases": "an object",
-    "schema": "an object or a string",
-}
-
-
-def _refused(*harmless: object) -> Field:
-    """A field that a response would have to follow, except for values that ask for nothing."""
-    return Field("anything", only=harmless)
-
-
-SAMPLING_FIELDS = {name: Field(PARAMETER_KINDS[each.kind]) for name, each in PARAMETERS.items()}
-SHARED_FIELDS = {
-    "model": Field("a string"),
-    "max_tokens": Field("an integer"),
-    "max_completion_tokens": Field("an integer"),
-    "n": Field("an integer"),
-    "seed": Field("an integer", range(2**128)),
-    "stream": Field("true or false"),
-    "stream_options": Field("an object"),
-    "response_format": Field("an object"),
-    "unknown": Field("a string", only=("error", "skip")),
+SHARED_FIELDS: dict[str, Field] = {
+    "model": (str,),
+    "max_tokens": (int,),
+    "max_completion_tokens": (int,),
+    "n": (int,),
+    "seed": range(2**128),
+    "stream": (bool,),
+    "stream_options": (dict,),
+    "response_format": (dict,),
+    "unknown": ["error", "skip"],
     # OpenAI's API has this field, too.
-    "user": Field("a string"),
-    **SAMPLING_FIELDS,
+    "user": (str,),
+    **dict.fromkeys(PARAMETERS),
 }
-TEXT_FIELDS = {
+TEXT_FIELDS: dict[str, Field] = {
     **SHARED_FIELDS,
-    "prompt": Field("a string or a list of strings"),
-    "echo": Field("true or false"),
+    "prompt": (str, list),
+    "echo": (bool,),
     # The number of alternatives to each token.
-    "logprobs": Field("an integer", range(1)),
-    "best_of": Field("an integer"),
-    "messages": _refused(),
-    "suffix": _refused(),
+    "logprobs": range(1),
+    "best_of": (int,),
+    "messages": [],
+    "suffix": [],
 }
-CHAT_FIELDS = {
+CHAT_FIELDS: dict[str, Field] = {
     **SHARED_FIELDS,
-    "messages": Field("a list"),
-    "logprobs": Field("true or false"),
-    "top_logprobs": Field("an integer", range(1)),
-    "prompt": _refused(),
-    "tools": _refused([]),
-    "tool_choice": _refused("none", "auto"),
-    "modalities": _refused(["text"]),
-    "audio": _refused(),
+    "messages": (list,),
+    "logprobs": (bool,),
+    "top_logprobs": range(1),
+    "prompt": [],
+    "tools": [[]],
+    "tool_choice": ["none", "auto"],
+    "modalities": [["text"]],
+    "audio": [],
 }
-STREAM_FIELDS = {"include_usage": Field("true or false")}
-FORMAT_FIELDS = {
-    "type": Field("a string", only=("text", "json_object", "json_schema")),
-    "json_schema": Field("an object"),
-}
-# All but the schema have no effect: every schema is followed strictly.
-SCHEMA_FIELDS = {
-    "schema": Field("an object"),
-    "name": Field("a string"),
-    "description": Field("a string"),
-    "strict": Field("true or false"),
-}
+
+
+def check_field(name: str, value: object, field: Field) -> None:
+    """Raise a ``RequestError`` if the value of a field is wrong."""
+    if isinstance(field, list):
+        if value not in field:
+            raise wrong(name, f"must be one of {field}" if field else "is not supported")
+    elif field is not None:
+        types = (int,) if isinstance(field, range) else field
+        # In JSON, true is no integer.
+        if type(value) not in types:
+            kinds = " or ".join([TYPE_NAMES[kind] for kind in types])
+            raise wrong(name, f"must be {kinds}, not {quote(value)}")
+        if isinstance(field, range) and value not in field:
+            raise wrong(name, f"must be from {field[0]} to {field[-1]}, not {quote(value)}")
 
 
 class Request(NamedTuple):
@@ -220,7 +181,6 @@ class Request(NamedTuple):
         prompts: The texts to continue; None stands for one of the model's own prompts.
         choices: Number of texts per prompt.
         length: Maximum number of tokens per text.
-        length_field: The field that gives the length.
         sampling: The sampling parameters.
         seed: The seed.
         unknown: What to do with characters of a prompt that are outside the vocabulary.
@@ -234,7 +194,6 @@ class Request(NamedTuple):
     prompts: list[str | None]
     choices: int
     length: int
-    length_field: str
     sampling: Sampling
     seed: int
     unknown: UnknownPolicy
@@ -278,33 +237,29 @@ def parse_request(body: bytes, settings: Settings, default_length: int, *, is_ch
         raise RequestError(400, f"the body is not JSON: {reason}", code="invalid_json") from None
     if not isinstance(content, dict):
         raise RequestError(400, "the body must be a JSON object", code="invalid_json")
-    ignore = settings.ignore_unknown_fields
-    fields = _take(content, CHAT_FIELDS if is_chat else TEXT_FIELDS, ignore)
+    fields = _take(content, CHAT_FIELDS if is_chat else TEXT_FIELDS, settings.ignore_unknown_fields)
     check_model(fields.get("model"), settings)
     prompts = [_message(fields)] if is_chat else _prompts(fields, settings)
-    length, length_field = _length(fields, settings, default_length if is_chat else DEFAULT_LENGTH)
+    length = _length(fields, settings, default_length if is_chat else DEFAULT_LENGTH)
     choices = fields.get("n", 1)
-    Field("an integer", range(1, settings.max_texts // len(prompts) + 1)).check("n", choices)
+    check_field("n", choices, range(1, settings.max_texts // len(prompts) + 1))
     if fields.get("best_of", choices) != choices:
         raise wrong("best_of", "must be equal to n")
     logprobs = bool(fields.get("logprobs")) if is_chat else "logprobs" in fields
     echo = bool(fields.get("echo"))
-    if "top_logprobs" in fields and not logprobs:
-        raise wrong("top_logprobs", 'is only for "logprobs": true')
     if logprobs and echo:
         raise wrong("echo", "is not for logprobs, which only generated tokens have")
     if logprobs and len(prompts) * choices * length > MAX_SCORED_TOKENS:
         raise wrong("logprobs", f"is limited to {MAX_SCORED_TOKENS} tokens per request")
     stream = bool(fields.get("stream"))
-    if "stream_options" in fields and not stream:
-        raise wrong("stream_options", 'is only for "stream": true')
-    options = _take(fields.get("stream_options", {}), STREAM_FIELDS, ignore, "stream_options.")
+    usage = fields.get("stream_options", {}).get("include_usage") or False
+    check_field("stream_options.include_usage", usage, (bool,))
     # A person types a chat's message, and a chat front end cannot say what to do with an emoji.
     unknown = fields.get("unknown", "skip" if is_chat else "error")
-    sampling = _sampling(fields, ignore=ignore)
+    sampling = _sampling(fields)
     seed = fields["seed"] if "seed" in fields else fresh_seed()
-    shape = (echo, logprobs, stream, bool(options.get("include_usage")))
-    return Request(is_chat, prompts, choices, length, length_field, sampling, seed, unknown, *shape)
+    shape = (echo, logprobs, stream, usage)
+    return Request(is_chat, prompts, choices, length, sampling, seed, unknown, *shape)
 
 
 def check_model(name: str | None, settings: Settings) -> None:
@@ -314,19 +269,16 @@ def check_model(name: str | None, settings: Settings) -> None:
         raise RequestError(404, message, param="model", code="model_not_found")
 
 
-def _take(
-    values: Mapping[str, Any], fields: Mapping[str, Field], ignore: bool, within: str = ""
-) -> dict[str, Any]:
+def _take(values: Mapping[str, Any], fields: Mapping[str, Field], ignore: bool) -> dict[str, Any]:
     """Return the values of known fields, after a check. A field that is null counts as missing."""
     taken = {name: value for name, value in values.items() if value is not None}
     for name, value in [*taken.items()]:
         if name in fields:
-            fields[name].check(within + name, value)
+            check_field(name, value, fields[name])
         elif ignore:
             del taken[name]
         else:
-            message = f"unknown field {quote(within + name)}"
-            raise RequestError(400, message, param=within + name, code="unknown_field")
+            raise RequestError(400, f"unknown field {quote(name)}", param=name, code="unknown_field")
     return taken
 
 
@@ -356,23 +308,19 @@ def _message(fields: Mapping[str, Any]) -> str | None:
     return "".join([part["text"] for part in parts]) or None
 
 
-def _length(fields: Mapping[str, Any], settings: Settings, default: int) -> tuple[int, str]:
-    """Return the maximum number of tokens per text, and the field that gives it."""
-    given = [name for name in ("max_tokens", "max_completion_tokens") if name in fields]
-    if len(given) > 1:
-        # With the code of OpenAI's API, which refuses both, too.
-        message = f"{' and '.join(given)} are two names of one field: send only one"
-        raise RequestError(400, message, param=given[0], code="invalid_parameter_combination")
-    if not given:
-        return min(default, settings.max_length), "max_tokens"
-    Field("an integer", range(settings.max_length + 1)).check(given[0], fields[given[0]])
-    return fields[given[0]], given[0]
+def _length(fields: Mapping[str, Any], settings: Settings, default: int) -> int:
+    """Return the maximum number of tokens per text, which has an old and a new name."""
+    length = min(default, settings.max_length)
+    for name in ("max_tokens", "max_completion_tokens"):
+        length = fields.get(name, length)
+        check_field(name, length, range(settings.max_length + 1))
+    return length
 
 
-def _sampling(fields: Mapping[str, Any], *, ignore: bool) -> Sampling:
+def _sampling(fields: Mapping[str, Any]) -> Sampling:
     """Return the sampling parameters, each of which is a field of its name. The core checks their values."""
-    values = {name: value for name, value in fields.items() if name in SAMPLING_FIELDS}
-    schema = _schema(fields, ignore=ignore)
+    values = {name: value for name, value in fields.items() if name in PARAMETERS}
+    schema = _schema(fields.get("response_format"))
     if schema is not None and "json_schema" in values:
         raise wrong("response_format", "and json_schema are two schemas: send only one")
     if schema is not None:
@@ -395,19 +343,16 @@ def _sampling(fields: Mapping[str, Any], *, ignore: bool) -> Sampling:
     return sampling
 
 
-def _schema(fields: Mapping[str, Any], *, ignore: bool) -> dict[str, Any] | None:
-    """Return the JSON schema that ``response_format`` asks for, or None if any text will do."""
-    if "response_format" not in fields:
-        return None
-    given = _take(fields["response_format"], FORMAT_FIELDS, ignore, "response_format.")
-    if "type" not in given:
-        raise wrong("response_format.type", "is missing")
-    if ("json_schema" in given) != (given["type"] == "json_schema"):
-        raise wrong("response_format.json_schema", 'belongs to "type": "json_schema"')
-    if given["type"] != "json_schema":
-        return {"type": "object"} if given["type"] == "json_object" else None
-    described = _take(given["json_schema"], SCHEMA_FIELDS, ignore, "response_format.json_schema.")
-    if "schema" not in described:
-        raise wrong("response_format.json_schema.schema", "is missing")
-    schema: dict[str, Any] = described["schema"]
-    return schema
+def _schema(response_format: Any) -> dict[str, Any] | None:
+    """Return the JSON schema that the field asks for, or None if any text will do.
+
+    Its other parts have no effect: every schema is followed strictly.
+    """
+    match response_format:
+        case None | {"type": "text"}:
+            return None
+        case {"type": "json_object"}:
+            return {"type": "object"}
+        case {"type": "json_schema", "json_schema": {"schema": dict(schema)}}:
+            return schema
+    raise wrong("response_format", 'must have a type, and for "type": "json_schema" a json_schema.schema')

@@ -37,8 +37,8 @@ SWITCH_SECONDS = 0.001
 # Further connections get status 503.
 MAX_CONNECTIONS = 10_000
 
-# Open files of the process besides connections.
-OTHER_FILES = 64
+# Those of the connections, and a few more.
+MAX_FILES = MAX_CONNECTIONS + 64
 
 
 class ServerError(TextgenError):
@@ -121,11 +121,6 @@ def serve(
     gc.freeze()
     sys.setswitchinterval(SWITCH_SECONDS)
     raise_file_limit()
-    if settings.metrics:
-        from prometheus_client import disable_created_metrics
-
-        # They would double the number of counters, and each restart already shows in the process's start.
-        disable_created_metrics()
     return asyncio.run(_serve(model, settings, listener, on_start, on_stop))
 
 
@@ -214,14 +209,12 @@ async def close_idle(state: ServerState, seconds: float) -> None:
 
 def raise_file_limit() -> None:
     """Let the process open a file for each connection, as far as the system permits."""
-    if os.name != "posix":
-        return
-    import resource
+    # Windows has neither the module nor the limit.
+    with contextlib.suppress(ImportError, ValueError, OSError):
+        import resource
 
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = MAX_CONNECTIONS + OTHER_FILES
-    # macOS states no hard limit, but refuses a soft one of more than 10,240.
-    wanted = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
-    if soft != resource.RLIM_INFINITY and soft < wanted:
-        with contextlib.suppress(ValueError, OSError):
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        # macOS states no hard limit, but refuses a soft one of more than 10,240.
+        wanted = MAX_FILES if hard == resource.RLIM_INFINITY else min(MAX_FILES, hard)
+        if soft != resource.RLIM_INFINITY and soft < wanted:
             resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))

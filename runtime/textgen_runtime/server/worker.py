@@ -8,7 +8,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from queue import SimpleQueue
-from time import perf_counter
+from time import thread_time
 from typing import NamedTuple, TypeVar
 
 from textgen_runtime.controls import checked_stops
@@ -21,8 +21,9 @@ from textgen_runtime.tokenizer import CHARACTER, unknown_characters_warning
 from .requests import RETRY, Request, RequestError, Settings, spell_field
 
 # How long the worker feeds prompts and generates before it returns the new text. A stream gets an event in
-# each cycle, and needs one every 50 ms. The difference is for the event loop, the client and a busy machine.
-# Longer cycles would save little: the events of a cycle take a small part of it.
+# each cycle, and needs one every 50 ms. The difference is for the event loop and the client. It is time of
+# the processor: on a busy machine, cycles of the clock's time would have fewer tokens, but as many events,
+# and the work for these would leave less time for tokens.
 CYCLE_SECONDS = 0.02
 
 # The largest part of a cycle in which prompts are fed.
@@ -37,11 +38,9 @@ FIRST_STEPS = 8
 # The cost of a token depends on the number of lanes, which can change by any factor between chunks.
 MAX_GROWTH = 2
 
-# The share of the latest chunk in the estimate.
+# The weight of a chunk in the estimate falls by this factor with each later one. A single chunk says little
+# where the time of a thread is measured in steps of 16 ms, as on Windows.
 WEIGHT = 0.5
-
-# Characters of a stream that may wait for a slow reader. Beyond them a text is paused when it has more.
-MAX_PENDING = 2**16
 
 # Characters of the prompts of all requests. Their tokens take eight times as many bytes.
 MAX_CHARACTERS = 2**24
@@ -72,11 +71,6 @@ class Prompt:
         self.position = model.engine.new_stream()
         self._size = min(PIECE_TOKENS, model.engine.chunk_length(1))
         self._fed = 0
-
-    @property
-    def is_short(self) -> bool:
-        """Whether one more piece completes the prompt."""
-        return self._fed + self._size >= len(self.tokens)
 
     def feed(self) -> bool:
         """Feed the next piece, and return whether the prompt is complete."""
@@ -194,7 +188,7 @@ def prepare(
             # As in `Model.start`, before the prompt is fed.
             stream = model.engine.new_stream(request.seed, choice)
             generation = Generation(model, stream, sampling, prompt.text)
-            _check_length(generation, request)
+            generation.check_length(request.length)
             texts.append(Text(prompt, generation, choice, request, deliver))
     except PromptError as error:
         field = "messages" if request.is_chat else "prompt"
@@ -207,15 +201,6 @@ def prepare(
     if unknown:
         warnings.append(unknown_characters_warning(unknown, request.unknown))
     return texts, warnings
-
-
-def _check_length(generation: Generation, request: Request) -> None:
-    try:
-        generation.check_length(request.length)
-    except SamplingError as error:
-        # The error names only the length.
-        message = error.spelled(lambda _: request.length_field)
-        raise RequestError(400, message, param=request.length_field) from None
 
 
 def count_prompt_tokens(texts: Iterable[Text]) -> int:
@@ -257,7 +242,6 @@ class Worker:
         self._waiting: deque[Text] = deque()
         self._feeding: deque[Text] = deque()
         self._lanes: dict[Generation, Text] = {}
-        self._paused: set[Text] = set()
         self._batch = TextBatch(model)
         self._pace = Pace()
         self._updates: list[Update] = []
@@ -266,17 +250,12 @@ class Worker:
     @property
     def users(self) -> int:
         """Number of texts that are generated."""
-        return len(self._feeding) + len(self._lanes) + len(self._paused)
+        return len(self._feeding) + len(self._lanes)
 
     @property
     def waiting(self) -> int:
         """Number of texts that wait."""
         return len(self._waiting)
-
-    @property
-    def paused(self) -> int:
-        """Number of texts that are paused."""
-        return len(self._paused)
 
     # The event loop's thread.
 
@@ -346,20 +325,9 @@ class Worker:
             self._waiting.remove(text)
         elif text in self._feeding:
             self._feeding.remove(text)
-        elif not self._remove_lane(text):
-            self._paused.discard(text)
-
-    def pause(self, text: Text) -> None:
-        """Stop generating a text until ``resume``."""
-        # A lane that leaves the batch would lose its texts without the mask.
-        if not text.generation.sampling.resample and self._remove_lane(text):
-            self._paused.add(text)
-
-    def resume(self, text: Text) -> None:
-        """Continue a text after ``pause``."""
-        if text in self._paused:
-            self._paused.remove(text)
-            self._add_lane(text)
+        elif text.generation in self._lanes:
+            self._batch.remove(text.generation)
+            del self._lanes[text.generation]
 
     def end(self, error: Exception) -> None:
         """Let every text fail with an error, and end the thread."""
@@ -389,33 +357,28 @@ class Worker:
             self._orders.get()()
 
     def _admit(self) -> float:
-        """Feed prompts, and make a lane of each text whose prompt is complete.
+        """Feed prompts in turn, and make a lane of each text whose prompt is complete.
 
-        Prompts that need only one more piece come first. Of the others, each gets the time that a lane gets,
-        so that long prompts do not slow down the other texts.
+        A prompt gets the time that a lane gets, so that long prompts do not slow down the other texts.
 
         Returns:
             The time that it took, in seconds.
         """
         while self._waiting and self.users < self._settings.max_users:
             self._feeding.append(self._waiting.popleft())
-        start = perf_counter()
-        for text in [text for text in self._feeding if text.prompt.is_short]:
-            if perf_counter() > start + CYCLE_SECONDS * MAX_PROMPT_SHARE:
-                break
-            self._feed(text)
-        share = len(self._feeding) / (len(self._feeding) + len(self._lanes)) if self._feeding else 0.0
-        end = start + CYCLE_SECONDS * min(share, MAX_PROMPT_SHARE)
-        while self._feeding and perf_counter() < end:
+        start = thread_time()
+        share = len(self._feeding) / (self.users or 1)
+        while self._feeding and thread_time() <= start + CYCLE_SECONDS * min(share, MAX_PROMPT_SHARE):
             self._feed(self._feeding[0])
-        return perf_counter() - start
+        return thread_time() - start
 
     def _feed(self, text: Text) -> None:
         """Feed a piece of a prompt, and make a lane of the text if the prompt is complete."""
         try:
             if text.prompt.feed():
                 text.start()
-                self._add_lane(text)
+                self._batch.add(text.generation, text.remaining)
+                self._lanes[text.generation] = text
             else:
                 self._feeding.append(text)
         except Exception as error:  # noqa: BLE001 (an error of one text must not stop the others)
@@ -428,31 +391,19 @@ class Worker:
         if not self._lanes:
             return
         steps = self._pace.steps(len(self._lanes), seconds)
-        start, before = perf_counter(), self._batch.drawn
+        start, before = thread_time(), self._batch.drawn
         for chunk in self._batch.advance(steps):
             update = self._lanes[chunk.generation].update(chunk)
             self._updates.append(update)
             if update.last:
                 del self._lanes[chunk.generation]
         # With the tokens of texts that were rejected.
-        self._pace.record(self._batch.drawn - before, perf_counter() - start)
-
-    def _add_lane(self, text: Text) -> None:
-        self._batch.add(text.generation, text.remaining)
-        self._lanes[text.generation] = text
-
-    def _remove_lane(self, text: Text) -> bool:
-        """Remove the lane of a text, and return whether there was one."""
-        if text.generation not in self._lanes:
-            return False
-        self._batch.remove(text.generation)
-        del self._lanes[text.generation]
-        return True
+        self._pace.record(self._batch.drawn - before, thread_time() - start)
 
     def _fail_all(self, error: Exception) -> None:
-        for text in (*self._waiting, *self._feeding, *self._lanes.values(), *self._paused):
+        for text in (*self._waiting, *self._feeding, *self._lanes.values()):
             self._updates.append(Update(text, error=error, last=True))
-        for place in (self._waiting, self._feeding, self._lanes, self._paused):
+        for place in (self._waiting, self._feeding, self._lanes):
             place.clear()
         self._batch = TextBatch(self.model)
 
@@ -462,8 +413,8 @@ class Pace:
 
     def __init__(self) -> None:
         self._steps = FIRST_STEPS
-        # Seconds per token and lane; None before the first chunk.
-        self._cost: float | None = None
+        # Of the latest chunks, with falling weights.
+        self._tokens = self._seconds = 0.0
 
     def steps(self, lanes: int, seconds: float) -> int:
         """Return the maximum number of tokens per lane of the next chunk.
@@ -472,16 +423,18 @@ class Pace:
             lanes: The number of lanes, 1 or more.
             seconds: How long the chunk should take.
         """
-        if self._cost is not None:
-            wanted = int(seconds / (self._cost * lanes))
-            self._steps = max(1, min(wanted, MAX_GROWTH * self._steps))
+        most = MAX_GROWTH * self._steps
+        if self._seconds > 0:
+            most = min(most, int(seconds * self._tokens / (self._seconds * lanes)))
+        if self._tokens:
+            self._steps = max(1, most)
         return self._steps
 
     def record(self, tokens: int, seconds: float) -> None:
         """Record how long a chunk of this many tokens, of all lanes together, took."""
         if tokens:
-            cost = seconds / tokens
-            self._cost = cost if self._cost is None else WEIGHT * cost + (1 - WEIGHT) * self._cost
+            self._tokens = WEIGHT * self._tokens + tokens
+            self._seconds = WEIGHT * self._seconds + seconds
 
 
 class Reply:
@@ -500,9 +453,7 @@ class Reply:
         self._worker, self._streams = worker, streams
         self.tokens = 0
         self.running: set[Text] = set()
-        self._paused: list[Text] = []
         self._pending: list[Update] = []
-        self._characters = 0
         self._wake = asyncio.Event()
 
     def submit(self, texts: Sequence[Text]) -> None:
@@ -514,12 +465,8 @@ class Reply:
         """Receive an update of one of the texts."""
         self._pending.append(update)
         self.tokens += update.tokens
-        self._characters += len(update.chunk)
         if update.last:
             self.running.discard(update.text)
-        elif self._streams and self._characters > MAX_PENDING:
-            self._worker.order(self._worker.pause, update.text)
-            self._paused.append(update.text)
         if self._streams or update.error or not self.running:
             self._wake.set()
 
@@ -531,10 +478,7 @@ class Reply:
         """
         await self._wake.wait()
         self._wake.clear()
-        updates, self._pending, self._characters = self._pending, [], 0
-        for text in self._paused:
-            self._worker.order(self._worker.resume, text)
-        self._paused = []
+        updates, self._pending = self._pending, []
         for update in updates:
             if update.error:
                 raise _as_request_error(update.error)

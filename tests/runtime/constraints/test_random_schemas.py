@@ -68,6 +68,7 @@ def nested(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
     # The kinds are equally likely: `|` would choose among the branches of each.
     kinds = [
         arrays,
+        st.fixed_dictionaries({"anyOf": st.lists(inner, min_size=1, max_size=3)}),
         objects,
         objects.map(lambda schema: schema | {"required": list(schema["properties"])[:2]}),
         objects.map(lambda schema: schema | {"required": list(schema["properties"])[-1:]}),

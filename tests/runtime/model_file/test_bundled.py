@@ -99,19 +99,6 @@ def test_an_unknown_name_is_a_path() -> None:
         textgen.load("zarathustra")
 
 
-@pytest.mark.parametrize(
-    ("typed", "meant"),
-    [
-        ("nietsche", "nietzsche"),
-        ("Nietzsche", "nietzsche"),
-        ("models/nietzsche-flot32", "nietzsche-float32"),
-    ],
-)
-def test_a_mistyped_name_of_a_bundled_model_is_corrected(typed: str, meant: str) -> None:
-    with pytest.raises(textgen.ModelFileError, match=rf"file {typed}: .*; did you mean {meant}\?$"):
-        textgen.load(typed)
-
-
 # The level and the records of each file, and the text with seed 7 at temperature 1.
 MODELS: dict[str, tuple[str, str | None, str]] = {
     "tiny": ("character", None, "hhhedh\nhhhhhhhhh𝄞hh𝄞cch  hhhhhhh"),

@@ -295,8 +295,11 @@ async def test_max_copy_needs_a_server_with_a_corpus(tiny: textgen.Model) -> Non
     async with served(tiny.with_novel(likely)) as server:
         answer = await server.complete(**fields)
     assert (answer.texts[0][:5], answer.texts[0][5] == likely[5]) == (likely[:5], False)
-    async with served(tiny) as server:
-        assert (await server.complete(**fields)).error == (400, "max_copy")
+    symbols = tiny.tokenizer.symbols
+    # Without a corpus, and with one that leaves no token to draw.
+    for model in (tiny, tiny.with_novel("".join(a + b for a in symbols for b in symbols))):
+        async with served(model) as server:
+            assert (await server.complete(**fields | {"max_copy": 1})).error == (400, "max_copy")
 
 
 @asynchronous

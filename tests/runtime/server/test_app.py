@@ -4,19 +4,18 @@ import asyncio
 import io
 import json
 import logging
+import re
 from collections import Counter
 from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 import textgen_runtime as textgen
-from prometheus_client.parser import text_string_to_metric_families
-from textgen_runtime._version import __version__
 from textgen_runtime.server import app as app_module
 from textgen_runtime.server.app import REQUESTS_PER_TURN, LogFormatter
 from textgen_runtime.server.requests import parse_request
 
-from tests.helpers.served import CHAT, ENDLESS, TEXT, OpenCall, Served, asynchronous, served, until
+from tests.helpers.served import CHAT, TEXT, OpenCall, Served, asynchronous, served
 
 PAGE = "https://example.org"
 PREFLIGHT = {
@@ -28,7 +27,7 @@ PREFLIGHT = {
 
 @asynchronous
 async def test_a_server_with_keys_answers_only_requests_with_one(tiny: textgen.Model) -> None:
-    async with served(tiny, keys=["first", "second"], metrics=True) as server:
+    async with served(tiny, keys=["first", "second"]) as server:
         for header in (None, "Bearer", "Bearer wrong", "first", "Bearer \xe9", "Basic first"):
             headers: dict[str, str] = {} if header is None else {"Authorization": header}
             for path, body in (
@@ -42,62 +41,46 @@ async def test_a_server_with_keys_answers_only_requests_with_one(tiny: textgen.M
                 assert answer.json["error"]["code"] == "invalid_api_key"
                 assert "first" not in answer.json["error"]["message"]
         for key in ("Bearer first", "bearer second", "Bearer  first"):
-            headers = {"Authorization": key, "Host": "textgen.example.org"}
+            headers = {"Authorization": key}
             assert (await server.complete(headers, prompt="a")).status == 200
             assert (await server.request("/metrics", headers=headers)).status == 200
         assert (await server.request("/health")).status == 200
 
 
-@pytest.mark.parametrize("origins", [(), ("https://example.com",)])
+@pytest.mark.parametrize(
+    ("origins", "statuses"),
+    [
+        ((), [403, 403, 403, 403]),
+        (("https://example.com",), [403, 403, 403, 400]),
+        (("https://example.com", PAGE), [200, 401, 400, 200]),
+        (("*",), [200, 401, 400, 200]),
+    ],
+)
 @asynchronous
-async def test_web_pages_of_other_origins_are_refused(tiny: textgen.Model, origins: tuple[str, ...]) -> None:
-    async with served(tiny, origins=origins) as server:
-        answers = [
-            await server.complete({"Origin": PAGE}, prompt="a"),
-            await server.request("/health", headers={"Origin": PAGE}),
-            await server.request(TEXT, headers=PREFLIGHT, method="OPTIONS"),
-        ]
-        # Programs send no origin.
-        assert (await server.complete(prompt="a")).status == 200
-    assert [answer.status for answer in answers] == [403, 403, 400 if origins else 403]
-    assert answers[0].json["error"]["code"] == "origin_not_allowed"
-    assert all("access-control-allow-origin" not in answer.headers for answer in answers)
-
-
-@pytest.mark.parametrize("origins", [(PAGE,), ("https://example.com", PAGE), ("*",)])
-@asynchronous
-async def test_web_pages_of_allowed_origins_are_answered(
-    tiny: textgen.Model, origins: tuple[str, ...]
+async def test_only_web_pages_of_allowed_origins_are_answered(
+    tiny: textgen.Model, origins: tuple[str, ...], statuses: list[int]
 ) -> None:
-    headers = {"Origin": PAGE, "Authorization": "Bearer secret"}
+    key = {"Authorization": "Bearer secret"}
+    headers = {"Origin": PAGE, **key}
     async with served(tiny, origins=origins, keys=["secret"]) as server:
         answers = [
             await server.complete(headers, prompt="a", stream=True),
-            await server.complete({**headers, "Authorization": "Bearer x"}, prompt="a", n=0),
+            await server.complete({"Origin": PAGE}, prompt="a"),
             await server.complete(headers, prompt="a", n=0),
             await server.request(TEXT, headers=PREFLIGHT, method="OPTIONS"),
         ]
-    assert [answer.status for answer in answers] == [200, 401, 400, 200]
-    # A page can read errors, too, and the id.
-    assert all(answer.headers["access-control-allow-origin"] in (PAGE, "*") for answer in answers)
-    assert answers[0].headers["access-control-expose-headers"] == "X-Request-ID"
-    assert "x-stainless-lang" in answers[-1].headers["access-control-allow-headers"]
-
-
-LOCAL = ("127.0.0.1:8000", "[::1]:8000", "localhost:8000", "textgen")
-FOREIGN = ("example.org:8000", "1.example.org", "localhost.", "127.0.0.1@example.org", "[::1")
-
-
-@pytest.mark.parametrize(
-    ("host", "status"), [*[(host, 200) for host in LOCAL], *[(host, 403) for host in FOREIGN]]
-)
-@asynchronous
-async def test_a_web_page_cannot_read_the_measurements_under_its_own_host_name(
-    tiny: textgen.Model, host: str, status: int
-) -> None:
-    async with served(tiny, metrics=True) as server:
-        assert (await server.request("/metrics", headers={"Host": host})).status == status
-        assert (await server.request("/health", headers={"Host": host})).status == 200
+        # Programs send no origin.
+        assert (await server.complete(key, prompt="a")).status == 200
+    assert [answer.status for answer in answers] == statuses
+    # An allowed page can read errors, too, and the id.
+    for answer in answers:
+        allowed = answer.headers.get("access-control-allow-origin")
+        assert allowed in ((None,) if 403 in statuses else (PAGE, "*"))
+    if 403 in statuses:
+        assert answers[0].json["error"]["code"] == "origin_not_allowed"
+    else:
+        assert answers[0].headers["access-control-expose-headers"] == "X-Request-ID"
+        assert "x-stainless-lang" in answers[-1].headers["access-control-allow-headers"]
 
 
 @asynchronous
@@ -148,9 +131,8 @@ async def test_a_line_of_the_log_has_the_id_of_its_request(
     assert second.endswith(" (request first)")
 
 
-@pytest.mark.parametrize("declared", [True, False])
 @asynchronous
-async def test_a_body_that_is_too_large_is_refused(tiny: textgen.Model, declared: bool) -> None:
+async def test_a_body_that_is_too_large_is_refused(tiny: textgen.Model) -> None:
     body = json.dumps({"prompt": "a" * 1000}).encode()
 
     async def pieces() -> AsyncIterator[bytes]:
@@ -162,12 +144,12 @@ async def test_a_body_that_is_too_large_is_refused(tiny: textgen.Model, declared
             yield b" " * 1000
 
     async with served(tiny, max_body=len(body) - 1) as server:
-        for given in (body if declared else pieces(), endless()):
+        for given in (body, pieces(), endless()):
             answer = await server.request(TEXT, given)
             assert (answer.error, answer.json["error"]["code"]) == ((413, None), "body_too_large")
             assert answer.headers["connection"] == "close"
     async with served(tiny, max_body=len(body)) as server:
-        assert (await server.request(TEXT, body if declared else pieces())).status == 200
+        assert (await server.request(TEXT, pieces())).status == 200
 
 
 @asynchronous
@@ -229,7 +211,6 @@ async def test_the_model_is_listed_and_other_paths_do_not_exist(tiny: textgen.Mo
             ("/", "GET", 404),
             ("/completions", "POST", 404),
             ("/v1/completions/", "POST", 404),
-            ("/metrics", "GET", 404),
             (TEXT, "GET", 405),
             (CHAT, "DELETE", 405),
             ("/health", "POST", 405),
@@ -244,14 +225,17 @@ async def measurements(server: Served) -> dict[str, float]:
     """The value of each series, by its name and the values of its labels."""
     answer = await server.request("/metrics")
     assert answer.headers["content-type"].startswith("text/plain; version=")
-    families = text_string_to_metric_families(answer.body.decode())
-    samples = [sample for family in families for sample in family.samples]
-    return {" ".join([sample.name, *sample.labels.values()]): sample.value for sample in samples}
+    samples = re.findall(r"^(textgen_\w+)(?:\{(.*)\})? ([\d.e-]+)$", answer.body.decode(), re.MULTILINE)
+    assert len(samples) == answer.body.count(b"\n")
+    return {
+        " ".join([name, *re.findall(r'\w+="([^"]*)"', labels)]): float(value)
+        for name, labels, value in samples
+    }
 
 
 @asynchronous
 async def test_requests_and_tokens_are_counted(tiny: textgen.Model) -> None:
-    async with served(tiny, metrics=True, origins=["*"]) as server:
+    async with served(tiny, origins=["*"]) as server:
         await server.complete(prompt="dad ", n=3, max_tokens=5)
         await server.ask(CHAT, "a", max_tokens=7, stream=True)
         await server.complete(promt="a")
@@ -276,24 +260,9 @@ async def test_requests_and_tokens_are_counted(tiny: textgen.Model) -> None:
     assert {name: value for name, value in measured.items() if "requests_total" in name} == counted
     assert measured["textgen_prompt_tokens_total"] == 4 + 1
     assert measured["textgen_generated_tokens_total"] == 3 * 5 + 7
-    assert measured[f"textgen_info {tiny.engine.name} tiny {__version__}"] == 1
     assert again["textgen_requests_total /metrics 200"] == 1
     # Only responses with texts are timed.
     for name in ("textgen_response_start_seconds", "textgen_response_seconds"):
         timed = {series: value for series, value in measured.items() if series.startswith(f"{name}_count")}
         assert timed == {f"{name}_count {TEXT}": 1, f"{name}_count {CHAT}": 1}
         assert measured[f"{name}_sum {TEXT}"] > 0
-
-
-@asynchronous
-async def test_texts_that_run_and_wait_are_measured(tiny: textgen.Model) -> None:
-    body = json.dumps({"prompt": "a", "max_tokens": ENDLESS, "n": 3}).encode()
-    async with served(tiny, metrics=True, max_users=1, max_length=ENDLESS) as server:
-        running = OpenCall(server.app, body)
-        await until(lambda: server.worker.waiting == 2)
-        measured = await measurements(server)
-        running.leave()
-        await until(lambda: not server.worker.users)
-        after = await measurements(server)
-    names = ("textgen_texts_running", "textgen_texts_waiting")
-    assert [[each[name] for name in names] for each in (measured, after)] == [[1, 2], [0, 0]]
