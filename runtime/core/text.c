@@ -57,8 +57,19 @@ int32_t textgen_stream_copy(const textgen_stream *stream, textgen_memory memory,
                             textgen_error *error) {
     const size_t size = textgen_stream_size(stream->model);
     TEXTGEN_TRY(textgen_check_memory(memory, size, "memory", error));
-    textgen_stream *copied = memmove(memory.data, stream, size);
+    /* Only what is in use, because a batch copies each stream before each chunk, and most have no stop texts.
+     */
+    const size_t start = (size_t)((const char *)stream->held - (const char *)stream);
+    size_t stops = 0;
+    while (stream->stops[stops]) {
+        stops += 1 + (size_t)stream->stops[stops];
+    }
+    textgen_stream *copied = memcpy(memory.data, stream, start);
     find_parts(copied, &copied->shape);
+    memcpy(copied->held, stream->held, (size_t)stream->text.held * sizeof *stream->held);
+    memcpy(copied->filters, stream->filters, textgen_filters_size(stream->shape.vocabulary));
+    memcpy(copied->recent, stream->recent, (size_t)stream->text.recent * sizeof *stream->recent);
+    memcpy(copied->stops, stream->stops, (stops + 1) * sizeof *stream->stops);
     *copy = copied;
     return TEXTGEN_OK;
 }
