@@ -34,11 +34,11 @@ static int32_t measure(textgen_constraint *constraint, textgen_error *error) {
     const int16_t *next = constraint->next;
     int32_t *distance = constraint->distance;
     int32_t *latest = textgen_allocate(NULL, entries + 2 * states, sizeof *latest);
-    int32_t *queue = latest + states, *earlier = queue + states;
     size_t last = 0;
     if (!latest) {
         return textgen_report(error, TEXTGEN_OUT_OF_MEMORY, "not enough memory for the constraint");
     }
+    int32_t *queue = latest + states, *earlier = queue + states;
     for (size_t i = 0; i < entries; i++) {
         if (next[i] >= 0) {
             earlier[i] = latest[next[i]];

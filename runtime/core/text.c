@@ -67,7 +67,9 @@ int32_t textgen_stream_copy(const textgen_stream *stream, textgen_memory memory,
     textgen_stream *copied = memcpy(memory.data, stream, start);
     find_parts(copied, &copied->shape);
     memcpy(copied->held, stream->held, (size_t)stream->text.held * sizeof *stream->held);
-    memcpy(copied->filters, stream->filters, textgen_filters_size(stream->shape.vocabulary));
+    if (stream->text.filtered) {
+        memcpy(copied->filters, stream->filters, textgen_filters_size(stream->shape.vocabulary));
+    }
     memcpy(copied->recent, stream->recent, (size_t)stream->text.recent * sizeof *stream->recent);
     memcpy(copied->stops, stream->stops, (stops + 1) * sizeof *stream->stops);
     *copy = copied;

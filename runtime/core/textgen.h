@@ -304,10 +304,12 @@ TEXTGEN_API size_t textgen_stream_size(const textgen_model *model); /* bytes of 
 TEXTGEN_API size_t textgen_workspace_size(const textgen_model *model, size_t lanes);
 
 /* Create a stream that has not been fed. One of a record model starts its first record when it is first used.
- * If `sampling` is NULL, TEXTGEN_SAMPLING_DEFAULT is used. */
+ * If `sampling` is NULL, TEXTGEN_SAMPLING_DEFAULT is used. If the sampling is refused, `memory` holds no
+ * stream. */
 TEXTGEN_API int32_t textgen_stream_init(textgen_memory memory, const textgen_model *model,
                                         const textgen_sampling *sampling, textgen_stream **stream,
                                         textgen_error *error);
+/* Copy a stream to other memory. */
 TEXTGEN_API int32_t textgen_stream_copy(const textgen_stream *stream, textgen_memory memory,
                                         textgen_stream **copy, textgen_error *error);
 /* Change the sampling parameters. The filters keep their state. A different seed or substream restarts the
@@ -394,8 +396,8 @@ TEXTGEN_API int32_t textgen_stream_save(const textgen_stream *stream, const void
 TEXTGEN_API int32_t textgen_saved_description(const void *data, size_t size, const void **description,
                                               size_t *description_size, textgen_error *error);
 /* Create a stream from saved data, which may come from anywhere. sampling: its stop texts, keep_stop,
- * constraint and spans are used; all else is in the data. Other spans are not noticed. If the block is damaged,
- * `memory` holds no stream any more. */
+ * constraint and spans are used; all else is in the data. Other spans are not noticed. If the block is damaged
+ * or the sampling is refused, `memory` holds no stream any more. */
 TEXTGEN_API int32_t textgen_stream_resume(textgen_memory memory, const textgen_model *model,
                                           const textgen_sampling *sampling, const void *data, size_t size,
                                           textgen_stream **stream, textgen_error *error);

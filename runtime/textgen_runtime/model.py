@@ -662,7 +662,9 @@ class TextBatch(Batch):
         return chunk._replace(
             tokens=sum(part.tokens for part in chunks),
             text="".join([part.text for part in chunks]),
-            logprobs=chunk.logprobs and [value for part in chunks for value in part.logprobs or ()],
+            logprobs=[value for part in chunks for value in part.logprobs or ()]
+            if generation.keep_logprobs
+            else None,
         )
 
 

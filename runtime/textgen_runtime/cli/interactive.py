@@ -17,8 +17,8 @@ from typing import Any, NamedTuple, NoReturn
 
 from textgen_runtime._core import PARAMETERS
 from textgen_runtime.controls import checked_stops
-from textgen_runtime.errors import Name, OutputError, TextFileError, TextgenError, quote
-from textgen_runtime.files import decode_utf8, read_text, replace_file
+from textgen_runtime.errors import Name, TextFileError, TextgenError, quote
+from textgen_runtime.files import STANDARD_INPUT, decode_utf8, read_text, replace_file
 from textgen_runtime.interrupts import DeferredInterrupts, interrupts_ignored
 from textgen_runtime.model import Generation, Model, TextBatch
 from textgen_runtime.model_file import Metadata
@@ -334,10 +334,10 @@ class Session:
         self._continue(*self._begin(before, line), before, line)
 
     def pick(self, argument: str) -> None:
-        number = self._parser.parse_args([f"--count={argument}"]).count
-        if number > len(self._ends):
-            raise LineError(f"/pick must be {len(self._ends)} or less, not {number}")
-        self.position = self._ends[number - 1]
+        choices = [str(number) for number in range(1, len(self._ends) + 1)]
+        if argument.strip() not in choices:
+            raise LineError(f"/pick needs one of these numbers: {', '.join(choices) or 'none yet'}")
+        self.position = self._ends[int(argument) - 1]
         self._tell_end()
 
     def undo(self) -> None:
@@ -354,8 +354,8 @@ class Session:
         path = path_of(argument)
         if self.position.generation is None:
             raise LineError("there is no text yet")
-        if path.exists() and path not in self._written:
-            raise OutputError(f"{path} exists: write the text to another file")
+        if path not in self._written:
+            check_overwrite("/write", path)
         replace_file(path, self.position.text.encode())
         self._written.add(path)
         self._console.tell(f"written to {path}\n")
@@ -405,7 +405,7 @@ class Session:
         kind = PARAMETERS[parameter].kind if parameter in PARAMETERS else ""
         words = [f"--{name}={path_of(argument) if kind == 'schema' else argument}"]
         if kind in LISTS:
-            words = [f"--{name}", *split_words(argument)]
+            words = [f"--{name}={word}" for word in split_words(argument)] or [f"--{name}"]
         elif kind == "switch" and typed == ON:
             words = [f"--{name}"]
         value = DEFAULTS[parameter] if typed == OFF else getattr(self._parser.parse_args(words), parameter)
@@ -413,6 +413,10 @@ class Session:
             setattr(self, parameter, value)
             return
         if typed != OFF and kind == "schema":
+            if value == STANDARD_INPUT:
+                raise LineError(
+                    f"/{name} needs the path of a file: standard input has the lines of the session"
+                )
             value = read_text(value)
         elif typed != OFF and parameter == "temperature":
             # The option has several values.

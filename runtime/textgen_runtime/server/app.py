@@ -306,15 +306,13 @@ async def _send_response(writer: Writer, reply: Reply, send: Send) -> None:
 async def _send_events(writer: Writer, reply: Reply, send: Send) -> None:
     """Send the texts as they are generated."""
     # The first updates come before the status, which is not 200 if they are an error.
-    updates = await reply.updates()
+    updates, is_last = await reply.updates(), not reply.running
     await send({"type": "http.response.start", "status": 200, "headers": EVENT_HEADERS})
     try:
-        while True:
-            is_last = not reply.running
+        await _send_parts(writer.events(updates), send, more=True)
+        while not is_last:
+            updates, is_last = await reply.updates(), not reply.running
             await _send_parts(writer.events(updates), send, more=True)
-            if is_last:
-                break
-            updates = await reply.updates()
         end = writer.end(reply.tokens)
     except RequestError as error:
         end = encode_event(error.as_json())

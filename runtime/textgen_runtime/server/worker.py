@@ -494,7 +494,7 @@ def _as_request_error(error: Exception) -> RequestError:
     """Return the error that the client sees. A defect of the server is also logged."""
     if isinstance(error, RequestError):
         return error
+    logger.error("a text failed", exc_info=None if isinstance(error, TextgenError) else error)
     if isinstance(error, TextgenError):
         return RequestError.of(error)
-    logger.error("a text failed", exc_info=error)
     return RequestError(500, "the server failed: see its log")
