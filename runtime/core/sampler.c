@@ -110,9 +110,8 @@ static double *counts_of(textgen_filters *filters) {
 }
 
 void textgen_filters_init(textgen_filters *filters, const textgen_parameters *parameters, size_t vocabulary) {
-    memset(filters, 0, sizeof *filters);
+    memset(filters, 0, textgen_filters_size(vocabulary));
     filters->vocabulary = vocabulary;
-    memset(counts_of(filters), 0, vocabulary * sizeof(double));
     filters->mirostat_mu = 2.0 * parameters->mirostat_tau;
 }
 

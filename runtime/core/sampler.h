@@ -67,7 +67,7 @@ typedef struct {
 /* Return the size in bytes. */
 size_t textgen_filters_size(size_t vocabulary);
 
-/* Initialize filters without recent tokens, with a mirostat_mu of 2 * mirostat_tau. The bias stays as it is. */
+/* Initialize filters without recent tokens, with a mirostat_mu of 2 * mirostat_tau and a bias of zeros. */
 void textgen_filters_init(textgen_filters *filters, const textgen_parameters *parameters, size_t vocabulary);
 
 /* Return the logit bias, [vocabulary]. The caller may change it: finite values, or -infinity. */

@@ -87,14 +87,13 @@ static int32_t read_stops(const textgen_sampling *sampling, const textgen_vocabu
 static void set_filters(textgen_stream *stream, const double *bias, const textgen_parameters *parameters) {
     textgen_text *text = &stream->text;
     const bool filtered = bias || textgen_filters_active(parameters);
-    double *kept = textgen_filters_bias(stream->filters);
     if (filtered && text->filtered) {
         textgen_filters_change(stream->filters, &text->parameters, parameters);
     } else if (filtered) {
         textgen_filters_init(stream->filters, parameters, stream->shape.vocabulary);
     }
-    for (size_t i = 0; filtered && bias != kept && i < stream->shape.vocabulary; i++) {
-        kept[i] = bias ? bias[i] : 0.0;
+    for (size_t i = 0; filtered && i < stream->shape.vocabulary; i++) {
+        textgen_filters_bias(stream->filters)[i] = bias ? bias[i] : 0.0; /* it may be that of the stream */
     }
     text->filtered = filtered;
 }

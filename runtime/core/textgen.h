@@ -318,7 +318,8 @@ TEXTGEN_API int32_t textgen_stream_copy(const textgen_stream *stream, textgen_me
  * drops the rest of what was held back. */
 TEXTGEN_API int32_t textgen_stream_set_sampling(textgen_stream *stream, const textgen_sampling *sampling,
                                                 textgen_error *error);
-/* Write the parameters of a stream. logit_bias: that of the stream, or NULL; stop is NULL. */
+/* Write the parameters of a stream. logit_bias: that of the stream, until its sampling changes, or NULL; stop
+ * is NULL. */
 TEXTGEN_API void textgen_stream_get_sampling(const textgen_stream *stream, textgen_sampling *sampling);
 TEXTGEN_API void textgen_stream_seek(textgen_stream *stream, int64_t drawn); /* to a random number, 0 or more */
 TEXTGEN_API textgen_stream_info textgen_stream_get_info(const textgen_stream *stream);
