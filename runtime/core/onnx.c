@@ -224,9 +224,8 @@ int32_t textgen_onnx_read(textgen_view content, textgen_onnx *file, textgen_erro
         return textgen_fail(error, TEXTGEN_DAMAGED_MODEL, "the file is not an ONNX model");
     }
     read_model(&from, file);
-    if (from.code == TEXTGEN_OK) {
-        read_graph(&from, file);
-    }
+    TEXTGEN_TRY(from.code);
+    read_graph(&from, file);
     return from.code;
 }
 

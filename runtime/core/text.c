@@ -55,15 +55,11 @@ int32_t textgen_stream_init(textgen_memory memory, const textgen_model *model, c
 
 int32_t textgen_stream_copy(const textgen_stream *stream, textgen_memory memory, textgen_stream **copy,
                             textgen_error *error) {
-    const size_t size = textgen_stream_size(stream->model);
-    TEXTGEN_TRY(textgen_check_memory(memory, size, "memory", error));
+    TEXTGEN_TRY(textgen_check_memory(memory, textgen_stream_size(stream->model), "memory", error));
     /* Only what is in use, because a batch copies each stream before each chunk, and most have no stop texts.
      */
     const size_t start = (size_t)((const char *)stream->held - (const char *)stream);
-    size_t stops = 0;
-    while (stream->stops[stops]) {
-        stops += 1 + (size_t)stream->stops[stops];
-    }
+    const size_t stops = stream->stops[0] ? TEXTGEN_STOP_NUMBERS : 1;
     textgen_stream *copied = memcpy(memory.data, stream, start);
     find_parts(copied, &copied->shape);
     memcpy(copied->held, stream->held, (size_t)stream->text.held * sizeof *stream->held);
@@ -71,7 +67,7 @@ int32_t textgen_stream_copy(const textgen_stream *stream, textgen_memory memory,
         memcpy(copied->filters, stream->filters, textgen_filters_size(stream->shape.vocabulary));
     }
     memcpy(copied->recent, stream->recent, (size_t)stream->text.recent * sizeof *stream->recent);
-    memcpy(copied->stops, stream->stops, (stops + 1) * sizeof *stream->stops);
+    memcpy(copied->stops, stream->stops, stops * sizeof *stream->stops);
     *copy = copied;
     return TEXTGEN_OK;
 }

@@ -8,6 +8,7 @@ too.
 import os
 from array import array
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain
 from operator import index
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Self, TypeAlias, Unpack, overload
 
@@ -662,9 +663,7 @@ class TextBatch(Batch):
         return chunk._replace(
             tokens=sum(part.tokens for part in chunks),
             text="".join([part.text for part in chunks]),
-            logprobs=[value for part in chunks for value in part.logprobs or ()]
-            if generation.keep_logprobs
-            else None,
+            logprobs=[*chain(*(p.logprobs or () for p in chunks))] if generation.keep_logprobs else None,
         )
 
 

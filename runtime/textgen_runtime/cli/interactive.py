@@ -414,9 +414,7 @@ class Session:
             return
         if typed != OFF and kind == "schema":
             if value == STANDARD_INPUT:
-                raise LineError(
-                    f"/{name} needs the path of a file: standard input has the lines of the session"
-                )
+                raise LineError(f"/{name} needs the path of a file, not standard input")
             value = read_text(value)
         elif typed != OFF and parameter == "temperature":
             # The option has several values.
