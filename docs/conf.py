@@ -86,7 +86,7 @@ nitpick_ignore_regex = [
         r"(abc|array|collections|concurrent|np|numpy|os|pathlib|random|torch|typing_extensions)\..+",
     ),
     ("py:class", r"textgen_(runtime|train)\.[a-z_]+\..+"),
-    ("py:class", "array|Buffer|Figure|FilterOptions|NDArray|RealArrayLike|Network|Reconstructor|Stream"),
+    ("py:class", r"array|\w*(ArrayLike|Buffer)|Figure|FilterOptions|NDArray|Network|State|Stream"),
 ]
 
 

@@ -348,7 +348,8 @@ cdef class CoreModel:
             ValueError: If a shape, a type or a token is wrong.
         """
         view = memoryview(tokens)
-        if view.ndim != 2 or view.format not in ("l", "q") or view.itemsize != 8 or not view.nbytes or not view.c_contiguous:
+        cdef bint is_int64 = view.format in ("l", "q") and view.itemsize == 8
+        if view.ndim != 2 or not is_int64 or not view.nbytes or not view.c_contiguous:
             raise ValueError("tokens must be a non-empty int64 array of shape [time, batch]")
         cdef Py_ssize_t time = view.shape[0], batch = view.shape[1], steps = 1 if last_only else time
         # Copies, so that no other thread changes the numbers after the check.
