@@ -231,15 +231,8 @@ def test_a_transcript(session: Run, tmp_path: Path) -> None:
     refused: list[str | bytes] = [
         *("abXc", "a\0b", b"a\xffb", "/tmep", "/undo 2", "/pick", "/pick x", "/append", "/save", "/quit now"),
         *(f"/{name} {tmp_path}/book.txt" for name in ("save", "load", "write")),
-        *(
-            "/load ~no-such-user/x",
-            "/resample 5",
-            "/temp x",
-            "/length 0",
-            "/top-p 0",
-            "/stop 'a",
-            "/stop",
-        ),
+        *("/load ~no-such-user/x", "/resample 5", "/temp x", "/length 0", "/top-p 0", "/stop 'a", "/stop"),
+        *("/choices a --version", "/json-schema -", "/pick 9", f"/write {'x' * 300}"),
         *("/stop a ''", "/logit-bias a", "/logit-bias x=1", "/keep-stop x", "/json-schema none.json"),
         *("/match ((", "/max-copy 3", "/temp 1 2", "/mirostat-tau 2"),
     ]
