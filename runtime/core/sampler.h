@@ -114,7 +114,8 @@ int64_t textgen_sampler_take(textgen_sampler_state *sampler, double *values, siz
 /* Pass the drawn token to the filters. */
 void textgen_sampler_accept(const textgen_sampler_state *sampler, int64_t token);
 
-/* The functions without filters. weights: output or temporary, [count], other memory than the logits. */
+/* The functions without filters. weights: output or temporary, [count]. Those of textgen_reweight
+ * may take the place of the logits. */
 
 /* Return the most likely token, the lowest one if several are equal. */
 int64_t textgen_argmax(const double *logits, size_t count, textgen_exp64 exp64);

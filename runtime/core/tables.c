@@ -160,7 +160,7 @@ static int32_t end_table(textgen_constraint *created, int32_t code, const int64_
 }
 
 /* Read a state of a table. Return whether it is one of this vocabulary. Whether it leads to states is checked
- * when the table is linked. */
+ * when the table is complete. */
 static bool read_state(const textgen_json *entry, size_t state, const textgen_vocabulary *vocabulary,
                        textgen_constraint *constraint) {
     static const char *const names[] = {"accepting", "next"};

@@ -56,8 +56,7 @@ int32_t textgen_stream_init(textgen_memory memory, const textgen_model *model, c
 int32_t textgen_stream_copy(const textgen_stream *stream, textgen_memory memory, textgen_stream **copy,
                             textgen_error *error) {
     TEXTGEN_TRY(textgen_check_memory(memory, textgen_stream_size(stream->model), "memory", error));
-    /* Only what is in use, because a batch copies each stream before each chunk, and most have no stop texts.
-     */
+    /* Only what is in use: a batch copies each stream before each chunk, and most have no stop texts. */
     const size_t start = (size_t)((const char *)stream->held - (const char *)stream);
     const size_t stops = stream->stops[0] ? TEXTGEN_STOP_NUMBERS : 1;
     textgen_stream *copied = memcpy(memory.data, stream, start);

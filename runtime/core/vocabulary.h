@@ -49,7 +49,7 @@ typedef struct {
     size_t longest;        /* bytes of the longest symbol, 1 or more */
     char *text;            /* all symbols, one after another */
     textgen_view *symbols; /* [count], the symbol of each token; empty for the special tokens */
-    textgen_node *nodes;   /* of the symbols; the first one is that of no byte */
+    textgen_node *nodes;   /* of the symbols; the first 256 are those of first bytes */
     textgen_special special;
     const char *records; /* how records are separated, "lines" or "blank"; NULL if the model has no records */
     const char *unicode; /* "NFC", "NFD", "NFKC", "NFKD" or NULL */

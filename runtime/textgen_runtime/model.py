@@ -106,8 +106,8 @@ class Generation:
         latencies: A list to which ``take`` and ``stream`` add the nanoseconds of each token, or None. A copy
             has none.
         keep_logprobs: Whether a ``Batch`` returns the log-probability of each drawn token.
-        position: Where the text stands, for ``Batch`` and for saved generations. Each change of the
-            generation replaces it by a changed copy, so that an older position can be restored.
+        position: Where the text stands, for ``Batch`` and for saved generations. A chunk replaces it by a
+            copy, so that an older position can be restored. A write to ``logits`` changes it in place.
     """
 
     def __init__(self, model: "Model", position: Stream, sampling: Sampling, prompt: str) -> None:
@@ -308,7 +308,7 @@ class Generation:
 
         Changes between chunks, for example to ``sampling``, apply from the next chunk. The text before an
         error is yielded first. An interrupt leaves the generation at the end of the last chunk that was
-        yielded. The errors are those of ``take``.
+        yielded, or within the text that ``resample`` tries. The errors are those of ``take``.
         """
         batch = self._as_batch(length, finish)
         steps = min(STREAM_CHUNK, self.model.engine.chunk_length(1))

@@ -1,4 +1,4 @@
-"""What the core returns: states, tokens, why a text ended, and descriptions of parameters."""
+"""What the core returns: states, why a text ended, and descriptions of parameters."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
