@@ -29,7 +29,7 @@ from textgen_runtime.tokenizer import unit_of
 
 from ._output_files import check_output, write_output
 from .command import run_command
-from .parser import CommandParser, add_engine, add_model, number
+from .parser import ENGINE, MODEL, POSITIVE, CommandParser
 
 PROG = "textgen-bench"
 SECONDS = 3.0
@@ -107,15 +107,14 @@ def parser() -> CommandParser:
         "generate a character in less time than it needs to read all weights once.",
         EXAMPLES,
     )
-    add_model(command)
-    positive = number("a finite number above 0", lambda value: value > 0)
+    command.add_argument("model", **MODEL)
     for option, default, what in (
         ("--temp", DEFAULT_TEMPERATURE, "sampling temperature"),
         ("--seconds", SECONDS, "approximate duration of each table"),
     ):
         text = f"{what} (default: {default:g})"
-        command.add_argument(option, metavar="N", type=positive, default=default, help=text)
-    add_engine(command)
+        command.add_argument(option, metavar="N", type=POSITIVE, default=default, help=text)
+    command.add_argument("--engine", **ENGINE)
     command.add_argument(
         "--json", metavar="FILE", type=Path, help="write all figures, their quartiles and ratios to FILE"
     )

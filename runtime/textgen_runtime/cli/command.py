@@ -29,13 +29,6 @@ def spell_option(name: Name) -> str:
     return option if name.value is None else f"{option} {name.value}"
 
 
-def respelled(text: str, spell: Callable[[Name], str]) -> str:
-    """Return a text with its names in braces, such as ``{top_p}``, spelled."""
-    start, *rest = text.split("{")
-    pairs = [part.split("}", 1) for part in rest]
-    return start + "".join(spell(Name(name)) + plain for name, plain in pairs)
-
-
 def run_command(prog: str, command: Callable[[], int]) -> int:
     """Run a command and report user errors in one line.
 

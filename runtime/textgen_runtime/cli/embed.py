@@ -21,7 +21,7 @@ from textgen_runtime.terminal import write_stderr
 
 from ._output_files import check_output, write_output
 from .command import run_command
-from .parser import CommandParser, add_model, read_core_model
+from .parser import MODEL, CommandParser, read_core_model
 
 PROG = "textgen-embed"
 
@@ -49,7 +49,7 @@ def parser() -> CommandParser:
         "The files compile with any C11 compiler, and need only the C library.",
         EXAMPLES,
     )
-    add_model(command)
+    command.add_argument("model", **MODEL)
     command.add_argument(
         "-o", "--output", metavar="FOLDER", type=Path, required=True, help="folder for the files"
     )

@@ -22,7 +22,7 @@ from textgen_runtime.terminal import print_diagnostic
 from ._output_files import check_output, write_output
 from .command import EXIT_FAILED, run_command, spell_option
 from .info import format_pairs
-from .parser import CORPUS_HELP, CommandParser, add_engine, add_lowercase, add_model, add_unknown, number
+from .parser import CORPUS_HELP, ENGINE, MODEL, SHARE, UNKNOWN, CommandParser
 
 PROG = "textgen-eval"
 
@@ -108,18 +108,18 @@ def parser() -> CommandParser:
         f"characters are compressed with each of {', '.join(COMPRESSORS)}.",
         EXAMPLES,
     )
-    add_model(command)
+    command.add_argument("model", **MODEL)
     command.add_argument("texts", metavar="TEXT", nargs="+", help=f"{CORPUS_HELP}: {', '.join(CORPUS_NAMES)}")
     command.add_argument(
         "--last",
         metavar="SHARE",
-        type=number("a number above 0 and at most 1", lambda value: 0 < value <= 1),
+        type=SHARE,
         default=1.0,
         help="score only the last SHARE of each text, or the SHARE of records that textgen-train holds out "
         "(default: 1)",
     )
-    add_unknown(command, "characters")
-    add_lowercase(command, "the texts")
+    command.add_argument("--unknown", **UNKNOWN)
+    command.add_argument("--lowercase", action="store_true", help="convert the texts to lower case")
     command.add_argument("--json", action="store_true", help="print the results as JSON")
     command.add_argument(
         "--copied",
@@ -130,7 +130,7 @@ def parser() -> CommandParser:
     command.add_argument(
         "--surprise", metavar="PATH", type=Path, help="also write a page that colors characters by surprisal"
     )
-    add_engine(command)
+    command.add_argument("--engine", **ENGINE)
     return command
 
 

@@ -27,7 +27,7 @@ from textgen_runtime.tokenizer import describe_vocabulary, symbol_name, unit_of
 
 from .command import run_command
 from .options import add_parameter, given_parameters
-from .parser import CommandParser, add_model
+from .parser import MODEL, CommandParser
 
 if TYPE_CHECKING:
     from textgen_runtime._core import Constraint
@@ -62,7 +62,7 @@ def parser() -> CommandParser:
         "vocabulary, normalization, prompts and training. The model is not run.",
         EXAMPLES,
     )
-    add_model(command)
+    command.add_argument("model", **MODEL)
     command.add_argument("--json", action="store_true", help="print the description as JSON")
     tables = command.add_argument_group("tables of constraints, for programs in JavaScript")
     for name, constraint in zip(

@@ -31,9 +31,8 @@ from ._output_files import check_overwrite
 from .command import EXIT_FAILED, spell_option
 from .options import (
     LISTS,
+    OPTIONS,
     PROG,
-    add_count,
-    add_length,
     add_sampling,
     describe_parameters,
     unknown_warnings,
@@ -282,8 +281,8 @@ class Session:
         self._written: set[Path] = set()
         self._parser = SettingParser(PROG, "")
         add_sampling(self._parser)
-        add_length(self._parser)
-        add_count(self._parser)
+        for option in ("--length", "--count"):
+            self._parser.add_argument(option, **OPTIONS[option])
 
     def carry_out(self, line: str) -> bool:
         """Carry out a line. Return False if it ends the session.

@@ -7,6 +7,8 @@ unless its kind is new.
 import argparse
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
+from operator import attrgetter
 from typing import Any
 
 from textgen_runtime._core import PARAMETERS
@@ -20,19 +22,18 @@ from textgen_runtime.sampling import Sampling
 from textgen_runtime.terminal import print_diagnostic
 from textgen_runtime.tokenizer import UnknownPolicy, unknown_characters_warning
 
-from .command import respelled, spell_option
+from .command import spell_option
 from .parser import (
+    CORPUS_HELP,
+    ENGINE,
     MAX_SEED,
     MAX_THREADS,
+    MODEL,
+    UNKNOWN,
     CommandParser,
-    PrintAndExit,
-    add_engine,
-    add_lowercase,
-    add_model,
-    add_novel,
-    add_unknown,
     escaped_text,
-    number,
+    parse_number,
+    printed,
     whole_number,
 )
 from .texts import MAX_REJECTED_IN_A_ROW
@@ -45,12 +46,14 @@ LISTS = ("texts", "biases", "choices")
 ESCAPES = "in TEXT, \\n is a line end, \\t a tab and \\\\ a backslash, as in the options for characters"
 
 # What has no effect without texts, on the bytes of one text, or on the texts of a session.
-TEXT_OPTIONS = (
-    *("length", "no_echo", "stop", "keep_stop", "resample", "max_copy", "count"),
-    *("unique", "novel", "separator", "json", "raw", "stats", "prompts"),
-)
-RAW_OPTIONS = ("prompts", "count", "unique", "lowercase")
-SESSION_OPTIONS = ("prompts", "unique", "separator", "json", "raw", "stats", "explain")
+NO_EFFECT = {
+    "explain": (
+        *("length", "no_echo", "stop", "keep_stop", "resample", "max_copy", "count"),
+        *("unique", "novel", "separator", "json", "raw", "threads", "stats", "prompts"),
+    ),
+    "raw": ("prompts", "count", "unique", "lowercase"),
+    "interactive": ("prompts", "unique", "separator", "json", "raw", "threads", "stats", "explain"),
+}
 
 EXAMPLES = """\
 examples:
@@ -66,6 +69,93 @@ examples:
 """
 
 
+class OnlyPrompt(argparse.Action):
+    """An option with one value, which cannot be given twice. argparse would keep only the last prompt."""
+
+    def __call__(self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, *values: Any) -> None:
+        if getattr(namespace, self.dest) is not None:
+            parser.error("--prompt can be given only once: for several prompts, use --prompts with a file")
+        setattr(namespace, self.dest, values[0])
+
+
+PROMPTS: dict[str, dict[str, Any]] = {
+    "--prompt": {
+        "metavar": "TEXT",
+        "action": OnlyPrompt,
+        "help": "text to continue (default: one stored in the model)",
+    },
+    "--prompt-file": {"metavar": "PATH", "help": "read the prompt from a file, or - for standard input"},
+    "--prompts": {
+        "metavar": "PATH",
+        "help": "continue each line of a file, or of standard input (-), as a prompt",
+    },
+}
+
+FORMS: dict[str, dict[str, Any]] = {
+    "--separator": {
+        "metavar": "TEXT",
+        "type": escaped_text,
+        "help": r"print TEXT between texts; \n is a line end, \t a tab, \0 a zero byte and \\ a backslash",
+    },
+    "--json": {"action": "store_true", "help": "print each text with its properties as a line of JSON"},
+    "--raw": {
+        "action": "store_true",
+        "help": "write the bytes of one text of a model of bytes, and nothing else",
+    },
+}
+
+OPTIONS: dict[str, dict[str, Any]] = {
+    "--no-echo": {"action": "store_true", "help": "do not print the prompt"},
+    "--unknown": UNKNOWN,
+    "--lowercase": {
+        "action": "store_true",
+        "help": "convert the prompt, and the corpus of --novel, to lower case",
+    },
+    "--length": {
+        "metavar": "N",
+        "type": whole_number(1),
+        "help": "maximum number of tokens to generate "
+        f"(default: {DEFAULT_LENGTH}; {DEFAULT_RECORD_LENGTH:,} for a model of records)",
+    },
+    "--seed": {
+        "metavar": "N",
+        "type": whole_number(0, MAX_SEED),
+        "help": "random seed (default: a new one; see --stats)",
+    },
+    "--count": {
+        "metavar": "N",
+        "type": whole_number(1),
+        "default": 1,
+        "help": "number of texts for each temperature and prompt, or line (default: 1)",
+    },
+    "--unique": {
+        "action": "store_true",
+        "help": "print no text twice, but draw another one, until "
+        f"{MAX_REJECTED_IN_A_ROW:,} in a row are not new",
+    },
+    "--novel": {
+        "metavar": "CORPUS",
+        "help": f"print no text that stands in CORPUS, but draw another one; CORPUS is {CORPUS_HELP}",
+    },
+    "--explain": {
+        "action": "store_true",
+        "help": "print the probabilities of the next token instead of a text",
+    },
+    "--interactive": {
+        "action": "store_true",
+        "help": "continue lines of standard input; /help lists its commands",
+    },
+    "--engine": ENGINE,
+    "--threads": {
+        "metavar": "N",
+        "type": whole_number(1, MAX_THREADS),
+        "default": 1,
+        "help": "number of threads (default: 1)",
+    },
+    "--stats": {"action": "store_true", "help": "print the engine, seed and speed to standard error"},
+}
+
+
 def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     """Parse and check the arguments. Invalid arguments exit with a usage error."""
     command = parser()
@@ -73,15 +163,13 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     sources = (arguments.prompt_file, arguments.prompts, arguments.novel, arguments.json_schema)
     if sources.count(STANDARD_INPUT) + arguments.interactive > 1:
         command.error(f"standard input ({STANDARD_INPUT}) can be read only once")
-    for mode, names in (
-        ("explain", TEXT_OPTIONS),
-        ("raw", RAW_OPTIONS),
-        ("interactive", SESSION_OPTIONS),
-    ):
-        changed = [name for name in names if getattr(arguments, name) != command.get_default(name)]
-        if getattr(arguments, mode) and changed:
-            command.error(f"{spell_option(Name(changed[0]))} has no effect with --{mode}")
-        if getattr(arguments, mode) and mode != "explain" and len(arguments.temperature or ()) > 1:
+    for mode, names in NO_EFFECT.items():
+        if not getattr(arguments, mode):
+            continue
+        for name in names:
+            if getattr(arguments, name) != command.get_default(name):
+                command.error(f"{spell_option(Name(name))} has no effect with --{mode}")
+        if mode != "explain" and len(arguments.temperature or ()) > 1:
             command.error(f"--{mode} uses one value of --temp")
     return arguments
 
@@ -91,34 +179,16 @@ def parser() -> CommandParser:
     command = CommandParser(PROG, "Generate text with a model and write it to standard output.", EXAMPLES)
     # MODEL must come first: after --temp, argparse takes it for another temperature.
     command.usage = "%(prog)s MODEL [OPTIONS]"
-    add_model(command)
-    command.add_argument("--list", action=PrintAndExit, text=list_models, help="list the bundled models")
+    command.add_argument("model", **MODEL)
+    command.add_argument("--list", **printed(list_models, "list the bundled models"))
     add_sampling(command)
-    add_length(command)
-    _add_prompts(command)
-    command.add_argument(
-        "--seed",
-        metavar="N",
-        type=whole_number(0, MAX_SEED),
-        help="random seed (default: a new one; see --stats)",
-    )
-    _add_many_texts(command)
-    command.add_argument(
-        "--explain", action="store_true", help="print the probabilities of the next token instead of a text"
-    )
-    command.add_argument(
-        "--interactive",
-        action="store_true",
-        help="continue lines of standard input; /help lists its commands",
-    )
-    add_engine(command)
-    threads = whole_number(1, MAX_THREADS)
-    command.add_argument(
-        "--threads", metavar="N", type=threads, default=1, help="number of threads (default: 1)"
-    )
-    command.add_argument(
-        "--stats", action="store_true", help="print the engine, seed and speed to standard error"
-    )
+    for group, options in (
+        (command.add_mutually_exclusive_group(), PROMPTS),
+        (command, OPTIONS),
+        (command.add_mutually_exclusive_group(), FORMS),
+    ):
+        for option, settings in options.items():
+            group.add_argument(option, **settings)
     return command
 
 
@@ -133,20 +203,24 @@ def add_sampling(command: argparse.ArgumentParser) -> None:
     for parameter in PARAMETERS.values():
         if parameter.group not in groups:
             groups[parameter.group] = command.add_argument_group(parameter.group)
-    for parameter in sorted(PARAMETERS.values(), key=lambda parameter: parameter.order):
+    for parameter in sorted(PARAMETERS.values(), key=attrgetter("order")):
         add_parameter(groups[parameter.group], parameter)
 
 
 def add_parameter(group: Any, parameter: Parameter, summary: str | None = None) -> None:
     """Add the option of a sampling parameter, perhaps with another summary of what it does."""
-    usual, separator, details = respelled(parameter.help, spell_option).partition("; ")
+    usual, separator, details = parameter.help.partition("; ")
     details = separator + details
     settings: dict[str, Any] = {"metavar": parameter.value, "type": escaped_text}
     if parameter.kind == "switch":
         settings = {"action": "store_true", "default": None}
     elif parameter.kind in {"number", "whole"}:
-        kind = int if parameter.kind == "whole" else float
-        settings["type"] = number(parameter.requirement, parameter.accepts, kind)
+        settings["type"] = partial(
+            parse_number,
+            requirement=parameter.requirement,
+            accept=parameter.accepts,
+            kind=int if parameter.kind == "whole" else float,
+        )
         details += f" (default: {parameter.default:g}{', off' * (parameter.default == parameter.off)})"
     elif parameter.kind == "biases":
         settings["type"] = _bias
@@ -159,10 +233,10 @@ def add_parameter(group: Any, parameter: Parameter, summary: str | None = None) 
         details += f"; {ESCAPES}"
     if parameter.kind in LISTS:
         settings |= {"nargs": "+", "action": "extend"}
+    option = f"--{parameter.name.replace('_', '-')}"
     if parameter.name == "temperature":
         settings["nargs"] = "+"
-        details = f"; several values give one text each{details}"
-    option = spell_option(Name(parameter.name))
+        option, details = "--temp", f"; several values give one text each{details}"
     group.add_argument(option, dest=parameter.name, help=(summary or usual) + details, **settings)
 
 
@@ -173,80 +247,7 @@ def _bias(text: str) -> tuple[str, float]:
     symbol, _, value = text.rpartition("=")
     if not symbol:
         raise argparse.ArgumentTypeError(f"must be {requirement}, not {quote(text)}")
-    return escaped_text(symbol), number(requirement, parameter.accepts)(value)
-
-
-def add_length(command: argparse.ArgumentParser) -> None:
-    """Add the option for the length of a text."""
-    default = f"default: {DEFAULT_LENGTH}; {DEFAULT_RECORD_LENGTH:,} for a model of records"
-    command.add_argument(
-        "--length",
-        metavar="N",
-        type=whole_number(1),
-        help=f"maximum number of tokens to generate ({default})",
-    )
-
-
-def add_count(command: argparse.ArgumentParser) -> None:
-    """Add the option for the number of texts."""
-    what = "number of texts for each temperature and prompt, or line (default: 1)"
-    command.add_argument("--count", metavar="N", type=whole_number(1), default=1, help=what)
-
-
-class OnlyPrompt(argparse.Action):
-    """An option with one value, which cannot be given twice. argparse would keep only the last prompt."""
-
-    def __call__(self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, *values: Any) -> None:
-        if getattr(namespace, self.dest) is not None:
-            parser.error("--prompt can be given only once: for several prompts, use --prompts with a file")
-        setattr(namespace, self.dest, values[0])
-
-
-def _add_prompts(command: argparse.ArgumentParser) -> None:
-    """Add the options that select and convert the prompts."""
-    prompt = command.add_mutually_exclusive_group()
-    prompt.add_argument(
-        "--prompt",
-        metavar="TEXT",
-        action=OnlyPrompt,
-        help="text to continue (default: one stored in the model)",
-    )
-    prompt.add_argument(
-        "--prompt-file", metavar="PATH", help="read the prompt from a file, or - for standard input"
-    )
-    prompt.add_argument(
-        "--prompts",
-        metavar="PATH",
-        help="continue each line of a file, or of standard input (-), as a prompt",
-    )
-    command.add_argument("--no-echo", action="store_true", help="do not print the prompt")
-    add_unknown(command, "characters of the prompt")
-    add_lowercase(command, "the prompt, and the corpus of --novel,")
-
-
-def _add_many_texts(command: argparse.ArgumentParser) -> None:
-    """Add the options for several texts: how many, which, and in what form."""
-    add_count(command)
-    command.add_argument(
-        "--unique",
-        action="store_true",
-        help="print no text twice, but draw another one, until "
-        f"{MAX_REJECTED_IN_A_ROW:,} in a row are not new",
-    )
-    add_novel(command, "print no text that stands in CORPUS, but draw another one")
-    form = command.add_mutually_exclusive_group()
-    form.add_argument(
-        "--separator",
-        metavar="TEXT",
-        type=escaped_text,
-        help="print TEXT between texts; \\n is a line end, \\t a tab, \\0 a zero byte and \\\\ a backslash",
-    )
-    form.add_argument(
-        "--json", action="store_true", help="print each text with its properties as a line of JSON"
-    )
-    form.add_argument(
-        "--raw", action="store_true", help="write the bytes of one text of a model of bytes, and nothing else"
-    )
+    return escaped_text(symbol), parse_number(value, requirement=requirement, accept=parameter.accepts)
 
 
 def given_parameters(arguments: argparse.Namespace, names: Iterable[str]) -> dict[str, Any]:

@@ -4,14 +4,15 @@ import argparse
 import math
 import sys
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NoReturn
 
 from textgen_runtime._core import CoreModel
 from textgen_runtime._version import __version__
-from textgen_runtime.errors import ModelFileError, quote, shorten
+from textgen_runtime.errors import ModelFileError, Name, quote, shorten
 from textgen_runtime.model_file import MODEL_FILE, check_size, find_model_file, name_source, read_model
 
-from .command import EXIT_USAGE, run_command
+from .command import EXIT_USAGE, run_command, spell_option
 
 # More threads than cores gain nothing, and onnxruntime starts all of them.
 MAX_THREADS = 256
@@ -19,12 +20,37 @@ MAX_THREADS = 256
 MAX_SEED = 2**128 - 1
 
 CORPUS_HELP = "a UTF-8 file, a folder with .txt or .abc files, - for standard input, or the name of a corpus"
-MODEL_HELP = "a model file, a folder with a model.onnx, or the name of a bundled model (textgen-run --list)"
+
+# The settings of arguments that several commands have.
+MODEL = {
+    "metavar": "MODEL",
+    "help": "a model file, a folder with a model.onnx, or the name of a bundled model (textgen-run --list)",
+}
+ENGINE: dict[str, Any] = {
+    "choices": ("native", "onnxruntime"),
+    "default": "native",
+    "help": "engine; use onnxruntime only for files that you trust (default: native)",
+}
+UNKNOWN: dict[str, Any] = {
+    "choices": ("error", "skip"),
+    "default": "error",
+    "help": "what to do with characters outside the vocabulary: skip them, or feed them as the unknown "
+    "symbol and stop if the model has none (default: error)",
+}
 
 # Without a width, argparse imports shutil to find it, which takes milliseconds.
 HELP_WIDTH = 92
 
 MAX_USAGE_ERROR = 400
+
+
+class OptionFormatter(argparse.RawDescriptionHelpFormatter):
+    """Spells the parameters that a help text has in braces, such as ``{top_p}``, as options."""
+
+    def _get_help_string(self, action: argparse.Action) -> str | None:
+        start, *rest = (action.help or "").split("{")
+        parts = [part.split("}", 1) for part in rest]
+        return start + "".join([spell_option(Name(name)) + plain for name, plain in parts])
 
 
 class CommandParser(argparse.ArgumentParser):
@@ -35,18 +61,13 @@ class CommandParser(argparse.ArgumentParser):
             prog=prog,
             description=description,
             epilog=epilog,
-            formatter_class=lambda prog: argparse.RawDescriptionHelpFormatter(prog, width=HELP_WIDTH),
+            formatter_class=partial(OptionFormatter, width=HELP_WIDTH),
             allow_abbrev=False,
             add_help=False,
         )
+        self.add_argument("-h", "--help", **printed(self.format_help, "show this help message and exit"))
         self.add_argument(
-            "-h", "--help", action=PrintAndExit, text=self.format_help, help="show this help message and exit"
-        )
-        self.add_argument(
-            "--version",
-            action=PrintAndExit,
-            text=lambda: f"{prog} {__version__}\n",
-            help="show the version and exit",
+            "--version", **printed(lambda: f"{prog} {__version__}\n", "show the version and exit")
         )
 
     def error(self, message: str) -> NoReturn:
@@ -63,50 +84,59 @@ class CommandParser(argparse.ArgumentParser):
 class PrintAndExit(argparse.Action):
     """An option that writes a text to standard output and exits, whatever the other arguments are.
 
-    argparse's own actions exit with 0 even if the text cannot be written.
+    argparse's own actions exit with 0 even if the text cannot be written. ``const`` returns the text.
     """
-
-    def __init__(self, option_strings: list[str], dest: str, *, text: Callable[[], str], help: str) -> None:  # noqa: A002 (argparse's name)
-        super().__init__(option_strings, dest, nargs=0, default=argparse.SUPPRESS, help=help)
-        self._text = text
 
     def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
         parser.exit(run_command(parser.prog, self._write))
 
     def _write(self) -> int:
-        sys.stdout.write(self._text())
+        sys.stdout.write(self.const())
         return 0
 
 
-def number(
+def printed(text: Callable[[], str], what: str) -> dict[str, Any]:
+    """Return the settings of an option that prints a text and exits, and whose help is ``what``."""
+    return {"action": PrintAndExit, "nargs": 0, "const": text, "default": argparse.SUPPRESS, "help": what}
+
+
+def parse_number(
+    text: str,
+    *,
     requirement: str,
-    accept: Callable[[float], bool] = lambda _: True,
+    accept: Callable[[float], bool],
     kind: Callable[[str], float] = float,
-) -> Callable[[str], float]:
-    """Return an argument type for finite numbers that ``accept`` accepts; errors state the requirement.
+) -> float:
+    """Argument type for finite numbers that ``accept`` accepts.
 
     Args:
+        text: The argument.
         requirement: What the number must be.
         accept: Returns whether a finite number is accepted.
         kind: ``int`` for integers.
     """
+    try:
+        value = kind(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"must be {requirement}, not {quote(text)}") from None
+    # Other comparisons fail for large integers.
+    if not (-math.inf < value < math.inf and accept(value)):
+        raise argparse.ArgumentTypeError(f"must be {requirement}, not {shorten(text)}")
+    return value
 
-    def parse(text: str) -> float:
-        try:
-            value = kind(text)
-        except ValueError:
-            raise argparse.ArgumentTypeError(f"must be {requirement}, not {quote(text)}") from None
-        # Other comparisons fail for large integers.
-        if not (-math.inf < value < math.inf and accept(value)):
-            raise argparse.ArgumentTypeError(f"must be {requirement}, not {shorten(text)}")
-        return value
 
-    return parse
+POSITIVE = partial(parse_number, requirement="a finite number above 0", accept=lambda value: value > 0)
+SHARE = partial(
+    parse_number, requirement="a number above 0 and at most 1", accept=lambda value: 0 < value <= 1
+)
 
 
 def whole_number(minimum: int, maximum: int = 2**63 - 1) -> Callable[[str], float]:
     """Return an argument type for integers from ``minimum`` to ``maximum``."""
-    return number(f"an integer from {minimum} to {maximum}", lambda value: minimum <= value <= maximum, int)
+    accept = range(minimum, maximum + 1).__contains__
+    return partial(
+        parse_number, requirement=f"an integer from {minimum} to {maximum}", accept=accept, kind=int
+    )
 
 
 def escaped_text(text: str) -> str:
@@ -115,11 +145,6 @@ def escaped_text(text: str) -> str:
     for escape, character in (("\\n", "\n"), ("\\t", "\t"), ("\\0", "\0")):
         parts = [part.replace(escape, character) for part in parts]
     return "\\".join(parts)
-
-
-def add_model(command: argparse.ArgumentParser) -> None:
-    """Add the argument that selects the model."""
-    command.add_argument("model", metavar="MODEL", help=MODEL_HELP)
 
 
 def model_name(model: str) -> str:
@@ -143,30 +168,3 @@ def read_core_model(model: str) -> tuple[bytes, CoreModel]:
         return content, CoreModel(content)
     except ModelFileError as error:
         raise ModelFileError(f"{name_source(model)}: ", *error.args) from None
-
-
-def add_novel(command: argparse.ArgumentParser, what: str) -> None:
-    """Add the option for a corpus from which texts must differ."""
-    command.add_argument("--novel", metavar="CORPUS", help=f"{what}; CORPUS is {CORPUS_HELP}")
-
-
-def add_lowercase(command: argparse.ArgumentParser, text: str) -> None:
-    """Add the option that converts a text to lower case, for models without upper-case letters."""
-    command.add_argument("--lowercase", action="store_true", help=f"convert {text} to lower case")
-
-
-def add_unknown(command: argparse.ArgumentParser, characters: str) -> None:
-    """Add the option that selects how to handle characters outside the vocabulary."""
-    command.add_argument(
-        "--unknown",
-        choices=("error", "skip"),
-        default="error",
-        help=f"what to do with {characters} outside the vocabulary: skip them, or feed them as the unknown "
-        "symbol and stop if the model has none (default: error)",
-    )
-
-
-def add_engine(command: argparse.ArgumentParser) -> None:
-    """Add the option that selects the engine."""
-    names, what = ("native", "onnxruntime"), "engine; use onnxruntime only for files that you trust"
-    command.add_argument("--engine", choices=names, default="native", help=f"{what} (default: native)")

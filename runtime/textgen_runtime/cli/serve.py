@@ -9,6 +9,7 @@ import signal
 import socket
 from collections.abc import Sequence
 from dataclasses import fields
+from functools import partial
 from importlib.util import find_spec
 
 from textgen_runtime.errors import TextFileError, TextgenError, install_command, quote
@@ -19,13 +20,14 @@ from textgen_runtime.terminal import print_diagnostic, write_stderr
 
 from .command import EXIT_INTERRUPTED, run_command
 from .parser import (
+    CORPUS_HELP,
+    ENGINE,
     MAX_THREADS,
+    MODEL,
+    POSITIVE,
     CommandParser,
-    add_engine,
-    add_model,
-    add_novel,
     model_name,
-    number,
+    parse_number,
     whole_number,
 )
 from .texts import with_novel
@@ -69,10 +71,11 @@ def parser() -> CommandParser:
         "All texts that are requested at the same time are generated as one batch.",
         EXAMPLES,
     )
-    add_model(command)
-    add_engine(command)
     add = command.add_argument
-    add_novel(command, "let requests limit copies of CORPUS with the field max_copy")
+    add("model", **MODEL)
+    add("--engine", **ENGINE)
+    novel = "let requests limit copies of CORPUS with the field max_copy; CORPUS is "
+    add("--novel", metavar="CORPUS", help=novel + CORPUS_HELP)
     hosts = f"address or name to listen on; 0.0.0.0 is every IPv4 address (default: {DEFAULT_HOST})"
     add("--host", metavar="TEXT", default=DEFAULT_HOST, help=hosts)
     add("--model-name", metavar="TEXT", help="name of the model for clients (default: that of its file)")
@@ -91,8 +94,7 @@ def parser() -> CommandParser:
         default=[],
         help="origin of pages that may send requests, such as https://example.org; * allows all",
     )
-    seconds = number("a finite number above 0", lambda value: value > 0)
-    grace = number("a finite number, 0 or more", lambda value: value >= 0)
+    grace = partial(parse_number, requirement="a finite number, 0 or more", accept=lambda value: value >= 0)
     positive, default = whole_number(1, MAX_LIMIT), Settings
     for option, kind, value, text in (
         ("--threads", whole_number(1, MAX_THREADS), 1, "maximum number of threads that generate texts"),
@@ -101,7 +103,7 @@ def parser() -> CommandParser:
         ("--max-users", positive, default.max_users, "maximum number of texts that are generated at once"),
         ("--max-queue", whole_number(0, MAX_LIMIT), default.max_queue, "maximum number of texts that wait"),
         ("--max-body", positive, default.max_body, "maximum size of a request in bytes"),
-        ("--client-timeout", seconds, default.client_timeout, CLIENT_TIMEOUT),
+        ("--client-timeout", POSITIVE, default.client_timeout, CLIENT_TIMEOUT),
         ("--grace", grace, default.grace, "maximum seconds that running requests may take after SIGTERM"),
     ):
         add(option, metavar="N", type=kind, default=value, help=f"{text} (default: {value:g})")

@@ -15,7 +15,7 @@ from textgen_runtime.web.page import MAX_EMBEDDED, write_page
 from ._output_files import check_output, write_output
 from .command import run_command
 from .options import unknown_warnings
-from .parser import CommandParser, add_model, add_novel, escaped_text, model_name, read_core_model
+from .parser import CORPUS_HELP, MODEL, CommandParser, escaped_text, model_name, read_core_model
 from .texts import corpus_records
 
 PROG = "textgen-web"
@@ -51,14 +51,15 @@ def parser() -> CommandParser:
         "to share. It is one file that works without a server and without a network.",
         EXAMPLES,
     )
-    add_model(command)
+    command.add_argument("model", **MODEL)
     command.add_argument(
         "-o", "--output", type=Path, metavar="FOLDER", help=f"folder for {PAGE_FILE} (default: MODEL-site)"
     )
     command.add_argument("--title", help="title of the page (default: the name of the model)")
     beginning = r"text in the field Beginning; \n is a line end (default: the model's first prompt)"
     command.add_argument("--prompt", type=escaped_text, help=beginning)
-    add_novel(command, "let the page write only records that are not in CORPUS, with a model of records")
+    novel = "let the page write only records that are not in CORPUS, with a model of records; CORPUS is "
+    command.add_argument("--novel", metavar="CORPUS", help=novel + CORPUS_HELP)
     abcjs = "show and play tunes in ABC notation with SCRIPT, dist/abcjs-basic-min.js of the package abcjs"
     command.add_argument("--abcjs", type=Path, metavar="SCRIPT", help=abcjs)
     return command

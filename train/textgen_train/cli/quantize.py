@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from textgen_runtime.cli.command import run_command
-from textgen_runtime.cli.parser import CommandParser, add_lowercase, add_model, add_unknown, number
+from textgen_runtime.cli.parser import MODEL, SHARE, UNKNOWN, CommandParser
 from textgen_runtime.corpus import CORPUS_NAMES, corpus_for
 from textgen_runtime.errors import OutputError, shorten
 from textgen_runtime.files import check_writable, replace_file
@@ -53,7 +53,7 @@ def parser() -> CommandParser:
         EXAMPLES,
     )
     command.usage = "%(prog)s MODEL -o PATH [OPTIONS]"
-    add_model(command)
+    command.add_argument("model", **MODEL)
     command.add_argument(
         "-o", "--output", metavar="PATH", type=Path, required=True, help="the file of the 8-bit model"
     )
@@ -68,12 +68,12 @@ def parser() -> CommandParser:
     command.add_argument(
         "--last",
         metavar="SHARE",
-        type=number("a number above 0 and at most 1", lambda value: 0 < value <= 1),
+        type=SHARE,
         default=1.0,
         help="score only the last SHARE of the text, as textgen-eval does (default: 1)",
     )
-    add_unknown(command, "characters of the text")
-    add_lowercase(command, "the text")
+    command.add_argument("--unknown", **UNKNOWN)
+    command.add_argument("--lowercase", action="store_true", help="convert the text to lower case")
     return command
 
 
