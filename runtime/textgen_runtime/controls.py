@@ -98,13 +98,15 @@ def compile_controls(sampling: Sampling, metadata: Metadata, novel: Novel | None
     tokenizer = metadata.tokenizer
     if sampling.min_length and tokenizer.special.end is None:
         raise SamplingError(Name("min_length"), " needs a model of records: other texts have no end")
-    banned = _banned_tokens(sampling, tokenizer)
-    biases = _bias_tokens(sampling, tokenizer) | dict.fromkeys(banned, float("-inf"))
-    stops = _stops(sampling, metadata) if sampling.stop else ()
+    banned: AbstractSet[int] = frozenset()
+    if sampling.banned or sampling.allowed is not None:
+        banned = _banned_tokens(sampling.allowed, sampling.banned, tokenizer)
+    biases = _bias_tokens(sampling, tokenizer) if sampling.logit_bias else {}
+    constraints = [name for name in CONSTRAINTS if getattr(sampling, name) is not None]
     return Controls(
-        tuple(sorted(item for item in biases.items() if item[1])),
-        stops,
-        _compile_constraint(sampling, metadata, banned),
+        tuple(sorted((biases | dict.fromkeys(banned, float("-inf"))).items())),
+        _stops(sampling, metadata) if sampling.stop else (),
+        _compile_constraint(constraints[0], sampling, metadata, banned) if constraints else None,
         _spans(sampling, novel) if sampling.max_copy else None,
     )
 
@@ -175,11 +177,9 @@ def checked_stops(sampling: Sampling, metadata: Metadata) -> tuple[Sampling, lis
 
 
 def _compile_constraint(
-    sampling: Sampling, metadata: Metadata, banned: AbstractSet[int]
-) -> "Constraint | None":
-    chosen = next((name for name in CONSTRAINTS if getattr(sampling, name) is not None), None)
-    if chosen is None:
-        return None
+    chosen: str, sampling: Sampling, metadata: Metadata, banned: AbstractSet[int]
+) -> "Constraint":
+    """Return the constraint that a parameter describes. Its errors have this parameter."""
     try:
         constraint = _compile(chosen, sampling, metadata)
         return _without(constraint, banned) if banned else constraint
@@ -228,8 +228,6 @@ def _tokens_by_symbol(tokenizer: Tokenizer) -> dict[str, int]:
 
 
 def _bias_tokens(sampling: Sampling, tokenizer: Tokenizer) -> dict[int, float]:
-    if not sampling.logit_bias:
-        return {}
     tokens = _tokens_by_symbol(tokenizer)
     missing = [symbol for symbol, _ in sampling.logit_bias if symbol not in tokens]
     if missing:
@@ -237,18 +235,11 @@ def _bias_tokens(sampling: Sampling, tokenizer: Tokenizer) -> dict[int, float]:
             Name("logit_bias"),
             f" has characters outside the model's vocabulary: {quote(', '.join(missing))}: omit them",
         )
-    return {tokens[symbol]: bias for symbol, bias in sampling.logit_bias}
-
-
-def _banned_tokens(sampling: Sampling, tokenizer: Tokenizer) -> AbstractSet[int]:
-    """Return the tokens that ``allowed`` and ``banned`` forbid."""
-    if sampling.allowed is None and not sampling.banned:
-        return frozenset()
-    return _tokens_without(sampling.allowed, sampling.banned, tokenizer)
+    return {tokens[symbol]: bias for symbol, bias in sampling.logit_bias if bias}
 
 
 @lru_cache(maxsize=16)
-def _tokens_without(
+def _banned_tokens(
     allowed: tuple[str, ...] | None, banned: tuple[str, ...], tokenizer: Tokenizer
 ) -> AbstractSet[int]:
     """Return the tokens that are not allowed, or that are banned. A word is as its characters are."""

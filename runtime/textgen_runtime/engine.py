@@ -180,8 +180,10 @@ class Engine:
             ModelFileError: As for ``forward``. After this error, an interrupt, or, with several threads, any
                 error, texts may have advanced: the caller continues with copies from before.
         """
+        count = min(self._threads, len(lanes))
+        if count <= 1:
+            return generate(lanes, steps, latencies)
         # One share of the lanes for each thread.
-        count = min(self._threads, len(lanes)) or 1
         bounds = [len(lanes) * i // count for i in range(count + 1)]
         shares = [lanes[start:end] for start, end in pairwise(bounds)]
         running: list[Future[list[Generated]]] = []

@@ -976,12 +976,11 @@ def load(
         TypeError: If ``source`` is of an unsupported type, or ``threads`` is not an integer.
         TextgenError: If the engine is onnxruntime, which is not installed.
     """
-    name = name_source(source)
     content = read_model(source)
     try:
         model = open_model(content, engine, threads)
     except ModelFileError as error:
-        raise ModelFileError(f"{name}: ", *error.args) from error
+        raise ModelFileError(f"{name_source(source)}: ", *error.args) from error
     return model if novel is None else model.with_novel(novel)
 
 

@@ -72,7 +72,6 @@ def read_model(source: ModelSource) -> bytes:
         ModelFileError: If the file cannot be read, is empty, is a text, or has 2 GiB or more.
         TypeError: If ``source`` is of the wrong type.
     """
-    name = name_source(source)
     if isinstance(source, bytes | bytearray | memoryview):
         content = bytes(source)
     elif isinstance(source, str | os.PathLike):
@@ -81,15 +80,17 @@ def read_model(source: ModelSource) -> bytes:
         try:
             content = read_file_object(source, check_size)
         except ModelFileError as error:
-            raise ModelFileError(f"{name}: ", *error.args) from None
+            raise ModelFileError(f"{name_source(source)}: ", *error.args) from None
         except OSError as error:
-            raise ModelFileError(f"cannot read {name}: {error.strerror or error}") from None
+            raise ModelFileError(f"cannot read {name_source(source)}: {error.strerror or error}") from None
     else:
         raise TypeError(
             f"the model must be a path, bytes or a binary file object, not {type(source).__name__}"
         )
     if content and _is_text(content[:TEXT_SIZE]):
-        raise ModelFileError(f"{name}: this is a text, not a model: train on it first, with textgen-train")
+        raise ModelFileError(
+            f"{name_source(source)}: this is a text, not a model: train on it first, with textgen-train"
+        )
     return content
 
 
@@ -112,7 +113,13 @@ def name_source(source: ModelSource) -> str:
 def _read_path(path: str | os.PathLike[str]) -> bytes:
     file = find_model_file(path)
     try:
-        return _read_file(file)
+        with open(file, "rb") as opened_file:
+            status = os.fstat(opened_file.fileno())
+            if not stat.S_ISREG(status.st_mode):
+                return read_file_object(opened_file, check_size)
+            # Before a large file is read.
+            check_size(status.st_size)
+            return opened_file.read()
     except (OSError, ValueError) as error:
         missing = isinstance(error, FileNotFoundError)
         name = os.path.basename(file)
@@ -126,16 +133,6 @@ def _read_path(path: str | os.PathLike[str]) -> bytes:
         ) from None
     except ModelFileError as error:
         raise ModelFileError(f"{shorten(str(path))}: ", *error.args) from None
-
-
-def _read_file(file: str) -> bytes:
-    """Return the content of a file. The size of a regular file is checked before it is read."""
-    with open(file, "rb") as opened_file:
-        status = os.fstat(opened_file.fileno())
-        if stat.S_ISREG(status.st_mode):
-            check_size(status.st_size)
-            return opened_file.read()
-        return read_file_object(opened_file, check_size)
 
 
 def check_size(size: int) -> None:

@@ -59,12 +59,13 @@ class Sampling(SamplingFields):  # noqa: PLW1641 (no key of a dict)
 
     def _check(self) -> None:
         """Raise an error for parameters that contradict each other."""
-        replaced = [name for name in TRUNCATIONS if getattr(self, name) != _DEFAULTS[name]]
-        if self.mirostat_tau and replaced:
-            others = _joined(replaced, " and ")
-            raise SamplingError(
-                Name("mirostat_tau"), " takes the place of ", *others, ": turn it off, or the others"
-            )
+        if self.mirostat_tau:
+            replaced = [name for name in TRUNCATIONS if getattr(self, name) != _DEFAULTS[name]]
+            if replaced:
+                others = _joined(replaced, " and ")
+                raise SamplingError(
+                    Name("mirostat_tau"), " takes the place of ", *others, ": turn it off, or the others"
+                )
         if "" in self.stop:
             raise SamplingError("a ", Name("stop"), " text must not be empty")
         for name, item in (("allowed", "character"), ("choices", "text")):

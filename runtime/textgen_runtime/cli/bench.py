@@ -95,7 +95,7 @@ class Comparison(NamedTuple):
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code, as for ``textgen-run``."""
     arguments = parser().parse_args(argv)
-    return run_command(PROG, lambda: bench(arguments))
+    return run_command(PROG, bench, arguments)
 
 
 def parser() -> CommandParser:

@@ -29,8 +29,8 @@ def spell_option(name: Name) -> str:
     return option if name.value is None else f"{option} {name.value}"
 
 
-def run_command(prog: str, command: Callable[[], int]) -> int:
-    """Run a command and report user errors in one line.
+def run_command(prog: str, command: Callable[..., int], *arguments: object) -> int:
+    """Run a command with its arguments, and report user errors in one line.
 
     Returns:
         The command's exit code; 1 after a user error, and 130 after an interrupt. If the reader of standard
@@ -47,7 +47,7 @@ def run_command(prog: str, command: Callable[[], int]) -> int:
     try:
         if "stdout" in closed:
             raise OutputError(f"{STANDARD_OUTPUT}: it is closed")
-        code = command()
+        code = command(*arguments)
         sys.stdout.flush()
     except TextgenError as error:
         print_diagnostic(prog, error.spelled(spell_option))

@@ -38,7 +38,7 @@ examples:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; the exit codes are those of ``textgen-run``."""
     arguments = parser().parse_args(argv)
-    return run_command(PROG, lambda: embed(arguments))
+    return run_command(PROG, embed, arguments)
 
 
 def parser() -> CommandParser:

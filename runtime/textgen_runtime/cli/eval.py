@@ -94,7 +94,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         command.error(f"standard input ({STANDARD_INPUT}) can be read only once")
     if arguments.surprise == Path(STANDARD_INPUT):
         command.error("--surprise requires a file name: it cannot write to standard output")
-    return run_command(PROG, lambda: evaluate(arguments))
+    return run_command(PROG, evaluate, arguments)
 
 
 def parser() -> CommandParser:

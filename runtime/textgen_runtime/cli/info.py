@@ -51,7 +51,7 @@ examples:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; the exit codes are those of ``textgen-run``."""
     arguments = parser().parse_args(argv)
-    return run_command(PROG, lambda: info(arguments))
+    return run_command(PROG, info, arguments)
 
 
 def parser() -> CommandParser:

@@ -273,8 +273,7 @@ def read_samplings(arguments: argparse.Namespace) -> Sequence[Sampling]:
     options = given_parameters(arguments, PARAMETERS)
     temperatures = options.pop("temperature", [PARAMETERS["temperature"].default])
     try:
-        sampling = Sampling(**options)
-        return [sampling.replace(temperature=temperature) for temperature in temperatures]
+        return [Sampling(**options, temperature=temperature) for temperature in temperatures]
     except SamplingError as error:
         parser().error(error.spelled(spell_option))
 

@@ -22,7 +22,7 @@ MAX_SEED = 2**128 - 1
 CORPUS_HELP = "a UTF-8 file, a folder with .txt or .abc files, - for standard input, or the name of a corpus"
 
 # The settings of arguments that several commands have.
-MODEL = {
+MODEL: dict[str, Any] = {
     "metavar": "MODEL",
     "help": "a model file, a folder with a model.onnx, or the name of a bundled model (textgen-run --list)",
 }

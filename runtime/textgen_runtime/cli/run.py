@@ -24,7 +24,7 @@ from .options import (
     with_checked_stops,
 )
 from .output import TextWriter, prepare_output
-from .texts import Selection, Series, Text, Texts, known_texts, make_selection, novel_warnings, with_novel
+from .texts import Series, Text, Texts, known_texts, make_selection, novel_warnings, with_novel
 
 __all__ = ["main", "parser"]
 
@@ -48,7 +48,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         The exit code: 0, 1 after a user error, 130 after an interrupt. Wrong usage exits with 2.
     """
     arguments = parse(argv)
-    return run_command(PROG, lambda: generate(arguments))
+    return run_command(PROG, generate, arguments)
 
 
 def generate(arguments: argparse.Namespace) -> int:
@@ -56,29 +56,27 @@ def generate(arguments: argparse.Namespace) -> int:
     chosen = read_samplings(arguments)
     prompts = read_prompts(arguments)
     seed = fresh_seed() if arguments.seed is None else arguments.seed
-    model = load(arguments.model, engine=arguments.engine, threads=arguments.threads)
+    model = open_model(arguments)
     prepare_output(arguments, PROG, model)
-    model = with_novel(model, arguments.novel, lowercase=arguments.lowercase)
-    print_warnings(novel_warnings(model))
-    if arguments.raw:
-        model = model.keep_bytes()
     if arguments.interactive:
         # Most runs are not interactive, and the module takes milliseconds to import.
         from .interactive import interact
 
         return interact(arguments, chosen, model, prompts[0].text, seed)
-    check_prompts(model, prompts, arguments.unknown)
+    if prompts[0].text is not None:
+        check_prompts(model, prompts, arguments.unknown)
     if arguments.explain:
         # The module imports numpy, which the generation of a text does not need.
         from .explain import explain
 
         return explain(arguments, chosen[0], model, prompts[0].text)
-    # All samplings have the same stop texts, so one warning is enough.
-    stop = with_checked_stops(model, chosen[0]).stop
-    chosen = [sampling.replace(stop=stop) for sampling in chosen]
+    if chosen[0].stop:
+        # All samplings have the same stop texts, so one warning is enough.
+        stop = with_checked_stops(model, chosen[0]).stop
+        chosen = [sampling.replace(stop=stop) for sampling in chosen]
     request = Request(
         model,
-        tuple(prompt.text for prompt in prompts),
+        prompts,
         arguments.count,
         arguments.length or model.default_length,
         seed,
@@ -86,16 +84,29 @@ def generate(arguments: argparse.Namespace) -> int:
         echo=not (arguments.no_echo or arguments.json),
         logprobs=arguments.json,
     )
-    selection = make_selection(
-        model, known_texts(model), unique=arguments.unique, max_copy=chosen[0].max_copy
-    )
+    known = None if arguments.novel is None else known_texts(model)
+    selection = make_selection(model, known, unique=arguments.unique, max_copy=chosen[0].max_copy)
     writer = TextWriter(arguments, len(chosen), model)
-    drawn, seconds = 0, 0.0
-    for sampling in chosen:
-        tokens, drawing = write_texts(request, sampling, selection, writer, is_last=sampling is chosen[-1])
-        drawn, seconds = drawn + tokens, seconds + drawing
+    # Each series is all texts of one temperature and one prompt.
+    series = (
+        PromptSeries(request, sampling, number) for sampling in chosen for number in range(len(prompts))
+    )
+    with DeferredInterrupts() as interrupts:
+        texts = Texts(TextBatch(model), selection, interrupts.immediate, parts=writer.in_parts)
+        try:
+            for text in texts.draw(series):
+                writer.write(text)
+        except (KeyboardInterrupt, SamplingError):
+            writer.break_off()
+            for text in texts.complete():
+                writer.write(text)
+            raise
+        finally:
+            # After this block an interrupt ends the process at once, without a flush.
+            writer.finish()
+            sys.stdout.flush()
     if arguments.stats:
-        speed = f"{drawn / max(seconds, 1e-9):,.0f} {unit_of(model.tokenizer)}s/s"
+        speed = f"{texts.batch.drawn / max(texts.seconds, 1e-9):,.0f} {unit_of(model.tokenizer)}s/s"
         report = [("engine", model.engine.name), ("seed", str(seed)), ("speed", speed)]
         report += [] if selection is None else [("texts", selection.describe(writer.count))]
         sys.stdout.flush()
@@ -106,42 +117,15 @@ def generate(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def write_texts(
-    request: "Request",
-    sampling: Sampling,
-    selection: Selection | None,
-    writer: TextWriter,
-    *,
-    is_last: bool,
-) -> tuple[int, float]:
-    """Draw and write the texts of one sampling. After an error or Ctrl-C, all complete texts are written.
-
-    Returns:
-        The number of drawn tokens, with those of rejected texts, and the seconds that their draws took.
-
-    Raises:
-        KeyboardInterrupt: After an interrupt.
-        SamplingError: If a text cannot continue, after the texts before it were written.
-    """
-    series = (PromptSeries(request, sampling, number) for number in range(len(request.prompts)))
-    with DeferredInterrupts() as interrupts:
-        batch = TextBatch(request.model)
-        texts = Texts(batch, selection, interrupts.immediate, parts=writer.in_parts)
-        try:
-            for text in texts.draw(series):
-                writer.write(text)
-            if is_last:
-                writer.finish()
-        except (KeyboardInterrupt, SamplingError):
-            writer.break_off()
-            for text in texts.complete():
-                writer.write(text)
-            writer.finish()
-            raise
-        finally:
-            # After this block an interrupt ends the process at once, without a flush.
-            sys.stdout.flush()
-    return batch.drawn, texts.seconds
+def open_model(arguments: argparse.Namespace) -> Model:
+    """Load the model, with the corpus of ``--novel``."""
+    model = load(arguments.model, engine=arguments.engine, threads=arguments.threads)
+    if arguments.raw:
+        model = model.keep_bytes()
+    if arguments.novel is not None:
+        model = with_novel(model, arguments.novel, lowercase=arguments.lowercase)
+        print_warnings(novel_warnings(model))
+    return model
 
 
 class Request(NamedTuple):
@@ -149,7 +133,7 @@ class Request(NamedTuple):
 
     Attributes:
         model: The model.
-        prompts: The prompts; None stands for the excerpts that the model stores.
+        prompts: The prompts.
         wanted: The number of texts for each prompt.
         length: The maximum number of tokens of a text.
         seed: The seed of all texts.
@@ -159,23 +143,13 @@ class Request(NamedTuple):
     """
 
     model: Model
-    prompts: tuple[str | None, ...]
+    prompts: Sequence[Prompt]
     wanted: int
     length: int
     seed: int
     unknown: UnknownPolicy
     echo: bool
     logprobs: bool
-
-    def substream(self, prompt_number: int, attempt: int) -> int:
-        """Return the substream of an attempt at a text. No two attempts with one sampling have the same.
-
-        The first ``wanted`` attempts of all prompts have the substreams of ``Model.generate`` with each
-        prompt ``wanted`` times in its list.
-        """
-        if attempt < self.wanted:
-            return prompt_number * self.wanted + attempt
-        return attempt * len(self.prompts) + prompt_number
 
 
 class PromptSeries(Series):
@@ -184,20 +158,25 @@ class PromptSeries(Series):
     Args:
         request: The request.
         sampling: The sampling of the texts.
-        prompt_number: The index of the prompt.
+        number: The index of the prompt.
     """
 
-    def __init__(self, request: Request, sampling: Sampling, prompt_number: int) -> None:
+    def __init__(self, request: Request, sampling: Sampling, number: int) -> None:
         super().__init__(request.wanted, request.length)
-        self._request, self._sampling, self._prompt_number = request, sampling, prompt_number
+        self._request, self._sampling, self._number = request, sampling, number
+        self._prompt = request.prompts[number].text
         # Whether each text ends before a line end, unless its length ends it.
         self._are_lines = bool(sampling.stop) and all(stop.endswith("\n") for stop in sampling.stop)
         self._starts: dict[str, Generation] = {}
 
     def begin(self, attempt: int) -> Generation:
-        request = self._request
-        substream = request.substream(self._prompt_number, attempt)
-        prompt = request.prompts[self._prompt_number]
+        request, prompt = self._request, self._prompt
+        # No two attempts with one sampling have the same substream. The first ones of all prompts have those
+        # of ``Model.generate`` with each prompt ``wanted`` times in its list.
+        if attempt < self.wanted:
+            substream = self._number * self.wanted + attempt
+        else:
+            substream = attempt * len(request.prompts) + self._number
         if prompt is None:
             prompt = request.model.default_prompt(request.seed, substream)
             if self._are_lines and request.model.metadata.records is None:
@@ -217,12 +196,12 @@ class PromptSeries(Series):
 
     def echo(self, text: Text) -> str:
         # An excerpt of the model has no part in the line that a text is.
-        is_hidden = self._are_lines and self._request.prompts[self._prompt_number] is None
-        return super().echo(text) if self._request.echo and not is_hidden else ""
+        is_hidden = not self._request.echo or (self._are_lines and self._prompt is None)
+        return "" if is_hidden else text.generation.prompt
 
     def place(self, text: Text) -> str:
         prompts = len(self._request.prompts)
-        prompt = f"prompt {self._prompt_number + 1} of {prompts}" if prompts > 1 else ""
+        prompt = f"prompt {self._number + 1} of {prompts}" if prompts > 1 else ""
         return ", ".join(filter(None, [prompt, super().place(text)]))
 
 
@@ -268,17 +247,18 @@ def _name_of(path: str) -> str:
 
 
 def check_prompts(model: Model, prompts: Sequence[Prompt], policy: UnknownPolicy) -> None:
-    """Check the prompts before the first text is generated, and print warnings about their characters.
+    """Check the given prompts before the first text is generated, and warn about their characters.
 
     If there is only one prompt, ``Model.start`` rejects it.
 
     Raises:
         PromptError: If one of several prompts cannot be fed. The message names its place.
     """
-    for text, place in prompts:
-        if text is not None and place:
+    given = [(prompt.text or "", prompt.place) for prompt in prompts]
+    for text, place in given:
+        if place:
             try:
                 model.encode_prompt(text, policy)
             except PromptError as error:
                 raise PromptError(place, *error.args) from None
-    print_warnings(unknown_warnings(model.metadata, [prompt.text or "" for prompt in prompts], policy))
+    print_warnings(unknown_warnings(model.metadata, [text for text, _ in given], policy))

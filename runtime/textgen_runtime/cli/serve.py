@@ -122,7 +122,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         The exit code: 0 after SIGTERM, 130 after Ctrl-C, 1 after a user error. Wrong usage exits with 2.
     """
     arguments = parser().parse_args(argv)
-    return run_command(PROG, lambda: serve(arguments))
+    return run_command(PROG, serve, arguments)
 
 
 def serve(arguments: argparse.Namespace) -> int:
@@ -137,7 +137,8 @@ def serve(arguments: argparse.Namespace) -> int:
     configure_logging(access_log=arguments.access_log)
     with running.listen(arguments.host, arguments.port) as listener:
         model = load(arguments.model, engine=arguments.engine, threads=arguments.threads)
-        model = with_novel(model, arguments.novel)
+        if arguments.novel is not None:
+            model = with_novel(model, arguments.novel)
         received = running.serve(
             model,
             settings,

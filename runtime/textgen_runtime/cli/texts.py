@@ -180,6 +180,7 @@ class Texts:
         parts: Whether accepted texts are delivered while they are drawn.
 
     Attributes:
+        batch: The batch, with the number of tokens that were drawn.
         seconds: How long it took to draw the texts, without the prompts.
     """
 
@@ -192,7 +193,7 @@ class Texts:
         lanes: int | None = None,
         parts: bool = True,
     ) -> None:
-        self._batch, self._selection, self._immediate = batch, selection, immediate
+        self.batch, self._selection, self._immediate = batch, selection, immediate
         self._lanes, self._parts = lanes or MAX_LANES, parts
         self.seconds = 0.0
         self._running: dict[Generation, Text] = {}
@@ -240,7 +241,7 @@ class Texts:
                 # The first series may always go on, however many texts of later ones wait for it.
                 pending += self._start_texts(first, MAX_PENDING - len(first.pending))
                 pending += self._start_texts(last, MAX_PENDING - pending)
-            while len(self._batch) < self._lanes and pending < MAX_PENDING:
+            while len(self.batch) < self._lanes and pending < MAX_PENDING:
                 following = next(waiting, None)
                 if following is None:
                     break
@@ -250,20 +251,20 @@ class Texts:
 
     def _start_texts(self, series: Series, maximum: int) -> int:
         """Start texts of a series, as many as it needs and as there are free lanes. Return their number."""
-        count = max(0, min(series.to_start, maximum, self._lanes - len(self._batch)))
+        count = max(0, min(series.to_start, maximum, self._lanes - len(self.batch)))
         for _ in range(count):
             text = series.start_text()
-            self._batch.add(text.generation, series.length)
+            self.batch.add(text.generation, series.length)
             self._running[text.generation] = text
         return count
 
     def _advance(self) -> None:
         """Continue all lanes by one chunk."""
-        steps = self._batch.model.engine.chunk_length(len(self._batch))
-        if len(self._batch) == 1:
+        steps = self.batch.model.engine.chunk_length(len(self.batch))
+        if len(self.batch) == 1:
             steps = min(STREAM_CHUNK, steps)
         start = perf_counter()
-        chunks = self._batch.advance(steps)
+        chunks = self.batch.advance(steps)
         self.seconds += perf_counter() - start
         for chunk in chunks:
             text = self._running[chunk.generation]
@@ -293,7 +294,7 @@ class Texts:
                 return
             for text in series.pending:
                 if self._running.pop(text.generation, None):
-                    self._batch.remove(text.generation)
+                    self.batch.remove(text.generation)
             self._series.popleft()
 
     def _decided(self, series: Series) -> Iterator[Text]:
@@ -421,15 +422,13 @@ def known_texts(model: Model) -> "KnownTexts | None":
     return CorpusLookup(novel)
 
 
-def with_novel(model: Model, source: str | None, *, lowercase: bool = False) -> Model:
-    """Return the model with the corpus of ``--novel``, if there is one.
+def with_novel(model: Model, source: str, *, lowercase: bool = False) -> Model:
+    """Return the model with the corpus of ``--novel``.
 
     Raises:
         CorpusError: If the corpus is missing or empty, or is not available.
         TextFileError: If it cannot be read, or is not UTF-8.
     """
-    if source is None:
-        return model
     # Imported on use: most runs need no corpus.
     from textgen_runtime.corpus import corpus_for
 

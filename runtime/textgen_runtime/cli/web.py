@@ -39,7 +39,7 @@ BYTES_PER_MEGABYTE = 1e6
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; the exit codes are those of ``textgen-run``."""
     arguments = parser().parse_args(argv)
-    return run_command(PROG, lambda: write_site(arguments))
+    return run_command(PROG, write_site, arguments)
 
 
 def parser() -> CommandParser:

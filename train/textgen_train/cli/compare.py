@@ -26,7 +26,7 @@ examples:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; the exit codes are those of ``textgen-train``."""
     arguments = parser().parse_args(argv)
-    return run_command(PROG, lambda: compare(arguments))
+    return run_command(PROG, compare, arguments)
 
 
 def parser() -> CommandParser:

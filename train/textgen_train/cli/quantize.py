@@ -41,7 +41,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         for name in TEXT_OPTIONS:
             if getattr(arguments, name) != command.get_default(name):
                 command.error(f"--{name} requires --text TEXT")
-    return run_command(PROG, lambda: quantize(arguments))
+    return run_command(PROG, quantize, arguments)
 
 
 def parser() -> CommandParser:
