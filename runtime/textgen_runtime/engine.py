@@ -183,8 +183,9 @@ class Engine:
         count = min(self._threads, len(lanes))
         if count <= 1:
             return generate(lanes, steps, latencies)
-        # One share of the lanes for each thread.
-        bounds = [len(lanes) * i // count for i in range(count + 1)]
+        # One share of the lanes for each thread. None is larger than that of this thread, whose time is thus
+        # that of the call.
+        bounds = [-(-len(lanes) * i // count) for i in range(count + 1)]
         shares = [lanes[start:end] for start, end in pairwise(bounds)]
         running: list[Future[list[Generated]]] = []
         try:

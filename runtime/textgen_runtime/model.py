@@ -332,7 +332,7 @@ class Generation:
         return self.model.decode(written, position.held)
 
     def _as_batch(self, length: int, finish: bool) -> "Batch":
-        batch = TextBatch(self.model, self.latencies)
+        batch = Batch(self.model, self.latencies)
         batch.add(self, length, finish=finish)
         return batch
 
@@ -412,6 +412,22 @@ class BatchChunk(NamedTuple):
     error: SamplingError | None = None
 
 
+class _Trial(NamedTuple):
+    """A text with ``resample``, which its lane tries to draw as if it had no constraint.
+
+    Attributes:
+        left: The number of trials that may follow, with this one. 0 if the text is drawn with its mask.
+        start: The position at the beginning of the text.
+        length: The maximum number of tokens.
+        chunks: What this trial has drawn.
+    """
+
+    left: int
+    start: Stream
+    length: int
+    chunks: "tuple[BatchChunk, ...]" = ()
+
+
 class _Target(NamedTuple):
     """What a lane still needs.
 
@@ -419,19 +435,27 @@ class _Target(NamedTuple):
         tokens: Maximum number of further tokens.
         finish: Whether the text is complete after the last token.
         masked: Whether tokens that the constraint forbids are never drawn.
+        trial: The trial of a text with ``resample``, or None.
     """
 
     tokens: int
     finish: bool
     masked: bool
+    trial: _Trial | None = None
 
 
 class Batch:
     """Generations of one model that advance together, one chunk at a time.
 
     The engine reads the weights once for all lanes. The text of a lane is independent of the other lanes.
-    Each lane has its own sampling, length and ending; ``resample`` has no effect here, only in complete texts
-    of ``TextBatch``. A batch is not thread-safe.
+    Each lane has its own sampling, length and ending. A batch is not thread-safe.
+
+    A complete text with ``resample`` is drawn by rejection sampling: as if it had no constraint, in a trial.
+    If it breaks the constraint, it is rejected, and the next trial begins where the text begins, with
+    the next random numbers. The first trial that meets the constraint is the text. So it is a sample of the
+    model's own distribution, given that the text meets the constraint. If all trials fail, the text is drawn
+    with its mask, and its ending is ``"masked"``. Nothing of a trial is returned before its end, because it
+    may still fail: until then its chunks are empty, and its generation must not be changed.
 
     Args:
         model: The model of all lanes.
@@ -468,7 +492,7 @@ class Batch:
                 False to continue the generation later.
             masked: Whether tokens that the constraint forbids are never drawn. If False, the lane draws as if
                 it had no constraint, and ends with ``"mismatch"`` before the first token after which no text
-                can meet it.
+                can meet it; ``resample`` then has no effect.
 
         Raises:
             SamplingError: If no text of at most ``length`` tokens meets the constraint of the generation.
@@ -481,7 +505,9 @@ class Batch:
         if generation.model.engine is not self.model.engine:
             raise ValueError("the generation has another model than the batch")
         generation.check_length(length, finish=finish)
-        self._lanes[generation] = _Target(index(length), finish, masked)
+        trials = generation.sampling.resample if finish and masked else 0
+        trial = _Trial(trials, generation.position, length) if trials else None
+        self._lanes[generation] = _Target(index(length), finish, masked and trial is None, trial)
 
     def remove(self, generation: Generation) -> None:
         """Remove a lane. The generation stays at the end of the last chunk and can be continued elsewhere.
@@ -517,7 +543,7 @@ class Batch:
         results: dict[Generation, Generated] = {}
         before = self._positions()
         try:
-            for generation, (tokens, finish, masked) in self._lanes.items():
+            for generation, (tokens, finish, masked, _) in self._lanes.items():
                 position = generation.position = generation.position.copy()
                 if not tokens or position.is_complete:
                     continue
@@ -579,16 +605,18 @@ class Batch:
 
         The lane then leaves the batch. One that was complete before this chunk has no result.
         """
-        tokens, finish, masked = self._lanes[generation]
+        target = self._lanes[generation]
         if result is None:
             result = Generated(0, b"", generation.ending if generation.is_complete else "length")
         text = self.model.decode(result.text, generation.position.held)
-        if result.ending is None and result.error is None:
-            self._lanes[generation] = _Target(tokens - result.generated, finish, masked)
+        # A lane with another trial stays at its place.
+        is_rejected = target.trial is not None and result.ending == "mismatch"
+        if is_rejected or (result.ending is None and result.error is None):
+            self._lanes[generation] = target._replace(tokens=target.tokens - result.generated)
         else:
             del self._lanes[generation]
-            text += generation.finish() if finish else ""
-        return BatchChunk(
+            text += generation.finish() if target.finish else ""
+        chunk = BatchChunk(
             generation,
             result.generated,
             text,
@@ -597,68 +625,22 @@ class Batch:
             self.model.tokenizer.decode(result.stop),
             result.error,
         )
+        return chunk if target.trial is None else self._try(target.trial, chunk)
 
-
-class _Trial(NamedTuple):
-    """A text of ``TextBatch`` with ``resample``.
-
-    Attributes:
-        left: The number of trials that may follow, with this one. 0 if the text is drawn with its mask.
-        start: The position at the beginning of the text.
-        length: The maximum number of tokens.
-        chunks: What this trial has drawn.
-    """
-
-    left: int
-    start: Stream
-    length: int
-    chunks: list[BatchChunk]
-
-
-class TextBatch(Batch):
-    """A batch of complete texts, which draws those of ``resample`` by rejection sampling.
-
-    Such a text is drawn as if it had no constraint: a trial. If it breaks the constraint, it is rejected, and
-    the next trial begins where the text begins, with the next random numbers. The first trial that meets the
-    constraint is the text. So it is a sample of the model's own distribution, given that the text meets the
-    constraint. If all trials fail, the text is drawn with its mask, and its ending is ``"masked"``.
-
-    Nothing of a trial is returned before its end, because it may still fail: until then its chunks are empty,
-    and its generation must not be changed.
-    """
-
-    def __init__(self, model: "Model", latencies: list[int] | None = None) -> None:
-        super().__init__(model, latencies)
-        self._trials: dict[Generation, _Trial] = {}
-
-    def add(self, generation: Generation, length: int, *, finish: bool = True, masked: bool = True) -> None:
-        trials = generation.sampling.resample if finish else 0
-        super().add(generation, length, finish=finish, masked=masked and not trials)
-        if trials:
-            self._trials[generation] = _Trial(trials, generation.position, length, [])
-
-    def remove(self, generation: Generation) -> None:
-        super().remove(generation)
-        self._trials.pop(generation, None)
-
-    def _accept(self, generation: Generation, result: Generated | None) -> BatchChunk:
-        """Return what is certain after a chunk. After a trial that is rejected, begin the next one."""
-        chunk, undecided = super()._accept(generation, result), BatchChunk(generation, 0, "", None)
-        if generation not in self._trials:
-            return chunk
-        left, start, length, chunks = self._trials[generation]
+    def _try(self, trial: _Trial, chunk: BatchChunk) -> BatchChunk:
+        """Return what is certain after a chunk of a trial. After a rejected one, begin the next trial."""
+        generation, undecided = chunk.generation, BatchChunk(chunk.generation, 0, "", None)
         if chunk.ending == "mismatch":
-            rejected, generation.position = generation.position, start
+            rejected, generation.position = generation.position, trial.start
             generation.reseed(rejected.seed, rejected.substream, rejected.drawn)
-            super().add(generation, length, masked=left == 1)
-            self._trials[generation] = _Trial(left - 1, start, length, [])
+            following = trial._replace(left=trial.left - 1, chunks=())
+            self._lanes[generation] = _Target(trial.length, True, not following.left, following)
             return undecided
-        if chunk.ending is not None or chunk.error is not None:
-            del self._trials[generation]
-        if not left:
+        if not trial.left:
             return chunk if chunk.ending is None else chunk._replace(ending="masked")
-        chunks.append(chunk)
-        if generation in self._trials:
+        chunks = (*trial.chunks, chunk)
+        if generation in self._lanes:
+            self._lanes[generation] = self._lanes[generation]._replace(trial=trial._replace(chunks=chunks))
             return undecided
         return chunk._replace(
             tokens=sum(part.tokens for part in chunks),
@@ -924,7 +906,7 @@ class Model:
         else:
             samplings = [choose_sampling(one, options) for one in sampling]
         seed = fresh_seed() if seed is None else seed
-        batch = TextBatch(self)
+        batch = Batch(self)
         for i, (text, one) in enumerate(zip(prompts, samplings, strict=True)):
             generation = self.start(text, seed=seed, substream=i, unknown=unknown, sampling=one)
             batch.add(generation, self.default_length if length is None else length)

@@ -20,7 +20,7 @@ from textgen_runtime.controls import checked_stops
 from textgen_runtime.errors import Name, TextFileError, TextgenError, quote
 from textgen_runtime.files import STANDARD_INPUT, decode_utf8, read_text, replace_file
 from textgen_runtime.interrupts import DeferredInterrupts, interrupts_ignored
-from textgen_runtime.model import Generation, Model, TextBatch
+from textgen_runtime.model import Batch, Generation, Model
 from textgen_runtime.model_file import Metadata
 from textgen_runtime.results import TextEnding
 from textgen_runtime.sampling import Sampling
@@ -489,7 +489,7 @@ class Session:
         with DeferredInterrupts() as interrupts:
             console.begin_text(opening, place)
             try:
-                drawn = Texts(TextBatch(model), selection, interrupts.immediate, lanes=1).draw([continuation])
+                drawn = Texts(Batch(model), selection, interrupts.immediate, lanes=1).draw([continuation])
                 for text in drawn:
                     ending, chunk = text.ending, text.take()
                     position = position.extended(chunk, text.generation)

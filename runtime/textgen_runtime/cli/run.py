@@ -8,7 +8,7 @@ from typing import NamedTuple
 from textgen_runtime.errors import PromptError, SamplingError, shorten
 from textgen_runtime.files import STANDARD_INPUT, read_bytes, read_text
 from textgen_runtime.interrupts import DeferredInterrupts
-from textgen_runtime.model import Generation, Model, TextBatch, fresh_seed, load
+from textgen_runtime.model import Batch, Generation, Model, fresh_seed, load
 from textgen_runtime.sampling import Sampling
 from textgen_runtime.terminal import write_stderr
 from textgen_runtime.tokenizer import UnknownPolicy, unit_of
@@ -92,7 +92,7 @@ def generate(arguments: argparse.Namespace) -> int:
         PromptSeries(request, sampling, number) for sampling in chosen for number in range(len(prompts))
     )
     with DeferredInterrupts() as interrupts:
-        texts = Texts(TextBatch(model), selection, interrupts.immediate, parts=writer.in_parts)
+        texts = Texts(Batch(model), selection, interrupts.immediate, parts=writer.in_parts)
         try:
             for text in texts.draw(series):
                 writer.write(text)

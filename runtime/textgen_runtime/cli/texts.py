@@ -173,7 +173,7 @@ class Texts:
     of them are accepted, do not depend on the number of lanes or of threads.
 
     Args:
-        batch: An empty batch; a ``TextBatch`` if a text may have ``resample``.
+        batch: An empty batch.
         selection: Accepts or rejects the texts. None accepts all.
         immediate: Returns a context in which Ctrl-C takes effect. Elsewhere it is expected to be deferred.
         lanes: Maximum number of texts that are drawn at once.

@@ -203,6 +203,11 @@ class Request(NamedTuple):
     include_usage: bool
 
     @property
+    def prompt_field(self) -> str:
+        """The field that has the prompts."""
+        return "messages" if self.is_chat else "prompt"
+
+    @property
     def texts(self) -> int:
         """Number of texts."""
         return len(self.prompts) * self.choices

@@ -13,12 +13,12 @@ from typing import NamedTuple, TypeVar
 
 from textgen_runtime.controls import checked_stops
 from textgen_runtime.errors import PromptError, SamplingError, TextgenError
-from textgen_runtime.model import BatchChunk, Generation, Model, TextBatch, feed_chunk
+from textgen_runtime.model import Batch, BatchChunk, Generation, Model, feed_chunk
 from textgen_runtime.results import TextEnding
 from textgen_runtime.sampling import CONSTRAINTS
 from textgen_runtime.tokenizer import CHARACTER, unknown_characters_warning
 
-from .requests import RETRY, Request, RequestError, Settings, spell_field
+from .requests import RETRY, Request, RequestError, Settings, spell_field, wrong
 
 # How long the worker feeds prompts and generates before it returns the new text. A stream gets an event in
 # each cycle, and needs one every 50 ms. The difference is for the event loop and the client. It is time of
@@ -191,8 +191,7 @@ def prepare(
             generation.check_length(request.length)
             texts.append(Text(prompt, generation, choice, request, deliver))
     except PromptError as error:
-        field = "messages" if request.is_chat else "prompt"
-        raise RequestError(400, error.spelled(spell_field), param=field) from None
+        raise RequestError(400, error.spelled(spell_field), param=request.prompt_field) from None
     except SamplingError as error:
         raise RequestError.of(error) from None
     unknown: Counter[str] = Counter()
@@ -242,7 +241,7 @@ class Worker:
         self._waiting: deque[Text] = deque()
         self._feeding: deque[Text] = deque()
         self._lanes: dict[Generation, Text] = {}
-        self._batch = TextBatch(model)
+        self._batch = Batch(model)
         self._pace = Pace()
         self._updates: list[Update] = []
         self._stopped = False
@@ -270,13 +269,18 @@ class Worker:
         """Give a request places for its texts, until it is answered.
 
         Raises:
-            RequestError: If the queue is full, or if the server is about to stop.
+            RequestError: If the prompts are too long, the queue is full, or the server is about to stop.
         """
         most, characters = self._settings.max_texts, self._characters + request.characters
         if self.draining:
             raise RequestError(503, "the server is about to stop", headers=RETRY)
-        if self.texts + request.texts > most or (self._characters and characters > MAX_CHARACTERS):
-            message = f"the server is busy with {self.texts} of at most {most} texts: try again later"
+        if request.characters > MAX_CHARACTERS:
+            raise wrong(request.prompt_field, f"is too long: {MAX_CHARACTERS} characters at most")
+        if self.texts + request.texts > most or characters > MAX_CHARACTERS:
+            message = (
+                f"the server is busy with {self.texts} of at most {most} texts, whose prompts have "
+                f"{self._characters} of at most {MAX_CHARACTERS} characters: try again later"
+            )
             raise RequestError(429, message, code="queue_full", headers=RETRY)
         self._idle.clear()
         self.texts, self._characters = self.texts + request.texts, characters
@@ -405,7 +409,7 @@ class Worker:
             self._updates.append(Update(text, error=error, last=True))
         for place in (self._waiting, self._feeding, self._lanes):
             place.clear()
-        self._batch = TextBatch(self.model)
+        self._batch = Batch(self.model)
 
 
 class Pace:

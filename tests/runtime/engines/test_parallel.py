@@ -1,12 +1,17 @@
 """Threads and processes can use a native engine."""
 
+import itertools
 import os
 import signal
 import threading
+from collections.abc import Sequence
+from typing import Any
 
 import pytest
+from textgen_runtime import _core, engine
 from textgen_runtime._core import MAX_STEPS
-from textgen_runtime.engine import NativeEngine
+from textgen_runtime.engine import Lane, NativeEngine
+from textgen_runtime.results import Generated
 
 from tests.helpers.native_engines import KERNELS, content_of, engines, generate, texts_of
 from tests.helpers.programs import posix_only
@@ -37,6 +42,23 @@ def test_other_threads_run_during_generate() -> None:
     On a busy machine, a thread may not run during one call.
     """
     assert any(ticks_during_generate() > 100_000 for _ in range(10))
+
+
+def test_no_thread_has_more_lanes_than_that_of_the_caller(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So the server can measure a chunk by the time of its own thread."""
+    shares = list[tuple[bool, int]]()
+
+    def record(lanes: Sequence[Lane], *arguments: Any) -> list[Generated]:
+        shares.append((threading.current_thread() is threading.main_thread(), len(lanes)))
+        return _core.generate(lanes, *arguments)
+
+    monkeypatch.setattr(engine, "generate", record)
+    for threads, lanes in itertools.product((2, 3, 4), range(1, 9)):
+        native = NativeEngine(content_of(59, 16), threads=threads)
+        shares.clear()
+        assert len(generate(native, texts_of(native, lanes), 2)) == lanes
+        assert sum(size for _, size in shares) == lanes
+        assert max(size for _, size in shares) == dict(shares)[True] == -(-lanes // threads)
 
 
 @posix_only

@@ -7,7 +7,7 @@ import pytest
 import textgen_runtime as textgen
 from textgen_runtime import Batch, Generation, Model, Sampling, SamplingError
 from textgen_runtime.controls import missed_stops
-from textgen_runtime.model import EngineName, TextBatch
+from textgen_runtime.model import EngineName
 
 from tests.helpers.paths import FORMAT_2
 from tests.helpers.record_models import ENGINES, record_model
@@ -126,7 +126,7 @@ def test_resample_takes_the_first_unmasked_text_that_matches(tiny: Model, steps:
             start.sampling = start.sampling.replace(match="[ah ]{4}")
             expected = start.take(length, finish=True)
         sampling = Sampling(temperature=1.0, match="[ah ]{4}", resample=trials)
-        generation, batch, chunks = tiny.start("abc", seed=seed, sampling=sampling), TextBatch(tiny), []
+        generation, batch, chunks = tiny.start("abc", seed=seed, sampling=sampling), Batch(tiny), []
         generation.keep_logprobs = True
         batch.add(generation, length)
         while batch:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import textgen_runtime as textgen
 from textgen_runtime import Batch, Generation, Model
-from textgen_runtime.model import DEFAULT_RECORD_LENGTH, TextBatch
+from textgen_runtime.model import DEFAULT_RECORD_LENGTH
 
 from tests.helpers.record_models import LEVELS, record_model
 
@@ -103,7 +103,7 @@ def test_a_text_that_was_masked_can_end_its_record() -> None:
     model = record_model(end_bias=4.0)
     options: dict[str, Any] = {"match": r"[ abcdé\n]{8}[ abcdé\n]*", "resample": 2, "temperature": 1.0}
     for seed in range(30):
-        generation, batch = model.start(seed=seed, **options), TextBatch(model)
+        generation, batch = model.start(seed=seed, **options), Batch(model)
         batch.add(generation, 100)
         (chunk,) = batch.advance(500)
         while batch:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import textgen_runtime as textgen
-from textgen_runtime.model import TextBatch
+from textgen_runtime.model import Batch
 
 from tests.helpers.make_tiny_model import make_model
 from tests.helpers.paths import FORMAT_2
@@ -28,7 +28,7 @@ def expected_choices(
     for choice in range(fields.get("n", 1)):
         own = model.default_prompt(7 + choice) if prompt is None else prompt
         generation = model.start(own, seed=7, substream=choice, **{"temperature": 1.0, **sampling})
-        batch, text = TextBatch(model), ""
+        batch, text = Batch(model), ""
         batch.add(generation, length)
         while batch:
             (chunk,) = batch.advance()

@@ -80,8 +80,8 @@ async def test_the_prompts_of_all_requests_have_a_limit(
         assert (await server.complete(prompt="a" * 10)).status == 429
         running.leave()
         await running.task
-        # A single prompt is never too long.
-        assert (await server.complete(prompt="a" * 11)).status == 200
+        assert (await server.complete(prompt="a" * 10)).status == 200
+        assert (await server.complete(prompt=["a" * 5, "b" * 6])).error == (400, "prompt")
 
 
 @pytest.mark.parametrize("stream", [False, True])
