@@ -973,18 +973,18 @@ def open_model(content: bytes, engine: EngineName = "native", threads: int = 1) 
         raise ValueError(f"threads must be 1 or more, not {threads}")
     if engine not in ("native", "onnxruntime"):
         raise ValueError(f"engine must be 'native' or 'onnxruntime', not {engine!r}")
-    opened = _open_native(content, threads) if engine == "native" else _open_onnxruntime(content, threads)
+    opened: Engine
+    if engine == "onnxruntime":
+        opened = _open_onnxruntime(content, threads)
+    else:
+        try:
+            opened = NativeEngine(content, threads)
+        except UnknownGraphError as error:
+            raise UnknownGraphError(
+                f"the native engine cannot run it: {error}; if you trust the file, use ",
+                Name("engine", "onnxruntime"),
+            ) from error
     return Model(opened, Metadata.read(opened.core), content)
-
-
-def _open_native(content: bytes, threads: int) -> Engine:
-    try:
-        return NativeEngine(content, threads)
-    except UnknownGraphError as error:
-        raise UnknownGraphError(
-            f"the native engine cannot run it: {error}; if you trust the file, use ",
-            Name("engine", "onnxruntime"),
-        ) from error
 
 
 def _open_onnxruntime(content: bytes, threads: int) -> Engine:

@@ -74,22 +74,14 @@ def generate(arguments: argparse.Namespace) -> int:
         # All samplings have the same stop texts, so one warning is enough.
         stop = with_checked_stops(model, chosen[0]).stop
         chosen = [sampling.replace(stop=stop) for sampling in chosen]
-    request = Request(
-        model,
-        prompts,
-        arguments.count,
-        arguments.length or model.default_length,
-        seed,
-        arguments.unknown,
-        echo=not (arguments.no_echo or arguments.json),
-        logprobs=arguments.json,
-    )
     known = None if arguments.novel is None else known_texts(model)
     selection = make_selection(model, known, unique=arguments.unique, max_copy=chosen[0].max_copy)
     writer = TextWriter(arguments, len(chosen), model)
     # Each series is all texts of one temperature and one prompt.
     series = (
-        PromptSeries(request, sampling, number) for sampling in chosen for number in range(len(prompts))
+        PromptSeries(arguments, model, seed, prompts, number=number, sampling=sampling)
+        for sampling in chosen
+        for number in range(len(prompts))
     )
     with DeferredInterrupts() as interrupts:
         texts = Texts(Batch(model), selection, interrupts.immediate, parts=writer.in_parts)
@@ -128,80 +120,67 @@ def open_model(arguments: argparse.Namespace) -> Model:
     return model
 
 
-class Request(NamedTuple):
-    """What the user asks for, except for the sampling.
-
-    Attributes:
-        model: The model.
-        prompts: The prompts.
-        wanted: The number of texts for each prompt.
-        length: The maximum number of tokens of a text.
-        seed: The seed of all texts.
-        unknown: What to do with prompt characters outside the vocabulary.
-        echo: Whether the prompt is written before its text.
-        logprobs: Whether the surprisal of the texts is needed.
-    """
-
-    model: Model
-    prompts: Sequence[Prompt]
-    wanted: int
-    length: int
-    seed: int
-    unknown: UnknownPolicy
-    echo: bool
-    logprobs: bool
-
-
 class PromptSeries(Series):
     """The texts that continue one prompt with one sampling.
 
     Args:
-        request: The request.
-        sampling: The sampling of the texts.
+        arguments: The arguments of the command.
+        model: The model.
+        seed: The seed of all texts.
+        prompts: The prompts of the run.
         number: The index of the prompt.
+        sampling: The sampling of the texts.
     """
 
-    def __init__(self, request: Request, sampling: Sampling, number: int) -> None:
-        super().__init__(request.wanted, request.length)
-        self._request, self._sampling, self._number = request, sampling, number
-        self._prompt = request.prompts[number].text
+    def __init__(  # noqa: PLR0913 (what the user asks for)
+        self,
+        arguments: argparse.Namespace,
+        model: Model,
+        seed: int,
+        prompts: Sequence[Prompt],
+        *,
+        number: int,
+        sampling: Sampling,
+    ) -> None:
+        super().__init__(arguments.count, arguments.length or model.default_length)
+        self._arguments, self._model, self._seed, self._sampling = arguments, model, seed, sampling
+        self._prompts, self._number, self._prompt = len(prompts), number, prompts[number].text
         # Whether each text ends before a line end, unless its length ends it.
         self._are_lines = bool(sampling.stop) and all(stop.endswith("\n") for stop in sampling.stop)
+        # An excerpt of the model has no part in the line that a text is.
+        is_hidden = self._are_lines and self._prompt is None
+        self._echo = not (arguments.no_echo or arguments.json or is_hidden)
         self._starts: dict[str, Generation] = {}
 
     def begin(self, attempt: int) -> Generation:
-        request, prompt = self._request, self._prompt
+        model, prompt = self._model, self._prompt
         # No two attempts with one sampling have the same substream. The first ones of all prompts have those
         # of ``Model.generate`` with each prompt ``wanted`` times in its list.
         if attempt < self.wanted:
             substream = self._number * self.wanted + attempt
         else:
-            substream = attempt * len(request.prompts) + self._number
+            substream = attempt * self._prompts + self._number
         if prompt is None:
-            prompt = request.model.default_prompt(request.seed, substream)
-            if self._are_lines and request.model.metadata.records is None:
+            prompt = model.default_prompt(self._seed, substream)
+            if self._are_lines and model.metadata.records is None:
                 # A complete line needs a prompt that ends with a line.
                 prompt = prompt[: prompt.rfind("\n") + 1] or "\n"
         start = self._starts.get(prompt)
         if start is None:
             # Each prompt is fed once.
-            start = request.model.start(
-                prompt, sampling=self._sampling, seed=request.seed, unknown=request.unknown
-            )
-            start.keep_logprobs = request.logprobs
+            unknown = self._arguments.unknown
+            start = model.start(prompt, sampling=self._sampling, seed=self._seed, unknown=unknown)
+            start.keep_logprobs = self._arguments.json
             self._starts[prompt] = start
         generation = start.copy()
-        generation.reseed(request.seed, substream)
+        generation.reseed(self._seed, substream)
         return generation
 
     def echo(self, text: Text) -> str:
-        # An excerpt of the model has no part in the line that a text is.
-        is_hidden = not self._request.echo or (self._are_lines and self._prompt is None)
-        return "" if is_hidden else text.generation.prompt
+        return text.generation.prompt if self._echo else ""
 
     def place(self, text: Text) -> str:
-        prompts = len(self._request.prompts)
-        prompt = f"prompt {self._number + 1} of {prompts}" if prompts > 1 else ""
+        prompt = f"prompt {self._number + 1} of {self._prompts}" if self._prompts > 1 else ""
         return ", ".join(filter(None, [prompt, super().place(text)]))
 
 
