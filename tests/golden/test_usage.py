@@ -72,6 +72,7 @@ ROWS = [
     ("run tiny.onnx --interactive --unique", USAGE, "--unique"),
     ("run tiny.onnx --interactive --stats", USAGE, "--stats"),
     ("run tiny.onnx --interactive --threads 2", USAGE, "--threads"),
+    ("run tiny.onnx --interactive --count 2", USAGE, "--count"),
     ("run tiny.onnx --interactive --temp 1 2", USAGE, "--temp"),
     ("run tiny.onnx --interactive --prompt xyz", FAILED, "x'"),
     ("run tiny.onnx --prompts - --novel -", USAGE, "standard input"),

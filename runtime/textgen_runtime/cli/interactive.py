@@ -81,7 +81,7 @@ class SettingParser(CommandParser):
 
 
 # The default of each parameter that is a setting, and the parameter of each setting.
-DEFAULTS = {name: parameter.default for name, parameter in PARAMETERS.items()} | {"length": None, "count": 1}
+DEFAULTS = {name: parameter.default for name, parameter in PARAMETERS.items()} | {"length": None}
 SETTINGS = {spell_option(Name(name)).removeprefix("--"): name for name in DEFAULTS}
 
 
@@ -144,16 +144,10 @@ class Console:
         except TextFileError as error:
             raise LineError(*error.args) from None
 
-    def begin_text(self, opening: str, place: str) -> None:
-        """Begin to show a text.
-
-        Args:
-            opening: The text before the generated text, such as the typed line.
-            place: Which of several continuations of a line it is; may be empty.
-        """
+    def begin_text(self, opening: str) -> None:
+        """Begin to show a text. The opening is the text before the generated text, such as the typed line."""
         separator = "\n" * (self._records == "blank" and self._is_after_record)
-        heading = f"------ {place}\n" if place and self._records is None else ""
-        self.write(separator + heading + (opening if self._echo else ""))
+        self.write(separator + (opening if self._echo else ""))
 
     def write(self, text: str) -> None:
         """Show a part of a text."""
@@ -253,13 +247,12 @@ class Session:
         sampling: The sampling parameters.
         seed: Random seed.
         console: Shows the texts.
-        arguments: The arguments of the command: ``length``, ``count``, ``unknown`` and ``lowercase``.
+        arguments: The arguments of the command: ``length``, ``unknown`` and ``lowercase``.
 
     Attributes:
         position: Where the text stands.
         sampling: The sampling parameters.
         length: Maximum number of tokens of a continuation; None for the default of the model.
-        count: The number of continuations of each line.
     """
 
     def __init__(
@@ -267,7 +260,7 @@ class Session:
     ) -> None:
         model.compile_controls(sampling)
         self._model, self.sampling, self._console = model, sampling, console
-        self.length, self.count = arguments.length, arguments.count
+        self.length = arguments.length
         self._unknown, self._lowercase = arguments.unknown, arguments.lowercase
         self._known = known_texts(model)
         self.position = Position()
@@ -281,8 +274,7 @@ class Session:
         self._written: set[Path] = set()
         self._parser = SettingParser(PROG, "")
         add_sampling(self._parser)
-        for option in ("--length", "--count"):
-            self._parser.add_argument(option, **OPTIONS[option])
+        self._parser.add_argument("--length", **OPTIONS["--length"])
 
     def carry_out(self, line: str) -> bool:
         """Carry out a line. Return False if it ends the session.
@@ -313,7 +305,7 @@ class Session:
         return True
 
     def add(self, line: Line) -> None:
-        """Feed a line, and show its continuations. An error of the line leaves the session as it was."""
+        """Feed a line, and show its continuation. An error of the line leaves the session as it was."""
         if self._lowercase:
             line = line._replace(text=line.text.lower())
         before = self.position
@@ -321,7 +313,7 @@ class Session:
         self._steps.append((before, line))
         self._ends = []
         self._console.warn(unknown_warnings(self._model.metadata, [line.text], self._unknown))
-        self._continue(opening, start, before, line)
+        self._continue(opening, start)
 
     def append(self, argument: str) -> None:
         self.add(Line(argument, joined=True))
@@ -330,7 +322,7 @@ class Session:
         before, line = self._steps[-1] if self._steps else (self.position, None)
         if line is None:
             raise LineError("there is no line to continue again")
-        self._continue(*self._begin(before, line), before, line)
+        self._continue(*self._begin(before, line))
 
     def pick(self, argument: str) -> None:
         choices = [str(number) for number in range(1, len(self._ends) + 1)]
@@ -384,8 +376,8 @@ class Session:
         self._tell_end()
 
     def show(self) -> None:
-        values = {"length": self.length, "count": self.count}
-        self._console.tell(f"{describe_parameters(self.sampling.changed() | values)}\n")
+        values = self.sampling.changed() | {"length": self.length}
+        self._console.tell(f"{describe_parameters(values)}\n")
         self._tell_end()
 
     def help(self) -> None:
@@ -393,7 +385,7 @@ class Session:
         self._console.tell("\n".join([*lines, SETTINGS_HELP, " ".join(f"/{name}" for name in SETTINGS), ""]))
 
     def set(self, name: str, argument: str) -> None:
-        """Set the length, the count, or a sampling parameter, from a typed value. ``off`` is the default.
+        """Set the length or a sampling parameter, from a typed value. ``off`` is the default.
 
         Raises:
             LineError: If the text is not a value of this setting.
@@ -461,17 +453,8 @@ class Session:
                 return symbol
         return ""
 
-    def _continue(self, opening: str, start: Position, before: Position, line: Line) -> None:
-        """Show as many continuations of a line as the count asks for, unless Ctrl-C stops one."""
-        last = len(self._ends) + self.count
-        while True:
-            place = f"text {len(self._ends) + 1} of {last}" if self.count > 1 else ""
-            if not self._show_continuation(opening, start, place) or len(self._ends) == last:
-                return
-            opening, start = self._begin(before, line)
-
-    def _show_continuation(self, opening: str, start: Position, place: str) -> bool:
-        """Draw a continuation, and show it while it is drawn. Return False if Ctrl-C stopped it.
+    def _continue(self, opening: str, start: Position) -> None:
+        """Draw a continuation, and show it while it is drawn, unless Ctrl-C stops it.
 
         Raises:
             SamplingError: If the text cannot continue.
@@ -481,13 +464,13 @@ class Session:
         generation = start.generation
         # Never None: a line was fed.
         if generation is None:
-            return False
+            return
         length = self.length or model.default_length
         continuation = Continuation(generation, length, unfinished(start.text, model.metadata))
         selection = make_selection(model, self._known, unique=False, max_copy=sampling.max_copy)
         position, ending, interrupted = start, None, False
         with DeferredInterrupts() as interrupts:
-            console.begin_text(opening, place)
+            console.begin_text(opening)
             try:
                 drawn = Texts(Batch(model), selection, interrupts.immediate, lanes=1).draw([continuation])
                 for text in drawn:
@@ -514,7 +497,6 @@ class Session:
             raise KeyboardInterrupt
         if not interrupted and not continuation.accepted and selection is not None:
             raise selection.shortfall(0, 1)
-        return not interrupted
 
     def _current(self, position: Position) -> Generation | None:
         """Return a copy of the generation with the current sampling parameters and random numbers."""

@@ -52,7 +52,7 @@ NO_EFFECT = {
         *("unique", "novel", "separator", "json", "raw", "threads", "stats", "prompts"),
     ),
     "raw": ("prompts", "count", "unique", "lowercase"),
-    "interactive": ("prompts", "unique", "separator", "json", "raw", "threads", "stats", "explain"),
+    "interactive": ("prompts", "count", "unique", "separator", "json", "raw", "threads", "stats", "explain"),
 }
 
 EXAMPLES = """\
@@ -126,7 +126,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
         "metavar": "N",
         "type": whole_number(1),
         "default": 1,
-        "help": "number of texts for each temperature and prompt, or line (default: 1)",
+        "help": "number of texts for each temperature and prompt (default: 1)",
     },
     "--unique": {
         "action": "store_true",

@@ -56,7 +56,7 @@ class Model:
         self.text: str | None = None
         self.saved: tuple[Any, ...] | None = None
         self.seed, self.is_novel = seed, is_novel
-        self.drawn, self.length, self.count, self.temperature, self.stops = 0, 9, 1, 1.0, False
+        self.drawn, self.length, self.temperature, self.stops = 0, 9, 1.0, False
         self.steps: list[tuple[str | None, tuple[str, bool] | None]] = []
         self.ends: list[str] = []
         self.errors = 0
@@ -83,20 +83,17 @@ class Model:
         self.line("", joined=True)
 
     def continue_line(self) -> None:
-        """Write as many continuations as a person wants to see."""
         before, addition = self.steps[-1]
         self.refuse(addition is None)
         added, joined = addition or ("", False)
-        last = len(self.ends) + self.count
-        for number in range(len(self.ends) + 1, last + 1):
-            between = "" if before is None or joined or before.endswith("\n") else "\n"
-            opening = MODEL.prompts[self.seed % 3] if before is None and not added else added
-            self.output += f"------ text {number} of {last}\n" * (self.count > 1) + opening
-            try:
-                self.text = self.continued((before or "") + between + opening)
-            finally:
-                self.output += "\n"
-                self.ends.append(self.text or "")
+        between = "" if before is None or joined or before.endswith("\n") else "\n"
+        opening = MODEL.prompts[self.seed % 3] if before is None and not added else added
+        self.output += opening
+        try:
+            self.text = self.continued((before or "") + between + opening)
+        finally:
+            self.output += "\n"
+            self.ends.append(self.text or "")
 
     def continued(self, text: str) -> str:
         """Draw until a continuation is new."""
@@ -175,8 +172,6 @@ TYPED_LINES: list[tuple[str, str, Any, int]] = [
     ("/temp 1", "set", {"temperature": 1.0}, 1),
     ("/length 2", "set", {"length": 2}, 2),
     ("/length 70", "set", {"length": 70}, 1),
-    ("/count off", "set", {"count": 1}, 1),
-    ("/count 2", "set", {"count": 2}, 2),
     ("/stop \\n", "set", {"stops": True}, 2),
     ("/stop off", "set", {"stops": False}, 1),
 ]
