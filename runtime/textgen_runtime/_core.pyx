@@ -693,15 +693,9 @@ cdef class Stream:
             raise ValueError("the text is of another model")
         self.enter()
         other.enter()
-        other.check_fed()
         seed, substream = self.seed, self.substream
         check(textgen_stream_copy(other.stream, memory_of(self.memory), &self.stream, &error), &error)
         self.reseed(seed, substream)
-
-    cdef int check_fed(self) except -1:
-        if not self.info().is_fed:
-            raise PromptError("there is no text to continue: feed a text first")
-        return 0
 
     @property
     def ending(self):

@@ -286,12 +286,13 @@ def test_a_text_continues_another_one_with_its_own_parameters() -> None:
     prompt, text = started(engine, first=5), started(engine, seed=9, top_k=2)
     text.continue_from(prompt)
     assert content_of_text(text) == content_of_text(started(engine, seed=9, top_k=2, first=5))
-    unfed, other = engine.new_stream(), text_of(record_model().engine)
-    for use in (lambda: unfed.probabilities(False), lambda: text.continue_from(unfed)):
+    with pytest.raises(ValueError, match="of another model"):
+        text.continue_from(text_of(record_model().engine))
+    # After a text that has not been fed, it has not been fed either.
+    text.continue_from(engine.new_stream())
+    for use in (lambda: text.probabilities(False), lambda: engine.generate([Lane(text, 1)], 1)):
         with pytest.raises(textgen.PromptError):
             use()
-    with pytest.raises(ValueError, match="of another model"):
-        text.continue_from(other)
 
 
 def test_a_saved_text_that_cannot_be_resumed_is_an_error() -> None:
