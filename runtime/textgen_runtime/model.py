@@ -208,7 +208,7 @@ class Generation:
 
     @property
     def ending(self) -> TextEnding | None:
-        """Why the latest text ended: ``"length"``, ``"stop"``, ``"end"``, ``"constraint"`` or ``"mismatch"``.
+        """Why the latest text ended: ``"length"``, ``"stop"``, ``"end"`` or ``"constraint"``.
 
         None before the first text, and while a text continues. A constraint ends a text for good: later calls
         of ``take`` return no more text until ``feed`` or another constraint starts a new one. The end of a
@@ -434,14 +434,12 @@ class _Target(NamedTuple):
     Attributes:
         tokens: Maximum number of further tokens.
         finish: Whether the text is complete after the last token.
-        masked: Whether tokens that the constraint forbids are never drawn.
         trial: The trial of a text with ``resample``, or None.
     """
 
     tokens: int
     finish: bool
-    masked: bool
-    trial: _Trial | None = None
+    trial: _Trial | None
 
 
 class Batch:
@@ -480,7 +478,7 @@ class Batch:
         """Iterate over the active lanes, in the order in which they were added."""
         return iter(tuple(self._lanes))
 
-    def add(self, generation: Generation, length: int, *, finish: bool = True, masked: bool = True) -> None:
+    def add(self, generation: Generation, length: int, *, finish: bool = True) -> None:
         """Add a generation as a lane, starting with the next chunk.
 
         Args:
@@ -490,9 +488,6 @@ class Batch:
             finish: Whether the text is complete after ``length`` tokens. If True, the last chunk includes the
                 text that is held back, and a text with a constraint meets it within ``length`` tokens. Pass
                 False to continue the generation later.
-            masked: Whether tokens that the constraint forbids are never drawn. If False, the lane draws as if
-                it had no constraint, and ends with ``"mismatch"`` before the first token after which no text
-                can meet it; ``resample`` then has no effect.
 
         Raises:
             SamplingError: If no text of at most ``length`` tokens meets the constraint of the generation.
@@ -505,9 +500,9 @@ class Batch:
         if generation.model.engine is not self.model.engine:
             raise ValueError("the generation has another model than the batch")
         generation.check_length(length, finish=finish)
-        trials = generation.sampling.resample if finish and masked else 0
+        trials = generation.sampling.resample if finish else 0
         trial = _Trial(trials, generation.position, length) if trials else None
-        self._lanes[generation] = _Target(index(length), finish, masked and trial is None, trial)
+        self._lanes[generation] = _Target(index(length), finish, trial)
 
     def remove(self, generation: Generation) -> None:
         """Remove a lane. The generation stays at the end of the last chunk and can be continued elsewhere.
@@ -543,7 +538,7 @@ class Batch:
         results: dict[Generation, Generated] = {}
         before = self._positions()
         try:
-            for generation, (tokens, finish, masked, _) in self._lanes.items():
+            for generation, (tokens, finish, trial) in self._lanes.items():
                 position = generation.position = generation.position.copy()
                 if not tokens or position.is_complete:
                     continue
@@ -553,6 +548,7 @@ class Batch:
                     # The constraint has changed since the lane was added.
                     results[generation] = Generated(0, b"", None, error=error)
                 else:
+                    masked = trial is None or not trial.left
                     lanes[generation] = Lane(position, tokens, finish, masked, generation.keep_logprobs)
             if lanes:
                 steps = min(index(steps), MAX_STEPS)
@@ -634,7 +630,7 @@ class Batch:
             rejected, generation.position = generation.position, trial.start
             generation.reseed(rejected.seed, rejected.substream, rejected.drawn)
             following = trial._replace(left=trial.left - 1, chunks=())
-            self._lanes[generation] = _Target(trial.length, True, not following.left, following)
+            self._lanes[generation] = _Target(trial.length, finish=True, trial=following)
             return undecided
         if not trial.left:
             return chunk if chunk.ending is None else chunk._replace(ending="masked")

@@ -142,16 +142,6 @@ def test_resample_takes_the_first_unmasked_text_that_matches(tiny: Model, steps:
     assert min(endings["constraint"], endings["masked"]) > 3
 
 
-def test_a_lane_without_the_mask_ends_before_the_first_token_that_does_not_match(tiny: Model) -> None:
-    plain = tiny.start("abc", seed=3, temperature=1.0)
-    text = trial(plain, "[^h]*", 100)
-    generation, batch = tiny.start("abc", seed=3, temperature=1.0, match="[^h]{50}"), Batch(tiny)
-    batch.add(generation, 50, masked=False)
-    (chunk,) = batch.advance()
-    assert (chunk.text, chunk.ending, len(batch)) == (text[:-1], "mismatch", 0)
-    assert generation.drawn == plain.drawn
-
-
 def test_a_text_that_is_not_complete_is_not_resampled(tiny: Model) -> None:
     generation = tiny.start("abc", seed=1, match="a{5}", resample=3)
     assert generation.take(2) == "aa"
