@@ -24,7 +24,7 @@ from .errors import (
     UnknownGraphError,
     first_line,
 )
-from .model_file import Metadata, ModelSource, check_size, name_source, read_model
+from .model_file import Metadata, ModelSource, name_source, read_model
 from .options import SamplingOptions
 from .results import Generated, State, TextEnding
 from .sampling import Sampling, check_type, choose_sampling
@@ -759,9 +759,10 @@ class Model:
         """
         if self.metadata.records is not None:
             return ""
-        if not self.prompts:
+        prompts = self.metadata.prompts
+        if not prompts:
             raise PromptError("the model has no default prompt: pass one as ", Name("prompt"))
-        return self.prompts[(seed + substream) % len(self.prompts)]
+        return prompts[(seed + substream) % len(prompts)]
 
     def encode_prompt(
         self, text: str, unknown: UnknownPolicy = "error", *, is_start: bool = False
@@ -964,7 +965,6 @@ def load(
 
 def open_model(content: bytes, engine: EngineName = "native", threads: int = 1) -> Model:
     """Load a model from the content of its file. Arguments and errors are those of ``load``."""
-    check_size(len(content))
     if index(threads) < 1:
         raise ValueError(f"threads must be 1 or more, not {threads}")
     if engine not in ("native", "onnxruntime"):

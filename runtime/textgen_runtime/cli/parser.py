@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 from textgen_runtime._core import CoreModel
 from textgen_runtime._version import __version__
 from textgen_runtime.errors import ModelFileError, Name, quote, shorten
-from textgen_runtime.model_file import MODEL_FILE, check_size, find_model_file, name_source, read_model
+from textgen_runtime.model_file import MODEL_FILE, find_model_file, name_source, read_model
 
 from .command import EXIT_USAGE, run_command, spell_option
 
@@ -164,7 +164,6 @@ def read_core_model(model: str) -> tuple[bytes, CoreModel]:
     """
     content = read_model(model)
     try:
-        check_size(len(content))
         return content, CoreModel(content)
     except ModelFileError as error:
         raise ModelFileError(f"{name_source(model)}: ", *error.args) from None

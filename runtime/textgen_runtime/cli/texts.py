@@ -121,19 +121,15 @@ class Series:
         return f"text {text.number} of {self.wanted}" if self.wanted > 1 else ""
 
     @property
-    def missing(self) -> int:
-        """The number of texts that are still to be accepted."""
-        return self.wanted - self.accepted
-
-    @property
     def is_settled(self) -> bool:
         """Whether all texts are accepted, or too many were rejected."""
-        return not self.missing or self.rejected_in_a_row >= MAX_REJECTED_IN_A_ROW
+        return self.accepted == self.wanted or self.rejected_in_a_row >= MAX_REJECTED_IN_A_ROW
 
     @property
     def to_start(self) -> int:
         """The number of further texts to start now, so that the missing ones will probably be accepted."""
-        expected = -(-self.missing * (self.decided + 1) // (self.accepted + 1))
+        missing = self.wanted - self.accepted
+        expected = -(-missing * (self.decided + 1) // (self.accepted + 1))
         return expected - len(self.pending)
 
     def start_text(self) -> Text:
