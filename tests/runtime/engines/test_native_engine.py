@@ -1,18 +1,30 @@
 """The native engine agrees with onnxruntime in every instruction set, and checks its arguments."""
 
+import os
+import signal
+import threading
 from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 from textgen_runtime import SamplingError
-from textgen_runtime._core import CoreModel
+from textgen_runtime._core import MAX_STEPS, CoreModel
 from textgen_runtime.engine import NativeEngine
 from textgen_runtime.onnxruntime import OnnxEngine
 
 from tests.helpers.int8_models import make_int8_model
 from tests.helpers.make_tiny_model import make_model
-from tests.helpers.native_engines import KERNELS, assert_states_equal, content_of, engines, symbols
+from tests.helpers.native_engines import (
+    KERNELS,
+    assert_states_equal,
+    content_of,
+    engines,
+    generate,
+    symbols,
+    texts_of,
+)
+from tests.helpers.programs import posix_only
 
 # Vocabulary, units, embedding and layers that fill the blocks of the kernels, or are a little less or more.
 SIZES = [
@@ -132,3 +144,46 @@ def test_a_state_of_another_shape_is_an_error(cell: Any, error: type[Exception])
     for wrong in (arrays | {"cell": np.zeros(cell, np.float32)}, {"hidden": arrays["hidden"]}):
         with pytest.raises(error, match="the state array 'cell'"):
             engine.forward(np.array([[1]]), wrong)
+
+
+def ticks_during_generate() -> int:
+    """Count while another thread generates a long chunk in one call."""
+    native, _ = engines(59, 256, 1, KERNELS[0])
+    started, ticks, finished = threading.Event(), 0, threading.Event()
+
+    def work() -> None:
+        started.set()
+        generate(native, texts_of(native, 1), MAX_STEPS)
+        finished.set()
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    started.wait()
+    while not finished.is_set():
+        ticks += 1
+    thread.join()
+    return ticks
+
+
+def test_other_threads_run_during_generate() -> None:
+    """If the loop held the GIL, a thread would count only until the loop starts.
+
+    On a busy machine, a thread may not run during one call.
+    """
+    assert any(ticks_during_generate() > 100_000 for _ in range(10))
+
+
+@posix_only
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*:DeprecationWarning")
+def test_a_forked_process_starts_new_threads() -> None:
+    native = NativeEngine(content_of(59, 16), threads=2)
+    expected = generate(native, texts_of(native, 2), 9)
+    child = os.fork()
+    if not child:
+        # The child must not continue the test run. The alarm ends a child that hangs.
+        signal.alarm(60)
+        try:
+            os._exit(0 if generate(native, texts_of(native, 2), 9) == expected else 1)
+        finally:
+            os._exit(2)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0

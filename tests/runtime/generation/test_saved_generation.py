@@ -7,11 +7,17 @@ from typing import Any
 
 import pytest
 import textgen_runtime as textgen
-from textgen_runtime import Model, OutputError, SamplingError, SavedGenerationError
+from textgen_runtime import Generation, Model, OutputError, SamplingError, SavedGenerationError
+from textgen_runtime.json_text import to_json
 
 from tests.helpers.make_tiny_model import make_model
 from tests.helpers.paths import SAVED_GENERATION
-from tests.helpers.saved_files import rewrite
+
+
+def rewrite(generation: Generation, path: Path, **changes: Any) -> None:
+    """Save a generation with changed entries of its description."""
+    description = {"prompt": generation.prompt, "sampling": generation.sampling.changed()} | changes
+    path.write_bytes(generation.position.save(to_json(description).encode()))
 
 
 def test_a_saved_generation_of_the_format_resumes(tiny: Model) -> None:
