@@ -9,8 +9,8 @@ from tests.helpers.documents import FENCED
 from tests.helpers.paths import ROOT
 from tests.helpers.programs import posix_only
 
-# The length of the runs, and a shorter one that does not depend on the speed of the machine.
-MINUTES, FEW_EPOCHS = "--minutes 2", "--epochs 5"
+# The length of the runs, and a small network for a length that does not depend on the speed of the machine.
+MINUTES, SMALL = "--minutes 2", "--epochs 4 --units 32"
 
 
 def read(page: str, heading: str = "") -> str:
@@ -23,7 +23,7 @@ def run(commands: str, folder: Path, compiler: Path) -> tuple[int, list[str]]:
     """Run commands in a folder; return the exit code, and the lines of their output with that of errors."""
     path = os.pathsep.join([str(compiler.parent), str(Path(sys.executable).parent), os.environ["PATH"]])
     done = subprocess.run(
-        ["sh", "-e", "-c", commands.replace(MINUTES, FEW_EPOCHS)],
+        ["sh", "-e", "-c", commands.replace(MINUTES, SMALL)],
         cwd=folder,
         env=os.environ | {"PATH": path},
         stdout=subprocess.PIPE,
