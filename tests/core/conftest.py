@@ -30,7 +30,7 @@ class Installed(NamedTuple):
 
 @pytest.fixture(scope="session")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Installed:
-    """The core and its command, installed in a folder of their own. What make has built stays for the next run."""
+    """The core and its command, installed. What make has built stays for the next run."""
     build = programs_folder() / f"make-{digest([CORE / 'Makefile'])}"
 
     def install(folder: Path) -> None:

@@ -69,7 +69,13 @@ def test_the_source_needs_no_heap_and_exports_the_header_alone(
 ) -> None:
     library = tmp_path / "library.so"
     # Without optimization, ziglang adds checks that allocate, and gcc takes half of the time.
-    flags = ("-O1" if "ziglang" in build.compiler else "-O0", "-shared", "-fPIC", "-DTEXTGEN_NO_HEAP", *WARNINGS)
+    flags = (
+        "-O1" if "ziglang" in build.compiler else "-O0",
+        "-shared",
+        "-fPIC",
+        "-DTEXTGEN_NO_HEAP",
+        *WARNINGS,
+    )
     run(*shlex.split(build.compiler), *flags, folder / "textgen.c", "-o", library)
     declared = PUBLIC_HEADER.read_text(encoding="utf-8")
     assert all(f"{name}(" in declared for name in exported(library))

@@ -1,7 +1,7 @@
 """Write models, and what Python makes of them, for the tests of the JavaScript package.
 
-``python -m tests.helpers.web_cases FOLDER`` writes them to ``FOLDER/cases``, and the pages of web_sites to
-``FOLDER/sites``.
+``python -m tests.helpers.web_cases FOLDER`` writes them to ``FOLDER/cases``, and the pages that the
+tests open, with the texts that they must show, to ``FOLDER/sites``.
 
 The arithmetic of the plain WebAssembly module is that of the kernels "baseline". With relaxed SIMD, it is
 that of the best kernels of the processor, which have fused multiply-adds if the processor has them. 8-bit

@@ -1,4 +1,4 @@
-"""The amalgamation of small sources, and a model file as a C array.
+"""The amalgamation of small sources, a model file as a C array, and the command ``textgen-embed``.
 
 tests/core/test_core_embedding.py compiles the amalgamation of the core.
 """

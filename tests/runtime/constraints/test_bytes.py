@@ -1,4 +1,4 @@
-"""Constraints of models of bytes: a character is its bytes in UTF-8."""
+"""Constraints of models of bytes: a character is its bytes in UTF-8, and equal states are merged."""
 
 import random
 import re

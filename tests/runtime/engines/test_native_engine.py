@@ -1,4 +1,4 @@
-"""The native engine agrees with onnxruntime in every instruction set, and checks its arguments."""
+"""The native engine agrees with onnxruntime in every instruction set, and frees other threads."""
 
 import os
 import signal

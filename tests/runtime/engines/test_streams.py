@@ -268,6 +268,26 @@ def test_a_text_that_changes_while_its_lane_is_read_is_used_as_it_is_then() -> N
     assert DOTTED.matches(result.text)
 
 
+@pytest.mark.parametrize("is_resumed", [False, True])
+def test_what_was_drawn_before_the_spans_were_removed_is_forgotten(is_resumed: bool) -> None:
+    """Each token has followed each other one, so that a second token would copy a span."""
+    engine = engine_of("native")
+    everything = Spans([token for a in range(12) for b in range(12) for token in (a, b)], 1, 12)
+    text = started(engine, spans=everything)
+    (result,) = engine.generate([Lane(text, 1)], 1)
+    assert (result.generated, text.has_spans) == (1, True)
+    if is_resumed:
+        saved, text = content_of_text(text), engine.new_stream()
+        text.resume(saved)
+        engine.generate([Lane(text, 1)], 1)
+    else:
+        text.configure(textgen.Sampling())
+    assert not text.has_spans
+    text.configure(textgen.Sampling(), spans=everything)
+    (result,) = engine.generate([Lane(text, 1)], 1)
+    assert (result.generated, result.error) == (1, None)
+
+
 def test_the_random_numbers_can_be_read_and_changed() -> None:
     text = started(engine_of("native"), seed=2**127 + 1)
     assert (text.seed, text.substream, text.drawn) == (2**127 + 1, 0, 0)

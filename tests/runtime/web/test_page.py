@@ -1,4 +1,4 @@
-"""The files of the page of ``textgen-web``."""
+"""The page of ``textgen-web``, and its filter of known records."""
 
 import base64
 import hashlib
