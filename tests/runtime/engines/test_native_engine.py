@@ -3,14 +3,18 @@
 import os
 import signal
 import threading
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
+import textgen_runtime as textgen
 from numpy.typing import NDArray
 from textgen_runtime import SamplingError
 from textgen_runtime._core import MAX_STEPS, CoreModel
 from textgen_runtime.engine import NativeEngine
+from textgen_runtime.model import EngineName
 from textgen_runtime.onnxruntime import OnnxEngine
 
 from tests.helpers.int8_models import make_int8_model
@@ -24,6 +28,7 @@ from tests.helpers.native_engines import (
     symbols,
     texts_of,
 )
+from tests.helpers.paths import TINY
 from tests.helpers.programs import posix_only
 
 # Vocabulary, units, embedding and layers that fill the blocks of the kernels, or are a little less or more.
@@ -187,3 +192,29 @@ def test_a_forked_process_starts_new_threads() -> None:
         finally:
             os._exit(2)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
+def test_the_tiny_model_equals_the_output_of_its_script() -> None:
+    expected, stored = make_model(), onnx.load(TINY)
+    assert expected.graph == stored.graph
+    assert list(expected.metadata_props) == list(stored.metadata_props)
+
+
+@pytest.mark.parametrize("threads", [0, -1])
+def test_a_model_needs_one_thread_or_more(threads: int, tiny_path: Path) -> None:
+    with pytest.raises(ValueError, match="threads"):
+        textgen.load(tiny_path, threads=threads)
+    assert textgen.load(tiny_path, threads=2).generate("abc", length=3, seed=0)
+
+
+@pytest.mark.parametrize("engine", ["native", "onnxruntime"])
+def test_last_only_returns_the_logits_after_the_last_token(engine: EngineName) -> None:
+    loaded = textgen.load(TINY, engine=engine).engine
+    for time, batch in ((1, 1), (7, 1), (5, 3)):
+        tokens = np.random.default_rng(time).integers(loaded.vocabulary_size, size=(time, batch))
+        logits, state = loaded.forward(tokens, loaded.initial_state(batch))
+        last_logits, last_state = loaded.forward(tokens, loaded.initial_state(batch), last_only=True)
+        assert last_logits.shape == (1, batch, loaded.vocabulary_size)
+        np.testing.assert_allclose(last_logits[0], logits[-1], atol=1e-6)
+        np.testing.assert_array_equal(last_state["hidden"], state["hidden"])
+        np.testing.assert_array_equal(last_state["cell"], state["cell"])

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import textgen_runtime as textgen
 from numpy.typing import NDArray
-from textgen_runtime import Batch, Model, PromptError, Sampler, SamplingError, predict
+from textgen_runtime import Model, PromptError, Sampler, SamplingError, predict
 from textgen_runtime.model import PROMPT_CHUNK, STREAM_CHUNK, EngineName
 from textgen_runtime.onnxruntime import OnnxEngine
 from textgen_runtime.tokenizer import UnknownPolicy
@@ -211,22 +211,3 @@ def test_no_token_follows_a_complete_text(tiny: Model) -> None:
     assert generation.top(3) == []
     generation.feed("a")
     assert len(generation.top(3)) == 3
-
-
-def test_log_probabilities_are_those_of_the_model(tiny: Model) -> None:
-    generation = tiny.start("abc", seed=3, temperature=0.7, top_k=4)
-    generation.keep_logprobs = True
-    follower = tiny.start("abc")
-    batch = Batch(tiny)
-    batch.add(generation, 20)
-    text, logprobs = "", list[float]()
-    while batch:
-        (chunk,) = batch.advance(7)
-        assert chunk.logprobs is not None
-        text += chunk.text
-        logprobs += chunk.logprobs
-    assert len(logprobs) == len(text) == 20
-    for character, logprob in zip(text, logprobs, strict=True):
-        probability = {each.text: each.probability for each in follower.top(100)}[character]
-        assert logprob == pytest.approx(np.log(probability), abs=1e-5)
-        follower.feed(character)
