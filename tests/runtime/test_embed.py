@@ -13,7 +13,6 @@ from textgen_runtime.embed import amalgamate, array_header, array_source, core_f
 
 from tests.helpers.commands import Captured, run_here
 from tests.helpers.paths import TINY
-from tests.helpers.programs import run_python
 
 HEADER = "#ifndef A_H\n#define A_H\nTEXTGEN_API int textgen_public(void);\n#endif\n"
 
@@ -154,13 +153,3 @@ def test_a_file_of_the_user_is_not_replaced(tmp_path: Path, capsys: Captured) ->
     assert code == 1
     assert "model.c: the file exists" in error
     assert os.listdir(tmp_path) == ["model.c"]
-
-
-def test_the_command_imports_neither_numpy_nor_onnx(tmp_path: Path) -> None:
-    program = (
-        "import sys\n"
-        "from textgen_runtime.cli.embed import main\n"
-        f"assert main([{str(TINY)!r}, '-o', {str(tmp_path)!r}]) == 0\n"
-        "print([name for name in ('numpy', 'torch', 'onnx', 'onnxruntime') if name in sys.modules])"
-    )
-    assert run_python(program).splitlines()[-1] == "[]"
