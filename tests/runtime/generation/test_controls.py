@@ -92,14 +92,6 @@ def test_no_text_begins_that_needs_a_banned_character(tiny: Model) -> None:
     assert caught.value.parameter == "match"
 
 
-def test_the_end_of_the_expression_ends_the_text_for_good(tiny: Model) -> None:
-    generation = tiny.start("abc", seed=1, match="ab{3}")
-    texts = [(generation.take(length), generation.ending) for length in (2, 100, 100)]
-    assert texts == [("ab", "length"), ("bb", "constraint"), ("", "constraint")]
-    generation.feed("c")
-    assert generation.take(100) == "abbb"
-
-
 def trial(generation: Generation, symbols: str, length: int) -> str:
     """Draw a text without a mask, up to its end or the first token that is none of these symbols."""
     text = ""
@@ -208,20 +200,6 @@ def test_a_text_ends_before_its_first_stop_text(tiny: Model, stops: list[str]) -
         assert generation.ending == ("stop" if stop else "length")
     assert "".join(start(tiny, stop=stops).stream(LENGTH, finish=True)) == expected
     assert start(tiny, stop=stops, keep_stop=True).take(LENGTH, finish=True) == expected + stop
-
-
-def test_text_that_may_become_a_stop_text_is_held_back_until_it_is_decided(tiny: Model) -> None:
-    text = plain_text(tiny)
-    assert text[5] != "c"
-    stop = text[2:5] + "c"
-    generation = start(tiny, stop=stop)
-    assert generation.take(5) == text[:2]
-    assert generation.ending == "length"
-    other = generation.copy()
-    assert other.take(1) == text[2:6]
-    assert other.finish() == ""
-    assert generation.finish() == text[2:5]
-    assert generation.take(1) == text[5]
 
 
 def test_text_that_is_fed_follows_what_is_held_back_and_ends_the_beginning_of_a_stop(
