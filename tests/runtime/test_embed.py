@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from textgen_runtime.cli.embed import main
-from textgen_runtime.embed import amalgamate, array_header, array_source, core_folder, is_array_name
+from textgen_runtime.embed import amalgamate, array_source, core_folder, is_array_name
 
 from tests.helpers.commands import Captured, run_here
 from tests.helpers.paths import TINY
@@ -91,14 +91,6 @@ def test_the_array_has_the_bytes_of_the_content(content: bytes) -> None:
     assert b"".join(word.to_bytes(8, "little") for word in words)[: int(size)] == content
     assert len(words) * 8 - len(content) in range(8)
     assert max(map(len, source.splitlines())) <= 110
-
-
-def test_both_files_begin_with_the_mark_and_a_title() -> None:
-    for text in (
-        array_header("a", "A title", "/* mark */"),
-        array_source("a", "A title", "/* mark */", b"b"),
-    ):
-        assert text.startswith("/* mark */\n/* A title.")
 
 
 @pytest.mark.parametrize(

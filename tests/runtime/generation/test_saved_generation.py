@@ -100,11 +100,6 @@ def test_the_random_stream_ends_at_the_last_position(tiny: Model, tmp_path: Path
         assert generation.drawn == 2**63 - 1 - 3
 
 
-def test_a_failed_write_is_an_output_error(tiny: Model, tmp_path: Path) -> None:
-    with pytest.raises(OutputError, match="cannot write"):
-        textgen.save(tiny.start(seed=1), tmp_path / "none" / "text.gen")
-
-
 @pytest.mark.parametrize("name", ["a\0b", "\ud800"])
 def test_a_name_that_no_file_can_have_is_an_error(tiny: Model, name: str) -> None:
     for path in (name, Path(name)):
