@@ -12,7 +12,7 @@ from textgen_runtime.cli.embed import main
 
 from tests.core.conftest import PROMPT
 from tests.core.test_core_builds import exported, needs_nm
-from tests.helpers.c_programs import COMPILERS, EMULATOR, PLAIN, Build, emulated, run
+from tests.helpers.c_programs import COMPILERS, EMULATOR, PLAIN, SEVERAL, Build, emulated, run
 from tests.helpers.paths import ROOT
 
 WARNINGS = ("-Wall", "-Wextra", "-Werror")
@@ -37,10 +37,18 @@ def compile_all(folder: Path, *command: str, output: Path) -> Path:
     return emulated(output)
 
 
-# Before a commit, the tutorials compile the files without these flags. In an emulator, a program without
+push = pytest.mark.tier("push")
+
+
+# In `make test`, the tutorials compile the files without flags. In an emulator, a program without
 # optimization takes a minute.
-@pytest.mark.tier("push")
-@pytest.mark.parametrize("flags", ["-O1" if EMULATOR else "", "-O2 -std=c11 -Wpedantic -DTEXTGEN_NO_HEAP"])
+@pytest.mark.parametrize(
+    "flags",
+    [
+        pytest.param("-O1" if EMULATOR else "", marks=() if SEVERAL else push),
+        pytest.param("-O2 -std=c11 -Wpedantic -DTEXTGEN_NO_HEAP", marks=push),
+    ],
+)
 @pytest.mark.parametrize("build", PLAIN, ids=str)
 def test_a_plain_compiler_compiles_the_files(
     build: Build, flags: str, folder: Path, tmp_path: Path, bundled_text: str
