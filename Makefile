@@ -26,8 +26,9 @@ demo: $(DEV)
 TIER ?= commit
 export TEXTGEN_TEST_TIER := $(TIER)
 # A process for each core. More than eight would mostly import torch. With worksteal, each process gets a part of the
-# files at the start, so that only some of them import torch. A process that is done takes tests of another.
-PYTEST := $(BIN)/python -m pytest --numprocesses=logical --maxprocesses=8 --dist=worksteal
+# files at the start, so that only some of them import torch. A process that is done takes tests of another. Containers
+# often turn the cache of compiled modules off. Each process of a test would then compile all that it imports.
+PYTEST := PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest --numprocesses=logical --maxprocesses=8 --dist=worksteal
 
 test: $(DEV)
 	$(PYTEST)

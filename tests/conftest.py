@@ -19,7 +19,6 @@ import pytest
 import textgen_runtime as textgen
 
 from tests.helpers.c_programs import BUILDS, PROGRAMS, SEVERAL, Build, compile_core, link
-from tests.helpers.eval_command import ONE, OTHER
 from tests.helpers.paths import ROOT, TINY
 from tests.helpers.shared_folders import shared_folder
 from tests.tiers import load_hypothesis_profile, runs
@@ -62,15 +61,6 @@ def interrupts() -> Iterator[None]:
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)
-
-
-@pytest.fixture
-def texts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A working directory that contains two texts."""
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "one.txt").write_text(ONE, encoding="utf-8")
-    (tmp_path / "other.txt").write_text(OTHER, encoding="utf-8")
-    return tmp_path
 
 
 @pytest.fixture

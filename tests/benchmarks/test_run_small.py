@@ -9,7 +9,7 @@ from textgen_runtime.bench import rounds
 from textgen_train.cli.train import main as train
 from textgen_train.presets import PRESETS
 
-from benchmarks import budgets, interrupts, kills, mutate_models, quality, serving, soak, training
+from benchmarks import budgets, interrupts, kills, quality, serving, soak, training
 from tests.helpers.commands import Captured
 from tests.helpers.paths import TINY
 from tests.helpers.programs import posix_only
@@ -37,7 +37,7 @@ def test_budgets(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_quality(capsys: Captured, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
-    Path("book").write_text(TEXT * 10, encoding="utf-8")
+    Path("book").write_text(TEXT * 2, encoding="utf-8")
     monkeypatch.setattr(quality, "CORPORA", {"book": True})
     monkeypatch.setattr(quality, "SPEED_SECONDS", 0.0)
     monkeypatch.setattr(quality, "compressed_bits", lambda text: {"none": 8.0 * len(text)})
@@ -74,8 +74,3 @@ def test_soak() -> None:
 
 def test_serving() -> None:
     assert serving.main([str(TINY), "--streams", "20", "--length", "50", "--rounds", "1"]) == 0
-
-
-@pytest.mark.parametrize("reader", ["native", "onnxruntime", "saved"])
-def test_mutate_models(reader: str) -> None:
-    mutate_models.main([str(TINY), "--count", "50", "--reader", reader])

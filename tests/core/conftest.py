@@ -5,7 +5,9 @@ from typing import NamedTuple
 
 import pytest
 import textgen_runtime as textgen
+from filelock import FileLock
 
+from tests.helpers.c_programs import CORE, digest, programs_folder
 from tests.helpers.core_install import make
 from tests.helpers.shared_folders import shared_folder
 
@@ -28,10 +30,12 @@ class Installed(NamedTuple):
 
 @pytest.fixture(scope="session")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Installed:
-    """The core and its command, installed in a folder of their own."""
+    """The core and its command, installed. What make has built stays for the next run."""
+    build = programs_folder() / f"make-{digest([CORE / 'Makefile'])}"
 
     def install(folder: Path) -> None:
-        make("install", f"BUILD={folder}/build", f"PREFIX={folder}/prefix", "CFLAGS=-O1")
+        build.mkdir(exist_ok=True)
+        with FileLock(build / "lock"):
+            make("install", f"BUILD={build}", f"PREFIX={folder}", "CFLAGS=-O1")
 
-    folder = shared_folder(tmp_path_factory, "installed", install)
-    return Installed(folder / "prefix", folder / "build")
+    return Installed(shared_folder(tmp_path_factory, "installed", install), build)

@@ -14,5 +14,5 @@ TINY_INT8_TEXT = ROOT / "tests" / "data" / "tiny_int8.txt"
 # A generation of that model, saved by the first release.
 SAVED_GENERATION = ROOT / "tests" / "data" / "saved_generation.gen"
 
-# Model files of format 2, made by ``make_format_2_models``.
+# Model files of format 2 with random weights.
 FORMAT_2 = ROOT / "tests" / "data" / "format_2"

@@ -198,9 +198,9 @@ class OpenCall:
         await self._reads.wait()
         self.messages.put_nowait(message)
 
-    def stop_reading(self) -> None:
-        """Let the application wait when it sends."""
-        self._reads.clear()
+    def read(self, *, on: bool) -> None:
+        """Read from now on, or let the application wait when it sends."""
+        (self._reads.set if on else self._reads.clear)()
 
     def leave(self) -> None:
         """Close the connection."""

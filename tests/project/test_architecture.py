@@ -72,6 +72,19 @@ def room_of(name: str) -> tuple[str, str] | None:
     return (package, room) if f"{package}.{room}" in MODULES and room != "__main__" else None
 
 
+STARTS_PROCESSES = re.compile(
+    r"\b(?:subprocess|multiprocessing|pty|sys\.executable|create_subprocess_\w+|\w*ProcessPoolExecutor)\b"
+    r"|\bos\.(?:system|popen|fork|startfile|exec|spawn|posix_spawn)"
+)
+
+
+def test_only_one_function_starts_processes() -> None:
+    """They must not import from the working directory."""
+    uses = {name: STARTS_PROCESSES.findall(path.read_text(encoding="utf-8")) for name, path in FILES}
+    assert [name for name, found in uses.items() if found] == ["textgen_runtime.cli.bench"]
+    assert uses["textgen_runtime.cli.bench"].count("sys.executable") == 1
+
+
 def test_every_module_is_in_a_room() -> None:
     assert {room_of(name) for name in MODULES} - {None} == {
         (package, room) for package, rooms in ROOMS.items() for room in rooms

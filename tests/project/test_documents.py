@@ -104,7 +104,7 @@ def test_the_programs_run(name: str, tmp_path: Path) -> None:
     """The programs of a page run one after another, as one program."""
     model = make_model("\n abcdefghijklmnopqrstuvwxyz.")
     (tmp_path / "model.onnx").write_bytes(model.SerializeToString())
-    (tmp_path / "short.txt").write_text("The quick brown fox jumps over the lazy dog, abc def.\n" * 100)
+    (tmp_path / "short.txt").write_text("The quick brown fox jumps over the lazy dog, abc def.\n" * 20)
     program = "\n".join(blocks(TEXTS[name], "python")).replace('"python-docs"', '"short.txt"')
     done = subprocess.run(
         [sys.executable, "-c", program], cwd=tmp_path, capture_output=True, check=False, encoding="utf-8"

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import textgen_runtime as textgen
 
-from tests.helpers.paths import ROOT, TINY
+from tests.helpers.paths import FORMAT_2, ROOT, TINY
 from tests.helpers.programs import run_python
 
 # Importing one of these, or what they import, takes longer than generating a short text.
@@ -61,22 +61,39 @@ def test_generating_with_the_native_engine_imports_no_heavy_module(program: str)
     assert not imported_by(program.format(model=str(TINY))) & HEAVY
 
 
-def test_all_of_the_runtime_works_without_torch_and_onnx(tmp_path: Path) -> None:
-    saved = str(tmp_path / "saved")
-    program = (
-        f"import sys, textgen_runtime as textgen; model = textgen.load({str(TINY)!r})\n"
-        f"textgen.save(model.start(seed=1), {saved!r}); textgen.resume(model, {saved!r})\n"
-        "textgen.reweight([0.5, 0.5], 0.2)\n"
-        "print([name for name in ('torch', 'onnx', 'textgen_train') if name in sys.modules])"
-    )
-    assert run_python(program).strip() == "[]"
+# Programs with the modules that they must not import. FOLDER is a folder of the test.
+NOT_IMPORTED = {
+    "library": (
+        (
+            f"import textgen_runtime as textgen; model = textgen.load({str(TINY)!r})\n"
+            "textgen.save(model.start(seed=1), 'FOLDER/saved'); textgen.resume(model, 'FOLDER/saved')\n"
+            "textgen.reweight([0.5, 0.5], 0.2)"
+        ),
+        {"torch", "onnx", "textgen_train"},
+    ),
+    "embed": (
+        f"from textgen_runtime.cli.embed import main; assert main([{str(TINY)!r}, '-o', 'FOLDER']) == 0",
+        {"numpy", "torch", "onnx", "onnxruntime"},
+    ),
+    # Of a network that only onnxruntime runs, too.
+    "info": (
+        (
+            "from textgen_runtime.cli.info import main\n"
+            f"assert main([{str(TINY)!r}]) == main([{str(FORMAT_2 / 'gru.onnx')!r}]) == 0"
+        ),
+        {"torch", "onnx", "onnxruntime"},
+    ),
+    **{
+        name: (f"import {name}", {"onnxruntime", "torch", "onnx", "matplotlib", "tqdm"})
+        for name in ("textgen_train", "textgen_train.cli.train", "textgen_train.cli.compare")
+    },
+}
 
 
-@pytest.mark.parametrize("package", ["textgen_train", "textgen_train.cli.train", "textgen_train.cli.compare"])
-def test_importing_the_training_package_imports_no_heavy_module(package: str) -> None:
-    heavy = "('onnxruntime', 'torch', 'onnx', 'matplotlib', 'tqdm')"
-    program = f"import sys, {package}; print([name for name in {heavy} if name in sys.modules])"
-    assert run_python(program).strip() == "[]"
+@pytest.mark.parametrize(("program", "heavy"), NOT_IMPORTED.values(), ids=NOT_IMPORTED)
+def test_what_a_program_does_not_need_is_not_imported(program: str, heavy: set[str], tmp_path: Path) -> None:
+    program = program.replace("FOLDER", str(tmp_path))
+    assert run_python(f"{program}\nimport sys; print({heavy!r} & {{*sys.modules}})").endswith("set()\n")
 
 
 @pytest.mark.parametrize(

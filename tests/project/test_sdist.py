@@ -65,7 +65,7 @@ def test_some_unpacked_tests_pass_with_the_unpacked_code(unpacked: Path) -> None
     program = "import textgen_runtime, textgen_train; print(textgen_runtime.__file__, textgen_train.__file__)"
     extra = unpacked / "tests" / "test_unpacked.py"
     extra.write_text(f"def test_place():\n    {program}\n", encoding="utf-8")
-    chosen = ("runtime/engines/test_engines", "benchmarks/test_run_small", "test_unpacked")
+    chosen = ("runtime/engines/test_int8", "benchmarks/test_run_small", "test_unpacked")
     done = run_unpacked_pytest(unpacked, "-rP", *(f"tests/{name}.py" for name in chosen))
     extra.unlink()
     assert done.returncode == 0, done.stdout

@@ -1,13 +1,18 @@
-"""The amalgamation of small sources, and a model file as a C array.
+"""The amalgamation of small sources, a model file as a C array, and the command ``textgen-embed``.
 
 tests/core/test_core_embedding.py compiles the amalgamation of the core.
 """
 
+import os
 import re
 from pathlib import Path
 
 import pytest
-from textgen_runtime.embed import amalgamate, array_header, array_source, core_folder, is_array_name
+from textgen_runtime.cli.embed import main
+from textgen_runtime.embed import amalgamate, array_source, core_folder, is_array_name
+
+from tests.helpers.commands import Captured, run_here
+from tests.helpers.paths import TINY
 
 HEADER = "#ifndef A_H\n#define A_H\nTEXTGEN_API int textgen_public(void);\n#endif\n"
 
@@ -88,14 +93,6 @@ def test_the_array_has_the_bytes_of_the_content(content: bytes) -> None:
     assert max(map(len, source.splitlines())) <= 110
 
 
-def test_both_files_begin_with_the_mark_and_a_title() -> None:
-    for text in (
-        array_header("a", "A title", "/* mark */"),
-        array_source("a", "A title", "/* mark */", b"b"),
-    ):
-        assert text.startswith("/* mark */\n/* A title.")
-
-
 @pytest.mark.parametrize(
     ("names", "expected"),
     [
@@ -116,3 +113,35 @@ def test_no_header_that_the_core_includes_is_a_name() -> None:
     headers = re.findall(r"#include <(\w+)\.h>", text)
     assert "math" in headers
     assert not [name for name in headers if is_array_name(name)]
+
+
+FILES = ["model.c", "model.h", "textgen.c", "textgen.h"]
+
+
+def test_the_folder_is_created_with_four_files(tmp_path: Path, capsys: Captured) -> None:
+    folder = tmp_path / "a" / "b"
+    code, text, message = run_here(main, capsys, str(TINY), "-o", str(folder))
+    assert (code, text) == (0, "")
+    assert message.startswith("wrote textgen.h, textgen.c, model.h, model.c to ")
+    assert sorted(os.listdir(folder)) == FILES
+    assert all((folder / name).read_text(encoding="utf-8").startswith("/* Written by") for name in FILES)
+
+
+def test_own_files_are_replaced_and_others_stay(tmp_path: Path) -> None:
+    (tmp_path / "main.c").write_text("int main(void) {}\n", encoding="utf-8")
+    assert main([str(TINY), "-o", str(tmp_path)]) == 0
+    before = {name: (tmp_path / name).read_bytes() for name in FILES}
+    (tmp_path / "textgen.c").write_text("/* Written by textgen-embed 0.0.1. */\nold", encoding="utf-8")
+    assert main([str(TINY), "-o", str(tmp_path)]) == 0
+    assert {name: (tmp_path / name).read_bytes() for name in FILES} == before
+    assert main([str(TINY), "-o", str(tmp_path), "--name", "second"]) == 0
+    assert sorted(os.listdir(tmp_path)) == sorted([*FILES, "main.c", "second.c", "second.h"])
+    assert "second_data" in (tmp_path / "second.h").read_text(encoding="utf-8")
+
+
+def test_a_file_of_the_user_is_not_replaced(tmp_path: Path, capsys: Captured) -> None:
+    (tmp_path / "model.c").write_text("mine", encoding="utf-8")
+    code, _, error = run_here(main, capsys, str(TINY), "-o", str(tmp_path))
+    assert code == 1
+    assert "model.c: the file exists" in error
+    assert os.listdir(tmp_path) == ["model.c"]

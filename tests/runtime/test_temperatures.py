@@ -1,7 +1,6 @@
 """The next character at several temperatures, and how much of generated texts stands in a corpus."""
 
 import math
-from array import array
 
 import numpy as np
 import pytest
@@ -93,23 +92,6 @@ def test_wrong_arguments_are_rejected(tiny: Model) -> None:
         compare_temperatures(tiny, "dad", temperature=0.5)
     with pytest.raises(textgen.PromptError):
         compare_temperatures(tiny, "x")
-
-
-def count_copied(text: str, corpus: str, length: int) -> int:
-    """Count the characters of a text that are in parts of this length that a corpus has."""
-    copied = [False] * len(text)
-    for start in range(len(text) - length + 1):
-        if text[start : start + length] in corpus:
-            copied[start : start + length] = [True] * length
-    return sum(copied)
-
-
-@pytest.mark.parametrize("length", [2, 5, 30])
-def test_copied_tokens_are_counted_once(tiny: Model, length: int) -> None:
-    corpus = tiny.generate(length=500, seed=1, temperature=0.3)
-    text = tiny.generate(length=500, seed=2, temperature=0.3) + corpus[100:140] + corpus[120:160]
-    spans = Spans(array("q", map(ord, corpus)), length - 1, 0x110000)
-    assert spans.count_copied(array("q", map(ord, text))) == count_copied(text, corpus, length) > 0
 
 
 def test_a_span_of_a_corpus_ends_at_a_character_that_no_text_can_have() -> None:

@@ -15,7 +15,6 @@ from textgen_train.cli import train
 
 from tests.helpers.commands import Captured, run_here
 from tests.helpers.damaged_models import clip_the_gates
-from tests.helpers.make_format_2_models import CHARACTERS, make_model
 from tests.helpers.paths import TINY
 from tests.helpers.programs import posix_only
 
@@ -99,10 +98,8 @@ def test_a_path_that_is_too_long_is_shortened(
     assert len(err) < 400
 
 
-def test_a_prompt_is_mended_by_an_option(capsys: Captured, tmp_path: Path) -> None:
-    path = tmp_path / "model.onnx"
-    path.write_bytes(make_model(CHARACTERS, "abc"))
-    code, _, err = run_here(run.main, capsys, str(path), "--prompt", "x")
+def test_a_prompt_is_mended_by_an_option(capsys: Captured) -> None:
+    code, _, err = run_here(run.main, capsys, str(TINY), "--prompt", "x")
     assert code == 1
     assert err.endswith("'x' (U+0078); remove them, or skip them with --unknown skip\n")
 

@@ -16,12 +16,27 @@ from textgen_runtime.score import Score
 from textgen_runtime.text import is_held_out
 
 from tests.helpers.commands import Captured, run_here
-from tests.helpers.eval_command import ONE, OTHER, run
 from tests.helpers.paths import TINY
 from tests.helpers.record_models import LEVELS, record_content, record_model
 from tests.helpers.run_command import CASE_UNCHANGED, tiny_with
 
+# Some letters have two bytes, so that bits per byte and bits per character differ.
+ONE, OTHER = "é bad cab dad had a bed\n" * 9, "a bead each he had\n" * 5
 NAMES = ["abba", "cab", "d", "dé a", "baba"]
+
+
+@pytest.fixture
+def texts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A working directory that contains two texts."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "one.txt").write_text(ONE, encoding="utf-8")
+    (tmp_path / "other.txt").write_text(OTHER, encoding="utf-8")
+    return tmp_path
+
+
+def run(capsys: Captured, *arguments: str) -> tuple[int, str, str]:
+    """Run the command; return its exit code, standard output and standard error."""
+    return run_here(main, capsys, str(TINY), *arguments)
 
 
 @pytest.mark.usefixtures("texts")

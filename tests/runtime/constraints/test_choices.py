@@ -13,10 +13,8 @@ from tests.helpers.constraint_texts import all_texts, decode, matches, table_of
 SYMBOLS = ("a", "b", "ab", "é", "", "aé", ".", "*")
 
 
-def compile_choices(
-    choices: list[str], symbols: str | tuple[str, ...], excluded: tuple[int, ...] = ()
-) -> Constraint:
-    return compile_constraint("choices", tuple(choices), tuple(symbols), frozenset(excluded))
+def compile_choices(choices: list[str], symbols: str | tuple[str, ...]) -> Constraint:
+    return compile_constraint("choices", tuple(choices), tuple(symbols), frozenset())
 
 
 def test_random_choices_are_exactly_the_texts_that_match() -> None:
@@ -88,10 +86,3 @@ def test_choices_that_the_vocabulary_cannot_write_or_that_are_too_long_are_refus
 ) -> None:
     with pytest.raises(ConstraintError, match=f"^the choices: .*{culprit}"):
         compile_choices(choices, ("a", "ab", "é"))
-
-
-def test_excluded_tokens_are_never_allowed() -> None:
-    constraint = compile_choices(["ab"], ("a", "b", "ab"), excluded=(2,))
-    assert table_of(constraint)[0][2] < 0
-    with pytest.raises(ConstraintError, match="'ab'"):
-        compile_choices(["a", "ab"], ("a", "b"), excluded=(1,))

@@ -5,17 +5,13 @@ import random
 import re
 
 import pytest
-import textgen_runtime as textgen
 from hypothesis import given
 from hypothesis import strategies as st
 from textgen_runtime._core import Constraint
-from textgen_runtime.cli.info import describe_table
 from textgen_runtime.constraints import compile_constraint
-from textgen_runtime.controls import compile_controls
 from textgen_runtime.errors import ConstraintError
 
 from tests.helpers.constraint_texts import decode, distances, matches, random_tokens, table_of
-from tests.helpers.paths import TINY
 
 
 def compile_regex(expression: str, symbols: str | list[str], excluded: tuple[int, ...] = ()) -> Constraint:
@@ -175,13 +171,6 @@ def test_excluded_tokens_are_never_allowed() -> None:
         compile_regex("b", "abc", excluded=(1,))
 
 
-def test_an_empty_text_may_match() -> None:
-    # Both anchors hold there, in any order.
-    for expression in ("a*", "", "$^"):
-        assert compile_regex(expression, "ab").accepting[0]
-    assert table_of(compile_regex("", "ab")) == [[-1, -1]]
-
-
 def test_the_latest_expressions_are_compiled_once() -> None:
     first = compile_regex("[ab]{3}", list("abc"))
     assert compile_regex("[ab]{3}", "abc") is first
@@ -295,16 +284,3 @@ def test_long_tokens_make_an_expression_explode_no_later_than_short_ones() -> No
     with pytest.raises(ConstraintError, match="complex"):
         compile_regex("(?:abcdefghijklmnopqrstuvwxyz)?[a-z]{1,1000}", words)
     assert len(compile_regex("[a-z]{1,1000}", words).accepting) == 1001
-
-
-def test_a_table_has_the_states_and_the_allowed_symbols() -> None:
-    metadata = textgen.load(TINY).metadata
-    constraint = compile_controls(textgen.Sampling(match="a+é"), metadata).constraint
-    assert constraint is not None
-    assert describe_table(constraint, metadata.tokenizer.symbols) == {
-        "states": [
-            {"accepting": False, "next": {"a": 1}},
-            {"accepting": False, "next": {"a": 1, "é": 2}},
-            {"accepting": True, "next": {}},
-        ]
-    }

@@ -1,18 +1,35 @@
-"""The native engine agrees with onnxruntime in every instruction set, and checks its arguments."""
+"""The native engine agrees with onnxruntime in every instruction set, and frees other threads."""
 
+import os
+import signal
+import threading
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
+import textgen_runtime as textgen
 from numpy.typing import NDArray
-from textgen_runtime import SamplingError
-from textgen_runtime._core import CoreModel
+from textgen_runtime import SamplingError, _core, engine
+from textgen_runtime._core import MAX_STEPS, CoreModel
 from textgen_runtime.engine import NativeEngine
+from textgen_runtime.model import EngineName
 from textgen_runtime.onnxruntime import OnnxEngine
 
 from tests.helpers.int8_models import make_int8_model
 from tests.helpers.make_tiny_model import make_model
-from tests.helpers.native_engines import KERNELS, assert_states_equal, content_of, engines, symbols
+from tests.helpers.native_engines import (
+    KERNELS,
+    assert_states_equal,
+    content_of,
+    engines,
+    generate,
+    symbols,
+    texts_of,
+)
+from tests.helpers.paths import TINY
+from tests.helpers.programs import posix_only
 
 # Vocabulary, units, embedding and layers that fill the blocks of the kernels, or are a little less or more.
 SIZES = [
@@ -132,3 +149,88 @@ def test_a_state_of_another_shape_is_an_error(cell: Any, error: type[Exception])
     for wrong in (arrays | {"cell": np.zeros(cell, np.float32)}, {"hidden": arrays["hidden"]}):
         with pytest.raises(error, match="the state array 'cell'"):
             engine.forward(np.array([[1]]), wrong)
+
+
+def ticks_during_generate() -> int:
+    """Count while another thread generates a long chunk in one call."""
+    native, _ = engines(59, 256, 1, KERNELS[0])
+    started, ticks, finished = threading.Event(), 0, threading.Event()
+
+    def work() -> None:
+        started.set()
+        generate(native, texts_of(native, 1), MAX_STEPS)
+        finished.set()
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    started.wait()
+    while not finished.is_set():
+        ticks += 1
+    thread.join()
+    return ticks
+
+
+def test_other_threads_run_during_generate() -> None:
+    """If the loop held the GIL, a thread would count only until the loop starts.
+
+    On a busy machine, a thread may not run during one call.
+    """
+    assert any(ticks_during_generate() > 100_000 for _ in range(10))
+
+
+def test_no_thread_has_more_lanes_than_that_of_the_caller(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So the server can measure a chunk by the time of its own thread."""
+    native, shares = NativeEngine(content_of(59, 16), threads=3), list[tuple[bool, int]]()
+
+    def record(*arguments: Any) -> Any:
+        shares.append((threading.current_thread() is threading.main_thread(), len(arguments[0])))
+        return _core.generate(*arguments)
+
+    monkeypatch.setattr(engine, "generate", record)
+    for lanes in range(1, 9):
+        shares.clear()
+        generate(native, texts_of(native, lanes), 2)
+        sizes = [size for _, size in shares]
+        assert (sum(sizes), max(sizes)) == (lanes, dict(shares)[True])
+
+
+@posix_only
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*:DeprecationWarning")
+def test_a_forked_process_starts_new_threads() -> None:
+    native = NativeEngine(content_of(59, 16), threads=2)
+    expected = generate(native, texts_of(native, 2), 9)
+    child = os.fork()
+    if not child:
+        # The child must not continue the test run. The alarm ends a child that hangs.
+        signal.alarm(60)
+        try:
+            os._exit(0 if generate(native, texts_of(native, 2), 9) == expected else 1)
+        finally:
+            os._exit(2)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
+def test_the_tiny_model_equals_the_output_of_its_script() -> None:
+    expected, stored = make_model(), onnx.load(TINY)
+    assert expected.graph == stored.graph
+    assert list(expected.metadata_props) == list(stored.metadata_props)
+
+
+@pytest.mark.parametrize("threads", [0, -1])
+def test_a_model_needs_one_thread_or_more(threads: int, tiny_path: Path) -> None:
+    with pytest.raises(ValueError, match="threads"):
+        textgen.load(tiny_path, threads=threads)
+    assert textgen.load(tiny_path, threads=2).generate("abc", length=3, seed=0)
+
+
+@pytest.mark.parametrize("engine", ["native", "onnxruntime"])
+def test_last_only_returns_the_logits_after_the_last_token(engine: EngineName) -> None:
+    loaded = textgen.load(TINY, engine=engine).engine
+    for time, batch in ((1, 1), (7, 1), (5, 3)):
+        tokens = np.random.default_rng(time).integers(loaded.vocabulary_size, size=(time, batch))
+        logits, state = loaded.forward(tokens, loaded.initial_state(batch))
+        last_logits, last_state = loaded.forward(tokens, loaded.initial_state(batch), last_only=True)
+        assert last_logits.shape == (1, batch, loaded.vocabulary_size)
+        np.testing.assert_allclose(last_logits[0], logits[-1], atol=1e-6)
+        np.testing.assert_array_equal(last_state["hidden"], state["hidden"])
+        np.testing.assert_array_equal(last_state["cell"], state["cell"])

@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -62,14 +61,6 @@ def test_metadata_and_parameters_are_those_of_the_file(engine: type, tiny_proto:
         numpy_helper.to_array(tensor).size for tensor in stored if tensor.data_type == TensorProto.FLOAT
     )
     assert core.parameters == expected == 240
-
-
-@pytest.mark.parametrize("kind", [bytes, bytearray, memoryview])
-def test_content_may_be_any_buffer_of_bytes(kind: Callable[[bytes], bytes]) -> None:
-    engine = NativeEngine(kind(make_model().SerializeToString()))
-    assert engine.vocabulary_size == len(SYMBOLS)
-    with pytest.raises(TypeError):
-        NativeEngine("a text")  # type: ignore[arg-type]
 
 
 def test_a_large_vocabulary_needs_no_table_of_token_gates() -> None:

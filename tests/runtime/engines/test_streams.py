@@ -3,30 +3,122 @@
 ``tests/core/endings.c`` compares the lanes of the core with their definition.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from typing import Any
 
 import numpy as np
 import pytest
 import textgen_runtime as textgen
-from textgen_runtime._core import MAX_STEPS, Constraint, Spans, read_description
-from textgen_runtime.engine import Lane
+from textgen_runtime import Sampling
+from textgen_runtime._core import MAX_STEPS, Constraint, Spans, Stream, read_description
+from textgen_runtime.engine import Engine, Lane, NativeEngine
 from textgen_runtime.errors import SavedGenerationError
+from textgen_runtime.onnxruntime import OnnxEngine
 
-from tests.helpers.lanes import (
-    ALL_FILTERS,
-    DOTTED,
-    ENGINES,
-    GROUPS,
-    MIROSTAT,
-    TABLES,
-    Table,
-    engine_of,
-    started,
-    stops_of,
+from tests.helpers.native_engines import (
+    content_of,
+    content_of_text,
+    text_of,
+    text_of_tokens,
+    texts_of,
+    tokens_of,
 )
-from tests.helpers.native_engines import content_of_text, text_of, texts_of, tokens_of
 from tests.helpers.record_models import record_model
+
+VOCABULARY = 12
+ENGINES = ("native", "onnxruntime")
+
+MIROSTAT: dict[str, Any] = {"mirostat_tau": 1.5, "mirostat_eta": 0.3}
+ALL_FILTERS: dict[str, Any] = {
+    "top_k": 8,
+    "typical_p": 0.9,
+    "top_p": 0.9,
+    "min_p": 0.05,
+    "repetition_penalty": 1.3,
+    "frequency_penalty": 0.2,
+    "presence_penalty": 0.3,
+    "penalty_window": 9,
+    "logit_bias": {2: 1.0, 5: -float("inf")},
+}
+
+
+@cache
+def engine_of(name: str, threads: int = 1) -> Engine:
+    """Return an engine with a random model of 12 symbols whose texts are varied."""
+    content = content_of(VOCABULARY, 24, scale=0.5)
+    return NativeEngine(content, threads) if name == "native" else OnnxEngine(content)
+
+
+def started(  # noqa: PLR0913 (parameters of a text)
+    engine: Engine,
+    stops: Sequence[bytes] = (),
+    constraint: Constraint | None = None,
+    spans: Spans | None = None,
+    *,
+    seed: int = 1,
+    first: int = 0,
+    logit_bias: Mapping[int, float] | None = None,
+    **sampling: Any,
+) -> Stream:
+    """Return a text that begins with a token. ``logit_bias`` is by token."""
+    text = engine.new_stream(seed)
+    options = {"temperature": 1.0} | sampling
+    text.configure(Sampling(**options), (logit_bias or {}).items(), stops, constraint, spans)
+    text.feed([first])
+    return text
+
+
+def stops_of(*texts: Sequence[int]) -> tuple[bytes, ...]:
+    return tuple(map(text_of_tokens, texts))
+
+
+class Table:
+    """A finite automaton as dictionaries, to check texts against without the C core.
+
+    Args:
+        transitions: The next state by token, of each state. Tokens that are not there are forbidden.
+        accepting: The states in which a text matches.
+    """
+
+    def __init__(self, transitions: Sequence[Mapping[int, int]], accepting: set[int]) -> None:
+        self.transitions, self.accepting = transitions, accepting
+
+    def constraint(self, vocabulary: int = VOCABULARY) -> Constraint:
+        table = np.full((len(self.transitions), vocabulary), -1, np.int16)
+        for state, row in enumerate(self.transitions):
+            for token, following_state in row.items():
+                table[state, token] = following_state
+        return Constraint(table, [state in self.accepting for state in range(len(table))])
+
+    def state_after(self, tokens: Sequence[int]) -> int | None:
+        """Return the state after a text that starts in state 0; None if the text is not allowed."""
+        state: int | None = 0
+        for token in tokens:
+            state = None if state is None else self.transitions[state].get(token)
+        return state
+
+    def matches(self, text: bytes) -> bool:
+        return self.state_after(tokens_of(text)) in self.accepting
+
+
+# Three to five letters, and then a dot; nothing can follow the dot.
+DOTTED = Table(
+    [
+        *(dict.fromkeys(range(1, 11), state + 1) for state in range(3)),
+        {**dict.fromkeys(range(1, 11), 4), 11: 6},
+        {**dict.fromkeys(range(1, 11), 5), 11: 6},
+        {11: 6},
+        {},
+    ],
+    {6},
+)
+# Groups of two letters, separated by token 0. A text matches at the end of each group, and may go on.
+GROUPS = Table([dict.fromkeys(range(1, 9), 1), dict.fromkeys(range(1, 9), 2), {0: 0}], {2})
+# Any number of small tokens.
+SMALL = Table([dict.fromkeys(range(6), 0)], {0})
+TABLES = {"dotted": DOTTED, "groups": GROUPS, "small": SMALL}
+
 
 EACH_FILTER: list[dict[str, Any]] = [{}, ALL_FILTERS, MIROSTAT]
 
@@ -174,6 +266,26 @@ def test_a_text_that_changes_while_its_lane_is_read_is_used_as_it_is_then() -> N
     length: Any = Length()
     (result,) = loaded.generate([Lane(text, length, must_end=True)], 20)
     assert DOTTED.matches(result.text)
+
+
+@pytest.mark.parametrize("is_resumed", [False, True])
+def test_what_was_drawn_before_the_spans_were_removed_is_forgotten(is_resumed: bool) -> None:
+    """Each token has followed each other one, so that a second token would copy a span."""
+    engine = engine_of("native")
+    everything = Spans([token for a in range(12) for b in range(12) for token in (a, b)], 1, 12)
+    text = started(engine, spans=everything)
+    (result,) = engine.generate([Lane(text, 1)], 1)
+    assert (result.generated, text.has_spans) == (1, True)
+    if is_resumed:
+        saved, text = content_of_text(text), engine.new_stream()
+        text.resume(saved)
+        engine.generate([Lane(text, 1)], 1)
+    else:
+        text.configure(textgen.Sampling())
+    assert not text.has_spans
+    text.configure(textgen.Sampling(), spans=everything)
+    (result,) = engine.generate([Lane(text, 1)], 1)
+    assert (result.generated, result.error) == (1, None)
 
 
 def test_the_random_numbers_can_be_read_and_changed() -> None:

@@ -116,24 +116,6 @@ def broken(model: Model, number: int) -> Generation:
     return generation
 
 
-@pytest.mark.parametrize("engine", ["native", "onnxruntime"])
-def test_a_lane_that_fails_does_not_stop_the_others(engine: Any) -> None:
-    model = textgen.load(TINY, engine=engine)
-    batch = Batch(model)
-    others, failing = [start(model, number) for number in range(2)], broken(model, 1)
-    for lane in (others[0], failing, others[1]):
-        batch.add(lane, 20)
-    _, failed, _ = batch.advance(5)
-    assert failed.generation is failing
-    assert (failed.tokens, failed.text, failed.ending) == (0, "", None)
-    assert "NaN" in str(failed.error)
-    # The draw that failed used a random number.
-    assert failing.drawn == 1
-    assert list(batch) == others
-    assert batch.complete() == [start(model, number).take(20)[5:] for number in range(2)]
-    assert batch.drawn == 40
-
-
 @pytest.mark.parametrize("finish", [False, True])
 def test_a_stream_yields_the_text_before_an_error(tiny: Model, finish: bool) -> None:
     """At its end stands the beginning of a stop text, which only a complete text includes."""

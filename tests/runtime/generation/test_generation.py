@@ -178,3 +178,36 @@ def test_any_sequence_of_prompts_gives_a_list_of_texts(tiny: Model) -> None:
     assert texts == [tiny.start(text, seed=3, substream=i).take(9) for i, text in enumerate(["abc", "é"])]
     assert (tiny.generate((), seed=1), tiny.generate(("abc",), length=9, seed=3)) == ([], texts[:1])
     assert tiny.generate(["a", "b"], length=0) == ["", ""]
+
+
+def test_the_next_tokens_have_the_probabilities_of_the_model_and_of_the_draw(tiny: Model) -> None:
+    generation = tiny.start("abc", temperature=0.5)
+    tokens = generation.top(100)
+    probabilities = textgen.softmax(generation.logits)
+    assert sorted(each.token for each in tokens) == list(range(len(tiny.tokenizer)))
+    for each in tokens:
+        assert each.text == tiny.tokenizer.symbols[each.token]
+        assert each.probability == probabilities[each.token]
+        assert each.draw_probability == textgen.softmax(generation.logits, 0.5)[each.token]
+    assert generation.top(3) == sorted(tokens, key=lambda each: -each.draw_probability)[:3]
+    with pytest.raises(ValueError, match="count must be 1 or more, not 0"):
+        generation.top(0)
+
+
+def test_the_next_tokens_show_filters_and_constraints(tiny: Model) -> None:
+    filtered = tiny.start("abc", temperature=1.0, top_k=3).top(5)
+    assert [each.draw_probability > 0 for each in filtered] == [True, True, True, False, False]
+    assert sum(each.draw_probability for each in filtered) == pytest.approx(1)
+    assert filtered[3].probability >= filtered[4].probability > 0
+    constrained = tiny.start("abc", temperature=1.0, match="[ad]x?|[ad]b").top(3)
+    assert {each.text for each in constrained[:2]} == {"a", "d"}
+    assert constrained[2].draw_probability == 0
+
+
+def test_no_token_follows_a_complete_text(tiny: Model) -> None:
+    generation = tiny.start("abc", match="ad")
+    assert len(generation.top(3)) == 3
+    assert generation.take(9) == "ad"
+    assert generation.top(3) == []
+    generation.feed("a")
+    assert len(generation.top(3)) == 3

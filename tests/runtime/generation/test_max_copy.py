@@ -3,7 +3,6 @@
 import io
 from typing import Any
 
-import numpy as np
 import pytest
 import textgen_runtime as textgen
 from textgen_runtime import Model, SamplingError, SavedGenerationError
@@ -45,21 +44,6 @@ def test_a_text_has_only_short_parts_of_the_corpus(model: Model, max_copy: int) 
         free = model.generate(PROMPT, **options)
         text = model.generate(PROMPT, **options, max_copy=max_copy)
         assert longest_copy(free, model.novel) > max_copy == longest_copy(text, model.novel)
-
-
-def test_fed_text_begins_another_one(model: Model) -> None:
-    assert model.novel is not None
-    generation = model.start(model.novel[:50], temperature=0.0, max_copy=5)
-    assert generation.take(5) in model.novel
-    assert generation.take(1) + generation.feed(model.novel[:50]) + generation.take(5)
-
-
-def test_the_probabilities_are_those_of_the_draw(model: Model) -> None:
-    generation = model.start(PROMPT, temperature=0.0, max_copy=3)
-    for _ in range(20):
-        _, of_draw = generation.probabilities()
-        assert generation.take(1) == model.tokenizer.decode([int(np.argmax(of_draw))])
-        assert of_draw.max() == 1.0
 
 
 def test_the_corpus_may_have_characters_that_the_model_lacks(model: Model) -> None:

@@ -158,15 +158,6 @@ def test_bytes_are_held_back_until_they_are_characters() -> None:
     assert generation.feed("a") == "a"
 
 
-def test_the_next_draw_excludes_an_early_end(model: Model) -> None:
-    generation = model.start(seed=1, temperature=1.0, min_length=2)
-    for probable in (False, False, True):
-        (end,) = [each for each in generation.top(1000) if each.text == "<end>"]
-        assert end.probability > 0
-        assert (end.draw_probability > 0) is probable
-        generation.take(1)
-
-
 def test_a_minimum_length_needs_records(tiny: Model) -> None:
     with pytest.raises(textgen.SamplingError, match="min_length needs a model of records"):
         tiny.start("abc", min_length=3)

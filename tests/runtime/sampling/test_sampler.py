@@ -10,12 +10,9 @@ import pytest
 from textgen_runtime import Sampler, Sampling, SamplingError, reweight, softmax
 from textgen_runtime.sampler import draw_with
 
-from tests.helpers.sampler_cases import (
-    GOLDEN,
-    GOLDEN_SUBSTREAM_3,
-    LOGITS,
-)
+from tests.helpers.sampler_cases import GOLDEN, GOLDEN_SUBSTREAM_3
 
+LOGITS = np.array([2.0, -1.0, 0.5, 0.5, -3.0, 1.9], np.float32)
 BIAS_OR_INFINITY = "a number from -100 to 100, or -inf to forbid it"
 
 

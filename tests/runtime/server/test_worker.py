@@ -105,9 +105,19 @@ async def test_a_client_that_does_not_read_is_cut(tiny: textgen.Model) -> None:
     async with served(tiny, max_length=ENDLESS, client_timeout=0.2) as server:
         slow = call(server, stream=True)
         await slow.beginning()
-        slow.stop_reading()
+        slow.read(on=False)
         await slow.task
         assert server.aborted == [slow.scope]
+
+
+@asynchronous
+async def test_a_slow_client_gets_what_ended_while_it_did_not_read(tiny: textgen.Model) -> None:
+    async with served(tiny, max_length=10**5) as server:
+        slow = call(server, stream=True, max_tokens=50_000, seed=3, n=2)
+        slow.read(on=False)
+        await until(lambda: server.worker.texts and server.worker.generated_tokens == 100_000)
+        slow.read(on=True)
+        assert (await slow.answer()).texts == tiny.generate(["a"] * 2, length=50_000, seed=3, temperature=1.0)
 
 
 @pytest.mark.parametrize(("lanes", "prompts", "share"), [(3, 1, 1 / 4), (1, 9, MAX_PROMPT_SHARE)])
@@ -199,7 +209,11 @@ async def test_a_text_that_fails_does_not_stop_the_others(
 @pytest.mark.parametrize("stream", [False, True])
 @asynchronous
 async def test_a_text_that_fails_ends_its_whole_request_and_not_the_server(
-    tiny: textgen.Model, monkeypatch: pytest.MonkeyPatch, error: Exception, stream: bool
+    tiny: textgen.Model,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    error: Exception,
+    stream: bool,
 ) -> None:
     feed = Prompt.feed
 
@@ -212,11 +226,11 @@ async def test_a_text_that_fails_ends_its_whole_request_and_not_the_server(
     async with served(tiny, max_length=ENDLESS) as server:
         failed = await server.complete(prompt=["a", "b"], max_tokens=ENDLESS, stream=stream)
         assert (await server.complete(prompt="a")).status == 200
-    # The client sees an error of the model, and no defect.
-    assert (b"the graph is broken" in failed.body, b"a defect" in failed.body) == (
-        isinstance(error, textgen.TextgenError),
-        False,
-    )
+    # The client sees an error of the model. A defect is in the log alone, with its place.
+    is_defect = not isinstance(error, textgen.TextgenError)
+    assert (b"the graph is broken" in failed.body, b"a defect" in failed.body) == (not is_defect, False)
+    (record,) = caplog.records
+    assert (record.levelname, bool(record.exc_info)) == ("ERROR", is_defect)
     assert stream or failed.error == (500, None)
 
 

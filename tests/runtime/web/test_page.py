@@ -1,4 +1,4 @@
-"""The files of the page of ``textgen-web``."""
+"""The page of ``textgen-web``, and its filter of known records."""
 
 import base64
 import hashlib
@@ -6,6 +6,9 @@ import re
 import zlib
 from html import escape, unescape
 
+import pytest
+from textgen_runtime.errors import CorpusError
+from textgen_runtime.web.known_records import known_records
 from textgen_runtime.web.page import write_page
 
 MODEL = bytes(range(256)) * 20
@@ -87,3 +90,32 @@ def test_a_half_of_a_surrogate_pair_in_the_prompt_does_not_prevent_the_page() ->
 
 def test_the_same_model_gives_the_same_file() -> None:
     assert write_page(MODEL, title="a", prompt="b") == write_page(MODEL, title="a", prompt="b")
+
+
+RECORDS = [f"record {number}, \u00e9\U0001d11e" for number in range(3000)]
+
+
+@pytest.mark.parametrize("count", [1, 2, 3000])
+def test_all_records_are_known_and_fewer_than_one_in_a_hundred_others(count: int) -> None:
+    found = re.fullmatch(
+        r'<script type="text/plain" id="known" data-count="(\d+)" data-hashes="7">(.*)</script>',
+        known_records(RECORDS[:count]),
+    )
+    assert found
+    bits = base64.b64decode(found[2])
+    assert (int(found[1]), len(bits)) == (count, 10 * count // 8 + 1)
+
+    def has(record: str) -> bool:
+        first, step = (
+            int.from_bytes(hashlib.sha256(record.encode()).digest()[i : i + 4], "little") for i in (0, 4)
+        )
+        places = ((first + i * (step | 1)) % (8 * len(bits)) for i in range(7))
+        return all(bits[place // 8] >> place % 8 & 1 for place in places)
+
+    assert all(map(has, RECORDS[:count]))
+    assert sum(has(f"other {number}") for number in range(10_000)) < (100 if count == 3000 else 500)
+
+
+def test_a_corpus_without_records_is_refused() -> None:
+    with pytest.raises(CorpusError):
+        known_records([])
