@@ -171,8 +171,8 @@ static void check_kinds_of_feed(const textgen_model *model) {
     free(stream), free(other);
 }
 
-/* Another constraint begins with the next token, also an equal one, one that may have the memory of the one
- * before, and none. The same one goes on. */
+/* A constraint of another table begins with the next token, also one that may have the memory of the one
+ * before, and so does none. One of the same table goes on. */
 static void check_changed_constraint(const textgen_model *model) {
     textgen_sampling sampling = defaults;
     textgen_stream *stream = start_with(model, &sampling, "abc");
@@ -189,7 +189,7 @@ static void check_changed_constraint(const textgen_model *model) {
     }
     sampling.constraint = equal;
     allow(stream, &sampling, "b");
-    check_text(stream, 2, "bb", TEXTGEN_REACHED_LENGTH);
+    check_text(stream, 1, "b", TEXTGEN_REACHED_LENGTH);
     allow(stream, &sampling, "a");
     check_text(stream, 1, "", TEXTGEN_CONSTRAINT_END);
     CHECK_OK(textgen_stream_set_sampling(stream, &defaults, &error));

@@ -46,8 +46,8 @@ static const char help[] =
 /* What the arguments say. */
 static textgen_sampling sampling = TEXTGEN_SAMPLING_DEFAULT;
 static char *stops[MAX_STOPS];
-static const char *model_path, *prompt_argument; /* the prompt: "-" for standard input; NULL for a stored one */
-static uint64_t length;                          /* 0 for the default */
+static char *model_path, *prompt_argument; /* the prompt: "-" for standard input; NULL for a stored one */
+static uint64_t length;                    /* 0 for the default */
 
 static textgen_error error;
 
@@ -213,7 +213,7 @@ static void read_arguments(int count, char **arguments) {
     for (int i = 1; i < count; i++) {
         char *argument = arguments[i];
         if (only_positional || argument[0] != '-' || !argument[1]) {
-            const char **positional = *MODEL && !model_path ? &model_path : &prompt_argument;
+            char **positional = *MODEL && !model_path ? &model_path : &prompt_argument;
             if (*positional) {
                 fail(EXIT_USAGE, "there are several prompts: put the prompt in quotes");
             }
@@ -298,13 +298,10 @@ static textgen_memory stored_prompt(const textgen_model *model) {
 
 /* Return the prompt that the arguments tell. */
 static textgen_memory given_prompt(void) {
-    textgen_memory prompt;
     if (strcmp(prompt_argument, "-")) {
-        prompt = new_memory(strlen(prompt_argument));
-        memcpy(prompt.data, prompt_argument, prompt.size);
-        return prompt;
+        return (textgen_memory){prompt_argument, strlen(prompt_argument)};
     }
-    prompt = read_content("-");
+    textgen_memory prompt = read_content("-");
     const char *text = prompt.data;
     prompt.size -= prompt.size && text[prompt.size - 1] == '\n';
     prompt.size -= prompt.size && text[prompt.size - 1] == '\r';
