@@ -22,7 +22,7 @@ extern const size_t model_size;
 
 enum { EXIT_FAILED = 1, EXIT_USAGE = 2 };
 enum { CHUNK = 64, DEFAULT_LENGTH = 400, DEFAULT_RECORD_LENGTH = 10000 };
-enum { MAX_STOPS = 64, MAX_NAME = 40 /* bytes of the name of an option */ };
+enum { MAX_NAME = 40 /* bytes of the name of an option */ };
 
 static const char help[] =
     "usage: textgen " MODEL "[PROMPT] [OPTIONS]\n"
@@ -45,7 +45,7 @@ static const char help[] =
 
 /* What the arguments say. */
 static textgen_sampling sampling = TEXTGEN_SAMPLING_DEFAULT;
-static char *stops[MAX_STOPS];
+static char **stops;                       /* [sampling.stop_count] */
 static char *model_path, *prompt_argument; /* the prompt: "-" for standard input; NULL for a stored one */
 static uint64_t length;                    /* 0 for the default */
 
@@ -189,11 +189,9 @@ static void set_option(const char *option, char *value) {
         fail(EXIT_USAGE, "%s needs a value", option);
     }
     if (is_stop) {
-        needed = "a text, and one of 64 at most";
-        is_valid = *value && sampling.stop_count < MAX_STOPS;
-        if (is_valid) {
-            stops[sampling.stop_count++] = unescape(value);
-        }
+        needed = "a text";
+        is_valid = *value;
+        stops[sampling.stop_count++] = unescape(value);
     } else if (is_length) {
         needed = "an integer, 1 or more";
         is_valid = read_integer(value, &length) && length && length <= PTRDIFF_MAX;
@@ -210,6 +208,7 @@ static void set_option(const char *option, char *value) {
 
 static void read_arguments(int count, char **arguments) {
     bool only_positional = false;
+    stops = allocate((size_t)count * sizeof *stops);
     for (int i = 1; i < count; i++) {
         char *argument = arguments[i];
         if (only_positional || argument[0] != '-' || !argument[1]) {
