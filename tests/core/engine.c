@@ -293,6 +293,8 @@ static void check_bytes(const char *path) {
     loaded file = load_with(path, &options);
     int64_t tokens[MOST_LENGTH];
     size_t count;
+    CHECK_OK(textgen_encode(file.model, as_it_is, 3, 0, NULL, &count, &error));
+    CHECK(count == 3);
     CHECK_OK(textgen_encode(file.model, as_it_is, sizeof as_it_is - 1, 0, tokens, &count, &error));
     CHECK(count == sizeof as_it_is - 1);
     for (size_t i = 0; i < count; i++) {

@@ -98,8 +98,8 @@ static void check_arguments(const textgen_model *model) {
 
 /* A text with an error is not fed at all. */
 static void check_feed(const textgen_model *model) {
-    static const char *const invalid[] = {
-        "ab\xff", "ab\xc3", "ab\xed\xa0\x80", "ab\xc0\x80", "ab\xf4\x90\x80\x80", "ab\x80"};
+    static const char *const invalid[] = {"ab\xff", "ab\xed\xa0\x80", "ab\xc0\x80", "ab\xf4\x90\x80\x80",
+                                          "ab\x80"};
     textgen_stream *stream = start(model, 0.5, 1, 0, "abc"), *other = start(model, 0.5, 1, 0, "abc");
     static char text[5000];
     static int64_t tokens[5000];
@@ -112,6 +112,8 @@ static void check_feed(const textgen_model *model) {
         CHECK_REFUSES(textgen_stream_feed(stream, invalid[i], strlen(invalid[i]), work, &error),
                       TEXTGEN_INVALID_UTF8, "text", 2);
     }
+    /* The byte that would complete the character is not in the text. */
+    CHECK_REFUSES(textgen_stream_feed(stream, "ab\xc3\xa9", 3, work, &error), TEXTGEN_INVALID_UTF8, "text", 2);
     /* A byte-order mark is dropped at the start only. */
     CHECK_REFUSES(textgen_stream_feed(stream, "ab\xef\xbb\xbf", 5, work, &error), TEXTGEN_UNKNOWN_CHARACTER,
                   "text", 2);

@@ -86,7 +86,7 @@ def test_sums_of_weights_that_overflow_are_damage(core_reader: Path, name: str) 
 @pytest.mark.parametrize("build", EXACT, indirect=True, ids=str)
 def test_the_golden_text_is_the_same_everywhere(build: Build, objects: Path) -> None:
     program = link(build, objects, TEXT_PROGRAM)
-    words = "prompt abc length 400 seed 7 temperature 1".split()
+    words = ["prompt", "abc", "length", "400", "seed", "7", "temperature", "1"]
     text = TINY_INT8_TEXT.read_bytes().decode()
     assert run(program, TINY_INT8, *words) == f"1\n{text}"
     only_baseline = EMULATOR or build.variant in ("plain C", "32 bits")
