@@ -204,10 +204,7 @@ size_t textgen_utf8_write(uint32_t character, char *text) {
 
 bool textgen_utf8_valid(textgen_view text) {
     size_t offset = 0;
-    while (offset < text.size) {
-        if (textgen_utf8_next(text, &offset) < 0) {
-            return false;
-        }
+    while (offset < text.size && textgen_utf8_next(text, &offset) >= 0) {
     }
-    return true;
+    return offset == text.size;
 }

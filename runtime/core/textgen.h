@@ -389,9 +389,8 @@ TEXTGEN_API int32_t textgen_stream_finish(textgen_stream *stream, int32_t comple
 
 /* Save a stream: its place in the text, its random numbers and its parameters, and a description of the caller,
  * such as JSON. It continues exactly in any later version, and in every language. The stop texts, the
- * constraint and the spans are not in the data. */
-TEXTGEN_API size_t textgen_stream_saved_size(const textgen_stream *stream,
-                                             size_t description_size); /* bytes; 0 if too many */
+ * constraint and the spans are not in the data. textgen_stream_saved_size returns bytes, 0 if too many. */
+TEXTGEN_API size_t textgen_stream_saved_size(const textgen_stream *stream, size_t description_size);
 TEXTGEN_API int32_t textgen_stream_save(const textgen_stream *stream, const void *description,
                                         size_t description_size, textgen_memory data, textgen_error *error);
 /* Find the description in saved data, which may come from anywhere. */
