@@ -69,8 +69,8 @@ def test_results_are_the_same_without_a_table_of_the_first_layer(
     for name in ("8 bits", "8 bits, deep"):
         assert set(hashes(program, GOLDEN[name][0], tmp_path).values()) == {GOLDEN[name][1]}
     (tmp_path / "deep").write_bytes(GOLDEN["deep"][0].SerializeToString())
-    arguments = (tmp_path / "deep", *["prompt", "é€ж𝄞abc", "length", "300", "seed", "5", "temperature", "1"])
-    first, second = (run(link(build, each, TEXT_PROGRAM), *arguments) for each in (others, objects))
+    path, words = tmp_path / "deep", ["prompt", "é€ж𝄞abc", "length", "300", "seed", "5", "temperature", "1"]
+    first, second = (run(link(build, each, TEXT_PROGRAM), path, *words) for each in (others, objects))
     assert first == second
 
 
