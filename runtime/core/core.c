@@ -124,12 +124,20 @@ void textgen_release(void *memory) {
 
 enum { CALLER_ALIGNMENT = 8 };
 
+static int32_t check_alignment(textgen_memory memory, const char *name, textgen_error *error) {
+    return (uintptr_t)memory.data % CALLER_ALIGNMENT
+               ? textgen_fail_at(error, TEXTGEN_INVALID_ARGUMENT, name, -1, "must be aligned to %d bytes",
+                                 (int)CALLER_ALIGNMENT)
+               : TEXTGEN_OK;
+}
+
 int32_t textgen_check_memory(textgen_memory memory, size_t needed, const char *name, textgen_error *error) {
-    if ((uintptr_t)memory.data % CALLER_ALIGNMENT) {
-        return textgen_fail_at(error, TEXTGEN_INVALID_ARGUMENT, name, -1, "must be aligned to %d bytes",
-                               (int)CALLER_ALIGNMENT);
+    TEXTGEN_TRY(check_alignment(memory, name, error));
+    if (!needed) {
+        return textgen_fail_at(error, TEXTGEN_INVALID_ARGUMENT, name, -1,
+                               "has no size for so many lanes, rows, tokens or bytes");
     }
-    return needed && memory.data && memory.size >= needed
+    return memory.data && memory.size >= needed
                ? TEXTGEN_OK
                : textgen_fail_at(error, TEXTGEN_BUFFER_TOO_SMALL, name, -1, "has %zu bytes; %zu are needed",
                                  memory.data ? memory.size : 0, needed);
@@ -137,9 +145,7 @@ int32_t textgen_check_memory(textgen_memory memory, size_t needed, const char *n
 
 int32_t textgen_object_create(textgen_memory memory, size_t size, void **object, textgen_error *error) {
     textgen_arena arena = {.memory = memory.data, .size = memory.size};
-    if (memory.data) {
-        TEXTGEN_TRY(textgen_check_memory(memory, size, "memory", error));
-    }
+    TEXTGEN_TRY(check_alignment(memory, "memory", error));
     textgen_arena *created = textgen_allocate(&arena, 1, size);
     if (!created) {
         return textgen_object_code(&arena, textgen_out_of_memory(error), error);
@@ -198,10 +204,7 @@ size_t textgen_utf8_write(uint32_t character, char *text) {
 
 bool textgen_utf8_valid(textgen_view text) {
     size_t offset = 0;
-    while (offset < text.size) {
-        if (textgen_utf8_next(text, &offset) < 0) {
-            return false;
-        }
+    while (offset < text.size && textgen_utf8_next(text, &offset) >= 0) {
     }
-    return true;
+    return offset == text.size;
 }

@@ -75,7 +75,7 @@ int32_t textgen_object_create(textgen_memory memory, size_t size, void **object,
 /* Return the code with which an object could not be created: its memory may be too small. */
 int32_t textgen_object_code(const void *object, int32_t code, textgen_error *error);
 
-/* Check memory of the caller. needed: bytes, or 0 if they exceed a size_t. */
+/* Check memory of the caller. needed: bytes; 0 if there is no memory for what is asked. */
 int32_t textgen_check_memory(textgen_memory memory, size_t needed, const char *name, textgen_error *error);
 
 /* Take the next part of an array whose start is aligned to PART_ALIGNMENT bytes, a cache line. If `start` is

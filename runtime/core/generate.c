@@ -268,6 +268,7 @@ static int64_t now(void) {
 /* Run lanes, each of which has a slot, until all have ended, or for some steps. */
 static int32_t run_lanes(loop *run, textgen_lane *lanes, size_t count, size_t steps, int64_t *latencies,
                          textgen_error *error) {
+    int32_t code = TEXTGEN_OK;
     size_t running = 0;
     for (size_t i = 0; i < count; i++) {
         begin_lane(&lanes[i]);
@@ -276,14 +277,14 @@ static int32_t run_lanes(loop *run, textgen_lane *lanes, size_t count, size_t st
             load(run, running++);
         }
     }
-    for (size_t step = 0; running && step < steps; step++) {
+    for (size_t step = 0; code == TEXTGEN_OK && running && step < steps; step++) {
         const int64_t before = latencies ? now() : 0;
         for (size_t slot = 0; slot < running; slot++) {
             draw(run, slot);
         }
         running = remove_ended(run, running, false);
         if (running) {
-            TEXTGEN_TRY(forward(run, running, error));
+            code = forward(run, running, error);
             running = remove_ended(run, running, true);
             if (latencies) {
                 latencies[step] = now() - before;
@@ -296,7 +297,7 @@ static int32_t run_lanes(loop *run, textgen_lane *lanes, size_t count, size_t st
     for (size_t i = 0; i < count; i++) {
         end_lane(&lanes[i]);
     }
-    return TEXTGEN_OK;
+    return code;
 }
 
 /* Check a lane, whose number errors have. */
@@ -357,7 +358,7 @@ int32_t textgen_stream_generate(textgen_stream *stream, size_t length, char *tex
     textgen_lane lane = {.stream = stream, .length = length, .text = text};
     TEXTGEN_TRY(check_text(stream, length, size, error));
     const int32_t code = textgen_generate(&lane, 1, 0, workspace, NULL, error);
-    if (code == TEXTGEN_OK || code == TEXTGEN_LANE_FAILED) {
+    if (code == TEXTGEN_OK || code == TEXTGEN_LANE_FAILED || code == TEXTGEN_FORWARD_FAILED) {
         *written = lane.written;
     }
     return code == TEXTGEN_LANE_FAILED

@@ -98,16 +98,15 @@ static void set_filters(textgen_stream *stream, const double *bias, const textge
     text->filtered = filtered;
 }
 
-/* Use a constraint. Unless it is the same one, the next token begins another text of it. */
+/* Use a constraint. Unless it has the table of the one before, the next token begins another text of it. */
 static void set_constraint(textgen_stream *stream, const textgen_constraint *constraint) {
-    if (stream->constraint == constraint &&
-        (!constraint || !memcmp(stream->digest, constraint->digest, sizeof stream->digest))) {
+    static const unsigned char none[TEXTGEN_SHA256_SIZE];
+    const unsigned char *digest = constraint ? constraint->digest : none;
+    stream->constraint = constraint;
+    if (!memcmp(stream->digest, digest, sizeof stream->digest)) {
         return;
     }
-    stream->constraint = constraint;
-    if (constraint) {
-        memcpy(stream->digest, constraint->digest, sizeof stream->digest);
-    }
+    memcpy(stream->digest, digest, sizeof stream->digest);
     stream->text.constraint_state = 0;
     if (stream->text.ending != TEXTGEN_REACHED_END) {
         stream->text.ending = TEXTGEN_CONTINUES;

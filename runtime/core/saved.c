@@ -107,7 +107,8 @@ static bool has_numbers(const textgen_stream *stream) {
 
 size_t textgen_stream_saved_size(const textgen_stream *stream, size_t description_size) {
     part parts[PARTS];
-    return HEADER + find_parts(stream, TEXTGEN_PARAMETER_COUNT, parts) + description_size;
+    const size_t own = HEADER + find_parts(stream, TEXTGEN_PARAMETER_COUNT, parts);
+    return description_size > PTRDIFF_MAX - own ? 0 : own + description_size;
 }
 
 int32_t textgen_stream_save(const textgen_stream *stream, const void *description, size_t description_size,

@@ -55,7 +55,7 @@ struct textgen_stream {
     const textgen_model *model; /* NULL: a sampler, which only draws */
     textgen_shape shape;
     const textgen_constraint *constraint; /* or NULL */
-    /* Of the constraint: another one may be where one was that is destroyed. */
+    /* Of the constraint, which may be destroyed before another one is set; zeros if there is none. */
     unsigned char digest[TEXTGEN_SHA256_SIZE];
     const textgen_spans *spans; /* or NULL */
     bool keep_stop;

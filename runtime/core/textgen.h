@@ -313,9 +313,9 @@ TEXTGEN_API int32_t textgen_stream_init(textgen_memory memory, const textgen_mod
 TEXTGEN_API int32_t textgen_stream_copy(const textgen_stream *stream, textgen_memory memory,
                                         textgen_stream **copy, textgen_error *error);
 /* Change the sampling parameters. The filters keep their state. A different seed or substream restarts the
- * random numbers. Another constraint, also an equal one, begins with the next token, other stop texts with the
- * text that is held back: if one is in it, the next call that generates ends the text there, draws nothing, and
- * drops the rest of what was held back. */
+ * random numbers. A constraint of another table begins with the next token, other stop texts with the text that
+ * is held back: if one is in it, the next call that generates ends the text there, draws nothing, and drops the
+ * rest of what was held back. */
 TEXTGEN_API int32_t textgen_stream_set_sampling(textgen_stream *stream, const textgen_sampling *sampling,
                                                 textgen_error *error);
 /* Write the parameters of a stream. logit_bias: that of the stream, until its sampling changes, or NULL; stop
@@ -389,8 +389,8 @@ TEXTGEN_API int32_t textgen_stream_finish(textgen_stream *stream, int32_t comple
 
 /* Save a stream: its place in the text, its random numbers and its parameters, and a description of the caller,
  * such as JSON. It continues exactly in any later version, and in every language. The stop texts, the
- * constraint and the spans are not in the data. */
-TEXTGEN_API size_t textgen_stream_saved_size(const textgen_stream *stream, size_t description_size); /* bytes */
+ * constraint and the spans are not in the data. textgen_stream_saved_size returns bytes, 0 if too many. */
+TEXTGEN_API size_t textgen_stream_saved_size(const textgen_stream *stream, size_t description_size);
 TEXTGEN_API int32_t textgen_stream_save(const textgen_stream *stream, const void *description,
                                         size_t description_size, textgen_memory data, textgen_error *error);
 /* Find the description in saved data, which may come from anywhere. */

@@ -71,6 +71,19 @@ static inline void *read_file(const char *path, size_t *size) {
     return data;
 }
 
+/* Read a part of standard input, which is after its size in 4 little-endian bytes. Return NULL at the end. The
+ * buffer has exactly its size, so that a sanitizer detects reads beyond it. */
+static inline unsigned char *read_part(size_t *size) {
+    unsigned char head[4];
+    if (fread(head, 1, sizeof head, stdin) != sizeof head) {
+        return NULL;
+    }
+    *size = head[0] | (size_t)head[1] << 8 | (size_t)head[2] << 16 | (size_t)head[3] << 24;
+    unsigned char *data = malloc(*size + !*size);
+    CHECK(data && fread(data, 1, *size, stdin) == *size);
+    return data;
+}
+
 /* A workspace that is enough for MOST_LANES streams of each model that is loaded. */
 enum { MOST_LANES = 40, TOKEN_BYTES = 256 };
 static textgen_memory work;

@@ -9,10 +9,14 @@ from filelock import FileLock
 
 from tests.helpers.c_programs import CORE, digest, programs_folder
 from tests.helpers.core_install import make
+from tests.helpers.paths import ROOT
 from tests.helpers.shared_folders import shared_folder
 
 # Of the text below.
 PROMPT = "the will to "
+
+# The program that prints how a text ends, and the text.
+TEXT_PROGRAM = ROOT / "tests" / "golden" / "golden.c"
 
 
 @pytest.fixture(scope="session")

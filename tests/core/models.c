@@ -3,8 +3,6 @@
  * A small core computes one row of logits. */
 #include "check.h"
 
-#include "core.h"
-
 static void check_codes(void) {
     for (int32_t code = TEXTGEN_FORWARD_FAILED; code <= TEXTGEN_OK; code++) {
         CHECK(strcmp(textgen_code_text(code), textgen_code_text(1)) != 0);
@@ -12,13 +10,6 @@ static void check_codes(void) {
     }
     CHECK(!strcmp(textgen_code_text(TEXTGEN_FORWARD_FAILED - 1), textgen_code_text(1)));
     printf("%d\n", (int)TEXTGEN_VERSION);
-}
-
-static void check_report(void) {
-    CHECK(textgen_report_at(&error, TEXTGEN_INVALID_UTF8, "text", 7, "%d", 1) == TEXTGEN_INVALID_UTF8);
-    CHECK(error.code == TEXTGEN_INVALID_UTF8 && !strcmp(error.parameter, "text") && error.place == 7);
-    CHECK(textgen_report(&error, TEXTGEN_TOO_LARGE, "large") == TEXTGEN_TOO_LARGE);
-    CHECK(!error.parameter && error.place == -1 && textgen_report(NULL, -1, "none") == -1);
 }
 
 static void check_info(const loaded *file, size_t layers, size_t parameters) {
@@ -127,7 +118,6 @@ int main(int count, char **arguments) {
     CHECK(count > 4);
     loaded file = load(arguments[1], NULL);
     check_codes();
-    check_report();
     check_refusals(&file);
     if (*arguments[2]) {
         check_info(&file, strtoul(arguments[2], NULL, 10), strtoul(arguments[3], NULL, 10));

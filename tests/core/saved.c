@@ -261,6 +261,8 @@ static void check_other(const saved_stream *saved, const loaded *other, const te
                   TEXTGEN_BUFFER_TOO_SMALL, "memory", -1);
     CHECK_REFUSES(textgen_stream_save(saved->stream, NULL, 0, small, &error), TEXTGEN_BUFFER_TOO_SMALL, "data",
                   -1);
+    CHECK(textgen_stream_saved_size(saved->stream, SIZE_MAX - 50) == 0);
+    CHECK_INVALID(textgen_stream_save(saved->stream, "", SIZE_MAX - 50, memory, &error), "data", -1);
     textgen_stream_get_info(saved->stream).logits[0] = NAN;
     CHECK_FAILS(textgen_stream_save(saved->stream, NULL, 0, memory, &error), TEXTGEN_INVALID_LOGITS);
     free(memory.data);

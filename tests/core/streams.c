@@ -98,6 +98,8 @@ static void check_arguments(const textgen_model *model) {
 
 /* A text with an error is not fed at all. */
 static void check_feed(const textgen_model *model) {
+    static const char *const invalid[] = {"ab\xff", "ab\xed\xa0\x80", "ab\xc0\x80", "ab\xf4\x90\x80\x80",
+                                          "ab\x80"};
     textgen_stream *stream = start(model, 0.5, 1, 0, "abc"), *other = start(model, 0.5, 1, 0, "abc");
     static char text[5000];
     static int64_t tokens[5000];
@@ -106,7 +108,15 @@ static void check_feed(const textgen_model *model) {
     text[sizeof text - 1] = 'x';
     CHECK_REFUSES(textgen_stream_feed(stream, text, sizeof text, work, &error), TEXTGEN_UNKNOWN_CHARACTER,
                   "text", sizeof text - 1);
-    CHECK_REFUSES(textgen_stream_feed(stream, "ab\xc3", 3, work, &error), TEXTGEN_INVALID_UTF8, "text", 2);
+    for (size_t i = 0; i < sizeof invalid / sizeof *invalid; i++) {
+        CHECK_REFUSES(textgen_stream_feed(stream, invalid[i], strlen(invalid[i]), work, &error),
+                      TEXTGEN_INVALID_UTF8, "text", 2);
+    }
+    /* The byte that would complete the character is not in the text. */
+    CHECK_REFUSES(textgen_stream_feed(stream, "ab\xc3\xa9", 3, work, &error), TEXTGEN_INVALID_UTF8, "text", 2);
+    /* A byte-order mark is dropped at the start only. */
+    CHECK_REFUSES(textgen_stream_feed(stream, "ab\xef\xbb\xbf", 5, work, &error), TEXTGEN_UNKNOWN_CHARACTER,
+                  "text", 2);
     CHECK_OK(textgen_stream_feed(stream, NULL, 0, work, &error));
     check_same_text(stream, other);
     /* At once, in parts, and as tokens. */
@@ -171,8 +181,8 @@ static void check_kinds_of_feed(const textgen_model *model) {
     free(stream), free(other);
 }
 
-/* Another constraint begins with the next token, also an equal one, one that may have the memory of the one
- * before, and none. The same one goes on. */
+/* A constraint of another table begins with the next token, also one that may have the memory of the one
+ * before, and so does none. One of the same table goes on. */
 static void check_changed_constraint(const textgen_model *model) {
     textgen_sampling sampling = defaults;
     textgen_stream *stream = start_with(model, &sampling, "abc");
@@ -189,7 +199,7 @@ static void check_changed_constraint(const textgen_model *model) {
     }
     sampling.constraint = equal;
     allow(stream, &sampling, "b");
-    check_text(stream, 2, "bb", TEXTGEN_REACHED_LENGTH);
+    check_text(stream, 1, "b", TEXTGEN_REACHED_LENGTH);
     allow(stream, &sampling, "a");
     check_text(stream, 1, "", TEXTGEN_CONSTRAINT_END);
     CHECK_OK(textgen_stream_set_sampling(stream, &defaults, &error));

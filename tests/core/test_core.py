@@ -19,7 +19,7 @@ from packaging.version import Version
 from textgen_runtime._version import __version__
 from textgen_runtime.cli import info
 from textgen_runtime.model_file import Metadata, find_model_file, make_tokenizer
-from textgen_runtime.text import Normalization
+from textgen_runtime.text import RECORD_KINDS, Normalization, RecordKind
 from textgen_runtime.tokenizer import BYTE_SYMBOLS, SpecialTokens
 from textgen_train.export.onnx_graph import build_model
 
@@ -29,7 +29,7 @@ from tests.helpers.commands import Captured
 from tests.helpers.definitions import definitions
 from tests.helpers.make_tiny_model import SYMBOLS, random_network
 from tests.helpers.paths import FORMAT_2, ROOT, TINY, TINY_INT8
-from tests.helpers.record_models import record_content
+from tests.helpers.record_models import LEVELS, record_content
 from tests.helpers.sampler_cases import GOLDEN, GOLDEN_SUBSTREAM_3
 
 FLOAT, INT8 = onnx.TensorProto.FLOAT, onnx.TensorProto.INT8
@@ -92,6 +92,16 @@ def test_a_program_finds_nothing_wrong(
 ) -> None:
     name, *arguments = words.split()
     run(link(build, objects, PROGRAMS / f"{name}.c"), *(models.get(word, word) for word in arguments))
+
+
+@pytest.mark.parametrize("kind", RECORD_KINDS)
+@pytest.mark.parametrize("level", LEVELS)
+def test_streams_start_and_end_records(
+    build: Build, objects: Path, tmp_path: Path, level: str, kind: RecordKind
+) -> None:
+    path = tmp_path / "model"
+    path.write_bytes(record_content(level, kind, end_bias=4.0 if level == "byte" else 0.0))
+    run(link(build, objects, PROGRAMS / "records.c"), path, kind, level)
 
 
 @pytest.mark.parametrize(
@@ -174,30 +184,6 @@ def test_the_bytes_of_saved_streams_never_change(build: Build, objects: Path) ->
     assert hashlib.sha256(data).hexdigest() == GOLDEN_SAVED
 
 
-@pytest.mark.parametrize(
-    ("file_and_kernels", "prompt", "seed"),
-    [
-        ((SHIPPED, ""), PROMPT, 0),
-        ((SHIPPED, "baseline"), PROMPT, 7),
-        ((SHIPPED_FLOAT32, ""), "x", 2**64 - 1),
-        ((TINY, ""), "é€ж𝄞\r\nabc", 5),
-    ],
-)
-def test_texts_equal_pythons(
-    build: Build, objects: Path, file_and_kernels: tuple[Path, str], prompt: str, seed: int
-) -> None:
-    path, kernels = file_and_kernels
-    temperatures = (0.0, 0.2, 0.5, 0.7, 1.0, 1.2, 5e-324, 0.5)
-    model = textgen.load(path)
-    expected = [
-        model.start(prompt, temperature=temperature, seed=seed, substream=i).take(300)
-        for i, temperature in enumerate(temperatures)
-    ]
-    program = link(build, objects, PROGRAMS / "texts.c")
-    texts = run(program, path, kernels, prompt, "300", str(seed), *map(str, temperatures)).split("\0")
-    assert texts == [*expected, ""]
-
-
 @pytest.mark.parametrize("place", [None, 60], ids=["absent", "present"])
 def test_the_example_of_streams_writes_what_the_command_writes(
     build: Build, objects: Path, place: int | None
@@ -252,6 +238,16 @@ def test_the_example_writes_a_zero_byte(build: Build, objects: Path, models: dic
     written = run(program, models["zero"], "a", "1", "1", "50")
     assert len(written) == len("a") + 50 + len("\n")
     assert "\0" in written
+
+
+def test_the_example_writes_the_record_that_the_command_writes(
+    build: Build, objects: Path, models: dict[str, str]
+) -> None:
+    program, path = link(build, objects, ROOT / "examples" / "generate.c"), models["records"]
+    command = [str(Path(sys.executable).parent / "textgen-run"), path, "--temp", "1", "--seed", "3"]
+    written = run(program, path, "", "1", "3")
+    assert len(written) > 1
+    assert written == subprocess.run(command, capture_output=True, check=True).stdout.decode()
 
 
 def test_the_example_is_short() -> None:

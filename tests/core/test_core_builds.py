@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from textgen_runtime import _core
 
-from tests.core.conftest import Installed
+from tests.core.conftest import TEXT_PROGRAM, Installed
 from tests.helpers.c_programs import (
     COMPILERS,
     CORE,
@@ -129,8 +129,8 @@ def test_the_header_is_cpp_as_well(build: Build, objects: Path, tmp_path: Path) 
 def test_the_small_core_is_the_same_for_one_lane(build: Build) -> None:
     small, whole = (compile_core(build, *flags) for flags in (["-DTEXTGEN_SMALL"], []))
     run(link(build, small, PROGRAMS / "models.c"), TINY, "1", "240", "abc", "small")
-    arguments = (TINY, "", "abc", "300", "7", "0.5", "1", "1.2")
-    texts = [run(link(build, objects, PROGRAMS / "texts.c"), *arguments) for objects in (small, whole)]
+    words = ["prompt", "abc", "length", "300", "seed", "7", "temperature", "1.2"]
+    texts = [run(link(build, objects, TEXT_PROGRAM), TINY, *words) for objects in (small, whole)]
     assert texts[0] == texts[1]
 
 

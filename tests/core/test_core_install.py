@@ -40,20 +40,14 @@ def pkg_config(prefix: Path, *options: str) -> list[str]:
     return shlex.split(done.stdout)
 
 
-def test_a_program_finds_the_shared_library(prefix: Path, tmp_path: Path, bundled_text: str) -> None:
+@pytest.mark.parametrize("library", ["libtextgen.so.0", "libtextgen.a"])
+def test_a_program_uses_a_library(prefix: Path, tmp_path: Path, bundled_text: str, library: str) -> None:
     assert pkg_config(prefix, "--modversion") == [__version__]
-    program = tmp_path / "generate"
-    flags = pkg_config(prefix, "--cflags", "--libs")
-    run("cc", ROOT / "examples" / "generate.c", *flags, f"-Wl,-rpath,{prefix}/lib", "-o", program)
-    assert "libtextgen.so.0 => " in run("ldd", program)
-    assert run(program, SHIPPED, PROMPT, "0.5", "7", "60") == f"{PROMPT}{bundled_text}\n"
-
-
-def test_a_program_links_the_static_library(prefix: Path, tmp_path: Path, bundled_text: str) -> None:
-    program = tmp_path / "generate"
-    flags = pkg_config(prefix, "--cflags")
-    run("cc", ROOT / "examples" / "generate.c", *flags, prefix / "lib" / "libtextgen.a", "-o", program)
-    assert "libtextgen" not in run("ldd", program)
+    program, is_shared = tmp_path / "generate", library != "libtextgen.a"
+    flags = pkg_config(prefix, "--cflags", *["--libs"] * is_shared)
+    flags.append(f"-Wl,-rpath,{prefix}/lib" if is_shared else f"{prefix}/lib/{library}")
+    run("cc", ROOT / "examples" / "generate.c", *flags, "-o", program)
+    assert (f"{library} => " in run("ldd", program)) == is_shared
     assert run(program, SHIPPED, PROMPT, "0.5", "7", "60") == f"{PROMPT}{bundled_text}\n"
 
 

@@ -10,6 +10,7 @@ import textgen_runtime as textgen
 from onnx import numpy_helper
 from textgen_runtime._core import kernel_names
 
+from tests.core.conftest import TEXT_PROGRAM
 from tests.helpers.c_programs import CORE, EMULATOR, EXACT, PROGRAMS, WARNINGS, Build, link, run
 from tests.helpers.core_reader import DAMAGED_MODEL, TOO_LARGE, refusal, run_all
 from tests.helpers.damaged_models import DAMAGED_INT8, Damage, set_array, set_values, tensor
@@ -68,8 +69,8 @@ def test_results_are_the_same_without_a_table_of_the_first_layer(
     for name in ("8 bits", "8 bits, deep"):
         assert set(hashes(program, GOLDEN[name][0], tmp_path).values()) == {GOLDEN[name][1]}
     (tmp_path / "deep").write_bytes(GOLDEN["deep"][0].SerializeToString())
-    arguments = (tmp_path / "deep", "", "é€ж𝄞\nabc", "300", "5", "0", "1")
-    first, second = (run(link(build, each, PROGRAMS / "texts.c"), *arguments) for each in (others, objects))
+    path, words = tmp_path / "deep", ["prompt", "é€ж𝄞abc", "length", "300", "seed", "5", "temperature", "1"]
+    first, second = (run(link(build, each, TEXT_PROGRAM), path, *words) for each in (others, objects))
     assert first == second
 
 
@@ -84,11 +85,13 @@ def test_sums_of_weights_that_overflow_are_damage(core_reader: Path, name: str) 
 
 @pytest.mark.parametrize("build", EXACT, indirect=True, ids=str)
 def test_the_golden_text_is_the_same_everywhere(build: Build, objects: Path) -> None:
-    program = link(build, objects, PROGRAMS / "texts.c")
+    program = link(build, objects, TEXT_PROGRAM)
+    words = ["prompt", "abc", "length", "400", "seed", "7", "temperature", "1"]
     text = TINY_INT8_TEXT.read_bytes().decode()
+    assert run(program, TINY_INT8, *words) == f"1\n{text}"
     only_baseline = EMULATOR or build.variant in ("plain C", "32 bits")
-    for kernels in ["", "baseline"] if only_baseline else ["", *kernel_names()]:
-        assert run(program, TINY_INT8, kernels, "abc", "400", "7", "1") == text + "\0", kernels
+    for kernels in ["baseline"] if only_baseline else kernel_names():
+        assert run(program, TINY_INT8, *words, "kernels", kernels) == f"1\n{text}", kernels
 
 
 def test_python_generates_the_golden_text() -> None:

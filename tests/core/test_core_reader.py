@@ -1,6 +1,5 @@
 """The C core reads model files as the onnx package reads them, and refuses all others."""
 
-import json
 import random
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,17 +9,14 @@ import onnx
 import pytest
 from google.protobuf.message import DecodeError
 from onnx import numpy_helper
-from textgen_runtime.model_file import find_model_file, make_tokenizer
-from textgen_runtime.text import Normalization
+from textgen_runtime.model_file import find_model_file
 
 from tests.helpers.core_reader import (
     DAMAGED_MODEL,
-    INVALID_UTF8,
     NEWER_FORMAT,
     TOO_LARGE,
     UNKNOWN_GRAPH,
     field,
-    read_text,
     refusal,
     run_all,
 )
@@ -123,7 +119,6 @@ def test_any_change_of_the_graph_is_refused(core_reader: Path, model: onnx.Model
 
 # An input of many dimensions, each of which is empty.
 DIMENSIONS = field(2, field(1, field(2, field(1, b"") * 600_000)))
-SYMBOLS = "\n abcdehé€ж𝄞"
 
 
 def with_parts(part: bytes, model: onnx.ModelProto | None = None) -> bytes:
@@ -240,33 +235,3 @@ def test_the_place_of_a_damage_is_named(core_reader: Path) -> None:
     content = make_model().SerializeToString()
     for damage in (b"\x80", b"\x82\x01\x03ab"):
         assert refusal(core_reader, content + damage)[1].startswith(f"damaged at byte {len(content)}:")
-
-
-@pytest.mark.parametrize(
-    ("text", "last"),
-    [
-        ("\ufeffa\r\nb\rc\n", "tokens 2:61 0:0a 3:62 0:0a 4:63 0:0a"),
-        ("é€ж𝄞", "tokens 8:c3a9 9:e282ac 10:d0b6 11:f09d849e"),
-        ("", "tokens"),
-        ("\ufeff", "tokens"),
-        ("ab\ufeff", "-6 has '\ufeff' (U+FEFF), which is not in the vocabulary, at 2"),
-        ("aA", "-6 has 'A' (U+0041), which is not in the vocabulary, at 1"),
-    ],
-)
-def test_a_text_is_encoded(core_reader: Path, tiny_path: Path, tmp_path: Path, text: str, last: str) -> None:
-    """As Python does: a byte-order mark at the start is dropped, line ends are folded."""
-    done = read_text(core_reader, tiny_path, text.encode(), tmp_path)
-    lines = done.stdout.decode().splitlines()
-    assert (lines[-1] if done.returncode else lines[4]) == last
-    if not done.returncode:
-        normal = Normalization(lowercase=False, unicode=None).apply(text)
-        symbols = make_tokenizer("character", json.loads(json.dumps([*"\n abcdehé€ж𝄞"])))
-        assert [int(each.split(":")[0]) for each in last.split()[1:]] == symbols.encode(normal).tolist()
-
-
-@pytest.mark.parametrize(
-    "text", [b"a\xff", b"a\xc3", b"a\xed\xa0\x80", b"a\xc0\x80", b"a\xf4\x90\x80\x80", b"a\x80"]
-)
-def test_a_text_that_is_not_utf8(core_reader: Path, tiny_path: Path, tmp_path: Path, text: bytes) -> None:
-    done = read_text(core_reader, tiny_path, text, tmp_path)
-    assert done.stdout.decode().splitlines()[-1] == f"{INVALID_UTF8} is not valid UTF-8, at 1"

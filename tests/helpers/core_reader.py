@@ -4,7 +4,7 @@ import subprocess
 from collections.abc import Iterable
 from pathlib import Path
 
-DAMAGED_MODEL, UNKNOWN_GRAPH, UNKNOWN_CHARACTER, INVALID_UTF8 = -4, -5, -6, -7
+DAMAGED_MODEL, UNKNOWN_GRAPH = -4, -5
 TOO_LARGE, NEWER_FORMAT = -12, -13
 
 
@@ -13,13 +13,6 @@ def run_all(reader: Path, contents: Iterable[bytes]) -> list[list[str]]:
     stdin = b"".join(len(content).to_bytes(4, "little") + content for content in contents)
     done = subprocess.run([str(reader)], input=stdin, capture_output=True, check=True)
     return [part.splitlines() for part in done.stdout.decode().split("\n\n")[:-1]]
-
-
-def read_text(reader: Path, model: Path, text: bytes, folder: Path) -> subprocess.CompletedProcess[bytes]:
-    """Run the program for a model and a text, which it reads from a file in the folder."""
-    file = folder / "text"
-    file.write_bytes(text)
-    return subprocess.run([reader, model, file], capture_output=True, check=False)
 
 
 def refusal(reader: Path, content: bytes) -> tuple[int, str]:

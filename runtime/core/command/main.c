@@ -22,7 +22,7 @@ extern const size_t model_size;
 
 enum { EXIT_FAILED = 1, EXIT_USAGE = 2 };
 enum { CHUNK = 64, DEFAULT_LENGTH = 400, DEFAULT_RECORD_LENGTH = 10000 };
-enum { MAX_STOPS = 64, MAX_NAME = 40 /* bytes of the name of an option */ };
+enum { MAX_NAME = 40 /* bytes of the name of an option */ };
 
 static const char help[] =
     "usage: textgen " MODEL "[PROMPT] [OPTIONS]\n"
@@ -45,9 +45,9 @@ static const char help[] =
 
 /* What the arguments say. */
 static textgen_sampling sampling = TEXTGEN_SAMPLING_DEFAULT;
-static char *stops[MAX_STOPS];
-static const char *model_path, *prompt_argument; /* the prompt: "-" for standard input; NULL for a stored one */
-static uint64_t length;                          /* 0 for the default */
+static char **stops;                       /* [sampling.stop_count] */
+static char *model_path, *prompt_argument; /* the prompt: "-" for standard input; NULL for a stored one */
+static uint64_t length;                    /* 0 for the default */
 
 static textgen_error error;
 
@@ -189,11 +189,9 @@ static void set_option(const char *option, char *value) {
         fail(EXIT_USAGE, "%s needs a value", option);
     }
     if (is_stop) {
-        needed = "a text, and one of 64 at most";
-        is_valid = *value && sampling.stop_count < MAX_STOPS;
-        if (is_valid) {
-            stops[sampling.stop_count++] = unescape(value);
-        }
+        needed = "a text";
+        is_valid = *value;
+        stops[sampling.stop_count++] = unescape(value);
     } else if (is_length) {
         needed = "an integer, 1 or more";
         is_valid = read_integer(value, &length) && length && length <= PTRDIFF_MAX;
@@ -210,10 +208,11 @@ static void set_option(const char *option, char *value) {
 
 static void read_arguments(int count, char **arguments) {
     bool only_positional = false;
+    stops = allocate((size_t)count * sizeof *stops);
     for (int i = 1; i < count; i++) {
         char *argument = arguments[i];
         if (only_positional || argument[0] != '-' || !argument[1]) {
-            const char **positional = *MODEL && !model_path ? &model_path : &prompt_argument;
+            char **positional = *MODEL && !model_path ? &model_path : &prompt_argument;
             if (*positional) {
                 fail(EXIT_USAGE, "there are several prompts: put the prompt in quotes");
             }
@@ -298,13 +297,10 @@ static textgen_memory stored_prompt(const textgen_model *model) {
 
 /* Return the prompt that the arguments tell. */
 static textgen_memory given_prompt(void) {
-    textgen_memory prompt;
     if (strcmp(prompt_argument, "-")) {
-        prompt = new_memory(strlen(prompt_argument));
-        memcpy(prompt.data, prompt_argument, prompt.size);
-        return prompt;
+        return (textgen_memory){prompt_argument, strlen(prompt_argument)};
     }
-    prompt = read_content("-");
+    textgen_memory prompt = read_content("-");
     const char *text = prompt.data;
     prompt.size -= prompt.size && text[prompt.size - 1] == '\n';
     prompt.size -= prompt.size && text[prompt.size - 1] == '\r';

@@ -2,9 +2,7 @@
 #ifndef FUZZ_H
 #define FUZZ_H
 
-#include "textgen.h"
-
-#include <stdbool.h>
+#include "../check.h"
 
 /* The first byte of an input selects its target, and the second one a model of fuzz_models. Both wrap around.
  */
@@ -26,9 +24,6 @@ typedef struct {
 } fuzz_content;
 void fuzz_append(fuzz_content *to, const void *data, size_t size);
 
-/* Allocate memory, or end the program. A size of 0 gives an address, too. */
-void *fuzz_allocate(size_t size);
-
 /* A model of tests/data, with what the targets need of it. */
 typedef struct {
     fuzz_content file, graph; /* the file with and without its metadata */
@@ -41,22 +36,24 @@ typedef struct {
 enum { FUZZ_MODELS = 5 };
 extern fuzz_model fuzz_models[FUZZ_MODELS];
 
-/* The error of the latest call of the core that failed. */
-extern textgen_error fuzz_error;
-
-/* Allocate memory for a call of the core, and a workspace for some lanes. The caller frees `data`. */
-textgen_memory fuzz_memory(size_t size);
+/* Allocate a workspace for some lanes. The caller frees `data`. */
 textgen_memory fuzz_workspace(const textgen_model *model, size_t lanes);
-
-/* End the program unless a condition holds. */
-#define REQUIRE(condition) fuzz_require((condition), #condition, __FILE__, __LINE__)
-void fuzz_require(bool holds, const char *condition, const char *file, int line);
 
 /* A set of codes, and a check that a code is TEXTGEN_OK, or in the set, with a message of one line. Return the
  * code. */
 #define CODE(name) (1u << -TEXTGEN_##name)
-#define REQUIRE_CODE(code, codes) fuzz_require_code((code), (codes), __FILE__, __LINE__)
-int32_t fuzz_require_code(int32_t code, unsigned codes, const char *file, int line);
+#define CHECK_CODE(code, codes) fuzz_check_code((code), (codes), __FILE__, __LINE__)
+static inline int32_t fuzz_check_code(int32_t code, unsigned codes, const char *file, int line) {
+    const size_t length = strlen(error.message);
+    const bool is_expected = code < 0 && code > -32 && (codes >> -code & 1);
+    const bool is_told = error.code == code && length && strcspn(error.message, "\n\r\t\x1b") == length;
+    if (code != TEXTGEN_OK && !(is_expected && is_told)) {
+        fprintf(stderr, "%s:%d: code %d (error %d: %s)\n", file, line, (int)code, (int)error.code,
+                error.message);
+        exit(1);
+    }
+    return code;
+}
 enum { FUZZ_DRAW_ERRORS = CODE(INVALID_LOGITS) | CODE(NO_TOKEN) };
 
 /* A field of a protobuf message: its offsets, and whether it has a length. */
@@ -72,8 +69,9 @@ bool fuzz_read_field(const unsigned char *data, size_t size, size_t offset, fuzz
 /* Write a number, of at most 10 bytes. Return its bytes. */
 size_t fuzz_write_varint(unsigned char *data, size_t number);
 
-/* Generate, and append the text. */
-int32_t fuzz_generate(const textgen_model *model, textgen_stream *stream, size_t length, fuzz_content *text);
+/* Generate, and append the text. Return the code, which must be one of the set. */
+int32_t fuzz_generate(const textgen_model *model, textgen_stream *stream, size_t length, fuzz_content *text,
+                      unsigned codes);
 
 /* Feed symbols of the model's own vocabulary, from token `first` in steps of `step`. */
 void fuzz_feed(const textgen_model *model, textgen_stream *stream, size_t first, size_t step);

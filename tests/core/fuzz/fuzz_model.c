@@ -1,9 +1,6 @@
 /* Model files, and their metadata: each must either run or be refused. */
 #include "fuzz.h"
 
-#include <stdlib.h>
-#include <string.h>
-
 /* The memory limit: MAX_MEMORY_RATIO times the size of the file, plus EXTRA_BYTES. */
 #define MAX_MEMORY_RATIO 8
 #define EXTRA_BYTES ((size_t)40 << 20)
@@ -41,62 +38,62 @@ static void check_description(const textgen_model *model, const textgen_model_in
     size_t size;
     for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
         const char *value = textgen_model_get_metadata(model, keys[i], &size);
-        REQUIRE(value && size && value >= (const char *)file.data &&
-                size <= file.size - (size_t)(value - (const char *)file.data));
+        CHECK(value && size && value >= (const char *)file.data &&
+              size <= file.size - (size_t)(value - (const char *)file.data));
     }
     for (size_t i = 0; (size = textgen_model_get_prompt(model, i, NULL)) > 0; i++) {
-        char *prompt = fuzz_allocate(size);
+        char *prompt = allocate(size);
         const size_t written = textgen_model_get_prompt(model, i, prompt);
-        REQUIRE(written && written <= size);
-        REQUIRE_CODE(textgen_encode(model, prompt, written, 0, NULL, &size, &fuzz_error), 0);
+        CHECK(written && written <= size);
+        CHECK_CODE(textgen_encode(model, prompt, written, 0, NULL, &size, &error), 0);
         free(prompt);
     }
-    REQUIRE(info->unknown < (int64_t)info->vocabulary && info->end < (int64_t)info->vocabulary);
+    CHECK(info->unknown < (int64_t)info->vocabulary && info->end < (int64_t)info->vocabulary);
 }
 
 /* Whether each symbol has its token. */
 static void check_symbols(const textgen_model *model, const textgen_model_info *info) {
-    char *symbol = fuzz_allocate(info->symbol_bytes);
-    int64_t *tokens = fuzz_allocate(info->symbol_bytes * sizeof *tokens);
+    char *symbol = allocate(info->symbol_bytes);
+    int64_t *tokens = allocate(info->symbol_bytes * sizeof *tokens);
     size_t count;
     for (size_t token = 0; token < info->vocabulary; token++) {
         const size_t size = textgen_model_get_symbol(model, (int64_t)token, symbol);
-        REQUIRE(size <= info->symbol_bytes);
+        CHECK(size <= info->symbol_bytes);
         if (size && *symbol != '\r' && memcmp(symbol, "\xEF\xBB\xBF", size < 3 ? size : 3)) {
-            REQUIRE_CODE(textgen_encode(model, symbol, size, 0, tokens, &count, &fuzz_error), 0);
-            REQUIRE(count == 1 && tokens[0] == (int64_t)token);
+            CHECK_CODE(textgen_encode(model, symbol, size, 0, tokens, &count, &error), 0);
+            CHECK(count == 1 && tokens[0] == (int64_t)token);
         }
     }
     free(symbol), free(tokens);
 }
 
 static int32_t create(fuzz_input file, const textgen_model_options *options, textgen_model **model) {
-    return textgen_model_create(file.data, file.size, options, model, &fuzz_error);
+    return textgen_model_create(file.data, file.size, options, model, &error);
 }
 
 /* Whether a model can be created in the memory that it states, and not in less. */
 static void check_memory(fuzz_input file, size_t needed) {
-    textgen_model_options options = {.memory = {fuzz_allocate(needed), needed - 1}};
+    textgen_model_options options = {.memory = {allocate(needed), needed - 1}};
     textgen_model *model = NULL;
-    REQUIRE(needed <= MAX_MEMORY_RATIO * file.size + EXTRA_BYTES);
-    REQUIRE(create(file, &options, &model) == TEXTGEN_BUFFER_TOO_SMALL);
+    CHECK(needed <= MAX_MEMORY_RATIO * file.size + EXTRA_BYTES);
+    CHECK(create(file, &options, &model) == TEXTGEN_BUFFER_TOO_SMALL);
     options.memory.size = needed;
-    REQUIRE_CODE(create(file, &options, &model), 0);
+    CHECK_CODE(create(file, &options, &model), 0);
     textgen_model_destroy(model);
     free(options.memory.data);
 }
 
 /* Feed and generate. Return the code of the latest generation. */
 static int32_t run(const textgen_model *model, fuzz_content *text) {
-    const textgen_memory memory = fuzz_memory(textgen_stream_size(model));
+    const textgen_memory memory = new_memory(textgen_stream_size(model));
     const textgen_sampling sampling = {.temperature = 1.0};
     textgen_stream *stream = NULL;
     int32_t code = TEXTGEN_OK;
-    REQUIRE_CODE(textgen_stream_init(memory, model, &sampling, &stream, &fuzz_error), 0);
+    CHECK_CODE(textgen_stream_init(memory, model, &sampling, &stream, &error), 0);
     for (size_t round = 0; round < 2; round++) {
         fuzz_feed(model, stream, round, 3);
         /* A vocabulary can have no text that can be fed. */
-        code = REQUIRE_CODE(fuzz_generate(model, stream, LENGTH, text), FUZZ_DRAW_ERRORS | CODE(NO_PROMPT));
+        code = fuzz_generate(model, stream, LENGTH, text, FUZZ_DRAW_ERRORS | CODE(NO_PROMPT));
     }
     free(memory.data);
     return code;
@@ -108,9 +105,9 @@ static void check_kernels(fuzz_input file, const fuzz_content *text, int32_t cod
         const textgen_model_options options = {.kernels = textgen_kernels_name(i)};
         textgen_model *model = NULL;
         fuzz_content same = {NULL, 0};
-        REQUIRE_CODE(create(file, &options, &model), 0);
-        REQUIRE(run(model, &same) == code);
-        REQUIRE(same.size == text->size && !memcmp(same.data, text->data, same.size));
+        CHECK_CODE(create(file, &options, &model), 0);
+        CHECK(run(model, &same) == code);
+        CHECK(same.size == text->size && !memcmp(same.data, text->data, same.size));
         free(same.data);
         textgen_model_destroy(model);
     }
@@ -138,8 +135,8 @@ void fuzz_read_model(fuzz_input input) {
     }
     allocated = peak_allocated = 0;
     const int32_t code = create(input, NULL, &model);
-    REQUIRE(peak_allocated <= MAX_MEMORY_RATIO * input.size + EXTRA_BYTES);
-    if (REQUIRE_CODE(code, REFUSALS) == TEXTGEN_OK) {
+    CHECK(peak_allocated <= MAX_MEMORY_RATIO * input.size + EXTRA_BYTES);
+    if (CHECK_CODE(code, REFUSALS) == TEXTGEN_OK) {
         use(model, input);
     }
     textgen_model_destroy(model);

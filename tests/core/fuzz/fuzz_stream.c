@@ -2,8 +2,6 @@
 #include "fuzz.h"
 
 #include <math.h>
-#include <stdlib.h>
-#include <string.h>
 
 enum { MAX_STOPS = 4, MAX_STOP_BYTES = 16, MAX_LENGTH = 16, MAX_CALLS = 24, HASHES = 16, HASH_BYTES = 64 };
 
@@ -78,14 +76,13 @@ static void set_sampling(running *on, fuzz_input *input) {
     const choice before = on->chosen;
     take_sampling(input, on->model, &on->chosen);
     const textgen_sampling *sampling = &on->chosen.sampling;
-    const int32_t code = on->stream
-                             ? textgen_stream_set_sampling(on->stream, sampling, &fuzz_error)
-                             : textgen_stream_init(on->memory, model, sampling, &on->stream, &fuzz_error);
-    if (REQUIRE_CODE(code, refusals) < 0) {
+    const int32_t code = on->stream ? textgen_stream_set_sampling(on->stream, sampling, &error)
+                                    : textgen_stream_init(on->memory, model, sampling, &on->stream, &error);
+    if (CHECK_CODE(code, refusals) < 0) {
         on->chosen = before;
     }
     if (!on->stream) {
-        REQUIRE_CODE(textgen_stream_init(on->memory, model, NULL, &on->stream, &fuzz_error), 0);
+        CHECK_CODE(textgen_stream_init(on->memory, model, NULL, &on->stream, &error), 0);
     }
 }
 
@@ -105,15 +102,13 @@ static int32_t resume(const running *on, const fuzz_content *saved, textgen_memo
                                      .keep_stop = chosen->keep_stop,
                                      .constraint = chosen->constraint,
                                      .spans = chosen->spans};
-    return textgen_stream_resume(memory, on->model->model, &tables, saved->data, saved->size, stream,
-                                 &fuzz_error);
+    return textgen_stream_resume(memory, on->model->model, &tables, saved->data, saved->size, stream, &error);
 }
 
 static fuzz_content save(const textgen_stream *stream) {
-    const textgen_memory data = fuzz_memory(textgen_stream_saved_size(stream, 2));
+    const textgen_memory data = new_memory(textgen_stream_saved_size(stream, 2));
     memset(data.data, 0xA5, data.size);
-    const int32_t code =
-        REQUIRE_CODE(textgen_stream_save(stream, "{}", 2, data, &fuzz_error), CODE(INVALID_LOGITS));
+    const int32_t code = CHECK_CODE(textgen_stream_save(stream, "{}", 2, data, &error), CODE(INVALID_LOGITS));
     return (fuzz_content){data.data, code == TEXTGEN_OK ? data.size : 0};
 }
 
@@ -121,11 +116,11 @@ static fuzz_content save(const textgen_stream *stream) {
 static void save_and_resume(running *on) {
     const fuzz_content saved = save(on->stream);
     if (saved.size) {
-        const textgen_memory memory = fuzz_memory(on->memory.size);
+        const textgen_memory memory = new_memory(on->memory.size);
         textgen_stream *resumed = NULL;
-        REQUIRE_CODE(resume(on, &saved, memory, &resumed), 0);
+        CHECK_CODE(resume(on, &saved, memory, &resumed), 0);
         const fuzz_content same = save(resumed);
-        REQUIRE(same.size == saved.size && !memcmp(same.data, saved.data, saved.size));
+        CHECK(same.size == saved.size && !memcmp(same.data, saved.data, saved.size));
         free(same.data);
         move(on, memory, resumed);
     }
@@ -143,35 +138,35 @@ static void generate_batch(running *on, size_t length, size_t steps) {
     fuzz_content text = {NULL, 0}, parts[LANES] = {{NULL, 0}, {NULL, 0}};
     int32_t failed = TEXTGEN_OK;
     for (size_t i = 0; i < LANES; i++) {
-        memory[i] = fuzz_memory(on->memory.size);
-        REQUIRE_CODE(textgen_stream_copy(on->stream, memory[i], &lanes[i].stream, &fuzz_error), 0);
+        memory[i] = new_memory(on->memory.size);
+        CHECK_CODE(textgen_stream_copy(on->stream, memory[i], &lanes[i].stream, &error), 0);
         lanes[i].length = length;
     }
     while (failed == TEXTGEN_OK && lanes[0].ending == TEXTGEN_CONTINUES) {
         for (size_t i = 0; i < LANES; i++) {
-            lanes[i].text = fuzz_allocate(textgen_stream_text_size(lanes[i].stream, steps));
-            lanes[i].logprobs = fuzz_allocate(steps * sizeof(double));
+            lanes[i].text = allocate(textgen_stream_text_size(lanes[i].stream, steps));
+            lanes[i].logprobs = allocate(steps * sizeof(double));
         }
-        failed = REQUIRE_CODE(textgen_generate(lanes, LANES, steps, workspace, NULL, &fuzz_error),
-                              CODE(LANE_FAILED) | CODE(NO_PROMPT));
+        failed = CHECK_CODE(textgen_generate(lanes, LANES, steps, workspace, NULL, &error),
+                            CODE(LANE_FAILED) | CODE(NO_PROMPT));
         for (size_t i = 0; i < LANES; i++) {
             if (failed != TEXTGEN_NO_PROMPT) {
                 fuzz_append(&parts[i], lanes[i].text, lanes[i].written);
                 for (size_t j = 0; j < lanes[i].drawn; j++) {
-                    REQUIRE(lanes[i].logprobs[j] <= 1e-6);
+                    CHECK(lanes[i].logprobs[j] <= 1e-6);
                 }
-                REQUIRE(lanes[i].drawn <= steps && (failed || lanes[i].drawn || lanes[i].ending));
+                CHECK(lanes[i].drawn <= steps && (failed || lanes[i].drawn || lanes[i].ending));
                 lanes[i].length -= lanes[i].drawn;
             }
             free(lanes[i].text), free(lanes[i].logprobs);
         }
     }
-    const int32_t code = REQUIRE_CODE(fuzz_generate(model, on->stream, length, &text), ERRORS);
-    REQUIRE(failed == (code == TEXTGEN_OK || code == TEXTGEN_NO_PROMPT ? code : TEXTGEN_LANE_FAILED));
+    const int32_t code = fuzz_generate(model, on->stream, length, &text, ERRORS);
+    CHECK(failed == (code == TEXTGEN_OK || code == TEXTGEN_NO_PROMPT ? code : TEXTGEN_LANE_FAILED));
     for (size_t i = 0; i < LANES && failed != TEXTGEN_NO_PROMPT; i++) {
-        REQUIRE(lanes[i].result == code && parts[i].size == text.size);
-        REQUIRE(!memcmp(parts[i].data, text.data, text.size));
-        REQUIRE(lanes[i].ending == textgen_stream_get_info(on->stream).ending || code < 0);
+        CHECK(lanes[i].result == code && parts[i].size == text.size);
+        CHECK(!memcmp(parts[i].data, text.data, text.size));
+        CHECK(lanes[i].ending == textgen_stream_get_info(on->stream).ending || code < 0);
     }
     free(parts[0].data), free(parts[1].data), free(text.data), free(workspace.data), free(memory[1].data);
     move(on, memory[0], lanes[0].stream);
@@ -179,21 +174,21 @@ static void generate_batch(running *on, size_t length, size_t steps) {
 
 static void show_next(const running *on, int32_t of_draw) {
     const size_t vocabulary = on->model->info->vocabulary;
-    double *probabilities = fuzz_allocate(vocabulary * sizeof *probabilities), sum = 0.0;
+    double *probabilities = allocate(vocabulary * sizeof *probabilities), sum = 0.0;
     const int32_t code =
-        textgen_stream_probabilities(on->stream, of_draw, probabilities, on->workspace, &fuzz_error);
-    if (REQUIRE_CODE(code, FUZZ_DRAW_ERRORS | CODE(NO_PROMPT)) == TEXTGEN_OK) {
+        textgen_stream_probabilities(on->stream, of_draw, probabilities, on->workspace, &error);
+    if (CHECK_CODE(code, FUZZ_DRAW_ERRORS | CODE(NO_PROMPT)) == TEXTGEN_OK) {
         for (size_t i = 0; i < vocabulary; i++) {
-            REQUIRE(probabilities[i] >= 0.0);
+            CHECK(probabilities[i] >= 0.0);
             sum += probabilities[i];
         }
-        REQUIRE(sum > 0.999 && sum < 1.001);
+        CHECK(sum > 0.999 && sum < 1.001);
     }
     free(probabilities);
 }
 
 /* Feed bytes of the input: as text, as tokens, or to score them. */
-static void feed(const running *on, fuzz_input *input, unsigned kind) {
+static void feed_input(const running *on, fuzz_input *input, unsigned kind) {
     const bool in_range = fuzz_take(input) > 9;
     const size_t size = fuzz_take(input) % 32, given = size < input->size ? size : input->size;
     fuzz_content text = {NULL, 0};
@@ -206,24 +201,23 @@ static void feed(const running *on, fuzz_input *input, unsigned kind) {
     input->data += given;
     input->size -= given;
     const int32_t code =
-        kind == 0 ? textgen_stream_feed(on->stream, (char *)text.data, given, on->workspace, &fuzz_error)
+        kind == 0 ? textgen_stream_feed(on->stream, (char *)text.data, given, on->workspace, &error)
                   : textgen_stream_feed_tokens(on->stream, tokens, given, kind == 1 ? 1 : (int32_t)kind - 2,
-                                               kind == 1 ? logprobs : NULL, on->workspace, &fuzz_error);
-    REQUIRE_CODE(code, kind == 0
-                           ? CODE(UNKNOWN_CHARACTER) | CODE(INVALID_UTF8)
-                           : (in_range ? 0u : CODE(INVALID_ARGUMENT)) | (kind == 1 ? CODE(NO_PROMPT) : 0u));
+                                               kind == 1 ? logprobs : NULL, on->workspace, &error);
+    CHECK_CODE(code, kind == 0 ? CODE(UNKNOWN_CHARACTER) | CODE(INVALID_UTF8)
+                               : (in_range ? 0u : CODE(INVALID_ARGUMENT)) | (kind == 1 ? CODE(NO_PROMPT) : 0u));
     free(text.data);
 }
 
 /* Write the text that is held back. Then nothing is held back but for the bytes of a character. */
 static void finish(const running *on, int32_t complete) {
     const size_t size = textgen_stream_text_size(on->stream, 1);
-    char *text = fuzz_allocate(size);
+    char *text = allocate(size);
     size_t written = 0;
     for (int i = 0; i < 2; i++) {
-        REQUIRE_CODE(textgen_stream_finish(on->stream, complete, text, size, &written, &fuzz_error), 0);
-        REQUIRE(written < size && !(i && written) &&
-                textgen_stream_get_info(on->stream).held <= (complete ? 3 : 0));
+        CHECK_CODE(textgen_stream_finish(on->stream, complete, text, size, &written, &error), 0);
+        CHECK(written < size && !(i && written) &&
+              textgen_stream_get_info(on->stream).held <= (complete ? 3 : 0));
     }
     free(text);
 }
@@ -239,15 +233,15 @@ static void run(running *on, fuzz_input *input) {
         case 2:
         case 3:
         case 4:
-            feed(on, input, call);
+            feed_input(on, input, call);
             break;
         case 5:
             fuzz_feed(on->model->model, on->stream, fuzz_take(input), 1 + fuzz_take(input) % 8);
             break;
         case 6:
         case 7:
-            REQUIRE_CODE(fuzz_generate(on->model->model, on->stream, 1 + fuzz_take(input) % MAX_LENGTH, &text),
-                         FUZZ_DRAW_ERRORS | CODE(NO_PROMPT) | CODE(RNG_EXHAUSTED));
+            fuzz_generate(on->model->model, on->stream, 1 + fuzz_take(input) % MAX_LENGTH, &text,
+                          FUZZ_DRAW_ERRORS | CODE(NO_PROMPT) | CODE(RNG_EXHAUSTED));
             break;
         case 8:
             finish(on, (int32_t)(fuzz_take(input) % 2));
@@ -268,15 +262,15 @@ static void run(running *on, fuzz_input *input) {
     free(on->memory.data), free(on->workspace.data), free(on->chosen.bias);
 }
 
-static running start(const fuzz_model *model) {
+static running begin(const fuzz_model *model) {
     return (running){.model = model,
-                     .chosen.bias = fuzz_allocate(model->info->vocabulary * sizeof(double)),
-                     .memory = fuzz_memory(textgen_stream_size(model->model)),
+                     .chosen.bias = allocate(model->info->vocabulary * sizeof(double)),
+                     .memory = new_memory(textgen_stream_size(model->model)),
                      .workspace = fuzz_workspace(model->model, 1)};
 }
 
 void fuzz_run_stream(const fuzz_model *model, fuzz_input input) {
-    running on = start(model);
+    running on = begin(model);
     set_sampling(&on, &input);
     fuzz_feed(model->model, on.stream, fuzz_take(&input), 1);
     run(&on, &input);
@@ -288,7 +282,7 @@ void fuzz_resume(const fuzz_model *model, fuzz_input input) {
     static const unsigned char calls[] = {9, 1,   6,   12, 11, 4, 3, 6,  9, 8, 1, 0, 99,
                                           2, 'a', 'b', 9,  1,  8, 0, 10, 1, 2, 9, 0};
     const unsigned kinds = fuzz_take(&input) % 5;
-    running on = start(model);
+    running on = begin(model);
     fuzz_content data = {NULL, 0};
     fuzz_input rest = {calls, sizeof calls};
     memcpy(on.chosen.stops[0], "ab", 3);
@@ -298,16 +292,16 @@ void fuzz_resume(const fuzz_model *model, fuzz_input input) {
                                        .stop = on.chosen.listed,
                                        .stop_count = kinds >= 3};
     on.chosen.sampling = sampling;
-    REQUIRE_CODE(textgen_stream_init(on.memory, model->model, &sampling, &on.stream, &fuzz_error), 0);
+    CHECK_CODE(textgen_stream_init(on.memory, model->model, &sampling, &on.stream, &error), 0);
     fuzz_feed(model->model, on.stream, 1, 1);
     const fuzz_content own = save(on.stream);
     fuzz_append(&data, input.data, input.size);
     if (own.size && data.size >= HASHES + HASH_BYTES) {
         memcpy(data.data + HASHES, own.data + HASHES, HASH_BYTES);
     }
-    if (REQUIRE_CODE(resume(&on, &data, on.memory, &on.stream),
-                     CODE(DAMAGED_SAVED) | CODE(NEWER_FORMAT) | CODE(OTHER_SAVED)) < 0) {
-        REQUIRE_CODE(textgen_stream_init(on.memory, model->model, &sampling, &on.stream, &fuzz_error), 0);
+    if (CHECK_CODE(resume(&on, &data, on.memory, &on.stream),
+                   CODE(DAMAGED_SAVED) | CODE(NEWER_FORMAT) | CODE(OTHER_SAVED)) < 0) {
+        CHECK_CODE(textgen_stream_init(on.memory, model->model, &sampling, &on.stream, &error), 0);
     }
     free(own.data), free(data.data);
     run(&on, &rest);

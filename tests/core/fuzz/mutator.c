@@ -2,9 +2,6 @@
  * at the first wrong length. */
 #include "fuzz.h"
 
-#include <stdlib.h>
-#include <string.h>
-
 /* Of libFuzzer. */
 size_t LLVMFuzzerMutate(unsigned char *data, size_t size, size_t max_size);
 size_t LLVMFuzzerCustomMutator(unsigned char *data, size_t size, size_t max_size, unsigned seed);
@@ -59,7 +56,7 @@ static size_t mutate(unsigned char *data, size_t size, size_t max_size, unsigned
         return replace(data, size, max_size, field.start, field.end, data, 0);
     }
     const size_t room = max_size - size + bytes + 2 * LENGTH_BYTES;
-    unsigned char *part = fuzz_allocate(room);
+    unsigned char *part = allocate(room);
     size_t part_size = 0;
     if (action == 2) {
         memcpy(part, data + field.start, bytes);
@@ -68,7 +65,7 @@ static size_t mutate(unsigned char *data, size_t size, size_t max_size, unsigned
         return part_size;
     }
     if (field.has_length) {
-        unsigned char *content = fuzz_allocate(room);
+        unsigned char *content = allocate(room);
         const size_t content_size = field.end - field.content;
         size_t key = field.start;
         memcpy(content, data + field.content, content_size);
