@@ -73,7 +73,7 @@ $(addprefix $(QEMU)/,$(EMULATORS)):
 # Tests of the core for another system: a target of the compiler and an emulator. Those of the kernels depend most on
 # the processor.
 test_emulated = TEXTGEN_CORE_COMPILERS="$(CLANG) -target $(1)" TEXTGEN_CORE_EMULATOR="$(2)" $(PYTEST)
-KERNEL_TESTS := $(addprefix tests/core/test_core,.py _levels.py _networks.py \
+KERNEL_TESTS := $(addprefix tests/core/test_core,.py _networks.py \
 	_builds.py::test_numbers_are_the_same_to_the_last_bit _embedding.py::test_a_plain_compiler_compiles_the_files)
 CORE_TESTS := $(KERNEL_TESTS) $(addprefix tests/core/test_core,_fuzz.py _metadata.py _reader.py)
 
