@@ -26,12 +26,10 @@ static void check(int is_right, const char *what) {
 
 /* The end of the process frees everything. Until then, all is found from here. */
 static void *allocate(size_t size) {
-    static void *all[64];
-    static size_t count;
+    static void *all[64], **next = all;
     void *memory = calloc(1, size);
-    check(memory != NULL && count < sizeof all / sizeof *all, "memory");
-    all[count++] = memory;
-    return memory;
+    check(memory != NULL && next < all + 64, "memory");
+    return *next++ = memory;
 }
 
 static textgen_memory new_memory(size_t size) { return (textgen_memory){allocate(size), size}; }
@@ -143,5 +141,4 @@ int main(int count, char **arguments) {
     }
     printf("%d\n", (int)lane.ending);
     check(fwrite(lane.text, 1, lane.written, stdout) == lane.written && !fflush(stdout), "standard output");
-    return 0;
 }
