@@ -9,7 +9,7 @@ DEV := $(VENV)/dev.built
 SOURCES := $(wildcard $(addprefix runtime/textgen_runtime/*.,pyx pxd) runtime/textgen_runtime/*/*.pyx \
 	$(addprefix runtime/core/,*.c *.h *.def kernels/*.c kernels/*.h))
 C_FILES := $(wildcard $(addsuffix /*.[ch],runtime/core runtime/core/kernels runtime/core/command runtime/web/source \
-	examples tests/core tests/core/fuzz tests/golden))
+	train/core train/core/command examples tests/core tests/core/fuzz tests/golden))
 BUILD_INPUTS := pyproject.toml setup.py MANIFEST.in $(SOURCES)
 BUNDLED := runtime/textgen_runtime/bundled_models
 SANITIZED := build/sanitized
@@ -44,7 +44,7 @@ test-all:
 CLANG := $(CURDIR)/$(BIN)/python -m ziglang cc
 
 test-core: $(DEV) $(VENV)/clang.installed
-	TEXTGEN_CORE_COMPILERS="gcc,$(CLANG)" $(PYTEST) tests/core
+	TEXTGEN_CORE_COMPILERS="gcc,$(CLANG)" $(PYTEST) tests/core $(TRAINER_TEST)
 
 # The C library needs neither Python nor .venv.
 CORE_BUILD := $(CURDIR)/build/core
@@ -73,7 +73,8 @@ $(addprefix $(QEMU)/,$(EMULATORS)):
 # Tests of the core for another system: a target of the compiler and an emulator. Those of the kernels depend most on
 # the processor.
 test_emulated = TEXTGEN_CORE_COMPILERS="$(CLANG) -target $(1)" TEXTGEN_CORE_EMULATOR="$(2)" $(PYTEST)
-KERNEL_TESTS := $(addprefix tests/core/test_core,.py _networks.py \
+TRAINER_TEST := tests/train/core/test_command.py::test_the_model_is_the_same_with_all_compilers_and_on_all_processors
+KERNEL_TESTS := $(TRAINER_TEST) $(addprefix tests/core/test_core,.py _networks.py \
 	_builds.py::test_numbers_are_the_same_to_the_last_bit _embedding.py::test_a_plain_compiler_compiles_the_files)
 CORE_TESTS := $(KERNEL_TESTS) $(addprefix tests/core/test_core,_fuzz.py _metadata.py _reader.py)
 
@@ -187,7 +188,7 @@ models: $(DEV)
 $(BENCHMARKS): $(DEV)
 	$(BIN)/python -m benchmarks.$@ $(OPTIONS)
 
-soak: core
+soak training: core
 
 # libFuzzer is part of Debian's package clang. The clang from PyPI lacks it.
 FUZZ := build/fuzz

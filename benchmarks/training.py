@@ -1,19 +1,25 @@
-"""Compare training with matrix products alone, and two threads with one.
+"""Compare training with matrix products alone, two threads with one, and C with torch.
 
     python -m benchmarks.training [small ...] [--seconds 10]
 
-The share is that of the fastest ``torch.mm`` with the shapes of the preset on one core: the operations of the
-products of an update, divided by its time. Products and updates alternate. Each preset has its own process,
-because the memory that a process has used affects the next measurement.
+The share is that of the fastest ``torch.mm`` with the shapes of the preset on one core: the operations of
+the products of an update, divided by its time. Products and updates alternate. Each preset has its own
+process, because the memory that a process has used affects the next measurement.
+
+The command ``textgen`` trains whole runs, with evaluations, in rounds that alternate with those of torch.
+``make training`` builds it.
 """
 
 import argparse
 import contextlib
+import re
 import statistics
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Sequence
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -29,6 +35,9 @@ VOCABULARY = 57
 CHARACTERS = 500_000
 UPDATES_PER_ROUND = 4
 ROUNDS = 5
+
+COMMAND = Path("build/core/textgen")
+PRECISIONS = ("float32", "bfloat16")
 
 
 def products(recipe: Recipe, dtype: torch.dtype) -> tuple[list[tuple[int, Callable[[int], None]]], int]:
@@ -58,12 +67,26 @@ def repeat(call: Callable[[], object], count: int) -> None:
         call()
 
 
+def command_speed(text: Path, preset: str, precision: str, threads: int, seconds: float) -> float:
+    """Return the characters per second of a run of the command, or 0 if the processor lacks the precision."""
+    command: list[str | Path] = [COMMAND, "train", text, "-o", text.with_name("model"), "--preset", preset]
+    command += ["--precision", precision, "--threads", str(threads), "--minutes", f"{seconds / 60}"]
+    run = subprocess.run(command, capture_output=True, text=True, check=False)
+    if run.returncode and "precision" in run.stderr:
+        return 0.0
+    run.check_returncode()
+    epochs = float(re.findall(r"([\d.]+) epochs", run.stderr)[-1])
+    characters = int(re.findall(r"(\d+) characters to learn", run.stderr)[0])
+    return epochs * characters / seconds
+
+
 def measure(preset: str, seconds: float) -> tuple[float, float, list[float]]:
     """Measure a preset.
 
     Returns:
         The operations per second of training and of the fastest product with one thread, and the characters
-        per second of one thread and of two.
+        per second: of torch with one thread and with two, and of the command, for each precision with one
+        thread and with two.
     """
     torch.set_num_threads(1)
     text = np.random.default_rng(0).integers(VOCABULARY, size=CHARACTERS)
@@ -77,7 +100,18 @@ def measure(preset: str, seconds: float) -> tuple[float, float, list[float]]:
         update = Candidate(partial(repeat, partial(next, updates), UPDATES_PER_ROUND), UPDATES_PER_ROUND)
         measured = medians(interleave({"update": update, **candidates}, seconds))
     fastest = max(count / measured[str(i)] for i, (count, _) in enumerate(made))
-    rounds = [[trainer.measure_speed(seconds / ROUNDS / 2) for trainer in trainers] for _ in range(ROUNDS)]
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "text")
+        path.write_text("".join(map(chr, text + ord("A"))), encoding="utf-8")
+        rounds = [
+            [trainer.measure_speed(seconds / ROUNDS / 2) for trainer in trainers]
+            + [
+                command_speed(path, preset, precision, threads, seconds / ROUNDS)
+                for precision in PRECISIONS
+                for threads in (1, 2)
+            ]
+            for _ in range(ROUNDS)
+        ]
     return (
         operations / measured["update"],
         fastest,
@@ -96,11 +130,17 @@ def main(argv: Sequence[str] | None = None) -> None:
     if len(arguments.presets) == 1:
         keep_freed_memory()
         (preset,) = arguments.presets
-        rate, fastest, (one, two) = measure(preset, arguments.seconds)
+        rate, fastest, (one, two, *of_command) = measure(preset, arguments.seconds)
         print(
             f"{preset:8} {rate / 1e9:5.0f} of {fastest / 1e9:5.0f} GFLOP/s, share {rate / fastest:.2f}; "
             f"{one:9,.0f} characters/s, with two threads {two:9,.0f}, gain {two / one:.2f}"
         )
+        for precision, c_one, c_two in zip(PRECISIONS, of_command[::2], of_command[1::2], strict=True):
+            if c_one:
+                print(
+                    f"  in C, {precision:8} {c_one:9,.0f} characters/s, with two threads {c_two:9,.0f}, gain "
+                    f"{c_two / c_one:.2f}; {c_one / one:.2f} and {c_two / two:.2f} times torch"
+                )
         return
     print(f"{format_machine()}, torch {torch.__version__}", flush=True)
     for preset in arguments.presets or PRESETS:

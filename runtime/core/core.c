@@ -45,7 +45,7 @@ int32_t textgen_report_at(textgen_error *error, int32_t code, const char *parame
 }
 
 int32_t textgen_out_of_memory(textgen_error *error) {
-    return textgen_fail(error, TEXTGEN_OUT_OF_MEMORY, "not enough memory for the model");
+    return textgen_fail(error, TEXTGEN_OUT_OF_MEMORY, "not enough memory");
 }
 
 /* Before each array. Its size keeps the alignment of the memory. */

@@ -242,30 +242,23 @@ textgen_view textgen_onnx_property(const textgen_onnx *file, const char *key) {
 
 enum { NAME_SIZE = 48 /* of any tensor */ };
 
-/* A message, or a part of one, that is written. */
-typedef struct {
-    unsigned char *data; /* NULL only counts the bytes */
-    size_t size;
-} output;
-
-static void put_byte(output *to, int byte) {
+static void put_byte(textgen_output *to, int byte) {
     if (to->data) {
         to->data[to->size] = (unsigned char)byte;
     }
     to->size++;
 }
 
-static void put_varint(output *to, size_t value) {
+static void put_varint(textgen_output *to, size_t value) {
     for (; value > 0x7F; value >>= 7) {
         put_byte(to, (int)(value & 0x7F) | 0x80);
     }
     put_byte(to, (int)value);
 }
 
-/* Make a field of all that follows `start`. */
-static void wrap(output *to, size_t number, size_t start) {
+void textgen_onnx_wrap(textgen_output *to, size_t number, size_t start) {
     const size_t size = to->size - start;
-    output head = {NULL, 0};
+    textgen_output head = {NULL, 0};
     put_varint(&head, number << 3 | BYTES);
     put_varint(&head, size);
     if (to->data) {
@@ -277,7 +270,7 @@ static void wrap(output *to, size_t number, size_t start) {
     to->size += size;
 }
 
-static void put_decimal(output *to, size_t number) {
+static void put_decimal(textgen_output *to, size_t number) {
     if (number > 9) {
         put_decimal(to, number / 10);
     }
@@ -288,7 +281,7 @@ static void put_decimal(output *to, size_t number) {
  *   #  the number of the layer
  *   @  _# if there are several layers
  *   <  the input of the layer, or of the output layer */
-static void put_sign(output *to, char sign, const textgen_sizes *sizes, size_t layer) {
+static void put_sign(textgen_output *to, char sign, const textgen_sizes *sizes, size_t layer) {
     if (sign == '#') {
         put_decimal(to, layer);
     } else if (sign == '<') {
@@ -307,10 +300,7 @@ static void put_sign(output *to, char sign, const textgen_sizes *sizes, size_t l
     }
 }
 
-/* The graph, without its tensors. 1'text' is a field 1 with a text, 1=2 one with a number, and 1(...) one with
- * a message, of fields. u, v and l are the numbers of units, symbols and layers. {...} is there for each layer.
- * [?...] is there with 8-bit weights if ? is 8, for several layers if it is s, and for a layer with a residual
- * connection if it is r. */
+/* The graph, without its tensors. */
 static const char graph_template[] =
     "[8 1(1'embedding_int8' 1'embedding_scale' 2'embedding' 3'embedding_dequantize' 4'DequantizeLinear'"
     "     5(1'axis' 3=0 20=2))"
@@ -341,7 +331,10 @@ static const char graph_template[] =
 
 /* Take a number from the start of a template. */
 static size_t take_number(const char **from, const textgen_sizes *sizes) {
-    size_t number = **from == 'u' ? sizes->units : **from == 'v' ? sizes->vocabulary : sizes->layers;
+    size_t number = **from == 'u'   ? sizes->units
+                    : **from == 'v' ? sizes->vocabulary
+                    : **from == 'e' ? sizes->embedding
+                                    : sizes->layers;
     if (**from >= '0' && **from <= '9') {
         for (number = 0; **from >= '0' && **from <= '9'; ++*from) {
             number = 10 * number + (size_t)(**from - '0');
@@ -353,7 +346,7 @@ static size_t take_number(const char **from, const textgen_sizes *sizes) {
 }
 
 /* Put the fields of a template, up to its end or a closing bracket, which is removed from it, too. */
-static void put_fields(output *to, const char **from, const textgen_sizes *sizes, size_t layer) {
+static void put_fields(textgen_output *to, const char **from, const textgen_sizes *sizes, size_t layer) {
     while (**from && !strchr(")]}", **from)) {
         const char first = **from, *start = *from + 1;
         if (first == ' ') {
@@ -367,7 +360,7 @@ static void put_fields(output *to, const char **from, const textgen_sizes *sizes
             const bool is_there = *start == '8'   ? sizes->bits == 8
                                   : *start == 's' ? sizes->layers > 1
                                                   : sizes->residual && layer > 0;
-            output nothing = {NULL, 0};
+            textgen_output nothing = {NULL, 0};
             *from = start + 1;
             put_fields(is_there ? to : &nothing, from, sizes, layer);
         } else {
@@ -386,33 +379,35 @@ static void put_fields(output *to, const char **from, const textgen_sizes *sizes
                 }
                 ++*from;
             }
-            wrap(to, number, content);
+            textgen_onnx_wrap(to, number, content);
         }
     }
     *from += **from != '\0';
 }
 
-/* Put all fields of the graph but the tensors. */
-static void put_graph(output *to, const textgen_sizes *sizes) {
-    const char *from = graph_template;
-    put_fields(to, &from, sizes, sizes->layers);
+void textgen_onnx_put(textgen_output *to, const char *from, const textgen_sizes *sizes, size_t layer) {
+    put_fields(to, &from, sizes, layer);
+}
+
+void textgen_onnx_put_graph(textgen_output *to, const textgen_sizes *sizes) {
+    textgen_onnx_put(to, graph_template, sizes, sizes->layers);
 }
 
 /* Compare the graph with that of a network. Return the offset of the first difference, or SIZE_MAX. */
 static size_t compare_graph(reader *from, const textgen_sizes *sizes) {
     textgen_view graph = from->file->graph;
-    output expected = {NULL, 0};
+    textgen_output expected = {NULL, 0};
     size_t same = 0, bytes;
     bool equal = true;
     field part;
-    put_graph(&expected, sizes);
+    textgen_onnx_put_graph(&expected, sizes);
     const size_t size = expected.size;
-    expected = (output){textgen_allocate(from->file->arena, size, 1), 0};
+    expected = (textgen_output){textgen_allocate(from->file->arena, size, 1), 0};
     if (!expected.data) {
         from->code = textgen_out_of_memory(from->error);
         return 0;
     }
-    put_graph(&expected, sizes);
+    textgen_onnx_put_graph(&expected, sizes);
     while (equal && next_field(from, &graph, &part)) {
         bytes = part.number == 5 ? 0 : (size_t)(graph.data - part.start);
         equal = bytes <= size - same && memcmp(expected.data + same, part.start, bytes) == 0;
@@ -428,7 +423,7 @@ static size_t compare_graph(reader *from, const textgen_sizes *sizes) {
 static const textgen_tensor *find_by_name(reader *from, const char *pattern, size_t layer, textgen_view *name,
                                           unsigned char written[NAME_SIZE]) {
     const textgen_onnx *file = from->file;
-    output to = {written, 0};
+    textgen_output to = {written, 0};
     for (; *pattern; pattern++) {
         put_sign(&to, *pattern, NULL, layer);
     }

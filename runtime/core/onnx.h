@@ -114,4 +114,22 @@ static inline float textgen_tensor_float(const textgen_tensor *tensor, size_t in
 /* Fail because of the values of a tensor. */
 int32_t textgen_tensor_damaged(const textgen_tensor *tensor, textgen_error *error);
 
+/* A message, or a part of one, that is written. */
+typedef struct {
+    unsigned char *data; /* NULL only counts the bytes */
+    size_t size;
+} textgen_output;
+
+/* Put the fields of a template. 1'text' is a field 1 with a text, 1=2 one with a number, and 1(...) one with a
+ * message, of fields. u, v, e and l are the numbers of units, symbols, values of an embedding and layers. {...}
+ * is there for each layer. [?...] is there with 8-bit weights if ? is 8, for several layers if it is s, and for
+ * a layer with a residual connection if it is r. In texts, # is the number of the layer: see put_sign. */
+void textgen_onnx_put(textgen_output *to, const char *from, const textgen_sizes *sizes, size_t layer);
+
+/* Put all fields of the graph of a network but its tensors. */
+void textgen_onnx_put_graph(textgen_output *to, const textgen_sizes *sizes);
+
+/* Make a field of all that follows `start`. */
+void textgen_onnx_wrap(textgen_output *to, size_t number, size_t start);
+
 #endif

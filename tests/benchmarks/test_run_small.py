@@ -51,6 +51,7 @@ def test_training(monkeypatch: pytest.MonkeyPatch) -> None:
     recipe = replace(PRESETS["small"], units=8, embedding=4, batch=2, sequence_length=8, layers=1)
     monkeypatch.setitem(PRESETS, "small", recipe)
     threads = torch.get_num_threads()
+    monkeypatch.setattr(training, "command_speed", lambda *_: 1.0)
     rate, fastest, _ = training.measure("small", 0.05)
     torch.set_num_threads(threads)
     assert fastest > rate > 0

@@ -58,7 +58,7 @@ def test_files_are_staged_for_a_package(installed: Installed, tmp_path: Path) ->
     links = {"usr/lib64/libtextgen.so", "usr/lib64/libtextgen.so.0"}
     others = {
         "usr/bin/textgen",
-        "usr/include/textgen.h",
+        *(f"usr/include/textgen{name}" for name in (".h", "_train.h", "_options.def")),
         "usr/lib64/libtextgen.a",
         "usr/lib64/pkgconfig/textgen.pc",
     }

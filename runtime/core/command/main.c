@@ -1,11 +1,10 @@
 /* The command `textgen`: generates a text with a model and writes it to standard output. It is the text that
  * textgen-run writes. The end of the program frees the memory of what it needs once. */
-#include "../textgen.h"
+#include "command.h"
 #include "platform.h"
 
 #include <errno.h>
 #include <stdarg.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,12 +19,13 @@ extern const size_t model_size;
 #define MODEL "MODEL "
 #endif
 
-enum { EXIT_FAILED = 1, EXIT_USAGE = 2 };
 enum { CHUNK = 64, DEFAULT_LENGTH = 400, DEFAULT_RECORD_LENGTH = 10000 };
-enum { MAX_NAME = 40 /* bytes of the name of an option */ };
 
 static const char help[] =
     "usage: textgen " MODEL "[PROMPT] [OPTIONS]\n"
+#ifdef TEXTGEN_TRAIN
+    "       textgen train TEXT -o MODEL [OPTIONS]\n"
+#endif
     "\n"
     "Generate text with a model and write it to standard output.\n"
     "\n"
@@ -49,11 +49,11 @@ static char **stops;                       /* [sampling.stop_count] */
 static char *model_path, *prompt_argument; /* the prompt: "-" for standard input; NULL for a stored one */
 static uint64_t length;                    /* 0 for the default */
 
-static textgen_error error;
+textgen_error error;
 
 /* ---- Errors ---- */
 
-static _Noreturn void fail(int code, const char *format, ...) {
+_Noreturn void fail(int code, const char *format, ...) {
     va_list values;
     fflush(stdout);
     fputs("textgen: error: ", stderr);
@@ -64,8 +64,7 @@ static _Noreturn void fail(int code, const char *format, ...) {
     exit(code);
 }
 
-/* Write the option of a parameter, such as --top-p for top_p. `name` has `size` bytes. */
-static const char *spell(const char *name, size_t size, char option[MAX_NAME]) {
+const char *spell(const char *name, size_t size, char option[MAX_NAME]) {
     const bool is_temperature = size == strlen("temperature") && !strncmp(name, "temperature", size);
     snprintf(option, MAX_NAME, "--%.*s", is_temperature ? 4 : (int)size, name);
     for (char *place = option; *place; place++) {
@@ -86,8 +85,7 @@ static const textgen_parameter_info *find_parameter(const char *option) {
     return parameter;
 }
 
-/* Fail if a call of the core did. subject: what the error is of, such as the path of a file, or "". */
-static void check(int32_t code, int status, const char *subject) {
+void check(int32_t code, int status, const char *subject) {
     char option[MAX_NAME], place[MAX_NAME] = "";
     const char *name = error.parameter ? error.parameter : "";
     if (code >= 0) {
@@ -101,7 +99,7 @@ static void check(int32_t code, int status, const char *subject) {
          *name ? " " : "", error.message);
 }
 
-static void *allocate(size_t size) {
+void *allocate(size_t size) {
     void *memory = malloc(size);
     if (!memory) {
         fail(EXIT_FAILED, "not enough memory");
@@ -111,7 +109,7 @@ static void *allocate(size_t size) {
 
 static textgen_memory new_memory(size_t size) { return (textgen_memory){allocate(size), size}; }
 
-static void write_text(const char *text, size_t size) {
+void write_text(const char *text, size_t size) {
     fwrite(text, 1, size, stdout);
     if (fflush(stdout)) {
         fail(EXIT_FAILED, "cannot write standard output: %s", strerror(errno));
@@ -142,7 +140,7 @@ static _Noreturn void print_help(void) {
     exit(EXIT_SUCCESS);
 }
 
-static bool read_integer(const char *value, uint64_t *number) {
+bool read_integer(const char *value, uint64_t *number) {
     char *end;
     errno = 0;
     *number = strtoull(value, &end, 10);
@@ -242,8 +240,7 @@ static void read_arguments(int count, char **arguments) {
 
 /* ---- The model and the prompt ---- */
 
-/* Read a file to its end, or standard input if the path is "-". */
-static textgen_memory read_content(const char *path) {
+textgen_memory read_content(const char *path) {
     const bool is_input = !strcmp(path, "-");
     FILE *file = is_input ? stdin : platform_open(path);
     textgen_memory content = {NULL, 0};
@@ -340,6 +337,11 @@ int main(int count, char **arguments) {
     if (!arguments) {
         fail(EXIT_FAILED, "not enough memory");
     }
+#ifdef TEXTGEN_TRAIN
+    if (count > 1 && !strcmp(arguments[1], "train")) {
+        return train(count - 2, arguments + 2);
+    }
+#endif
     read_arguments(count, arguments);
     textgen_model *model = load();
     const textgen_model_info *info = textgen_model_get_info(model);

@@ -1,7 +1,7 @@
 """The options of ``textgen-run``, and the ``Sampling`` objects that they select.
 
 Each parameter of ``runtime/core/parameters.def`` is an option. So a new parameter needs no change here,
-unless its kind is new.
+unless its kind is new, or it has no effect in a mode: see ``NO_EFFECT``.
 """
 
 import argparse

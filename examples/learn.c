@@ -1,0 +1,50 @@
+/* Learn a list, then make up more of it: learn LIST [SECONDS] */
+#include "textgen_train.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+static textgen_error error;
+static void check(int32_t code) {
+    if (code != TEXTGEN_OK)
+        fprintf(stderr, "learn: %s %s\n", error.parameter ? error.parameter : "", error.message), exit(1);
+}
+static textgen_memory allocate(size_t size) { return (textgen_memory){malloc(size), size}; }
+int main(int count, char **arguments) {
+    FILE *file = count > 1 ? fopen(arguments[1], "rb") : NULL;
+    if (!file) fprintf(stderr, "usage: learn LIST [SECONDS]\n"), exit(2);
+    static char list[1 << 20], text[2000];
+    size_t size = fread(list, 1, sizeof list, file), written;
+    double seconds = count > 2 ? strtod(arguments[2], NULL) : 10, progress = 0, loss = 0;
+    fclose(file);
+    /* The corpus: each line is a record, of which a tenth is held out. */
+    textgen_corpus_options kind = {.name = "list", .records = "lines"};
+    textgen_corpus *corpus;
+    check(textgen_corpus_create(list, size, &kind, &corpus, &error));
+    const textgen_corpus_info *info = textgen_corpus_get_info(corpus);
+    /* The run: a small network, on one thread. */
+    textgen_options options = textgen_default_options();
+    textgen_choose_preset("small", info->common, info->training_tokens, 0, &options);
+    textgen_trainer *trainer;
+    check(textgen_trainer_create(corpus, &options, 1, 1, NULL, &trainer, &error));
+    for (clock_t start = clock(); progress < 1; progress = (double)(clock() - start) / CLOCKS_PER_SEC / seconds)
+        loss = textgen_trainer_update(trainer, progress);
+    fprintf(stderr, "loss %.3f learned, %.3f held out\n", loss, textgen_trainer_score(trainer));
+    /* The model file, from which a stream makes up records. */
+    textgen_memory content = allocate(textgen_trainer_write_model(trainer, -1, NULL));
+    textgen_trainer_write_model(trainer, textgen_trainer_score(trainer), content.data);
+    textgen_sampling sampling = TEXTGEN_SAMPLING_DEFAULT;
+    textgen_model *model;
+    textgen_stream *stream;
+    check(textgen_model_create(content.data, content.size, NULL, &model, &error));
+    textgen_memory memory = allocate(textgen_stream_size(model)),
+                   workspace = allocate(textgen_workspace_size(model, 1));
+    check(textgen_stream_init(memory, model, &sampling, &stream, &error));
+    for (int i = 0; i < 10; i++) {
+        check(textgen_stream_feed(stream, NULL, 0, workspace, &error));
+        check(textgen_stream_generate(stream, 100, text, sizeof text, &written, workspace, &error));
+        printf("%s\n", text);
+    }
+    textgen_trainer_destroy(trainer), textgen_corpus_destroy(corpus), textgen_model_destroy(model);
+    free(memory.data), free(workspace.data), free(content.data);
+}

@@ -1,0 +1,359 @@
+/* The command `textgen train`: learns a text, and writes the best model so far to a file. */
+
+#include "command/command.h"
+#include "command/platform.h"
+#include "textgen_train.h"
+
+#include <errno.h>
+#include <math.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char help[] =
+    "usage: textgen train TEXT -o MODEL [OPTIONS]\n"
+    "\n"
+    "Learn a text and write a model, which is always the best one so far.\n"
+    "\n"
+    "  TEXT             a file of text in UTF-8, or - for standard input\n"
+    "  -o MODEL         the model file to write\n"
+    "  --minutes X      train for so many minutes (default: 1)\n"
+    "  --epochs X       train for so many epochs; the result then depends only on the text, the options and\n"
+    "                   the instruction set\n"
+    "  --preset NAME    small, medium or large: the size of the network, and what is against overfitting\n"
+    "                   (default: small)\n"
+    "  --records KIND   the text is a list: each line is a record (lines), or blank lines are between them\n"
+    "                   (blank)\n"
+    "  --level LEVEL    what a token is: character or byte (default: character)\n"
+    "  --held-out X     the share of the text that is not learned, to measure the loss there\n"
+    "                   (default: 0.1, at most a million characters)\n"
+    "  --precision P    float32, or bfloat16 for the products, which is faster if the processor has it "
+    "(default:\n"
+    "                   bfloat16 with --minutes if the processor has AMX)\n"
+    "  --threads N      threads (default: one for each processor)\n"
+    "  --seed N         random seed (default: 0)\n"
+    "  -h, --help       show this help message and exit\n"
+    "\n"
+    "A preset sets the default values of these options:\n"
+    "\n";
+
+/* An evaluation takes as long as learning so many of the tokens that it scores. Evaluations take at most this
+ * share of a run, and there are so many at most. */
+#define COST 0.4
+#define MAX_SHARE 0.03
+#define MAX_EVALUATIONS 20.0
+
+/* The epochs that a run of minutes will have are estimated after so many seconds. */
+#define MEASURED_SECONDS 1.0
+
+/* The first evaluation is after an epoch, or so many seconds, if it would be later. */
+#define FIRST_SECONDS 2.0
+
+enum { MAX_THREADS = 256 };
+
+/* Characters of a sample. */
+enum { SAMPLE = 70 };
+
+/* What the arguments say. */
+static const char *text_path, *model_path, *preset = "small", *precision;
+static textgen_corpus_options corpus_options;
+static textgen_options options;
+static double minutes, epochs;
+static uint64_t seed, threads;
+static struct {
+    const textgen_option_info *option;
+    double value;
+} chosen[64]; /* the options that the arguments set */
+static size_t chosen_count;
+
+static volatile sig_atomic_t is_interrupted;
+
+static void interrupt(int number) {
+    is_interrupted = 1;
+    signal(number, SIG_DFL);
+}
+
+/* ---- Arguments ---- */
+
+static _Noreturn void print_help(void) {
+    char option[MAX_NAME];
+    fputs(help, stdout);
+    const textgen_option_info *info;
+    for (size_t i = 0; (info = textgen_option(i)); i++) {
+        if (!strcmp(info->name, "precision")) {
+            continue;
+        }
+        printf("  %s %s\n      %s\n", spell(info->name, strlen(info->name), option),
+               info->is_number ? "X" : "N", info->help);
+    }
+    write_text("", 0);
+    exit(EXIT_SUCCESS);
+}
+
+static bool read_number(const char *value, double least, double most, double *number) {
+    char *end;
+    *number = strtod(value, &end);
+    return end != value && !*end && *number >= least && *number <= most;
+}
+
+/* Choose an option of a run. Return false if there is none of this name. */
+static bool choose(const char *name, const char *value) {
+    char option[MAX_NAME];
+    const textgen_option_info *info;
+    double number;
+    for (size_t i = 0; (info = textgen_option(i)); i++) {
+        if (strcmp(spell(info->name, strlen(info->name), option), name)) {
+            continue;
+        }
+        if (!read_number(value, info->least, info->most, &number) ||
+            (!info->is_number && number != floor(number))) {
+            fail(EXIT_USAGE, "%s must be %s from %g to %g, not '%s'", name,
+                 info->is_number ? "a number" : "an integer", info->least, info->most, value);
+        }
+        if (chosen_count == sizeof chosen / sizeof *chosen) {
+            fail(EXIT_USAGE, "there are too many options");
+        }
+        chosen[chosen_count].option = info;
+        chosen[chosen_count++].value = number;
+        return true;
+    }
+    return false;
+}
+
+static void set_option(const char *name, const char *value) {
+    const char *needed = NULL;
+    if (!strcmp(name, "-o")) {
+        model_path = value;
+    } else if (!strcmp(name, "--minutes")) {
+        needed = read_number(value, 1e-9, 1e9, &minutes) ? NULL : "a number above 0";
+    } else if (!strcmp(name, "--epochs")) {
+        needed = read_number(value, 1e-9, 1e9, &epochs) ? NULL : "a number above 0";
+    } else if (!strcmp(name, "--held-out")) {
+        needed = read_number(value, 1e-9, 1.0, &corpus_options.held_out) && corpus_options.held_out < 1.0
+                     ? NULL
+                     : "a number between 0 and 1";
+    } else if (!strcmp(name, "--seed")) {
+        needed = read_integer(value, &seed) ? NULL : "an integer from 0 to 18446744073709551615";
+    } else if (!strcmp(name, "--threads")) {
+        needed = read_integer(value, &threads) && threads >= 1 && threads <= MAX_THREADS
+                     ? NULL
+                     : "an integer from 1 to 256";
+    } else if (!strcmp(name, "--preset")) {
+        preset = value;
+        needed = textgen_choose_preset(preset, 1, 1, 0.0, &options) ? NULL : "small, medium or large";
+    } else if (!strcmp(name, "--precision")) {
+        precision = value;
+        needed = !strcmp(value, "float32") || !strcmp(value, "bfloat16") ? NULL : "float32 or bfloat16";
+    } else if (!strcmp(name, "--records")) {
+        corpus_options.records = value;
+        needed = !strcmp(value, "lines") || !strcmp(value, "blank") ? NULL : "lines or blank";
+    } else if (!strcmp(name, "--level")) {
+        corpus_options.level = value;
+        needed = !strcmp(value, "character") || !strcmp(value, "byte") ? NULL : "character or byte";
+    } else if (!choose(name, value)) {
+        fail(EXIT_USAGE, "unrecognized argument: %s", name);
+    }
+    if (needed) {
+        fail(EXIT_USAGE, "%s must be %s, not '%s'", name, needed, value);
+    }
+}
+
+static void read_arguments(int count, char **arguments) {
+    for (int i = 0; i < count; i++) {
+        char *argument = arguments[i], *equals = strchr(argument, '=');
+        if (!strcmp(argument, "-h") || !strcmp(argument, "--help")) {
+            print_help();
+        }
+        if (argument[0] != '-' || !argument[1]) {
+            if (text_path) {
+                fail(EXIT_USAGE, "there are several texts: pass one");
+            }
+            text_path = argument;
+            continue;
+        }
+        if (equals) {
+            *equals = '\0';
+        } else if (i + 1 == count) {
+            fail(EXIT_USAGE, "%s needs a value", argument);
+        }
+        set_option(argument, equals ? equals + 1 : arguments[++i]);
+    }
+    if (!text_path) {
+        fail(EXIT_USAGE, "pass a text");
+    }
+    if (!model_path) {
+        fail(EXIT_USAGE, "pass the model file to write: -o MODEL");
+    }
+    if (minutes > 0.0 && epochs > 0.0) {
+        fail(EXIT_USAGE, "pass --minutes or --epochs, not both");
+    }
+    minutes = minutes > 0.0 || epochs > 0.0 ? minutes : 1.0;
+}
+
+/* Set the options to those of the preset for so many epochs, 0 if that is not known, and to those of the
+ * arguments. */
+static void choose_options(const textgen_corpus_info *corpus, double expected) {
+    options = textgen_default_options();
+    textgen_choose_preset(preset, corpus->common, corpus->training_tokens, expected, &options);
+    options.precision = precision && !strcmp(precision, "bfloat16");
+    for (size_t i = 0; i < chosen_count; i++) {
+        char *field = (char *)&options + chosen[i].option->offset;
+        if (chosen[i].option->is_number) {
+            *(double *)(void *)field = chosen[i].value;
+        } else {
+            *(int64_t *)(void *)field = (int64_t)chosen[i].value;
+        }
+    }
+}
+
+/* ---- The run ---- */
+
+/* Load the model, and write a line of what it makes up. */
+static void print_sample(const unsigned char *file, size_t size) {
+    textgen_model *model;
+    textgen_stream *stream;
+    textgen_sampling sampling = TEXTGEN_SAMPLING_DEFAULT;
+    char text[SAMPLE * 64 + 1], prompt[1024] = "";
+    size_t written;
+    check(textgen_model_create(file, size, NULL, &model, &error), EXIT_FAILED, "the model");
+    const textgen_memory memory = {allocate(textgen_stream_size(model)), textgen_stream_size(model)};
+    const textgen_memory workspace = {allocate(textgen_workspace_size(model, 1)),
+                                      textgen_workspace_size(model, 1)};
+    const size_t prompt_size = textgen_model_get_prompt(model, 0, NULL);
+    if (prompt_size && prompt_size < sizeof prompt) {
+        textgen_model_get_prompt(model, 0, prompt);
+    } else if (!textgen_model_get_info(model)->records) {
+        strcpy(prompt, "\n");
+    }
+    check(textgen_stream_init(memory, model, &sampling, &stream, &error), EXIT_FAILED, "");
+    /* A text without line ends and prompts has no sample. */
+    if (!textgen_stream_feed(stream, prompt, strlen(prompt), workspace, NULL) &&
+        !textgen_stream_generate(stream, SAMPLE, text, sizeof text, &written, workspace, NULL)) {
+        for (size_t i = 0; i < written; i++) {
+            text[i] = (char)((unsigned char)text[i] < 0x20 ? ' ' : text[i]);
+        }
+        fprintf(stderr, "    %.*s\n", (int)written, text);
+    }
+    free(workspace.data);
+    free(memory.data);
+    textgen_model_destroy(model);
+}
+
+static void write_model(const textgen_trainer *trainer, double loss) {
+    const size_t size = textgen_trainer_write_model(trainer, loss, NULL);
+    unsigned char *file = allocate(size);
+    textgen_trainer_write_model(trainer, loss, file);
+    print_sample(file, size);
+    if (!platform_replace(model_path, file, size)) {
+        fail(EXIT_FAILED, "cannot write %s: %s", model_path, strerror(errno));
+    }
+    free(file);
+}
+
+/* How many evaluations a run of so many epochs has. */
+static double count_evaluations(const textgen_corpus_info *corpus, double expected) {
+    const double most =
+        MAX_SHARE * expected * (double)corpus->training_tokens / (COST * (double)corpus->held_out_tokens);
+    return most < 1.0 ? 1.0 : most > MAX_EVALUATIONS ? MAX_EVALUATIONS : floor(most);
+}
+
+static void print_time(double left) {
+    if (left >= 99.5) {
+        fprintf(stderr, ", %.0f min left\n", left / 60.0);
+    } else if (left > 0.0) {
+        fprintf(stderr, ", %.0f s left\n", left);
+    } else {
+        fputs("\n", stderr);
+    }
+}
+
+/* Train until the budget is used, or until an interrupt. Return the best loss. */
+static double run(textgen_trainer *trainer, const textgen_corpus_info *corpus) {
+    const double start = platform_seconds();
+    double progress = 0.0, expected = epochs, best = INFINITY, latest = 0.0;
+    const double first = epochs > 0.0 ? 1.0 / epochs : FIRST_SECONDS / (60.0 * minutes);
+    double evaluated = 0.0; /* the progress at the latest evaluation */
+    bool is_new = true;
+    while (progress < 1.0 && !is_interrupted) {
+        latest = textgen_trainer_update(trainer, progress);
+        const textgen_trainer_info info = textgen_trainer_get_info(trainer);
+        const double elapsed = platform_seconds() - start;
+        progress =
+            minutes > 0.0 ? elapsed / (60.0 * minutes) : (double)info.step / (epochs * (double)info.per_epoch);
+        progress = progress < 1.0 ? progress : 1.0;
+        if (!(expected > 0.0) && (elapsed >= MEASURED_SECONDS || progress >= 1.0)) {
+            expected = info.epoch / progress;
+            choose_options(corpus, expected);
+            check(textgen_trainer_regularize(trainer, &options, &error), EXIT_FAILED, "");
+        }
+        /* Evaluations, with the last one, are evenly spaced, but the first one is early. */
+        const double evaluations = expected > 0.0 ? count_evaluations(corpus, expected) : 1.0;
+        const double due = (floor(evaluated * evaluations) + 1.0) / evaluations;
+        if (progress < fmin(evaluated > 0.0 ? due : fmin(first, due), 1.0) && !is_interrupted) {
+            continue;
+        }
+        evaluated = progress;
+        const double loss = isfinite(latest) ? textgen_trainer_score(trainer) : latest;
+        fprintf(stderr, "%3.0f%%  %.1f epochs, loss %.4f nats (%.3f bits) per character%s", 100.0 * progress,
+                info.epoch, loss, loss / log(2.0), loss < best ? "" : ", not the best");
+        print_time(elapsed * (1.0 - progress) / progress);
+        if (loss < best) {
+            best = loss;
+            write_model(trainer, loss);
+            is_new = false;
+        }
+    }
+    if (is_new && is_interrupted) {
+        exit(EXIT_INTERRUPTED);
+    }
+    if (is_new) {
+        fail(EXIT_FAILED, "training has diverged: the loss is %g: lower --learning-rate and --muon-lr", latest);
+    }
+    return best;
+}
+
+int train(int count, char **arguments) {
+    textgen_corpus *corpus;
+    textgen_trainer *trainer;
+    read_arguments(count, arguments);
+    signal(SIGINT, interrupt);
+    const textgen_memory text = read_content(text_path);
+    if (platform_is_same(text_path, model_path)) {
+        fail(EXIT_USAGE, "-o must not be the text %s", text_path);
+    }
+    if (!platform_can_replace(model_path)) {
+        fail(EXIT_FAILED, "cannot write %s: %s", model_path, strerror(errno));
+    }
+    const char *name = strrchr(text_path, '/');
+    corpus_options.name = !strcmp(text_path, "-") ? "standard input" : name ? name + 1 : text_path;
+    check(textgen_corpus_create(text.data, text.size, &corpus_options, &corpus, &error), EXIT_FAILED,
+          text_path);
+    free(text.data);
+    const textgen_corpus_info *info = textgen_corpus_get_info(corpus);
+    choose_options(info, epochs);
+    const int processors = platform_processors();
+    threads = threads ? threads : (uint64_t)(processors < MAX_THREADS ? processors : MAX_THREADS);
+    const bool tries_amx = !precision && minutes > 0.0;
+    options.precision = options.precision || tries_amx;
+    int32_t code = textgen_trainer_create(corpus, &options, seed, (int32_t)threads, tries_amx ? "amx" : NULL,
+                                          &trainer, &error);
+    if (code && tries_amx) {
+        options.precision = 0;
+        code = textgen_trainer_create(corpus, &options, seed, (int32_t)threads, NULL, &trainer, &error);
+    }
+    check(code, EXIT_FAILED, "");
+    const textgen_trainer_info of_run = textgen_trainer_get_info(trainer);
+    fprintf(stderr, "%s: %zu characters to learn, %zu held out, %zu different tokens", corpus_options.name,
+            info->training_characters, info->held_out_characters, info->vocabulary);
+    if (info->training_records) {
+        fprintf(stderr, ", %zu records", info->training_records + info->held_out_records);
+    }
+    fprintf(stderr, "\n%zu parameters, %d thread%s, %s\n", of_run.parameters, of_run.threads,
+            of_run.threads > 1 ? "s" : "", of_run.kernels);
+    const double best = run(trainer, info);
+    printf("wrote %s: loss %.4f nats per character of the held-out text\n", model_path, best);
+    textgen_trainer_destroy(trainer);
+    textgen_corpus_destroy(corpus);
+    return is_interrupted ? EXIT_INTERRUPTED : EXIT_SUCCESS;
+}

@@ -1,0 +1,528 @@
+/* Makes a corpus of a text: its records, the part that is held out, the vocabulary and the tokens, and what the
+ * metadata of a model says of them. */
+
+#include "corpus.h"
+
+#include "sha256.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { MIN_TRAINING = 128, MIN_HELD_OUT = 8 /* tokens */ };
+
+/* Bytes of the name of a corpus. */
+enum { MAX_NAME = 255 };
+
+/* The default share to hold out, of at most so many characters. */
+#define HELD_OUT_SHARE 0.1
+#define MAX_HELD_OUT 1e6
+
+/* The share of the training text that consists of its common tokens. */
+#define COMMON_SHARE 0.99
+
+/* Default prompts of a model: each is the one of several excerpts that has the most different bytes, which
+ * avoids tables and lines of dashes. */
+enum { PROMPTS = 10, CANDIDATES = 5, EXCERPT = 60 /* characters */ };
+
+/* What of a text is learned or held out: a record, or a part of a continuous text. */
+typedef struct {
+    textgen_view text;
+    bool is_held_out;
+} piece;
+
+/* The text, and where its next piece is. */
+typedef struct {
+    textgen_view text;
+    bool is_bytes, is_lines, has_records;
+    size_t held_out; /* the byte at which a continuous text is held out */
+    uint64_t hashes; /* records with a smaller hash are held out */
+    size_t offset;
+} reader;
+
+/* ---- Pieces ---- */
+
+/* Return the character at an offset, and move the offset past it. A byte that is not UTF-8 is a character, too:
+ * -1. */
+static int32_t next_character(textgen_view text, size_t *offset) {
+    const int32_t character = textgen_utf8_next(text, offset);
+    *offset += character < 0;
+    return character;
+}
+
+static bool is_space(int32_t character) {
+    return (character >= 0x09 && character <= 0x0d) || (character >= 0x1c && character <= 0x20) ||
+           character == 0x85 || character == 0xa0 || character == 0x1680 ||
+           (character >= 0x2000 && character <= 0x200a) || character == 0x2028 || character == 0x2029 ||
+           character == 0x202f || character == 0x205f || character == 0x3000;
+}
+
+static bool is_blank(textgen_view line) {
+    for (size_t i = 0; i < line.size;) {
+        if (!is_space(next_character(line, &i))) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Return the next line with its end; nothing at the end of the text. */
+static textgen_view next_line(const reader *from, size_t offset) {
+    const unsigned char *start = from->text.data + offset;
+    const size_t left = from->text.size - offset;
+    const unsigned char *end = left ? memchr(start, '\n', left) : NULL;
+    return (textgen_view){start, end ? (size_t)(end - start) + 1 : left};
+}
+
+/* Return the first 8 bytes of the digest BLAKE2b-64 as a number: J.-P. Aumasson and others, BLAKE2, RFC 7693.
+ */
+static uint64_t hash_of(textgen_view text) {
+    static const uint64_t initial[8] = {0x6a09e667f3bcc908, 0xbb67ae8584caa73b, 0x3c6ef372fe94f82b,
+                                        0xa54ff53a5f1d36f1, 0x510e527fade682d1, 0x9b05688c2b3e6c1f,
+                                        0x1f83d9abfb41bd6b, 0x5be0cd19137e2179};
+    static const unsigned char order[10][16] = {{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15},
+                                                {14, 10, 4, 8, 9, 15, 13, 6, 1, 12, 0, 2, 11, 7, 5, 3},
+                                                {11, 8, 12, 0, 5, 2, 15, 13, 10, 14, 3, 6, 7, 1, 9, 4},
+                                                {7, 9, 3, 1, 13, 12, 11, 14, 2, 6, 5, 10, 4, 0, 15, 8},
+                                                {9, 0, 5, 7, 2, 4, 10, 15, 14, 1, 11, 12, 6, 8, 3, 13},
+                                                {2, 12, 6, 10, 0, 11, 8, 3, 4, 13, 7, 5, 15, 14, 1, 9},
+                                                {12, 5, 1, 15, 14, 13, 4, 10, 0, 7, 6, 3, 9, 2, 8, 11},
+                                                {13, 11, 7, 14, 12, 1, 3, 9, 5, 0, 15, 4, 8, 6, 2, 10},
+                                                {6, 15, 14, 9, 11, 3, 0, 8, 12, 2, 13, 7, 1, 4, 10, 5},
+                                                {10, 2, 8, 4, 7, 6, 1, 5, 15, 11, 9, 14, 3, 12, 13, 0}};
+    static const unsigned char columns[8][4] = {{0, 4, 8, 12},  {1, 5, 9, 13},  {2, 6, 10, 14}, {3, 7, 11, 15},
+                                                {0, 5, 10, 15}, {1, 6, 11, 12}, {2, 7, 8, 13},  {3, 4, 9, 14}};
+    static const int rotations[4] = {32, 24, 16, 63};
+    uint64_t hash[8];
+    memcpy(hash, initial, sizeof hash);
+    hash[0] ^= 0x01010000 ^ 8;
+    for (size_t start = 0; !start || start < text.size; start += 128) {
+        const size_t size = text.size - start < 128 ? text.size - start : 128;
+        uint64_t words[16] = {0}, v[16];
+        for (size_t i = 0; i < size; i++) {
+            words[i / 8] |= (uint64_t)text.data[start + i] << i % 8 * 8;
+        }
+        memcpy(v, hash, sizeof hash);
+        memcpy(v + 8, initial, sizeof initial);
+        v[12] ^= start + size;
+        v[14] ^= start + size == text.size ? UINT64_MAX : 0;
+        for (int round = 0; round < 12; round++) {
+            for (int column = 0; column < 8; column++) {
+                const unsigned char *at = columns[column];
+                for (int half = 0; half < 2; half++) {
+                    v[at[0]] += v[at[1]] + words[order[round % 10][2 * column + half]];
+                    for (int turn = 0; turn < 2; turn++) {
+                        const int to = turn ? 1 : 3, from = turn ? 2 : 0, bits = rotations[2 * half + turn];
+                        v[at[2]] += turn ? v[at[3]] : 0;
+                        v[at[to]] ^= v[at[from]];
+                        v[at[to]] = v[at[to]] >> bits | v[at[to]] << (64 - bits);
+                    }
+                }
+            }
+        }
+        for (int i = 0; i < 8; i++) {
+            hash[i] ^= v[i] ^ v[i + 8];
+        }
+    }
+    uint64_t number = 0;
+    for (int i = 0; i < 64; i += 8) {
+        number = number << 8 | (hash[0] >> i & 0xff);
+    }
+    return number;
+}
+
+/* Return the next piece, or false at the end. */
+static bool next_piece(reader *from, piece *next) {
+    const unsigned char *data = from->text.data;
+    if (!from->has_records) {
+        const size_t start = from->offset, end = start < from->held_out ? from->held_out : from->text.size;
+        *next = (piece){{data + start, end - start}, start >= from->held_out};
+        from->offset = end;
+        return start < end;
+    }
+    size_t start = 0, size = 0;
+    for (textgen_view line; (line = next_line(from, from->offset)).size; from->offset += line.size) {
+        if (!is_blank(line)) {
+            start = size ? start : from->offset;
+            size += line.size;
+        }
+        if (size && (from->is_lines || is_blank(line))) {
+            from->offset += from->is_lines ? line.size : 0;
+            break;
+        }
+    }
+    const bool is_found = size > 0;
+    size -= size && data[start + size - 1] == '\n';
+    size -= size && data[start + size - 1] == '\r';
+    next->text = (textgen_view){data + start, size};
+    next->is_held_out = is_found && hash_of(next->text) < from->hashes;
+    return is_found;
+}
+
+/* ---- The vocabulary and the tokens ---- */
+
+static size_t count_characters(textgen_view text) {
+    size_t count = 0;
+    for (size_t i = 0; i < text.size; count++) {
+        next_character(text, &i);
+    }
+    return count;
+}
+
+/* Round to the nearest integer, and a half to an even one. */
+static size_t rounded(double number) {
+    const size_t floor = (size_t)number;
+    const double rest = number - (double)floor;
+    return floor + (rest > 0.5 || (rest == 0.5 && floor % 2));
+}
+
+/* Return the share to hold out by default: four digits, rounded down, so that a person can type it. */
+static double default_share(size_t characters) {
+    double scale = 1000.0;
+    const double share = MAX_HELD_OUT / (double)characters;
+    if (share >= HELD_OUT_SHARE) {
+        return HELD_OUT_SHARE;
+    }
+    while (scale * share < 1000.0) {
+        scale *= 10.0;
+    }
+    return (double)(int64_t)(scale * share) / scale;
+}
+
+/* Find where the held-out part is. */
+static void split(reader *from, double share) {
+    size_t characters = 0;
+    piece part;
+    from->held_out = from->text.size;
+    for (reader copy = *from; next_piece(&copy, &part);) {
+        characters += count_characters(part.text);
+    }
+    share = share > 0.0 ? share : default_share(characters);
+    from->hashes = (uint64_t)ceil(share * 18446744073709551616.0);
+    const size_t start = characters - rounded((double)characters * share);
+    from->held_out = 0;
+    for (size_t i = 0; !from->has_records && i < start; i++) {
+        next_character(from->text, &from->held_out);
+    }
+}
+
+/* The number of a symbol: its code point, or its byte. */
+static uint32_t next_symbol(const reader *from, textgen_view text, size_t *offset) {
+    return from->is_bytes ? text.data[(*offset)++] : (uint32_t)next_character(text, offset);
+}
+
+static int compare_counts(const void *a, const void *b) {
+    const uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+    return x < y ? 1 : x > y ? -1 : 0;
+}
+
+static void put_token(textgen_tokens *tokens, int32_t token, uint64_t *counts) {
+    const size_t place = (size_t)tokens->count++;
+    if (tokens->bytes == 1) {
+        ((uint8_t *)(uintptr_t)tokens->data)[place] = (uint8_t)token;
+    } else if (tokens->bytes == 2) {
+        ((uint16_t *)(uintptr_t)tokens->data)[place] = (uint16_t)token;
+    } else {
+        ((uint32_t *)(uintptr_t)tokens->data)[place] = (uint32_t)token;
+    }
+    if (counts) {
+        counts[token]++;
+    }
+}
+
+/* Encode both parts. tokens_of: the token of each symbol. counts: [vocabulary], of the training text. */
+static void encode(textgen_corpus *corpus, reader from, const int32_t *tokens_of, uint64_t *counts) {
+    textgen_tokens *parts[] = {&corpus->training, &corpus->held_out};
+    for (piece next; next_piece(&from, &next);) {
+        textgen_tokens *to = parts[next.is_held_out];
+        uint64_t *of_part = next.is_held_out ? NULL : counts;
+        for (size_t i = 0; i < next.text.size;) {
+            put_token(to, tokens_of[next_symbol(&from, next.text, &i)], of_part);
+        }
+        if (from.has_records) {
+            put_token(to, to->end, of_part);
+        }
+    }
+}
+
+static int32_t create_tokens(textgen_corpus *corpus, const reader *from, textgen_error *error) {
+    textgen_arena *arena = &corpus->arena;
+    textgen_corpus_info *info = &corpus->info;
+    const size_t codes = from->is_bytes ? 256 : TEXTGEN_CODE_POINTS;
+    int32_t *tokens_of = malloc(codes * sizeof *tokens_of); /* at first whether the text has the symbol */
+    uint64_t *counts = NULL;
+    int32_t code = tokens_of ? TEXTGEN_OK : textgen_out_of_memory(error);
+    size_t symbols = 0;
+    for (size_t i = 0; !code && i < codes; i++) {
+        tokens_of[i] = from->is_bytes;
+    }
+    reader copy = *from;
+    for (piece next; !code && next_piece(&copy, &next);) {
+        size_t *tokens = next.is_held_out ? &info->held_out_tokens : &info->training_tokens;
+        size_t *characters = next.is_held_out ? &info->held_out_characters : &info->training_characters;
+        for (size_t i = 0; i < next.text.size; ++*tokens) {
+            tokens_of[next_symbol(from, next.text, &i)] = 1;
+        }
+        *(next.is_held_out ? &info->held_out_records : &info->training_records) += from->has_records;
+        *tokens += from->has_records;
+        *characters += count_characters(next.text) + from->has_records;
+    }
+    for (size_t i = 0; !code && i < codes; i++) {
+        symbols += tokens_of[i] != 0;
+    }
+    if (!code && symbols < 2) {
+        code = textgen_report_at(error, TEXTGEN_INVALID_ARGUMENT, "text", -1,
+                                 "must have at least two different characters");
+    } else if (!code && (info->training_tokens < MIN_TRAINING || info->held_out_tokens < MIN_HELD_OUT)) {
+        code = textgen_report_at(
+            error, TEXTGEN_INVALID_ARGUMENT, "text", -1,
+            "must have at least %d tokens to learn and %d that are held out, and has %zu and %zu", MIN_TRAINING,
+            MIN_HELD_OUT, info->training_tokens, info->held_out_tokens);
+    }
+    info->vocabulary = symbols + 2 * from->has_records;
+    const int bytes = info->vocabulary <= 1 << 8 ? 1 : info->vocabulary <= 1 << 16 ? 2 : 4;
+    const int32_t begin = from->has_records ? (int32_t)symbols : -1, end = from->has_records ? begin + 1 : -1;
+    if (!code) {
+        corpus->symbol_count = symbols;
+        corpus->symbols = textgen_allocate(arena, symbols, sizeof *corpus->symbols);
+        corpus->training = (textgen_tokens){textgen_allocate(arena, info->training_tokens, (size_t)bytes),
+                                            bytes, 0, begin, end};
+        corpus->held_out = (textgen_tokens){textgen_allocate(arena, info->held_out_tokens, (size_t)bytes),
+                                            bytes, 0, begin, end};
+        counts = calloc(info->vocabulary, sizeof *counts);
+        code = corpus->symbols && corpus->training.data && corpus->held_out.data && counts
+                   ? TEXTGEN_OK
+                   : textgen_out_of_memory(error);
+    }
+    if (!code) {
+        for (size_t i = 0, token = 0; i < codes; i++) {
+            if (tokens_of[i]) {
+                corpus->symbols[token] = (uint32_t)i;
+                tokens_of[i] = (int32_t)token++;
+            }
+        }
+        encode(corpus, *from, tokens_of, counts);
+        corpus->before = begin < 0 ? textgen_token_at(&corpus->training, corpus->training.count - 1) : begin;
+        qsort(counts, info->vocabulary, sizeof *counts, compare_counts);
+        const double most = COMMON_SHARE * (double)info->training_tokens;
+        for (double sum = 0.0; sum < most; info->common++) {
+            sum += (double)counts[info->common];
+        }
+    }
+    free(counts);
+    free(tokens_of);
+    return code;
+}
+
+/* ---- Metadata ---- */
+
+/* A text that is written, or only counted if `data` is NULL. */
+typedef struct {
+    char *data;
+    size_t size;
+} output;
+
+static void put(output *to, const char *text, size_t size) {
+    if (to->data) {
+        memcpy(to->data + to->size, text, size);
+    }
+    to->size += size;
+}
+
+static void put_all(output *to, const char *text) { put(to, text, strlen(text)); }
+
+static void put_character(output *to, uint32_t character) {
+    static const char digits[] = "0123456789abcdef";
+    char bytes[8] = "\\u00";
+    if (character == '"' || character == '\\') {
+        bytes[1] = (char)character;
+        put(to, bytes, 2);
+    } else if (character < 0x20) {
+        bytes[4] = digits[character >> 4];
+        bytes[5] = digits[character & 15];
+        put(to, bytes, 6);
+    } else {
+        put(to, bytes, textgen_utf8_write(character, bytes));
+    }
+}
+
+static void put_string(output *to, textgen_view text) {
+    put_all(to, "\"");
+    for (size_t i = 0; i < text.size;) {
+        const int32_t character = next_character(text, &i);
+        put_character(to, character < 0 ? 0xfffd : (uint32_t)character);
+    }
+    put_all(to, "\"");
+}
+
+static void put_vocabulary(output *to, const textgen_corpus *corpus) {
+    for (size_t i = 0; i < corpus->info.vocabulary; i++) {
+        put_all(to, i ? ", \"" : "[\"");
+        if (i < corpus->symbol_count) {
+            put_character(to, corpus->symbols[i]);
+        }
+        put_all(to, "\"");
+    }
+    put_all(to, "]");
+}
+
+/* Return the excerpt of a text from about `start` on, at the beginning of a word if there is one. */
+static textgen_view excerpt_at(textgen_view text, size_t start) {
+    while (start < text.size && (text.data[start] & 0xc0) == 0x80) {
+        start++;
+    }
+    size_t word = start;
+    for (size_t i = start; word == start && i < text.size && i < start + EXCERPT; i++) {
+        word = text.data[i] == ' ' || text.data[i] == '\n' ? i + 1 : word;
+    }
+    size_t end = word;
+    for (int i = 0; i < EXCERPT && end < text.size; i++) {
+        next_character(text, &end);
+    }
+    return (textgen_view){text.data + word, end - word};
+}
+
+static int count_bytes(textgen_view text) {
+    bool has[256] = {false};
+    int count = 0;
+    for (size_t i = 0; i < text.size; i++) {
+        count += !has[text.data[i]];
+        has[text.data[i]] = true;
+    }
+    return count;
+}
+
+/* Excerpts of the training text. A record needs no prompt, and bytes that are not UTF-8 are none. */
+static void put_prompts(output *to, const reader *from) {
+    const textgen_view text = {from->text.data, from->held_out};
+    const bool has_prompts =
+        !from->has_records && textgen_utf8_valid(text) && !memchr(text.data, '\0', text.size);
+    put_all(to, "[");
+    for (size_t i = 0; has_prompts && i < PROMPTS; i++) {
+        textgen_view best = {NULL, 0};
+        for (size_t k = 0; k < CANDIDATES; k++) {
+            const size_t place = text.size / (PROMPTS * CANDIDATES + 1) * (i * CANDIDATES + k);
+            const textgen_view found = excerpt_at(text, place);
+            best = count_bytes(found) > count_bytes(best) ? found : best;
+        }
+        put_all(to, i ? ", " : "");
+        put_string(to, best);
+    }
+    put_all(to, "]");
+}
+
+static void put_normalization(output *to, const textgen_corpus_options *options) {
+    put_all(to, options->lowercase ? "{\"lowercase\": true, \"unicode\": "
+                                   : "{\"lowercase\": false, \"unicode\": ");
+    put_all(to, options->unicode ? "\"" : "null");
+    put_all(to, options->unicode ? options->unicode : "");
+    put_all(to, options->unicode ? "\"}" : "}");
+}
+
+static int32_t create_metadata(textgen_corpus *corpus, const textgen_corpus_options *options,
+                               const reader *from, textgen_error *error) {
+    char **texts[] = {&corpus->name, &corpus->vocabulary, &corpus->normalization, &corpus->prompts};
+    for (size_t i = 0; i < 4; i++) {
+        output to = {NULL, 0};
+        for (int pass = 0; pass < 2; pass++) {
+            to.size = 0;
+            if (i == 0) {
+                put_string(&to, textgen_view_of(options->name));
+            } else if (i == 1) {
+                put_vocabulary(&to, corpus);
+            } else if (i == 2) {
+                put_normalization(&to, options);
+            } else {
+                put_prompts(&to, from);
+            }
+            if (!pass && !(to.data = *texts[i] = textgen_allocate(&corpus->arena, to.size + 1, 1))) {
+                return textgen_out_of_memory(error);
+            }
+        }
+    }
+    return TEXTGEN_OK;
+}
+
+/* ---- Corpora ---- */
+
+static bool is_one_of(const char *text, const char *a, const char *b) {
+    return !text || !strcmp(text, a) || !strcmp(text, b);
+}
+
+static int32_t check_options(const textgen_corpus_options *options, textgen_error *error) {
+    const char *wrong =
+        !options->name || strlen(options->name) > MAX_NAME       ? "name"
+        : !is_one_of(options->level, "character", "byte")        ? "level"
+        : !is_one_of(options->records, "lines", "blank")         ? "records"
+        : !(options->held_out >= 0.0 && options->held_out < 1.0) ? "held_out"
+        : !is_one_of(options->unicode, "NFC", "NFD") && !is_one_of(options->unicode, "NFKC", "NFKD") ? "unicode"
+                                                                                                     : NULL;
+    return wrong ? textgen_report_at(error, TEXTGEN_INVALID_ARGUMENT, wrong, -1, "is not valid") : TEXTGEN_OK;
+}
+
+/* Copy a text without a byte-order mark, with the line ends \n. Return its size. */
+static size_t normalize(textgen_view text, unsigned char *to) {
+    size_t size = 0, i = text.size >= 3 && !memcmp(text.data, "\xef\xbb\xbf", 3) ? 3 : 0;
+    for (; i < text.size; i++) {
+        const bool is_return = text.data[i] == '\r';
+        to[size++] = is_return ? '\n' : text.data[i];
+        i += is_return && i + 1 < text.size && text.data[i + 1] == '\n';
+    }
+    return size;
+}
+
+static int32_t check_utf8(textgen_view text, textgen_error *error) {
+    for (size_t i = 0; i < text.size;) {
+        if (textgen_utf8_next(text, &i) < 0) {
+            return textgen_report_at(error, TEXTGEN_INVALID_UTF8, "text", (int64_t)i, "is not UTF-8 there");
+        }
+    }
+    return TEXTGEN_OK;
+}
+
+static int32_t fill(textgen_corpus *corpus, textgen_view text, const textgen_corpus_options *options,
+                    unsigned char *normalized, textgen_error *error) {
+    reader from = {.text = text,
+                   .is_bytes = options->level && !strcmp(options->level, "byte"),
+                   .has_records = options->records != NULL,
+                   .is_lines = options->records && !strcmp(options->records, "lines")};
+    corpus->is_bytes = from.is_bytes;
+    corpus->records = !from.has_records ? NULL : from.is_lines ? "lines" : "blank";
+    if (!from.is_bytes) {
+        TEXTGEN_TRY(check_utf8(text, error));
+        from.text = (textgen_view){normalized, normalize(text, normalized)};
+    }
+    textgen_sha256 sum;
+    unsigned char digest[TEXTGEN_SHA256_SIZE];
+    textgen_sha256_init(&sum);
+    textgen_sha256_add(&sum, text.data, text.size);
+    textgen_sha256_end(&sum, digest);
+    for (size_t i = 0; i < sizeof digest; i++) {
+        corpus->sha256[2 * i] = "0123456789abcdef"[digest[i] >> 4];
+        corpus->sha256[2 * i + 1] = "0123456789abcdef"[digest[i] & 15];
+    }
+    split(&from, options->held_out);
+    TEXTGEN_TRY(create_tokens(corpus, &from, error));
+    return create_metadata(corpus, options, &from, error);
+}
+
+int32_t textgen_corpus_create(const void *text, size_t size, const textgen_corpus_options *options,
+                              textgen_corpus **corpus, textgen_error *error) {
+    void *object;
+    TEXTGEN_TRY(check_options(options, error));
+    TEXTGEN_TRY(textgen_object_create((textgen_memory){NULL, 0}, sizeof **corpus, &object, error));
+    unsigned char *normalized = malloc(size + 1);
+    int32_t code = normalized ? fill(object, (textgen_view){text, size}, options, normalized, error)
+                              : textgen_out_of_memory(error);
+    free(normalized);
+    if (code) {
+        textgen_release(object);
+        return code;
+    }
+    *corpus = object;
+    return TEXTGEN_OK;
+}
+
+void textgen_corpus_destroy(textgen_corpus *corpus) { textgen_release(corpus); }
+
+const textgen_corpus_info *textgen_corpus_get_info(const textgen_corpus *corpus) { return &corpus->info; }

@@ -1,0 +1,90 @@
+/* The presets: sizes of the network, and what is against overfitting, for a vocabulary and a length of the run.
+ * They were measured with texts in several scripts. */
+
+#include "textgen_train.h"
+
+#include <math.h>
+#include <stdbool.h>
+#include <string.h>
+
+/* A vocabulary is large if it has so many common tokens. Chinese and Japanese texts have more than a thousand;
+ * a text in English has fewer than a hundred, even if it has hundreds of rare ones. */
+enum { LARGE_VOCABULARY = 300 };
+
+/* The numbers of epochs are for a text of so many tokens. A text of half the length allows for half as many;
+ * with the preset `small` and a small vocabulary, for an eighth. */
+#define SCALE 500000.0
+
+/* The epochs of a run if they are not known. */
+#define USUAL_EPOCHS 100.0
+
+typedef struct {
+    int64_t units, layers, embedding, batch, sequence_length;
+    double muon_lr, learning_rate, weight_decay;
+} sizes;
+
+static const sizes small = {88, 2, 16, 32, 64, 0.02, 0.012, 0.05},
+                   medium = {176, 2, 32, 32, 64, 0.02, 0.012, 0.05};
+/* The learning rate and the weight decay of `large` were chosen together with its dropout. */
+static const sizes large = {448, 2, 64, 32, 64, 0.0, 0.04, 0.1};
+/* A large vocabulary needs a larger embedding. Its rare characters are learned better from many small batches.
+ */
+static const sizes small_of_many = {144, 1, 64, 16, 32, 0.02, 0.012, 0.05};
+static const sizes medium_of_many = {256, 1, 64, 16, 32, 0.02, 0.012, 0.05};
+static const sizes large_of_many = {448, 2, 128, 16, 32, 0.0, 0.012, 0.05};
+
+/* In a run of few epochs, a network does not overfit, and dropout only slows it down. In a run of many epochs,
+ * it needs more of it. DropConnect costs less than dropout on the outputs. In `small`, dropout on the outputs
+ * and penalties pay only for a short text. The first row of a preset that allows for the epochs applies. */
+static const struct {
+    const char *preset;
+    bool is_large_vocabulary;
+    double max_epochs;
+    const sizes *sizes;
+    double dropout, input_dropout, weight_dropout, activation_penalty, confidence_penalty;
+} rows[] = {
+    {"small", false, 40, &small, 0.0, 0.0, 0.05, 0.0, 0.0},
+    {"small", false, 500, &small, 0.0, 0.0, 0.1, 0.0, 0.0},
+    {"small", false, 60000, &small, 0.1, 0.0, 0.2, 0.0, 0.1},
+    {"small", false, 600000, &small, 0.2, 0.0, 0.3, 4.0, 0.1},
+    {"small", false, INFINITY, &small, 0.3, 0.0, 0.5, 4.0, 0.1},
+    {"medium", false, 20, &medium, 0.0, 0.0, 0.1, 4.0, 0.1},
+    {"medium", false, 50, &medium, 0.0, 0.0, 0.3, 4.0, 0.1},
+    {"medium", false, INFINITY, &medium, 0.1, 0.05, 0.3, 4.0, 0.1},
+    {"large", false, 10, &large, 0.1, 0.0, 0.2, 4.0, 0.1},
+    {"large", false, 30, &large, 0.2, 0.05, 0.3, 4.0, 0.1},
+    {"large", false, INFINITY, &large, 0.3, 0.1, 0.3, 4.0, 0.1},
+    {"small", true, 20, &small_of_many, 0.1, 0.0, 0.1, 0.0, 0.0},
+    {"small", true, INFINITY, &small_of_many, 0.2, 0.15, 0.2, 0.0, 0.0},
+    {"medium", true, INFINITY, &medium_of_many, 0.3, 0.1, 0.3, 0.0, 0.0},
+    {"large", true, INFINITY, &large_of_many, 0.4, 0.1, 0.3, 0.0, 0.0},
+};
+
+int32_t textgen_choose_preset(const char *preset, size_t common, size_t tokens, double epochs,
+                              textgen_options *options) {
+    const bool is_large = common >= LARGE_VOCABULARY;
+    const double length = SCALE / (double)tokens;
+    const bool is_cubic = !is_large && !strcmp(preset, "small");
+    const double scaled = epochs > 0.0 ? epochs * length * (is_cubic ? length * length : 1.0) : USUAL_EPOCHS;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        if (!strcmp(rows[i].preset, preset) && rows[i].is_large_vocabulary == is_large &&
+            scaled <= rows[i].max_epochs) {
+            const sizes *size = rows[i].sizes;
+            options->units = size->units;
+            options->layers = size->layers;
+            options->embedding = size->embedding;
+            options->batch = size->batch;
+            options->sequence_length = size->sequence_length;
+            options->muon_lr = size->muon_lr;
+            options->learning_rate = size->learning_rate;
+            options->weight_decay = size->weight_decay;
+            options->dropout = rows[i].dropout;
+            options->input_dropout = rows[i].input_dropout;
+            options->weight_dropout = rows[i].weight_dropout;
+            options->activation_penalty = rows[i].activation_penalty;
+            options->confidence_penalty = rows[i].confidence_penalty;
+            return 1;
+        }
+    }
+    return 0;
+}

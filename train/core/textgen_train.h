@@ -1,0 +1,139 @@
+/* textgen_train: learns a text on a CPU, and makes a model file of it, which textgen.h and all other parts of
+ * this project read.
+ *
+ * Objects. A corpus is made from a text: its vocabulary, its tokens, and the part of it that is held out. It is
+ * immutable. A trainer learns a corpus. Both take their memory from the heap. A corpus must outlive its
+ * trainers. A trainer may be used by one thread at a time; it starts threads of its own.
+ *
+ * Reproducibility: the same corpus, options, seed, budget in epochs and instruction set give the same model, on
+ * any number of threads.
+ *
+ * Errors are those of textgen.h. */
+#ifndef TEXTGEN_TRAIN_H
+#define TEXTGEN_TRAIN_H
+
+#include "textgen.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* ---- Corpora ---- */
+
+/* Zeros are the defaults, except for `name`. The caller normalizes the text. */
+typedef struct {
+    const char *name;    /* of the corpus, for the metadata of the model, at most 255 bytes */
+    const char *level;   /* what a token is: "character" or "byte"; NULL: "character" */
+    const char *records; /* what a record is: each of the "lines", or what is between "blank" lines; NULL: the
+                          * text is continuous */
+    double held_out;     /* the share of the text that is held out, below 1; 0: a tenth, at most a million
+                            characters */
+    const char *unicode; /* the normal form of the text, "NFC", "NFD", "NFKC" or "NFKD", or NULL */
+    int32_t lowercase;   /* 1 if the text is in lower case, or 0 */
+} textgen_corpus_options;
+
+typedef struct textgen_corpus textgen_corpus;
+
+typedef struct {
+    size_t vocabulary;                       /* number of tokens of the vocabulary */
+    size_t common;                           /* number of the tokens that make up 99% of the training text */
+    size_t training_tokens, held_out_tokens; /* with the end of each record */
+    size_t training_characters, held_out_characters; /* the end of a record counts as one */
+    size_t training_records, held_out_records;       /* 0 if the text is continuous */
+} textgen_corpus_info;
+
+/* Make a corpus of a text in UTF-8, or at level byte of any bytes. The text is not needed afterwards. Without
+ * records, its end is held out; with them, those that a hash of their content selects. A byte-order mark at the
+ * start is dropped, and line ends become \n, except at level byte. Fail with TEXTGEN_INVALID_ARGUMENT, and the
+ * name "text", if the text is too short, or has only one character; with TEXTGEN_INVALID_UTF8; with
+ * TEXTGEN_OUT_OF_MEMORY. */
+TEXTGEN_API int32_t textgen_corpus_create(const void *text, size_t size, const textgen_corpus_options *options,
+                                          textgen_corpus **corpus, textgen_error *error);
+TEXTGEN_API void textgen_corpus_destroy(textgen_corpus *corpus); /* it may be NULL */
+TEXTGEN_API const textgen_corpus_info *textgen_corpus_get_info(const textgen_corpus *corpus);
+
+/* ---- Trainers ---- */
+
+/* The options of a run: textgen_options.def has their ranges and meanings. */
+#define INTEGER int64_t
+#define NUMBER double
+#define OPTION(name, type, value, least, most, text) type name;
+typedef struct {
+#include "textgen_options.def"
+} textgen_options;
+#undef OPTION
+#undef INTEGER
+#undef NUMBER
+
+/* Describe an option: the index counts from 0. Return NULL after the last one. */
+typedef struct {
+    const char *name;
+    size_t offset;     /* of its field in textgen_options */
+    int32_t is_number; /* 1: the field is a double; 0: an int64_t */
+    double initial, least, most;
+    const char *help;
+} textgen_option_info;
+TEXTGEN_API const textgen_option_info *textgen_option(size_t index);
+
+/* The default of every option. */
+TEXTGEN_API textgen_options textgen_default_options(void);
+
+/* Set the sizes of the network and what is against overfitting to those of a preset, "small", "medium" or
+ * "large", for a vocabulary and the length of a run. common, tokens: of the training text. epochs: those that
+ * the run is expected to have, or 0 if that is not known. Return 0 if there is no such preset, else 1. */
+TEXTGEN_API int32_t textgen_choose_preset(const char *preset, size_t common, size_t tokens, double epochs,
+                                          textgen_options *options);
+
+typedef struct textgen_trainer textgen_trainer;
+
+typedef struct {
+    size_t parameters;   /* weights of the model */
+    size_t memory;       /* bytes that the trainer has, without threads */
+    size_t per_epoch;    /* updates of an epoch */
+    size_t step;         /* updates so far */
+    double epoch;        /* epochs so far */
+    int32_t threads;     /* threads that run */
+    const char *kernels; /* the instruction set */
+} textgen_trainer_info;
+
+/* Begin a run. threads: at least 1, at most 256. kernels: the name of an instruction set, or NULL for the best
+ * one. Fail with TEXTGEN_INVALID_ARGUMENT, and the name of the argument or option. */
+TEXTGEN_API int32_t textgen_trainer_create(const textgen_corpus *corpus, const textgen_options *options,
+                                           uint64_t seed, int32_t threads, const char *kernels,
+                                           textgen_trainer **trainer, textgen_error *error);
+TEXTGEN_API void textgen_trainer_destroy(textgen_trainer *trainer); /* it may be NULL */
+TEXTGEN_API textgen_trainer_info textgen_trainer_get_info(const textgen_trainer *trainer);
+
+/* Change the options of a run that are against overfitting, and no others: the dropouts and the penalties. A
+ * budget of minutes needs it: how many epochs it gives, and so which preset it needs, is known only after some
+ * updates. */
+TEXTGEN_API int32_t textgen_trainer_regularize(textgen_trainer *trainer, const textgen_options *options,
+                                               textgen_error *error);
+
+/* Make an update. progress: the share of the budget that is used, in [0, 1]; learning rates depend on it.
+ * Return the mean loss of a token before the update, in nats; NaN if the gradient was not finite, and the
+ * weights did not change. */
+TEXTGEN_API double textgen_trainer_update(textgen_trainer *trainer, double progress);
+
+/* Return the loss of the held-out text, in nats per character; NaN if training has diverged. */
+TEXTGEN_API double textgen_trainer_score(textgen_trainer *trainer);
+
+/* Write the model file, whose metadata describes the run. held_out_nats: as textgen_trainer_score returned it,
+ * or NaN. Return its bytes. file: room for them, or NULL to count them only. */
+TEXTGEN_API size_t textgen_trainer_write_model(const textgen_trainer *trainer, double held_out_nats,
+                                               unsigned char *file);
+
+/* Return the run, all that it needs to go on exactly: `*size` bytes, valid until the next call that changes the
+ * trainer. */
+TEXTGEN_API const void *textgen_trainer_save(const textgen_trainer *trainer, size_t *size);
+
+/* Replace the run by a saved one of the same corpus and options, but for the precision. data: aligned to 8
+ * bytes; it may come from an untrusted source, because it is checked. Fail with TEXTGEN_DAMAGED_SAVED or
+ * TEXTGEN_OTHER_SAVED. */
+TEXTGEN_API int32_t textgen_trainer_resume(textgen_trainer *trainer, const void *data, size_t size,
+                                           textgen_error *error);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

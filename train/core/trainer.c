@@ -1,0 +1,293 @@
+/* A run with its memory and its threads: what a program uses. See textgen_train.h. */
+
+#include "core.h"
+#include "corpus.h"
+#include "pool.h"
+#include "sha256.h"
+#include "writer.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Bytes of what the metadata says of the training. */
+enum { MAX_TRAINING = 4096 };
+
+struct textgen_trainer {
+    const textgen_corpus *corpus;
+    const textgen_learn_kernels *kernels;
+    textgen_batches *batches;
+    textgen_run *run;
+    textgen_update *update;
+    textgen_score *score;
+    textgen_pool *pool;
+    int32_t threads;
+    size_t memory; /* bytes of the arrays */
+    int array_count;
+    void *arrays[4];
+};
+
+static const textgen_option_info options[] = {
+#define INTEGER 0
+#define NUMBER 1
+#define OPTION(name, type, value, least, most, text)                                                           \
+    {#name, offsetof(textgen_options, name), type, value, least, most, text},
+#include "textgen_options.def"
+#undef OPTION
+#undef INTEGER
+#undef NUMBER
+};
+
+const textgen_option_info *textgen_option(size_t index) {
+    return index < sizeof options / sizeof *options ? &options[index] : NULL;
+}
+
+/* Allocate an array of the trainer, of zeros, at an address that is aligned as blocks are. */
+static void *allocate(textgen_trainer *trainer, uint64_t bytes) {
+    const bool is_valid = bytes && bytes < SIZE_MAX - TEXTGEN_PART_ALIGNMENT;
+    void *memory = is_valid ? calloc(1, (size_t)bytes + TEXTGEN_PART_ALIGNMENT) : NULL;
+    if (!memory) {
+        return NULL;
+    }
+    trainer->arrays[trainer->array_count++] = memory;
+    trainer->memory += (size_t)bytes;
+    return textgen_align(memory);
+}
+
+static textgen_pool *create_pool(const textgen_trainer *trainer) {
+    return textgen_pool_create(trainer->threads, textgen_task_size(trainer->run, trainer->batches));
+}
+
+/* Whether the sizes of all arrays fit into a ptrdiff_t, which has 32 bits on some processors. */
+static bool has_room(const textgen_options *chosen, double vocabulary) {
+    const double units = (double)(chosen->units + TEXTGEN_LEARN_PAD), layers = (double)chosen->layers;
+    const double inputs = (double)chosen->embedding + units, symbols = vocabulary + (double)TEXTGEN_LEARN_PAD;
+    const double weights = symbols * (inputs + units) + 4.0 * layers * units * (inputs + units);
+    const double rows = (double)(chosen->batch + 1) * (double)(chosen->sequence_length + 1);
+    return sizeof(float) * 8.0 * (weights + rows * (inputs + 8.0 * layers * units)) < (double)PTRDIFF_MAX;
+}
+
+static void hash_corpus(const textgen_corpus *corpus, unsigned char digest[TEXTGEN_SHA256_SIZE]) {
+    const char *records = corpus->records ? corpus->records : "";
+    textgen_sha256 sum;
+    textgen_sha256_init(&sum);
+    textgen_sha256_add(&sum, corpus->sha256, sizeof corpus->sha256);
+    textgen_sha256_add(&sum, corpus->is_bytes ? "b" : "c", 1);
+    textgen_sha256_add(&sum, records, strlen(records));
+    textgen_sha256_end(&sum, digest);
+}
+
+static int32_t create(textgen_trainer *trainer, const textgen_options *chosen, uint64_t seed,
+                      textgen_error *error) {
+    const textgen_corpus *corpus = trainer->corpus;
+    const int64_t vocabulary = (int64_t)corpus->info.vocabulary;
+    void *memory;
+    if (!has_room(chosen, (double)vocabulary)) {
+        return textgen_out_of_memory(error);
+    }
+#define ALLOCATE(bytes)                                                                                        \
+    do {                                                                                                       \
+        if (!(memory = allocate(trainer, bytes))) {                                                            \
+            return textgen_out_of_memory(error);                                                               \
+        }                                                                                                      \
+    } while (0)
+    ALLOCATE(textgen_batches_size(&corpus->training, chosen->batch, chosen->sequence_length));
+    trainer->batches = textgen_batches_init(memory, &corpus->training, chosen->batch, chosen->sequence_length);
+    const int64_t lanes = textgen_batches_lanes(trainer->batches);
+    ALLOCATE(textgen_run_size(chosen, vocabulary, lanes));
+    trainer->run = textgen_run_init(memory, chosen, vocabulary, lanes, seed, &corpus->training);
+    hash_corpus(corpus, trainer->run->text);
+    ALLOCATE(textgen_update_size(trainer->run));
+    trainer->update = textgen_update_init(memory, trainer->run, trainer->batches, trainer->kernels);
+    ALLOCATE(textgen_score_size(trainer->update, &corpus->held_out));
+    trainer->score = textgen_score_init(memory, trainer->update, &corpus->held_out, corpus->before);
+#undef ALLOCATE
+    trainer->pool = create_pool(trainer);
+    return trainer->pool ? TEXTGEN_OK : textgen_out_of_memory(error);
+}
+
+int32_t textgen_trainer_create(const textgen_corpus *corpus, const textgen_options *chosen, uint64_t seed,
+                               int32_t threads, const char *kernels, textgen_trainer **trainer,
+                               textgen_error *error) {
+    const textgen_learn_kernels *found = textgen_find_learn_kernels(kernels, chosen->precision != 0);
+    TEXTGEN_TRY(textgen_check_options(chosen, error));
+    if (threads < 1 || threads > TEXTGEN_MAX_THREADS) {
+        return textgen_report_at(error, TEXTGEN_INVALID_ARGUMENT, "threads", -1,
+                                 "must be from 1 to %d, not %ld", TEXTGEN_MAX_THREADS, (long)threads);
+    }
+    if (!found) {
+        return textgen_report_at(error, TEXTGEN_INVALID_ARGUMENT, kernels ? "kernels" : "precision", -1,
+                                 "is not supported by this processor");
+    }
+    textgen_trainer *created = calloc(1, sizeof *created);
+    if (!created) {
+        return textgen_out_of_memory(error);
+    }
+    created->corpus = corpus;
+    created->kernels = found;
+    created->threads = threads;
+    const int32_t code = create(created, chosen, seed, error);
+    if (code) {
+        textgen_trainer_destroy(created);
+        return code;
+    }
+    *trainer = created;
+    return TEXTGEN_OK;
+}
+
+void textgen_trainer_destroy(textgen_trainer *trainer) {
+    if (trainer) {
+        textgen_pool_destroy(trainer->pool);
+        for (int i = 0; i < trainer->array_count; i++) {
+            free(trainer->arrays[i]);
+        }
+        free(trainer);
+    }
+}
+
+textgen_trainer_info textgen_trainer_get_info(const textgen_trainer *trainer) {
+    const textgen_run *run = trainer->run;
+    const int64_t per_epoch = textgen_batches_per_epoch(trainer->batches);
+    const textgen_network_shape shape = textgen_run_shape(run);
+    const size_t units = (size_t)shape.units, vocabulary = (size_t)shape.vocabulary;
+    const size_t embedding = (size_t)shape.embedding, layers = (size_t)shape.layers;
+    const size_t inputs = embedding + (layers - 1) * units;
+    return (textgen_trainer_info){.parameters = vocabulary * embedding +
+                                                4 * units * (inputs + layers * (units + 2)) +
+                                                vocabulary * (units + 1),
+                                  .memory = trainer->memory,
+                                  .per_epoch = (size_t)per_epoch,
+                                  .step = (size_t)run->step,
+                                  .epoch = (double)run->epoch + (double)run->batch / (double)per_epoch,
+                                  .threads = textgen_pool_threads(trainer->pool),
+                                  .kernels = trainer->kernels->name};
+}
+
+static void regularize(textgen_options *to, const textgen_options *from) {
+    to->dropout = from->dropout;
+    to->input_dropout = from->input_dropout;
+    to->weight_dropout = from->weight_dropout;
+    to->activation_penalty = from->activation_penalty;
+    to->confidence_penalty = from->confidence_penalty;
+}
+
+int32_t textgen_trainer_regularize(textgen_trainer *trainer, const textgen_options *chosen,
+                                   textgen_error *error) {
+    TEXTGEN_TRY(textgen_check_options(chosen, error));
+    regularize(&trainer->run->options, chosen);
+    return TEXTGEN_OK;
+}
+
+double textgen_trainer_update(textgen_trainer *trainer, double progress) {
+    /* Not a number becomes 0. */
+    progress = progress > 0.0 ? progress : 0.0;
+    return textgen_pool_update(trainer->pool, trainer->update, progress < 1.0 ? progress : 1.0);
+}
+
+double textgen_trainer_score(textgen_trainer *trainer) {
+    const textgen_network_shape shape = textgen_run_shape(trainer->run);
+    const double squares =
+        trainer->kernels->squares(textgen_run_weights(trainer->run), textgen_weight_count(&shape));
+    if (!(squares - squares == 0.0)) {
+        return (double)NAN;
+    }
+    return textgen_pool_score(trainer->pool, trainer->score) /
+           (double)trainer->corpus->info.held_out_characters;
+}
+
+/* Write a number. Whatever the locale of the program is, JSON has a decimal point. */
+enum { NUMBER_SIZE = 32 };
+static const char *as_json(double value, char text[NUMBER_SIZE]) {
+    snprintf(text, NUMBER_SIZE, "%.17g", value);
+    char *comma = strchr(text, ',');
+    if (comma) {
+        *comma = '.';
+    }
+    return text;
+}
+
+/* Write what the metadata says of the training: JSON. The options have the names of the fields of a recipe.
+ * Return its size as snprintf does. */
+static size_t describe_training(const textgen_trainer *trainer, double held_out_nats, char *text, size_t size) {
+    const textgen_corpus *corpus = trainer->corpus;
+    const textgen_corpus_info *info = &corpus->info;
+    const textgen_trainer_info of_run = textgen_trainer_get_info(trainer);
+    size_t used = 0;
+    char number[NUMBER_SIZE];
+#define PUT(...)                                                                                               \
+    used += (size_t)snprintf(used < size ? text + used : NULL, used < size ? size - used : 0, __VA_ARGS__)
+    PUT("{\"corpus\": %s, \"sha256\": \"%s\", \"characters\": %zu, \"split\": {\"training_characters\": %zu, "
+        "\"held_out_characters\": %zu}, \"parameters\": %zu, ",
+        corpus->name, corpus->sha256, info->training_characters + info->held_out_characters,
+        info->training_characters, info->held_out_characters, of_run.parameters);
+    /* Of a fixed width, so that the size of the file does not depend on the loss. */
+    if (held_out_nats - held_out_nats == 0.0) {
+        PUT("\"held_out_nats\": %24s, ", as_json(held_out_nats, number));
+    } else {
+        PUT("\"held_out_nats\": %24s, ", "null");
+    }
+    PUT("\"evaluation\": {\"step\": %zu, \"epoch\": %s}, \"recipe\": {\"name\": \"default\", \"cell\": "
+        "\"lstm\"",
+        of_run.step, as_json(of_run.epoch, number));
+    for (size_t i = 0; i < sizeof options / sizeof *options; i++) {
+        const char *field = (const char *)&trainer->run->options + options[i].offset;
+        if (options[i].is_number) {
+            PUT(", \"%s\": %s", options[i].name, as_json(*(const double *)(const void *)field, number));
+        } else {
+            PUT(", \"%s\": %lld", options[i].name, (long long)*(const int64_t *)(const void *)field);
+        }
+    }
+    PUT(", \"seed\": %llu}}", (unsigned long long)trainer->run->seed);
+#undef PUT
+    return used;
+}
+
+size_t textgen_trainer_write_model(const textgen_trainer *trainer, double held_out_nats, unsigned char *file) {
+    const textgen_corpus *corpus = trainer->corpus;
+    char special[64], records[16], training[MAX_TRAINING];
+    const bool is_plain = !corpus->is_bytes && !corpus->records;
+    describe_training(trainer, held_out_nats, training, sizeof training);
+    snprintf(special, sizeof special, "{\"begin\": %ld, \"end\": %ld}", (long)corpus->training.begin,
+             (long)corpus->training.end);
+    snprintf(records, sizeof records, "\"%s\"", corpus->records ? corpus->records : "");
+    const char *const metadata[] = {
+        "textgen.format", is_plain ? "1" : "2", "textgen.vocabulary", corpus->vocabulary, "textgen.level",
+        corpus->is_bytes ? "\"byte\"" : "\"character\"", "textgen.normalization", corpus->normalization,
+        "textgen.prompts", corpus->prompts, "textgen.training", training,
+        /* Only with records. */
+        "textgen.special", special, "textgen.records", records};
+    return textgen_write_model(trainer->run, metadata, corpus->records ? 16 : 12, file);
+}
+
+const void *textgen_trainer_save(const textgen_trainer *trainer, size_t *size) {
+    *size = (size_t)trainer->run->size;
+    return trainer->run;
+}
+
+int32_t textgen_trainer_resume(textgen_trainer *trainer, const void *data, size_t size, textgen_error *error) {
+    const textgen_run *saved = data;
+    textgen_run *run = trainer->run;
+    TEXTGEN_TRY(textgen_run_check(data, size, error));
+    TEXTGEN_TRY(textgen_run_check_text(saved, trainer->batches, run->vocabulary, error));
+    textgen_options expected = run->options;
+    const int64_t precision = expected.precision;
+    expected.precision = saved->options.precision;
+    regularize(&expected, &saved->options);
+    if (memcmp(&expected, &saved->options, sizeof expected) != 0) {
+        return textgen_report(error, TEXTGEN_OTHER_SAVED, "the saved run has other options");
+    }
+    if (memcmp(run->text, saved->text, sizeof run->text) != 0) {
+        return textgen_report(error, TEXTGEN_OTHER_SAVED, "the saved run is of another text");
+    }
+    /* The memory of the threads holds what they made of the weights. */
+    textgen_pool *pool = create_pool(trainer);
+    if (!pool) {
+        return textgen_out_of_memory(error);
+    }
+    textgen_pool_destroy(trainer->pool);
+    trainer->pool = pool;
+    memcpy(run, data, size);
+    run->options.precision = precision;
+    return TEXTGEN_OK;
+}
