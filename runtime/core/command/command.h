@@ -11,6 +11,9 @@ enum { EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_INTERRUPTED = 130 };
 /* What the failed call of the core tells. */
 extern textgen_error error;
 
+/* The command whose help errors of usage name. */
+extern const char *helpful_command;
+
 /* Write an error to standard error, and end the program with this status. */
 #if defined(__GNUC__) || defined(__clang__)
 __attribute__((__format__(__printf__, 2, 3)))

@@ -50,6 +50,7 @@ static char *model_path, *prompt_argument; /* the prompt: "-" for standard input
 static uint64_t length;                    /* 0 for the default */
 
 textgen_error error;
+const char *helpful_command = "textgen --help";
 
 /* ---- Errors ---- */
 
@@ -60,7 +61,10 @@ _Noreturn void fail(int code, const char *format, ...) {
     va_start(values, format);
     vfprintf(stderr, format, values);
     va_end(values);
-    fputs(code == EXIT_USAGE ? " (see textgen --help)\n" : "\n", stderr);
+    if (code == EXIT_USAGE) {
+        fprintf(stderr, " (see %s)", helpful_command);
+    }
+    fputs("\n", stderr);
     exit(code);
 }
 

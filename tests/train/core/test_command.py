@@ -173,6 +173,7 @@ def test_each_wrong_use_has_one_line(
     last = done.stderr.splitlines()[-1]
     assert last.startswith("textgen: error: ")
     assert culprit in last
+    assert ("(see textgen train --help)" in last) == (code == 2)
     assert code == 1 or len(done.stderr.splitlines()) == 1
     assert not (tmp_path / "MODEL").exists()
     assert not list(tmp_path.glob("*.part"))

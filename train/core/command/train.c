@@ -316,6 +316,7 @@ static double run(textgen_trainer *trainer, const textgen_corpus_info *corpus) {
 int train(int count, char **arguments) {
     textgen_corpus *corpus;
     textgen_trainer *trainer;
+    helpful_command = "textgen train --help";
     read_arguments(count, arguments);
     signal(SIGINT, interrupt);
     const textgen_memory text = read_content(text_path);
