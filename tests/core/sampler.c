@@ -332,7 +332,8 @@ static void print_golden_draws(uint64_t substream) {
     free(sampler), free(other);
 }
 
-/* A draw takes the first token whose cumulative probability exceeds the uniform number. */
+/* A draw takes the first token whose cumulative probability exceeds the uniform number, and at temperature 0
+ * the first of the most likely ones. */
 static void check_borders(void) {
     static const double logits[] = {-INFINITY, 0.0, 0.0, -1e9}, wrong[] = {-0.5, NAN, INFINITY, 1.0};
     static const double uniforms[] = {0.0, 0.5 - 1e-9, 0.5, 1.0 - 1e-16};
@@ -340,7 +341,10 @@ static void check_borders(void) {
     for (int i = 0; i < 4; i++) {
         CHECK(textgen_draw_with(logits, 4, 0.7, uniforms[i], weights) == 1 + i / 2);
         CHECK(textgen_draw_with(logits, 4, 0.7, wrong[i], weights) == TEXTGEN_INVALID_ARGUMENT);
+        CHECK(textgen_draw_with(logits, 4, 0.0, uniforms[i], weights) == 1);
     }
+    CHECK_OK(textgen_softmax(logits, 4, 0.0, weights));
+    CHECK(weights[1] == 1.0 && weights[2] == 0.0);
     for (int i = 0; i < 3; i++) {
         CHECK(textgen_draw_with(logits, 4, wrong[i], 0.5, weights) == TEXTGEN_INVALID_ARGUMENT);
         CHECK(textgen_softmax(logits, 4, wrong[i], weights) == TEXTGEN_INVALID_ARGUMENT);

@@ -77,6 +77,8 @@ FIELDS: list[dict[str, Any]] = [
     {"max_tokens": 30, "n": 4, "match": "(ab|ba)*", "resample": 50},
     {"n": 2, "match": "dadadadada", "resample": 2},
     {"choices": ["dad", "abba"]},
+    {"temperature": 0.9, "mirostat_tau": 1.5, "mirostat_eta": 0.3, "presence_penalty": 0.4},
+    {"typical_p": 0.8, "min_p": 0.05, "repetition_penalty": 1.3, "penalty_window": 7, "allowed": "abcd"},
 ]
 
 
