@@ -8,12 +8,15 @@ BIN := $(VENV)/bin
 DEV := $(VENV)/dev.built
 SOURCES := $(wildcard $(addprefix runtime/textgen_runtime/*.,pyx pxd) runtime/textgen_runtime/*/*.pyx \
 	$(addprefix runtime/core/,*.c *.h *.def kernels/*.c kernels/*.h))
-C_FILES := $(wildcard $(addsuffix /*.[ch],runtime/core runtime/core/kernels runtime/core/command runtime/web/source \
-	train/core train/core/command examples tests/core tests/core/fuzz tests/golden))
+C_FILES := $(shell git ls-files --cached --others --exclude-standard "*.[ch]")
 BUILD_INPUTS := pyproject.toml setup.py MANIFEST.in $(SOURCES)
 BUNDLED := runtime/textgen_runtime/bundled_models
 SANITIZED := build/sanitized
 BENCHMARKS := budgets interrupts kills peers quality serving soak training
+# Programs of Debian that are missing are installed, as root.
+needs = { command -v $(1) > /dev/null || (apt-get update && apt-get install --yes --no-install-recommends $(2)); }
+# The browser of the tests.
+export CHROMIUM ?= $(shell command -v chromium || command -v google-chrome || echo /usr/bin/chromium)
 CHECKS := -fsanitize=address,undefined -fno-sanitize-recover=all -g
 
 .PHONY: $(BENCHMARKS) clean core demo docs format fuzz install lint models mutants release-check sanitize size test \
@@ -58,18 +61,6 @@ install:
 size:
 	@$(PYTHON) release/size.py
 
-# Emulators are programs of a Debian package, which is unpacked, and so need not be installed as root.
-QEMU := $(CURDIR)/build/qemu
-EMULATORS := $(addprefix qemu-,aarch64 arm s390x)
-emulator = $(or $(shell command -v qemu-$(1)),$(QEMU)/qemu-$(1))
-
-$(addprefix $(QEMU)/,$(EMULATORS)):
-	mkdir -p $(QEMU)
-	cd $(QEMU) && (apt-get download qemu-user || (apt-get update && apt-get download qemu-user))
-	cd $(QEMU) && dpkg-deb --fsys-tarfile qemu-user_*.deb | \
-		tar -x --strip-components=3 $(addprefix ./usr/bin/,$(EMULATORS))
-	rm $(QEMU)/qemu-user_*.deb
-
 # Tests of the core for another system: a target of the compiler and an emulator. Those of the kernels depend most on
 # the processor.
 test_emulated = TEXTGEN_CORE_COMPILERS="$(CLANG) -target $(1)" TEXTGEN_CORE_EMULATOR="$(2)" $(PYTEST)
@@ -78,23 +69,24 @@ KERNEL_TESTS := $(TRAINER_TEST) $(addprefix tests/core/test_core,.py _networks.p
 	_builds.py::test_numbers_are_the_same_to_the_last_bit _embedding.py::test_a_plain_compiler_compiles_the_files)
 CORE_TESTS := $(KERNEL_TESTS) $(addprefix tests/core/test_core,_fuzz.py _metadata.py _reader.py)
 
-test-arm: $(DEV) $(VENV)/clang.installed $(call emulator,aarch64)
-	$(call test_emulated,aarch64-linux-musl,$(call emulator,aarch64)) $(KERNEL_TESTS)
+test-arm: $(DEV) $(VENV)/clang.installed
+	$(call needs,qemu-aarch64,qemu-user)
+	$(call test_emulated,aarch64-linux-musl,qemu-aarch64) $(KERNEL_TESTS)
 
 # Big-endian, and 32 bits.
-test-emulated: $(DEV) $(VENV)/clang.installed $(call emulator,s390x) $(call emulator,arm)
-	$(call test_emulated,s390x-linux-musl,$(call emulator,s390x)) $(CORE_TESTS)
-	$(call test_emulated,arm-linux-musleabihf,$(call emulator,arm)) $(CORE_TESTS)
+test-emulated: $(DEV) $(VENV)/clang.installed
+	$(call needs,qemu-s390x,qemu-user)
+	$(call test_emulated,s390x-linux-musl,qemu-s390x) $(CORE_TESTS)
+	$(call test_emulated,arm-linux-musleabihf,qemu-arm) $(CORE_TESTS)
 
-# If there is no wine, that of Debian is installed, as root. Its folder of settings is made before the tests, which run
-# at the same time. Without its drivers of windows, it needs no display. Its server and services, which take longer than a
+# The folder of settings of wine is made before the tests, which run at the same time. Without its drivers of windows, it needs no display. Its server and services, which take longer than a
 # test to start, stay for a minute after the last program. They would keep the pipes of a test open that started them.
 WINE := $(CURDIR)/build/wine
 WINE_SETTINGS := WINEPREFIX=$(WINE) WINEDEBUG=-all WINEDLLOVERRIDES="winewayland.drv,winex11.drv="
 
 test-wine: $(DEV) $(VENV)/clang.installed
 	mkdir -p $(WINE)
-	command -v wine || { apt-get update && apt-get install --yes --no-install-recommends wine wine64; }
+	$(call needs,wine,wine wine64)
 	$(WINE_SETTINGS) wine cmd /c exit < /dev/null > $(WINE)/log 2>&1 && $(WINE_SETTINGS) wineserver -w
 	$(WINE_SETTINGS) wineserver -p60 > $(WINE)/log 2>&1 && $(WINE_SETTINGS) wine cmd /c exit < /dev/null > $(WINE)/log 2>&1
 	$(WINE_SETTINGS) $(call test_emulated,x86_64-windows-gnu,wine) $(CORE_TESTS) tests/core/test_core_command.py
@@ -112,10 +104,6 @@ WEB := runtime/web
 WEB_TOOLS := tests/web/node_modules
 WEB_TEST := build/web-test
 BUILD_WEB := $(BIN)/python $(WEB)/build.py
-# The browser of the tests. If there is none, the tests install that of Debian.
-CHROMIUM ?= $(shell command -v chromium || command -v google-chrome)
-INSTALL_CHROMIUM := $(if $(CHROMIUM),true,apt-get update && apt-get install --yes --no-install-recommends chromium)
-WITH_CHROMIUM := CHROMIUM=$(or $(CHROMIUM),/usr/bin/chromium)
 
 web: $(VENV)/clang.installed $(WEB_TOOLS)/installed
 	$(BUILD_WEB)
@@ -126,23 +114,23 @@ test-web: $(DEV) $(VENV)/clang.installed $(WEB_TOOLS)/installed
 	mkdir -p $(WEB_TEST)
 	$(BUILD_WEB) --output $(WEB_TEST) & \
 	{ $(WEB_TOOLS)/.bin/tsc --project tests/web && $(BIN)/python -m tests.helpers.web_cases $(WEB_TEST) && \
-		$(INSTALL_CHROMIUM); }; \
+		$(call needs,$(CHROMIUM),chromium); }; \
 	status=$$?; wait $$! && exit $$status
 	for file in textgen.wasm wasm.js textgen-relaxed.wasm wasm-relaxed.js; do \
 		cmp $(WEB)/$$file $(WEB_TEST)/$$file || exit 1; \
 	done
 	cmp runtime/textgen_runtime/web/page.html $(WEB_TEST)/page.html
-	$(WITH_CHROMIUM) TEXTGEN_PYTHON=$(BIN)/python node --test --test-concurrency=4 tests/web/*.test.mjs
+	TEXTGEN_PYTHON=$(BIN)/python node --test --test-concurrency=4 tests/web/*.test.mjs
 
 # Unlike the other tests, these download programs, in their latest versions. They print the versions.
 try-npm: $(WEB_TOOLS)/installed
-	$(INSTALL_CHROMIUM)
-	$(WITH_CHROMIUM) node --test tests/web/npm/*.test.mjs
+	$(call needs,$(CHROMIUM),chromium)
+	node --test tests/web/npm/*.test.mjs
 
 mutants: $(DEV) $(WEB_TOOLS)/installed
-	mkdir -p $(WEB_TEST) && $(BIN)/python -m tests.helpers.web_cases $(WEB_TEST) && $(INSTALL_CHROMIUM)
-	$(WITH_CHROMIUM) $(BIN)/python -m tests.mutants --meaning
-	$(WITH_CHROMIUM) $(BIN)/python -m tests.mutants
+	mkdir -p $(WEB_TEST) && $(BIN)/python -m tests.helpers.web_cases $(WEB_TEST) && $(call needs,$(CHROMIUM),chromium)
+	$(BIN)/python -m tests.mutants --meaning
+	$(BIN)/python -m tests.mutants
 
 lint: $(DEV)
 	$(BIN)/ruff format --check .
@@ -190,31 +178,19 @@ $(BENCHMARKS): $(DEV)
 
 soak training: core
 
-# libFuzzer is part of Debian's package clang. The clang from PyPI lacks it.
+# libFuzzer is part of Debian's package clang. The clang from PyPI lacks it. Without the feedback of comparisons, an
+# execution takes 0.7 of the time, and the fuzzer reaches more code in the same time.
 FUZZ := build/fuzz
-FUZZ_CLANG ?= $(shell command -v clang || command -v clang-14)
-FUZZ_COMPILE = $(or $(FUZZ_CLANG),clang) -std=c11 -gline-tables-only -Iruntime/core -fno-sanitize-recover=all
-# What takes most of the time has no feedback: the kernels and the hash, whose loops depend only on sizes, and the sort.
-# With a check for undefined behavior, the kernels would compile for minutes, and with any check, the hash would take a
-# fifth of the time. make sanitize checks them, too.
-FUZZ_KERNELS := $(wildcard runtime/core/kernels/*.c)
-FUZZ_PLAIN := $(FUZZ_KERNELS) runtime/core/sha256.c
-FUZZ_OBJECTS := $(patsubst runtime/core/%.c,$(FUZZ)/%.o,$(FUZZ_PLAIN))
-FUZZ_CHECKS = -fsanitize=address,undefined
-$(patsubst runtime/core/%.c,$(FUZZ)/%.o,$(FUZZ_KERNELS)): FUZZ_CHECKS = -fsanitize=address
-$(FUZZ)/sha256.o: FUZZ_CHECKS =
+FUZZ_CLANG ?= $(shell command -v clang || command -v clang-14 || echo clang)
+FUZZ_SOURCES := $(filter-out %/replay.c,$(wildcard tests/core/fuzz/*.c runtime/core/*.c runtime/core/kernels/*.c))
 FUZZ_RUNS ?= 2500000
 
-$(FUZZ)/%.o: runtime/core/%.c $(SOURCES)
-	mkdir -p $(@D)
-	$(if $(FUZZ_CLANG),,apt-get update && apt-get install --yes --no-install-recommends clang)
-	$(FUZZ_COMPILE) -O2 $(FUZZ_CHECKS) -c $< -o $@
-
-# Without the feedback of comparisons, an execution takes 0.7 of the time, and the fuzzer reaches more code in the same
-# time.
-$(FUZZ)/fuzz: $(FUZZ_OBJECTS) $(filter-out %/replay.c,$(wildcard tests/core/fuzz/*.[ch])) $(SOURCES)
-	$(FUZZ_COMPILE) -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-coverage=trace-cmp \
-		$(filter tests/%.c,$^) $(filter-out $(FUZZ_PLAIN),$(wildcard runtime/core/*.c)) $(FUZZ_OBJECTS) -o $@
+$(FUZZ)/fuzz: $(FUZZ_SOURCES) $(SOURCES) tests/core/fuzz/fuzz.h tests/core/fuzz/ignored.txt
+	mkdir -p $(FUZZ)
+	$(call needs,$(FUZZ_CLANG),clang)
+	$(FUZZ_CLANG) -std=c11 -O2 -gline-tables-only -Iruntime/core -fsanitize=fuzzer,address,undefined \
+		-fno-sanitize-recover=all -fno-sanitize-coverage=trace-cmp -fsanitize-ignorelist=tests/core/fuzz/ignored.txt \
+		-fsanitize-coverage-ignorelist=tests/core/fuzz/ignored.txt $(FUZZ_SOURCES) -o $@
 
 # New inputs that reach other code stay in build/fuzz/inputs, and the next run begins with them, too.
 fuzz: $(DEV) $(FUZZ)/fuzz
