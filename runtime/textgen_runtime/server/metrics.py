@@ -6,7 +6,7 @@ from http import HTTPStatus
 from time import perf_counter
 
 from starlette.datastructures import Headers
-from starlette.requests import Request
+from starlette.requests import Request as HTTPRequest
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -33,7 +33,7 @@ class Metrics:
         # The values of the series of requests, by their names with labels.
         self._values: defaultdict[str, float] = defaultdict(int)
 
-    async def answer(self, _: Request) -> Response:
+    async def answer(self, _: HTTPRequest) -> Response:
         """Answer a request for the measurements."""
         worker = self._worker
         values = {

@@ -8,7 +8,7 @@ from typing import Any
 from textgen_runtime.results import TextEnding
 
 from .requests import Request
-from .worker import Text, Update, count_prompt_tokens
+from .worker import ServedText, Update, count_prompt_tokens
 
 DONE = b"data: [DONE]\n\n"
 
@@ -39,7 +39,12 @@ class Writer:
     kind, prefix, event_kind = "text_completion", "cmpl-", "text_completion"
 
     def __init__(
-        self, request: Request, name: str, model_name: str, texts: Sequence[Text], warnings: Sequence[str]
+        self,
+        request: Request,
+        name: str,
+        model_name: str,
+        texts: Sequence[ServedText],
+        warnings: Sequence[str],
     ) -> None:
         self.texts = texts
         # Texts without an event so far.
@@ -63,7 +68,7 @@ class Writer:
 
     def response(self, updates: Iterable[Update], tokens: int) -> Iterable[bytes]:
         """Yield the parts of the response that has all updates, and this number of generated tokens."""
-        parts: dict[Text, list[Update]] = {text: [] for text in self.texts}
+        parts: dict[ServedText, list[Update]] = {text: [] for text in self.texts}
         for update in updates:
             parts[update.text].append(update)
         separator = self._opening + b',"choices":['

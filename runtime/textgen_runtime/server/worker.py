@@ -95,7 +95,7 @@ class Update(NamedTuple):
         last: Whether this is the last update of the text.
     """
 
-    text: "Text"
+    text: "ServedText"
     chunk: str = ""
     tokens: int = 0
     logprobs: Sequence[float] | None = None
@@ -104,7 +104,7 @@ class Update(NamedTuple):
     last: bool = False
 
 
-class Text:
+class ServedText:
     """One text of a request. It waits, its prompt is fed, it is a lane of the batch, and it ends.
 
     After the text was submitted, only the worker uses the attributes that change.
@@ -161,7 +161,7 @@ def is_quick(request: Request) -> bool:
 
 def prepare(
     model: Model, request: Request, deliver: Callable[[Update], None]
-) -> tuple[list[Text], list[str]]:
+) -> tuple[list[ServedText], list[str]]:
     """Encode the prompts, compile the sampling parameters, and create the texts.
 
     Returns:
@@ -176,7 +176,7 @@ def prepare(
         raise RequestError(400, "logprobs needs a model of characters", param="logprobs")
     try:
         sampling, warnings = checked_stops(request.sampling, model.metadata)
-        texts: list[Text] = []
+        texts: list[ServedText] = []
         # Each prompt is fed once for its choices, and each of the model's own prompts once.
         prompts: dict[tuple[int, str], Prompt] = {}
         for choice in range(request.texts):
@@ -189,7 +189,7 @@ def prepare(
             stream = model.engine.new_stream(request.seed, choice)
             generation = Generation(model, stream, sampling, prompt.text)
             generation.check_length(request.length)
-            texts.append(Text(prompt, generation, choice, request, deliver))
+            texts.append(ServedText(prompt, generation, choice, request, deliver))
     except PromptError as error:
         raise RequestError(400, error.spelled(spell_field), param=request.prompt_field) from None
     except SamplingError as error:
@@ -202,7 +202,7 @@ def prepare(
     return texts, warnings
 
 
-def count_prompt_tokens(texts: Iterable[Text]) -> int:
+def count_prompt_tokens(texts: Iterable[ServedText]) -> int:
     """Return the number of tokens of the prompts of texts. One that several texts continue counts once."""
     return sum(len(prompt.tokens) for prompt in {text.prompt for text in texts})
 
@@ -238,9 +238,9 @@ class Worker:
         self._idle.set()
         self._orders: SimpleQueue[Callable[[], object]] = SimpleQueue()
         # A text is in one of these. All but the waiting ones count as users.
-        self._waiting: deque[Text] = deque()
-        self._feeding: deque[Text] = deque()
-        self._lanes: dict[Generation, Text] = {}
+        self._waiting: deque[ServedText] = deque()
+        self._feeding: deque[ServedText] = deque()
+        self._lanes: dict[Generation, ServedText] = {}
         self._batch = Batch(model)
         self._pace = Pace()
         self._updates: list[Update] = []
@@ -291,7 +291,7 @@ class Worker:
             if not self.texts:
                 self._idle.set()
 
-    def submit(self, texts: Sequence[Text]) -> None:
+    def submit(self, texts: Sequence[ServedText]) -> None:
         """Queue texts. Raises a ``RequestError`` if the worker has stopped."""
         if self._stopping:
             raise _stopped()
@@ -319,11 +319,11 @@ class Worker:
 
     # The worker's thread. The following functions can be ordered.
 
-    def add(self, texts: Iterable[Text]) -> None:
+    def add(self, texts: Iterable[ServedText]) -> None:
         """Add texts to the queue."""
         self._waiting.extend(texts)
 
-    def cancel(self, text: Text) -> None:
+    def cancel(self, text: ServedText) -> None:
         """Remove a text, unless it has ended."""
         if text in self._waiting:
             self._waiting.remove(text)
@@ -376,7 +376,7 @@ class Worker:
             self._feed(self._feeding[0])
         return thread_time() - start
 
-    def _feed(self, text: Text) -> None:
+    def _feed(self, text: ServedText) -> None:
         """Feed a piece of a prompt, and make a lane of the text if the prompt is complete."""
         try:
             if text.prompt.feed():
@@ -456,11 +456,11 @@ class Reply:
     def __init__(self, worker: Worker, *, streams: bool) -> None:
         self._worker, self._streams = worker, streams
         self.tokens = 0
-        self.running: set[Text] = set()
+        self.running: set[ServedText] = set()
         self._pending: list[Update] = []
         self._wake = asyncio.Event()
 
-    def submit(self, texts: Sequence[Text]) -> None:
+    def submit(self, texts: Sequence[ServedText]) -> None:
         """Queue the texts, which must deliver to this reply."""
         self._worker.submit(texts)
         self.running.update(texts)

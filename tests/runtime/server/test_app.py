@@ -122,7 +122,7 @@ async def test_a_line_of_the_log_has_the_id_of_its_request(
         async with served(tiny) as server:
             logger.warning("no request")
             # The texts fail in the thread of the worker.
-            monkeypatch.setattr("textgen_runtime.server.worker.Text.start", fail)
+            monkeypatch.setattr("textgen_runtime.server.worker.ServedText.start", fail)
             assert (await server.complete({"X-Request-ID": "first"}, prompt="a")).error == (500, None)
     finally:
         logger.removeHandler(handler)

@@ -19,7 +19,7 @@ from textgen_runtime.server.worker import (
     MAX_PROMPT_SHARE,
     Pace,
     Prompt,
-    Text,
+    ServedText,
     Worker,
     is_quick,
 )
@@ -184,14 +184,14 @@ async def test_expensive_expressions_do_not_stop_running_texts(tiny: textgen.Mod
 async def test_a_text_that_fails_does_not_stop_the_others(
     tiny: textgen.Model, monkeypatch: pytest.MonkeyPatch, control: dict[str, Any]
 ) -> None:
-    start, together = Text.start, threading.Event()
+    start, together = ServedText.start, threading.Event()
 
-    def start_broken(text: Text) -> None:
+    def start_broken(text: ServedText) -> None:
         start(text)
         if text.remaining == 77:
             text.generation.logits = text.generation.logits * float("nan")
 
-    monkeypatch.setattr(Text, "start", start_broken)
+    monkeypatch.setattr(ServedText, "start", start_broken)
     async with served(tiny) as server:
         # The worker waits, so that the texts are lanes at the same time.
         server.worker.order(together.wait, PATIENCE)
