@@ -106,8 +106,8 @@ class Generation:
         latencies: A list to which ``take`` and ``stream`` add the nanoseconds of each token, or None. A copy
             has none.
         keep_logprobs: Whether a ``Batch`` returns the log-probability of each drawn token.
-        position: Where the text stands, for ``Batch`` and for saved generations. A chunk replaces it by a
-            copy, so that an older position can be restored. A write to ``logits`` changes it in place.
+        position: Where the text stands, for ``Batch`` and for saved generations. A chunk and ``feed`` replace
+            it by a copy, so that an older position can be restored. All else changes it in place.
     """
 
     def __init__(self, model: "Model", position: Stream, sampling: Sampling, prompt: str) -> None:
@@ -139,9 +139,7 @@ class Generation:
         Raises:
             SamplingError: If an argument is out of range.
         """
-        position = self.position.copy()
-        position.reseed(seed, substream, drawn)
-        self.position = position
+        self.position.reseed(seed, substream, drawn)
 
     @property
     def state(self) -> State:
@@ -160,9 +158,7 @@ class Generation:
 
     @state.setter
     def state(self, value: "Mapping[str, ArrayLike]") -> None:
-        position = self.position.copy()
-        position.state = self.model.engine.join_state(value)
-        self.position = position
+        self.position.state = self.model.engine.join_state(value)
 
     @property
     def logits(self) -> "NDArray[np.float32]":
@@ -182,9 +178,7 @@ class Generation:
     def logits(self, value: "ArrayLike") -> None:
         import numpy as np
 
-        position = self.position.copy()
-        position.logits = np.ascontiguousarray(value, np.float32)
-        self.position = position
+        self.position.logits = np.ascontiguousarray(value, np.float32)
 
     @property
     def sampling(self) -> Sampling:
@@ -202,9 +196,8 @@ class Generation:
     @sampling.setter
     def sampling(self, value: Sampling) -> None:
         check_type(value)
-        position = self.position.copy()
-        position.configure(value, *self.model.compile_controls(value))
-        self.position, self._sampling = position, value
+        self.position.configure(value, *self.model.compile_controls(value))
+        self._sampling = value
 
     @property
     def ending(self) -> TextEnding | None:
@@ -228,9 +221,7 @@ class Generation:
 
     def begin_constraint(self) -> None:
         """Let the next token begin another text of the constraint."""
-        position = self.position.copy()
-        position.feed(())
-        self.position = position
+        self.position.feed(())
 
     def check_length(self, length: int, *, finish: bool = True) -> None:
         """Check the length of a text, and with ``finish``, that the text can meet its constraint.
@@ -326,10 +317,8 @@ class Generation:
 
     def finish(self) -> str:
         """Return the text that is held back. Bytes of an incomplete character have none, and stay."""
-        position = self.position.copy()
-        written = position.finish(not self.model.is_raw)
-        self.position = position
-        return self.model.decode(written, position.held)
+        written = self.position.finish(not self.model.is_raw)
+        return self.model.decode(written, self.position.held)
 
     def _as_batch(self, length: int, finish: bool) -> "Batch":
         batch = Batch(self.model, self.latencies)
@@ -627,7 +616,7 @@ class Batch:
         """Return what is certain after a chunk of a trial. After a rejected one, begin the next trial."""
         generation, undecided = chunk.generation, BatchChunk(chunk.generation, 0, "", None)
         if chunk.ending == "mismatch":
-            rejected, generation.position = generation.position, trial.start
+            rejected, generation.position = generation.position, trial.start.copy()
             generation.reseed(rejected.seed, rejected.substream, rejected.drawn)
             following = trial._replace(left=trial.left - 1, chunks=())
             self._lanes[generation] = _Target(trial.length, finish=True, trial=following)
