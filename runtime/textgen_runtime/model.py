@@ -54,26 +54,31 @@ def fresh_seed() -> int:
     return int.from_bytes(os.urandom(4), "little")
 
 
-def feed_in_chunks(engine: Engine, position: Stream, tokens: Sequence[int], *, restart: bool = False) -> None:
-    """Feed tokens to a text. The chunks are short, so that an interrupt takes effect between two of them.
+def feed_in_chunks(
+    engine: Engine,
+    position: Stream,
+    tokens: Sequence[int],
+    *,
+    restart: bool = False,
+    most: int = PROMPT_CHUNK,
+) -> Iterator[bool]:
+    """Feed tokens to a text, and yield after each chunk whether it was the last one.
 
     Args:
         engine: The engine of the model.
         position: The text.
         tokens: One or more tokens.
         restart: Whether the text begins from the initial state.
+        most: The maximum number of tokens of a chunk. An interrupt takes effect between two chunks.
     """
-    chunk = min(PROMPT_CHUNK, engine.chunk_length(1))
+    chunk = min(most, engine.chunk_length(1))
+    # The core feeds the begin token of a record itself.
+    first = int(restart and tokens[0] == position.model.special[1])
     for start in range(0, len(tokens), chunk):
-        feed_chunk(position, tokens[start : start + chunk], is_first=start == 0, restart=restart)
-
-
-def feed_chunk(position: Stream, tokens: Sequence[int], *, is_first: bool, restart: bool) -> None:
-    """Feed a chunk of the tokens of ``feed_in_chunks``. is_first: whether it is the first one."""
-    if is_first and restart and tokens[0] == position.model.special[1]:
-        # The core feeds the begin token of a record itself.
-        tokens = tokens[1:]
-    position.feed(tokens, begin=is_first, restart=is_first and restart)
+        is_first, end = start == 0, start + chunk
+        part = tokens[first:end] if is_first else tokens[start:end]
+        position.feed(part, begin=is_first, restart=is_first and restart)
+        yield end >= len(tokens)
 
 
 class NextToken(NamedTuple):
@@ -265,7 +270,8 @@ class Generation:
         is_start = position.at_end
         tokens = model.encode_prompt(text, unknown, is_start=is_start)
         fed = model.tokenizer.decode([*position.held, *tokens])
-        feed_in_chunks(model.engine, position, tokens, restart=is_start)
+        for _ in feed_in_chunks(model.engine, position, tokens, restart=is_start):
+            pass
         # Everything that can fail comes before the change of this generation.
         self.position = position
         return fed
@@ -820,7 +826,8 @@ class Model:
             prompt = self.default_prompt(seed, substream)
         generation = Generation(self, position, chosen, "")
         tokens = self.encode_prompt(prompt, unknown, is_start=True)
-        feed_in_chunks(self.engine, position, tokens, restart=True)
+        for _ in feed_in_chunks(self.engine, position, tokens, restart=True):
+            pass
         generation.prompt = self.tokenizer.decode(tokens)
         return generation
 

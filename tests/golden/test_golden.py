@@ -1,6 +1,5 @@
-"""The same seed gives the same text: in Python and in C, in any parts, copied, saved, and in a batch."""
+"""The same seed gives the same text: in Python and in C, in two parts that are saved, and in a batch."""
 
-import io
 from operator import attrgetter
 from pathlib import Path
 
@@ -23,8 +22,6 @@ from tests.golden.cases import (
 )
 from tests.helpers.c_programs import Build, link
 
-PART = 7
-
 pytestmark = pytest.mark.filterwarnings("ignore:the stop text")
 each = pytest.mark.parametrize("case", CASES, ids=attrgetter("name"))
 each_everywhere = pytest.mark.parametrize("case", EVERYWHERE, ids=attrgetter("name"))
@@ -35,14 +32,6 @@ each_in_parts = pytest.mark.parametrize("case", IN_PARTS, ids=attrgetter("name")
 def program(build: Build, objects: Path) -> Path:
     """The program that generates in C."""
     return link(build, objects, FOLDER / "golden.c")
-
-
-def saved(generation: textgen.Generation, model: textgen.Model) -> textgen.Generation:
-    """Return a generation that was saved and resumed."""
-    file = io.BytesIO()
-    textgen.save(generation, file)
-    file.seek(0)
-    return textgen.resume(model, file)
 
 
 def is_over(generation: textgen.Generation) -> bool:
@@ -68,17 +57,6 @@ def test_the_command_writes_the_text(case: Case, tmp_path: Path) -> None:
     if not case.substream:
         words = [case.path, "--engine", case.engine, *options(case, tmp_path)]
         assert output_of(textgen_run, *words) == f"{case.text}\n"
-
-
-@each_in_parts
-def test_a_text_in_parts_that_are_copied_and_saved_is_the_same(case: Case) -> None:
-    model, generation, text = case.load(), case.start(), ""
-    for left in range(case.length, 0, -PART):
-        text += generation.take(min(PART, left), finish=left <= PART)
-        if is_over(generation):
-            break
-        generation = saved(generation, model) if left % 2 else generation.copy()
-    assert (text, generation.ending) == (case.text, case.ending)
 
 
 @pytest.mark.parametrize("novel", [False, True])

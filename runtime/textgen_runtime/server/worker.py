@@ -13,7 +13,7 @@ from typing import NamedTuple, TypeVar
 
 from textgen_runtime.controls import checked_stops
 from textgen_runtime.errors import PromptError, SamplingError, TextgenError
-from textgen_runtime.model import Batch, BatchChunk, Generation, Model, feed_chunk
+from textgen_runtime.model import Batch, BatchChunk, Generation, Model, feed_in_chunks
 from textgen_runtime.results import TextEnding
 from textgen_runtime.sampling import CONSTRAINTS
 from textgen_runtime.tokenizer import CHARACTER, unknown_characters_warning
@@ -69,16 +69,13 @@ class Prompt:
         self.tokens = model.encode_prompt(text, request.unknown, is_start=True)
         self.text = model.tokenizer.decode(self.tokens)
         self.position = model.engine.new_stream()
-        self._size = min(PIECE_TOKENS, model.engine.chunk_length(1))
-        self._fed = 0
+        self._pieces = feed_in_chunks(
+            model.engine, self.position, self.tokens, restart=True, most=PIECE_TOKENS
+        )
 
     def feed(self) -> bool:
         """Feed the next piece, and return whether the prompt is complete."""
-        if self._fed < len(self.tokens):
-            piece = self.tokens[self._fed : self._fed + self._size]
-            feed_chunk(self.position, piece, is_first=self._fed == 0, restart=True)
-            self._fed += len(piece)
-        return self._fed == len(self.tokens)
+        return next(self._pieces, True)
 
 
 class Update(NamedTuple):

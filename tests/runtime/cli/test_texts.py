@@ -6,7 +6,7 @@ import json
 import re
 import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 from weakref import WeakSet
@@ -308,9 +308,9 @@ def test_an_ended_text_makes_room_for_the_next_one(
 def test_each_prompt_is_fed_once(capsys: Captured, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     fed = []
 
-    def recording(engine: Any, position: Any, tokens: list[int], *, restart: bool) -> None:
+    def recording(engine: Any, position: Any, tokens: list[int], *, restart: bool) -> Iterator[bool]:
         fed.append(tokens)
-        feed_in_chunks(engine, position, tokens, restart=restart)
+        return feed_in_chunks(engine, position, tokens, restart=restart)
 
     monkeypatch.setattr("textgen_runtime.model.feed_in_chunks", recording)
     (tmp_path / "prompts.txt").write_text("abc\ndad\n")

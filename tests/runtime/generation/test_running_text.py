@@ -1,6 +1,6 @@
 """The state, logits and sampling of a generation, and its position after an error or an interrupt."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -64,12 +64,27 @@ def test_complete_rolls_back_if_a_later_chunk_fails(model: Model, monkeypatch: p
     assert batch.complete() == expected
 
 
+def test_each_chunk_of_a_prompt_continues_the_state(model: Model) -> None:
+    generation = model.start("dad had abc")
+    tokens = np.asarray(model.tokenizer.encode("dad had abc"))[:, np.newaxis]
+    logits, state = model.engine.forward(tokens, model.engine.initial_state())
+    np.testing.assert_allclose(generation.logits, logits[-1, 0], atol=1e-5)
+    np.testing.assert_allclose(generation.state["cell"], state["cell"], atol=1e-5)
+
+
 def test_feed_rolls_back_if_a_later_chunk_fails(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
     text = start(model).take(5)
     generation = start(model, stop=text[2:] + "é")
     assert generation.take(5) == text[:2]
+    feed_in_chunks = feeding.feed_in_chunks
+
+    def interrupted(*arguments: Any, **options: Any) -> Iterator[bool]:
+        chunks = feed_in_chunks(*arguments, **options)
+        assert [next(chunks), next(chunks)] == [False, False]
+        raise KeyboardInterrupt
+
     with monkeypatch.context() as patched:
-        patched.setattr(feeding, "feed_chunk", fail_from_call(2, feeding.feed_chunk, KeyboardInterrupt))
+        patched.setattr(feeding, "feed_in_chunks", interrupted)
         with pytest.raises(KeyboardInterrupt):
             generation.feed("dad had " * 3)
     assert text[:2] + generation.take(15, finish=True) == start(model).take(20)
