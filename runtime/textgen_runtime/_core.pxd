@@ -19,7 +19,6 @@ cdef extern from "textgen.h" nogil:
         TEXTGEN_OTHER_SAVED
         TEXTGEN_FORWARD_FAILED
         TEXTGEN_REQUIREMENT_SIZE
-        TEXTGEN_FEED_MORE
         TEXTGEN_FEED_TEXT
         TEXTGEN_FEED_START
         TEXTGEN_MAX_STATES

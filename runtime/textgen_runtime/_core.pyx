@@ -658,13 +658,11 @@ cdef class Stream:
         """Whether the text was drawn with spans, so that it keeps its latest tokens."""
         return self.info().recent > 0
 
-    def feed(self, tokens, *, bint begin=True, bint restart=False):
-        """Run the network over tokens.
+    def feed(self, tokens, *, bint restart=False):
+        """Run the network over tokens. They begin another text for stop texts and the constraint.
 
         Args:
             tokens: A sequence of 0 or more tokens, each in [0, vocabulary).
-            begin: Whether they begin another text for stop texts and the constraint, so that nothing is held
-                back.
             restart: Whether that text begins from the initial state, of a record model after its begin token.
 
         Raises:
@@ -673,8 +671,7 @@ cdef class Stream:
         values = tokens if isinstance(tokens, array) and tokens.typecode == "q" else array("q", tokens)
         cdef const int64_t *numbers = <const int64_t *>address_of(values)
         cdef size_t count = len(values)
-        cdef int32_t other = TEXTGEN_FEED_TEXT if begin else TEXTGEN_FEED_MORE
-        cdef int32_t how = TEXTGEN_FEED_START if restart else other
+        cdef int32_t how = TEXTGEN_FEED_START if restart else TEXTGEN_FEED_TEXT
         cdef bytearray workspace = self.model.workspace(1)
         cdef textgen_memory memory = memory_of(workspace)
         cdef textgen_error error

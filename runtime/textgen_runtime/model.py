@@ -75,9 +75,8 @@ def feed_in_chunks(
     # The core feeds the begin token of a record itself.
     first = int(restart and tokens[0] == position.model.special[1])
     for start in range(0, len(tokens), chunk):
-        is_first, end = start == 0, start + chunk
-        part = tokens[first:end] if is_first else tokens[start:end]
-        position.feed(part, begin=is_first, restart=is_first and restart)
+        end = start + chunk
+        position.feed(tokens[start or first : end], restart=restart and not start)
         yield end >= len(tokens)
 
 
