@@ -6,8 +6,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 # Exists if the tools are installed, and the extensions are built from the present sources.
 DEV := $(VENV)/dev.built
-SOURCES := $(wildcard $(addprefix runtime/textgen_runtime/*.,pyx pxd) runtime/textgen_runtime/*/*.pyx \
-	$(addprefix runtime/core/,*.c *.h *.def kernels/*.c kernels/*.h))
+SOURCES := $(wildcard $(foreach package,runtime/textgen_runtime train/textgen_train,$(addprefix $(package)/*.,pyx pxd)) \
+	$(addprefix runtime/core/,*.c *.h *.def kernels/*.c kernels/*.h) $(addprefix train/core/,*.c *.h *.def))
 C_FILES := $(shell git ls-files --cached --others --exclude-standard "*.[ch]")
 BUILD_INPUTS := pyproject.toml setup.py MANIFEST.in $(SOURCES)
 BUNDLED := runtime/textgen_runtime/bundled_models
@@ -139,7 +139,7 @@ lint: $(DEV)
 	$(BIN)/python runtime/definitions.py --check
 	$(BIN)/python release/size.py
 	# cython-lint runs a second tool of .venv, which must be in PATH.
-	PATH="$(CURDIR)/$(BIN):$$PATH" cython-lint runtime
+	PATH="$(CURDIR)/$(BIN):$$PATH" cython-lint runtime train
 	$(BIN)/mypy
 
 format: $(DEV)
@@ -209,11 +209,12 @@ sanitize: $(DEV)
 		--build-lib $(SANITIZED) --build-temp $(SANITIZED)-objects
 	LD_PRELOAD="$$($(CC) -print-file-name=libasan.so) $$($(CC) -print-file-name=libubsan.so)" \
 		ASAN_OPTIONS=detect_leaks=0:detect_stack_use_after_return=0 PYTHONPATH=$(SANITIZED) $(BIN)/python -m pytest -p no:cacheprovider \
-		tests/runtime/sampling tests/runtime/engines tests/runtime/generation/test_generation.py
+		tests/runtime/sampling tests/runtime/engines tests/runtime/generation/test_generation.py \
+		tests/train/test_core_binding.py --deselect=tests/train/test_core_binding.py::test_a_lack_of_memory_is_a_memory_error
 
 clean:
 	rm -rf $(VENV) $(WEB_TOOLS) build dist demo .hypothesis .mypy_cache .pytest_cache .ruff_cache
-	rm -f runtime/textgen_runtime/*.so runtime/textgen_runtime/*/*.so
+	rm -f runtime/textgen_runtime/*.so train/textgen_train/*.so
 
 $(VENV)/clang.installed: | $(VENV)/dev.installed
 	$(BIN)/python -m pip install --quiet "ziglang==0.17.1"
@@ -235,7 +236,7 @@ LOCKED := mkdir -p build && $(if $(shell command -v flock),flock build/lock)
 # pip builds all extensions in a temporary folder. After a change of the sources, setup.py builds what changed.
 $(VENV)/dev.installed: pyproject.toml
 	$(LOCKED) $(PYTHON) -m venv $(VENV)
-	$(LOCKED) $(BIN)/python -m pip install --quiet --editable ".[serve,train,dev]"
+	$(LOCKED) $(BIN)/python -m pip install --quiet --editable ".[serve,torch,dev]"
 	touch $@ $(DEV)
 
 $(DEV): $(BUILD_INPUTS) | $(VENV)/dev.installed

@@ -17,19 +17,25 @@ from setuptools.command.build_clib import build_clib
 from setuptools.command.build_ext import build_ext
 from setuptools.command.build_py import build_py
 
-PACKAGE = "runtime/textgen_runtime"
-CORE = "runtime/core"
+CORE, TRAINER = "runtime/core", "train/core"
 
-SOURCES, HEADERS = (
-    [path.as_posix() for folder in ("", "kernels") for path in sorted(Path(CORE, folder).glob(pattern))]
-    for pattern in ("*.c", "*.[hd]*")
-)
+
+def files(pattern: str, *folders: str) -> list[str]:
+    """Return the paths of files, sorted in each folder."""
+    return [path.as_posix() for folder in folders for path in sorted(Path(folder).glob(pattern))]
+
+
+# Of the core. textgen-embed copies these.
+SOURCES, HEADERS = (files(pattern, CORE, f"{CORE}/kernels") for pattern in ("*.c", "*.[hd]*"))
+TRAINER_SOURCES, TRAINER_HEADERS = (files(pattern, TRAINER) for pattern in ("*.c", "*.[hd]*"))
 
 MODULES = [
     # The binding of the C core.
-    "_core",
+    "runtime/textgen_runtime/_core",
     # Drawing from logits. Its .pxd is public and needs no C header.
-    "sampler",
+    "runtime/textgen_runtime/sampler",
+    # The binding of the trainer in C.
+    "train/textgen_train/_core",
 ]
 
 # Without errno and floating-point traps, which this code does not use, the compiler can vectorize exact
@@ -42,8 +48,13 @@ HAS_DEBUGGING = any(flag.startswith("-g") for flag in os.environ.get("CFLAGS", "
 DEBUGGING = [] if HAS_DEBUGGING else ["-g0"]
 
 # Each extension has its own copy of the parts of the core that it uses. Hidden symbols keep them apart.
-# Without /std:c11, Microsoft's compiler has no _Static_assert.
-FLAGS = ["/O2", "/std:c11"] if os.name == "nt" else ["-O3", *DEBUGGING, *EXACT, "-fvisibility=hidden"]
+# Without /std:c11, Microsoft's compiler has no _Static_assert, and without the other option no <stdatomic.h>.
+IS_WINDOWS = os.name == "nt"
+FLAGS = (
+    ["/O2", "/std:c11", "/experimental:c11atomics"]
+    if IS_WINDOWS
+    else ["-O3", "-pthread", *DEBUGGING, *EXACT, "-fvisibility=hidden"]
+)
 
 # Another name than that of the library of runtime/core/Makefile, which may be installed on this machine.
 LIBRARY = "textgen_core"
@@ -66,7 +77,7 @@ def compile_only_changed(compiler: Any) -> None:
     Contents are compared, not times: pip installs Cython anew for each build, so every generated file is new.
     """
     compile_files = compiler.compile
-    headers = [Path(header).read_bytes() for header in HEADERS]
+    headers = [Path(header).read_bytes() for header in [*HEADERS, *TRAINER_HEADERS]]
 
     def compile_changed(sources: list[str], output_dir: str, **options: Any) -> list[str]:
         objects = compiler.object_filenames(sources, output_dir=output_dir)
@@ -92,7 +103,7 @@ class BuildCore(build_clib):  # type: ignore[misc]  # setuptools has no types
     def build_libraries(self, libraries: list[tuple[str, dict[str, Any]]]) -> None:
         """Compile the files of each library, and archive the objects."""
         compile_only_changed(self.compiler)
-        options = {"macros": MACROS, "include_dirs": [CORE], "extra_postargs": FLAGS}
+        options = {"macros": MACROS, "include_dirs": [CORE, TRAINER], "extra_postargs": FLAGS}
 
         def compiled(source: str) -> list[str]:
             objects: list[str] = self.compiler.compile([source], output_dir=self.build_temp, **options)
@@ -144,25 +155,27 @@ class BuildPackages(build_py):  # type: ignore[misc]
                 self.copy_file(str(source), str(copy))
 
 
-def extension(name: str) -> Extension:
-    """Return a Cython extension, into which the linker puts what it uses of the core."""
+def extension(path: str) -> Extension:
+    """Return a Cython extension, into which the linker puts what it uses of the core and the trainer."""
     return Extension(
-        f"textgen_runtime.{name}",
-        [f"{PACKAGE}/{name.replace('.', '/')}.pyx"],
-        include_dirs=[CORE],
+        ".".join(path.split("/")[1:]),
+        [f"{path}.pyx"],
+        include_dirs=[CORE, TRAINER],
         define_macros=[*MACROS, *LIMITED_API],
         py_limited_api=IS_LIMITED,
         extra_compile_args=FLAGS,
+        # The trainer starts threads.
+        extra_link_args=[] if IS_WINDOWS else ["-pthread"],
     )
 
 
 setup(
     cmdclass={"build_clib": BuildCore, "build_ext": BuildExtensions, "build_py": BuildPackages},
     options={"bdist_wheel": {"py_limited_api": "cp312"}} if IS_LIMITED else {},
-    libraries=[(LIBRARY, {"sources": SOURCES})],
+    libraries=[(LIBRARY, {"sources": [*SOURCES, *TRAINER_SOURCES]})],
     ext_modules=cythonize(
         [extension(name) for name in MODULES],
         build_dir="build/generated",
-        include_path=["runtime"],
+        include_path=["runtime", "train"],
     ),
 )

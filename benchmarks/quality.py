@@ -16,16 +16,16 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from time import perf_counter
 
+import numpy as np
 import textgen_runtime as textgen
 from textgen_runtime.baselines import KneserNey, compressed_bits
 from textgen_runtime.bench.report import Section, per_second
 from textgen_runtime.bench.rounds import calibrate, interleave, medians
-from textgen_runtime.corpus import METRICS_FILE, read_corpus
+from textgen_runtime.corpus import METRICS_FILE
 from textgen_runtime.model_file import MODEL_FILE
 from textgen_runtime.score import BITS_PER_NAT
-from textgen_runtime.text import Normalization
-from textgen_train.data.dataset_from_corpus import make_dataset
-from textgen_train.export.quantizer import quantize_model
+from textgen_train import Config, read_dataset
+from textgen_train.quantize import convert
 
 HELD_OUT = 0.1
 # Corpus -> whether to convert it to lower case, as in published results.
@@ -86,7 +86,7 @@ def trained_model(corpus: str, run: str, folder: Path, options: Sequence[str]) -
 def model_row(run: str, folder: Path, text: str) -> Row:
     """Score a trained model with the runtime, and with 8-bit weights."""
     path = folder / MODEL_FILE
-    models = textgen.load(path), quantize_model(path.read_bytes()).model
+    models = convert(path.read_bytes())
     last = json.loads((folder / METRICS_FILE).read_text(encoding="utf-8").splitlines()[-1])
     nats, quantized = (textgen.predict(model, text, last=HELD_OUT).score.nats for model in models)
     texts = {str(i): calibrate(model.start(seed=0).take) for i, model in enumerate(models)}
@@ -108,9 +108,11 @@ def model_row(run: str, folder: Path, text: str) -> Row:
 
 def rows(corpus: str, arguments: argparse.Namespace) -> Iterator[Row]:
     """Yield all rows of a corpus."""
-    text = read_corpus(corpus)
-    dataset = make_dataset(text, Normalization(lowercase=CORPORA[corpus]), HELD_OUT)
-    training, held_out = (dataset.tokenizer.decode(part) for part in (dataset.training, dataset.held_out))
+    dataset = read_dataset(Config(corpus, lowercase=CORPORA[corpus], held_out=HELD_OUT))
+    tokens = [np.asarray(part) for part in (dataset.tokens.training, dataset.tokens.held_out)]
+    training, held_out = (
+        dataset.text_of(part) for part in (dataset.tokens.training, dataset.tokens.held_out)
+    )
     before, after = compressed_bits(training), compressed_bits(training + held_out)
     for name, bits in after.items():
         yield make_row(
@@ -118,13 +120,15 @@ def rows(corpus: str, arguments: argparse.Namespace) -> Iterator[Row]:
         )
     for order in ORDERS:
         start = perf_counter()
-        ngrams = KneserNey(dataset.training, order, len(dataset.tokenizer))
+        ngrams = KneserNey(tokens[0], order, len(dataset.tokenizer))
         seconds = perf_counter() - start
-        nats = float(ngrams.surprisals(dataset.held_out, dataset.training).sum() / len(held_out))
+        nats = float(ngrams.surprisals(tokens[1], tokens[0]).sum() / len(held_out))
         cells = [f"{ngrams.parameter_count:,}", "", "", format_duration(seconds)]
         yield make_row(f"{order}-gram", nats, before=cells)
     for run in arguments.runs:
-        yield model_row(run, trained_model(corpus, run, arguments.folder, arguments.options), text.text)
+        yield model_row(
+            run, trained_model(corpus, run, arguments.folder, arguments.options), dataset.source.text
+        )
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -83,10 +83,10 @@ nitpicky = True
 nitpick_ignore_regex = [
     (
         "py:.*",
-        r"(abc|array|collections|concurrent|np|numpy|os|pathlib|random|torch|typing_extensions)\..+",
+        r"(abc|array|collections|concurrent|np|numpy|os|pathlib|random|typing_extensions)\..+",
     ),
     ("py:class", r"textgen_(runtime|train)\.[a-z_]+\..+"),
-    ("py:class", r"array|\w*(ArrayLike|Buffer)|Figure|FilterOptions|NDArray|Network|State|Stream"),
+    ("py:class", r"array|\w*(ArrayLike|Buffer)|Figure|FilterOptions|NDArray|State|Stream|Values"),
 ]
 
 

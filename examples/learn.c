@@ -31,8 +31,8 @@ int main(int count, char **arguments) {
         loss = textgen_trainer_update(trainer, progress);
     fprintf(stderr, "loss %.3f learned, %.3f held out\n", loss, textgen_trainer_score(trainer));
     /* The model file, from which a stream makes up records. */
-    textgen_memory content = allocate(textgen_trainer_write_model(trainer, -1, NULL));
-    textgen_trainer_write_model(trainer, textgen_trainer_score(trainer), content.data);
+    textgen_memory content = allocate(textgen_trainer_write_model(trainer, -1, NULL, NULL));
+    textgen_trainer_write_model(trainer, textgen_trainer_score(trainer), NULL, content.data);
     textgen_sampling sampling = TEXTGEN_SAMPLING_DEFAULT;
     textgen_model *model;
     textgen_stream *stream;

@@ -82,14 +82,14 @@ def web() -> int:
 
 def train() -> int:
     """Run ``textgen-train`` and return its exit code."""
-    return _run_command("textgen-train", "textgen_train.cli.train")
+    return _run_command("textgen-train", "textgen_train.cli")
 
 
 def compare() -> int:
     """Run ``textgen-compare`` and return its exit code."""
-    return _run_command("textgen-compare", "textgen_train.cli.compare")
+    return _run_command("textgen-compare", "textgen_train.compare")
 
 
 def quantize() -> int:
     """Run ``textgen-quantize`` and return its exit code."""
-    return _run_command("textgen-quantize", "textgen_train.cli.quantize")
+    return _run_command("textgen-quantize", "textgen_train.quantize")

@@ -63,22 +63,6 @@ def interrupts() -> Iterator[None]:
     signal.signal(signal.SIGINT, before)
 
 
-@pytest.fixture
-def book(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A short text in the working directory."""
-    # Importing torch takes seconds, and most tests do not need it.
-    import torch
-
-    from tests.helpers.train_command import TEXT
-
-    monkeypatch.chdir(tmp_path)
-    path = tmp_path / "book.txt"
-    path.write_text(TEXT, encoding="utf-8")
-    threads = torch.get_num_threads()
-    yield path
-    torch.set_num_threads(threads)
-
-
 @pytest.fixture(scope="session", params=BUILDS, ids=str)
 def build(request: pytest.FixtureRequest) -> Build:
     """Each compiler and set of flags for the C core."""

@@ -11,9 +11,9 @@ from sphinx import addnodes
 from sphinx.application import Sphinx
 
 NAME = re.compile(r"(?P<package>\w+)\.(?P<path>[A-Za-z_]\w*(?:\.\w+)*)(?:\(.*\))?")
-# Not names of the package: files of the C core, and the keys of a model file's metadata.
+# Not names of the package: files, and the keys of a model file's metadata.
 OTHER = {
-    *("h", "c", "wasm"),
+    *("h", "c", "py", "wasm"),
     *("format", "special", "vocabulary", "level", "records", "normalization", "prompts", "training"),
     "quantization",
 }

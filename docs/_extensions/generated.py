@@ -4,7 +4,6 @@
 colon, such as ``:,``. The other names are the functions of ``TEXTS``.
 """
 
-import math
 import re
 import sys
 from importlib import import_module
@@ -13,25 +12,27 @@ from pkgutil import resolve_name
 from typing import Any
 
 import textgen_runtime
+import textgen_train
 from sphinx.application import Sphinx
-from textgen_train.models.cells import CELLS
-from textgen_train.presets import CHOICES, PRESETS
+from textgen_runtime.json_text import to_json
+from textgen_train.config import PRESETS, Config
 
 NAME = re.compile(r"\{\{ ([\w.]+)(?::(\S+))? \}\}")
 # Directives of autodoc with options of their own. The values of data are described by hand.
 OPTIONS = {
-    "CharGRU": ":exclude-members: layer_class",
-    "CharLSTM": ":exclude-members: layer_class",
     "Generation": ":exclude-members: position",
     "Model": ":inherited-members:",
     "Sampling": ":inherited-members:",
 }
-WITHOUT_SIGNATURE = {"Generation", "Parameter", "Sampler"}
+WITHOUT_SIGNATURE = {"Config", "Corpus", "Generation", "Parameter", "Sampler", "Trainer"}
 DATA = {
     "PARAMETERS": "The :class:`Parameter` of each sampling parameter, by its name.",
-    "PRESETS": "The recipe of each preset by its name, for a small vocabulary and a run of usual length.",
     "__version__": "The version of the distribution, a string.",
 }
+
+TRAINER = Path(__file__).parents[2] / "train/core"
+# A row of presets.c.
+CHOICE = re.compile(r'\{"(\w+)", (true|false), (\w+), &\w+, (.*?)\}')
 
 
 def api(package: str) -> str:
@@ -59,13 +60,15 @@ def table(*rows: tuple[str, ...]) -> str:
 
 def preset_sizes() -> str:
     """Return the table of the networks of the presets, for the vocabulary of ``nietzsche``."""
-    symbols = len(textgen_runtime.load("nietzsche").tokenizer)
-    rows = [("`--preset`", "layers", f"parameters, with {symbols} symbols", "`model.onnx`")]
-    for name, recipe in PRESETS.items():
-        sizes = {field: getattr(recipe, field) for field in ("units", "layers", "embedding", "residual")}
-        parameters = CELLS[recipe.cell](symbols, **sizes).parameter_count
-        megabytes = f"{4 * parameters / 1e6:.1f} MB"
-        rows.append((f"`{name}`", f"{recipe.layers} of {recipe.units} units", f"{parameters:,}", megabytes))
+    symbols = textgen_runtime.load("nietzsche").tokenizer.symbols
+    text = "".join(symbols).encode() * 4
+    corpus = textgen_train.Corpus(text, "", vocabulary=to_json([*symbols], ascii_only=False))
+    rows = [("`--preset`", "layers", f"parameters, with {len(symbols)} symbols", "`model.onnx`")]
+    for name in PRESETS:
+        recipe = Config("nietzsche", preset=name).choose_recipe()
+        parameters = textgen_train.Trainer(corpus, recipe, 0, 1).parameters
+        size = f"{recipe['layers']} of {recipe['units']} units"
+        rows.append((f"`{name}`", size, f"{parameters:,}", f"{4 * parameters / 1e6:.1f} MB"))
     return table(*rows)
 
 
@@ -73,19 +76,27 @@ def preset_choices() -> str:
     """Return the table of what each preset drops, and of its penalties."""
     heading = ("`--preset`", "vocabulary", "epochs", "outputs", "inputs", "recurrent weights")
     rows = [(*heading, "activation penalty", "confidence penalty")]
-    for name, is_large, epochs, recipe in CHOICES:
-        dropped = (recipe.dropout, recipe.input_dropout, recipe.weight_dropout)
-        penalties = (recipe.activation_penalty, recipe.confidence_penalty)
+    for name, is_large, epochs, values in CHOICE.findall((TRAINER / "presets.c").read_text(encoding="utf-8")):
+        numbers = [float(value) for value in values.split(", ")]
         rows.append(
             (
                 f"`{name}`",
-                "large" if is_large else "small",
-                f"at most {epochs:,}" if epochs < math.inf else "more",
-                *(f"{share:.0%}" if share else "none" for share in dropped),
-                *(f"{weight:g}" if weight else "none" for weight in penalties),
+                "large" if is_large == "true" else "small",
+                f"at most {int(epochs):,}" if epochs.isdigit() else "more",
+                *(f"{share:.0%}" if share else "none" for share in numbers[:3]),
+                *(f"{weight:g}" if weight else "none" for weight in numbers[3:]),
             )
         )
     return table(*rows)
+
+
+def constant(name: str) -> str:
+    """Return a number of the trainer in C."""
+    text = "".join(path.read_text(encoding="utf-8") for path in sorted(TRAINER.glob("*.c")))
+    found = re.search(rf"\b{name}\b[ =]+([\d.]+)", text)
+    if found is None:
+        raise AttributeError(f"{TRAINER} has no number {name}")
+    return f"{float(found[1]):,.0f}"
 
 
 def parameters() -> str:
@@ -97,6 +108,7 @@ def parameters() -> str:
 
 TEXTS: dict[str, Any] = {
     "api": api,
+    "constant": constant,
     "parameters": parameters,
     "preset_choices": preset_choices,
     "preset_sizes": preset_sizes,

@@ -43,16 +43,11 @@ RUN_FILES = (
     QUANTIZED_FILE := "model.int8.onnx",
     METRICS_FILE := "metrics.jsonl",
     SAMPLES_FILE := "samples.txt",
-    CURVES_FILE := "loss.svg",
-    CHECKPOINT_FILE := "checkpoint.safetensors",
     REPORT_FILE := "report.html",
-    TENSORBOARD_FOLDER := "tensorboard",
+    CHECKPOINT_FILE := "checkpoint.textgen",
+    # What the models of --teacher predict, until the run is complete.
+    PREDICTIONS_FILE := "predictions.textgen",
 )
-
-# What the models of --teacher predict, until the run is complete. Other predictions have another name, which
-# ends with 16 hexadecimal digits, so that no file of the user matches.
-PREDICTIONS_ID = "[0-9a-f]" * 16
-PREDICTIONS_FILES = f"predictions-{PREDICTIONS_ID}.bin"
 
 DATA_FOLDER_VARIABLE = "TEXTGEN_DATA_DIR"
 DOWNLOAD_TIMEOUT_SECONDS = 30
@@ -102,14 +97,14 @@ class Corpus:
         read: Returns the text in chunks, not yet normalized. It is called each time the corpus is read.
         files: The files that are read; empty for standard input and named corpora.
         records: The kind of records at whose borders the files are joined; None for continuous text.
-        skipped: The number of other files of a folder, without hidden ones and those of training runs; None
-            if the corpus is no folder.
+        skipped: The other files of a folder, without hidden ones and those of training runs; None if the
+            corpus is no folder.
 
     Attributes:
         name: The name of the corpus.
         files: The files that are read.
         records: The kind of records.
-        skipped: The number of other files of a folder, or None.
+        skipped: The other files of a folder, or None.
     """
 
     def __init__(
@@ -118,7 +113,7 @@ class Corpus:
         read: Callable[[], Iterable[str]],
         files: tuple[Path, ...] = (),
         records: RecordKind | None = None,
-        skipped: int | None = None,
+        skipped: tuple[Path, ...] | None = None,
     ) -> None:
         # A file name may be invalid Unicode, which a model file cannot store.
         self.name = name.encode(errors="replace").decode()
@@ -241,8 +236,8 @@ def corpus_for(metadata: "Metadata", source: str) -> Corpus:
     return read_corpus(source, any_bytes=metadata.tokenizer.level == BYTE, records=metadata.records)
 
 
-def _find_files(folder: Path, any_bytes: bool) -> tuple[tuple[Path, ...], int]:
-    """Return the files of a folder that are read, in the order of their paths, and the number of others.
+def _find_files(folder: Path, any_bytes: bool) -> tuple[tuple[Path, ...], tuple[Path, ...]]:
+    """Return the files of a folder that are read, and the others, in the order of their paths.
 
     Hidden files and those of training runs are not among them.
     """
@@ -257,14 +252,14 @@ def _find_files(folder: Path, any_bytes: bool) -> tuple[tuple[Path, ...], int]:
     if not read:
         kinds = "" if any_bytes else " .txt or .abc"
         raise CorpusError(f"the folder {shorten(str(folder))} has no{kinds} files")
-    return tuple(sorted(read)), len(found) - len(read)
+    return tuple(sorted(read)), tuple(sorted({*found} - {*read}))
 
 
 def _is_of_run(path: Path, folder: Path) -> bool:
     """Return whether a training run has written a file: it, or a folder with it, is beside a model."""
     depth = len(path.relative_to(folder).parts)
     return any(
-        (part.name in RUN_FILES or part.match(PREDICTIONS_FILES))
+        part.name in RUN_FILES
         and any((part.parent / mark).exists() for mark in (MODEL_FILE, CHECKPOINT_FILE))
         for part in (path, *path.parents)[:depth]
     )

@@ -40,6 +40,19 @@ CAN_REMOVE_OPEN_FILES = fcntl is not None
 # Seconds until the second attempt to replace a file that another program has open, such as a virus scanner.
 WAIT = 0.2
 
+# How files begin that are no UTF-8 texts, and what they are. UTF-16 need not have its byte-order mark.
+DOCUMENTS = {
+    b"PK\3\4": "a compressed document or archive, such as .docx, .odt, .epub or .zip",
+    b"%PDF-": "a document in PDF",
+    b"{\\rtf": "a document in RTF",
+    b"\xff\xfe": "a text in UTF-16",
+    b"\xfe\xff": "a text in UTF-16",
+}
+REMEDY = "open it in the program that made it, or in an editor, and save it as plain text in UTF-8"
+
+# UTF-16 has a zero in each character of ASCII, and Chinese has some line ends or spaces.
+MIN_ZEROS = 1 / 256
+
 TEMPORARY_PREFIX, TEMPORARY_SUFFIX = ".textgen-", ".partial"
 
 # How each file begins that may be replaced: as a page, a source in C, a report in JSON, or a saved text, and
@@ -131,19 +144,27 @@ def decode_utf8_chunks(blocks: Iterable[bytes], name: str) -> Iterator[str]:
         The text of each block, and at last "". A byte-order mark at the start is dropped.
 
     Raises:
-        EncodingError: If the content is binary or not UTF-8. The message gives the position.
+        EncodingError: If the content is binary or not UTF-8. The message says what it is.
     """
     # The number of bytes before the block, and the beginning of a character at the end of the last block.
     position, rest, is_start = 0, b"", True
     for block in chain(blocks, [None]):
         content = rest + (block or b"")
+        document = next((kind for start, kind in DOCUMENTS.items() if content.startswith(start)), "")
+        if document and not position:
+            raise EncodingError(f"{name} is {document}: {REMEDY}")
         if (zero := content.find(0)) >= 0:
-            raise EncodingError(f"{name} is not a text: byte {position + zero} is zero")
+            even, odd = content[::2].count(0), content[1::2].count(0)
+            is_utf_16 = not (even and odd) and even + odd >= MIN_ZEROS * len(content)
+            known = f"a text in UTF-16, without its byte-order mark: {REMEDY}" if is_utf_16 else "not a text"
+            raise EncodingError(f"{name} is {known}; byte {position + zero} is zero")
         try:
             text, length = codecs.utf_8_decode(content, "strict", block is None)
         except UnicodeDecodeError as error:
             place = f"byte {position + error.start} is 0x{content[error.start]:02x}"
-            raise EncodingError(f"{name} is not UTF-8: {place}") from None
+            raise EncodingError(
+                f"{name} is not UTF-8: {place}, as in Latin-1, Windows-1252 or another encoding: {REMEDY}"
+            ) from None
         position, rest = position + length, content[length:]
         yield text.removeprefix(BYTE_ORDER_MARK) if is_start else text
         is_start = is_start and not text

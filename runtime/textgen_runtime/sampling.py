@@ -13,6 +13,9 @@ from .errors import Name, SamplingError, quote
 from .options import TRUNCATIONS, SamplingFields, SamplingOptions
 from .results import Parameter
 
+# The temperatures of the textbook's samples.
+TEMPERATURES = (0.2, 0.5, 1.0, 1.2)
+
 # The parameters that constrain the complete text. At most one of them may be given.
 CONSTRAINTS = ("match", "choices", "json_schema")
 

@@ -13,17 +13,14 @@ from .errors import Name, ScoringError
 from .model import Batch, Generation, Model
 from .options import SamplingOptions
 from .sampler import entropy, softmax
-from .sampling import Sampling, choose_sampling
+from .sampling import TEMPERATURES, Sampling, choose_sampling
 from .tokenizer import UnknownPolicy, token_text, unit_of
-
-# The temperatures of the textbook's samples.
-TEMPERATURES = (0.2, 0.5, 1.0, 1.2)
 
 # Characters. Shorter spans are common phrases of a language.
 COPIED_SPAN = 30
 
 # The texts of one temperature, and the maximum length of each in tokens.
-TEXTS = 32
+TEXTS = 8
 LENGTH = 1000
 
 UNICODE_SIZE = 0x110000

@@ -1,13 +1,12 @@
 """Each program of ``benchmarks`` runs, with as little work as it can have."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 from textgen_runtime.bench import rounds
-from textgen_train.cli.train import main as train
-from textgen_train.presets import PRESETS
+from textgen_train import choose_preset
+from textgen_train.cli import main as train
 
 from benchmarks import budgets, interrupts, kills, quality, serving, soak, training
 from tests.helpers.commands import Captured
@@ -48,15 +47,15 @@ def test_quality(capsys: Captured, monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
 
 
 def test_training(monkeypatch: pytest.MonkeyPatch) -> None:
-    recipe = replace(PRESETS["small"], units=8, embedding=4, batch=2, sequence_length=8, layers=1)
-    monkeypatch.setitem(PRESETS, "small", recipe)
+    values = choose_preset("small", 57, 500_000, None)
+    values |= {"units": 8, "embedding": 4, "batch": 2, "sequence_length": 8, "layers": 1}
+    monkeypatch.setattr(training, "choose_preset", lambda *_: values)
     threads = torch.get_num_threads()
-    monkeypatch.setattr(training, "command_speed", lambda *_: 1.0)
-    rate, fastest, _ = training.measure("small", 0.05)
+    operations, fastest, seconds = training.measure("small", 0.05)
     torch.set_num_threads(threads)
-    assert fastest > rate > 0
+    assert fastest > operations / seconds["float32 1"] > 0
+    assert {"torch 1", "torch 2", "float32 1", "float32 2"} <= {*seconds}
     # Forward, and twice as much backward: inputs, the recurrent weights and the output, for 16 characters.
-    _, operations = training.products(recipe, torch.float32)
     assert operations == 3 * 2 * 16 * (4 * 32 + 8 * 32 + 8 * training.VOCABULARY)
 
 

@@ -21,13 +21,12 @@ from textgen_runtime.cli import info
 from textgen_runtime.model_file import Metadata, find_model_file, make_tokenizer
 from textgen_runtime.text import RECORD_KINDS, Normalization, RecordKind
 from textgen_runtime.tokenizer import BYTE_SYMBOLS, SpecialTokens
-from textgen_train.export.onnx_graph import build_model
 
 from tests.core.conftest import PROMPT
 from tests.helpers.c_programs import EMULATOR, PROGRAMS, Build, link, run
 from tests.helpers.commands import Captured
 from tests.helpers.definitions import definitions
-from tests.helpers.make_tiny_model import SYMBOLS, random_network
+from tests.helpers.make_tiny_model import SYMBOLS, build_model, random_weights
 from tests.helpers.paths import FORMAT_2, ROOT, TINY, TINY_INT8
 from tests.helpers.record_models import LEVELS, record_content
 from tests.helpers.sampler_cases import GOLDEN, GOLDEN_SUBSTREAM_3
@@ -44,10 +43,10 @@ GOLDEN_SAVED = "ed20bad127a8b677b05a7a70852cc78e3b72b563d8ed51a424ac8a0fa935de06
 
 def weights_of(symbols: Sequence[str], unknown: int | None = None, *, scale: float = 1.0) -> bytes:
     """A small model file, whose output weights are scaled."""
-    network, weights = random_network(len(symbols))
-    output = {name: (np.abs(values) * scale).astype(np.float32) for name, values in weights[-1].items()}
+    *weights, output, bias = random_weights(len(symbols))
+    weights += [(np.abs(values) * scale).astype(np.float32) for values in (output, bias)]
     metadata = Metadata(make_tokenizer("character", symbols, SpecialTokens(unknown)), Normalization())
-    return build_model(network, [*weights[:-1], output], metadata).SerializeToString()
+    return build_model(weights, metadata).SerializeToString()
 
 
 def test_draws_follow_the_definitions_and_the_golden_ones_never_change(build: Build, objects: Path) -> None:
@@ -60,14 +59,13 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """Paths of model files, by name."""
     folder = tmp_path_factory.mktemp("models")
     tokenizer = make_tokenizer("byte", BYTE_SYMBOLS)
-    network, weights = random_network(len(tokenizer))
     contents = {
         "other": weights_of(SYMBOLS),
         "unknown": weights_of(["", "a"], unknown=0),
         "broken": weights_of(SYMBOLS, scale=1e38),
         "zero": weights_of(["\0", "a"]),
         "records": record_content("word"),
-        "bytes": build_model(network, weights, Metadata(tokenizer)).SerializeToString(),
+        "bytes": build_model(random_weights(len(tokenizer)), Metadata(tokenizer)).SerializeToString(),
     }
     for name, content in contents.items():
         (folder / name).write_bytes(content)

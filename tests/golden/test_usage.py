@@ -13,7 +13,11 @@ from tests.helpers.commands import Captured, run_here
 from tests.helpers.paths import FORMAT_2, TINY
 
 USAGE, FAILED = 2, 1
-TRAINING = ("train", "compare", "quantize")
+TRAINING = {
+    "train": "textgen_train.cli",
+    "compare": "textgen_train.compare",
+    "quantize": "textgen_train.quantize",
+}
 
 # A command with its arguments, the status, and what the line must contain.
 ROWS = [
@@ -201,8 +205,8 @@ def test_an_error_is_one_line_that_names_the_culprit(
     capsys: Captured, line: str, code: int, culprit: str
 ) -> None:
     command, *words = shlex.split(line)
-    package = "textgen_train" if command in TRAINING else "textgen_runtime"
-    check(run_here(import_module(f"{package}.cli.{command}").main, capsys, *words), code, culprit)
+    module = TRAINING.get(command, f"textgen_runtime.cli.{command}")
+    check(run_here(import_module(module).main, capsys, *words), code, culprit)
     assert {"out", "out.onnx"}.isdisjoint(path.name for path in Path().iterdir())
 
 

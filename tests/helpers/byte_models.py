@@ -5,9 +5,8 @@ from functools import cache
 from textgen_runtime.model_file import Metadata, make_tokenizer
 from textgen_runtime.text import Normalization
 from textgen_runtime.tokenizer import BYTE_SYMBOLS
-from textgen_train.export.onnx_graph import build_model
 
-from tests.helpers.make_tiny_model import random_network
+from tests.helpers.make_tiny_model import build_model, random_weights
 
 # Letters of one to four bytes.
 TEXT = "abcé è€ж𝄞"
@@ -22,8 +21,8 @@ def accented_content() -> bytes:
 
     The bytes of ``TEXT`` are likely, above all those that begin characters of several bytes.
     """
-    network, weights = random_network(len(BYTE_SYMBOLS))
+    weights = random_weights(len(BYTE_SYMBOLS))
     for byte in set(TEXT.encode()):
-        weights[-1]["bias"][byte] += 9.0 if byte >= FIRST_BYTES else 5.0
+        weights[-1][byte] += 9.0 if byte >= FIRST_BYTES else 5.0
     metadata = Metadata(make_tokenizer("byte", BYTE_SYMBOLS), Normalization(), prompts=(TEXT,))
-    return build_model(network, weights, metadata).SerializeToString()
+    return build_model(weights, metadata).SerializeToString()

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from textgen_runtime.text import RECORD_KINDS, UNICODE_FORMS
-from textgen_train.data.words import is_symbol
+from textgen_train.dataset import MAX_SYMBOL_LENGTH, WORD_SYMBOL
 
 # The length of a number.
 MAX_DIGITS = 300
@@ -110,7 +110,10 @@ def _check_vocabulary(level: str, symbols: Sequence[str], special: Mapping[str, 
         assert "unknown" not in tokens
         assert texts == list(symbols[:256]) == [chr(byte) for byte in range(256)]
     else:
-        assert all(map(is_symbol, texts))
+        assert all(
+            len(text) == 1 or (len(text) <= MAX_SYMBOL_LENGTH and WORD_SYMBOL.fullmatch(text))
+            for text in texts
+        )
     return tokens
 
 

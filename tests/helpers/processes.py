@@ -4,7 +4,6 @@ The processes are forks of a server that has imported torch once. Therefore they
 """
 
 import contextlib
-import io
 import multiprocessing
 import os
 import pickle
@@ -30,9 +29,7 @@ def fork_context() -> "ForkServerContext":
     if sys.platform == "win32":
         pytest.skip("Windows has no forks")
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(
-        ["torch._dynamo", "textgen_train.loop.distributed", "textgen_train.cli._training_run"]
-    )
+    context.set_forkserver_preload(["textgen_train.cli", "textgen_train.page", "textgen_train.learner_torch"])
     return context
 
 
@@ -165,12 +162,3 @@ def _call(sender: Connection, rank: int, size: int, port: int, call: bytes) -> N
         result = _Failure(f"process {rank}: {traceback.format_exc()}")
     # As bytes, because torch would share the memory of tensors, which ends with the process.
     sender.send_bytes(pickle.dumps(result))
-
-
-def run_command_here(main: Callable[[list[str]], int], arguments: list[str]) -> tuple[int, str, str]:
-    """Run a command in such a process; return its exit code, standard output and standard error."""
-    out, err = (io.TextIOWrapper(io.BytesIO(), encoding="utf-8", write_through=True) for _ in range(2))
-    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-        code = main(arguments)
-    texts = [stream.buffer.getvalue().decode() for stream in (out, err)]
-    return code, texts[0], texts[1]

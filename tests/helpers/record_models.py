@@ -8,9 +8,8 @@ from textgen_runtime.model import EngineName, open_model
 from textgen_runtime.model_file import Metadata, make_tokenizer
 from textgen_runtime.text import Normalization, RecordKind
 from textgen_runtime.tokenizer import BYTE_SYMBOLS, SpecialTokens
-from textgen_train.export.onnx_graph import build_model
 
-from tests.helpers.make_tiny_model import random_network
+from tests.helpers.make_tiny_model import build_model, random_weights
 
 LEVELS = ("character", "byte", "word")
 ENGINES: tuple[EngineName, ...] = ("native", "onnxruntime")
@@ -38,13 +37,13 @@ def record_content(
     Only a model of characters has the ``symbols``.
     """
     tokenizer = tokenizer_of(level, symbols)
-    network, weights = random_network(len(tokenizer))
+    weights = random_weights(len(tokenizer))
     # The special tokens that are never drawn would otherwise be drawn often.
     for token in tokenizer.special.never_drawn:
-        weights[-1]["bias"][token] = 20.0
-    weights[-1]["bias"][tokenizer.special.end] += end_bias
+        weights[-1][token] = 20.0
+    weights[-1][tokenizer.special.end] += end_bias
     metadata = Metadata(tokenizer, Normalization(lowercase=True), records=kind)
-    return build_model(network, weights, metadata).SerializeToString()
+    return build_model(weights, metadata).SerializeToString()
 
 
 @cache

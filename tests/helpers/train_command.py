@@ -1,6 +1,6 @@
 """Running ``textgen-train``, with a text and options for a quick run."""
 
-from textgen_train.cli.train import main
+from textgen_train.cli import main
 
 from tests.helpers.commands import Captured, run_here
 

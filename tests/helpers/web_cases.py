@@ -27,11 +27,10 @@ from textgen_runtime.surprise_page import surprise_page
 from textgen_runtime.text import Normalization
 from textgen_runtime.web.known_records import known_records
 from textgen_runtime.web.page import write_page
-from textgen_train.export.onnx_graph import build_model
 
 from tests.helpers.byte_models import accented_content
 from tests.helpers.int8_models import quantize_model
-from tests.helpers.make_tiny_model import SYMBOLS, make_model, random_network
+from tests.helpers.make_tiny_model import SYMBOLS, build_model, make_model, random_weights
 from tests.helpers.paths import ROOT, TINY, TINY_INT8
 from tests.helpers.record_models import LEVELS, record_content
 
@@ -52,7 +51,7 @@ ABCJS = ROOT / "tests/web/node_modules/abcjs/dist/abcjs-basic-min.js"
 def small_content(symbols: Sequence[str]) -> bytes:
     """Return the content of a model of characters with random weights."""
     metadata = Metadata(make_tokenizer("character", symbols), Normalization(), prompts=("abc",))
-    return build_model(*random_network(len(symbols)), metadata).SerializeToString()
+    return build_model(random_weights(len(symbols)), metadata).SerializeToString()
 
 
 def surprise_site(model: textgen.Model) -> bytes:

@@ -22,9 +22,9 @@ from textgen_runtime.cli.parser import CommandParser
 from textgen_runtime.cli.run import parser as run_parser
 from textgen_runtime.cli.serve import parser as serve_parser
 from textgen_runtime.cli.web import parser as web_parser
-from textgen_train.cli._arguments import parser as train_parser
-from textgen_train.cli.compare import parser as compare_parser
-from textgen_train.cli.quantize import parser as quantize_parser
+from textgen_train.cli import parser as train_parser
+from textgen_train.compare import parser as compare_parser
+from textgen_train.quantize import parser as quantize_parser
 
 from tests.helpers.documents import blocks
 from tests.helpers.examples import import_file

@@ -18,6 +18,7 @@ from tests.helpers.paths import ROOT, TINY
 from tests.helpers.programs import posix_only
 
 BASE = ("numpy", "onnxruntime")
+EXTENSIONS = sorted(path.relative_to(ROOT) for path in ROOT.glob("*/textgen_*/*.pyx"))
 
 
 def closure(names: tuple[str, ...]) -> set[str]:
@@ -75,11 +76,10 @@ def test_the_wheel_is_for_all_later_versions_of_cpython(wheel: Path) -> None:
 
 @pytest.mark.tier("push")
 @posix_only
-@pytest.mark.parametrize("module", sorted(path.stem for path in (ROOT / "runtime").rglob("*.pyx")))
-def test_the_extensions_use_only_the_limited_api(module: str, tmp_path: Path) -> None:
-    (source,) = (ROOT / "runtime").rglob(f"{module}.pyx")
-    generated = tmp_path / f"{module}.c"
-    cython = (sys.executable, "-m", "cython", "-I", "runtime", source.relative_to(ROOT), "-o", generated)
+@pytest.mark.parametrize("source", EXTENSIONS, ids=str)
+def test_the_extensions_use_only_the_limited_api(source: Path, tmp_path: Path) -> None:
+    generated = tmp_path / "module.c"
+    cython = (sys.executable, "-m", "cython", "-I", "runtime", "-I", "train", source, "-o", generated)
     subprocess.run(cython, cwd=ROOT, check=True)
     done = run(
         "cc",
@@ -88,6 +88,7 @@ def test_the_extensions_use_only_the_limited_api(module: str, tmp_path: Path) ->
         "-DPy_LIMITED_API=0x030B0000",
         f"-I{sysconfig.get_paths()['include']}",
         f"-I{ROOT / 'runtime' / 'core'}",
+        f"-I{ROOT / 'train' / 'core'}",
         str(generated),
         cwd=tmp_path,
     )
@@ -104,14 +105,15 @@ def test_the_contents_of_the_wheel(wheel: Path) -> None:
         "textgen_train",
     }
     runtime, train = ROOT / "runtime", ROOT / "train"
-    for path in runtime.rglob("*.pyx"):
-        module = path.relative_to(runtime).with_suffix("").as_posix()
+    for path in EXTENSIONS:
+        module = "/".join(path.with_suffix("").parts[1:])
         assert any(name.startswith(f"{module}.") and name.endswith((".so", ".pyd")) for name in names)
     assert names >= {path.relative_to(train).as_posix() for path in train.glob("textgen_train/**/*.py")}
     assert names >= {
         "textgen_runtime/py.typed",
         "textgen_runtime/_core.pyi",
-        "textgen_train/report/page.html",
+        "textgen_train/_core.pyi",
+        "textgen_train/page.html",
     }
     # textgen-embed writes the sources of the C core. The only other source is for cimport, and stands alone.
     core = runtime / "core"
@@ -132,10 +134,11 @@ def test_the_contents_of_the_wheel(wheel: Path) -> None:
         (("textgen-eval", "nietzsche", "text.txt", "--surprise", "page.html"), "page.html"),
         (("textgen-embed", "nietzsche", "-o", "generator"), "generator/textgen.c"),
         (("textgen-web", "nietzsche", "-o", "site"), "site/index.html"),
+        (("textgen-quantize", "nietzsche-float32", "-o", "small.onnx"), "small.onnx"),
     ],
     ids=lambda words: words[0] if isinstance(words, tuple) else "",
 )
-def test_a_command_of_the_runtime_works_without_a_clone_and_the_training_extra(
+def test_a_command_works_without_a_clone_and_the_extras(
     environment: Path, tmp_path: Path, words: tuple[str, ...], output: str
 ) -> None:
     outputs: list[dict[Path, bytes] | str] = []
@@ -151,7 +154,7 @@ def test_a_command_of_the_runtime_works_without_a_clone_and_the_training_extra(
     assert outputs[0] == outputs[1]
 
 
-def test_the_library_works_without_the_training_extra(environment: Path, tmp_path: Path) -> None:
+def test_the_library_works_without_the_extras(environment: Path, tmp_path: Path) -> None:
     program = (
         "import importlib.util, textgen_runtime as textgen\n"
         "assert not importlib.util.find_spec('torch') and not importlib.util.find_spec('onnx')\n"
@@ -162,12 +165,15 @@ def test_the_library_works_without_the_training_extra(environment: Path, tmp_pat
     assert (done.returncode, done.stderr) == (0, "")
 
 
-@pytest.mark.parametrize(
-    "words", [("textgen-train", "python-docs"), ("textgen-quantize", "nietzsche-float32", "-o", "small.onnx")]
-)
-def test_a_command_without_the_training_extra_names_the_extra(
-    environment: Path, tmp_path: Path, words: tuple[str, ...]
+def test_an_lstm_is_trained_without_the_extras_and_another_network_names_the_extra(
+    environment: Path, tmp_path: Path
 ) -> None:
-    done = run(environment / words[0], *words[1:], cwd=tmp_path)
+    (tmp_path / "book.txt").write_text("Do re mi fa sol la si do.\n" * 40, encoding="utf-8")
+    words = ("book.txt", "--units", "8", "--epochs", "1")
+    done = run(environment / "textgen-train", *words, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "book-model" / "model.onnx").is_file()
+    done = run(environment / "textgen-train", *words, "--cell", "gru", "-o", "out", cwd=tmp_path)
     assert (done.returncode, done.stderr.count("\n")) == (1, 1)
-    assert ".[train]" in done.stderr
+    assert ".[torch]" in done.stderr
+    assert not (tmp_path / "out").exists()

@@ -1,5 +1,6 @@
 """Files: texts in UTF-8, atomic replacement, and which files may be replaced."""
 
+import codecs
 import errno
 import io
 import os
@@ -65,6 +66,35 @@ def test_text_in_blocks_is_decoded_as_a_whole_and_errors_name_the_byte(size: int
     ):
         with pytest.raises(EncodingError, match=place):
             decode(content)
+
+
+def test_the_error_says_what_a_file_is_that_is_no_text_in_utf_8() -> None:
+    def decode(content: bytes) -> str:
+        return "".join(decode_utf8_chunks([content[:40], content[40:]], "book"))
+
+    chinese = "天地玄黃,宇宙洪荒。日月盈昃\n"
+    utf_16 = [text.encode(code) for text in ("Ah\n", chinese) for code in ("utf-16-le", "utf-16-be")]
+    for kind, contents in {
+        ".docx": [b"PK\3\4\x14\0", b"PK\3\4"],
+        "PDF": [b"%PDF-1.7\n%\xe2\xe3", b"%PDF-"],
+        "RTF": [b"{\\rtf1 caf}"],
+        "UTF-16": [
+            *utf_16,
+            codecs.BOM_UTF16_LE + utf_16[2],
+            codecs.BOM_UTF16_BE + utf_16[3],
+            b"\xff\xfe",
+            b"\xfe\xff",
+        ],
+        "Latin-1": ["ein Märchen".encode("cp1252"), b"\xff"],
+        "not a text": [b"\x7fELF\0\0", b"a\0bc\0", b"a" * 600 + b"\0"],
+    }.items():
+        for content in contents:
+            with pytest.raises(EncodingError) as error:
+                decode(content)
+            assert kind in str(error.value), content
+            assert ("save it" in str(error.value)) == (kind != "not a text")
+    for text in ("PK %PDF- {\\rtf", "a" * 40 + "%PDF-", chinese):
+        assert decode(text.encode()) == text
 
 
 def test_a_file_is_replaced_while_a_reader_keeps_the_old_content(tmp_path: Path) -> None:

@@ -14,9 +14,8 @@ from textgen_runtime.model_file import Metadata, make_tokenizer
 from textgen_runtime.score import Score, predict, record_surprisals, score_records, total_score
 from textgen_runtime.text import SEPARATORS, RecordKind, is_held_out
 from textgen_runtime.tokenizer import BYTE_SYMBOLS, NO_SPECIAL_TOKENS, SpecialTokens
-from textgen_train.export.onnx_graph import build_model
 
-from tests.helpers.make_tiny_model import random_network
+from tests.helpers.make_tiny_model import build_model, random_weights
 from tests.helpers.record_models import LEVELS, WORDS, record_model
 
 TEXT = "bad cab dad had a bed\nhé €ж𝄞 " * 7
@@ -219,7 +218,7 @@ def test_unknown_characters_of_records() -> None:
 
 def plain_model(tokenizer: textgen.Tokenizer, records: RecordKind | None = None) -> Model:
     metadata = Metadata(tokenizer, records=records)
-    return open_model(build_model(*random_network(len(tokenizer)), metadata).SerializeToString())
+    return open_model(build_model(random_weights(len(tokenizer)), metadata).SerializeToString())
 
 
 def test_bytes_are_scored_per_character() -> None:

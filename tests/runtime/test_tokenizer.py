@@ -3,17 +3,15 @@
 import numpy as np
 import pytest
 import textgen_runtime as textgen
-import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from textgen_runtime import PromptError, Sampling
 from textgen_runtime.model import EngineName, open_model
 from textgen_runtime.model_file import Metadata, make_tokenizer
 from textgen_runtime.tokenizer import BYTE_SYMBOLS, SpecialTokens, Tokenizer, format_symbols
-from textgen_train.export.exporter import build_checked
-from textgen_train.models.cells import CharLSTM
 
 from tests.helpers.byte_models import accented_content
+from tests.helpers.make_tiny_model import build_model, random_weights
 
 UNKNOWN = make_tokenizer("character", ["", "a", "b", "c"], SpecialTokens(unknown=0))
 BYTES = make_tokenizer("byte", (*BYTE_SYMBOLS, "", ""), SpecialTokens(begin=256, end=257))
@@ -153,14 +151,17 @@ def test_tokenizers_with_the_same_vocabulary_are_equal() -> None:
         one.encode("a", "ignore")  # type: ignore[arg-type]
 
 
+def content_of(tokenizer: Tokenizer, bias: float, prompts: tuple[str, ...] = ()) -> bytes:
+    """Return a model file in which the first symbol has this bias."""
+    weights = random_weights(len(tokenizer), units=8, embedding=4, scale=0.3)
+    weights[-1][0] = bias
+    return build_model(weights, Metadata(tokenizer, prompts=prompts)).SerializeToString()
+
+
 @pytest.fixture(scope="module")
 def content() -> bytes:
     """A model file in which the unknown symbol has the largest logit."""
-    torch.manual_seed(0)
-    network = CharLSTM(4, units=8, embedding=4)
-    with torch.no_grad():
-        network.output.bias[0] = 5.0
-    return build_checked(network, Metadata(UNKNOWN, prompts=("abc",))).content
+    return content_of(UNKNOWN, 5.0, ("abc",))
 
 
 @pytest.mark.parametrize("engine", ["native", "onnxruntime"])
@@ -188,11 +189,7 @@ def test_unknown_symbol_is_scored_and_counted(content: bytes) -> None:
 
 def test_unknown_symbol_differs_from_a_replacement_character_in_the_vocabulary() -> None:
     """The text of both choices is U+FFFD, but only equal tokens count as correct."""
-    torch.manual_seed(0)
-    network = CharLSTM(3, units=8, embedding=4)
-    with torch.no_grad():
-        network.output.bias[0] = 50.0
-    metadata = Metadata(make_tokenizer("character", ["", "a", "\ufffd"], SpecialTokens(unknown=0)))
-    prediction = textgen.predict(open_model(build_checked(network, metadata).content), "a\ufffdxa")
+    tokenizer = make_tokenizer("character", ["", "a", "\ufffd"], SpecialTokens(unknown=0))
+    prediction = textgen.predict(open_model(content_of(tokenizer, 50.0)), "a\ufffdxa")
     assert (prediction.text, prediction.choices) == ("\ufffdxa", "\ufffd" * 3)
     assert prediction.score.hits == prediction.hits == 1

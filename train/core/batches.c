@@ -26,6 +26,7 @@ typedef struct {
 } record_group;
 
 struct textgen_batches {
+    void *memory; /* that the block is in */
     textgen_tokens tokens;
     int64_t sequence_length, per_epoch, lanes, rows;
     int64_t lane_length; /* of a continuous text */
@@ -141,6 +142,7 @@ textgen_batches *textgen_batches_init(void *memory, const textgen_tokens *tokens
                                       int64_t sequence_length) {
     textgen_batches *batches = (textgen_batches *)(void *)textgen_align(memory);
     memset(batches, 0, sizeof *batches);
+    batches->memory = memory;
     batches->tokens = *tokens;
     batches->sequence_length = sequence_length;
     batches->record_count = textgen_count_records(tokens);
@@ -161,6 +163,7 @@ textgen_batches *textgen_batches_init(void *memory, const textgen_tokens *tokens
     return batches;
 }
 
+void *textgen_batches_memory(textgen_batches *batches) { return batches->memory; }
 int64_t textgen_batches_per_epoch(const textgen_batches *batches) { return batches->per_epoch; }
 ptrdiff_t textgen_batches_lanes(const textgen_batches *batches) { return (ptrdiff_t)batches->lanes; }
 ptrdiff_t textgen_batches_rows(const textgen_batches *batches) { return (ptrdiff_t)batches->rows; }

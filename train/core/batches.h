@@ -57,6 +57,7 @@ uint64_t textgen_batches_size(const textgen_tokens *tokens, int64_t batch, int64
 textgen_batches *textgen_batches_init(void *memory, const textgen_tokens *tokens, int64_t batch,
                                       int64_t sequence_length);
 
+void *textgen_batches_memory(textgen_batches *batches); /* as it was passed to textgen_batches_init */
 int64_t textgen_batches_per_epoch(const textgen_batches *batches);
 ptrdiff_t textgen_batches_lanes(const textgen_batches *batches); /* the most of a batch */
 ptrdiff_t textgen_batches_rows(const textgen_batches *batches);  /* the most time steps times lanes */

@@ -6,6 +6,7 @@
 #include "sha256.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -28,17 +29,24 @@ enum { PROMPTS = 10, CANDIDATES = 5, EXCERPT = 60 /* characters */ };
 /* What of a text is learned or held out: a record, or a part of a continuous text. */
 typedef struct {
     textgen_view text;
+    size_t start; /* in the whole text */
     bool is_held_out;
 } piece;
 
-/* The text, and where its next piece is. */
+/* A text, and where its next piece is. */
 typedef struct {
     textgen_view text;
     bool is_bytes, is_lines, has_records;
-    size_t held_out; /* the byte at which a continuous text is held out */
-    uint64_t hashes; /* records with a smaller hash are held out */
+    bool is_separate; /* whether all of it is held out */
+    size_t held_out;  /* the byte at which a continuous text is held out */
+    uint64_t hashes;  /* records with a smaller hash are held out */
     size_t offset;
 } reader;
+
+/* The text to learn, and another one that is held out, which may be empty. */
+typedef struct {
+    reader of[2];
+} texts;
 
 /* ---- Pieces ---- */
 
@@ -136,7 +144,7 @@ static bool next_piece(reader *from, piece *next) {
     const unsigned char *data = from->text.data;
     if (!from->has_records) {
         const size_t start = from->offset, end = start < from->held_out ? from->held_out : from->text.size;
-        *next = (piece){{data + start, end - start}, start >= from->held_out};
+        *next = (piece){{data + start, end - start}, start, start >= from->held_out};
         from->offset = end;
         return start < end;
     }
@@ -154,12 +162,16 @@ static bool next_piece(reader *from, piece *next) {
     const bool is_found = size > 0;
     size -= size && data[start + size - 1] == '\n';
     size -= size && data[start + size - 1] == '\r';
-    next->text = (textgen_view){data + start, size};
-    next->is_held_out = is_found && hash_of(next->text) < from->hashes;
+    *next = (piece){{data + start, size}, start, from->is_separate};
+    next->is_held_out = next->is_held_out || (is_found && hash_of(next->text) < from->hashes);
     return is_found;
 }
 
-/* ---- The vocabulary and the tokens ---- */
+static bool next_of_both(texts *from, piece *next) {
+    return next_piece(&from->of[0], next) || next_piece(&from->of[1], next);
+}
+
+/* ---- The held-out part ---- */
 
 static size_t count_characters(textgen_view text) {
     size_t count = 0;
@@ -189,11 +201,10 @@ static double default_share(size_t characters) {
     return (double)(int64_t)(scale * share) / scale;
 }
 
-/* Find where the held-out part is. */
-static void split(reader *from, double share) {
+/* Find where the held-out part is, and return its share. */
+static double split(reader *from, double share) {
     size_t characters = 0;
     piece part;
-    from->held_out = from->text.size;
     for (reader copy = *from; next_piece(&copy, &part);) {
         characters += count_characters(part.text);
     }
@@ -204,117 +215,10 @@ static void split(reader *from, double share) {
     for (size_t i = 0; !from->has_records && i < start; i++) {
         next_character(from->text, &from->held_out);
     }
+    return share;
 }
 
-/* The number of a symbol: its code point, or its byte. */
-static uint32_t next_symbol(const reader *from, textgen_view text, size_t *offset) {
-    return from->is_bytes ? text.data[(*offset)++] : (uint32_t)next_character(text, offset);
-}
-
-static int compare_counts(const void *a, const void *b) {
-    const uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
-    return x < y ? 1 : x > y ? -1 : 0;
-}
-
-static void put_token(textgen_tokens *tokens, int32_t token, uint64_t *counts) {
-    const size_t place = (size_t)tokens->count++;
-    if (tokens->bytes == 1) {
-        ((uint8_t *)(uintptr_t)tokens->data)[place] = (uint8_t)token;
-    } else if (tokens->bytes == 2) {
-        ((uint16_t *)(uintptr_t)tokens->data)[place] = (uint16_t)token;
-    } else {
-        ((uint32_t *)(uintptr_t)tokens->data)[place] = (uint32_t)token;
-    }
-    if (counts) {
-        counts[token]++;
-    }
-}
-
-/* Encode both parts. tokens_of: the token of each symbol. counts: [vocabulary], of the training text. */
-static void encode(textgen_corpus *corpus, reader from, const int32_t *tokens_of, uint64_t *counts) {
-    textgen_tokens *parts[] = {&corpus->training, &corpus->held_out};
-    for (piece next; next_piece(&from, &next);) {
-        textgen_tokens *to = parts[next.is_held_out];
-        uint64_t *of_part = next.is_held_out ? NULL : counts;
-        for (size_t i = 0; i < next.text.size;) {
-            put_token(to, tokens_of[next_symbol(&from, next.text, &i)], of_part);
-        }
-        if (from.has_records) {
-            put_token(to, to->end, of_part);
-        }
-    }
-}
-
-static int32_t create_tokens(textgen_corpus *corpus, const reader *from, textgen_error *error) {
-    textgen_arena *arena = &corpus->arena;
-    textgen_corpus_info *info = &corpus->info;
-    const size_t codes = from->is_bytes ? 256 : TEXTGEN_CODE_POINTS;
-    int32_t *tokens_of = malloc(codes * sizeof *tokens_of); /* at first whether the text has the symbol */
-    uint64_t *counts = NULL;
-    int32_t code = tokens_of ? TEXTGEN_OK : textgen_out_of_memory(error);
-    size_t symbols = 0;
-    for (size_t i = 0; !code && i < codes; i++) {
-        tokens_of[i] = from->is_bytes;
-    }
-    reader copy = *from;
-    for (piece next; !code && next_piece(&copy, &next);) {
-        size_t *tokens = next.is_held_out ? &info->held_out_tokens : &info->training_tokens;
-        size_t *characters = next.is_held_out ? &info->held_out_characters : &info->training_characters;
-        for (size_t i = 0; i < next.text.size; ++*tokens) {
-            tokens_of[next_symbol(from, next.text, &i)] = 1;
-        }
-        *(next.is_held_out ? &info->held_out_records : &info->training_records) += from->has_records;
-        *tokens += from->has_records;
-        *characters += count_characters(next.text) + from->has_records;
-    }
-    for (size_t i = 0; !code && i < codes; i++) {
-        symbols += tokens_of[i] != 0;
-    }
-    if (!code && symbols < 2) {
-        code = textgen_report_at(error, TEXTGEN_INVALID_ARGUMENT, "text", -1,
-                                 "must have at least two different characters");
-    } else if (!code && (info->training_tokens < MIN_TRAINING || info->held_out_tokens < MIN_HELD_OUT)) {
-        code = textgen_report_at(
-            error, TEXTGEN_INVALID_ARGUMENT, "text", -1,
-            "must have at least %d tokens to learn and %d that are held out, and has %zu and %zu", MIN_TRAINING,
-            MIN_HELD_OUT, info->training_tokens, info->held_out_tokens);
-    }
-    info->vocabulary = symbols + 2 * from->has_records;
-    const int bytes = info->vocabulary <= 1 << 8 ? 1 : info->vocabulary <= 1 << 16 ? 2 : 4;
-    const int32_t begin = from->has_records ? (int32_t)symbols : -1, end = from->has_records ? begin + 1 : -1;
-    if (!code) {
-        corpus->symbol_count = symbols;
-        corpus->symbols = textgen_allocate(arena, symbols, sizeof *corpus->symbols);
-        corpus->training = (textgen_tokens){textgen_allocate(arena, info->training_tokens, (size_t)bytes),
-                                            bytes, 0, begin, end};
-        corpus->held_out = (textgen_tokens){textgen_allocate(arena, info->held_out_tokens, (size_t)bytes),
-                                            bytes, 0, begin, end};
-        counts = calloc(info->vocabulary, sizeof *counts);
-        code = corpus->symbols && corpus->training.data && corpus->held_out.data && counts
-                   ? TEXTGEN_OK
-                   : textgen_out_of_memory(error);
-    }
-    if (!code) {
-        for (size_t i = 0, token = 0; i < codes; i++) {
-            if (tokens_of[i]) {
-                corpus->symbols[token] = (uint32_t)i;
-                tokens_of[i] = (int32_t)token++;
-            }
-        }
-        encode(corpus, *from, tokens_of, counts);
-        corpus->before = begin < 0 ? textgen_token_at(&corpus->training, corpus->training.count - 1) : begin;
-        qsort(counts, info->vocabulary, sizeof *counts, compare_counts);
-        const double most = COMMON_SHARE * (double)info->training_tokens;
-        for (double sum = 0.0; sum < most; info->common++) {
-            sum += (double)counts[info->common];
-        }
-    }
-    free(counts);
-    free(tokens_of);
-    return code;
-}
-
-/* ---- Metadata ---- */
+/* ---- JSON texts ---- */
 
 /* A text that is written, or only counted if `data` is NULL. */
 typedef struct {
@@ -355,16 +259,244 @@ static void put_string(output *to, textgen_view text) {
     put_all(to, "\"");
 }
 
-static void put_vocabulary(output *to, const textgen_corpus *corpus) {
-    for (size_t i = 0; i < corpus->info.vocabulary; i++) {
-        put_all(to, i ? ", \"" : "[\"");
-        if (i < corpus->symbol_count) {
-            put_character(to, corpus->symbols[i]);
+/* ---- The vocabulary ---- */
+
+/* Find the symbols of both texts, which are code points or bytes, and return how many there are. */
+static size_t find_symbols(texts from, bool *has, size_t codes) {
+    size_t count = 0;
+    memset(has, from.of[0].is_bytes, codes);
+    for (piece next; !from.of[0].is_bytes && next_of_both(&from, &next);) {
+        for (size_t i = 0; i < next.text.size;) {
+            has[next_character(next.text, &i)] = true;
         }
-        put_all(to, "\"");
     }
-    put_all(to, "]");
+    for (size_t i = 0; i < codes; i++) {
+        count += has[i];
+    }
+    return count;
 }
+
+/* Put the symbols in their order, and the two special tokens of records. */
+static void put_symbols(output *to, const bool *has, size_t codes, bool has_records) {
+    const char *before = "[\"";
+    for (size_t i = 0; i < codes; i++) {
+        if (has[i]) {
+            put_all(to, before);
+            put_character(to, (uint32_t)i);
+            before = "\", \"";
+        }
+    }
+    put_all(to, has_records ? "\", \"\", \"\"]" : "\"]");
+}
+
+/* Write the vocabulary, its special tokens, and what the records are, as JSON. They are in one array, so that
+ * errors of the vocabulary have places in it. */
+static int32_t write_vocabulary(textgen_corpus *corpus, const textgen_corpus_options *options, const bool *has,
+                                size_t codes, const char *special, textgen_error *error) {
+    const char *records = options->records;
+    output to = {NULL, 0};
+    size_t starts[2] = {0};
+    for (int pass = 0; pass < 2; pass++) {
+        to.size = 0;
+        if (has) {
+            put_symbols(&to, has, codes, records != NULL);
+        } else {
+            put_all(&to, options->vocabulary);
+        }
+        put(&to, "", 1);
+        starts[0] = to.size;
+        put(&to, special, strlen(special) + 1);
+        starts[1] = to.size;
+        put_string(&to, textgen_view_of(records ? records : ""));
+        put(&to, "", 1);
+        if (!pass && !(to.data = textgen_allocate(&corpus->arena, to.size, 1))) {
+            return textgen_out_of_memory(error);
+        }
+    }
+    corpus->vocabulary = to.data;
+    corpus->special = *special ? to.data + starts[0] : NULL;
+    corpus->records = records ? to.data + starts[1] : NULL;
+    corpus->vocabulary_size = to.size;
+    return TEXTGEN_OK;
+}
+
+/* Read the vocabulary as that of a model file, so that what cannot be written is refused. */
+static int32_t read_vocabulary(textgen_corpus *corpus, textgen_vocabulary **vocabulary, textgen_error *error) {
+    const char *const entries[][2] = {{"textgen.format", "2"},
+                                      {"textgen.level", corpus->level},
+                                      {"textgen.normalization", "{\"lowercase\": false, \"unicode\": null}"},
+                                      {"textgen.prompts", "[]"},
+                                      {"textgen.training", "{}"},
+                                      {"textgen.vocabulary", corpus->vocabulary},
+                                      {"textgen.special", corpus->special},
+                                      {"textgen.records", corpus->records}};
+    textgen_property properties[sizeof entries / sizeof *entries];
+    textgen_onnx file = {.content = {(const unsigned char *)corpus->vocabulary, corpus->vocabulary_size},
+                         .properties = properties,
+                         .arena = &corpus->arena};
+    for (size_t i = 0; i < sizeof entries / sizeof *entries; i++) {
+        if (entries[i][1]) {
+            properties[file.property_count++] =
+                (textgen_property){textgen_view_of(entries[i][0]), textgen_view_of(entries[i][1])};
+        }
+    }
+    const int32_t code = textgen_vocabulary_create(&file, TEXTGEN_ANY_SIZE, vocabulary, error);
+    return code && code != TEXTGEN_OUT_OF_MEMORY
+               ? textgen_report_at(error, TEXTGEN_INVALID_ARGUMENT, "vocabulary", -1, "is not valid")
+               : code;
+}
+
+static int32_t create_vocabulary(textgen_corpus *corpus, const texts *from,
+                                 const textgen_corpus_options *options, textgen_vocabulary **vocabulary,
+                                 textgen_error *error) {
+    const size_t codes = from->of[0].is_bytes ? 256 : TEXTGEN_CODE_POINTS;
+    char special[64] = "";
+    if (options->vocabulary) {
+        TEXTGEN_TRY(
+            write_vocabulary(corpus, options, NULL, 0, options->special ? options->special : "", error));
+        return read_vocabulary(corpus, vocabulary, error);
+    }
+    bool *has = malloc(codes);
+    if (!has) {
+        return textgen_out_of_memory(error);
+    }
+    const size_t symbols = find_symbols(*from, has, codes);
+    if (options->records) {
+        snprintf(special, sizeof special, "{\"begin\": %zu, \"end\": %zu}", symbols, symbols + 1);
+    }
+    int32_t code = symbols < 2 ? textgen_report_at(error, TEXTGEN_INVALID_ARGUMENT, "text", -1,
+                                                   "must have at least two different characters")
+                               : write_vocabulary(corpus, options, has, codes, special, error);
+    free(has);
+    return code ? code : read_vocabulary(corpus, vocabulary, error);
+}
+
+/* ---- The tokens ---- */
+
+static int compare_counts(const void *a, const void *b) {
+    const uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+    return x < y ? 1 : x > y ? -1 : 0;
+}
+
+/* Write a token, or only count it if there is no data. */
+static void put_token(textgen_tokens *tokens, int64_t token) {
+    const size_t place = (size_t)tokens->count++;
+    if (!tokens->data) {
+        return;
+    }
+    if (tokens->bytes == 1) {
+        ((uint8_t *)(uintptr_t)tokens->data)[place] = (uint8_t)token;
+    } else if (tokens->bytes == 2) {
+        ((uint16_t *)(uintptr_t)tokens->data)[place] = (uint16_t)token;
+    } else {
+        ((uint32_t *)(uintptr_t)tokens->data)[place] = (uint32_t)token;
+    }
+}
+
+/* Encode the next symbol of a piece. The encoder has the whole text, so that a byte-order mark within it is a
+ * character. */
+static textgen_encoder encoder_of(const piece *from) {
+    return (textgen_encoder){(const char *)from->text.data - from->start, from->start + from->text.size,
+                             from->start, 0};
+}
+
+/* Encode both texts, or only count their tokens. */
+static int32_t encode(textgen_corpus *corpus, const textgen_vocabulary *vocabulary, texts from,
+                      textgen_error *error) {
+    textgen_tokens *parts[] = {&corpus->training, &corpus->held_out};
+    parts[0]->count = parts[1]->count = 0;
+    for (piece next; next_of_both(&from, &next);) {
+        textgen_encoder encoder = encoder_of(&next);
+        int64_t token = 0;
+        int32_t code;
+        while ((code = textgen_encode_next(vocabulary, &encoder, &token, error)) > 0) {
+            put_token(parts[next.is_held_out], token);
+        }
+        if (code && error && next.is_held_out && from.of[1].is_separate) {
+            error->parameter = "held_out_text";
+        }
+        TEXTGEN_TRY(code);
+        if (vocabulary->records) {
+            put_token(parts[next.is_held_out], vocabulary->special.end);
+        }
+    }
+    return TEXTGEN_OK;
+}
+
+/* Find how many of the tokens are common. */
+static int32_t count_common(textgen_corpus *corpus, textgen_error *error) {
+    const double most = COMMON_SHARE * (double)corpus->training.count;
+    uint64_t *counts = calloc(corpus->info.vocabulary, sizeof *counts);
+    if (!counts) {
+        return textgen_out_of_memory(error);
+    }
+    for (int64_t i = 0; i < corpus->training.count; i++) {
+        counts[textgen_token_at(&corpus->training, i)]++;
+    }
+    qsort(counts, corpus->info.vocabulary, sizeof *counts, compare_counts);
+    for (double sum = 0.0; sum < most; corpus->info.common++) {
+        sum += (double)counts[corpus->info.common];
+    }
+    free(counts);
+    return TEXTGEN_OK;
+}
+
+/* Create the tokens. The first token of a continuous text that is held out separately is not scored: it is
+ * removed from `from`. */
+static int32_t create_tokens(textgen_corpus *corpus, const textgen_vocabulary *vocabulary, texts *from,
+                             textgen_error *error) {
+    textgen_corpus_info *info = &corpus->info;
+    const textgen_special *special = &vocabulary->special;
+    const int bytes = vocabulary->count <= 1 << 8 ? 1 : vocabulary->count <= 1 << 16 ? 2 : 4;
+    textgen_tokens *parts[] = {&corpus->training, &corpus->held_out};
+    const bool is_separate = from->of[1].is_separate;
+    info->vocabulary = vocabulary->count;
+    corpus->training = corpus->held_out =
+        (textgen_tokens){NULL, bytes, 0, (int32_t)special->begin, (int32_t)special->end};
+    corpus->before = (int32_t)special->begin;
+    if (is_separate && !vocabulary->records) {
+        reader *other = &from->of[1];
+        textgen_encoder first = {(const char *)other->text.data, other->text.size, 0, 0};
+        int64_t token = 0;
+        const int32_t code = textgen_encode_next(vocabulary, &first, &token, error);
+        if (code < 0) {
+            error->parameter = "held_out_text";
+            return code;
+        }
+        corpus->before = (int32_t)token;
+        other->offset = first.offset;
+    }
+    TEXTGEN_TRY(encode(corpus, vocabulary, *from, error));
+    info->training_tokens = (size_t)parts[0]->count;
+    info->held_out_tokens = (size_t)parts[1]->count;
+    if (info->training_tokens < MIN_TRAINING || info->held_out_tokens < MIN_HELD_OUT) {
+        return textgen_report_at(
+            error, TEXTGEN_INVALID_ARGUMENT,
+            is_separate && info->training_tokens >= MIN_TRAINING ? "held_out_text" : "text", -1,
+            "must have at least %d tokens to learn and %d that are held out, and has %zu and %zu", MIN_TRAINING,
+            MIN_HELD_OUT, info->training_tokens, info->held_out_tokens);
+    }
+    for (int i = 0; i < 2; i++) {
+        parts[i]->data = textgen_allocate(&corpus->arena, (size_t)parts[i]->count, (size_t)bytes);
+        if (!parts[i]->data) {
+            return textgen_out_of_memory(error);
+        }
+    }
+    TEXTGEN_TRY(encode(corpus, vocabulary, *from, error));
+    if (corpus->before < 0) {
+        corpus->before = textgen_token_at(parts[0], parts[0]->count - 1);
+    }
+    texts copy = *from;
+    for (piece next; next_of_both(&copy, &next);) {
+        const bool is_record = vocabulary->records;
+        *(next.is_held_out ? &info->held_out_records : &info->training_records) += is_record;
+        *(next.is_held_out ? &info->held_out_characters : &info->training_characters) +=
+            count_characters(next.text) + is_record;
+    }
+    return count_common(corpus, error);
+}
+
+/* ---- Metadata ---- */
 
 /* Return the excerpt of a text from about `start` on, at the beginning of a word if there is one. */
 static textgen_view excerpt_at(textgen_view text, size_t start) {
@@ -392,21 +524,35 @@ static int count_bytes(textgen_view text) {
     return count;
 }
 
+/* Whether a part of a text has no unknown characters. */
+static bool is_known(const textgen_vocabulary *vocabulary, textgen_view text, textgen_view part) {
+    const piece known = {part, (size_t)(part.data - text.data), false};
+    textgen_encoder encoder = encoder_of(&known);
+    int64_t token = 0;
+    while (token >= 0 && textgen_encode_known(vocabulary, &encoder, &token, NULL) > 0) {
+    }
+    return token >= 0;
+}
+
 /* Excerpts of the training text. A record needs no prompt, and bytes that are not UTF-8 are none. */
-static void put_prompts(output *to, const reader *from) {
+static void put_prompts(output *to, const reader *from, const textgen_vocabulary *vocabulary) {
     const textgen_view text = {from->text.data, from->held_out};
     const bool has_prompts =
         !from->has_records && textgen_utf8_valid(text) && !memchr(text.data, '\0', text.size);
+    const char *before = "";
     put_all(to, "[");
     for (size_t i = 0; has_prompts && i < PROMPTS; i++) {
         textgen_view best = {NULL, 0};
         for (size_t k = 0; k < CANDIDATES; k++) {
             const size_t place = text.size / (PROMPTS * CANDIDATES + 1) * (i * CANDIDATES + k);
             const textgen_view found = excerpt_at(text, place);
-            best = count_bytes(found) > count_bytes(best) ? found : best;
+            best = count_bytes(found) > count_bytes(best) && is_known(vocabulary, text, found) ? found : best;
         }
-        put_all(to, i ? ", " : "");
-        put_string(to, best);
+        if (best.size) {
+            put_all(to, before);
+            put_string(to, best);
+            before = ", ";
+        }
     }
     put_all(to, "]");
 }
@@ -420,22 +566,20 @@ static void put_normalization(output *to, const textgen_corpus_options *options)
 }
 
 static int32_t create_metadata(textgen_corpus *corpus, const textgen_corpus_options *options,
-                               const reader *from, textgen_error *error) {
-    char **texts[] = {&corpus->name, &corpus->vocabulary, &corpus->normalization, &corpus->prompts};
-    for (size_t i = 0; i < 4; i++) {
+                               const reader *from, const textgen_vocabulary *vocabulary, textgen_error *error) {
+    char **written[] = {&corpus->name, &corpus->normalization, &corpus->prompts};
+    for (size_t i = 0; i < 3; i++) {
         output to = {NULL, 0};
         for (int pass = 0; pass < 2; pass++) {
             to.size = 0;
             if (i == 0) {
                 put_string(&to, textgen_view_of(options->name));
             } else if (i == 1) {
-                put_vocabulary(&to, corpus);
-            } else if (i == 2) {
                 put_normalization(&to, options);
             } else {
-                put_prompts(&to, from);
+                put_prompts(&to, from, vocabulary);
             }
-            if (!pass && !(to.data = *texts[i] = textgen_allocate(&corpus->arena, to.size + 1, 1))) {
+            if (!pass && !(to.data = *written[i] = textgen_allocate(&corpus->arena, to.size + 1, 1))) {
                 return textgen_out_of_memory(error);
             }
         }
@@ -451,10 +595,11 @@ static bool is_one_of(const char *text, const char *a, const char *b) {
 
 static int32_t check_options(const textgen_corpus_options *options, textgen_error *error) {
     const char *wrong =
-        !options->name || strlen(options->name) > MAX_NAME       ? "name"
-        : !is_one_of(options->level, "character", "byte")        ? "level"
-        : !is_one_of(options->records, "lines", "blank")         ? "records"
-        : !(options->held_out >= 0.0 && options->held_out < 1.0) ? "held_out"
+        !options->name || strlen(options->name) > MAX_NAME                                  ? "name"
+        : !is_one_of(options->level, "character", "byte") && strcmp(options->level, "word") ? "level"
+        : options->level && !strcmp(options->level, "word") && !options->vocabulary         ? "vocabulary"
+        : !is_one_of(options->records, "lines", "blank")                                    ? "records"
+        : !(options->held_out >= 0.0 && options->held_out < 1.0)                            ? "held_out"
         : !is_one_of(options->unicode, "NFC", "NFD") && !is_one_of(options->unicode, "NFKC", "NFKD") ? "unicode"
                                                                                                      : NULL;
     return wrong ? textgen_report_at(error, TEXTGEN_INVALID_ARGUMENT, wrong, -1, "is not valid") : TEXTGEN_OK;
@@ -471,26 +616,51 @@ static size_t normalize(textgen_view text, unsigned char *to) {
     return size;
 }
 
-static int32_t check_utf8(textgen_view text, textgen_error *error) {
+static int32_t check_utf8(textgen_view text, const char *name, textgen_error *error) {
     for (size_t i = 0; i < text.size;) {
         if (textgen_utf8_next(text, &i) < 0) {
-            return textgen_report_at(error, TEXTGEN_INVALID_UTF8, "text", (int64_t)i, "is not UTF-8 there");
+            return textgen_report_at(error, TEXTGEN_INVALID_UTF8, name, (int64_t)i, "is not UTF-8 there");
         }
     }
     return TEXTGEN_OK;
 }
 
+/* Describe a text. normalized: memory for it, or NULL for bytes. */
+static int32_t open_text(reader *from, textgen_view text, const char *name, unsigned char *normalized,
+                         textgen_error *error) {
+    if (normalized) {
+        TEXTGEN_TRY(check_utf8(text, name, error));
+        text = (textgen_view){normalized, normalize(text, normalized)};
+    }
+    from->text = text;
+    from->held_out = from->is_separate ? 0 : text.size;
+    return TEXTGEN_OK;
+}
+
 static int32_t fill(textgen_corpus *corpus, textgen_view text, const textgen_corpus_options *options,
                     unsigned char *normalized, textgen_error *error) {
-    reader from = {.text = text,
-                   .is_bytes = options->level && !strcmp(options->level, "byte"),
-                   .has_records = options->records != NULL,
-                   .is_lines = options->records && !strcmp(options->records, "lines")};
-    corpus->is_bytes = from.is_bytes;
-    corpus->records = !from.has_records ? NULL : from.is_lines ? "lines" : "blank";
-    if (!from.is_bytes) {
-        TEXTGEN_TRY(check_utf8(text, error));
-        from.text = (textgen_view){normalized, normalize(text, normalized)};
+    static const char *const levels[] = {"\"character\"", "\"byte\"", "\"word\""};
+    textgen_view other = {options->held_out_text, options->held_out_size};
+    textgen_vocabulary *vocabulary;
+    size_t level = 0;
+    while (options->level && strcmp(options->level, textgen_level_names[level])) {
+        level++;
+    }
+    corpus->level = levels[level];
+    texts from = {{{.is_bytes = level == TEXTGEN_BYTE_LEVEL,
+                    .has_records = options->records != NULL,
+                    .is_lines = options->records && !strcmp(options->records, "lines")}}};
+    reader *first = &from.of[0], *second = &from.of[1];
+    *second = *first;
+    second->is_separate = other.data != NULL;
+    second->text.data = normalized;
+    normalized = first->is_bytes ? NULL : normalized;
+    TEXTGEN_TRY(open_text(first, text, "text", normalized, error));
+    if (other.data) {
+        normalized = normalized ? normalized + first->text.size : NULL;
+        TEXTGEN_TRY(open_text(second, other, "held_out_text", normalized, error));
+    } else {
+        corpus->info.held_out = split(first, options->held_out);
     }
     textgen_sha256 sum;
     unsigned char digest[TEXTGEN_SHA256_SIZE];
@@ -501,9 +671,10 @@ static int32_t fill(textgen_corpus *corpus, textgen_view text, const textgen_cor
         corpus->sha256[2 * i] = "0123456789abcdef"[digest[i] >> 4];
         corpus->sha256[2 * i + 1] = "0123456789abcdef"[digest[i] & 15];
     }
-    split(&from, options->held_out);
-    TEXTGEN_TRY(create_tokens(corpus, &from, error));
-    return create_metadata(corpus, options, &from, error);
+    TEXTGEN_TRY(create_vocabulary(corpus, &from, options, &vocabulary, error));
+    corpus->symbols = vocabulary;
+    TEXTGEN_TRY(create_tokens(corpus, vocabulary, &from, error));
+    return create_metadata(corpus, options, first, vocabulary, error);
 }
 
 int32_t textgen_corpus_create(const void *text, size_t size, const textgen_corpus_options *options,
@@ -511,7 +682,8 @@ int32_t textgen_corpus_create(const void *text, size_t size, const textgen_corpu
     void *object;
     TEXTGEN_TRY(check_options(options, error));
     TEXTGEN_TRY(textgen_object_create((textgen_memory){NULL, 0}, sizeof **corpus, &object, error));
-    unsigned char *normalized = malloc(size + 1);
+    const size_t other = options->held_out_text ? options->held_out_size : 0;
+    unsigned char *normalized = size < SIZE_MAX - other ? malloc(size + other + 1) : NULL;
     int32_t code = normalized ? fill(object, (textgen_view){text, size}, options, normalized, error)
                               : textgen_out_of_memory(error);
     free(normalized);
@@ -526,3 +698,14 @@ int32_t textgen_corpus_create(const void *text, size_t size, const textgen_corpu
 void textgen_corpus_destroy(textgen_corpus *corpus) { textgen_release(corpus); }
 
 const textgen_corpus_info *textgen_corpus_get_info(const textgen_corpus *corpus) { return &corpus->info; }
+
+textgen_corpus_content textgen_corpus_get_content(const textgen_corpus *corpus) {
+    return (textgen_corpus_content){.training = corpus->training.data,
+                                    .held_out = corpus->held_out.data,
+                                    .bytes = corpus->training.bytes,
+                                    .before = corpus->before,
+                                    .vocabulary = corpus->vocabulary,
+                                    .special = corpus->special,
+                                    .prompts = corpus->prompts,
+                                    .sha256 = corpus->sha256};
+}

@@ -182,6 +182,26 @@ void textgen_learner_load(textgen_learner *learner, const float *weights,
               learner->packed_output, learner->packed_output_back);
 }
 
+/* Subtract the predictions for a place of the text from probabilities. Return what is left of 1. */
+static float teach(const textgen_learner *learner, const textgen_teacher *teacher, int64_t place,
+                   float *probabilities) {
+    const int64_t first = place * teacher->columns;
+    uint64_t sum = 0;
+    for (ptrdiff_t i = 0; i < teacher->columns; i++) {
+        sum += teacher->shares[first + i];
+    }
+    /* Shares that were rounded may have a larger sum. */
+    const float unit = teacher->weight / (float)(sum > UINT16_MAX ? sum : UINT16_MAX);
+    for (ptrdiff_t i = 0; i < teacher->columns; i++) {
+        const ptrdiff_t token = teacher->tokens.data ? textgen_token_at(&teacher->tokens, first + i) : i;
+        /* Predictions may be a file that is damaged. */
+        if (token >= 0 && token < learner->shape.vocabulary) {
+            probabilities[token] -= unit * (float)teacher->shares[first + i];
+        }
+    }
+    return 1.0f - unit * (float)sum;
+}
+
 /* Return the drop of a purpose and a layer. The key of each is the finalizer of SplitMix64: G. Steele and
  * others, Fast Splittable Pseudorandom Number Generators, 2014. */
 static textgen_drop drop_of(uint64_t key, int purpose, ptrdiff_t layer, float share) {
@@ -281,13 +301,8 @@ static void differentiate(const textgen_learner *learner, const textgen_batch_pa
             probabilities[i] *= 1.0f + penalty * (log_probabilities[i] + (float)entropy);
         }
     }
-    float rest = 1.0f;
-    for (ptrdiff_t i = 0; i < part->share_count; i++) {
-        const float share = part->shares[place * part->share_count + i];
-        probabilities[part->share_tokens[place * part->share_count + i]] -= share;
-        rest -= share;
-    }
-    probabilities[target] -= rest > 0.0f ? rest : 0.0f;
+    probabilities[target] -=
+        part->teacher ? teach(learner, part->teacher, part->places[place], probabilities) : 1.0f;
     learner->kernels->scale(probabilities, learner->logits, part->scale, probabilities);
 }
 

@@ -6,6 +6,7 @@
 #ifndef TEXTGEN_NETWORK_H
 #define TEXTGEN_NETWORK_H
 
+#include "batches.h"
 #include "learn.h"
 
 typedef struct {
@@ -49,20 +50,25 @@ typedef struct {
     float confidence_penalty; /* G. Pereyra and others, arXiv:1701.06548: times the negative entropy */
 } textgen_regularization;
 
+/* Predictions of other models, from which a network learns, too: G. Hinton and others, arXiv:1503.02531. */
+typedef struct {
+    const uint16_t *shares; /* [places of the text][columns], in units of 1 / 65535 */
+    textgen_tokens tokens;  /* of the shares; without data, each column is a token */
+    ptrdiff_t columns;
+    float weight; /* of the predictions in the distribution of each target, which has the rest */
+} textgen_teacher;
+
 /* Some lanes of a batch. */
 typedef struct {
     ptrdiff_t time, lanes;
-    const int32_t *tokens;  /* [time][lanes of the batch] */
-    const int32_t *targets; /* the same; -1 where there is none */
-    ptrdiff_t stride;       /* lanes of the batch */
-    float *state;           /* [layers][hidden, cell][lanes][state stride], updated */
-    float scale;            /* of the gradient: 1 / the divisor of the sum of the losses */
-    uint64_t key;           /* of the random numbers */
-    /* Shares of the distribution of each target, which has the rest: G. Hinton and others, arXiv:1503.02531.
-     * shares, share_tokens: [time][lanes of the batch][share_count]. */
-    ptrdiff_t share_count;
-    const float *shares;
-    const int32_t *share_tokens;
+    const int32_t *tokens;          /* [time][lanes of the batch] */
+    const int32_t *targets;         /* the same; -1 where there is none */
+    ptrdiff_t stride;               /* lanes of the batch */
+    float *state;                   /* [layers][hidden, cell][lanes][state stride], updated */
+    float scale;                    /* of the gradient: 1 / the divisor of the sum of the losses */
+    uint64_t key;                   /* of the random numbers */
+    const textgen_teacher *teacher; /* or NULL */
+    const int64_t *places;          /* of the targets in the text, [time][lanes of the batch] */
 } textgen_batch_part;
 
 /* Bytes of memory that one thread needs for parts of at most so many lanes, and rows: time steps times lanes.

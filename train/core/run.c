@@ -197,12 +197,11 @@ static double cosine(double x) {
     return -sum;
 }
 
-/* Return the factor of the learning rates: linear warm-up, cosine annealing, and the size of the layers. */
-static double rate_factor(const textgen_run *run, double progress) {
-    const double share = progress / MAX_WARMUP, steps = (double)(run->step + 1);
-    double warmup = run->options.warmup ? steps / (double)run->options.warmup : 1.0;
+double textgen_rate_factor(const textgen_options *options, size_t step, double progress) {
+    const double share = progress / MAX_WARMUP, steps = (double)step + 1.0;
+    double warmup = options->warmup ? steps / (double)options->warmup : 1.0;
     warmup = warmup > share ? warmup : share;
-    return sqrt(REFERENCE_UNITS / (double)run->options.units) * (warmup < 1.0 ? warmup : 1.0) * 0.5 *
+    return sqrt(REFERENCE_UNITS / (double)options->units) * (warmup < 1.0 ? warmup : 1.0) * 0.5 *
            (1.0 + cosine(progress));
 }
 
@@ -291,10 +290,9 @@ const textgen_task_memory *textgen_task_ready(const textgen_update *update, void
     const textgen_regularization regularization = {
         (float)options->dropout, (float)options->input_dropout, (float)options->weight_dropout,
         (float)options->activation_penalty, (float)options->confidence_penalty};
-    const int64_t step = update->run->step;
-    if (memory->loaded != step || memory->is_training != is_training) {
+    if (memory->loaded != update->version || memory->is_training != is_training) {
         textgen_learner_load(memory->learner, update->arrays.weights, is_training ? &regularization : NULL);
-        memory->loaded = step;
+        memory->loaded = update->version;
         memory->is_training = is_training;
     }
     return memory;
@@ -303,7 +301,7 @@ const textgen_task_memory *textgen_task_ready(const textgen_update *update, void
 void textgen_update_begin(textgen_update *update, double progress) {
     textgen_run *run = update->run;
     const textgen_options *options = &run->options;
-    const double factor = rate_factor(run, progress);
+    const double factor = textgen_rate_factor(options, (size_t)run->step, progress);
     update->batch = textgen_batches_get(update->batches, run->seed, run->epoch, run->batch);
     update->step = (textgen_step){(float)(options->muon_lr * factor),
                                   (float)options->muon_weight_decay,
@@ -344,6 +342,8 @@ static void run_part(textgen_update *update, int64_t part, void *start) {
                                       .state = update->arrays.state + first * 2 * update->shape.layers *
                                                                           textgen_state_stride(&update->shape),
                                       .scale = (float)(1.0 / batch->divisor),
+                                      .teacher = update->teacher.shares ? &update->teacher : NULL,
+                                      .places = batch->places + first,
                                       .key = textgen_rng_next(&rng)};
     update->losses[part] = textgen_learner_gradient(memory->learner, update->arrays.weights, &lanes, gradient);
 }
@@ -364,6 +364,12 @@ static void run_sum(textgen_update *update, int64_t task) {
     }
     update->squares[task] = textgen_matrix_copies(&matrix) * update->kernels->squares(sum, count);
 }
+
+void textgen_update_teach(textgen_update *update, const textgen_teacher *teacher) {
+    update->teacher = *teacher;
+}
+
+void textgen_update_changed(textgen_update *update) { update->version++; }
 
 const float *textgen_update_gradient(const textgen_update *update) { return update->gradients; }
 
@@ -403,6 +409,7 @@ double textgen_update_end(textgen_update *update) {
         loss += update->losses[i];
     }
     run->step++;
+    update->version++;
     if (++run->batch == textgen_batches_per_epoch(update->batches)) {
         run->batch = 0;
         run->epoch++;

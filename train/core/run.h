@@ -54,6 +54,12 @@ uint64_t textgen_update_size(const textgen_run *run);
 textgen_update *textgen_update_init(void *memory, textgen_run *run, textgen_batches *batches,
                                     const textgen_learn_kernels *kernels);
 
+/* Also learn from predictions for the training text, which must outlive the update. */
+void textgen_update_teach(textgen_update *update, const textgen_teacher *teacher);
+
+/* The weights of the run are others now. */
+void textgen_update_changed(textgen_update *update);
+
 /* Bytes of memory that each thread needs for tasks. It is zero before its first task, and no other thread uses
  * it. */
 uint64_t textgen_task_size(const textgen_run *run, const textgen_batches *batches);

@@ -19,7 +19,9 @@ struct textgen_update {
     const textgen_learn_kernels *kernels;
     textgen_run_arrays arrays;
     const textgen_batch *batch;
+    textgen_teacher teacher; /* without shares, there is none */
     textgen_step step;
+    int64_t version; /* of the weights: each change of them counts */
     int64_t sum_count;
     float *gradients; /* [parts][weights]; the sum replaces the first one */
     double *losses;   /* [parts] */
@@ -30,7 +32,7 @@ struct textgen_update {
 typedef struct {
     textgen_learner *learner; /* NULL before the first task */
     ptrdiff_t rows, lanes;    /* the most that the learner runs at once */
-    int64_t loaded;           /* the step whose weights the learner has */
+    int64_t loaded;           /* the version of the weights that the learner has */
     bool is_training;
     int32_t *tokens, *targets; /* of a text that is scored, [rows] */
     float *losses;

@@ -23,13 +23,20 @@ extern "C" {
 /* Zeros are the defaults, except for `name`. The caller normalizes the text. */
 typedef struct {
     const char *name;    /* of the corpus, for the metadata of the model, at most 255 bytes */
-    const char *level;   /* what a token is: "character" or "byte"; NULL: "character" */
+    const char *level;   /* what a token is: "character", "byte" or "word"; NULL: "character" */
     const char *records; /* what a record is: each of the "lines", or what is between "blank" lines; NULL: the
                           * text is continuous */
     double held_out;     /* the share of the text that is held out, below 1; 0: a tenth, at most a million
                             characters */
     const char *unicode; /* the normal form of the text, "NFC", "NFD", "NFKC" or "NFKD", or NULL */
     int32_t lowercase;   /* 1 if the text is in lower case, or 0 */
+    /* A separate text that is held out, prepared like the first one; NULL: a share of the first one. */
+    const void *held_out_text;
+    size_t held_out_size;
+    /* The vocabulary, as a model file has it: the JSON texts of textgen.vocabulary and textgen.special, which
+     * may be NULL. NULL: the characters of both texts, or the bytes. The level "word" needs one. A character
+     * that it lacks becomes its unknown symbol. */
+    const char *vocabulary, *special;
 } textgen_corpus_options;
 
 typedef struct textgen_corpus textgen_corpus;
@@ -40,6 +47,7 @@ typedef struct {
     size_t training_tokens, held_out_tokens; /* with the end of each record */
     size_t training_characters, held_out_characters; /* the end of a record counts as one */
     size_t training_records, held_out_records;       /* 0 if the text is continuous */
+    double held_out;                                 /* the share that is held out; 0 for a separate text */
 } textgen_corpus_info;
 
 /* Make a corpus of a text in UTF-8, or at level byte of any bytes. The text is not needed afterwards. Without
@@ -52,9 +60,19 @@ TEXTGEN_API int32_t textgen_corpus_create(const void *text, size_t size, const t
 TEXTGEN_API void textgen_corpus_destroy(textgen_corpus *corpus); /* it may be NULL */
 TEXTGEN_API const textgen_corpus_info *textgen_corpus_get_info(const textgen_corpus *corpus);
 
-/* ---- Trainers ---- */
+/* What a corpus has, valid as long as the corpus. */
+typedef struct {
+    const void *training, *held_out;            /* tokens; info has their numbers */
+    int32_t bytes;                              /* of a token: 1, 2 or 4, without a sign */
+    int32_t before;                             /* the token before the held-out text; `begin` with records */
+    const char *vocabulary, *special, *prompts; /* JSON texts, as a model file has them; special may be NULL */
+    const char *sha256;                         /* of the text, in hexadecimal digits */
+} textgen_corpus_content;
+TEXTGEN_API textgen_corpus_content textgen_corpus_get_content(const textgen_corpus *corpus);
 
-/* The options of a run: textgen_options.def has their ranges and meanings. */
+/* ---- Options of a run ---- */
+
+/* textgen_options.def has their ranges and meanings. */
 #define INTEGER int64_t
 #define NUMBER double
 #define OPTION(name, type, value, least, most, text) type name;
@@ -83,6 +101,34 @@ TEXTGEN_API textgen_options textgen_default_options(void);
  * the run is expected to have, or 0 if that is not known. Return 0 if there is no such preset, else 1. */
 TEXTGEN_API int32_t textgen_choose_preset(const char *preset, size_t common, size_t tokens, double epochs,
                                           textgen_options *options);
+
+/* Return the factor of the learning rates of an update: linear warm-up, cosine annealing, and the units. */
+TEXTGEN_API double textgen_rate_factor(const textgen_options *options, size_t step, double progress);
+
+/* ---- Batches, for a learner other than the trainer of this library ---- */
+
+typedef struct {
+    size_t time, lanes;
+    int32_t is_start; /* whether each lane starts from the initial state, or continues the batch before */
+    double targets;   /* how many there are without padding */
+    /* The sum of the losses is divided by it: the mean number of targets of a batch, so that all targets of an
+     * epoch count the same. */
+    double divisor;
+    const int32_t *inputs, *next; /* tokens and their targets, [time][lanes]; -1 for no target */
+    const int64_t *places;        /* of the targets in the training text, [time][lanes] */
+} textgen_batch_content;
+
+typedef struct textgen_batches textgen_batches;
+TEXTGEN_API int32_t textgen_batches_create(const textgen_corpus *corpus, const textgen_options *options,
+                                           textgen_batches **batches, textgen_error *error);
+TEXTGEN_API void textgen_batches_destroy(textgen_batches *batches); /* it may be NULL */
+TEXTGEN_API size_t textgen_batches_get_per_epoch(const textgen_batches *batches);
+
+/* Return a batch of an epoch, both counted from 0. It is valid until the next call. */
+TEXTGEN_API textgen_batch_content textgen_batches_get_content(textgen_batches *batches, uint64_t seed,
+                                                              size_t epoch, size_t index);
+
+/* ---- Trainers ---- */
 
 typedef struct textgen_trainer textgen_trainer;
 
@@ -118,10 +164,28 @@ TEXTGEN_API double textgen_trainer_update(textgen_trainer *trainer, double progr
 /* Return the loss of the held-out text, in nats per character; NaN if training has diverged. */
 TEXTGEN_API double textgen_trainer_score(textgen_trainer *trainer);
 
-/* Write the model file, whose metadata describes the run. held_out_nats: as textgen_trainer_score returned it,
- * or NaN. Return its bytes. file: room for them, or NULL to count them only. */
+/* Return the mean loss of the first tokens of the held-out text, or of its first complete records that have at
+ * least so many, in nats per token, to compare a model file with the network. */
+TEXTGEN_API double textgen_trainer_score_start(textgen_trainer *trainer, size_t tokens);
+
+/* Write the model file. held_out_nats: as textgen_trainer_score returned it, or NaN. training: the JSON object
+ * textgen.training of the metadata; NULL: a description of the run, with held_out_nats. Return its bytes. file:
+ * room for them, or NULL to count them only. */
 TEXTGEN_API size_t textgen_trainer_write_model(const textgen_trainer *trainer, double held_out_nats,
-                                               unsigned char *file);
+                                               const char *training, unsigned char *file);
+
+/* Start from the weights of a model file, of float32 or 8 bits, instead of random ones. Its network must be
+ * that of the options, and the vocabulary of the corpus must begin with its vocabulary. A new symbol gets the
+ * mean rows of the known ones, and an output bias by its frequency. Call it before the first update. */
+TEXTGEN_API int32_t textgen_trainer_start_from(textgen_trainer *trainer, const void *file, size_t size,
+                                               textgen_error *error);
+
+/* Also learn from predictions: the distribution of each target is `weight` times the predicted one, and the
+ * target has the rest. shares: [training tokens][columns], in units of 1 / 65535, for each token of the
+ * training text given the tokens before it. tokens: those of the shares, of the type of the corpus' tokens, or
+ * NULL if there are as many columns as symbols. Both must outlive the trainer. */
+TEXTGEN_API int32_t textgen_trainer_teach(textgen_trainer *trainer, const uint16_t *shares, const void *tokens,
+                                          size_t columns, double weight, textgen_error *error);
 
 /* Return the run, all that it needs to go on exactly: `*size` bytes, valid until the next call that changes the
  * trainer. */
@@ -132,6 +196,15 @@ TEXTGEN_API const void *textgen_trainer_save(const textgen_trainer *trainer, siz
  * TEXTGEN_OTHER_SAVED. */
 TEXTGEN_API int32_t textgen_trainer_resume(textgen_trainer *trainer, const void *data, size_t size,
                                            textgen_error *error);
+
+/* ---- 8 bits ---- */
+
+/* Convert a model file to 8-bit weights. more: more metadata, pairs of keys and JSON texts that end with NULL;
+ * NULL: none. A key that the file has gets the new text. Return its bytes through `size`. converted: room for
+ * them, or NULL to count them only. Fail as textgen_model_create does, or with TEXTGEN_INVALID_ARGUMENT if the
+ * weights have 8 bits already. */
+TEXTGEN_API int32_t textgen_quantize(const void *file, size_t file_size, const char *const *more,
+                                     unsigned char *converted, size_t *size, textgen_error *error);
 
 #ifdef __cplusplus
 }

@@ -2,9 +2,9 @@
 
 #include "core.h"
 #include "corpus.h"
+#include "model_file.h"
 #include "pool.h"
 #include "sha256.h"
-#include "writer.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -55,10 +55,6 @@ static void *allocate(textgen_trainer *trainer, uint64_t bytes) {
     return textgen_align(memory);
 }
 
-static textgen_pool *create_pool(const textgen_trainer *trainer) {
-    return textgen_pool_create(trainer->threads, textgen_task_size(trainer->run, trainer->batches));
-}
-
 /* Whether the sizes of all arrays fit into a ptrdiff_t, which has 32 bits on some processors. */
 static bool has_room(const textgen_options *chosen, double vocabulary) {
     const double units = (double)(chosen->units + TEXTGEN_LEARN_PAD), layers = (double)chosen->layers;
@@ -69,12 +65,16 @@ static bool has_room(const textgen_options *chosen, double vocabulary) {
 }
 
 static void hash_corpus(const textgen_corpus *corpus, unsigned char digest[TEXTGEN_SHA256_SIZE]) {
-    const char *records = corpus->records ? corpus->records : "";
+    const textgen_tokens *parts[] = {&corpus->training, &corpus->held_out};
     textgen_sha256 sum;
     textgen_sha256_init(&sum);
-    textgen_sha256_add(&sum, corpus->sha256, sizeof corpus->sha256);
-    textgen_sha256_add(&sum, corpus->is_bytes ? "b" : "c", 1);
-    textgen_sha256_add(&sum, records, strlen(records));
+    textgen_sha256_add(&sum, corpus->level, strlen(corpus->level));
+    textgen_sha256_add(&sum, corpus->vocabulary, corpus->vocabulary_size);
+    textgen_sha256_add(&sum, &corpus->before, sizeof corpus->before);
+    for (int i = 0; i < 2; i++) {
+        textgen_sha256_add(&sum, &parts[i]->count, sizeof parts[i]->count);
+        textgen_sha256_add(&sum, parts[i]->data, (size_t)(parts[i]->count * parts[i]->bytes));
+    }
     textgen_sha256_end(&sum, digest);
 }
 
@@ -103,7 +103,7 @@ static int32_t create(textgen_trainer *trainer, const textgen_options *chosen, u
     ALLOCATE(textgen_score_size(trainer->update, &corpus->held_out));
     trainer->score = textgen_score_init(memory, trainer->update, &corpus->held_out, corpus->before);
 #undef ALLOCATE
-    trainer->pool = create_pool(trainer);
+    trainer->pool = textgen_pool_create(trainer->threads, textgen_task_size(trainer->run, trainer->batches));
     return trainer->pool ? TEXTGEN_OK : textgen_out_of_memory(error);
 }
 
@@ -196,6 +196,24 @@ double textgen_trainer_score(textgen_trainer *trainer) {
            (double)trainer->corpus->info.held_out_characters;
 }
 
+double textgen_trainer_score_start(textgen_trainer *trainer, size_t tokens) {
+    textgen_tokens start = trainer->corpus->held_out;
+    int64_t count = tokens < (size_t)start.count ? (int64_t)tokens : start.count;
+    count += !count;
+    while (start.end >= 0 && textgen_token_at(&start, count - 1) != start.end) {
+        count++;
+    }
+    start.count = count;
+    void *memory = calloc(1, (size_t)textgen_score_size(trainer->update, &start));
+    if (!memory) {
+        return (double)NAN;
+    }
+    const double loss = textgen_pool_score(
+        trainer->pool, textgen_score_init(memory, trainer->update, &start, trainer->corpus->before));
+    free(memory);
+    return loss / (double)count;
+}
+
 /* Write a number. Whatever the locale of the program is, JSON has a decimal point. */
 enum { NUMBER_SIZE = 32 };
 static const char *as_json(double value, char text[NUMBER_SIZE]) {
@@ -243,21 +261,48 @@ static size_t describe_training(const textgen_trainer *trainer, double held_out_
     return used;
 }
 
-size_t textgen_trainer_write_model(const textgen_trainer *trainer, double held_out_nats, unsigned char *file) {
+size_t textgen_trainer_write_model(const textgen_trainer *trainer, double held_out_nats, const char *training,
+                                   unsigned char *file) {
     const textgen_corpus *corpus = trainer->corpus;
-    char special[64], records[16], training[MAX_TRAINING];
-    const bool is_plain = !corpus->is_bytes && !corpus->records;
-    describe_training(trainer, held_out_nats, training, sizeof training);
-    snprintf(special, sizeof special, "{\"begin\": %ld, \"end\": %ld}", (long)corpus->training.begin,
-             (long)corpus->training.end);
-    snprintf(records, sizeof records, "\"%s\"", corpus->records ? corpus->records : "");
-    const char *const metadata[] = {
-        "textgen.format", is_plain ? "1" : "2", "textgen.vocabulary", corpus->vocabulary, "textgen.level",
-        corpus->is_bytes ? "\"byte\"" : "\"character\"", "textgen.normalization", corpus->normalization,
-        "textgen.prompts", corpus->prompts, "textgen.training", training,
-        /* Only with records. */
-        "textgen.special", special, "textgen.records", records};
-    return textgen_write_model(trainer->run, metadata, corpus->records ? 16 : 12, file);
+    const bool is_plain = !strcmp(corpus->level, "\"character\"") && !corpus->special;
+    char description[MAX_TRAINING];
+    if (!training) {
+        describe_training(trainer, held_out_nats, description, sizeof description);
+    }
+    const char *const metadata[] = {"textgen.format", is_plain ? "1" : "2", "textgen.vocabulary",
+                                    corpus->vocabulary, "textgen.level", corpus->level, "textgen.normalization",
+                                    corpus->normalization, "textgen.prompts", corpus->prompts,
+                                    "textgen.training", training ? training : description,
+                                    /* Where there are any. */
+                                    "textgen.special", corpus->special, "textgen.records", corpus->records};
+    return textgen_write_model(trainer->run, metadata, corpus->records ? 16 : corpus->special ? 14 : 12, file);
+}
+
+int32_t textgen_trainer_start_from(textgen_trainer *trainer, const void *file, size_t size,
+                                   textgen_error *error) {
+    const textgen_corpus *corpus = trainer->corpus;
+    TEXTGEN_TRY(textgen_read_model(trainer->run, (textgen_view){file, size}, corpus->symbols, &corpus->training,
+                                   error));
+    textgen_update_changed(trainer->update);
+    return TEXTGEN_OK;
+}
+
+int32_t textgen_trainer_teach(textgen_trainer *trainer, const uint16_t *shares, const void *tokens,
+                              size_t columns, double weight, textgen_error *error) {
+    const textgen_corpus *corpus = trainer->corpus;
+    const size_t vocabulary = corpus->info.vocabulary;
+    textgen_teacher teacher = {shares, corpus->training, (ptrdiff_t)columns, (float)weight};
+    teacher.tokens.data = tokens;
+    if (!columns || columns > vocabulary || (!tokens && columns != vocabulary)) {
+        return textgen_report_at(error, TEXTGEN_INVALID_ARGUMENT, "columns", -1, "must be %s%zu, not %zu",
+                                 tokens ? "at most " : "", vocabulary, columns);
+    }
+    if (!(weight >= 0.0 && weight <= 1.0)) {
+        return textgen_report_at(error, TEXTGEN_INVALID_ARGUMENT, "weight", -1, "must be in [0, 1], not %g",
+                                 weight);
+    }
+    textgen_update_teach(trainer->update, &teacher);
+    return TEXTGEN_OK;
 }
 
 const void *textgen_trainer_save(const textgen_trainer *trainer, size_t *size) {
@@ -280,14 +325,43 @@ int32_t textgen_trainer_resume(textgen_trainer *trainer, const void *data, size_
     if (memcmp(run->text, saved->text, sizeof run->text) != 0) {
         return textgen_report(error, TEXTGEN_OTHER_SAVED, "the saved run is of another text");
     }
-    /* The memory of the threads holds what they made of the weights. */
-    textgen_pool *pool = create_pool(trainer);
-    if (!pool) {
-        return textgen_out_of_memory(error);
-    }
-    textgen_pool_destroy(trainer->pool);
-    trainer->pool = pool;
     memcpy(run, data, size);
     run->options.precision = precision;
+    textgen_update_changed(trainer->update);
     return TEXTGEN_OK;
+}
+
+/* ---- Batches ---- */
+
+int32_t textgen_batches_create(const textgen_corpus *corpus, const textgen_options *chosen,
+                               textgen_batches **batches, textgen_error *error) {
+    TEXTGEN_TRY(textgen_check_options(chosen, error));
+    const uint64_t size = textgen_batches_size(&corpus->training, chosen->batch, chosen->sequence_length);
+    void *memory = size < SIZE_MAX ? calloc(1, (size_t)size) : NULL;
+    if (!memory) {
+        return textgen_out_of_memory(error);
+    }
+    *batches = textgen_batches_init(memory, &corpus->training, chosen->batch, chosen->sequence_length);
+    return TEXTGEN_OK;
+}
+
+void textgen_batches_destroy(textgen_batches *batches) {
+    free(batches ? textgen_batches_memory(batches) : NULL);
+}
+
+size_t textgen_batches_get_per_epoch(const textgen_batches *batches) {
+    return (size_t)textgen_batches_per_epoch(batches);
+}
+
+textgen_batch_content textgen_batches_get_content(textgen_batches *batches, uint64_t seed, size_t epoch,
+                                                  size_t index) {
+    const textgen_batch *batch = textgen_batches_get(batches, seed, (int64_t)epoch, (int64_t)index);
+    return (textgen_batch_content){.time = (size_t)batch->time,
+                                   .lanes = (size_t)batch->lanes,
+                                   .is_start = batch->is_start,
+                                   .targets = batch->targets,
+                                   .divisor = batch->divisor,
+                                   .inputs = batch->inputs,
+                                   .next = batch->next,
+                                   .places = batch->places};
 }

@@ -1,10 +1,8 @@
 """Errors that users of training can cause. All of them are subclasses of ``TextgenError``."""
 
-import contextlib
-from collections.abc import Iterator
 from typing import TypeVar
 
-from textgen_runtime.errors import CorpusError, Name, TextgenError
+from textgen_runtime.errors import CorpusError, TextgenError
 
 # The runtime defines CorpusError, because it reads corpora to score them.
 __all__ = [
@@ -14,7 +12,6 @@ __all__ = [
     "LostProcessError",
     "RecipeError",
     "TrainingError",
-    "explaining_memory_errors",
     "extended",
 ]
 
@@ -42,31 +39,6 @@ class LossError(TrainingError):
 
 class LostProcessError(TrainingError):
     """Another process of the run has ended, or cannot be reached."""
-
-
-# torch raises a plain RuntimeError with one of these phrases if it cannot allocate memory.
-OUT_OF_MEMORY_PHRASES = ("allocate memory", "out of memory", "size calculation overflowed")
-
-
-@contextlib.contextmanager
-def explaining_memory_errors() -> Iterator[None]:
-    """Convert out-of-memory errors of Python and torch to a ``TrainingError``.
-
-    Other exceptions propagate unchanged.
-
-    Raises:
-        TrainingError: If memory ran out.
-    """
-    try:
-        yield
-    except (MemoryError, RuntimeError) as error:
-        if isinstance(error, RuntimeError) and not any(
-            phrase in str(error) for phrase in OUT_OF_MEMORY_PHRASES
-        ):
-            raise
-        raise TrainingError(
-            "not enough memory for this network and batch size: lower ", Name("units"), " or ", Name("batch")
-        ) from error
 
 
 class ExportError(TextgenError):

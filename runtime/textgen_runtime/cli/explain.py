@@ -9,8 +9,8 @@ import numpy as np
 
 from textgen_runtime.errors import shorten
 from textgen_runtime.model import Model
-from textgen_runtime.sampling import Sampling
-from textgen_runtime.temperatures import TEMPERATURES, TemperatureComparison, compare_temperatures
+from textgen_runtime.sampling import TEMPERATURES, Sampling
+from textgen_runtime.temperatures import TemperatureComparison, compare_temperatures
 from textgen_runtime.terminal import escape_unprintable
 from textgen_runtime.tokenizer import symbol_name
 

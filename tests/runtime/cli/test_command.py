@@ -11,7 +11,7 @@ from textgen_runtime import terminal as console
 from textgen_runtime.cli import bench, info, run
 from textgen_runtime.cli import eval as evaluation
 from textgen_runtime.cli.command import run_command
-from textgen_train.cli import train
+from textgen_train import cli as train
 
 from tests.helpers.commands import Captured, run_here
 from tests.helpers.damaged_models import clip_the_gates

@@ -10,7 +10,7 @@ import textgen_runtime as textgen
 from onnx import helper
 from textgen_runtime.cli.info import describe_file, main
 from textgen_runtime.model_file import TRAINING_KEY
-from textgen_train.export.quantizer import quantize_model
+from textgen_train.quantize import compared
 
 from tests.helpers.commands import Captured, run_here
 from tests.helpers.make_tiny_model import SYMBOLS, make_model
@@ -92,12 +92,10 @@ def test_the_description_is_printed_as_json(capsys: Captured) -> None:
 
 
 def test_8_bit_weights_are_described_with_their_losses(capsys: Captured, tmp_path: Path) -> None:
-    quantized = quantize_model(TINY.read_bytes())
     path = tmp_path / "small.onnx"
-    text: dict[str, str | float] = {"name": "book", "last": 0.1}
-    path.write_bytes(quantized.compared(1.25, 1.5, 12, text).content)
+    path.write_bytes(compared(TINY.read_bytes(), (1.5, 1.25), 12, "book", 0.1).content)
     described = json.loads(run(capsys, str(path), "--json")[1])
-    text["characters"] = 12
+    text = {"name": "book", "last": 0.1, "characters": 12}
     assert described["quantization"] == {"bits": 8, "loss": 1.25, "float32_loss": 1.5, "text": text}
     assert described["format"] == 2
     lines = run(capsys, str(path))[1].splitlines()

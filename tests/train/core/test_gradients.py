@@ -1,5 +1,6 @@
 """The gradient of a part of a batch, compared with torch in float64."""
 
+import ctypes
 import random
 from ctypes import CFUNCTYPE, POINTER, Structure, byref, c_bool, c_char_p, c_ssize_t, c_void_p, cast
 from typing import Any, ClassVar, NamedTuple
@@ -15,12 +16,14 @@ from .trainer import (
     Part,
     Regularization,
     Shape,
+    Teacher,
     address,
     kernels,
     library,
     matrices,
     memory,
     padded_units,
+    tokens_of,
     without_padding,
 )
 
@@ -31,6 +34,7 @@ BFLOAT16 = ("amx", "avx512bf16")
 # Of the largest value of each gradient. bfloat16 has 8 bits, so each number that is multiplied has an error
 # of up to 1/512, and the states of many steps have the errors of those before.
 MAX_ERROR = 2e-5
+WEIGHT = 0.7  # of a teacher
 MAX_BFLOAT16_ERROR = 0.08
 
 
@@ -52,6 +56,7 @@ CASES = {
     "everything": Case(
         Shape(57, 16, 40, 3, True), 12, 9, Regularization(0.2, 0.1, 0.3, 4.0, 0.1), padding=0.3, shares=5
     ),
+    "a teacher of all tokens": Case(Shape(30, 4, 8, 1, False), 12, 9, padding=0.3, shares=30),
     "logits in several parts": Case(Shape(5000, 8, 24, 1, False), time=9, lanes=5),
     "more rows than are multiplied at once": Case(Shape(20, 300, 264, 1, False), time=33, lanes=8),
 }
@@ -92,10 +97,21 @@ class Data:
         self.tokens = rng.integers(0, shape.vocabulary, places).astype(np.int32)
         self.targets = rng.integers(0, shape.vocabulary, places).astype(np.int32)
         self.targets[rng.random(places) < case.padding] = -1
-        self.shares = (rng.random((*places, case.shares)) * 0.15).astype(np.float32)
+        # The predictions, in the order of the text. Those of all tokens have sums of more than 1.
+        columns, is_all = case.shares, case.shares == shape.vocabulary
+        shares = rng.dirichlet(np.full(columns + (not is_all), 0.3), self.tokens.size)[:, :columns]
+        self.shares = np.ceil(shares * 65535).astype(np.uint16)
         self.share_tokens = np.array(
-            [rng.permutation(shape.vocabulary)[: case.shares] for _ in range(self.tokens.size)], np.int32
+            [
+                np.arange(columns) if is_all else rng.permutation(shape.vocabulary)[:columns]
+                for _ in range(self.tokens.size)
+            ],
+            np.uint16,
         )
+        self.places = rng.permutation(self.tokens.size).reshape(places)
+        shared = tokens_of(self.share_tokens)
+        shared.data = None if is_all else shared.data
+        self.teacher = Teacher(self.shares.ctypes.data, shared, columns, WEIGHT)
         self.key, self.scale = random.Random(5).getrandbits(63), 1 / 100
 
     def gradient(self, name: str) -> tuple[float, NDArray[np.float32], NDArray[np.float32]]:
@@ -118,9 +134,8 @@ class Data:
             address(state),
             self.scale,
             self.key,
-            case.shares,
-            address(self.shares),
-            address(self.share_tokens),
+            c_void_p(ctypes.addressof(self.teacher)) if case.shares else None,
+            address(self.places),
         )
         core.textgen_learner_load(learner, address(self.weights), byref(case.regularization))
         loss = core.textgen_learner_gradient(learner, address(self.weights), byref(part), address(gradient))
@@ -179,8 +194,9 @@ class Data:
         predictions = log_softmax(logits, 2)[is_target]
         targets = torch.tensor(self.targets, dtype=torch.long)[is_target].unsqueeze(1)
         wanted = torch.zeros_like(predictions)
-        shares = torch.tensor(self.shares, dtype=torch.float64)[is_target]
-        share_tokens = torch.tensor(self.share_tokens, dtype=torch.long).reshape(*places, -1)[is_target]
+        divisors = np.maximum(self.shares.sum(1, keepdims=True, dtype=np.int64), 65535)
+        shares = torch.tensor((WEIGHT * self.shares / divisors)[self.places])[is_target]
+        share_tokens = torch.tensor(self.share_tokens.astype(np.int64)[self.places])[is_target]
         wanted.scatter_add_(1, share_tokens, shares)
         wanted.scatter_add_(1, targets, 1 - shares.sum(1, keepdim=True))
         loss = -(wanted * predictions).sum()

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from textgen_runtime.model_file import Metadata, make_tokenizer
 from textgen_runtime.text import Normalization
 from textgen_runtime.tokenizer import SpecialTokens
-from textgen_train.optim import Muon
+from textgen_train.learner_torch import Muon
 
 from .trainer import Options, Run, Trainer, kernels, library, matrices, memory, tokens_of, without_padding
 
@@ -68,7 +68,9 @@ def test_steps_are_those_of_torch(muon_lr: float) -> None:
         torch.optim.AdamW(others, lr=0.0, betas=(0.9, 0.99), weight_decay=0.05)
     ]
     if muon_lr:
-        optimizers.append(Muon(layer_matrices, 0.0, 0.05))
+        muon = Muon(layer_matrices, 0.0, 0.05)
+        muon.state.update({weight: {"momentum": torch.zeros_like(weight)} for weight in layer_matrices})
+        optimizers.append(muon)
     for step in range(MUON_STEPS):
         progress = step / MUON_STEPS
         core.textgen_update_begin(trainer.update, c_double(progress))

@@ -87,9 +87,8 @@ class Part(Structure):
         ("state", c_void_p),
         ("scale", c_float),
         ("key", c_uint64),
-        ("share_count", c_ssize_t),
-        ("shares", c_void_p),
-        ("share_tokens", c_void_p),
+        ("teacher", c_void_p),
+        ("places", c_void_p),
     ]
 
 
@@ -105,6 +104,17 @@ class Tokens(Structure):
     ]
 
 
+class Teacher(Structure):
+    """``textgen_teacher``."""
+
+    _fields_: ClassVar = [
+        ("shares", c_void_p),
+        ("tokens", Tokens),
+        ("columns", c_ssize_t),
+        ("weight", c_float),
+    ]
+
+
 class Error(Structure):
     """``textgen_error``."""
 
@@ -113,6 +123,39 @@ class Error(Structure):
         ("parameter", ctypes.c_char_p),
         ("place", c_int64),
         ("message", c_char * 244),
+    ]
+
+
+class Info(Structure):
+    """``textgen_corpus_info``."""
+
+    _fields_: ClassVar = [
+        *[
+            (name, ctypes.c_size_t)
+            for name in (
+                "vocabulary",
+                "common",
+                "training_tokens",
+                "held_out_tokens",
+                "training_characters",
+                "held_out_characters",
+                "training_records",
+                "held_out_records",
+            )
+        ],
+        ("share", c_double),  # held_out
+    ]
+
+
+class Content(Structure):
+    """``textgen_corpus_content``."""
+
+    _fields_: ClassVar = [
+        ("training", c_void_p),
+        ("held_out", c_void_p),
+        ("bytes", c_int32),
+        ("before", c_int32),
+        *[(name, ctypes.c_char_p) for name in ("vocabulary", "special", "prompts", "sha256")],
     ]
 
 
@@ -245,7 +288,13 @@ RESULTS = {
     "score_end": c_double,
     "pool_create": c_void_p,
     "trainer_update": c_double,
+    "corpus_get_content": Content,
+    "corpus_get_info": POINTER(Info),
     "trainer_score": c_double,
+    "trainer_score_start": c_double,
+    "trainer_write_model": ctypes.c_size_t,
+    "rate_factor": c_double,
+    "batches_get_per_epoch": ctypes.c_size_t,
     "trainer_save": c_void_p,
     "pool_update": c_double,
 }

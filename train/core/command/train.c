@@ -241,9 +241,9 @@ static void print_sample(const unsigned char *file, size_t size) {
 }
 
 static void write_model(const textgen_trainer *trainer, double loss) {
-    const size_t size = textgen_trainer_write_model(trainer, loss, NULL);
+    const size_t size = textgen_trainer_write_model(trainer, loss, NULL, NULL);
     unsigned char *file = allocate(size);
-    textgen_trainer_write_model(trainer, loss, file);
+    textgen_trainer_write_model(trainer, loss, NULL, file);
     print_sample(file, size);
     if (!platform_replace(model_path, file, size)) {
         fail(EXIT_FAILED, "cannot write %s: %s", model_path, strerror(errno));

@@ -1,1 +1,0 @@
-"""Data for training: the split of a corpus, its encoding as tokens, and batches of tokens."""

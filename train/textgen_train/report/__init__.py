@@ -1,1 +1,0 @@
-"""Reports of a training run: the progress display, and the files next to the model."""
