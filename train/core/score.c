@@ -12,8 +12,10 @@ enum { MAX_LANES = 32 };
  * lead to the first state of a lane. In trained networks, 128 are enough, apart from rounding errors. */
 enum { MIN_LANE = 1024, CONTEXT = 256 };
 
-/* A lane runs again if a value of its first state was farther from that in which the lane before it ended. */
+/* A lane runs again if a value of its first state was farther from that in which the lane before it ended. With
+ * products of bfloat16 numbers, rounding alone makes a larger difference, which does not matter to the loss. */
 #define MAX_STATE_DIFFERENCE 1e-3f
+#define MAX_BFLOAT16_DIFFERENCE 0.05f
 
 struct textgen_score {
     const textgen_update *update;
@@ -170,6 +172,8 @@ void textgen_score_task(textgen_score *score, int64_t task, void *start) {
 
 double textgen_score_end(textgen_score *score, void *start) {
     const textgen_task_memory *memory = textgen_task_ready(score->update, start, false);
+    const bool is_bfloat16 = score->update->run->options.precision != 0;
+    const float most = is_bfloat16 ? MAX_BFLOAT16_DIFFERENCE : MAX_STATE_DIFFERENCE;
     double total = 0.0;
     for (int64_t i = 1; score->tokens.end < 0 && i < score->count; i++) {
         float *before = score->ends + (i - 1) * score->state_size;
@@ -179,7 +183,7 @@ double textgen_score_end(textgen_score *score, void *start) {
             const float apart = before[k] > began[k] ? before[k] - began[k] : began[k] - before[k];
             difference = apart > difference ? apart : difference;
         }
-        if (difference > MAX_STATE_DIFFERENCE) {
+        if (difference > most) {
             memcpy(memory->state, before, sizeof(float) * (size_t)score->state_size);
             score->sums[i] = 0.0;
             run_lanes(score, &score->lanes[i], 1, score->lanes[i].targets, memory->state, &score->sums[i],
