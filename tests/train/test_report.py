@@ -181,7 +181,7 @@ def test_the_verdict(  # noqa: PLR0913, PLR0917 (each is a part of a run)
 def test_the_references_and_the_copied_shares_are_measured(tmp_path: Path) -> None:
     run = make_run(tmp_path, 2.0, text=TEXT + "si mi do la " * 40)
     run.references.wait(60)
-    assert run.references.losses.keys() == {"7-gram", "gzip", "bz2", "xz"}
+    assert run.references.losses.keys() == {"7-gram"}
     assert all(0 <= nats < 10 for nats in run.references.losses.values())
     assert measure_copied(make_copying_model(), run.dataset) == {0.2: 0.0, 0.5: 0.0, 1.0: 0.0, 1.2: 0.0}
 

@@ -40,10 +40,10 @@ MAX_MOMENTS, MAX_ROWS = 7, 60
 
 
 class References:
-    """The held-out losses of simple models, in nats per character, which a thread measures.
+    """The held-out loss of a model that counts, in nats per character, which a thread measures.
 
     Attributes:
-        losses: Those that are measured so far, by name.
+        losses: By the name of the model, when it is measured.
     """
 
     def __init__(self, dataset: "Dataset") -> None:
@@ -64,20 +64,15 @@ class References:
 
     def _measure(self) -> None:
         import numpy as np
-        from textgen_runtime.baselines import KneserNey, compressed_bits
+        from textgen_runtime.baselines import KneserNey
 
         dataset, tokens = self._dataset, self._dataset.tokens
         training = tokens.training[-MAX_TRAINING_TOKENS:]
         held_out = tokens.held_out[:MAX_HELD_OUT_TOKENS]
-        text = dataset.text_of(held_out)
         try:
             counted = KneserNey(np.asarray(training), ORDER, len(dataset.tokenizer))
             nats = counted.surprisals(np.asarray(held_out), np.asarray(training[-ORDER:])).sum()
-            self.losses[f"{ORDER}-gram"] = float(nats) / len(text)
-            before = dataset.text_of(training)
-            alone, both = compressed_bits(before), compressed_bits(before + text)
-            for name in alone:
-                self.losses[name] = (both[name] - alone[name]) / len(text) / BITS_PER_NAT
+            self.losses[f"{ORDER}-gram"] = float(nats) / len(dataset.text_of(held_out))
         except MemoryError:
             return
 
@@ -199,10 +194,9 @@ while the second one falls, the model is overfitted.</p>
 """
 
 REFERENCES = f"""
-<p>The {ORDER}-gram model counts: it has Kneser-Ney smoothing, and the same training text. The loss of a
-compressor is the size of both texts minus that of the training text, per held-out character. Of long texts,
-these models use the last {MAX_TRAINING_TOKENS:,} training tokens, and the first {MAX_HELD_OUT_TOKENS:,}
-held-out tokens.</p>
+<p>The {ORDER}-gram model counts: it has Kneser-Ney smoothing, and the same training text. Of long texts, it
+uses the last {MAX_TRAINING_TOKENS:,} training tokens, and the first {MAX_HELD_OUT_TOKENS:,} held-out
+tokens.</p>
 """
 
 
