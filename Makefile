@@ -79,8 +79,9 @@ test-emulated: $(DEV) $(VENV)/clang.installed
 	$(call test_emulated,s390x-linux-musl,qemu-s390x) $(CORE_TESTS)
 	$(call test_emulated,arm-linux-musleabihf,qemu-arm) $(CORE_TESTS)
 
-# The folder of settings of wine is made before the tests, which run at the same time. Without its drivers of windows, it needs no display. Its server and services, which take longer than a
-# test to start, stay for a minute after the last program. They would keep the pipes of a test open that started them.
+# The folder of settings of wine is made before the tests, which run at the same time. Without its drivers of windows,
+# it needs no display. Its server and services, which take longer than a test to start, stay for a minute after the
+# last program. They would keep the pipes of a test open that started them.
 WINE := $(CURDIR)/build/wine
 WINE_SETTINGS := WINEPREFIX=$(WINE) WINEDEBUG=-all WINEDLLOVERRIDES="winewayland.drv,winex11.drv="
 
@@ -108,15 +109,16 @@ BUILD_WEB := $(BIN)/python $(WEB)/build.py
 web: $(VENV)/clang.installed $(WEB_TOOLS)/installed
 	$(BUILD_WEB)
 
-# The modules and the page in the repository must be what their sources give. They are built while the rest is prepared. More files
-# are tested at a time than there are processors, because tests of the page wait for a text that streams.
+# The modules and the page in the repository must be what their sources give. They are built while the rest is
+# prepared. More files are tested at a time than there are processors, because tests of the page wait for a text
+# that streams.
 test-web: $(DEV) $(VENV)/clang.installed $(WEB_TOOLS)/installed
 	mkdir -p $(WEB_TEST)
 	$(BUILD_WEB) --output $(WEB_TEST) & \
 	{ $(WEB_TOOLS)/.bin/tsc --project tests/web && $(BIN)/python -m tests.helpers.web_cases $(WEB_TEST) && \
 		$(call needs,$(CHROMIUM),chromium); }; \
 	status=$$?; wait $$! && exit $$status
-	for file in textgen.wasm wasm.js textgen-relaxed.wasm wasm-relaxed.js; do \
+	for file in textgen.wasm wasm.js textgen-relaxed.wasm wasm-relaxed.js trainer.wasm trainer-relaxed.wasm; do \
 		cmp $(WEB)/$$file $(WEB_TEST)/$$file || exit 1; \
 	done
 	cmp runtime/textgen_runtime/web/page.html $(WEB_TEST)/page.html

@@ -4,15 +4,19 @@
 
 The share is that of the fastest ``torch.mm`` with the shapes of the preset on one core, in float32: the
 operations of the products of an update, divided by its time. Products and updates of all learners alternate.
+With Node, the WebAssembly modules of the trainer are compared with its instruction set AVX2, on one core.
 Each preset has its own process, because the memory that a process has used affects the next measurement.
 """
 
 import argparse
+import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
-from typing import Any
+from pathlib import Path
+from typing import IO, Any, cast
 
 import numpy as np
 import torch
@@ -25,6 +29,8 @@ from textgen_train.learner_torch import TorchLearner
 VOCABULARY = 57
 CHARACTERS = 500_000
 UPDATES_PER_ROUND = 4
+# The WebAssembly modules of the trainer.
+MODULES = ("trainer.wasm", "trainer-relaxed.wasm")
 
 
 def products(recipe: Mapping[str, Any]) -> tuple[list[tuple[int, Callable[[int], None]]], int]:
@@ -61,6 +67,8 @@ def make_learners(preset: str) -> dict[str, Any]:
     corpus = Corpus(text, "random characters")
     values = choose_preset(preset, corpus.common_symbols, corpus.training_tokens, None)
     learners: dict[str, Any] = {}
+    with suppress(TrainingError):
+        learners["avx2 1"] = Trainer(corpus, values, 0, 1, "avx2")
     for threads in (1, 2):
         learners[f"torch {threads}"] = TorchLearner(
             corpus, {**values, "cell": "lstm"}, seed=0, threads=threads, device="cpu"
@@ -73,6 +81,21 @@ def make_learners(preset: str) -> dict[str, Any]:
             # The processor has no AMX.
             continue
     return learners
+
+
+@contextmanager
+def node_trainer(preset: str, module: str) -> Iterator[Callable[[], None]]:
+    """Start a trainer in Node; yield a function that makes the updates of a round."""
+    program = Path(__file__).with_name("training.mjs")
+    command = ["node", "--experimental-wasm-relaxed-simd", str(program), preset, module]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        to, answers = cast("IO[str]", process.stdin), cast("IO[str]", process.stdout)
+
+        def update() -> None:
+            print(UPDATES_PER_ROUND, file=to, flush=True)
+            answers.readline()
+
+        yield update
 
 
 def measure(preset: str, seconds: float) -> tuple[float, float, dict[str, float]]:
@@ -95,7 +118,11 @@ def measure(preset: str, seconds: float) -> tuple[float, float, dict[str, float]
     }
     torch.set_num_threads(1)
     candidates = {str(i): calibrate(product) for i, (_, product) in enumerate(made)}
-    measured = medians(interleave({**candidates, **updates}, seconds))
+    with ExitStack() as stack:
+        for name in MODULES if shutil.which("node") else ():
+            update = stack.enter_context(node_trainer(preset, name))
+            updates[name] = Candidate(update, UPDATES_PER_ROUND)
+        measured = medians(interleave({**candidates, **updates}, seconds))
     fastest = max(count / measured[str(i)] for i, (count, _) in enumerate(made))
     return operations, fastest, {name: measured[name] for name in updates}
 
@@ -123,6 +150,10 @@ def main(argv: Sequence[str] | None = None) -> None:
                 f"with two threads {characters / two:9,.0f}, gain {one / two:.2f}; "
                 f"{seconds['torch 1'] / one:.2f} and {seconds['torch 2'] / two:.2f} times torch"
             )
+        for name in MODULES:
+            if name in seconds and "avx2 1" in seconds:
+                share = seconds["avx2 1"] / seconds[name]
+                print(f"  {name}: {characters / seconds[name]:,.0f} characters/s, {share:.2f} of AVX2")
         return
     print(f"{format_machine()}, torch {torch.__version__}", flush=True)
     for preset in arguments.presets or PRESETS:

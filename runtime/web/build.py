@@ -1,8 +1,9 @@
 """Build the WebAssembly modules of the npm package, JavaScript modules that contain them, and a page.
 
-``textgen.wasm`` runs in every engine with SIMD. ``textgen-relaxed.wasm`` has the fused multiply-adds of
-relaxed SIMD. ``page.html`` is the page of ``textgen-web``. The same sources and the same versions of ziglang,
-binaryen and esbuild give the same bytes on every machine.
+``textgen.wasm`` generates and ``trainer.wasm`` learns, in every engine with SIMD. ``textgen-relaxed.wasm``
+and ``trainer-relaxed.wasm`` have the fused multiply-adds of relaxed SIMD. ``page.html`` is the page of
+``textgen-web``. The same sources and the same versions of ziglang, binaryen and esbuild give the same bytes
+on every machine.
 """
 
 import argparse
@@ -16,15 +17,16 @@ from pathlib import Path
 
 WEB = Path(__file__).resolve().parent
 CORE = WEB.parent / "core"
+TRAINER = WEB.parent.parent / "train/core"
 PAGE = WEB / "page"
 OBJECTS = WEB.parent.parent / "build/web"
 TOOLS = WEB.parent.parent / "tests/web/node_modules/.bin"
 
 TARGET = ["-target", "wasm32-wasi", "-mcpu=baseline+simd128+bulk_memory+sign_ext+nontrapping_fptoint"]
 
-# The file that may use relaxed SIMD, and its flags. Exact arithmetic must not use it, and optimization at
+# The files that may use relaxed SIMD, and their flags. Exact arithmetic must not use it, and optimization at
 # link time would permit its instructions in the whole module.
-RELAXED = "kernels.c"
+RELAXED = ("kernels.c", "learn.c")
 RELAXED_FLAGS = ["-mrelaxed-simd", "-fno-lto"]
 
 FLAGS = [
@@ -36,14 +38,13 @@ FLAGS = [
     "-DTEXTGEN_SMALL",
     "-DTEXTGEN_FAIL_ENDS",
     f"-I{CORE}",
-    f"-I{WEB / 'source'}",
+    f"-I{TRAINER}",
 ]
 
 LINK = ["-flto", "-Oz", "-mexec-model=reactor", "-s", "-Wl,--gc-sections", "-Wl,-z,stack-size=131072"]
 # The functions that JavaScript calls, and where the stack ends, which it resets after a trap.
 CALL = re.compile(r'(?:\.call\??\.|attempt\(")(textgen_\w+)')
-CALLED = {name for path in WEB.glob("lib/*.js") for name in CALL.findall(path.read_text("utf-8"))}
-LINK += [f"-Wl,--export={name}" for name in (*sorted(CALLED), "malloc", "free", "__stack_pointer")]
+ALWAYS = ("malloc", "free", "__stack_pointer")
 
 # The optimizer of binaryen, after that of clang. No page of the first KiB is used for data.
 OPTIMIZE = ["-Oz", "--low-memory-unused", "--strip-producers", "--reorder-functions"]
@@ -55,7 +56,17 @@ FEATURES += ["--enable-nontrapping-float-to-int", "--enable-mutable-globals"]
 
 # Files with functions that run for each token. In the others, the compiler does not inline functions, which
 # makes the module smaller.
-FREQUENT = ("exp.c", "forward.c", "generate.c", "kernels.c", "rng.c", "sampler.c", "text.c")
+FREQUENT = (
+    "exp.c",
+    "forward.c",
+    "generate.c",
+    "kernels.c",
+    "rng.c",
+    "sampler.c",
+    "text.c",
+    "learn.c",
+    "network.c",
+)
 
 
 def main() -> None:
@@ -64,15 +75,22 @@ def main() -> None:
     parser.add_argument("--output", type=Path, help="another folder for the files")
     output = parser.parse_args().output
     OBJECTS.mkdir(parents=True, exist_ok=True)
-    # The bytes of the modules depend on the order.
-    files = [*sorted(WEB.glob("source/*.c")), *sorted([*CORE.glob("*.c"), *CORE.glob("kernels/*.c")])]
+    # The bytes of the modules depend on the order. Functions that come first replace those of the C library.
+    core = sorted([*CORE.glob("*.c"), *CORE.glob("kernels/*.c")])
+    printing = WEB / "source/snprintf.c"
+    files = {
+        "textgen": [printing, WEB / "source/exports.c", *core],
+        "trainer": [printing, WEB / "source/exports_trainer.c", *core, *sorted(TRAINER.glob("*.c"))],
+    }
     with ThreadPoolExecutor(os.cpu_count()) as executor:
-        plain = list(executor.map(compile_file, files))
-        relaxed = [
-            compile_file(file, relaxed=True) if file.name == RELAXED else path
-            for file, path in zip(files, plain, strict=True)
+        every = sorted({file for some in files.values() for file in some})
+        plain = dict(zip(every, executor.map(compile_file, every), strict=True))
+        relaxed = plain | {file: compile_file(file, relaxed=True) for file in every if file.name in RELAXED}
+        modules = [
+            (name, [objects[file] for file in some], objects is relaxed)
+            for name, some in files.items()
+            for objects in (plain, relaxed)
         ]
-        modules = [("", plain, FEATURES), ("-relaxed", relaxed, [*FEATURES, "--enable-relaxed-simd"])]
         list(executor.map(lambda module: write_module(output or WEB, *module), modules))
     write_page((output or WEB.parent / "textgen_runtime/web") / "page.html")
 
@@ -85,16 +103,27 @@ def compile_file(source: Path, *, relaxed: bool = False) -> str:
     return path
 
 
-def write_module(folder: Path, suffix: str, paths: list[str], features: list[str]) -> None:
-    """Link objects to a module, optimize it, and write a JavaScript module that contains it."""
-    linked, module = OBJECTS / f"linked{suffix}.wasm", folder / f"textgen{suffix}.wasm"
-    zig(*TARGET, *LINK, *paths, "-o", str(linked))
+def write_module(folder: Path, name: str, paths: list[str], is_relaxed: bool) -> None:
+    """Link objects to a module, and optimize it. A JavaScript module contains the module that generates."""
+    suffix = "-relaxed" if is_relaxed else ""
+    linked, module = OBJECTS / f"{name}{suffix}-linked.wasm", folder / f"{name}{suffix}.wasm"
+    # trainer.js calls functions of the module that learns, and instance.js those of both.
+    called = {
+        call
+        for path in WEB.glob("lib/*.js")
+        if (path.name == "trainer.js") == (name == "trainer")
+        for call in CALL.findall(path.read_text("utf-8"))
+    }
+    exports = [f"-Wl,--export={call}" for call in (*sorted(called), *ALWAYS)]
+    zig(*TARGET, *LINK, *exports, *paths, "-o", str(linked))
+    features = [*FEATURES, *["--enable-relaxed-simd"] * is_relaxed]
     subprocess.run(
         [str(TOOLS / "wasm-opt"), *OPTIMIZE, *features, str(linked), "-o", str(module)], check=True
     )
-    content = base64.b64encode(module.read_bytes()).decode()
-    inlined = f'// {module.name}, as base64. `make web` writes this file.\nexport default "{content}";\n'
-    (folder / f"wasm{suffix}.js").write_text(inlined, "ascii")
+    if name == "textgen":
+        content = base64.b64encode(module.read_bytes()).decode()
+        inlined = f'// {module.name}, as base64. `make web` writes this file.\nexport default "{content}";\n'
+        (folder / f"wasm{suffix}.js").write_text(inlined, "ascii")
 
 
 def write_page(path: Path) -> None:

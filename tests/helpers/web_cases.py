@@ -9,8 +9,10 @@ models do not depend on the kernels. So all numbers are equal.
 """
 
 import json
+import re
 import sys
 from collections.abc import Sequence
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +29,7 @@ from textgen_runtime.surprise_page import surprise_page
 from textgen_runtime.text import Normalization
 from textgen_runtime.web.known_records import known_records
 from textgen_runtime.web.page import write_page
+from textgen_train._core import Corpus, Trainer, choose_preset
 
 from tests.helpers.byte_models import accented_content
 from tests.helpers.int8_models import quantize_model
@@ -220,6 +223,40 @@ def normalizations() -> list[dict[str, Any]]:
     ]
 
 
+# Two networks that learn for some updates: of a continuous text, and of records.
+LESSONS: dict[str, dict[str, float]] = {
+    "": {"units": 12, "layers": 2, "batch": 9, "sequenceLength": 8, "weightDropout": 0.2, "residual": 1},
+    "lines": {"units": 20, "layers": 1, "muonLr": 0, "dropout": 0.1, "confidencePenalty": 0.1, "parts": 3},
+}
+
+
+def learned(kernels: str | None) -> list[dict[str, Any]]:
+    """Return texts, and the run and the model that the trainer makes of each."""
+    results = []
+    for records, values in LESSONS.items():
+        rng = np.random.default_rng(5)
+        text = "".join(f"{rng.choice(['Zoë', 'Ana', 'Bo'])}{rng.integers(99)}\n" for _ in range(400))
+        corpus = Corpus(text.encode(), "names", records=records or None)
+        chosen = choose_preset("small", corpus.common_symbols, corpus.training_tokens, 30.0)
+        chosen |= {
+            re.sub("[A-Z]", lambda letter: f"_{letter[0].lower()}", name): value
+            for name, value in values.items()
+        }
+        trainer = Trainer(corpus, chosen, 7, 2, kernels)
+        losses = [trainer.update(step / 12) for step in range(12)]
+        results.append(
+            {
+                "text": text,
+                "records": records,
+                "values": values,
+                "losses": losses,
+                "heldOut": trainer.score(),
+                "run": sha256(trainer.save()).hexdigest(),
+            }
+        )
+    return results
+
+
 def write_cases(folder: Path) -> None:
     """Write the models and ``cases.json``."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -233,6 +270,7 @@ def write_cases(folder: Path) -> None:
     document = {
         "models": {"baseline": plain, "relaxed-simd": relaxed},
         "normalizations": normalizations(),
+        "learned": {"baseline": learned("baseline"), "relaxed-simd": learned(None)},
     }
     (folder / "cases.json").write_text(json.dumps(document, allow_nan=False), encoding="utf-8")
 

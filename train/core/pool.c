@@ -4,13 +4,41 @@
 #include <stdbool.h>
 #include <stdlib.h>
 
-#if defined(_WIN32)
+#if defined(__wasm__)
+/* Workers of a page share no memory: each has a trainer of its own, with one thread. */
+#define THREAD void
+typedef char thread_handle, thread_signal;
+static bool thread_start(thread_handle *thread, void (*run)(void *), void *argument) {
+    (void)thread;
+    (void)run;
+    (void)argument;
+    return false;
+}
+static void ignore(void *nothing) { (void)nothing; }
+#define END_THREAD
+#define thread_join(thread) ignore(&(thread))
+#define signal_init ignore
+#define signal_lock ignore
+#define signal_unlock ignore
+#define signal_wait ignore
+#define signal_all ignore
+#elif defined(_WIN32)
 #include <windows.h>
+#define THREAD DWORD WINAPI
+#define END_THREAD return 0
 typedef HANDLE thread_handle;
 typedef struct {
     SRWLOCK lock;
     CONDITION_VARIABLE changed;
 } thread_signal;
+static bool thread_start(thread_handle *thread, LPTHREAD_START_ROUTINE run, void *argument) {
+    *thread = CreateThread(NULL, 0, run, argument, 0, NULL);
+    return *thread != NULL;
+}
+static void thread_join(thread_handle thread) {
+    WaitForSingleObject(thread, INFINITE);
+    CloseHandle(thread);
+}
 static void signal_init(thread_signal *signal) {
     InitializeSRWLock(&signal->lock);
     InitializeConditionVariable(&signal->changed);
@@ -23,11 +51,17 @@ static void signal_wait(thread_signal *signal) {
 static void signal_all(thread_signal *signal) { WakeAllConditionVariable(&signal->changed); }
 #else
 #include <pthread.h>
+#define THREAD void *
+#define END_THREAD return NULL
 typedef pthread_t thread_handle;
 typedef struct {
     pthread_mutex_t lock;
     pthread_cond_t changed;
 } thread_signal;
+static bool thread_start(thread_handle *thread, void *(*run)(void *), void *argument) {
+    return !pthread_create(thread, NULL, run, argument);
+}
+static void thread_join(thread_handle thread) { pthread_join(thread, NULL); }
 static void signal_init(thread_signal *signal) {
     pthread_mutex_init(&signal->lock, NULL);
     pthread_cond_init(&signal->changed, NULL);
@@ -109,12 +143,7 @@ static void wait_for_change(textgen_pool *pool, uint64_t number, bool is_caller)
     signal_unlock(&pool->signal);
 }
 
-#if defined(_WIN32)
-static DWORD WINAPI run_thread(void *argument)
-#else
-static void *run_thread(void *argument)
-#endif
-{
+static THREAD run_thread(void *argument) {
     pool_thread *thread = argument;
     textgen_pool *pool = thread->pool;
     for (uint64_t number = 0; !atomic_load(&pool->is_over);) {
@@ -122,16 +151,7 @@ static void *run_thread(void *argument)
         number = atomic_load(&pool->next) >> 32;
         run_tasks(pool, thread->memory, number);
     }
-    return 0;
-}
-
-static bool start_thread(pool_thread *thread) {
-#if defined(_WIN32)
-    thread->thread = CreateThread(NULL, 0, run_thread, thread, 0, NULL);
-    return thread->thread != NULL;
-#else
-    return !pthread_create(&thread->thread, NULL, run_thread, thread);
-#endif
+    END_THREAD;
 }
 
 textgen_pool *textgen_pool_create(int count, uint64_t bytes) {
@@ -144,7 +164,7 @@ textgen_pool *textgen_pool_create(int count, uint64_t bytes) {
         pool_thread *thread = &pool->threads[i];
         thread->pool = pool;
         thread->memory = bytes < SIZE_MAX ? calloc(1, (size_t)bytes) : NULL;
-        if (!thread->memory || (i && !start_thread(thread))) {
+        if (!thread->memory || (i && !thread_start(&thread->thread, run_thread, thread))) {
             free(thread->memory);
             break;
         }
@@ -156,6 +176,8 @@ textgen_pool *textgen_pool_create(int count, uint64_t bytes) {
     }
     return pool;
 }
+
+void *textgen_pool_memory(const textgen_pool *pool) { return pool->threads[0].memory; }
 
 int32_t textgen_pool_threads(const textgen_pool *pool) { return pool->count; }
 
@@ -186,13 +208,9 @@ static void run_step(void *update, int64_t task, void *memory) {
     textgen_update_task(update, TEXTGEN_STEPS, task, memory);
 }
 
-double textgen_pool_update(textgen_pool *pool, textgen_update *update, double progress) {
+void textgen_pool_phase(textgen_pool *pool, textgen_update *update, textgen_phase phase) {
     static const textgen_task tasks[TEXTGEN_PHASES] = {run_gradient, run_sum, run_step};
-    textgen_update_begin(update, progress);
-    for (int phase = 0; phase < TEXTGEN_PHASES; phase++) {
-        textgen_pool_run(pool, textgen_update_tasks(update, (textgen_phase)phase), tasks[phase], update);
-    }
-    return textgen_update_end(update);
+    textgen_pool_run(pool, textgen_update_tasks(update, phase), tasks[phase], update);
 }
 
 static void run_score(void *score, int64_t task, void *memory) { textgen_score_task(score, task, memory); }
@@ -211,12 +229,7 @@ void textgen_pool_destroy(textgen_pool *pool) {
     signal_all(&pool->signal);
     signal_unlock(&pool->signal);
     for (int i = 1; i < pool->count; i++) {
-#if defined(_WIN32)
-        WaitForSingleObject(pool->threads[i].thread, INFINITE);
-        CloseHandle(pool->threads[i].thread);
-#else
-        pthread_join(pool->threads[i].thread, NULL);
-#endif
+        thread_join(pool->threads[i].thread);
     }
     for (int i = 0; i < pool->count; i++) {
         free(pool->threads[i].memory);

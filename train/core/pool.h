@@ -21,8 +21,11 @@ int32_t textgen_pool_threads(const textgen_pool *pool);
 /* Run tasks, 0 to count - 1, in any order. Return when all are done. count: below 2^32. */
 void textgen_pool_run(textgen_pool *pool, int64_t count, textgen_task task, void *context);
 
-/* Make an update: textgen_update_begin, its tasks, and the result of textgen_update_end. */
-double textgen_pool_update(textgen_pool *pool, textgen_update *update, double progress);
+/* Return the memory of the caller's thread, which has the lifetime of the pool. */
+void *textgen_pool_memory(const textgen_pool *pool);
+
+/* Run the tasks of a phase of an update. */
+void textgen_pool_phase(textgen_pool *pool, textgen_update *update, textgen_phase phase);
 
 /* Run the tasks of a score, and return the result of textgen_score_end. */
 double textgen_pool_score(textgen_pool *pool, textgen_score *score);

@@ -402,17 +402,68 @@ void textgen_update_task(textgen_update *update, textgen_phase phase, int64_t ta
     }
 }
 
-double textgen_update_end(textgen_update *update) {
+static void advance(textgen_update *update) {
     textgen_run *run = update->run;
-    double loss = 0.0;
-    for (int64_t i = 0; i < run->parts; i++) {
-        loss += update->losses[i];
-    }
     run->step++;
     update->version++;
     if (++run->batch == textgen_batches_per_epoch(update->batches)) {
         run->batch = 0;
         run->epoch++;
     }
+}
+
+double textgen_update_end(textgen_update *update) {
+    double loss = 0.0;
+    for (int64_t i = 0; i < update->run->parts; i++) {
+        loss += update->losses[i];
+    }
+    advance(update);
     return clip_of(update) > 0.0 ? loss / update->batch->targets : (double)NAN;
+}
+
+/* The arrays of a part of the present batch, and how many bytes each has. */
+enum { PART_ARRAYS = 3 };
+static void find_part(const textgen_update *update, int64_t part, void *arrays[PART_ARRAYS],
+                      size_t sizes[PART_ARRAYS]) {
+    const int64_t lanes = update->batch->lanes, parts = update->run->parts;
+    const int64_t first = lanes * part / parts, stop = lanes * (part + 1) / parts;
+    const ptrdiff_t weights = textgen_weight_count(&update->shape);
+    const int64_t state = 2 * update->shape.layers * textgen_state_stride(&update->shape);
+    arrays[0] = update->losses + part;
+    sizes[0] = sizeof(double);
+    arrays[1] = update->gradients + part * weights;
+    sizes[1] = sizeof(float) * (size_t)weights;
+    arrays[2] = update->arrays.state + first * state;
+    sizes[2] = sizeof(float) * (size_t)((stop - first) * state);
+}
+
+uint64_t textgen_part_size(const textgen_update *update) {
+    const int64_t lanes = most_per_part(update->run, update->run->lanes);
+    const int64_t state = 2 * update->shape.layers * textgen_state_stride(&update->shape);
+    return sizeof(double) + sizeof(float) * (uint64_t)(textgen_weight_count(&update->shape) + lanes * state);
+}
+
+void textgen_update_write_part(const textgen_update *update, int64_t part, void *content) {
+    void *arrays[PART_ARRAYS];
+    size_t sizes[PART_ARRAYS];
+    find_part(update, part, arrays, sizes);
+    for (int i = 0; i < PART_ARRAYS; i++) {
+        memcpy(content, arrays[i], sizes[i]);
+        content = (char *)content + sizes[i];
+    }
+}
+
+void textgen_update_read_part(textgen_update *update, int64_t part, const void *content) {
+    void *arrays[PART_ARRAYS];
+    size_t sizes[PART_ARRAYS];
+    find_part(update, part, arrays, sizes);
+    for (int i = 0; i < PART_ARRAYS; i++) {
+        memcpy(arrays[i], content, sizes[i]);
+        content = (const char *)content + sizes[i];
+    }
+}
+
+void textgen_update_follow(textgen_update *update, const float *weights) {
+    memcpy(update->arrays.weights, weights, sizeof(float) * (size_t)textgen_weight_count(&update->shape));
+    advance(update);
 }

@@ -80,6 +80,14 @@ void textgen_update_task(textgen_update *update, textgen_phase phase, int64_t ta
 /* The gradient of the whole batch, [weights], after the sums. */
 const float *textgen_update_gradient(const textgen_update *update);
 
+/* Updates that share no memory make an update of the same run together: each computes some parts, one gets all
+ * of them and ends the update, and the others take its weights. */
+uint64_t
+textgen_part_size(const textgen_update *update); /* bytes of a part: loss, gradient, states of its lanes */
+void textgen_update_write_part(const textgen_update *update, int64_t part, void *content);
+void textgen_update_read_part(textgen_update *update, int64_t part, const void *content);
+void textgen_update_follow(textgen_update *update, const float *weights);
+
 /* End an update. Return the mean loss of its targets before the update, in nats; NaN if the gradient was not
  * finite, in which case the weights did not change. */
 double textgen_update_end(textgen_update *update);

@@ -140,6 +140,9 @@ typedef struct {
     double epoch;        /* epochs so far */
     int32_t threads;     /* threads that run */
     const char *kernels; /* the instruction set */
+    size_t parts;        /* groups of lanes of a batch, each with a gradient of its own */
+    size_t part_size;    /* bytes of a part of an update */
+    size_t weights;      /* numbers that textgen_trainer_weights returns */
 } textgen_trainer_info;
 
 /* Begin a run. threads: at least 1, at most 256. kernels: the name of an instruction set, or NULL for the best
@@ -160,6 +163,18 @@ TEXTGEN_API int32_t textgen_trainer_regularize(textgen_trainer *trainer, const t
  * Return the mean loss of a token before the update, in nats; NaN if the gradient was not finite, and the
  * weights did not change. */
 TEXTGEN_API double textgen_trainer_update(textgen_trainer *trainer, double progress);
+
+/* Trainers of the same corpus, options and seed make updates together, in processes or workers that share no
+ * memory. Each begins the update, and some compute its parts. One of them reads the parts that it has not
+ * computed, and ends the update, as textgen_trainer_update does. The others get its weights. The result is that
+ * of one trainer. part: below textgen_trainer_info.parts. content: part_size bytes. */
+TEXTGEN_API void textgen_trainer_begin(textgen_trainer *trainer, double progress);
+TEXTGEN_API void textgen_trainer_compute_part(textgen_trainer *trainer, size_t part);
+TEXTGEN_API void textgen_trainer_write_part(const textgen_trainer *trainer, size_t part, void *content);
+TEXTGEN_API void textgen_trainer_read_part(textgen_trainer *trainer, size_t part, const void *content);
+TEXTGEN_API double textgen_trainer_end(textgen_trainer *trainer);
+TEXTGEN_API const float *textgen_trainer_weights(const textgen_trainer *trainer);
+TEXTGEN_API void textgen_trainer_follow(textgen_trainer *trainer, const float *weights);
 
 /* Return the loss of the held-out text, in nats per character; NaN if training has diverged. */
 TEXTGEN_API double textgen_trainer_score(textgen_trainer *trainer);

@@ -161,7 +161,10 @@ textgen_trainer_info textgen_trainer_get_info(const textgen_trainer *trainer) {
                                   .step = (size_t)run->step,
                                   .epoch = (double)run->epoch + (double)run->batch / (double)per_epoch,
                                   .threads = textgen_pool_threads(trainer->pool),
-                                  .kernels = trainer->kernels->name};
+                                  .kernels = trainer->kernels->name,
+                                  .parts = (size_t)run->parts,
+                                  .part_size = (size_t)textgen_part_size(trainer->update),
+                                  .weights = (size_t)textgen_weight_count(&shape)};
 }
 
 static void regularize(textgen_options *to, const textgen_options *from) {
@@ -180,9 +183,41 @@ int32_t textgen_trainer_regularize(textgen_trainer *trainer, const textgen_optio
 }
 
 double textgen_trainer_update(textgen_trainer *trainer, double progress) {
+    textgen_trainer_begin(trainer, progress);
+    textgen_pool_phase(trainer->pool, trainer->update, TEXTGEN_GRADIENTS);
+    return textgen_trainer_end(trainer);
+}
+
+void textgen_trainer_begin(textgen_trainer *trainer, double progress) {
     /* Not a number becomes 0. */
     progress = progress > 0.0 ? progress : 0.0;
-    return textgen_pool_update(trainer->pool, trainer->update, progress < 1.0 ? progress : 1.0);
+    textgen_update_begin(trainer->update, progress < 1.0 ? progress : 1.0);
+}
+
+double textgen_trainer_end(textgen_trainer *trainer) {
+    textgen_pool_phase(trainer->pool, trainer->update, TEXTGEN_SUMS);
+    textgen_pool_phase(trainer->pool, trainer->update, TEXTGEN_STEPS);
+    return textgen_update_end(trainer->update);
+}
+
+void textgen_trainer_compute_part(textgen_trainer *trainer, size_t part) {
+    textgen_update_task(trainer->update, TEXTGEN_GRADIENTS, (int64_t)part, textgen_pool_memory(trainer->pool));
+}
+
+void textgen_trainer_write_part(const textgen_trainer *trainer, size_t part, void *content) {
+    textgen_update_write_part(trainer->update, (int64_t)part, content);
+}
+
+void textgen_trainer_read_part(textgen_trainer *trainer, size_t part, const void *content) {
+    textgen_update_read_part(trainer->update, (int64_t)part, content);
+}
+
+const float *textgen_trainer_weights(const textgen_trainer *trainer) {
+    return textgen_run_weights(trainer->run);
+}
+
+void textgen_trainer_follow(textgen_trainer *trainer, const float *weights) {
+    textgen_update_follow(trainer->update, weights);
 }
 
 double textgen_trainer_score(textgen_trainer *trainer) {

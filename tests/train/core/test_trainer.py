@@ -109,6 +109,31 @@ def test_a_resumed_run_is_that_which_was_not_interrupted(trained: Trained) -> No
     assert trained.save() == expected
 
 
+@pytest.mark.parametrize("records", [None, "lines"])
+def test_trainers_without_common_memory_make_the_updates_of_one(records: str | None) -> None:
+    # Lanes of different lengths, and records that take several batches.
+    text = b"".join(b"%d cats%s\n" % (i, b" and a dog" * (i % 5)) for i in range(90))
+    alone, *team = [Trained(text, records, parts=3, batch=7) for _ in range(3)]
+    info = team[0].core.textgen_trainer_get_info(team[0].trainer)
+    content = ctypes.create_string_buffer(info.part_size)
+    first, second = (trained.trainer for trained in team)
+    core = alone.core
+    for _ in range(3 * info.per_epoch):
+        for trainer in (first, second):
+            core.textgen_trainer_begin(trainer, c_double(0.3))
+        core.textgen_trainer_compute_part(first, c_size_t(1))
+        for part in (2, 0):
+            core.textgen_trainer_compute_part(second, c_size_t(part))
+            core.textgen_trainer_write_part(second, c_size_t(part), content)
+            core.textgen_trainer_read_part(first, c_size_t(part), content)
+        loss = core.textgen_trainer_end(first)
+        core.textgen_trainer_follow(second, c_void_p(core.textgen_trainer_weights(first)))
+        assert loss == alone.update()
+    assert team[0].save() == alone.save()
+    for trained in (alone, *team):
+        trained.close()
+
+
 def test_only_a_run_of_the_same_text_and_options_is_resumed(trained: Trained) -> None:
     block = trained.save()
     for other, code in (

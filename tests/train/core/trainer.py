@@ -147,6 +147,18 @@ class Info(Structure):
     ]
 
 
+class TrainerInfo(Structure):
+    """``textgen_trainer_info``."""
+
+    _fields_: ClassVar = [
+        *((name, ctypes.c_size_t) for name in ("parameters", "memory", "per_epoch", "step")),
+        ("epoch", c_double),
+        ("threads", c_int32),
+        ("kernels", ctypes.c_char_p),
+        *((name, ctypes.c_size_t) for name in ("parts", "part_size", "weights")),
+    ]
+
+
 class Content(Structure):
     """``textgen_corpus_content``."""
 
@@ -296,7 +308,9 @@ RESULTS = {
     "rate_factor": c_double,
     "batches_get_per_epoch": ctypes.c_size_t,
     "trainer_save": c_void_p,
-    "pool_update": c_double,
+    "trainer_get_info": TrainerInfo,
+    "trainer_end": c_double,
+    "trainer_weights": c_void_p,
 }
 
 
@@ -420,15 +434,16 @@ class Trainer:
 
     def step(self, progress: float = 0.0) -> float:
         """Make an update, and return its loss."""
-        if self.pool:
-            return float(self.core.textgen_pool_update(self.pool, self.update, c_double(progress)))
         self.core.textgen_update_begin(self.update, c_double(progress))
         for phase in range(3):
             self.run_phase(phase)
         return float(self.core.textgen_update_end(self.update))
 
     def run_phase(self, phase: int) -> None:
-        """Run the tasks of a phase backwards, because their order does not matter."""
+        """Run the tasks of a phase; without threads backwards, because their order does not matter."""
+        if self.pool:
+            self.core.textgen_pool_phase(self.pool, self.update, phase)
+            return
         for task in reversed(range(self.core.textgen_update_tasks(self.update, phase))):
             self.core.textgen_update_task(self.update, phase, c_int64(task), self.task)
 
