@@ -21,7 +21,6 @@ from textgen_train.config import (
     REGULARIZATION,
     Config,
     hyperparameters,
-    nearest_preset,
     option_name,
 )
 from textgen_train.errors import RecipeError
@@ -245,4 +244,4 @@ def test_the_nearest_preset_of_a_network_is_its_own(name: str) -> None:
     values = _core.choose_preset(name, 0, 500_000, None)
     layers, units = int(values["layers"]), int(values["units"])
     for near in (units - units // 20, units, units + units // 20):
-        assert nearest_preset(layers, near) == name
+        assert _core.nearest_preset(layers, near) == name

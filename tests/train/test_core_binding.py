@@ -15,6 +15,7 @@ from textgen_runtime import ModelFileError
 from textgen_runtime._core import CoreModel
 from textgen_runtime.errors import Name, TextgenError
 from textgen_train._core import (
+    PRECISIONS,
     Batches,
     Corpus,
     Trainer,
@@ -236,6 +237,15 @@ def test_a_lack_of_memory_is_a_memory_error() -> None:
 
 
 # ---- Runs ----
+
+
+def test_measuring_does_not_change_the_run() -> None:
+    measured = trainer_of(precision=PRECISIONS.index("auto"))
+    other = trainer_of(precision=PRECISIONS.index(measured.precision))
+    for _ in range(3):
+        assert measured.kernels == other.kernels
+        assert measured.save() == other.save()
+        assert measured.update(0.5) == other.update(0.5)
 
 
 def test_a_run_makes_a_model_of_its_network() -> None:

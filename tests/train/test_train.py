@@ -20,7 +20,7 @@ import textgen_runtime as textgen
 from textgen_runtime.corpus import CHECKPOINT_FILE
 from textgen_runtime.errors import OutputError
 from textgen_runtime.files import replace_file
-from textgen_train import cli, folder, page, train
+from textgen_train import _core, cli, folder, page, train
 
 from tests.helpers.commands import Captured
 from tests.helpers.programs import posix_only
@@ -292,6 +292,30 @@ def test_a_loss_that_is_nan_ends_the_run_with_the_best_model(
     assert "nan" in last
     assert "--resume" not in last
     assert training("book-model")["held_out_nats"] == min(losses("book-model"))
+
+
+@pytest.mark.usefixtures("interrupts")
+def test_a_resumed_run_keeps_the_precision_that_was_measured(
+    command: Command, at_step: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Fast:
+        precision = "bfloat16"
+
+        def __init__(self, tokens: _core.Corpus, values: dict[str, float], *others: Any) -> None:
+            wanted.append(_core.PRECISIONS[int(values["precision"])])
+            self._learner = _core.Trainer(tokens, {**values, "precision": 0}, *others)
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(self._learner, name)
+
+    wanted: list[str] = []
+    monkeypatch.setattr(cli, "_core", SimpleNamespace(**{**vars(_core), "Trainer": Fast}))
+    at_step(3, interrupt)
+    at_step(6, interrupt)
+    command("book.txt", *SMALL, "--precision", "auto", "-o", "out", code=130)
+    command("--resume", "out", code=130)
+    command("--resume", "out", "--precision", "float32")
+    assert wanted == ["auto", "bfloat16", "float32"]
 
 
 def refuse(path: Path, _: bytes) -> None:

@@ -261,32 +261,48 @@ static void put_string(output *to, textgen_view text) {
 
 /* ---- The vocabulary ---- */
 
-/* Find the symbols of both texts, which are code points or bytes, and return how many there are. */
-static size_t find_symbols(texts from, bool *has, size_t codes) {
+static bool knows(const textgen_vocabulary *vocabulary, size_t code) {
+    char text[TEXTGEN_UTF8_BYTES];
+    const textgen_view symbol = {(const unsigned char *)text, textgen_utf8_write((uint32_t)code, text)};
+    return textgen_vocabulary_find(vocabulary, symbol) >= 0;
+}
+
+/* Find the symbols of both texts, which are code points or bytes, without those of a vocabulary, which may be
+ * NULL. Return how many there are. has: zeros. codes: set to one more than the largest symbol of the texts. */
+static size_t find_symbols(texts from, const textgen_vocabulary *known, bool *has, size_t *codes) {
     size_t count = 0;
-    memset(has, from.of[0].is_bytes, codes);
+    *codes = from.of[0].is_bytes ? 256 : 0;
+    memset(has, 1, *codes);
     for (piece next; !from.of[0].is_bytes && next_of_both(&from, &next);) {
         for (size_t i = 0; i < next.text.size;) {
-            has[next_character(next.text, &i)] = true;
+            const size_t code = (size_t)next_character(next.text, &i);
+            has[code] = true;
+            *codes = code < *codes ? *codes : code + 1;
         }
     }
-    for (size_t i = 0; i < codes; i++) {
+    for (size_t i = 0; i < *codes; i++) {
+        has[i] = has[i] && !(known && knows(known, i));
         count += has[i];
     }
     return count;
 }
 
-/* Put the symbols in their order, and the two special tokens of records. */
-static void put_symbols(output *to, const bool *has, size_t codes, bool has_records) {
-    const char *before = "[\"";
+/* Put the symbols in their order after those of a vocabulary; or if it is NULL, before the two special tokens
+ * of records. */
+static void put_symbols(output *to, const char *known, const bool *has, size_t codes, bool has_records) {
+    const char *before = known ? ", \"" : "[\"";
+    if (known) {
+        put(to, known, (size_t)(strrchr(known, ']') - known));
+    }
     for (size_t i = 0; i < codes; i++) {
         if (has[i]) {
             put_all(to, before);
             put_character(to, (uint32_t)i);
-            before = "\", \"";
+            put_all(to, "\"");
+            before = ", \"";
         }
     }
-    put_all(to, has_records ? "\", \"\", \"\"]" : "\"]");
+    put_all(to, has_records && !known ? ", \"\", \"\"]" : "]");
 }
 
 /* Write the vocabulary, its special tokens, and what the records are, as JSON. They are in one array, so that
@@ -299,7 +315,7 @@ static int32_t write_vocabulary(textgen_corpus *corpus, const textgen_corpus_opt
     for (int pass = 0; pass < 2; pass++) {
         to.size = 0;
         if (has) {
-            put_symbols(&to, has, codes, records != NULL);
+            put_symbols(&to, options->vocabulary, has, codes, records != NULL);
         } else {
             put_all(&to, options->vocabulary);
         }
@@ -349,24 +365,29 @@ static int32_t read_vocabulary(textgen_corpus *corpus, textgen_vocabulary **voca
 static int32_t create_vocabulary(textgen_corpus *corpus, const texts *from,
                                  const textgen_corpus_options *options, textgen_vocabulary **vocabulary,
                                  textgen_error *error) {
-    const size_t codes = from->of[0].is_bytes ? 256 : TEXTGEN_CODE_POINTS;
-    char special[64] = "";
-    if (options->vocabulary) {
-        TEXTGEN_TRY(
-            write_vocabulary(corpus, options, NULL, 0, options->special ? options->special : "", error));
-        return read_vocabulary(corpus, vocabulary, error);
+    const bool is_given = options->vocabulary != NULL, is_bytes = from->of[0].is_bytes;
+    const char *special = options->special ? options->special : "";
+    char of_records[64];
+    if (is_given) {
+        TEXTGEN_TRY(write_vocabulary(corpus, options, NULL, 0, special, error));
+        TEXTGEN_TRY(read_vocabulary(corpus, vocabulary, error));
     }
-    bool *has = malloc(codes);
+    if (is_given && (is_bytes || !options->extend)) {
+        return TEXTGEN_OK;
+    }
+    size_t codes;
+    bool *has = calloc(TEXTGEN_CODE_POINTS, sizeof *has);
     if (!has) {
         return textgen_out_of_memory(error);
     }
-    const size_t symbols = find_symbols(*from, has, codes);
-    if (options->records) {
-        snprintf(special, sizeof special, "{\"begin\": %zu, \"end\": %zu}", symbols, symbols + 1);
+    const size_t symbols = find_symbols(*from, is_given ? *vocabulary : NULL, has, &codes);
+    if (options->records && !is_given) {
+        snprintf(of_records, sizeof of_records, "{\"begin\": %zu, \"end\": %zu}", symbols, symbols + 1);
+        special = of_records;
     }
-    int32_t code = symbols < 2 ? textgen_report_at(error, TEXTGEN_INVALID_ARGUMENT, "text", -1,
-                                                   "must have at least two different characters")
-                               : write_vocabulary(corpus, options, has, codes, special, error);
+    int32_t code = symbols < 2 && !is_given ? textgen_report_at(error, TEXTGEN_INVALID_ARGUMENT, "text", -1,
+                                                                "must have at least two different characters")
+                                            : write_vocabulary(corpus, options, has, codes, special, error);
     free(has);
     return code ? code : read_vocabulary(corpus, vocabulary, error);
 }
@@ -637,6 +658,18 @@ static int32_t open_text(reader *from, textgen_view text, const char *name, unsi
     return TEXTGEN_OK;
 }
 
+void textgen_hash(textgen_view content, char digits[TEXTGEN_HASH_DIGITS + 1]) {
+    textgen_sha256 sum;
+    unsigned char digest[TEXTGEN_SHA256_SIZE];
+    textgen_sha256_init(&sum);
+    textgen_sha256_add(&sum, content.data, content.size);
+    textgen_sha256_end(&sum, digest);
+    for (size_t i = 0; i < sizeof digest; i++) {
+        digits[2 * i] = "0123456789abcdef"[digest[i] >> 4];
+        digits[2 * i + 1] = "0123456789abcdef"[digest[i] & 15];
+    }
+}
+
 static int32_t fill(textgen_corpus *corpus, textgen_view text, const textgen_corpus_options *options,
                     unsigned char *normalized, textgen_error *error) {
     static const char *const levels[] = {"\"character\"", "\"byte\"", "\"word\""};
@@ -662,15 +695,7 @@ static int32_t fill(textgen_corpus *corpus, textgen_view text, const textgen_cor
     } else {
         corpus->info.held_out = split(first, options->held_out);
     }
-    textgen_sha256 sum;
-    unsigned char digest[TEXTGEN_SHA256_SIZE];
-    textgen_sha256_init(&sum);
-    textgen_sha256_add(&sum, text.data, text.size);
-    textgen_sha256_end(&sum, digest);
-    for (size_t i = 0; i < sizeof digest; i++) {
-        corpus->sha256[2 * i] = "0123456789abcdef"[digest[i] >> 4];
-        corpus->sha256[2 * i + 1] = "0123456789abcdef"[digest[i] & 15];
-    }
+    textgen_hash(text, corpus->sha256);
     TEXTGEN_TRY(create_vocabulary(corpus, &from, options, &vocabulary, error));
     corpus->symbols = vocabulary;
     TEXTGEN_TRY(create_tokens(corpus, vocabulary, &from, error));

@@ -60,6 +60,22 @@ static const struct {
     {"large", true, INFINITY, &large_of_many, 0.4, 0.1, 0.3, 0.0, 0.0},
 };
 
+const char *textgen_nearest_preset(size_t layers, size_t units) {
+    const double weights = (2.0 * (double)layers - 1.0) * (double)units * (double)units;
+    const char *nearest = NULL;
+    double least = INFINITY;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        const double numbers =
+            (double)((2 * rows[i].sizes->layers - 1) * rows[i].sizes->units * rows[i].sizes->units);
+        const double ratio = fmax(weights / numbers, numbers / weights);
+        if (!rows[i].is_large_vocabulary && ratio < least) {
+            least = ratio;
+            nearest = rows[i].preset;
+        }
+    }
+    return nearest;
+}
+
 int32_t textgen_choose_preset(const char *preset, size_t common, size_t tokens, double epochs,
                               textgen_options *options) {
     const bool is_large = common >= LARGE_VOCABULARY;

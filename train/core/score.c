@@ -172,7 +172,7 @@ void textgen_score_task(textgen_score *score, int64_t task, void *start) {
 
 double textgen_score_end(textgen_score *score, void *start) {
     const textgen_task_memory *memory = textgen_task_ready(score->update, start, false);
-    const bool is_bfloat16 = score->update->run->options.precision != 0;
+    const bool is_bfloat16 = score->update->run->options.precision == TEXTGEN_BFLOAT16;
     const float most = is_bfloat16 ? MAX_BFLOAT16_DIFFERENCE : MAX_STATE_DIFFERENCE;
     double total = 0.0;
     for (int64_t i = 1; score->tokens.end < 0 && i < score->count; i++) {

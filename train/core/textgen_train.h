@@ -5,8 +5,8 @@
  * immutable. A trainer learns a corpus. Both take their memory from the heap. A corpus must outlive its
  * trainers. A trainer may be used by one thread at a time; it starts threads of its own.
  *
- * Reproducibility: the same corpus, options, seed, budget in epochs and instruction set give the same model, on
- * any number of threads.
+ * Reproducibility: the same corpus, options, seed, budget in epochs, precision and instruction set give the
+ * same model, on any number of threads.
  *
  * Errors are those of textgen.h. */
 #ifndef TEXTGEN_TRAIN_H
@@ -35,8 +35,9 @@ typedef struct {
     size_t held_out_size;
     /* The vocabulary, as a model file has it: the JSON texts of textgen.vocabulary and textgen.special, which
      * may be NULL. NULL: the characters of both texts, or the bytes. The level "word" needs one. A character
-     * that it lacks becomes its unknown symbol. */
+     * that it lacks becomes its unknown symbol, or is added to it. */
     const char *vocabulary, *special;
+    int32_t extend; /* 1 to add the characters of both texts that the vocabulary lacks, or 0 */
 } textgen_corpus_options;
 
 typedef struct textgen_corpus textgen_corpus;
@@ -72,6 +73,9 @@ TEXTGEN_API textgen_corpus_content textgen_corpus_get_content(const textgen_corp
 
 /* ---- Options of a run ---- */
 
+/* Values of the option `precision`. */
+enum { TEXTGEN_FLOAT32, TEXTGEN_BFLOAT16, TEXTGEN_FASTER /* which is measured */ };
+
 /* textgen_options.def has their ranges and meanings. */
 #define INTEGER int64_t
 #define NUMBER double
@@ -101,6 +105,9 @@ TEXTGEN_API textgen_options textgen_default_options(void);
  * the run is expected to have, or 0 if that is not known. Return 0 if there is no such preset, else 1. */
 TEXTGEN_API int32_t textgen_choose_preset(const char *preset, size_t common, size_t tokens, double epochs,
                                           textgen_options *options);
+
+/* Return the preset whose layers have the most similar number of weights. */
+TEXTGEN_API const char *textgen_nearest_preset(size_t layers, size_t units);
 
 /* Return the factor of the learning rates of an update: linear warm-up, cosine annealing, and the units. */
 TEXTGEN_API double textgen_rate_factor(const textgen_options *options, size_t step, double progress);
@@ -139,6 +146,7 @@ typedef struct {
     size_t step;         /* updates so far */
     double epoch;        /* epochs so far */
     int32_t threads;     /* threads that run */
+    int32_t precision;   /* TEXTGEN_FLOAT32 or TEXTGEN_BFLOAT16 */
     const char *kernels; /* the instruction set */
     size_t parts;        /* groups of lanes of a batch, each with a gradient of its own */
     size_t part_size;    /* bytes of a part of an update */
@@ -146,7 +154,9 @@ typedef struct {
 } textgen_trainer_info;
 
 /* Begin a run. threads: at least 1, at most 256. kernels: the name of an instruction set, or NULL for the best
- * one. Fail with TEXTGEN_INVALID_ARGUMENT, and the name of the argument or option. */
+ * one. With TEXTGEN_FASTER, a measurement of some hundredths of a second chooses the precision, and large
+ * networks take longer; the run is then that of the precision that was chosen. Fail with
+ * TEXTGEN_INVALID_ARGUMENT, and the name of the argument or option. */
 TEXTGEN_API int32_t textgen_trainer_create(const textgen_corpus *corpus, const textgen_options *options,
                                            uint64_t seed, int32_t threads, const char *kernels,
                                            textgen_trainer **trainer, textgen_error *error);

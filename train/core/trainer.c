@@ -10,6 +10,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
+
+/* Products of bfloat16 numbers are taken if the gradient is computed so many times as fast. */
+#define MIN_SPEEDUP 1.2
+
+/* A gradient is measured so often at least and at most, in so many seconds. The first time is longer, because
+ * the memory is new. */
+enum { MIN_TIMES = 2, MAX_TIMES = 8 };
+#define MEASURED_SECONDS 0.01
 
 /* Bytes of what the metadata says of the training. */
 enum { MAX_TRAINING = 4096 };
@@ -23,7 +32,8 @@ struct textgen_trainer {
     textgen_score *score;
     textgen_pool *pool;
     int32_t threads;
-    size_t memory; /* bytes of the arrays */
+    char parent[TEXTGEN_HASH_DIGITS + 1]; /* the hash of the model file from which it started, or "" */
+    size_t memory;                        /* bytes of the arrays */
     int array_count;
     void *arrays[4];
 };
@@ -78,8 +88,51 @@ static void hash_corpus(const textgen_corpus *corpus, unsigned char digest[TEXTG
     textgen_sha256_end(&sum, digest);
 }
 
+/* WebAssembly has no such clock, and no products of bfloat16 numbers. */
+static double processor_seconds(void) {
+#if defined(__wasm__)
+    return 0.0;
+#else
+    return (double)clock() / CLOCKS_PER_SEC;
+#endif
+}
+
+/* Return the shortest time of the gradient of a part, in seconds of the processor. It is that of a copy of the
+ * run. */
+static double time_gradient(const textgen_trainer *trainer, const textgen_learn_kernels *kernels) {
+    const size_t size = (size_t)trainer->run->size + TEXTGEN_PART_ALIGNMENT;
+    char *memory = calloc(1, size + (size_t)textgen_task_size(trainer->run, trainer->batches));
+    double best = INFINITY, sum = 0.0;
+    if (!memory) {
+        return best;
+    }
+    textgen_run *copy = memcpy(textgen_align(memory), trainer->run, (size_t)trainer->run->size);
+    textgen_update *update = textgen_update_init(trainer->update, copy, trainer->batches, kernels);
+    textgen_update_begin(update, 0.0);
+    for (int i = 0; i < MIN_TIMES || (i < MAX_TIMES && sum < MEASURED_SECONDS); i++) {
+        const double start = processor_seconds();
+        textgen_update_changed(update); /* so that the weights are packed, as in each update */
+        textgen_update_task(update, TEXTGEN_GRADIENTS, copy->parts - 1, memory + size);
+        const double seconds = processor_seconds() - start;
+        best = fmin(best, seconds);
+        sum += seconds;
+    }
+    free(memory);
+    return best;
+}
+
+/* Choose the precision that is faster, and its kernels. */
+static void choose_precision(textgen_trainer *trainer, const char *kernels) {
+    const textgen_learn_kernels *fast = textgen_find_learn_kernels(kernels, true);
+    const double seconds = fast ? time_gradient(trainer, trainer->kernels) : 0.0;
+    const bool is_faster = fast && seconds > MIN_SPEEDUP * time_gradient(trainer, fast);
+    trainer->kernels = is_faster ? fast : trainer->kernels;
+    trainer->run->options.precision = is_faster;
+    textgen_update_init(trainer->update, trainer->run, trainer->batches, trainer->kernels);
+}
+
 static int32_t create(textgen_trainer *trainer, const textgen_options *chosen, uint64_t seed,
-                      textgen_error *error) {
+                      const char *kernels, textgen_error *error) {
     const textgen_corpus *corpus = trainer->corpus;
     const int64_t vocabulary = (int64_t)corpus->info.vocabulary;
     void *memory;
@@ -100,6 +153,9 @@ static int32_t create(textgen_trainer *trainer, const textgen_options *chosen, u
     hash_corpus(corpus, trainer->run->text);
     ALLOCATE(textgen_update_size(trainer->run));
     trainer->update = textgen_update_init(memory, trainer->run, trainer->batches, trainer->kernels);
+    if (chosen->precision == TEXTGEN_FASTER) {
+        choose_precision(trainer, kernels);
+    }
     ALLOCATE(textgen_score_size(trainer->update, &corpus->held_out));
     trainer->score = textgen_score_init(memory, trainer->update, &corpus->held_out, corpus->before);
 #undef ALLOCATE
@@ -110,7 +166,8 @@ static int32_t create(textgen_trainer *trainer, const textgen_options *chosen, u
 int32_t textgen_trainer_create(const textgen_corpus *corpus, const textgen_options *chosen, uint64_t seed,
                                int32_t threads, const char *kernels, textgen_trainer **trainer,
                                textgen_error *error) {
-    const textgen_learn_kernels *found = textgen_find_learn_kernels(kernels, chosen->precision != 0);
+    const textgen_learn_kernels *found =
+        textgen_find_learn_kernels(kernels, chosen->precision == TEXTGEN_BFLOAT16);
     TEXTGEN_TRY(textgen_check_options(chosen, error));
     if (threads < 1 || threads > TEXTGEN_MAX_THREADS) {
         return textgen_report_at(error, TEXTGEN_INVALID_ARGUMENT, "threads", -1,
@@ -127,7 +184,7 @@ int32_t textgen_trainer_create(const textgen_corpus *corpus, const textgen_optio
     created->corpus = corpus;
     created->kernels = found;
     created->threads = threads;
-    const int32_t code = create(created, chosen, seed, error);
+    const int32_t code = create(created, chosen, seed, kernels, error);
     if (code) {
         textgen_trainer_destroy(created);
         return code;
@@ -161,6 +218,7 @@ textgen_trainer_info textgen_trainer_get_info(const textgen_trainer *trainer) {
                                   .step = (size_t)run->step,
                                   .epoch = (double)run->epoch + (double)run->batch / (double)per_epoch,
                                   .threads = textgen_pool_threads(trainer->pool),
+                                  .precision = (int32_t)run->options.precision,
                                   .kernels = trainer->kernels->name,
                                   .parts = (size_t)run->parts,
                                   .part_size = (size_t)textgen_part_size(trainer->update),
@@ -291,7 +349,11 @@ static size_t describe_training(const textgen_trainer *trainer, double held_out_
             PUT(", \"%s\": %lld", options[i].name, (long long)*(const int64_t *)(const void *)field);
         }
     }
-    PUT(", \"seed\": %llu}}", (unsigned long long)trainer->run->seed);
+    PUT(", \"seed\": %llu}", (unsigned long long)trainer->run->seed);
+    if (*trainer->parent) {
+        PUT(", \"parent\": {\"sha256\": \"%s\", \"corpus\": null}", trainer->parent);
+    }
+    PUT("}");
 #undef PUT
     return used;
 }
@@ -319,6 +381,7 @@ int32_t textgen_trainer_start_from(textgen_trainer *trainer, const void *file, s
     TEXTGEN_TRY(textgen_read_model(trainer->run, (textgen_view){file, size}, corpus->symbols, &corpus->training,
                                    error));
     textgen_update_changed(trainer->update);
+    textgen_hash((textgen_view){file, size}, trainer->parent);
     return TEXTGEN_OK;
 }
 

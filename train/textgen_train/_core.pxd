@@ -11,6 +11,7 @@ cdef extern from "textgen_train.h" nogil:
         TEXTGEN_UNKNOWN_GRAPH
         TEXTGEN_TOO_LARGE
         TEXTGEN_NEWER_FORMAT
+        TEXTGEN_UNKNOWN_CHARACTER
         TEXTGEN_DAMAGED_SAVED
         TEXTGEN_OTHER_SAVED
     ctypedef struct textgen_error:
@@ -27,6 +28,7 @@ cdef extern from "textgen_train.h" nogil:
         size_t held_out_size
         const char *vocabulary
         const char *special
+        int32_t extend
     ctypedef struct textgen_corpus:
         pass
     ctypedef struct textgen_corpus_info:
@@ -71,6 +73,7 @@ cdef extern from "textgen_train.h" nogil:
     int32_t textgen_choose_preset(
         const char *preset, size_t common, size_t tokens, double epochs, textgen_options *options
     )
+    const char *textgen_nearest_preset(size_t layers, size_t units)
     double textgen_rate_factor(const textgen_options *options, size_t step, double progress)
 
     ctypedef struct textgen_batch_content:
@@ -103,6 +106,7 @@ cdef extern from "textgen_train.h" nogil:
         size_t step
         double epoch
         int32_t threads
+        int32_t precision
         const char *kernels
     int32_t textgen_trainer_create(
         const textgen_corpus *corpus, const textgen_options *options, uint64_t seed, int32_t threads,

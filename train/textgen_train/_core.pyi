@@ -4,6 +4,7 @@ from typing import NamedTuple, TypeAlias, final
 from typing_extensions import Buffer
 
 Values: TypeAlias = Mapping[str, float | None]
+PRECISIONS: tuple[str, ...]
 
 class Option(NamedTuple):
     name: str
@@ -38,6 +39,7 @@ class Corpus:
         lowercase: bool = False,
         vocabulary: str | None = None,
         special: str | None = None,
+        extend: bool = False,
     ) -> None: ...
     vocabulary_size: int
     common_symbols: int
@@ -73,6 +75,7 @@ class Trainer:
     step: int
     epoch: float
     threads: int
+    precision: str
     kernels: str
     def regularize(self, values: Values) -> None: ...
     def update(self, progress: float) -> float: ...
@@ -88,5 +91,6 @@ def options() -> list[Option]: ...
 def choose_preset(
     preset: str, common_symbols: int, tokens: int, epochs: float | None
 ) -> dict[str, float]: ...
+def nearest_preset(layers: int, units: int) -> str: ...
 def rate_factor(values: Values, step: int, progress: float) -> float: ...
 def quantize(file: bytes, more: Mapping[str, str] | None = None) -> bytes: ...

@@ -37,6 +37,9 @@ cdef dict TEXTS = {"text": "the text", "held_out_text": "the held-out text"}
 # The options of a run, by name. Those that are missing or None have their defaults; other names are ignored.
 Values = Mapping[str, float | None]
 
+# The values of the option `precision`, by name.
+PRECISIONS = ("float32", "bfloat16", "auto")
+
 # An option of a run: a line of textgen_options.def.
 Option = namedtuple("Option", "name is_number default least most help")
 
@@ -56,7 +59,8 @@ cdef int check(int32_t code, const textgen_error *error, object of_argument=Reci
         raise kind(message)
     name = error.parameter.decode()
     if name in TEXTS:
-        raise CorpusError(f"{TEXTS[name]} {message}", parameter=name)
+        hint = ("; add it with ", Name("extend")) if code == TEXTGEN_UNKNOWN_CHARACTER else ()
+        raise CorpusError(f"{TEXTS[name]} {message}", *hint, parameter=name)
     raise kind(Name(name), f" {message}")
 
 
@@ -135,6 +139,11 @@ def choose_preset(str preset not None, size_t common_symbols, size_t tokens, epo
     return values
 
 
+def nearest_preset(size_t layers, size_t units):
+    """Return the name of the preset whose layers have the most similar number of weights."""
+    return textgen_nearest_preset(layers, units).decode()
+
+
 def rate_factor(values, size_t step, double progress):
     """Return the factor of the learning rates of an update, as ``Trainer.update`` has it."""
     cdef textgen_options chosen = options_of(values)
@@ -166,6 +175,7 @@ cdef class Corpus:
         unicode: The normal form that the text has, or None.
         lowercase: Whether the text is in lower case.
         vocabulary: JSON text, as in a model file, and so is ``special``. None: the characters of the texts.
+        extend: Whether to add the characters of the texts that the vocabulary lacks.
 
     Attributes:
         vocabulary_size: Number of tokens of the vocabulary.
@@ -195,7 +205,7 @@ cdef class Corpus:
     def __cinit__(
         self, bytes text not None, str name not None, *, str level not None="character", str records=None,
         held_out=None, bytes held_out_text=None, str unicode=None, bint lowercase=False, str vocabulary=None,
-        str special=None
+        str special=None, bint extend=False
     ):
         cdef textgen_corpus_options chosen
         cdef textgen_error error
@@ -214,6 +224,7 @@ cdef class Corpus:
             address_of(texts[3]), address_of(texts[4]), address_of(texts[5])
         )
         chosen.held_out, chosen.lowercase = 0.0 if held_out is None else held_out, lowercase
+        chosen.extend = extend
         if held_out_text is not None:
             chosen.held_out_text, chosen.held_out_size = PyBytes_AsString(held_out_text), len(held_out_text)
         with nogil:
@@ -326,6 +337,7 @@ cdef class Trainer:
         step: Number of updates so far.
         epoch: Epochs so far.
         threads: Number of threads that run.
+        precision: Of products, one of ``PRECISIONS``; if the last one is wanted, the faster of the others.
         kernels: The name of the instruction set.
 
     Raises:
@@ -336,7 +348,7 @@ cdef class Trainer:
     cdef readonly Py_ssize_t parameters, memory, per_epoch, step
     cdef readonly double epoch
     cdef readonly int threads
-    cdef readonly str kernels
+    cdef readonly str precision, kernels
     cdef textgen_trainer *trainer
     cdef Corpus corpus
     cdef Py_buffer shares, tokens
@@ -364,6 +376,7 @@ cdef class Trainer:
         info = textgen_trainer_get_info(self.trainer)
         self.parameters, self.memory, self.per_epoch = info.parameters, info.memory, info.per_epoch
         self.threads, self.kernels = info.threads, info.kernels.decode()
+        self.precision = PRECISIONS[info.precision]
 
     def __dealloc__(self):
         textgen_trainer_destroy(self.trainer)

@@ -52,7 +52,6 @@ from .config import (
     format_value,
     hyperparameters,
     kind_of,
-    nearest_preset,
     option_name,
     process_numbers,
     restore,
@@ -145,7 +144,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             config = make_config(given)
             return run_command(PROG, lambda: spelling(lambda: start(config, call, words, started)))
         for name in (*call, *given):
-            if name not in ("resume", *TEXTS) and (name in given or call[name] is not None):
+            if name not in ("resume", "precision", *TEXTS) and (name in given or call[name] is not None):
                 raise RecipeError(Name(name), " cannot be combined with ", Name("resume"))  # noqa: TRY301
     except RecipeError as error:
         command.error(error.spelled(spell))
@@ -226,7 +225,7 @@ def parser() -> CommandParser:
     output.add_argument("--overwrite", action="store_true", default=argparse.SUPPRESS, help=overwrite)
     continued = (
         "continue the run of this output folder where it stopped, with its options; pass CORPUS and "
-        "--held-out-file only if the texts have moved or were standard input"
+        "--held-out-file only if the texts have moved or were standard input, and --precision to change it"
     )
     again.add_argument("--resume", metavar="FOLDER", type=Path, default=argparse.SUPPRESS, help=continued)
     return command
@@ -371,7 +370,7 @@ def with_parent(config: Config, parent: Model) -> Config:
         lowercase=normalization.lowercase,
         unicode=config.unicode if is_bytes else normalization.unicode or "none",
         records=parent.metadata.records,
-        preset=config.preset or nearest_preset(layers, units),
+        preset=config.preset or _core.nearest_preset(layers, units),
         hyperparameters={**config.hyperparameters, **network},
     )
 
@@ -411,22 +410,12 @@ def make_learner(config: Config, dataset: Dataset, recipe: dict[str, Any]) -> tu
 def make_core_learner(
     config: Config, dataset: Dataset, recipe: dict[str, Any], threads: int
 ) -> tuple[_core.Trainer, str]:
-    """Return the trainer in C. With a budget of minutes, its products are in bfloat16 if that is fast."""
-
-    def make(*, is_bfloat16: bool, kernels: str | None = None) -> _core.Trainer:
-        values = {**values_of(recipe), "precision": int(is_bfloat16)}
-        return _core.Trainer(dataset.tokens, values, config.seed % 2**64, threads, kernels)
-
-    learner, is_bfloat16 = None, config.precision == "bfloat16"
-    if config.precision is None and config.minutes is not None:
-        with contextlib.suppress(TrainingError):
-            learner, is_bfloat16 = make(is_bfloat16=True, kernels="amx"), True
-    learner = learner or make(is_bfloat16=is_bfloat16)
+    """Return the trainer in C. The result of a budget of epochs depends on no measurement, unless wanted."""
+    precision = config.precision or ("float32" if config.minutes is None else "auto")
+    values = {**values_of(recipe), "precision": _core.PRECISIONS.index(precision)}
+    learner = _core.Trainer(dataset.tokens, values, config.seed % 2**64, threads)
     count = f"{learner.threads} thread{'s' * (learner.threads > 1)}"
-    return (
-        learner,
-        f"the trainer in C, {count}, {learner.kernels}, {'bfloat16' if is_bfloat16 else 'float32'}",
-    )
+    return learner, f"the trainer in C, {count}, {learner.kernels}, {learner.precision}"
 
 
 def values_of(recipe: dict[str, Any]) -> dict[str, float]:

@@ -215,10 +215,10 @@ class Config:
     )
     precision: str | None = declare(
         None,
-        "of matrix products; bfloat16 is faster where the processor has AMX (default: bfloat16 there with "
-        "--minutes, else float32)",
+        "of matrix products: float32, bfloat16 if the processor has it, or auto, which measures both first "
+        "(default: auto with --minutes, float32 with --epochs)",
         "hardware",
-        choices=("float32", "bfloat16"),
+        choices=_core.PRECISIONS,
     )
     preset: str | None = declare(
         None,
@@ -510,14 +510,3 @@ MIN_TEACHER_WEIGHT = 0.8
 def hyperparameters(recipe: str | None = None) -> Sequence[_core.Option]:
     """Return the hyperparameters that a user can choose, of the presets or of the classic recipe."""
     return CLASSIC if recipe else [option for option in _core.options() if option.name not in INTERNAL]
-
-
-def nearest_preset(layers: int, units: int) -> str:
-    """Return the name of the preset whose layers have the most similar number of weights."""
-
-    def distance(name: str) -> float:
-        values = _core.choose_preset(name, 0, USUAL_TOKENS, None)
-        ratio = (2 * values["layers"] - 1) * values["units"] ** 2 / ((2 * layers - 1) * units**2)
-        return max(ratio, 1 / ratio)
-
-    return min(PRESETS, key=distance)

@@ -184,22 +184,20 @@ def read_dataset(config: Config, known: Tokenizer | None = None, *, extend: bool
         for name in (config.corpus, config.held_out_file)
     )
     assert source is not None  # noqa: S101 (for mypy)
-    text = _read_text(source, config)
-    held_out_text = None if held_out is None else _read_text(held_out, config)
-    both = [text] if held_out_text is None else [text, held_out_text]
+    texts = [_read_text(corpus, config) for corpus in (source, held_out) if corpus is not None]
     # Line ends between records are no symbols.
     ends = {"\n"} if config.records == "lines" else set()
-    symbols = sorted(set().union(*both) - ends) if config.level != BYTE else []
+    symbols = sorted(set().union(*texts) - ends) if config.level != BYTE else []
     vocabulary: tuple[list[str], dict[str, int]] | None = None
     if known is not None:
-        vocabulary = _extended_vocabulary(source, known, symbols, extend=extend)
+        vocabulary = [*known.symbols], known.special.by_name
     elif config.level == WORD or config.min_count > 1:
-        vocabulary = _make_vocabulary(config, source, text, symbols)
-    tokens = _encode(config, source, text, held_out_text, vocabulary)
+        vocabulary = _make_vocabulary(config, source, texts[0], symbols)
+    tokens = _encode(config, source, texts, vocabulary, extend=extend)
     special = SpecialTokens(**from_json(tokens.special or "{}"))
     tokenizer = make_tokenizer(config.level, from_json(tokens.vocabulary), special)
     rare = [symbol for symbol in symbols if special.unknown is not None and not tokenizer.can_encode(symbol)]
-    hints = _hints(config, text) if known is None else []
+    hints = _hints(config, texts[0]) if known is None else []
     return Dataset(config, tokens, tokenizer, source, held_out, rare, hints, known is not None)
 
 
@@ -235,25 +233,25 @@ def _all_errors(corpus: Corpus, first: TextFileError) -> TextFileError:
 def _encode(
     config: Config,
     source: Corpus,
-    text: str,
-    held_out_text: str | None,
+    texts: Sequence[str],
     vocabulary: tuple[list[str], dict[str, int]] | None,
+    *,
+    extend: bool,
 ) -> _core.Corpus:
-    def encode(text: str) -> bytes:
-        return text.encode("utf-8", BYTES_TO_TEXT)
-
+    encoded = [text.encode("utf-8", BYTES_TO_TEXT) for text in texts]
     try:
         return _core.Corpus(
-            encode(text),
+            encoded[0],
             source.name,
             level=config.level,
             records=config.records,
             held_out=config.held_out,
-            held_out_text=None if held_out_text is None else encode(held_out_text),
+            held_out_text=encoded[1] if len(texts) > 1 else None,
             unicode=config.normalization.unicode,
             lowercase=config.normalization.lowercase,
             vocabulary=None if vocabulary is None else to_json(vocabulary[0], ascii_only=False),
             special=None if vocabulary is None else to_json(vocabulary[1]),
+            extend=extend,
         )
     except CorpusError as error:
         raise CorpusError(f"the corpus {source.name}: ", *error.args) from None
@@ -322,20 +320,6 @@ def _piece_pattern() -> re.Pattern[str]:
     # Combining marks and the two joiners continue a word: most words in Hindi have some.
     marks = "".join(chr(code) for code in range(0x300, 0x1F000) if category(chr(code))[0] == "M")
     return re.compile(rf" ?\w+(?:[{marks}\u200c\u200d]+\w*)*|.", re.DOTALL)
-
-
-def _extended_vocabulary(
-    source: Corpus, known: Tokenizer, symbols: Sequence[str], *, extend: bool
-) -> tuple[list[str], dict[str, int]]:
-    """Return the vocabulary of a model, with the new symbols of the corpus if they are wanted."""
-    new = [symbol for symbol in symbols if not known.can_encode(symbol)]
-    if new and not extend and known.unknown is None:
-        raise CorpusError(
-            f"the corpus {source.name} has symbols that the model does not know: {format_symbols(new)}; add "
-            "them to the model with ",
-            Name("extend"),
-        )
-    return [*known.symbols, *(new if extend else ())], known.special.by_name
 
 
 # ---- What a text looks like ----

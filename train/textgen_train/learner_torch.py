@@ -287,8 +287,11 @@ class TorchLearner:
         parameters: Number of weights that are trained.
         per_epoch: Updates of an epoch.
         step: Updates so far.
+        precision: None, because the device determines it.
         description: The device and the precision, in words.
     """
+
+    precision = None
 
     @explaining_memory_errors()
     def __init__(

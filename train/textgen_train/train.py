@@ -146,7 +146,8 @@ class Run:
         """Return all of the run that the block of the learner does not have, and what its text must be."""
         tokens, held_out = self.dataset.tokens, self.dataset.held_out
         return {
-            "config": self.config.as_json(),
+            # A run that is resumed has no other precision.
+            "config": {**self.config.as_json(), "precision": self.learner.precision},
             "origin": asdict(self.origin),
             "state": self.state.as_json(),
             "sha256": [self.dataset.source.sha256, held_out and held_out.sha256],

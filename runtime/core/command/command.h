@@ -37,6 +37,9 @@ const char *spell(const char *name, size_t size, char option[MAX_NAME]);
 /* Read a number without a sign. Return false if the text is none. */
 bool read_integer(const char *value, uint64_t *number);
 
+/* Convert the letters A to Z to lower case. */
+void make_lowercase(char *text, size_t size);
+
 /* Write to standard output. */
 void write_text(const char *text, size_t size);
 

@@ -275,7 +275,7 @@ static textgen_model *load(void) {
     return model;
 }
 
-static void make_lowercase(char *text, size_t size) {
+void make_lowercase(char *text, size_t size) {
     for (size_t i = 0; i < size; i++) {
         text[i] = (char)(text[i] >= 'A' && text[i] <= 'Z' ? text[i] - 'A' + 'a' : text[i]);
     }

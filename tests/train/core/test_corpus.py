@@ -28,6 +28,7 @@ class CorpusOptions(Structure):
         ("held_out_size", c_size_t),
         ("vocabulary", c_char_p),
         ("special", c_char_p),
+        ("extend", c_int32),
     ]
 
 
@@ -54,11 +55,20 @@ def create(  # noqa: PLR0913 (the options of a corpus)
     held_out_text: bytes | None = None,
     vocabulary: str | None = None,
     special: str | None = None,
+    extend: bool = False,
 ) -> "c_void_p | tuple[int, str]":
     """Return a corpus; or the code and the parameter of the error."""
     texts = [text and text.encode() for text in (level, records, unicode, vocabulary, special)]
     options = CorpusOptions(
-        b"book", *texts[:2], held_out, texts[2], 0, held_out_text, len(held_out_text or b""), *texts[3:]
+        b"book",
+        *texts[:2],
+        held_out,
+        texts[2],
+        0,
+        held_out_text,
+        len(held_out_text or b""),
+        *texts[3:],
+        extend,
     )
     corpus, error = c_void_p(), Error()
     code = library().textgen_corpus_create(
@@ -229,6 +239,37 @@ def test_a_vocabulary_can_be_given(records: str | None, is_separate: bool) -> No
     # The runtime refuses a prompt that has an unknown character.
     assert "?" not in content.prompts.decode()
     assert bool(json.loads(content.prompts)) != bool(records)
+    library().textgen_corpus_destroy(created)
+
+
+@pytest.mark.parametrize(
+    ("level", "symbols", "special", "records", "new"),
+    [
+        ("character", ["c", "a"], {}, None, ["\n", '"', "b", "é", "漢"]),
+        ("character", ["", "é", "a"], {"unknown": 0}, None, ["\n", '"', "b", "c", "漢"]),
+        ("word", ["a", "b", "c", "ca", "", ""], {"begin": 4, "end": 5}, "lines", ['"', "é", "漢"]),
+        ("word", ["é", "漢", "a", "b", "c", "\n", '"', "]"], {}, None, []),
+        ("byte", [chr(i) for i in range(256)], {}, None, []),
+    ],
+)
+def test_a_vocabulary_is_extended_by_the_characters_of_both_texts(
+    level: str, symbols: list[str], special: dict[str, int], records: str | None, new: list[str]
+) -> None:
+    created = create(
+        b'ab"ca\n' * 99,
+        level,
+        records,
+        held_out_text="aé漢\n".encode() * 9,
+        vocabulary=json.dumps(symbols) + " ",
+        special=json.dumps(special) if special else None,
+        extend=True,
+    )
+    assert isinstance(created, c_void_p), created
+    content = library().textgen_corpus_get_content(created)
+    assert json.loads(content.vocabulary) == [*symbols, *new]
+    assert json.loads(content.special or "{}") == special
+    training = array(cast(created, POINTER(CCorpus)).contents.training)
+    assert training[0] == [*symbols, *new].index("a")
     library().textgen_corpus_destroy(created)
 
 

@@ -31,8 +31,8 @@ from numpy.typing import NDArray
 
 from tests.helpers.c_programs import (
     BUILDS,
-    COMMAND,
     CORE,
+    HEADERS,
     SOURCES,
     WARNINGS,
     Build,
@@ -154,6 +154,7 @@ class TrainerInfo(Structure):
         *((name, ctypes.c_size_t) for name in ("parameters", "memory", "per_epoch", "step")),
         ("epoch", c_double),
         ("threads", c_int32),
+        ("precision", c_int32),
         ("kernels", ctypes.c_char_p),
         *((name, ctypes.c_size_t) for name in ("parts", "part_size", "weights")),
     ]
@@ -246,7 +247,7 @@ def link(build: Build, name: str, *arguments: str | Path) -> Path:
     command = [*build.command, *WARNINGS, "-O1", "-DTEXTGEN_TRAIN", f"-I{CORE}", f"-I{TRAINER}"]
     command += [*map(str, arguments), *map(str, parts), "-lm", "-pthread"]
     read = [path for path in arguments if isinstance(path, Path)]
-    key = digest([*command, *read, *parts, *COMMAND.glob("*.h"), *TRAINER.glob("*.[hd]*")])
+    key = digest([*command, *read, *parts, *HEADERS, *TRAINER.glob("*.[hd]*")])
     with FileLock(parts[0].parent / "lock"):
         return make_once(parts[0].with_name(name), key, lambda target: run(*command, "-o", target))
 

@@ -19,18 +19,19 @@ static const char help[] =
     "  TEXT             a file of text in UTF-8, or - for standard input\n"
     "  -o MODEL         the model file to write\n"
     "  --minutes X      train for so many minutes (default: 1)\n"
-    "  --epochs X       train for so many epochs; the result then depends only on the text, the options and\n"
-    "                   the instruction set\n"
+    "  --epochs X       train for so many epochs; without --precision auto, the result then depends only on\n"
+    "                   the text, the options and the instruction set\n"
+    "  --from MODEL     start from the weights of a model file, and add the characters of the text that it "
+    "lacks\n"
     "  --preset NAME    small, medium or large: the size of the network, and what is against overfitting\n"
-    "                   (default: small)\n"
+    "                   (default: small, or with --from the one with the most similar network)\n"
     "  --records KIND   the text is a list: each line is a record (lines), or blank lines are between them\n"
     "                   (blank)\n"
     "  --level LEVEL    what a token is: character or byte (default: character)\n"
     "  --held-out X     the share of the text that is not learned, to measure the loss there\n"
     "                   (default: 0.1, at most a million characters)\n"
-    "  --precision P    float32, or bfloat16 for the products, which is faster if the processor has it "
-    "(default:\n"
-    "                   bfloat16 with --minutes if the processor has AMX)\n"
+    "  --precision P    of products: float32, bfloat16 if the processor has it, or auto, which measures which\n"
+    "                   of both is faster (default: auto with --minutes, float32 with --epochs)\n"
     "  --threads N      threads (default: one for each processor)\n"
     "  --seed N         random seed (default: 0)\n"
     "  -h, --help       show this help message and exit\n"
@@ -55,10 +56,16 @@ enum { MAX_THREADS = 256 };
 /* Characters of a sample. */
 enum { SAMPLE = 70 };
 
+/* The values of the option `precision`. */
+static const char *const precisions[] = {"float32", "bfloat16", "auto"};
+
 /* What the arguments say. */
-static const char *text_path, *model_path, *preset = "small", *precision;
+static const char *text_path, *model_path, *parent_path, *preset;
+static int precision = -1;
 static textgen_corpus_options corpus_options;
 static textgen_options options;
+static textgen_memory parent_file;
+static const textgen_model_info *parent; /* of --from, or NULL */
 static double minutes, epochs;
 static uint64_t seed, threads;
 static struct {
@@ -125,6 +132,8 @@ static void set_option(const char *name, const char *value) {
     const char *needed = NULL;
     if (!strcmp(name, "-o")) {
         model_path = value;
+    } else if (!strcmp(name, "--from")) {
+        parent_path = value;
     } else if (!strcmp(name, "--minutes")) {
         needed = read_number(value, 1e-9, 1e9, &minutes) ? NULL : "a number above 0";
     } else if (!strcmp(name, "--epochs")) {
@@ -143,8 +152,9 @@ static void set_option(const char *name, const char *value) {
         preset = value;
         needed = textgen_choose_preset(preset, 1, 1, 0.0, &options) ? NULL : "small, medium or large";
     } else if (!strcmp(name, "--precision")) {
-        precision = value;
-        needed = !strcmp(value, "float32") || !strcmp(value, "bfloat16") ? NULL : "float32 or bfloat16";
+        for (precision = 0; precision <= TEXTGEN_FASTER && strcmp(value, precisions[precision]); precision++) {
+        }
+        needed = precision <= TEXTGEN_FASTER ? NULL : "float32, bfloat16 or auto";
     } else if (!strcmp(name, "--records")) {
         corpus_options.records = value;
         needed = !strcmp(value, "lines") || !strcmp(value, "blank") ? NULL : "lines or blank";
@@ -188,7 +198,39 @@ static void read_arguments(int count, char **arguments) {
     if (minutes > 0.0 && epochs > 0.0) {
         fail(EXIT_USAGE, "pass --minutes or --epochs, not both");
     }
+    if (parent_path && (corpus_options.level || corpus_options.records)) {
+        fail(EXIT_USAGE, "--level and --records cannot be combined with --from: the model determines them");
+    }
     minutes = minutes > 0.0 || epochs > 0.0 ? minutes : 1.0;
+}
+
+/* Return a metadata entry with a final zero byte; NULL if there is none. */
+static const char *read_metadata(const textgen_model *model, const char *key) {
+    size_t size;
+    const char *text = textgen_model_get_metadata(model, key, &size);
+    char *copy = text ? allocate(size + 1) : NULL;
+    if (copy) {
+        memcpy(copy, text, size);
+        copy[size] = '\0';
+    }
+    return copy;
+}
+
+/* Open the model of --from, which determines what the tokens of the corpus are. */
+static void open_parent(void) {
+    textgen_model *model;
+    parent_file = read_content(parent_path);
+    check(textgen_model_create(parent_file.data, parent_file.size, NULL, &model, &error), EXIT_FAILED,
+          parent_path);
+    parent = textgen_model_get_info(model);
+    corpus_options.vocabulary = read_metadata(model, "textgen.vocabulary");
+    corpus_options.special = read_metadata(model, "textgen.special");
+    corpus_options.level = parent->level;
+    corpus_options.records = parent->records;
+    corpus_options.unicode = parent->unicode;
+    corpus_options.lowercase = parent->lowercase && strcmp(parent->level, "byte");
+    corpus_options.extend = 1;
+    preset = preset ? preset : textgen_nearest_preset(parent->layers, parent->units);
 }
 
 /* Set the options to those of the preset for so many epochs, 0 if that is not known, and to those of the
@@ -196,7 +238,13 @@ static void read_arguments(int count, char **arguments) {
 static void choose_options(const textgen_corpus_info *corpus, double expected) {
     options = textgen_default_options();
     textgen_choose_preset(preset, corpus->common, corpus->training_tokens, expected, &options);
-    options.precision = precision && !strcmp(precision, "bfloat16");
+    options.precision = precision >= 0 ? precision : minutes > 0.0 ? TEXTGEN_FASTER : TEXTGEN_FLOAT32;
+    if (parent) {
+        options.units = (int64_t)parent->units;
+        options.layers = (int64_t)parent->layers;
+        options.embedding = (int64_t)parent->embedding;
+        options.residual = (int64_t)parent->residual;
+    }
     for (size_t i = 0; i < chosen_count; i++) {
         char *field = (char *)&options + chosen[i].option->offset;
         if (chosen[i].option->is_number) {
@@ -268,13 +316,28 @@ static void print_time(double left) {
     }
 }
 
+/* Write the model if its loss is below the best one. Return the lower one. */
+static double evaluate(const textgen_trainer *trainer, double loss, double progress, double elapsed,
+                       double best) {
+    fprintf(stderr, "%3.0f%%  %.1f epochs, loss %.4f nats (%.3f bits) per character%s", 100.0 * progress,
+            textgen_trainer_get_info(trainer).epoch, loss, loss / log(2.0),
+            loss < best ? "" : ", not the best");
+    print_time(elapsed * (1.0 - progress) / progress);
+    if (loss < best) {
+        write_model(trainer, loss);
+    }
+    return loss < best ? loss : best;
+}
+
 /* Train until the budget is used, or until an interrupt. Return the best loss. */
 static double run(textgen_trainer *trainer, const textgen_corpus_info *corpus) {
     const double start = platform_seconds();
     double progress = 0.0, expected = epochs, best = INFINITY, latest = 0.0;
     const double first = epochs > 0.0 ? 1.0 / epochs : FIRST_SECONDS / (60.0 * minutes);
     double evaluated = 0.0; /* the progress at the latest evaluation */
-    bool is_new = true;
+    if (parent) {
+        best = evaluate(trainer, textgen_trainer_score(trainer), 0.0, 0.0, best);
+    }
     while (progress < 1.0 && !is_interrupted) {
         latest = textgen_trainer_update(trainer, progress);
         const textgen_trainer_info info = textgen_trainer_get_info(trainer);
@@ -295,19 +358,12 @@ static double run(textgen_trainer *trainer, const textgen_corpus_info *corpus) {
         }
         evaluated = progress;
         const double loss = isfinite(latest) ? textgen_trainer_score(trainer) : latest;
-        fprintf(stderr, "%3.0f%%  %.1f epochs, loss %.4f nats (%.3f bits) per character%s", 100.0 * progress,
-                info.epoch, loss, loss / log(2.0), loss < best ? "" : ", not the best");
-        print_time(elapsed * (1.0 - progress) / progress);
-        if (loss < best) {
-            best = loss;
-            write_model(trainer, loss);
-            is_new = false;
-        }
+        best = evaluate(trainer, loss, progress, elapsed, best);
     }
-    if (is_new && is_interrupted) {
+    if (isinf(best) && is_interrupted) {
         exit(EXIT_INTERRUPTED);
     }
-    if (is_new) {
+    if (isinf(best)) {
         fail(EXIT_FAILED, "training has diverged: the loss is %g: lower --learning-rate and --muon-lr", latest);
     }
     return best;
@@ -320,14 +376,21 @@ int train(int count, char **arguments) {
     read_arguments(count, arguments);
     signal(SIGINT, interrupt);
     const textgen_memory text = read_content(text_path);
-    if (platform_is_same(text_path, model_path)) {
-        fail(EXIT_USAGE, "-o must not be the text %s", text_path);
+    if (platform_is_same(text_path, model_path) || (parent_path && platform_is_same(parent_path, model_path))) {
+        fail(EXIT_USAGE, "-o must not be the text or the model of --from");
     }
     if (!platform_can_replace(model_path)) {
         fail(EXIT_FAILED, "cannot write %s: %s", model_path, strerror(errno));
     }
     const char *name = strrchr(text_path, '/');
     corpus_options.name = !strcmp(text_path, "-") ? "standard input" : name ? name + 1 : text_path;
+    if (parent_path) {
+        open_parent();
+    }
+    preset = preset ? preset : "small";
+    if (corpus_options.lowercase) {
+        make_lowercase(text.data, text.size);
+    }
     check(textgen_corpus_create(text.data, text.size, &corpus_options, &corpus, &error), EXIT_FAILED,
           text_path);
     free(text.data);
@@ -335,23 +398,23 @@ int train(int count, char **arguments) {
     choose_options(info, epochs);
     const int processors = platform_processors();
     threads = threads ? threads : (uint64_t)(processors < MAX_THREADS ? processors : MAX_THREADS);
-    const bool tries_amx = !precision && minutes > 0.0;
-    options.precision = options.precision || tries_amx;
-    int32_t code = textgen_trainer_create(corpus, &options, seed, (int32_t)threads, tries_amx ? "amx" : NULL,
-                                          &trainer, &error);
-    if (code && tries_amx) {
-        options.precision = 0;
-        code = textgen_trainer_create(corpus, &options, seed, (int32_t)threads, NULL, &trainer, &error);
+    check(textgen_trainer_create(corpus, &options, seed, (int32_t)threads, NULL, &trainer, &error), EXIT_FAILED,
+          "");
+    if (parent) {
+        check(textgen_trainer_start_from(trainer, parent_file.data, parent_file.size, &error), EXIT_FAILED,
+              parent_path);
     }
-    check(code, EXIT_FAILED, "");
     const textgen_trainer_info of_run = textgen_trainer_get_info(trainer);
     fprintf(stderr, "%s: %zu characters to learn, %zu held out, %zu different tokens", corpus_options.name,
             info->training_characters, info->held_out_characters, info->vocabulary);
+    if (parent) {
+        fprintf(stderr, ", %zu of them new", info->vocabulary - parent->vocabulary);
+    }
     if (info->training_records) {
         fprintf(stderr, ", %zu records", info->training_records + info->held_out_records);
     }
-    fprintf(stderr, "\n%zu parameters, %d thread%s, %s\n", of_run.parameters, of_run.threads,
-            of_run.threads > 1 ? "s" : "", of_run.kernels);
+    fprintf(stderr, "\n%zu parameters, %d thread%s, %s, %s\n", of_run.parameters, of_run.threads,
+            of_run.threads > 1 ? "s" : "", of_run.kernels, precisions[of_run.precision]);
     const double best = run(trainer, info);
     printf("wrote %s: loss %.4f nats per character of the held-out text\n", model_path, best);
     textgen_trainer_destroy(trainer);
