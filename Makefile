@@ -184,15 +184,15 @@ soak training: core
 # execution takes 0.7 of the time, and the fuzzer reaches more code in the same time.
 FUZZ := build/fuzz
 FUZZ_CLANG ?= $(shell command -v clang || command -v clang-14 || echo clang)
-FUZZ_SOURCES := $(filter-out %/replay.c,$(wildcard tests/core/fuzz/*.c runtime/core/*.c runtime/core/kernels/*.c))
+FUZZ_SOURCES := $(filter-out %/replay.c,$(wildcard $(addsuffix /*.c,tests/core/fuzz runtime/core runtime/core/kernels train/core)))
 FUZZ_RUNS ?= 2500000
 
 $(FUZZ)/fuzz: $(FUZZ_SOURCES) $(SOURCES) tests/core/fuzz/fuzz.h tests/core/fuzz/ignored.txt
 	mkdir -p $(FUZZ)
 	$(call needs,$(FUZZ_CLANG),clang)
-	$(FUZZ_CLANG) -std=c11 -O2 -gline-tables-only -Iruntime/core -fsanitize=fuzzer,address,undefined \
+	$(FUZZ_CLANG) -std=c11 -O2 -gline-tables-only -Iruntime/core -Itrain/core -fsanitize=fuzzer,address,undefined \
 		-fno-sanitize-recover=all -fno-sanitize-coverage=trace-cmp -fsanitize-ignorelist=tests/core/fuzz/ignored.txt \
-		-fsanitize-coverage-ignorelist=tests/core/fuzz/ignored.txt $(FUZZ_SOURCES) -o $@
+		-fsanitize-coverage-ignorelist=tests/core/fuzz/ignored.txt $(FUZZ_SOURCES) -lm -o $@
 
 # New inputs that reach other code stay in build/fuzz/inputs, and the next run begins with them, too.
 fuzz: $(DEV) $(FUZZ)/fuzz

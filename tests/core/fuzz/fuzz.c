@@ -18,6 +18,14 @@ unsigned fuzz_take(fuzz_input *input) {
     return *input->data++;
 }
 
+size_t fuzz_skip_text(fuzz_input *input) {
+    const unsigned char *end = input->size ? memchr(input->data, 0, input->size) : NULL;
+    const size_t size = end ? (size_t)(end - input->data) : input->size;
+    input->data += size + (end != NULL);
+    input->size -= size + (end != NULL);
+    return size;
+}
+
 textgen_memory fuzz_workspace(const textgen_model *model, size_t lanes) {
     return new_memory(textgen_workspace_size(model, lanes));
 }
@@ -85,8 +93,17 @@ int LLVMFuzzerTestOneInput(const unsigned char *data, size_t size) {
     case FUZZ_STREAM:
         fuzz_run_stream(model, input);
         break;
-    default:
+    case FUZZ_SAVED:
         fuzz_resume(model, input);
+        break;
+    case FUZZ_TEXT:
+        fuzz_learn_text(input);
+        break;
+    case FUZZ_RUN:
+        fuzz_resume_run(model, input);
+        break;
+    default:
+        fuzz_start_from(model, input);
         break;
     }
     return 0;

@@ -6,7 +6,17 @@
 
 /* The first byte of an input selects its target, and the second one a model of fuzz_models. Both wrap around.
  */
-typedef enum { FUZZ_MODEL, FUZZ_METADATA, FUZZ_TABLE, FUZZ_STREAM, FUZZ_SAVED, FUZZ_TARGETS } fuzz_target;
+typedef enum {
+    FUZZ_MODEL,
+    FUZZ_METADATA,
+    FUZZ_TABLE,
+    FUZZ_STREAM,
+    FUZZ_SAVED,
+    FUZZ_TEXT,
+    FUZZ_RUN,
+    FUZZ_START,
+    FUZZ_TARGETS
+} fuzz_target;
 
 /* What is left of an input. */
 typedef struct {
@@ -16,6 +26,9 @@ typedef struct {
 
 /* Take a byte of an input; 0 after its end. */
 unsigned fuzz_take(fuzz_input *input);
+
+/* Skip a text of an input and the zero byte after it. Return its size. */
+size_t fuzz_skip_text(fuzz_input *input);
 
 /* A growing buffer. The caller frees `data`. */
 typedef struct {
@@ -82,6 +95,9 @@ void fuzz_read_metadata(const fuzz_model *model, fuzz_input input);
 void fuzz_read_table(const fuzz_model *model, fuzz_input input);
 void fuzz_run_stream(const fuzz_model *model, fuzz_input input);
 void fuzz_resume(const fuzz_model *model, fuzz_input input);
+void fuzz_learn_text(fuzz_input input);
+void fuzz_resume_run(const fuzz_model *model, fuzz_input input);
+void fuzz_start_from(const fuzz_model *model, fuzz_input input);
 
 /* What libFuzzer calls. */
 int LLVMFuzzerInitialize(int *count, char ***arguments);

@@ -163,24 +163,15 @@ static void append_property(fuzz_content *file, const char *key, size_t key_size
     free(entry.data);
 }
 
-/* Return the size of a text of the input, and skip it and the zero byte after it. */
-static size_t skip_text(fuzz_input *input) {
-    const unsigned char *end = input->size ? memchr(input->data, 0, input->size) : NULL;
-    const size_t size = end ? (size_t)(end - input->data) : input->size;
-    input->data += size + (end != NULL);
-    input->size -= size + (end != NULL);
-    return size;
-}
-
 /* The input has keys and values in turn, each before a zero byte. */
 void fuzz_read_metadata(const fuzz_model *model, fuzz_input input) {
     fuzz_content file = {NULL, 0};
     fuzz_append(&file, model->graph.data, model->graph.size);
     while (input.size) {
         const char *key = (const char *)input.data;
-        const size_t key_size = skip_text(&input);
+        const size_t key_size = fuzz_skip_text(&input);
         const unsigned char *value = input.data;
-        append_property(&file, key, key_size, value, skip_text(&input));
+        append_property(&file, key, key_size, value, fuzz_skip_text(&input));
     }
     fuzz_read_model((fuzz_input){file.data, file.size});
     free(file.data);

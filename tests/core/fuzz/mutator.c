@@ -87,8 +87,9 @@ static size_t mutate(unsigned char *data, size_t size, size_t max_size, unsigned
 }
 
 size_t LLVMFuzzerCustomMutator(unsigned char *data, size_t size, size_t max_size, unsigned seed) {
+    const unsigned target = size ? data[0] % FUZZ_TARGETS : 0;
     /* Before the file are the bytes that select the target and a model. */
-    const bool is_model = size > 2 && data[0] % FUZZ_TARGETS == FUZZ_MODEL;
+    const bool is_model = size > 2 && (target == FUZZ_MODEL || target == FUZZ_START);
     return is_model && below(&seed, 8) ? 2 + mutate(data + 2, size - 2, max_size - 2, &seed)
                                        : LLVMFuzzerMutate(data, size, max_size);
 }

@@ -17,13 +17,21 @@ import onnx
 import textgen_runtime as textgen
 from onnx import numpy_helper
 from textgen_runtime.cli.info import constraint_table
+from textgen_train._core import Corpus, Trainer
 
 from tests.helpers.int8_models import make_int8_model, quantize_model
 from tests.helpers.make_tiny_model import make_model
 from tests.helpers.paths import FORMAT_2, TINY, TINY_INT8
 
-MODEL, METADATA, TABLE, STREAM, SAVED = range(5)
+MODEL, METADATA, TABLE, STREAM, SAVED, TEXT, RUN, START = range(8)
 PATHS = (TINY, TINY_INT8, *(FORMAT_2 / f"{name}.onnx" for name in ("byte", "word", "records")))
+# The units, layers and embedding of each.
+SIZES = ((4, 1, 3), (20, 2, 12), (2, 1, 2), (4, 1, 3), (4, 1, 3))
+CORPUS = TINY_INT8.with_suffix(".txt").read_bytes()
+TRAINING, HELD_OUT = slice(0, 301), slice(301, 349)
+LEVELS, RECORDS = ("character", "byte", "word"), (None, "lines", "blank")
+# Texts whose vocabulary is found: what selects the level and the records, and a separate held-out text.
+FOUND = ((0, 0), (1, 0), (4, 0), (8, 4), (9, 4))
 
 # No text of the last one fits in MAX_LENGTH of fuzz_table.c.
 EXPRESSIONS = ("", "a+", "(ab|b)*c?", "[^a]{2,3}", "a{17,}")
@@ -98,6 +106,37 @@ def saved_texts(model: textgen.Model) -> Iterator[bytes]:
             yield bytes([kinds]) + path.read_bytes()
 
 
+def texts(metadata: dict[str, str]) -> Iterator[bytes]:
+    """Yield texts to learn, after bytes for the options, a name and a vocabulary."""
+    special = metadata.get("textgen.special", "")
+    level = LEVELS.index(json.loads(metadata["textgen.level"]))
+    records = RECORDS.index(json.loads(metadata.get("textgen.records", "null")))
+    names = f"name\0{metadata['textgen.vocabulary']}\0{special}\0".encode()
+    for head, more in ((level + 4 * records, 19 if special else 17), *FOUND):
+        yield bytes([head, more, 64, 96, 35]) + names + CORPUS[: None if head >= 4 else 349]
+
+
+def saved_runs(metadata: dict[str, str], sizes: tuple[int, int, int]) -> Iterator[bytes]:
+    """Yield the run of a trainer: the fields before its arrays, and all of it."""
+    known = metadata["textgen.vocabulary"]
+    level = json.loads(metadata["textgen.level"])
+    corpus = Corpus(
+        CORPUS[TRAINING],
+        "text",
+        level=level,
+        records=json.loads(metadata.get("textgen.records", "null")),
+        held_out_text=CORPUS[HELD_OUT],
+        vocabulary=known if level == "byte" else f'{known[:-1]}, "x"]',
+        special=metadata.get("textgen.special"),
+    )
+    options = dict(zip(("units", "layers", "embedding"), sizes, strict=True), batch=2, sequence_length=4)
+    options["residual"] = sizes[1] - 1
+    trainer = Trainer(corpus, options, 1, 1)
+    trainer.update(0.5)
+    yield bytes([0]) + trainer.save()[:300]
+    yield bytes([1]) + trainer.save()
+
+
 def inputs() -> Iterator[bytes]:
     """Yield the inputs. They are always the same."""
     rng = random.Random(1)
@@ -105,10 +144,15 @@ def inputs() -> Iterator[bytes]:
         yield bytes([MODEL, 0]) + content
     for number, path in enumerate(PATHS):
         model = textgen.load(path)
-        yield bytes([METADATA, number]) + metadata_of(path.read_bytes())
+        content = path.read_bytes()
+        metadata = {each.key: each.value for each in onnx.load_from_string(content).metadata_props}
+        yield bytes([METADATA, number]) + metadata_of(content)
         yield from (bytes([TABLE, number]) + table for table in tables(model))
         yield from (bytes([STREAM, number]) + rng.randbytes(CALLS) for _ in range(8))
         yield from (bytes([SAVED, number]) + saved for saved in saved_texts(model))
+        yield from (bytes([TEXT, number]) + text for text in texts(metadata))
+        yield from (bytes([RUN, number]) + saved for saved in saved_runs(metadata, SIZES[number]))
+        yield from (bytes([START, number]) + other.read_bytes() for other in (path, TINY))
 
 
 def main() -> None:
