@@ -222,7 +222,7 @@ void fuzz_resume_run(const fuzz_model *model, fuzz_input input) {
         /* The precision stays that of the trainer. */
         run->options.precision = first->options.precision;
         check_saved(on->trainer, &data);
-        const float *numbers = (const void *)(run + 1), *end = (const void *)(data.data + data.size);
+        const float *numbers = textgen_run_weights(run), *end = (const void *)(data.data + data.size);
         for (; numbers < end; numbers++) {
             CHECK(isfinite(*numbers));
         }
