@@ -163,6 +163,13 @@ def test_a_run_from_a_model_has_the_preset_of_the_most_similar_network(words: Pa
         assert (recipe["units"], recipe["confidence_penalty"]) == (170, penalty)
 
 
+def test_a_run_from_a_model_that_diverges_fails(words: Path, tmp_path: Path) -> None:
+    start: list[str | Path] = ["-o", tmp_path / "model", "--from", MODELS / "nietzsche.onnx"]
+    done = learn(words, *start, "--epochs", "9", "--learning-rate", "1e9")
+    assert done.returncode == 1
+    assert "diverged" in done.stderr
+
+
 def test_an_interrupt_keeps_the_model(words: Path, tmp_path: Path) -> None:
     path = tmp_path / "words.onnx"
     arguments: list[str | Path] = [command(), "train", words, "-o", path, *OPTIONS, "--minutes", "30"]

@@ -358,13 +358,13 @@ static double run(textgen_trainer *trainer, const textgen_corpus_info *corpus) {
         }
         evaluated = progress;
         const double loss = isfinite(latest) ? textgen_trainer_score(trainer) : latest;
+        if (!isfinite(loss)) {
+            fail(EXIT_FAILED, "training has diverged: lower --learning-rate and --muon-lr");
+        }
         best = evaluate(trainer, loss, progress, elapsed, best);
     }
-    if (isinf(best) && is_interrupted) {
-        exit(EXIT_INTERRUPTED);
-    }
     if (isinf(best)) {
-        fail(EXIT_FAILED, "training has diverged: the loss is %g: lower --learning-rate and --muon-lr", latest);
+        exit(EXIT_INTERRUPTED);
     }
     return best;
 }
