@@ -235,7 +235,8 @@ def advance(run: Run, nats: float, seconds: float) -> None:
         left = 60 * config.minutes - state.seconds
     else:
         state.progress = min(1.0, learner.step / ((config.epochs or 1) * learner.per_epoch))
-        left = state.seconds * (1.0 / state.progress - 1.0)
+        # The time before the first update, such as that of teachers, does not come again.
+        left = state.training_seconds * (1.0 - state.progress) / (state.progress - state.evaluated)
     characters = run.dataset.characters_per_token
     run.display.show(
         state.progress,
