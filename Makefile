@@ -118,10 +118,10 @@ test-web: $(DEV) $(VENV)/clang.installed $(WEB_TOOLS)/installed
 	{ $(WEB_TOOLS)/.bin/tsc --project tests/web && $(BIN)/python -m tests.helpers.web_cases $(WEB_TEST) && \
 		$(call needs,$(CHROMIUM),chromium); }; \
 	status=$$?; wait $$! && exit $$status
-	for file in textgen.wasm wasm.js textgen-relaxed.wasm wasm-relaxed.js trainer.wasm trainer-relaxed.wasm; do \
+	for file in textgen.wasm wasm.js textgen-relaxed.wasm wasm-relaxed.js trainer.wasm trainer-relaxed.wasm learner.js; do \
 		cmp $(WEB)/$$file $(WEB_TEST)/$$file || exit 1; \
 	done
-	cmp runtime/textgen_runtime/web/page.html $(WEB_TEST)/page.html
+	cmp runtime/textgen_runtime/web/textgen.html $(WEB_TEST)/textgen.html
 	TEXTGEN_PYTHON=$(BIN)/python node --test --test-concurrency=4 tests/web/*.test.mjs
 
 # Unlike the other tests, these download programs, in their latest versions. They print the versions.
@@ -198,7 +198,7 @@ $(FUZZ)/fuzz: $(FUZZ_SOURCES) $(SOURCES) tests/core/fuzz/fuzz.h tests/core/fuzz/
 fuzz: $(DEV) $(FUZZ)/fuzz
 	$(BIN)/python -m tests.core.fuzz.seeds $(FUZZ)/seeds
 	mkdir -p $(FUZZ)/inputs
-	$(FUZZ)/fuzz -runs=$(FUZZ_RUNS) -seed=1 -timeout=60 -artifact_prefix=$(FUZZ)/ $(FUZZ)/inputs $(FUZZ)/seeds
+	$(FUZZ)/fuzz -runs=$(FUZZ_RUNS) -seed=1 -timeout=60 -rss_limit_mb=4096 -artifact_prefix=$(FUZZ)/ $(FUZZ)/inputs $(FUZZ)/seeds
 	for reader in native onnxruntime saved; do \
 		$(BIN)/python -m benchmarks.mutate_models tests/data/tiny.onnx --count 250000 --reader $$reader || exit 1; \
 	done

@@ -1,18 +1,21 @@
 """Build the WebAssembly modules of the npm package, JavaScript modules that contain them, and a page.
 
 ``textgen.wasm`` generates and ``trainer.wasm`` learns, in every engine with SIMD. ``textgen-relaxed.wasm``
-and ``trainer-relaxed.wasm`` have the fused multiply-adds of relaxed SIMD. ``page.html`` is the page of
-``textgen-web``. The same sources and the same versions of ziglang, binaryen and esbuild give the same bytes
-on every machine.
+and ``trainer-relaxed.wasm`` have the fused multiply-adds of relaxed SIMD. ``learner.js`` contains the modules
+that learn, and ``textgen.html`` is the page that learns and writes. The same sources and the same versions of
+ziglang, binaryen and esbuild give the same bytes on every machine.
 """
 
 import argparse
-import base64
+import json
 import os
 import re
 import subprocess
 import sys
+import zlib
+from base64 import b64encode
 from concurrent.futures import ThreadPoolExecutor
+from hashlib import sha256
 from pathlib import Path
 
 WEB = Path(__file__).resolve().parent
@@ -92,7 +95,8 @@ def main() -> None:
             for objects in (plain, relaxed)
         ]
         list(executor.map(lambda module: write_module(output or WEB, *module), modules))
-    write_page((output or WEB.parent / "textgen_runtime/web") / "page.html")
+    write_learner(output or WEB)
+    write_page((output or WEB.parent / "textgen_runtime/web") / "textgen.html")
 
 
 def compile_file(source: Path, *, relaxed: bool = False) -> str:
@@ -121,27 +125,56 @@ def write_module(folder: Path, name: str, paths: list[str], is_relaxed: bool) ->
         [str(TOOLS / "wasm-opt"), *OPTIMIZE, *features, str(linked), "-o", str(module)], check=True
     )
     if name == "textgen":
-        content = base64.b64encode(module.read_bytes()).decode()
+        content = b64encode(module.read_bytes()).decode()
         inlined = f'// {module.name}, as base64. `make web` writes this file.\nexport default "{content}";\n'
         (folder / f"wasm{suffix}.js").write_text(inlined, "ascii")
 
 
+def bundled(path: Path, output: str) -> str:
+    """Return a JavaScript or style file with all that it imports."""
+    options = ["--bundle", "--minify", f"--format={output}", "--charset=utf8"]
+    command = [str(TOOLS / "esbuild"), str(path), *options]
+    return subprocess.run(command, check=True, capture_output=True).stdout.decode().strip()
+
+
+def write_learner(folder: Path) -> None:
+    """Write a JavaScript module with the modules that learn, compressed, and the source of their workers."""
+    modules = {
+        name: b64encode(zlib.compress((folder / file).read_bytes(), 9)).decode()
+        for name, file in (("plain", "trainer.wasm"), ("relaxed", "trainer-relaxed.wasm"))
+    }
+    worker = bundled(WEB / "lib/worker.js", "iife")
+    content = "// `make web` writes this file.\n"
+    content += (
+        f"export const modules = {json.dumps(modules)};\nexport const learner = {json.dumps(worker)};\n"
+    )
+    (folder / "learner.js").write_text(content, "utf-8")
+
+
 def write_page(path: Path) -> None:
     """Write the page with its style, and with one script that contains all modules."""
-
-    def bundled(name: str) -> str:
-        options = ["--bundle", "--minify", "--format=esm", "--charset=utf8"]
-        command = [str(TOOLS / "esbuild"), str(PAGE / name), *options]
-        return subprocess.run(command, check=True, capture_output=True).stdout.decode().strip()
-
+    style, script = bundled(PAGE / "style.css", "esm"), bundled(PAGE / "main.js", "esm")
     page = (PAGE / "index.html").read_text("utf-8")
     for element, content in (
-        ('<link rel="stylesheet" href="style.css">', f"<style>{bundled('style.css')}</style>"),
-        ('<script type="module" src="main.js">', f'<script type="module">{bundled("main.js")}'),
+        ('<link rel="stylesheet" href="style.css">', f"<style>{style}</style>"),
+        ('<script type="module" src="main.js">', f'<script type="module">{script}'),
+        ("content=\"default-src 'none'\"", f'content="{page_policy(script, style)}"'),
     ):
         before, after = page.split(element)
         page = before + content + after
     path.write_text(page, "utf-8")
+
+
+def page_policy(script: str, style: str) -> str:
+    """Return the policy of the page: it loads nothing from anywhere, and no other script can run.
+
+    WebAssembly needs its own permission, and a worker is a blob that the page makes.
+    """
+    hashes = [b64encode(sha256(content.encode()).digest()).decode() for content in (script, style)]
+    return (
+        f"default-src 'none'; script-src 'sha256-{hashes[0]}' 'wasm-unsafe-eval'; worker-src blob:; "
+        f"style-src 'sha256-{hashes[1]}'; img-src data:; base-uri 'none'; form-action 'none'"
+    )
 
 
 def zig(*arguments: str) -> None:

@@ -74,6 +74,7 @@ def write_sites(folder: Path) -> None:
     # Most texts that the page would write.
     known = sorted(set(textgen.load(names).generate([""] * 2000, temperature=0.5, seed=1)))
     pages = {
+        "textgen": write_page(),
         "known": write_page(names, title="Names", prompt="", known=known_records(known)),
         **{name: write_page(read_model(name), title=name.title(), prompt=PROMPT) for name in BUNDLED},
         "hebrew": write_page(make_model(HEBREW).SerializeToString(), title="Hebrew", prompt="אב"),
@@ -236,7 +237,7 @@ def learned(kernels: str | None) -> list[dict[str, Any]]:
     for records, values in LESSONS.items():
         rng = np.random.default_rng(5)
         text = "".join(f"{rng.choice(['Zoë', 'Ana', 'Bo'])}{rng.integers(99)}\n" for _ in range(400))
-        corpus = Corpus(text.encode(), "names", records=records or None)
+        corpus = Corpus(text.encode(), "names", records=records or None, unicode="NFC")
         chosen = choose_preset("small", corpus.common_symbols, corpus.training_tokens, 30.0)
         chosen |= {
             re.sub("[A-Z]", lambda letter: f"_{letter[0].lower()}", name): value

@@ -98,8 +98,15 @@ export class Visit {
     await this.complete();
   }
 
+  /** Wait until the page has a model, or shows that it has none. */
   isLoaded() {
-    return this.page.waitForFunction(() => !document.getElementById("write").disabled);
+    return this.page.waitForFunction(() => !document.getElementById("write").disabled || document.getElementById("learn").open);
+  }
+
+  /** Choose a file to learn, or several: their names and contents. */
+  async chooseFiles(files) {
+    const all = Object.entries(files).map(([name, content]) => ({ name, mimeType: "", buffer: Buffer.from(content) }));
+    await this.page.locator("#files").setInputFiles(all);
   }
 
   /** Wait until no text is streaming. */

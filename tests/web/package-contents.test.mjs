@@ -17,7 +17,7 @@ const run = (tool, kernels, ...options) =>
 test("the package contains the modules, their types and the license, and no sources of the module", () => {
   const [packed] = JSON.parse(execFileSync("npm", ["pack", "--dry-run", "--json"], { cwd: WEB, encoding: "utf-8" }));
   const expected = [
-    ...["LICENSE", "README.md", "index.d.ts", "index.js", "package.json", "plain.js", "separate.js"],
+    ...["LICENSE", "README.md", "index.d.ts", "index.js", "learn.d.ts", "learn.js", "learner.js", "package.json", "plain.js", "separate.js"],
     ...["textgen.wasm", "textgen-relaxed.wasm", "wasm.js", "wasm-relaxed.js"],
     ...readdirSync(`${WEB}/lib`).map((name) => `lib/${name}`),
   ];

@@ -1,6 +1,7 @@
 // A program in TypeScript: the compiler checks it against index.d.ts.
 
 import { load, TextgenError, type Generation, type Options } from "textgen-onnx";
+import { learn, quantize, type Evaluation, type Learning } from "textgen-onnx/learn";
 import { load as loadPlain } from "textgen-onnx/plain";
 import { load as loadSeparate } from "textgen-onnx/separate";
 
@@ -28,3 +29,9 @@ model.generate("abc", { temprature: 1 });
 // @ts-expect-error A generation is no text.
 resumed satisfies string;
 console.log(best, nats, new TextgenError("CODE", "message", "topK").parameter, model.info.vocabulary.length);
+const run: Learning = await learn("text", { records: "lines", minutes: 1, values: { units: 32 }, onProgress: ({ loss }) => console.log(loss) });
+const result: Evaluation | null = (await run.finished).best;
+if (result?.model) await load(await quantize(result.model));
+await learn("text", { saved: await run.save(), from: result?.model ?? null });
+// @ts-expect-error The options have no such size.
+await learn("text", { preset: "huge" });

@@ -1,9 +1,11 @@
-"""``textgen-web``: write a web page that runs a model."""
+"""``textgen-web``: write a web page that learns a text, or runs a model."""
 
 import argparse
+import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from textgen_runtime.errors import OutputError
 from textgen_runtime.files import make_folder, read_text, remove_abandoned
@@ -22,6 +24,7 @@ PROG = "textgen-web"
 
 EXAMPLES = """\
 examples:
+  textgen-web
   textgen-web nietzsche --prompt "the will to "
   textgen-web my-novel-model -o site --title "My novel"
   textgen-web names-model --novel names.txt
@@ -29,6 +32,9 @@ examples:
 """
 
 PAGE_FILE = "index.html"
+
+# The name of a page without a model.
+NAME = "textgen"
 
 # The end of the name of a folder of textgen-train.
 MODEL_SUFFIX = "-model"
@@ -46,14 +52,19 @@ def parser() -> CommandParser:
     """Return the argument parser of the command."""
     command = CommandParser(
         PROG,
-        "Write a web page that runs a model in the browser. The page shows a text while it is\n"
-        "generated, the probabilities of the next character, branches of the text, and links\n"
-        "to share. It is one file that works without a server and without a network.",
+        "Write a web page that learns a text in the browser, and then writes. With a model, it\n"
+        "writes at once. The page shows a text while it is generated, the probabilities of the\n"
+        "next character, branches of the text, and links to share. It is one file that works\n"
+        "without a server and without a network.",
         EXAMPLES,
     )
-    command.add_argument("model", **MODEL)
+    command.add_argument("model", nargs="?", **MODEL)
     command.add_argument(
-        "-o", "--output", type=Path, metavar="FOLDER", help=f"folder for {PAGE_FILE} (default: MODEL-site)"
+        "-o",
+        "--output",
+        type=Path,
+        metavar="FOLDER",
+        help=f"folder for {PAGE_FILE} (default: MODEL-site, or {NAME}-site without a model)",
     )
     command.add_argument("--title", help="title of the page (default: the name of the model)")
     beginning = r"text in the field Beginning; \n is a line end (default: the model's first prompt)"
@@ -67,24 +78,14 @@ def parser() -> CommandParser:
 
 def write_site(arguments: argparse.Namespace) -> int:
     """Write the page, and its path to standard output; return the exit code."""
-    content, core = read_core_model(arguments.model)
-    metadata = Metadata.read(core)
-    name = model_name(arguments.model).removesuffix(MODEL_SUFFIX)
-    folder = arguments.output or Path(f"{name}-site")
-    if len(content) > MAX_EMBEDDED:
-        raise OutputError(
-            f"{name_source(arguments.model)}: the model has {len(content) / BYTES_PER_MEGABYTE:,.0f} MB, too "
-            f"much for a page: it can have {MAX_EMBEDDED / BYTES_PER_MEGABYTE:,.0f} MB"
-        )
-    known = "" if arguments.novel is None else read_known(arguments.novel, metadata)
-    prompt = next(iter(metadata.prompts), "") if arguments.prompt is None else arguments.prompt
-    # The page reads capitals in lower case if the model knows only that.
-    read = "".join(symbol if metadata.tokenizer.can_encode(symbol) else symbol.lower() for symbol in prompt)
-    for warning in unknown_warnings(metadata, [read], "skip"):
-        print_diagnostic(PROG, warning, "warning")
+    model = {} if arguments.model is None else read_site_model(arguments)
+    name = NAME if arguments.model is None else model_name(arguments.model).removesuffix(MODEL_SUFFIX)
+    if not model and (arguments.novel, arguments.prompt) != (None, None):
+        raise OutputError("--novel and --prompt need a model")
     title = name if arguments.title is None else arguments.title
     abcjs = "" if arguments.abcjs is None else read_abcjs(arguments.abcjs)
-    page = write_page(content, title=title, prompt=prompt, abcjs=abcjs, known=known)
+    page = write_page(title=title, abcjs=abcjs, **model)
+    folder = arguments.output or Path(f"{name}-site")
     path = folder / PAGE_FILE
     make_folder(folder)
     check_output("-o", path)
@@ -94,9 +95,35 @@ def write_site(arguments: argparse.Namespace) -> int:
     sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     sys.stdout.write(f"{path} ({len(page) / BYTES_PER_MEGABYTE:.1f} MB)\n")
     sys.stdout.flush()
+    return 0
+
+
+def read_site_model(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Return the model of the page, its beginning, and the records that the page does not write.
+
+    Raises:
+        ModelFileError: If the model cannot be read.
+        OutputError: If it is too large for a page.
+        CorpusError: If a corpus is missing.
+    """
+    content, core = read_core_model(arguments.model)
+    metadata = Metadata.read(core)
+    if len(content) > MAX_EMBEDDED:
+        raise OutputError(
+            f"{name_source(arguments.model)}: the model has {len(content) / BYTES_PER_MEGABYTE:,.0f} MB, too "
+            f"much for a page: it can have {MAX_EMBEDDED / BYTES_PER_MEGABYTE:,.0f} MB"
+        )
+    known = "" if arguments.novel is None else read_known(arguments.novel, metadata)
     if metadata.records and not known:
         write_stderr("the page may write records of the corpus: to prevent this, pass --novel CORPUS\n")
-    return 0
+    excerpt = next(iter(metadata.prompts), "")
+    # An excerpt may end in a word.
+    prompt = re.sub(r"(?<=\s)\S+$", "", excerpt) if arguments.prompt is None else arguments.prompt
+    # The page reads capitals in lower case if the model knows only that.
+    read = "".join(symbol if metadata.tokenizer.can_encode(symbol) else symbol.lower() for symbol in prompt)
+    for warning in unknown_warnings(metadata, [read], "skip"):
+        print_diagnostic(PROG, warning, "warning")
+    return {"model": content, "prompt": prompt, "known": known}
 
 
 def read_known(source: str, metadata: Metadata) -> str:

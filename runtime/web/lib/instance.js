@@ -114,6 +114,19 @@ export class Instance {
   }
 
   /**
+   * The same for several texts.
+   *
+   * @template T
+   * @param {string[]} texts
+   * @param {(pointers: number[]) => T} use
+   * @returns {T}
+   */
+  withTexts([first, ...others], use) {
+    if (first === undefined) return use([]);
+    return this.withText(first, (pointer) => this.withTexts(others, (pointers) => use([pointer, ...pointers])));
+  }
+
+  /**
    * Call a function with temporary memory that has some tokens. There, each has 64 bits.
    *
    * @template T

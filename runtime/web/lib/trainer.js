@@ -1,6 +1,7 @@
 // One instance of the module that learns, with a text and a run: the functions of textgen_train.h and of trainer.c.
 import { invalid, quote, spell } from "./errors.js";
 import { Instance } from "./instance.js";
+import { normalize } from "./vocabulary.js";
 
 /** The numbers that the function `describe` writes. */
 const NUMBERS = /** @type {const} */ ([
@@ -14,12 +15,14 @@ const OPTION = { name: 0, isNumber: 8 };
 /**
  * @typedef {object} TrainerOptions
  * @property {string} [name] of the text, for the metadata of the model
- * @property {"lines" | "blank" | ""} [records] what a record is; "" for a continuous text
- * @property {boolean} [lowercase] whether the text is in lower case, for the metadata
+ * @property {"lines" | "blank" | null} [records] what a record is; null for a continuous text
+ * @property {boolean} [lowercase] whether to convert the text to lower case
  * @property {string} [preset] "small", "medium" or "large"
  * @property {number} [epochs] those that the run is expected to have, or 0 if that is not known
  * @property {number} [seed]
  * @property {Record<string, number>} [values] other values than those of the preset, by the name of the option
+ * @property {{ content: Uint8Array, info: import("../index.d.ts").ModelInfo } | null} [from] the model with whose weights
+ *   the run starts. It reads the text as its own one was read, and has the network and the vocabulary.
  */
 
 export class Trainer extends Instance {
@@ -30,23 +33,32 @@ export class Trainer extends Instance {
    */
   constructor(instance, text, options) {
     super(instance);
-    const { name = "text", records = "", lowercase = false, preset = "small", epochs = 0, seed = 0 } = options;
+    const { name = "text", records = null, lowercase = false, preset = "small", epochs = 0, seed = 0, from } = options;
     this.chosen = options.values ?? {};
     this.preset = preset;
     this.title = name;
     this.seed = seed;
     this.output = this.allocate(8);
     this.numbers = this.allocate(8 * NUMBERS.length);
-    this.withBytes(text, (content, size) =>
-      this.withText(name, (namePointer) =>
-        this.withText(records, (recordsPointer) =>
-          this.attempt("corpus", content, size, namePointer, recordsPointer, Number(lowercase), this.output),
-        ),
+    const read = from?.info ?? { level: "character", records, lowercase, unicode: "NFC", special: {} };
+    const symbols = from ? [JSON.stringify(from.info.vocabulary), JSON.stringify(read.special)] : ["", ""];
+    if (from) {
+      const { layers, units, embedding, residual } = from.info;
+      this.chosen = { ...this.chosen, layers, units, embedding, residual: Number(residual) };
+      this.preset = this.text(this.call.textgen_nearest_preset(layers, units));
+    }
+    const texts = [name, read.level, read.records ?? "", read.unicode ?? "", ...symbols];
+    this.withBytes(normalize(text, read), (content, size) =>
+      this.withTexts(texts, (pointers) =>
+        this.attempt("corpus", content, size, ...pointers, Number(read.lowercase), this.output),
       ),
     );
     this.corpus = this.word(this.output);
     this.#withOptions(epochs, (values) => this.attempt("create", this.corpus, values, BigInt(seed), this.output));
     this.trainer = this.word(this.output);
+    if (from) {
+      this.withBytes(from.content, (file, size) => this.attempt("textgen_trainer_start_from", this.trainer, file, size));
+    }
     const { partSize } = this.info();
     this.part = { pointer: this.allocate(partSize), bytes: partSize };
   }
@@ -190,4 +202,22 @@ export class Trainer extends Instance {
   resume(saved) {
     this.withBytes(saved, (data, size) => this.attempt("textgen_trainer_resume", this.trainer, data, size));
   }
+}
+
+/**
+ * Return a model file with 8-bit weights.
+ *
+ * @param {WebAssembly.Instance} module
+ * @param {Uint8Array} content of a model file with float32 weights
+ */
+export function convert(module, content) {
+  const instance = new Instance(module);
+  const size = instance.allocate(4);
+  return instance.withBytes(content, (file, fileSize) => {
+    instance.attempt("textgen_quantize", file, fileSize, 0, 0, size);
+    return instance.withMemory(instance.word(size), (converted) => {
+      instance.attempt("textgen_quantize", file, fileSize, 0, converted, size);
+      return instance.bytes(converted, instance.word(size)).slice();
+    });
+  });
 }

@@ -3,6 +3,7 @@
 import { MAX_LENGTH, MAX_SEED, freshSeed, fromLink, numberIn, toLink } from "./link.js";
 import { Pace, RATES } from "./pace.js";
 import { RunningText } from "./text.js";
+import { element } from "./view.js";
 
 // At least so many tokens, and a quarter of a text, follow a branch.
 const MIN_AFTER_BRANCH = 100;
@@ -12,9 +13,9 @@ const [RECORDS, MAX_RECORD] = [20, 10_000];
 const SEARCH = 500;
 
 export class App {
-  #model;
+  #model = null;
   #view;
-  #known;
+  #known = null;
   #pace = new Pace();
   /** The text on the page, or null. */
   #current = null;
@@ -23,17 +24,28 @@ export class App {
   /** Whether the panel shows the end of the text, and not a place that the reader has selected. */
   #followsEnd = true;
 
-  /** `known` are the records that are not written, or null. */
-  constructor(model, view, known) {
-    this.#model = model;
+  constructor(view) {
     this.#view = view;
+  }
+
+  /** Write with another model from now on. `known` are the records that are not written, or null. */
+  use(model, known) {
+    this.#model = model;
     this.#known = known;
+    this.#view.use(model.info);
+    const others = known ? `, and not one of ${known.count.toLocaleString("en")} known ones` : "";
+    element("new").textContent = `Only new: not written on this page before${others}`;
+    this.followPrompt();
   }
 
   /** Write a new text, or stop the one that is streaming. */
   writeOrStop() {
-    if (this.#pace.isRunning) this.stop();
-    else this.#guard(() => this.#stream(this.#begin(), "push"));
+    if (this.#pace.isRunning) return this.stop();
+    if (!this.#model) return;
+    this.#guard(() => {
+      this.#stream(this.#begin(), "push");
+      this.#view.paper.reveal(this.#view.lowestLine);
+    });
   }
 
   /** Write several records at once. */
@@ -92,7 +104,7 @@ export class App {
 
   /** Show what could come after the prompt that the person types. */
   followPrompt() {
-    if (this.#pace.isRunning) return;
+    if (this.#pace.isRunning || !this.#model) return;
     this.#guard(() => {
       const { panel, paper, settings } = this.#view;
       this.#draft?.dispose();

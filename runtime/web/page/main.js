@@ -1,30 +1,53 @@
-// The start of the page: load the model, and connect the controls.
+// The start of the page: load the model if there is one, and connect the controls.
 
+import { quantize } from "../learn.js";
 import { decodeBase64 } from "../lib/loading.js";
 import { load } from "../plain.js";
 import { App } from "./app.js";
+import { pageWith, rememberPage, saveFile } from "./keep.js";
+import { Lesson } from "./lesson.js";
 import { freshSeed } from "./link.js";
 import { knownRecords } from "./shelf.js";
 import { View, element } from "./view.js";
 
+rememberPage();
+
+/** The model on the page: its content and its name, or null. */
+let current = null;
+
 async function start() {
-  const packed = decodeBase64(element("model").textContent);
-  const unpacked = new Blob([packed]).stream().pipeThrough(new DecompressionStream("deflate"));
-  const model = await load(new Response(unpacked));
-  const view = new View(model, {
+  const view = new View({
     choose: (choice) => app.choose(choice),
     select: (index) => app.select(index),
     show: (description) => app.show(description),
     copy: (text) => copy(view, text),
   });
-  const known = knownRecords(model);
-  if (known) element("new").textContent += `, and not one of ${known.count.toLocaleString("en")} known ones`;
-  const app = new App(model, view, known);
+  const app = new App(view);
   connect(app, view);
   view.fillIn({ seed: freshSeed() });
-  view.say("");
-  element("write").disabled = false;
-  app.followPrompt();
+  // What a person types follows the beginning, and does not come before it.
+  const { length } = element("prompt").value;
+  element("prompt").setSelectionRange(length, length);
+  const use = async (content, { name, known = null }) => {
+    const model = await load(content);
+    current = { content, name };
+    document.title = document.querySelector("h1").textContent = name;
+    app.use(model, known);
+    return model;
+  };
+  const lesson = new Lesson(use, () => current?.content ?? null);
+  const packed = element("model").textContent;
+  if (!packed) {
+    lesson.open();
+    return;
+  }
+  const unpacked = new Blob([decodeBase64(packed)]).stream().pipeThrough(new DecompressionStream("deflate"));
+  const content = new Uint8Array(await new Response(unpacked).arrayBuffer());
+  const model = await use(content, { name: document.title });
+  app.use(model, knownRecords(model));
+  // A browser that returned to the page has restored the controls.
+  element("temperature").dispatchEvent(new Event("input"));
+  element("colors").dispatchEvent(new Event("change"));
   app.open(location.hash);
 }
 
@@ -44,6 +67,10 @@ function connect(app, view) {
   on("list", "click", () => app.writeList());
   on("copy", "click", () => copy(view, app.textToCopy));
   on("share", "click", () => copy(view, location.href));
+  const save = (id, action) => on(id, "click", () => action(current).catch((error) => view.fail(error.message)));
+  save("save-model", async ({ content }) => saveFile("model.onnx", content, "application/octet-stream"));
+  save("save-small", async ({ content }) => saveFile("model.onnx", await quantize(content), "application/octet-stream"));
+  save("save-page", async ({ content, name }) => saveFile(`${name}.html`, await pageWith(content, name), "text/html"));
   on("temperature", "input", () => {
     view.showTemperature();
     view.panel.bend(view.settings.temperature);
@@ -51,9 +78,6 @@ function connect(app, view) {
   on("temperature", "change", () => app.changeTemperature());
   on("seed", "input", () => (element("keep").checked = true));
   on("colors", "change", color);
-  // A browser that returns to the page restores the controls.
-  view.showTemperature();
-  color();
   addEventListener("keydown", (event) => {
     if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) app.writeOrStop();
     if (event.key === "Escape") {
@@ -61,7 +85,7 @@ function connect(app, view) {
       view.score.stop();
     }
   });
-  addEventListener("hashchange", () => app.open(location.hash));
+  addEventListener("hashchange", () => current && app.open(location.hash));
 }
 
 /** Copy a text. Browsers have a clipboard for pages that are files, or come over https. */
@@ -73,5 +97,5 @@ async function copy(view, text) {
 start().catch((error) => {
   element("status").textContent = "";
   element("error").hidden = false;
-  element("error").textContent = `The model cannot run here: ${error.message}`;
+  element("error").textContent = `The page cannot run here: ${error.message}`;
 });

@@ -6,7 +6,7 @@ const CURSOR = "cursor";
 // textgen-eval --surprise has the same colors.
 const BOUNDS = [1, 2, 3, 4, 6, 8];
 const nameOf = (level) => `surprise-${level}`;
-// A text that grows by more pixels at once is not followed.
+// A text that grows by more pixels at once is not followed, and so many of a new one are in sight.
 const MAX_SCROLL = 120;
 
 export class Paper {
@@ -50,6 +50,12 @@ export class Paper {
     if (!text.startsWith(shown)) return this.show(this.#text);
     this.#node.appendData(text.slice(shown.length));
     this.#color();
+  }
+
+  /** Scroll so that the beginning of a new text is in sight, also on a small screen. */
+  reveal(limit) {
+    const { top } = this.element.getBoundingClientRect();
+    if (top > limit - MAX_SCROLL) this.element.scrollIntoView({ block: "start", behavior: "instant" });
   }
 
   /** Scroll so that the end of a growing text stays in sight, unless the reader has scrolled away from it. */

@@ -7,6 +7,8 @@ import { toLink } from "./link.js";
 // Records are short, and the page writes many at once.
 const [MAX_RECORDS, MAX_TEXTS] = [1000, 10];
 const EXCERPT = 200;
+// The title of a tune in ABC notation.
+const TITLE = /^X:.*\n(?:\w:.*\n)*?T: *(.*\S)/;
 
 /** The list. It stays while the page is open. */
 export class Shelf {
@@ -19,18 +21,22 @@ export class Shelf {
   #written = new Set();
 
   /** `onChoose(description)` follows a press on a text; `onCopy(text)` one on the button that copies the list. */
-  constructor(section, records, onChoose, onCopy) {
+  constructor(section, onChoose, onCopy) {
     this.#section = section;
     this.#list = section.querySelector("ol");
-    this.#records = records;
-    section.classList.toggle("of-lines", records === "lines");
     this.#list.addEventListener("click", (event) => {
       const button = event.target.closest("button");
       if (button) onChoose(this.#entries.get(button.value).description);
     });
     section.querySelector(":scope > button").addEventListener("click", () => {
-      onCopy(Array.from(this.#entries.values(), ({ text }) => text).join(records === "lines" ? "\n" : "\n\n"));
+      onCopy(Array.from(this.#entries.values(), ({ text }) => text).join(this.#records === "lines" ? "\n" : "\n\n"));
     });
+  }
+
+  /** List the texts of another model, which has these records. */
+  use(records) {
+    this.#records = records;
+    this.#section.classList.toggle("of-lines", records === "lines");
   }
 
   /** Whether a text was on the list. */
@@ -46,7 +52,7 @@ export class Shelf {
     const item = this.#entries.get(key)?.item ?? this.#append(key);
     const [button] = item.children;
     // Texts often have the same beginning, which is a part of a record.
-    const shown = this.#records ? whole : text.trim();
+    const shown = this.#records ? (TITLE.exec(whole)?.[1] ?? whole) : text.trim();
     button.textContent = shown.slice(0, EXCERPT) + "\u2026".repeat(shown.length > EXCERPT);
     this.#list.querySelector("[aria-current]")?.removeAttribute("aria-current");
     button.setAttribute("aria-current", "true");

@@ -14,13 +14,14 @@ export function element(id) {
 export class View {
   score = new Score(element("score"));
 
+  /** What is known of the model. */
+  info = null;
+
   /** `actions` has the functions `choose`, `select`, `show` and `copy`. */
-  constructor({ info }, actions) {
-    this.info = info;
+  constructor(actions) {
     this.panel = new Panel(actions.choose, actions.select);
     this.paper = new Paper(element("text"), actions.select);
-    this.shelf = new Shelf(element("shelf"), info.records, actions.show, actions.copy);
-    this.#describeModel();
+    this.shelf = new Shelf(element("shelf"), actions.show, actions.copy);
     fillLegend(element("legend"));
     if (matchMedia("(prefers-reduced-motion: reduce)").matches) element("pace").value = "instant";
   }
@@ -104,8 +105,13 @@ export class View {
     else history.replaceState(null, "", link);
   }
 
-  #describeModel() {
-    const { level, parameters, records, bits } = this.info;
+  /** Show the controls that a model needs. */
+  use(info) {
+    this.info = info;
+    const { level, parameters, records, bits } = info;
+    for (const part of document.querySelectorAll(".of-models")) part.hidden = false;
+    element("write").disabled = false;
+    this.shelf.use(records);
     const kind = { character: "one character", byte: "one byte", word: "one word" }[level];
     const size = `${parameters.toLocaleString("en")}${bits === 8 ? " 8-bit" : ""} numbers`;
     element("about").textContent =

@@ -30,11 +30,18 @@ static textgen_options read_options(const double *values) {
     return options;
 }
 
-/* name: ends with a zero. records: "lines", "blank", or "" for a continuous text. */
-int32_t EXPORT(corpus)(const void *text, size_t size, const char *name, const char *records, int32_t lowercase,
+/* The texts end with a zero; "" is NULL. Symbols that the vocabulary lacks are added. */
+int32_t EXPORT(corpus)(const void *text, size_t size, const char *name, const char *level, const char *records,
+                       const char *unicode, const char *vocabulary, const char *special, int32_t lowercase,
                        textgen_corpus **corpus, textgen_error *error) {
-    const textgen_corpus_options options = {
-        .name = name, .records = *records ? records : NULL, .lowercase = lowercase};
+    const textgen_corpus_options options = {.name = name,
+                                            .level = level,
+                                            .records = *records ? records : NULL,
+                                            .unicode = *unicode ? unicode : NULL,
+                                            .lowercase = lowercase,
+                                            .vocabulary = *vocabulary ? vocabulary : NULL,
+                                            .special = *special ? special : NULL,
+                                            .extend = 1};
     return textgen_corpus_create(text, size, &options, corpus, error);
 }
 

@@ -23,11 +23,21 @@ def run(capsys: Captured, *arguments: str | Path) -> tuple[int, str, str]:
 def test_the_page_is_one_file_with_title_and_prompt_of_the_model(tmp_path: Path, capsys: Captured) -> None:
     site = tmp_path / "a" / "site"
     code, out, err = run(capsys, TINY, "-o", site)
-    assert (code, out, err) == (0, f"{site / 'index.html'} (0.1 MB)\n", "")
+    assert (code, out, err) == (0, f"{site / 'index.html'} (0.3 MB)\n", "")
     assert os.listdir(site) == ["index.html"]
     html = (site / "index.html").read_text(encoding="utf-8")
     assert "<title>tiny</title>" in html
     assert "\nabc</textarea>" in html
+
+
+def test_without_a_model_the_page_first_learns(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Captured
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert run(capsys) == (0, f"{Path('textgen-site/index.html')} (0.3 MB)\n", "")
+    for option in ("--prompt", "--novel"):
+        code, _, err = run(capsys, option, "a")
+        assert (code, option in err) == (1, True)
 
 
 def test_the_options_choose_title_and_prompt_and_replace_an_earlier_page(

@@ -47,11 +47,18 @@ def test_the_file_contains_the_model() -> None:
     assert zlib.decompress(base64.b64decode(content_of(html, 'script type="text/plain" id="model"'))) == MODEL
 
 
+def test_a_page_without_a_model_differs_only_in_what_a_model_gives() -> None:
+    place = re.compile(r'(?<=id="model">)[^<]*')
+    assert place.sub("", html_of(write_page(MODEL))) == html_of(write_page())
+
+
 def test_the_policy_permits_only_the_script_and_the_style_of_the_file() -> None:
     html = html_of(write_page(MODEL, title="a", prompt=""))
     assert policy_of(html) == {
         "default-src": ["'none'"],
         "script-src": [*map(hash_of, inline_scripts(html)), "'wasm-unsafe-eval'"],
+        # A worker is a blob that the page makes.
+        "worker-src": ["blob:"],
         "style-src": [hash_of(content_of(html, "style"))],
         "img-src": ["data:"],
         "base-uri": ["'none'"],

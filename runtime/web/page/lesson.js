@@ -1,0 +1,322 @@
+// The part of the page that learns: the text, the choices, the run with its chart and samples, and what is kept of it.
+
+import { learn } from "../learn.js";
+import { freshSeed } from "./link.js";
+import { examine, readFiles } from "./material.js";
+import { forgetRun, keepRun, keptRun } from "./keep.js";
+import { element } from "./view.js";
+
+const number = (value) => Math.round(value).toLocaleString("en");
+const percent = (share) => `${Math.floor(100 * share)}%`;
+const bits = (nats) => nats / Math.LN2;
+/** Milliseconds between two times that a run is kept. */
+const KEEP = 10_000;
+/** A text of fewer characters is learned by heart. */
+const TINY = 10_000;
+/** The most points of a line of the chart, and its size in the units of the picture. */
+const [POINTS, WIDTH, HEIGHT] = [300, 600, 150];
+/** The characters of a sample, and how many items of a list it has. */
+const [SAMPLE, ITEMS] = [160, 4];
+
+export class Lesson {
+  /** The text to learn: `{ name, text }`, or null. */
+  #material = null;
+  /** The run, or null. */
+  #run = null;
+  /** What the browser keeps of the run. */
+  #kept = null;
+  #isPaused = false;
+  #canKeep = true;
+  #learned = [];
+  #heldOut = [];
+  #onModel;
+  #model;
+
+  /**
+   * `onModel(content, { name, known })` follows each better model, and one that a person opens. It returns the model. `model()`
+   * is the content of the model on the page, or null.
+   */
+  constructor(onModel, model) {
+    this.#onModel = onModel;
+    this.#model = model;
+    const on = (id, event, action) => element(id).addEventListener(event, action);
+    on("choose", "click", () => element("files").click());
+    on("files", "change", () => {
+      const files = [...element("files").files];
+      // The same file can be chosen again.
+      element("files").value = "";
+      this.#read(files);
+    });
+    on("pasted", "input", () => this.#take(element("pasted").value && { name: "pasted text", text: element("pasted").value, notes: [] }));
+    on("clear", "click", () => {
+      this.#take(null);
+      element("pasted").focus();
+    });
+    on("from", "change", () => this.#showChoices());
+    on("teach", "click", () => this.#begin());
+    on("pause", "click", () => this.#pauseOrGoOn());
+    on("end", "click", () => this.#run?.stop());
+    on("resume", "click", () => this.#resume());
+    on("forget", "click", () => {
+      element("kept").hidden = true;
+      forgetRun().catch(() => {});
+    });
+    this.#acceptDrops();
+    this.#offer();
+  }
+
+  open() {
+    element("learn").open = true;
+  }
+
+  #acceptDrops() {
+    const over = (isOver) => document.body.classList.toggle("is-over", isOver);
+    addEventListener("dragover", (event) => {
+      if (!event.dataTransfer.types.includes("Files")) return;
+      event.preventDefault();
+      over(true);
+    });
+    addEventListener("dragleave", (event) => event.relatedTarget ?? over(false));
+    addEventListener("drop", (event) => {
+      over(false);
+      const files = [...event.dataTransfer.files];
+      if (!files.length) return;
+      event.preventDefault();
+      this.open();
+      this.#read(files);
+    });
+    addEventListener("paste", (event) => {
+      const files = [...(event.clipboardData?.files ?? [])];
+      const text = event.clipboardData?.getData("text/plain") ?? "";
+      // A browser needs long to show a long text in a field.
+      if (!files.length && (event.target.id !== "pasted" || text.length < TINY)) return;
+      event.preventDefault();
+      if (files.length) this.#read(files);
+      else this.#take({ name: "pasted text", text, notes: [] });
+    });
+  }
+
+  async #read(files) {
+    if (this.#run) return this.#fail(new Error("The page is learning: stop that first."));
+    this.#fail(null);
+    try {
+      const { name, text, notes, model } = await readFiles(files);
+      if (!model) return this.#take({ name, text, notes });
+      await this.#onModel(model, { name: name.replace(/\.onnx$/i, "") });
+      element("from").checked = true;
+      this.#showChoices();
+    } catch (error) {
+      this.#fail(error);
+    }
+  }
+
+  /** Show a text to learn, or that there is none. */
+  #take(material) {
+    this.#fail(null);
+    this.#material = material || null;
+    element("choices").hidden = element("clear").hidden = !material;
+    element("pasted").hidden = Boolean(material) && element("pasted").value !== material.text;
+    element("pasted").labels[0].hidden = element("choose").hidden = element("pasted").hidden;
+    element("excerpt").hidden = element("pasted").hidden === false || !material;
+    element("teach").disabled = !material;
+    if (!material) {
+      element("pasted").value = element("material").textContent = "";
+      return;
+    }
+    const { characters, symbols, lines, excerpt, records, lowercase } = examine(material.text);
+    const small = characters < TINY ? `That is little: a model learns it by heart. ${number(TINY)} characters are a start.` : "";
+    element("material").textContent =
+      `${material.name}: ${number(characters)} characters, ${number(symbols)} different ones, ${number(lines)} lines. ${[...material.notes, small].join(" ")}`.trim();
+    element("excerpt").textContent = excerpt;
+    element("records").value = records;
+    element("lowercase").checked = lowercase;
+    this.#showChoices();
+  }
+
+  /** A model on the page decides how a text is read that it learns. */
+  #showChoices() {
+    const isFixed = this.#model() !== null && element("from").checked;
+    for (const id of ["records", "preset", "lowercase"]) element(id).disabled = isFixed;
+  }
+
+  #begin() {
+    const { name, text } = this.#material;
+    const from = element("from").checked ? this.#model() : null;
+    const options = {
+      // A name has at most 255 bytes.
+      name: Array.from(name).slice(0, 60).join(""),
+      minutes: Number(element("minutes").value),
+      seed: freshSeed(),
+      ...(from ? { from } : { records: element("records").value || null, lowercase: element("lowercase").checked, preset: element("preset").value }),
+    };
+    this.#start({ name, text, options, chart: { learned: [], heldOut: [] }, samples: [] });
+  }
+
+  async #resume() {
+    const kept = await keptRun().catch(() => undefined);
+    element("kept").hidden = true;
+    if (!kept) return;
+    if (kept.model) await this.#onModel(kept.model, this.#about(kept));
+    if (!kept.isComplete) this.#start(kept);
+  }
+
+  /** Run, from the beginning or from what was kept. */
+  async #start(kept) {
+    this.#fail(null);
+    this.#kept = kept;
+    this.#learned = kept.chart.learned;
+    this.#heldOut = kept.chart.heldOut;
+    element("samples").replaceChildren();
+    kept.samples.forEach((sample) => this.#list(sample));
+    element("verdict").textContent = element("progress").textContent = "";
+    this.#draw();
+    this.#showRunning(true);
+    const timer = setInterval(() => this.#keep(), KEEP);
+    try {
+      this.#run = await learn(kept.text, {
+        ...kept.options,
+        ...(kept.saved ? { saved: kept.saved } : {}),
+        onProgress: (progress) => this.#showProgress(progress),
+        onEvaluation: (evaluation) => this.#evaluate(evaluation),
+      });
+      const { saved } = await this.#run.finished;
+      this.#conclude();
+      await this.#store({ saved, isComplete: true });
+    } catch (error) {
+      this.#fail(error);
+    } finally {
+      clearInterval(timer);
+      this.#run = null;
+      this.#showRunning(false);
+    }
+  }
+
+  async #pauseOrGoOn() {
+    this.#isPaused = !this.#isPaused;
+    this.#isPaused ? this.#run?.pause() : this.#run?.continue();
+    element("pause").textContent = this.#isPaused ? "Go on" : "Pause";
+    if (!this.#isPaused) return;
+    await this.#keep();
+    if (this.#isPaused && this.#canKeep) element("progress").textContent += " \u00b7 kept in this browser";
+  }
+
+  #showRunning(isRunning) {
+    this.#isPaused = false;
+    element("pause").textContent = "Pause";
+    element("teach").hidden = isRunning;
+    element("teach").disabled = isRunning || !this.#material;
+    element("pause").hidden = element("end").hidden = !isRunning;
+    element("kept").hidden ||= isRunning;
+    for (const part of document.querySelectorAll(".material, .choices")) part.inert = isRunning;
+    if (isRunning) element("lesson").hidden = false;
+  }
+
+  #showProgress({ progress, loss, characters, seconds, secondsLeft }) {
+    element("used").value = progress;
+    const left = secondsLeft < 90 ? `${Math.ceil(secondsLeft)} s` : `${Math.ceil(secondsLeft / 60)} minutes`;
+    element("progress").textContent = `${percent(progress)} \u00b7 ${number(characters / Math.max(seconds, 1e-3))} characters a second \u00b7 ${progress < 1 ? `${left} left` : "done"}`;
+    this.#learned.push([progress, bits(loss)]);
+    // Of a long line, every second point is enough.
+    if (this.#learned.length > POINTS) this.#learned.splice(0, Infinity, ...this.#learned.filter((_, i) => i % 2));
+    this.#draw();
+  }
+
+  async #evaluate({ progress, heldOut, isOverfitted, model }) {
+    this.#heldOut.push([progress, bits(heldOut)]);
+    this.#draw();
+    if (isOverfitted) {
+      element("verdict").textContent = "It now learns the text by heart, and writes no better. The best model is kept.";
+    }
+    if (!model) return;
+    this.#kept.model = model;
+    try {
+      const opened = await this.#onModel(model, this.#about(this.#kept));
+      const sample = { progress, text: this.#write(opened) };
+      this.#kept.samples.push(sample);
+      this.#list(sample);
+    } catch (error) {
+      this.#fail(error);
+    }
+  }
+
+  /** Return what a model writes at the temperature of the page. */
+  #write(model) {
+    const temperature = element("temperature").valueAsNumber;
+    const { records } = model.info;
+    if (!records) return model.generate(model.info.prompts[0] ? null : "\n", { length: SAMPLE, temperature, seed: 1 }).trim();
+    const count = records === "lines" ? ITEMS : 1;
+    const items = Array.from({ length: count }, () => model.generate("", { length: SAMPLE, temperature, seed: freshSeed() }));
+    return items.filter(Boolean).join(records === "lines" ? ", " : "\n");
+  }
+
+  /** The newest sample is the first one. */
+  #list({ progress, text }) {
+    const item = document.createElement("li");
+    const share = document.createElement("span");
+    share.textContent = percent(progress);
+    item.append(share, text);
+    element("samples").prepend(item);
+  }
+
+  #conclude() {
+    const { best } = this.#run;
+    if (!best && !this.#kept.model) return;
+    const heldOut = Math.min(...this.#heldOut.map(([, value]) => value));
+    element("verdict").textContent += ` The model has ${heldOut.toFixed(2)} bits of surprise per character of the tenth of the text that it has not read.`;
+  }
+
+  /** The lines of the chart: what it learns, and what it has not read. */
+  #draw() {
+    const values = [...this.#learned, ...this.#heldOut].map(([, value]) => value);
+    const [low, high] = [Math.min(...values), Math.max(...values)];
+    for (const [name, points] of [["learned", this.#learned], ["held-out", this.#heldOut]]) {
+      const at = ([progress, value]) => `${(WIDTH * progress).toFixed(1)},${(HEIGHT * (0.95 - (0.9 * (value - low)) / (high - low || 1))).toFixed(1)}`;
+      element("chart").querySelector(`.${name}`).setAttribute("points", points.map(at).join(" "));
+    }
+    const last = this.#heldOut.at(-1);
+    element("chart-help").textContent = values.length
+      ? `Surprise, from ${high.toFixed(2)} down to ${low.toFixed(2)} bits per character: thin in the text that it learns, thick${last ? ` (${last[1].toFixed(2)})` : ""} in a tenth that it has not read.`
+      : "";
+  }
+
+  /** Keep the run as it is now. */
+  async #keep() {
+    try {
+      await this.#store({ saved: await this.#run?.save() });
+    } catch {
+      // The run is over, and was kept.
+    }
+  }
+
+  async #store(changes) {
+    if (!changes.saved || !this.#canKeep) return;
+    Object.assign(this.#kept, changes, { chart: { learned: this.#learned, heldOut: this.#heldOut } });
+    try {
+      await keepRun(this.#kept);
+    } catch {
+      this.#canKeep = false;
+      element("verdict").textContent = "The browser does not keep the run: if this page is closed, it is lost.";
+    }
+  }
+
+  /** Offer a run that was kept. */
+  async #offer() {
+    const kept = await keptRun().catch(() => undefined);
+    if (!kept || this.#run) return;
+    const share = kept.isComplete ? "learned" : `${percent(kept.chart.learned.at(-1)?.[0] ?? 0)} learned`;
+    element("kept").firstElementChild.textContent = `This browser has kept ${kept.name}, ${share}.`;
+    element("resume").textContent = kept.isComplete ? "Open" : "Go on";
+    element("kept").hidden = false;
+  }
+
+  /** What the page needs to know of the model of a run: its name, and the records that it has read. */
+  #about({ name, text, options }) {
+    const items = options.records === "lines" ? new Set((options.lowercase ? text.toLowerCase() : text).split("\n").map((line) => line.trim())) : null;
+    return { name: name.replace(/\.\w+$/, ""), known: items && { count: items.size, has: (record) => items.has(record) } };
+  }
+
+  #fail(error) {
+    element("error").hidden = !error;
+    element("error").textContent = error?.message ?? "";
+  }
+}
