@@ -39,6 +39,12 @@ export interface Evaluation {
   model: Uint8Array<ArrayBuffer> | null;
 }
 
+export interface Sample {
+  progress: number;
+  /** The model file as the run is now: it may be worse than the best one. */
+  model: Uint8Array<ArrayBuffer>;
+}
+
 export interface LearnOptions {
   /** The name of the text, for the metadata of the model; default "text". */
   name?: string;
@@ -66,6 +72,8 @@ export interface LearnOptions {
   onProgress?: (progress: Progress) => void;
   /** Called after each evaluation: the first one after 2 seconds, and at most about 20. */
   onEvaluation?: (evaluation: Evaluation) => void;
+  /** Called after 1, 2.3 and 3.8 seconds, and then at times that are a quarter longer each, to show what the model writes. */
+  onSample?: (sample: Sample) => void;
 }
 
 /** A run. */

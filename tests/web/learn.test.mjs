@@ -82,21 +82,25 @@ test("a run goes on from a model, with characters that it did not know, and the 
   await assert.rejects(quantize(await quantize(learned.best.model)), error("INVALID_ARGUMENT"));
 });
 
-test("with a budget of minutes, the model is the best one of all evaluations", async () => {
-  const evaluations = [];
+test("with a budget of minutes, samples are models, and the result is the best model of all evaluations", async () => {
+  const [evaluations, samples] = [[], []];
   const options = { values: { ...LESSONS[0].values, learningRate: 0.05 }, minutes: 0.05 };
   const text = "the same words come again and again, ".repeat(12);
-  const learning = await learn(text, { ...options, onEvaluation: (evaluation) => evaluations.push(evaluation) });
+  const listeners = { onEvaluation: (evaluation) => evaluations.push(evaluation), onSample: (sample) => samples.push(sample) };
+  const learning = await learn(text, { ...options, ...listeners });
   const { best } = await learning.finished;
   assert.equal(best.heldOut, Math.min(...evaluations.map(({ heldOut }) => heldOut)));
   assert.ok(evaluations.every(({ model, isOverfitted }) => !(model && isOverfitted)));
+  assert.ok(samples.length && samples[0].progress < 1);
+  assert.equal((await load(samples[0].model)).info.units, options.values.units);
 });
 
 for (const [options, code, culprit] of [
   [{ minutes: 0 }, "INVALID_ARGUMENT", "minutes"], [{ epochs: 1, minutes: 1 }, "INVALID_ARGUMENT", "epochs"],
   [{ records: "pages" }, "INVALID_ARGUMENT", "records"], [{ minute: 1 }, "INVALID_ARGUMENT", "minute"],
   [{ preset: "huge" }, "INVALID_ARGUMENT", "preset"], [{ values: { units: 1.5 } }, "INVALID_ARGUMENT", "units"],
-  [{ values: { units: -1 } }, "INVALID_ARGUMENT", "units"], [{ workers: 0 }, "INVALID_ARGUMENT", "workers"],
+  [{ values: { unit: 1 } }, "INVALID_ARGUMENT", "unit"], [{ values: { dropout: 2 } }, "INVALID_ARGUMENT", "[0, 0.99]"],
+  [{ values: { learningRate: 0 } }, "INVALID_ARGUMENT", "[0.000000001, "], [{ values: { units: -1 } }, "INVALID_ARGUMENT", "units"], [{ workers: 0 }, "INVALID_ARGUMENT", "workers"],
   [{ from: new Uint8Array(9) }, "DAMAGED_MODEL", ""], [{ saved: { run: new Uint8Array(9) } }, "DAMAGED_SAVED", ""],
 ]) {
   test(`${JSON.stringify(options)} is an error that names ${culprit || code}`, async () => {

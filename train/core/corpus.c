@@ -481,7 +481,9 @@ static int32_t create_tokens(textgen_corpus *corpus, const textgen_vocabulary *v
         int64_t token = 0;
         const int32_t code = textgen_encode_next(vocabulary, &first, &token, error);
         if (code < 0) {
-            error->parameter = "held_out_text";
+            if (error) {
+                error->parameter = "held_out_text";
+            }
             return code;
         }
         corpus->before = (int32_t)token;

@@ -62,7 +62,7 @@ static const struct {
 
 const char *textgen_nearest_preset(size_t layers, size_t units) {
     const double weights = (2.0 * (double)layers - 1.0) * (double)units * (double)units;
-    const char *nearest = NULL;
+    const char *nearest = rows->preset;
     double least = INFINITY;
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         const double numbers =

@@ -8,7 +8,7 @@ const MAX_WORKERS = 8;
 
 const OPTIONS = [
   ...["name", "records", "lowercase", "preset", "minutes", "epochs", "seed", "workers", "values", "from", "saved"],
-  ...["onProgress", "onEvaluation"],
+  ...["onProgress", "onEvaluation", "onSample"],
 ];
 
 export class Learning {
@@ -25,7 +25,7 @@ export class Learning {
    * @param {any} threads the module of Node, or null
    */
   constructor(text, options, module, source, threads) {
-    const { minutes, epochs, workers, saved, onProgress, onEvaluation, ...trainer } = checkOptions(options, OPTIONS);
+    const { minutes, epochs, workers, saved, onProgress, onEvaluation, onSample, ...trainer } = checkOptions(options, OPTIONS);
     if (minutes !== undefined && epochs !== undefined) throw invalid("epochs", "and minutes exclude each other");
     const budget = epochs === undefined ? { minutes: minutes ?? 1 } : { epochs };
     for (const [name, value] of Object.entries({ ...budget, workers: workers ?? 1 })) {
@@ -38,16 +38,17 @@ export class Learning {
     /** The latest evaluation with the lowest loss, or null. @type {any} */
     this.best = null;
     /** Resolves to the result when the run is over. */
-    this.finished = this.#listen(onProgress, onEvaluation);
+    this.finished = this.#listen({ onProgress, onEvaluation, onSample });
   }
 
-  /** @param {((progress: any) => void) | undefined} onProgress @param {((evaluation: any) => void) | undefined} onEvaluation */
-  async #listen(onProgress, onEvaluation) {
+  /** @param {Record<string, ((event: any) => void) | undefined>} listeners */
+  async #listen({ onProgress, onEvaluation, onSample }) {
     try {
       for (;;) {
-        const { progress, evaluation, saved, isComplete, error } = await this.#port.next();
+        const { progress, evaluation, sample, saved, isComplete, error } = await this.#port.next();
         if (error) throw new TextgenError(error.code ?? "FAILED", error.message, error.parameter);
         if (progress) onProgress?.(progress);
+        if (sample) onSample?.(sample);
         if (evaluation) {
           this.best = evaluation.model ? evaluation : this.best;
           onEvaluation?.(evaluation);

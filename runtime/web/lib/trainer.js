@@ -87,6 +87,9 @@ export class Trainer extends Instance {
    */
   #withOptions(epochs, use) {
     const options = this.#options();
+    const names = [...options.keys()].map(spell);
+    const unknown = Object.keys(this.chosen).find((name) => !names.includes(name));
+    if (unknown !== undefined) throw invalid("values", `have no option ${quote(unknown)}`);
     this.withMemory(8 * options.size, (pointer) => {
       if (!this.withText(this.preset, (preset) => this.call.preset(this.corpus, preset, epochs, pointer))) {
         throw invalid("preset", `must be small, medium or large, not ${quote(this.preset)}`);

@@ -8,6 +8,8 @@ import { Trainer } from "./trainer.js";
 const MEASURED = 1;
 /** The first evaluation is after so many seconds, all of them take at most this share of the time, and there are so many. */
 const [FIRST, SHARE, MAX_EVALUATIONS] = [2, 0.03, 20];
+/** A sample follows the one before when the time is so many times as long, and so many seconds. */
+const SAMPLE = { factor: 1.25, seconds: 1 };
 /** An update that took more milliseconds was interrupted by a sleep of the machine. */
 const MAX_UPDATE = 5000;
 /** Milliseconds between two reports of progress. */
@@ -67,6 +69,8 @@ class Leader {
     this.later = 0;
     /** The share of the budget between two evaluations, or 0 as long as it is not known. */
     this.interval = 0;
+    /** When a sample was sent, in seconds of the run. */
+    this.sampled = this.seconds;
     /** The mean loss of the latest updates. @type {number | undefined} */
     this.loss = undefined;
     this.hasChanged = this.isStopped = this.isPaused = false;
@@ -152,6 +156,13 @@ class Leader {
     parent.post({ progress: { progress, seconds, secondsLeft, epoch, loss, characters: epoch * trainingCharacters } });
   }
 
+  /** Send the model as it is, which is not evaluated. */
+  sample() {
+    this.sampled = this.seconds;
+    const model = this.trainer.model(NaN);
+    parent.post({ sample: { progress: this.progress, model } }, [model.buffer]);
+  }
+
   save() {
     return { run: this.trainer.save(), seconds: this.seconds, best: this.best, epochs: this.epochs };
   }
@@ -178,6 +189,7 @@ class Leader {
         this.report();
       }
       if (this.isDue) this.evaluate();
+      if (this.seconds >= SAMPLE.factor * this.sampled + SAMPLE.seconds) this.sample();
       await this.obey();
     }
     if (this.evaluated < this.progress) this.evaluate();

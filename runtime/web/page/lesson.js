@@ -1,6 +1,7 @@
 // The part of the page that learns: the text, the choices, the run with its chart and samples, and what is kept of it.
 
 import { learn } from "../learn.js";
+import { load } from "../plain.js";
 import { freshSeed } from "./link.js";
 import { examine, readFiles } from "./material.js";
 import { forgetRun, keepRun, keptRun } from "./keep.js";
@@ -178,6 +179,7 @@ export class Lesson {
         ...(kept.saved ? { saved: kept.saved } : {}),
         onProgress: (progress) => this.#showProgress(progress),
         onEvaluation: (evaluation) => this.#evaluate(evaluation),
+        onSample: (sample) => this.#sample(sample),
       });
       const { saved } = await this.#run.finished;
       this.#conclude();
@@ -229,14 +231,16 @@ export class Lesson {
     }
     if (!model) return;
     this.#kept.model = model;
-    try {
-      const opened = await this.#onModel(model, this.#about(this.#kept));
-      const sample = { progress, text: this.#write(opened) };
-      this.#kept.samples.push(sample);
-      this.#list(sample);
-    } catch (error) {
-      this.#fail(error);
-    }
+    await this.#onModel(model, this.#about(this.#kept)).catch((error) => this.#fail(error));
+  }
+
+  /** Show what the model writes now. */
+  async #sample({ progress, model }) {
+    const opened = await load(model);
+    const sample = { progress, text: this.#write(opened) };
+    opened.dispose();
+    this.#kept.samples.push(sample);
+    this.#list(sample);
   }
 
   /** Return what a model writes at the temperature of the page. */

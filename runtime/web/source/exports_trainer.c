@@ -87,6 +87,7 @@ void EXPORT(describe)(const textgen_corpus *corpus, const textgen_trainer *train
                               (double)run.parts,
                               (double)run.part_size,
                               (double)run.weights};
+    _Static_assert(sizeof written == 12 * sizeof *written, "trainer.js has their names");
     memcpy(numbers, written, sizeof written);
 }
 

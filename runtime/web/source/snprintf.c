@@ -29,6 +29,21 @@ static void put_signed(output *to, int64_t number) {
     put_number(to, number < 0 ? 0 - (uint64_t)number : (uint64_t)number, 10, 1);
 }
 
+/* A number of at most nine decimals. */
+static void put_decimal(output *to, double number) {
+    const int64_t whole = (int64_t)number;
+    put_signed(to, whole);
+    const double rest = number < (double)whole ? (double)whole - number : number - (double)whole;
+    uint32_t digits = (uint32_t)(rest * 1e9 + 0.5);
+    if (digits) {
+        put(to, '.');
+    }
+    for (uint32_t unit = 100000000; digits; unit /= 10) {
+        put(to, (char)('0' + digits / unit));
+        digits %= unit;
+    }
+}
+
 int vsnprintf(char *text, size_t size, const char *format, va_list values) {
     output to = {text, text + size - 1};
     for (; *format; format++) {
@@ -44,10 +59,10 @@ int vsnprintf(char *text, size_t size, const char *format, va_list values) {
             for (const char *part = va_arg(values, const char *); *part; part++) {
                 put(&to, *part);
             }
-        } else if (*format == 'g') { /* the limits of parameters, which are whole numbers */
-            put_signed(&to, (int64_t)va_arg(values, double));
+        } else if (*format == 'g') { /* the limits of parameters */
+            put_decimal(&to, va_arg(values, double));
         } else if (*format == 'd') {
-            put_signed(&to, va_arg(values, int));
+            put_signed(&to, longs > 1 ? va_arg(values, int64_t) : va_arg(values, int));
         } else if (*format == 'X') { /* of a code point: %04X */
             put_number(&to, va_arg(values, unsigned), 16, 4);
         } else {

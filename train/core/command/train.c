@@ -299,6 +299,8 @@ static void write_model(const textgen_trainer *trainer, double loss) {
     free(file);
 }
 
+static const char diverged[] = "training has diverged: lower --learning-rate and --muon-lr";
+
 /* How many evaluations a run of so many epochs has. */
 static double count_evaluations(const textgen_corpus_info *corpus, double expected) {
     const double most =
@@ -316,13 +318,16 @@ static void print_time(double left) {
     }
 }
 
-/* Write the model if its loss is below the best one. Return the lower one. */
-static double evaluate(const textgen_trainer *trainer, double loss, double progress, double elapsed,
-                       double best) {
+/* Score the network, and write the model if its loss is below the best one. Return the lower one. */
+static double evaluate(textgen_trainer *trainer, double progress, double left, double best) {
+    const double loss = textgen_trainer_score(trainer);
+    if (!isfinite(loss)) {
+        fail(EXIT_FAILED, diverged);
+    }
     fprintf(stderr, "%3.0f%%  %.1f epochs, loss %.4f nats (%.3f bits) per character%s", 100.0 * progress,
             textgen_trainer_get_info(trainer).epoch, loss, loss / log(2.0),
             loss < best ? "" : ", not the best");
-    print_time(elapsed * (1.0 - progress) / progress);
+    print_time(left);
     if (loss < best) {
         write_model(trainer, loss);
     }
@@ -332,21 +337,27 @@ static double evaluate(const textgen_trainer *trainer, double loss, double progr
 /* Train until the budget is used, or until an interrupt. Return the best loss. */
 static double run(textgen_trainer *trainer, const textgen_corpus_info *corpus) {
     const double start = platform_seconds();
-    double progress = 0.0, expected = epochs, best = INFINITY, latest = 0.0;
+    double progress = 0.0, expected = epochs, best = INFINITY;
     const double first = epochs > 0.0 ? 1.0 / epochs : FIRST_SECONDS / (60.0 * minutes);
     double evaluated = 0.0; /* the progress at the latest evaluation */
     if (parent) {
-        best = evaluate(trainer, textgen_trainer_score(trainer), 0.0, 0.0, best);
+        best = evaluate(trainer, 0.0, 0.0, best);
     }
+    /* The evaluation of the model of --from belongs to the budget, but its time does not come again. */
+    const double begun = platform_seconds();
     while (progress < 1.0 && !is_interrupted) {
-        latest = textgen_trainer_update(trainer, progress);
+        if (!isfinite(textgen_trainer_update(trainer, progress))) {
+            fail(EXIT_FAILED, diverged);
+        }
         const textgen_trainer_info info = textgen_trainer_get_info(trainer);
-        const double elapsed = platform_seconds() - start;
-        progress =
-            minutes > 0.0 ? elapsed / (60.0 * minutes) : (double)info.step / (epochs * (double)info.per_epoch);
+        const double now = platform_seconds(), training = now - begun;
+        progress = minutes > 0.0 ? (now - start) / (60.0 * minutes)
+                                 : (double)info.step / (epochs * (double)info.per_epoch);
         progress = progress < 1.0 ? progress : 1.0;
-        if (!(expected > 0.0) && (elapsed >= MEASURED_SECONDS || progress >= 1.0)) {
-            expected = info.epoch / progress;
+        const double left =
+            minutes > 0.0 ? 60.0 * minutes * (1.0 - progress) : training * (1.0 / progress - 1.0);
+        if (!(expected > 0.0) && (training >= MEASURED_SECONDS || progress >= 1.0)) {
+            expected = info.epoch * (1.0 + left / training);
             choose_options(corpus, expected);
             check(textgen_trainer_regularize(trainer, &options, &error), EXIT_FAILED, "");
         }
@@ -357,11 +368,7 @@ static double run(textgen_trainer *trainer, const textgen_corpus_info *corpus) {
             continue;
         }
         evaluated = progress;
-        const double loss = isfinite(latest) ? textgen_trainer_score(trainer) : latest;
-        if (!isfinite(loss)) {
-            fail(EXIT_FAILED, "training has diverged: lower --learning-rate and --muon-lr");
-        }
-        best = evaluate(trainer, loss, progress, elapsed, best);
+        best = evaluate(trainer, progress, left, best);
     }
     if (isinf(best)) {
         exit(EXIT_INTERRUPTED);
