@@ -23,7 +23,7 @@ export interface Progress {
   epoch: number;
   /** How many characters were read. */
   characters: number;
-  /** The mean loss of the latest updates, in nats per token. */
+  /** The mean loss of the latest updates, in nats per character. */
   loss: number;
 }
 
@@ -64,9 +64,9 @@ export interface LearnOptions {
   workers?: number;
   /** Other values than those of the preset, for example `{ units: 64, learningRate: 0.01 }`. */
   values?: { readonly [option: string]: number };
-  /** A model to go on from. It determines how the text is read, and the size of the network. New characters are added. */
+  /** A model to go on from. It replaces `records`, `lowercase` and `preset`. New characters are added. */
   from?: ModelSource | null;
-  /** A run to go on with. The text and all other options must be those of its start. */
+  /** A run to go on with. The text and all other options must be those of its start. It has no model: keep the best one. */
   saved?: SavedRun;
   /** Called about ten times a second. */
   onProgress?: (progress: Progress) => void;
@@ -78,7 +78,7 @@ export interface LearnOptions {
 
 /** A run. */
 export interface Learning {
-  /** The latest evaluation that had a model, or null. */
+  /** The latest evaluation that had a model, or null. After `saved`, it is null until a model is better than those before. */
   readonly best: Evaluation | null;
   /** Resolves when the budget is used, or the run was stopped. Rejects if it fails. */
   readonly finished: Promise<{ best: Evaluation | null; saved: SavedRun }>;
@@ -91,7 +91,7 @@ export interface Learning {
 }
 
 /**
- * Train a model on a text, in workers. Resolves when they have started. A failure of the run, such as a text that is too
+ * Train a model on a text, in workers. Resolves when the run begins. A failure of the run, such as a text that is too
  * short, rejects `finished`. A loss is in nats: divided by 0.693, it is in bits.
  */
 export function learn(text: string, options?: LearnOptions): Promise<Learning>;

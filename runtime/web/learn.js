@@ -7,13 +7,14 @@ import { convert } from "./lib/trainer.js";
 
 export { TextgenError };
 
-/** @type {Promise<WebAssembly.Module> | undefined} */
+/** @type {WebAssembly.Module | undefined} */
 let compiled;
 
+/** Return the module that learns. A later call tries again if it fails. */
 async function compile() {
   const packed = new Blob([decodeBase64(hasRelaxedSimd() ? modules.relaxed : modules.plain)]);
   const unpacked = packed.stream().pipeThrough(new DecompressionStream("deflate"));
-  return WebAssembly.compile(await new Response(unpacked).arrayBuffer());
+  return (compiled ??= await WebAssembly.compile(await new Response(unpacked).arrayBuffer()));
 }
 
 /**
@@ -23,13 +24,13 @@ async function compile() {
  * @param {any} [options]
  */
 export async function learn(text, options = {}) {
-  compiled ??= compile();
   if (typeof text !== "string") throw invalid("text", `must be a string, not ${quote(text)}`);
+  const module = await compile();
   const { from, ...others } = options;
   // Node has no workers of browsers. Bundlers for browsers must not look for this module.
   const name = "node:worker_threads";
   const threads = typeof Worker === "function" ? null : await import(/* webpackIgnore: true */ /* @vite-ignore */ name);
-  return new Learning(text, { ...others, from: from && (await open(from)) }, await compiled, learner, threads);
+  return new Learning(text, { ...others, from: from && (await open(from)) }, module, learner, threads);
 }
 
 /** Return what a run needs to know of a model. @param {import("./index.d.ts").ModelSource} source */
@@ -48,7 +49,6 @@ async function open(source) {
  * @param {import("./index.d.ts").ModelSource} source
  */
 export async function quantize(source) {
-  compiled ??= compile();
   const content = await readSource(source);
-  return convert(await WebAssembly.instantiate(await compiled, {}), content);
+  return convert(await WebAssembly.instantiate(await compile(), {}), content);
 }

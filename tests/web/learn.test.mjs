@@ -99,6 +99,7 @@ for (const [options, code, culprit] of [
   [{ minutes: 0 }, "INVALID_ARGUMENT", "minutes"], [{ epochs: 1, minutes: 1 }, "INVALID_ARGUMENT", "epochs"],
   [{ records: "pages" }, "INVALID_ARGUMENT", "records"], [{ minute: 1 }, "INVALID_ARGUMENT", "minute"],
   [{ preset: "huge" }, "INVALID_ARGUMENT", "preset"], [{ values: { units: 1.5 } }, "INVALID_ARGUMENT", "units"],
+  [{ seed: 1.5 }, "INVALID_ARGUMENT", "seed"], [{ seed: -1 }, "INVALID_ARGUMENT", "seed"], [{ workers: "2" }, "INVALID_ARGUMENT", "workers"],
   [{ values: { unit: 1 } }, "INVALID_ARGUMENT", "unit"], [{ values: { dropout: 2 } }, "INVALID_ARGUMENT", "[0, 0.99]"],
   [{ values: { learningRate: 0 } }, "INVALID_ARGUMENT", "[0.000000001, "], [{ values: { units: -1 } }, "INVALID_ARGUMENT", "units"], [{ workers: 0 }, "INVALID_ARGUMENT", "workers"],
   [{ from: new Uint8Array(9) }, "DAMAGED_MODEL", ""], [{ saved: { run: new Uint8Array(9) } }, "DAMAGED_SAVED", ""],

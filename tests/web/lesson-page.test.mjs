@@ -76,11 +76,14 @@ onPage("what a text is decides how the page proposes to learn it", "textgen", as
     assert.deepEqual(await proposed(), expected, name);
   }
   assert.match(await visit.read("material"), /^a\.txt and 1 more: /);
+  await visit.chooseFiles({ "one.abc": TUNES, "other.abc": TUNES });
+  await page.waitForFunction(() => document.getElementById("material").textContent.startsWith("one.abc and 1 more: 1,"));
+  assert.match(await visit.read("material"), new RegExp(` ${(2 * TUNES.length + 3).toLocaleString("en")} characters`));
   await visit.button("Another text").click();
   await page.getByLabel(/^Text to learn/).fill("Zo\u00eb and Ana");
   assert.match(await visit.read("material"), /^pasted text: 11 characters/);
   await visit.button("Learn").click();
-  await page.waitForFunction(() => document.getElementById("error").textContent.startsWith("text must have at least"));
+  await page.waitForFunction(() => document.getElementById("learn-error").textContent.startsWith("text must have at least"));
 });
 
 for (const [name, bytes, message] of [
@@ -91,8 +94,8 @@ for (const [name, bytes, message] of [
 ]) {
   onPage(`${name} is refused in one line that says what it is`, "textgen", async (visit, page) => {
     await visit.chooseFiles({ [name]: Buffer.from(bytes, "latin1") });
-    await page.waitForFunction(() => document.getElementById("error").textContent);
-    const error = await visit.read("error");
+    await page.waitForFunction(() => document.getElementById("learn-error").textContent);
+    const error = await visit.read("learn-error");
     assert.match(error, message);
     assert.ok(!error.includes("\n"));
     assert.ok(await visit.button("Learn").isDisabled());
@@ -148,7 +151,7 @@ onPage("a browser that keeps nothing learns, and says so", "textgen", async (vis
   await visit.chooseFiles({ "names.txt": NAMES });
   await learnUntilSample(visit);
   await visit.button("Pause").click();
-  await page.waitForFunction(() => /does not keep the run/.test(document.getElementById("verdict").textContent));
+  await page.waitForFunction(() => /does not keep the run/.test(document.getElementById("keeping").textContent));
   await visit.button("Go on").click();
   await stop(visit);
   assert.ok(await visit.button("Write").isEnabled());
@@ -182,3 +185,33 @@ for (const [width, height] of [[320, 568], [360, 640], [683, 310]]) {
     assert.ok(top < limit - 60, `${top} ${limit}`);
   }, { context: { viewport: { width, height } } });
 }
+
+onPage("a long paste goes into the text at its place, and a picture beside a text is ignored", "textgen", async (visit, page) => {
+  const paste = (text, withPicture) => page.evaluate(([pasted, hasPicture]) => {
+    const data = new DataTransfer();
+    data.setData("text/plain", pasted);
+    if (hasPicture) data.items.add(new File(["\x89PNG"], "image.png", { type: "image/png" }));
+    const field = document.getElementById("pasted");
+    field.dispatchEvent(new ClipboardEvent("paste", { clipboardData: data, bubbles: true, cancelable: true }));
+  }, [text, withPicture]);
+  await page.getByLabel(/^Text to learn/).fill("first ");
+  await paste("word ".repeat(4000), true);
+  assert.match(await visit.read("material"), /^pasted text: 20,006 characters/);
+  assert.match(await visit.read("excerpt"), /^first word/);
+});
+
+onPage("a text that is written stays one of the model that wrote it", "textgen", async (visit, page) => {
+  await visit.chooseFiles({ "tiny.onnx": content("tiny") });
+  await page.waitForFunction(() => !document.getElementById("write").disabled);
+  await visit.set({ prompt: "abc", pace: "instant" });
+  await visit.press("Write");
+  const text = await visit.text();
+  await visit.chooseFiles({ "layers.onnx": content("layers") });
+  await page.waitForFunction(() => document.title === "layers");
+  await visit.set({ prompt: "abc" });
+  await visit.press("Write");
+  assert.notEqual(await visit.text(), text);
+  await page.locator("#shelf li button").first().click();
+  await visit.complete();
+  assert.equal(await visit.text(), text);
+});

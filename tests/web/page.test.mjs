@@ -247,7 +247,7 @@ onPage("every control has a role and a name, and a screen reader hears only the 
   await visit.complete();
   assert.deepEqual(await page.evaluate(() => window.heard.filter(Boolean)), ["Writing.", "412 characters."]);
   const live = await page.locator("[aria-live], [role=status], [role=alert], [role=log], output").evaluateAll((all) => all.map(({ id }) => id));
-  assert.deepEqual(live, ["error", "material", "verdict", "status"]);
+  assert.deepEqual(live, ["error", "learn-error", "material", "verdict", "status"]);
 }, { instant: false });
 
 for (const [colorScheme, background] of [["light", [252, 251, 249]], ["dark", [23, 24, 27]]]) {

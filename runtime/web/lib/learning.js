@@ -29,8 +29,10 @@ export class Learning {
     if (minutes !== undefined && epochs !== undefined) throw invalid("epochs", "and minutes exclude each other");
     const budget = epochs === undefined ? { minutes: minutes ?? 1 } : { epochs };
     for (const [name, value] of Object.entries({ ...budget, workers: workers ?? 1 })) {
-      if (!(value > 0 && value < Infinity)) throw invalid(name, `must be a number above 0, not ${quote(value)}`);
+      if (typeof value !== "number" || !(value > 0 && value < Infinity)) throw invalid(name, `must be a number above 0, not ${quote(value)}`);
     }
+    const { seed = 0 } = trainer;
+    if (!Number.isSafeInteger(seed) || seed < 0) throw invalid("seed", `must be a whole number, 0 or more, not ${quote(seed)}`);
     const cores = globalThis.navigator?.hardwareConcurrency ?? 1;
     const count = Math.ceil(workers ?? Math.min(cores, MAX_WORKERS));
     this.#port = startWorker(source, threads);
@@ -39,6 +41,8 @@ export class Learning {
     this.best = null;
     /** Resolves to the result when the run is over. */
     this.finished = this.#listen({ onProgress, onEvaluation, onSample });
+    // Who waits for `save` first learns of a failure there.
+    this.finished.catch(() => {});
   }
 
   /** @param {Record<string, ((event: any) => void) | undefined>} listeners */

@@ -5,7 +5,7 @@ import { normalize } from "./vocabulary.js";
 
 /** The numbers that the function `describe` writes. */
 const NUMBERS = /** @type {const} */ ([
-  ...["vocabulary", "trainingCharacters", "heldOutCharacters", "trainingRecords", "heldOutRecords", "parameters"],
+  ...["vocabulary", "trainingTokens", "trainingCharacters", "heldOutCharacters", "trainingRecords", "heldOutRecords", "parameters"],
   ...["perEpoch", "step", "epoch", "parts", "partSize", "weights"],
 ]);
 

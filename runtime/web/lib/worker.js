@@ -71,12 +71,13 @@ class Leader {
     this.interval = 0;
     /** When a sample was sent, in seconds of the run. */
     this.sampled = this.seconds;
-    /** The mean loss of the latest updates. @type {number | undefined} */
+    /** The mean loss of the latest updates, in nats per character. @type {number | undefined} */
     this.loss = undefined;
     this.hasChanged = this.isStopped = this.isPaused = false;
     /** The epochs for which the other workers do not know what is against overfitting yet. */
-    this.changed = 0;
-    const { parts } = trainer.info();
+    this.changed = start.saved?.epochs ?? 0;
+    const { parts, trainingTokens, trainingCharacters } = trainer.info();
+    this.tokensOfCharacter = trainingTokens / trainingCharacters;
     const count = Math.min(start.workers, parts);
     const groups = Array.from({ length: count }, (_, worker) =>
       Array.from({ length: parts }, (_, part) => part).filter((part) => part % count === worker),
@@ -112,7 +113,7 @@ class Leader {
       if (error) throw error;
       parts.forEach((part, index) => trainer.readPart(part, contents[index]));
     }
-    const loss = trainer.end();
+    const loss = trainer.end() * this.tokensOfCharacter;
     if (Number.isNaN(loss)) throw new Error("training has diverged: lower learningRate and muonLr");
     this.loss = this.loss === undefined ? loss : 0.98 * this.loss + 0.02 * loss;
     this.hasChanged = true;
@@ -204,7 +205,10 @@ async function start() {
   const { text, options, budget, saved } = message;
   const trainer = new Trainer(instance, text, { ...options, epochs: budget.epochs ?? saved?.epochs });
   if (saved) trainer.resume(saved.run);
-  return message.isLeader ? new Leader(message, trainer).run() : follow(message.parts, trainer);
+  const leader = message.isLeader ? new Leader(message, trainer) : null;
+  // The trainer has a copy.
+  message.text = "";
+  return leader ? leader.run() : follow(message.parts, trainer);
 }
 
 // The copy of an error in a message has no code.

@@ -124,10 +124,10 @@ export class App {
     });
   }
 
-  /** Show the text of a description at once. */
-  show(description) {
+  /** Show the text of a description at once, as this model writes it. */
+  show(description, model = this.#model) {
     this.#guard(() => {
-      const text = new RunningText(this.#model, description);
+      const text = new RunningText(model, description);
       this.#view.fillIn({ prompt: description.prompt, seed: text.seed, temperature: text.currentTemperature });
       this.#stream(text, "replace", Infinity);
     });

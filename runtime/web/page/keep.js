@@ -1,7 +1,7 @@
 // What stays when the page is closed: a run in the browser's storage, and files that the person saves.
 
 // Pages that are files share a storage, in which other programs may have their own.
-const [DATABASE, STORE, KEY] = ["textgen-learn", "runs", "latest"];
+const [DATABASE, STORE, RUN, TEXT] = ["textgen-learn", "runs", "latest", "text"];
 
 /** Do something with the storage. Fails if the browser permits none. */
 async function withStore(mode, action) {
@@ -23,13 +23,23 @@ async function withStore(mode, action) {
   }
 }
 
-/** Keep a run in place of the one before. */
-export const keepRun = (run) => withStore("readwrite", (store) => store.put(run, KEY));
+/** Keep the text and the options of a run in place of those before. They do not change. */
+export const keepText = (text, options) =>
+  withStore("readwrite", (store) => {
+    store.delete(RUN);
+    return store.put({ text, options }, TEXT);
+  });
+
+/** Keep a run as it is now. */
+export const keepRun = ({ text, options, ...run }) => withStore("readwrite", (store) => store.put(run, RUN));
 
 /** Return the run that was kept, or undefined. */
-export const keptRun = () => withStore("readonly", (store) => store.get(KEY));
+export async function keptRun() {
+  const run = await withStore("readonly", (store) => store.get(RUN));
+  return run && { ...run, ...(await withStore("readonly", (store) => store.get(TEXT))) };
+}
 
-export const forgetRun = () => withStore("readwrite", (store) => store.delete(KEY));
+export const forgetRun = () => withStore("readwrite", (store) => store.clear());
 
 /** Let the browser save a file. */
 export function saveFile(name, content, type) {
@@ -49,17 +59,18 @@ export function rememberPage() {
   opened = document.documentElement.outerHTML;
 }
 
-/** Return a page like this one, with another model and title. */
-export async function pageWith(model, title) {
+/** Return a page like this one with a model and a title. If the model is another one, the page knows no records. */
+export async function pageWith(model, title, isOwn) {
   const page = new DOMParser().parseFromString(`<!doctype html>\n${opened}`, "text/html");
   const packed = new Blob([model]).stream().pipeThrough(new CompressionStream("deflate"));
   const bytes = new Uint8Array(await new Response(packed).arrayBuffer());
   let binary = "";
   for (let i = 0; i < bytes.length; i += 4096) binary += String.fromCharCode(...bytes.subarray(i, i + 4096));
   page.getElementById("model").textContent = btoa(binary);
-  // These are the records of another corpus.
-  page.getElementById("known")?.remove();
   page.title = page.querySelector("h1").textContent = title;
-  page.getElementById("prompt").textContent = "";
+  if (!isOwn) {
+    page.getElementById("known")?.remove();
+    page.getElementById("prompt").textContent = "";
+  }
   return `<!doctype html>\n${page.documentElement.outerHTML}\n`;
 }

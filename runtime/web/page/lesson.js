@@ -1,10 +1,11 @@
 // The part of the page that learns: the text, the choices, the run with its chart and samples, and what is kept of it.
 
 import { learn } from "../learn.js";
+import { normalize } from "../lib/vocabulary.js";
 import { load } from "../plain.js";
 import { freshSeed } from "./link.js";
 import { examine, readFiles } from "./material.js";
-import { forgetRun, keepRun, keptRun } from "./keep.js";
+import { forgetRun, keepRun, keepText, keptRun } from "./keep.js";
 import { element } from "./view.js";
 
 const number = (value) => Math.round(value).toLocaleString("en");
@@ -19,6 +20,11 @@ const [POINTS, WIDTH, HEIGHT] = [300, 600, 150];
 /** The characters of a sample, and how many items of a list it has. */
 const [SAMPLE, ITEMS] = [160, 4];
 
+/** Focus a control if the one that had the focus is hidden now. */
+function keepFocus(id) {
+  if (document.activeElement === document.body) element(id).focus({ preventScroll: true });
+}
+
 export class Lesson {
   /** The text to learn: `{ name, text }`, or null. */
   #material = null;
@@ -26,8 +32,12 @@ export class Lesson {
   #run = null;
   /** What the browser keeps of the run. */
   #kept = null;
+  /** Whether a run begins or goes on. */
+  #isBusy = false;
   #isPaused = false;
   #canKeep = true;
+  /** The items of a list, with its text, or null. */
+  #known = null;
   #learned = [];
   #heldOut = [];
   #onModel;
@@ -90,15 +100,17 @@ export class Lesson {
       const files = [...(event.clipboardData?.files ?? [])];
       const text = event.clipboardData?.getData("text/plain") ?? "";
       // A browser needs long to show a long text in a field.
-      if (!files.length && (event.target.id !== "pasted" || text.length < TINY)) return;
+      // Spreadsheets also put a picture of the text there.
+      if (text ? event.target.id !== "pasted" || text.length < TINY : !files.length) return;
       event.preventDefault();
-      if (files.length) this.#read(files);
-      else this.#take({ name: "pasted text", text, notes: [] });
+      if (!text) return void this.#read(files);
+      const { value, selectionStart, selectionEnd } = element("pasted");
+      this.#take({ name: "pasted text", text: value.slice(0, selectionStart) + text + value.slice(selectionEnd), notes: [] });
     });
   }
 
   async #read(files) {
-    if (this.#run) return this.#fail(new Error("The page is learning: stop that first."));
+    if (this.#isBusy) return this.#fail(new Error("The page is learning: stop that first."));
     this.#fail(null);
     try {
       const { name, text, notes, model } = await readFiles(files);
@@ -150,20 +162,31 @@ export class Lesson {
       seed: freshSeed(),
       ...(from ? { from } : { records: element("records").value || null, lowercase: element("lowercase").checked, preset: element("preset").value }),
     };
+    this.#keepText(text, options);
     this.#start({ name, text, options, chart: { learned: [], heldOut: [] }, samples: [] });
   }
 
   async #resume() {
-    const kept = await keptRun().catch(() => undefined);
     element("kept").hidden = true;
-    if (!kept) return;
-    if (kept.model) await this.#onModel(kept.model, this.#about(kept));
-    if (!kept.isComplete) this.#start(kept);
+    if (this.#isBusy) return;
+    this.#isBusy = true;
+    try {
+      const kept = await keptRun();
+      this.#take({ name: kept.name, text: kept.text, notes: [] });
+      this.#kept = kept;
+      if (kept.model) await this.#onModel(kept.model, this.#about());
+      if (!kept.isComplete) await this.#start(kept);
+    } catch (error) {
+      this.#fail(error);
+    } finally {
+      this.#isBusy = false;
+    }
   }
 
   /** Run, from the beginning or from what was kept. */
   async #start(kept) {
     this.#fail(null);
+    this.#isBusy = true;
     this.#kept = kept;
     this.#learned = kept.chart.learned;
     this.#heldOut = kept.chart.heldOut;
@@ -172,7 +195,7 @@ export class Lesson {
     element("verdict").textContent = element("progress").textContent = "";
     this.#draw();
     this.#showRunning(true);
-    const timer = setInterval(() => this.#keep(), KEEP);
+    const timer = setInterval(() => this.#isPaused || this.#keep(), KEEP);
     try {
       this.#run = await learn(kept.text, {
         ...kept.options,
@@ -181,6 +204,8 @@ export class Lesson {
         onEvaluation: (evaluation) => this.#evaluate(evaluation),
         onSample: (sample) => this.#sample(sample),
       });
+      element("pause").disabled = element("end").disabled = false;
+      keepFocus("pause");
       const { saved } = await this.#run.finished;
       this.#conclude();
       await this.#store({ saved, isComplete: true });
@@ -189,7 +214,9 @@ export class Lesson {
     } finally {
       clearInterval(timer);
       this.#run = null;
+      this.#isBusy = false;
       this.#showRunning(false);
+      keepFocus("teach");
     }
   }
 
@@ -208,6 +235,8 @@ export class Lesson {
     element("teach").hidden = isRunning;
     element("teach").disabled = isRunning || !this.#material;
     element("pause").hidden = element("end").hidden = !isRunning;
+    // They act on a run, which begins soon.
+    element("pause").disabled = element("end").disabled = true;
     element("kept").hidden ||= isRunning;
     for (const part of document.querySelectorAll(".material, .choices")) part.inert = isRunning;
     if (isRunning) element("lesson").hidden = false;
@@ -231,7 +260,8 @@ export class Lesson {
     }
     if (!model) return;
     this.#kept.model = model;
-    await this.#onModel(model, this.#about(this.#kept)).catch((error) => this.#fail(error));
+    await this.#onModel(model, this.#about()).catch((error) => this.#fail(error));
+    if (this.#heldOut.length === 1) await this.#keep();
   }
 
   /** Show what the model writes now. */
@@ -263,10 +293,11 @@ export class Lesson {
   }
 
   #conclude() {
-    const { best } = this.#run;
-    if (!best && !this.#kept.model) return;
+    const { value } = element("used");
+    if (value < 1) element("progress").textContent = `Stopped at ${percent(value)}.`;
+    if (!this.#heldOut.length) return;
     const heldOut = Math.min(...this.#heldOut.map(([, value]) => value));
-    element("verdict").textContent += ` The model has ${heldOut.toFixed(2)} bits of surprise per character of the tenth of the text that it has not read.`;
+    element("verdict").textContent += ` The model has ${heldOut.toFixed(2)} bits of surprise per character of the part of the text that it has not read.`;
   }
 
   /** The lines of the chart: what it learns, and what it has not read. */
@@ -279,8 +310,12 @@ export class Lesson {
     }
     const last = this.#heldOut.at(-1);
     element("chart-help").textContent = values.length
-      ? `Surprise, from ${high.toFixed(2)} down to ${low.toFixed(2)} bits per character: thin in the text that it learns, thick${last ? ` (${last[1].toFixed(2)})` : ""} in a tenth that it has not read.`
+      ? `Surprise, from ${high.toFixed(2)} down to ${low.toFixed(2)} bits per character: thin in the text that it learns, thick${last ? ` (${last[1].toFixed(2)})` : ""} in the part that it has not read.`
       : "";
+  }
+
+  async #keepText(text, options) {
+    await keepText(text, options).catch(() => {});
   }
 
   /** Keep the run as it is now. */
@@ -299,14 +334,14 @@ export class Lesson {
       await keepRun(this.#kept);
     } catch {
       this.#canKeep = false;
-      element("verdict").textContent = "The browser does not keep the run: if this page is closed, it is lost.";
+      element("keeping").textContent = "The browser does not keep the run: if this page is closed, its latest part is lost.";
     }
   }
 
   /** Offer a run that was kept. */
   async #offer() {
     const kept = await keptRun().catch(() => undefined);
-    if (!kept || this.#run) return;
+    if (!kept || this.#isBusy) return;
     const share = kept.isComplete ? "learned" : `${percent(kept.chart.learned.at(-1)?.[0] ?? 0)} learned`;
     element("kept").firstElementChild.textContent = `This browser has kept ${kept.name}, ${share}.`;
     element("resume").textContent = kept.isComplete ? "Open" : "Go on";
@@ -314,13 +349,18 @@ export class Lesson {
   }
 
   /** What the page needs to know of the model of a run: its name, and the records that it has read. */
-  #about({ name, text, options }) {
-    const items = options.records === "lines" ? new Set((options.lowercase ? text.toLowerCase() : text).split("\n").map((line) => line.trim())) : null;
-    return { name: name.replace(/\.\w+$/, ""), known: items && { count: items.size, has: (record) => items.has(record) } };
+  #about() {
+    const { name, text, options } = this.#kept;
+    if (options.records === "lines" && this.#known?.text !== text) {
+      const lines = normalize(text, { level: "character", lowercase: options.lowercase, unicode: "NFC" }).split("\n");
+      const items = new Set(lines.filter(Boolean));
+      this.#known = { text, count: items.size, has: (record) => items.has(record) };
+    }
+    return { name: name.replace(/\.\w+$/, ""), known: options.records === "lines" ? this.#known : null };
   }
 
   #fail(error) {
-    element("error").hidden = !error;
-    element("error").textContent = error?.message ?? "";
+    element("learn-error").hidden = !error;
+    element("learn-error").textContent = error?.message ?? "";
   }
 }

@@ -19,7 +19,7 @@ async function start() {
   const view = new View({
     choose: (choice) => app.choose(choice),
     select: (index) => app.select(index),
-    show: (description) => app.show(description),
+    show: ({ description, model }) => app.show(description, model),
     copy: (text) => copy(view, text),
   });
   const app = new App(view);
@@ -28,15 +28,16 @@ async function start() {
   // What a person types follows the beginning, and does not come before it.
   const { length } = element("prompt").value;
   element("prompt").setSelectionRange(length, length);
+  const packed = element("model").textContent;
   const use = async (content, { name, known = null }) => {
     const model = await load(content);
-    current = { content, name };
+    // Only the page's own model may write none of its known records.
+    current = { content, name, isOwn: !current && Boolean(packed) };
     document.title = document.querySelector("h1").textContent = name;
     app.use(model, known);
     return model;
   };
   const lesson = new Lesson(use, () => current?.content ?? null);
-  const packed = element("model").textContent;
   if (!packed) {
     lesson.open();
     return;
@@ -70,7 +71,7 @@ function connect(app, view) {
   const save = (id, action) => on(id, "click", () => action(current).catch((error) => view.fail(error.message)));
   save("save-model", async ({ content }) => saveFile("model.onnx", content, "application/octet-stream"));
   save("save-small", async ({ content }) => saveFile("model.onnx", await quantize(content), "application/octet-stream"));
-  save("save-page", async ({ content, name }) => saveFile(`${name}.html`, await pageWith(content, name), "text/html"));
+  save("save-page", async ({ content, name, isOwn }) => saveFile(`${name}.html`, await pageWith(content, name, isOwn), "text/html"));
   on("temperature", "input", () => {
     view.showTemperature();
     view.panel.bend(view.settings.temperature);
@@ -79,7 +80,7 @@ function connect(app, view) {
   on("seed", "input", () => (element("keep").checked = true));
   on("colors", "change", color);
   addEventListener("keydown", (event) => {
-    if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) app.writeOrStop();
+    if (event.key === "Enter" && (event.ctrlKey || event.metaKey) && event.target.id !== "pasted") app.writeOrStop();
     if (event.key === "Escape") {
       app.stop();
       view.score.stop();

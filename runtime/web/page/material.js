@@ -8,6 +8,9 @@ const LIST = { lines: 50, median: 30, blank: 0.02 };
 // A text of fewer characters is easier to learn in lower case.
 const SHORT = 200_000;
 const EXCERPT = 120;
+const BLANK = /\n[^\S\n]*\r?\n/;
+// The first field of a tune in ABC notation.
+const TUNE = /^X: *\d/m;
 // Of a text, at most this share are control characters.
 const CONTROL = 0.001;
 
@@ -29,8 +32,9 @@ const KINDS = [
  * @throws {Error} with one line, if a file is none of these
  */
 export async function readFiles(files) {
+  const isModel = ({ name }) => /\.onnx$/i.test(name);
   const total = files.reduce((sum, { size }) => sum + size, 0);
-  if (total > MAX_BYTES) {
+  if (total > MAX_BYTES && !files.every(isModel)) {
     throw new Error(`${nameOf(files)} has ${Math.round(total / MEGABYTE)} MB, and a page learns at most ${Math.floor(MAX_BYTES / MEGABYTE)} MB: choose a part.`);
   }
   const notes = [];
@@ -39,13 +43,16 @@ export async function readFiles(files) {
     const content = await file.arrayBuffer().then((buffer) => new Uint8Array(buffer), () => {
       throw new Error(`${file.name} cannot be read. If it is a folder, drop the files in it.`);
     });
-    if (/\.onnx$/i.test(file.name)) {
+    if (isModel(file)) {
       if (files.length > 1) throw new Error(`${file.name} is a model: drop it alone.`);
       return { name: file.name, model: content };
     }
     texts.push(decode(content, file.name, notes));
   }
-  return { name: nameOf(files), text: texts.join("\n"), notes };
+  // Items between blank lines stay items.
+  const separator = texts.some((text) => BLANK.test(text.trim()) || TUNE.test(text)) ? "\n\n" : "\n";
+  const text = texts.length > 1 ? `${texts.map((each) => each.trimEnd()).join(separator)}\n` : texts[0];
+  return { name: nameOf(files), text, notes };
 }
 
 const nameOf = (files) => (files.length === 1 ? files[0].name : `${files[0].name} and ${files.length - 1} more`);
@@ -83,7 +90,7 @@ export function examine(text) {
   const lines = text.split(/\r\n?|\n/);
   const written = lines.filter((line) => line.trim());
   const lengths = written.map(({ length }) => length).sort((a, b) => a - b);
-  const isTunes = (text.match(/^X: *\d/gm)?.length ?? 0) > 1;
+  const isTunes = (text.match(new RegExp(TUNE, "gm"))?.length ?? 0) > 1;
   // The last line end begins no line.
   const blank = (lines.length - written.length - 1) / lines.length;
   const isList = written.length >= LIST.lines && lengths[lengths.length >> 1] <= LIST.median && blank <= LIST.blank;

@@ -17,16 +17,18 @@ export class Shelf {
   #records;
   /** The listed texts and their items, by their keys, in the order of the list. */
   #entries = new Map();
+  /** The numbers of the models. */
+  #models = new Map();
   /** All texts that were on the list. */
   #written = new Set();
 
-  /** `onChoose(description)` follows a press on a text; `onCopy(text)` one on the button that copies the list. */
+  /** `onChoose({ description, model })` follows a press on a text; `onCopy(text)` one on the button that copies the list. */
   constructor(section, onChoose, onCopy) {
     this.#section = section;
     this.#list = section.querySelector("ol");
     this.#list.addEventListener("click", (event) => {
       const button = event.target.closest("button");
-      if (button) onChoose(this.#entries.get(button.value).description);
+      if (button) onChoose(this.#entries.get(button.value));
     });
     section.querySelector(":scope > button").addEventListener("click", () => {
       onCopy(Array.from(this.#entries.values(), ({ text }) => text).join(this.#records === "lines" ? "\n" : "\n\n"));
@@ -46,8 +48,9 @@ export class Shelf {
 
   /** Mark a text as the current one. It is added at the end, or takes the place of what it continues. */
   add(written) {
-    const [{ prompt, text }, description] = [written, written.describe()];
-    const key = toLink({ ...description, length: 0 });
+    const [{ prompt, text, model }, description] = [written, written.describe()];
+    if (!this.#models.has(model)) this.#models.set(model, this.#models.size);
+    const key = `${this.#models.get(model)}${toLink({ ...description, length: 0 })}`;
     const whole = prompt + text;
     const item = this.#entries.get(key)?.item ?? this.#append(key);
     const [button] = item.children;
@@ -56,7 +59,7 @@ export class Shelf {
     button.textContent = shown.slice(0, EXCERPT) + "\u2026".repeat(shown.length > EXCERPT);
     this.#list.querySelector("[aria-current]")?.removeAttribute("aria-current");
     button.setAttribute("aria-current", "true");
-    this.#entries.set(key, { description, text: whole, item });
+    this.#entries.set(key, { description, model, text: whole, item });
     this.#written.add(whole);
     if (this.#entries.size > (this.#records ? MAX_RECORDS : MAX_TEXTS)) {
       this.#entries.delete(this.#entries.keys().next().value);

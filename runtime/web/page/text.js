@@ -15,7 +15,7 @@ const END = "<end>";
  * choice null is the end of a record. The same description always gives the same text.
  */
 export class RunningText {
-  #model;
+  model;
   #generation = null;
   /** Copies of the generation, by the unit that comes next. */
   #marks = [];
@@ -34,7 +34,7 @@ export class RunningText {
 
   /** `prompt` becomes the text that the model has read. If it is null, that is one of the model's own. */
   constructor(model, { prompt, seed, temperature, length, branches = [] }) {
-    this.#model = model;
+    this.model = model;
     Object.assign(this, { seed, temperature, length, branches: [...branches] });
     this.#start(prompt, temperature, seed);
     this.prompt = this.#generation.prompt;
@@ -96,7 +96,7 @@ export class RunningText {
     generation.dispose();
     return next.map(({ text, token, probability }) => ({
       choice: text === END ? null : text,
-      isByte: this.#model.info.level === "byte" && token >= 0x80 && text !== END,
+      isByte: this.model.info.level === "byte" && token >= 0x80 && text !== END,
       learned: probability,
       probability: bent.get(token) ?? 0,
     }));
@@ -132,7 +132,7 @@ export class RunningText {
   }
 
   #start(prompt, temperature, seed) {
-    const started = this.#model.start(prompt, { temperature, seed, unknown: "skip" });
+    const started = this.model.start(prompt, { temperature, seed, unknown: "skip" });
     this.#generation?.dispose();
     this.#generation = started;
     this.#mark();
@@ -145,7 +145,7 @@ export class RunningText {
     this.#pending = 0;
     this.#forget(this.units.length + 1);
     this.ended = choice === null;
-    const isBytes = this.#model.info.level === "byte";
+    const isBytes = this.model.info.level === "byte";
     if (choice) this.#append(choice, isBytes ? new TextEncoder().encode(choice).length : 1);
     this.#tokens = this.units.reduce((sum, { tokens }) => sum + tokens, 0);
     if (this.ended) return "";

@@ -76,6 +76,7 @@ void EXPORT(describe)(const textgen_corpus *corpus, const textgen_trainer *train
     const textgen_corpus_info *text = textgen_corpus_get_info(corpus);
     const textgen_trainer_info run = textgen_trainer_get_info(trainer);
     const double written[] = {(double)text->vocabulary,
+                              (double)text->training_tokens,
                               (double)text->training_characters,
                               (double)text->held_out_characters,
                               (double)text->training_records,
@@ -87,7 +88,7 @@ void EXPORT(describe)(const textgen_corpus *corpus, const textgen_trainer *train
                               (double)run.parts,
                               (double)run.part_size,
                               (double)run.weights};
-    _Static_assert(sizeof written == 12 * sizeof *written, "trainer.js has their names");
+    _Static_assert(sizeof written == 13 * sizeof *written, "trainer.js has their names");
     memcpy(numbers, written, sizeof written);
 }
 
