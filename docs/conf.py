@@ -42,7 +42,7 @@ root_pages = {
     "security": "SECURITY.md",
 }
 navigation = {
-    "Begin": ["readme", "tutorial", "gallery", "troubleshooting"],
+    "Begin": ["readme", "tutorial", "lesson", "gallery", "troubleshooting"],
     "Use": [
         *("training", "generating", "constraints", "scoring", "python", "c", "javascript"),
         *("web-page", "serving"),
