@@ -34,6 +34,7 @@ async function saved(visit, name) {
 
 onPage("a list is learned, writes new items, and the model and a page with it can be saved", "textgen", async (visit, page) => {
   await visit.chooseFiles({ "names.txt": NAMES });
+  await page.waitForFunction(() => document.getElementById("material").textContent);
   assert.equal(await visit.read("material"), "names.txt: 2,694 characters, 15 different ones, 343 lines. That is little: a model learns it by heart. 10,000 characters are a start.");
   await learnUntilSample(visit);
   assert.match(await visit.read("progress"), /^\d+% \u00b7 [\d,]+ characters a second \u00b7 \d+ s left$/);

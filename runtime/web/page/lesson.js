@@ -276,8 +276,10 @@ export class Lesson {
   /** Return what a model writes at the temperature of the page. */
   #write(model) {
     const temperature = element("temperature").valueAsNumber;
-    const { records } = model.info;
-    if (!records) return model.generate(model.info.prompts[0] ? null : "\n", { length: SAMPLE, temperature, seed: 1 }).trim();
+    const { records, vocabulary } = model.info;
+    // An excerpt of the text may end in a word.
+    const start = vocabulary.includes("\n") ? "\n" : null;
+    if (!records) return model.generate(start, { length: SAMPLE, temperature, seed: 1 }).trim();
     const count = records === "lines" ? ITEMS : 1;
     const items = Array.from({ length: count }, () => model.generate("", { length: SAMPLE, temperature, seed: freshSeed() }));
     return items.filter(Boolean).join(records === "lines" ? ", " : "\n");
