@@ -70,6 +70,9 @@ test("a paused run makes no update, can be saved, and goes on", async () => {
 test("a run goes on from a model, with characters that it did not know, and the result has 8 bits on request", async () => {
   const [, lesson] = LESSONS;
   const { best } = await (await learn(lesson.text, optionsOf(lesson))).finished;
+  const still = { values: { learningRate: 1e-9, weightDecay: 0, muonLr: 0 }, epochs: EPOCHS };
+  const same = await (await learn(lesson.text, { from: best.model, ...still })).finished;
+  assert.ok(Math.abs(same.best.heldOut - best.heldOut) < 1e-4);
   const changed = lesson.text.replaceAll("Ana", "\u00c4na");
   const learned = await (await learn(changed, { from: best.model, epochs: EPOCHS, seed: 7 })).finished;
   const model = await load(learned.best.model);
