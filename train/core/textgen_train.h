@@ -177,7 +177,9 @@ TEXTGEN_API double textgen_trainer_update(textgen_trainer *trainer, double progr
 /* Trainers of the same corpus, options and seed make updates together, in processes or workers that share no
  * memory. Each begins the update, and some compute its parts. One of them reads the parts that it has not
  * computed, and ends the update, as textgen_trainer_update does. The others get its weights. The result is that
- * of one trainer. part: below textgen_trainer_info.parts. content: part_size bytes. */
+ * of one trainer if the precision and the instruction set of all are equal, the same trainer ends each update,
+ * and each part is always computed by the same one: only that one has the states of its lanes. part: below
+ * textgen_trainer_info.parts. content: part_size bytes. */
 TEXTGEN_API void textgen_trainer_begin(textgen_trainer *trainer, double progress);
 TEXTGEN_API void textgen_trainer_compute_part(textgen_trainer *trainer, size_t part);
 TEXTGEN_API void textgen_trainer_write_part(const textgen_trainer *trainer, size_t part, void *content);
