@@ -12,9 +12,10 @@ let compiled;
 
 /** Return the module that learns. A later call tries again if it fails. */
 async function compile() {
+  if (compiled) return compiled;
   const packed = new Blob([decodeBase64(hasRelaxedSimd() ? modules.relaxed : modules.plain)]);
   const unpacked = packed.stream().pipeThrough(new DecompressionStream("deflate"));
-  return (compiled ??= await WebAssembly.compile(await new Response(unpacked).arrayBuffer()));
+  return (compiled = await WebAssembly.compile(await new Response(unpacked).arrayBuffer()));
 }
 
 /**

@@ -162,7 +162,8 @@ export class Lesson {
       seed: freshSeed(),
       ...(from ? { from } : { records: element("records").value || null, lowercase: element("lowercase").checked, preset: element("preset").value }),
     };
-    this.#keepText(text, options);
+    // Keeping the run says whether the browser keeps anything.
+    keepText(text, options).catch(() => {});
     this.#start({ name, text, options, chart: { learned: [], heldOut: [] }, samples: [] });
   }
 
@@ -172,6 +173,8 @@ export class Lesson {
     this.#isBusy = true;
     try {
       const kept = await keptRun();
+      // Another tab may have removed it.
+      if (!kept) return;
       this.#take({ name: kept.name, text: kept.text, notes: [] });
       this.#kept = kept;
       if (kept.model) await this.#onModel(kept.model, this.#about());
@@ -314,10 +317,6 @@ export class Lesson {
     element("chart-help").textContent = values.length
       ? `Surprise, from ${high.toFixed(2)} down to ${low.toFixed(2)} bits per character: thin in the text that it learns, thick${last ? ` (${last[1].toFixed(2)})` : ""} in the part that it has not read.`
       : "";
-  }
-
-  async #keepText(text, options) {
-    await keepText(text, options).catch(() => {});
   }
 
   /** Keep the run as it is now. */
