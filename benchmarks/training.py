@@ -93,7 +93,8 @@ def node_trainer(preset: str, module: str) -> Iterator[Callable[[], None]]:
 
         def update() -> None:
             print(UPDATES_PER_ROUND, file=to, flush=True)
-            answers.readline()
+            if not answers.readline():
+                raise RuntimeError(f"Node has ended with {module}")
 
         yield update
 

@@ -250,7 +250,12 @@ def test_evaluations_are_even_after_an_early_one(monkeypatch: pytest.MonkeyPatch
 
 
 @pytest.mark.parametrize("option", [None, "--no-early-stopping"])
-def test_a_run_stops_early_if_the_loss_only_rises(command: Command, option: str | None) -> None:
+def test_a_run_stops_early_if_the_loss_only_rises(
+    command: Command, option: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: Any, **__: Any) -> None:
+        raise OutputError("the end fails")
+
     penalties = (
         "--dropout",
         "0",
@@ -262,11 +267,16 @@ def test_a_run_stops_early_if_the_loss_only_rises(command: Command, option: str 
         "0",
     )
     words = ("--units", "64", "--epochs", "150", "--held-out", "0.3", "--no-samples", *penalties)
-    command("random.txt", *words, *([option] if option else ()), "-o", "out")
+    with monkeypatch.context() as patch:
+        patch.setattr(cli, "check_file", fail)
+        command("random.txt", *words, *([option] if option else ()), "-o", "out", code=1)
     evaluations = metrics("out")
     assert (evaluations[-1]["epoch"] == 150) == (option is not None)
     best = min(evaluations, key=lambda entry: entry["held_out_nats"])
     assert training("out")["evaluation"]["step"] == best["step"] < evaluations[-4]["step"]
+    # Only the end is left to do.
+    command("--resume", "out")
+    assert metrics("out") == evaluations
 
 
 def test_a_loss_that_is_nan_ends_the_run_with_the_best_model(

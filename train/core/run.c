@@ -81,16 +81,25 @@ uint64_t textgen_run_size(const textgen_options *options, int64_t vocabulary, in
     return describe(options, vocabulary, lanes, 0).size;
 }
 
+bool textgen_run_has_room(const textgen_options *options, int64_t vocabulary) {
+    const double units = (double)(options->units + TEXTGEN_LEARN_PAD), layers = (double)options->layers;
+    const double inputs = (double)options->embedding + units;
+    const double symbols = (double)(vocabulary + TEXTGEN_LEARN_PAD);
+    const double weights = symbols * (inputs + units) + 4.0 * layers * units * (inputs + units);
+    const double rows = (double)(options->batch + 1) * (double)(options->sequence_length + 1);
+    return sizeof(float) * 8.0 * (weights + rows * (inputs + 8.0 * layers * units)) < (double)PTRDIFF_MAX;
+}
+
 int32_t textgen_run_check(const void *data, size_t size, textgen_error *error) {
     const textgen_run *run = data;
-    /* More would not fit into the numbers of the sizes. */
-    const int64_t most = INT32_MAX;
     if (size < sizeof *run || memcmp(run->magic, magic, sizeof magic) != 0) {
         return textgen_report(error, TEXTGEN_DAMAGED_SAVED, "no saved run of this version");
     }
-    if (textgen_check_options(&run->options, NULL) || run->vocabulary < 1 || run->vocabulary > most ||
-        run->lanes < 1 || run->lanes > most || run->step < 0 || run->step > MAX_STEP || run->epoch < 0 ||
-        run->epoch > MAX_STEP || run->batch < 0 || !(run->progress >= 0.0 && run->progress <= 1.0) ||
+    if (textgen_check_options(&run->options, NULL) || run->vocabulary < 1 || run->vocabulary > INT32_MAX ||
+        !textgen_run_has_room(&run->options, run->vocabulary) || run->lanes < 1 ||
+        run->lanes > run->options.batch * run->options.sequence_length || run->step < 0 ||
+        run->step > MAX_STEP || run->epoch < 0 || run->epoch > MAX_STEP || run->batch < 0 ||
+        !(run->progress >= 0.0 && run->progress <= 1.0) ||
         run->parts != describe(&run->options, run->vocabulary, run->lanes, 0).parts) {
         return textgen_report(error, TEXTGEN_DAMAGED_SAVED, "the saved run is damaged");
     }

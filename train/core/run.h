@@ -36,6 +36,9 @@ uint64_t textgen_run_size(const textgen_options *options, int64_t vocabulary, in
 textgen_run *textgen_run_init(void *memory, const textgen_options *options, int64_t vocabulary, int64_t lanes,
                               uint64_t seed, const textgen_tokens *tokens);
 
+/* Whether the sizes of all arrays of a run fit into a ptrdiff_t, which has 32 bits on some processors. */
+bool textgen_run_has_room(const textgen_options *options, int64_t vocabulary);
+
 /* Check a block that was saved, which may be damaged or hostile: its sizes and options, and that all numbers
  * are finite. Fail with TEXTGEN_DAMAGED_SAVED. */
 int32_t textgen_run_check(const void *data, size_t size, textgen_error *error);

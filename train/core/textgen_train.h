@@ -153,10 +153,10 @@ typedef struct {
     size_t weights;      /* numbers that textgen_trainer_weights returns */
 } textgen_trainer_info;
 
-/* Begin a run. threads: at least 1, at most 256. kernels: the name of an instruction set, or NULL for the best
- * one. With TEXTGEN_FASTER, a measurement of some hundredths of a second chooses the precision, and large
- * networks take longer; the run is then that of the precision that was chosen. Fail with
- * TEXTGEN_INVALID_ARGUMENT, and the name of the argument or option. */
+/* Begin a run. threads: at least 1, at most 256. kernels: the name of an instruction set, which has one
+ * precision, or NULL for the best one. With TEXTGEN_FASTER and NULL, a measurement of some hundredths of a
+ * second chooses the precision, and large networks take longer; the run is then that of the precision that was
+ * chosen. Fail with TEXTGEN_INVALID_ARGUMENT, and the name of the argument or option. */
 TEXTGEN_API int32_t textgen_trainer_create(const textgen_corpus *corpus, const textgen_options *options,
                                            uint64_t seed, int32_t threads, const char *kernels,
                                            textgen_trainer **trainer, textgen_error *error);
@@ -192,7 +192,7 @@ TEXTGEN_API void textgen_trainer_follow(textgen_trainer *trainer, const float *w
 TEXTGEN_API double textgen_trainer_score(textgen_trainer *trainer);
 
 /* Return the mean loss of the first tokens of the held-out text, or of its first complete records that have at
- * least so many, in nats per token, to compare a model file with the network. */
+ * least so many, in nats per token, to compare a model file with the network; NaN without memory. */
 TEXTGEN_API double textgen_trainer_score_start(textgen_trainer *trainer, size_t tokens);
 
 /* Write the model file. held_out_nats: as textgen_trainer_score returned it, or NaN. training: the JSON object
@@ -203,7 +203,8 @@ TEXTGEN_API size_t textgen_trainer_write_model(const textgen_trainer *trainer, d
 
 /* Start from the weights of a model file, of float32 or 8 bits, instead of random ones. Its network must be
  * that of the options, and the vocabulary of the corpus must begin with its vocabulary. A new symbol gets the
- * mean rows of the known ones, and an output bias by its frequency. Call it before the first update. */
+ * mean rows of the known ones, and an output bias by its frequency. Fail after the first update. The metadata
+ * name the model file, but not after textgen_trainer_resume. */
 TEXTGEN_API int32_t textgen_trainer_start_from(textgen_trainer *trainer, const void *file, size_t size,
                                                textgen_error *error);
 
@@ -218,8 +219,8 @@ TEXTGEN_API int32_t textgen_trainer_teach(textgen_trainer *trainer, const uint16
  * trainer. */
 TEXTGEN_API const void *textgen_trainer_save(const textgen_trainer *trainer, size_t *size);
 
-/* Replace the run by a saved one of the same corpus and options, but for the precision. data: aligned to 8
- * bytes; it may come from an untrusted source, because it is checked. Fail with TEXTGEN_DAMAGED_SAVED or
+/* Replace the run by a saved one of the same corpus, seed and options, but for the precision. data: aligned to
+ * 8 bytes; it may come from an untrusted source, because it is checked. Fail with TEXTGEN_DAMAGED_SAVED or
  * TEXTGEN_OTHER_SAVED. */
 TEXTGEN_API int32_t textgen_trainer_resume(textgen_trainer *trainer, const void *data, size_t size,
                                            textgen_error *error);

@@ -65,15 +65,6 @@ static void *allocate(textgen_trainer *trainer, uint64_t bytes) {
     return textgen_align(memory);
 }
 
-/* Whether the sizes of all arrays fit into a ptrdiff_t, which has 32 bits on some processors. */
-static bool has_room(const textgen_options *chosen, double vocabulary) {
-    const double units = (double)(chosen->units + TEXTGEN_LEARN_PAD), layers = (double)chosen->layers;
-    const double inputs = (double)chosen->embedding + units, symbols = vocabulary + (double)TEXTGEN_LEARN_PAD;
-    const double weights = symbols * (inputs + units) + 4.0 * layers * units * (inputs + units);
-    const double rows = (double)(chosen->batch + 1) * (double)(chosen->sequence_length + 1);
-    return sizeof(float) * 8.0 * (weights + rows * (inputs + 8.0 * layers * units)) < (double)PTRDIFF_MAX;
-}
-
 static void hash_corpus(const textgen_corpus *corpus, unsigned char digest[TEXTGEN_SHA256_SIZE]) {
     const textgen_tokens *parts[] = {&corpus->training, &corpus->held_out};
     textgen_sha256 sum;
@@ -88,10 +79,15 @@ static void hash_corpus(const textgen_corpus *corpus, unsigned char digest[TEXTG
     textgen_sha256_end(&sum, digest);
 }
 
-/* WebAssembly has no such clock, and no products of bfloat16 numbers. */
+/* WebAssembly has no such clock, and no products of bfloat16 numbers. The steps of that of Windows are longer
+ * than a gradient takes. */
 static double processor_seconds(void) {
 #if defined(__wasm__)
     return 0.0;
+#elif defined(_WIN32)
+    struct timespec now = {0};
+    timespec_get(&now, TIME_UTC);
+    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
 #else
     return (double)clock() / CLOCKS_PER_SEC;
 #endif
@@ -136,7 +132,7 @@ static int32_t create(textgen_trainer *trainer, const textgen_options *chosen, u
     const textgen_corpus *corpus = trainer->corpus;
     const int64_t vocabulary = (int64_t)corpus->info.vocabulary;
     void *memory;
-    if (!has_room(chosen, (double)vocabulary)) {
+    if (!textgen_run_has_room(chosen, vocabulary)) {
         return textgen_out_of_memory(error);
     }
 #define ALLOCATE(bytes)                                                                                        \
@@ -310,10 +306,13 @@ double textgen_trainer_score_start(textgen_trainer *trainer, size_t tokens) {
 /* Write a number. Whatever the locale of the program is, JSON has a decimal point. */
 enum { NUMBER_SIZE = 32 };
 static const char *as_json(double value, char text[NUMBER_SIZE]) {
+    static const char digits[] = "-0123456789";
     snprintf(text, NUMBER_SIZE, "%.17g", value);
-    char *comma = strchr(text, ',');
-    if (comma) {
-        *comma = '.';
+    char *point = text + strspn(text, digits);
+    if (*point && *point != 'e') {
+        const char *rest = point + strcspn(point, digits);
+        *point = '.';
+        memmove(point + 1, rest, strlen(rest) + 1);
     }
     return text;
 }
@@ -378,6 +377,10 @@ size_t textgen_trainer_write_model(const textgen_trainer *trainer, double held_o
 int32_t textgen_trainer_start_from(textgen_trainer *trainer, const void *file, size_t size,
                                    textgen_error *error) {
     const textgen_corpus *corpus = trainer->corpus;
+    if (trainer->run->step) {
+        return textgen_report(error, TEXTGEN_INVALID_ARGUMENT,
+                              "the run has begun: it cannot start from a model");
+    }
     TEXTGEN_TRY(textgen_read_model(trainer->run, (textgen_view){file, size}, corpus->symbols, &corpus->training,
                                    error));
     textgen_update_changed(trainer->update);
@@ -417,8 +420,8 @@ int32_t textgen_trainer_resume(textgen_trainer *trainer, const void *data, size_
     const int64_t precision = expected.precision;
     expected.precision = saved->options.precision;
     regularize(&expected, &saved->options);
-    if (memcmp(&expected, &saved->options, sizeof expected) != 0) {
-        return textgen_report(error, TEXTGEN_OTHER_SAVED, "the saved run has other options");
+    if (memcmp(&expected, &saved->options, sizeof expected) != 0 || run->seed != saved->seed) {
+        return textgen_report(error, TEXTGEN_OTHER_SAVED, "the saved run has other options or another seed");
     }
     if (memcmp(run->text, saved->text, sizeof run->text) != 0) {
         return textgen_report(error, TEXTGEN_OTHER_SAVED, "the saved run is of another text");

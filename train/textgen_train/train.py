@@ -146,7 +146,7 @@ class Run:
         """Return all of the run that the block of the learner does not have, and what its text must be."""
         tokens, held_out = self.dataset.tokens, self.dataset.held_out
         return {
-            # A run that is resumed has no other precision.
+            # A run that is resumed keeps the precision that was measured.
             "config": {**self.config.as_json(), "precision": self.learner.precision},
             "origin": asdict(self.origin),
             "state": self.state.as_json(),
@@ -171,7 +171,7 @@ def train(run: Run) -> None:  # noqa: C901 (the order of what a run does, in one
         elif state.tokens and is_due(run):
             # The run was saved between an update and its evaluation.
             evaluate(run)
-        while state.progress < 1.0:
+        while state.progress < 1.0 and not overfits(run):
             update(run)
             if knows_speed(run):
                 choose_regularization(run)
@@ -179,8 +179,6 @@ def train(run: Run) -> None:  # noqa: C901 (the order of what a run does, in one
                 evaluate(run)
             elif needs_sample(run):
                 show_sample(run)
-            if overfits(run):
-                break
             if must_save(run):
                 save(run)
             run.check_interrupt()
@@ -291,9 +289,9 @@ def is_due(run: Run) -> bool:
 
 
 def overfits(run: Run) -> bool:
-    """Return whether the rest of the run would only make the network worse."""
+    """Return whether the evaluations show that the rest of the run would only make the network worse."""
     config, state, best = run.config, run.state, run.best
-    if best is None or config.no_early_stopping or not EARLY_SHARE <= state.progress < 1.0:
+    if best is None or config.no_early_stopping or state.evaluated < EARLY_SHARE:
         return False
     last, later = state.evaluations[-1], sum(item.step > best.step for item in state.evaluations)
     return (

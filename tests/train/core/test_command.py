@@ -148,6 +148,8 @@ def test_a_run_starts_from_the_weights_and_the_vocabulary_of_a_model(
     assert (made.records, made.normalization) == (old.records, old.normalization)
     assert (made.tokenizer.level, made.tokenizer.special) == (old.tokenizer.level, old.tokenizer.special)
     assert made.training["parent"]["sha256"] == before.sha256
+    needs = old.tokenizer.level != "byte" and (old.normalization.lowercase or old.normalization.unicode)
+    assert ("outside ASCII" in done.stderr) == bool(new and needs)
     if not missing:
         first = float(done.stderr.split("loss ")[1].split()[0])
         expected = held_out_loss(before, text, old.records, 0.5)

@@ -134,7 +134,7 @@ def test_trainers_without_common_memory_make_the_updates_of_one(records: str | N
         trained.close()
 
 
-def test_only_a_run_of_the_same_text_and_options_is_resumed(trained: Trained) -> None:
+def test_only_a_run_of_the_same_text_options_and_seed_is_resumed(trained: Trained) -> None:
     block = trained.save()
     for other, code in (
         (Trained(TEXT[::-1]), OTHER),
@@ -152,6 +152,7 @@ def test_only_a_run_of_the_same_text_and_options_is_resumed(trained: Trained) ->
     for field in ("step", "epoch", "batch", "lanes", "parts", "vocabulary"):
         for value in (-1, highest):
             assert trained.resume(changed(block, **{field: value})) in (DAMAGED, OTHER), field
+    assert trained.resume(changed(block, seed=4)) == OTHER
     assert trained.resume(block[:-1]) == DAMAGED
     damaged = bytearray(block)
     Run.from_buffer(damaged).options.units = 0
@@ -278,6 +279,8 @@ def test_only_a_model_of_the_same_network_and_vocabulary_is_a_start(trained: Tra
     for damaged in (b"", b"\x08", content[:-1], content.replace(b"Gather", b"Gathes")):
         assert trained.start_from(damaged)[0] < INVALID
     assert trained.save() == block
+    trained.update()
+    assert trained.start_from(content)[0] == INVALID
     for trainer in (deep, other, with_records, characters):
         trainer.close()
 
@@ -427,8 +430,9 @@ def test_8_bit_weights_are_the_nearest_within_the_bounds(sizes: dict[str, Any]) 
     assert texts["native"] == pytest.approx(texts["onnxruntime"], rel=0.02)
     assert quantized(converted) == (INVALID, None)
     # A run can start from 8-bit weights.
-    assert trainer.start_from(converted) == (0, None)
-    started = arrays_of(trainer.model())
+    other = Trained(corpus={"level": "character"}, **sizes)
+    assert other.start_from(converted) == (0, None)
+    started = arrays_of(other.model())
     assert np.array_equal(
         started["recurrent_0"], found["recurrent_0_int8"] * found["recurrent_0_scale"][:, None]
     )
@@ -437,6 +441,7 @@ def test_8_bit_weights_are_the_nearest_within_the_bounds(sizes: dict[str, Any]) 
     )
     assert np.array_equal(started["embedding"], found["embedding_int8"] * found["embedding_scale"][:, None])
     trainer.close()
+    other.close()
 
 
 def test_damaged_model_files_are_neither_converted_nor_a_start(trained: Trained) -> None:

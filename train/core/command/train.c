@@ -228,7 +228,7 @@ static void open_parent(void) {
     corpus_options.level = parent->level;
     corpus_options.records = parent->records;
     corpus_options.unicode = parent->unicode;
-    corpus_options.lowercase = parent->lowercase && strcmp(parent->level, "byte");
+    corpus_options.lowercase = parent->lowercase;
     corpus_options.extend = 1;
     preset = preset ? preset : textgen_nearest_preset(parent->layers, parent->units);
 }
@@ -376,6 +376,33 @@ static double run(textgen_trainer *trainer, const textgen_corpus_info *corpus) {
     return best;
 }
 
+/* Return the name of a file without its folder. */
+static const char *name_of(const char *path) {
+    const char *name = path, *end;
+    while (*(end = name + strcspn(name, "/\\"))) {
+        name = end + 1;
+    }
+    return name;
+}
+
+/* Convert A to Z as the model of --from needs. The command has no tables of Unicode for other letters. */
+static void normalize(textgen_memory text) {
+    bool is_ascii = true;
+    if (!parent || !strcmp(parent->level, "byte")) {
+        return;
+    }
+    for (size_t i = 0; i < text.size; i++) {
+        is_ascii = is_ascii && ((const unsigned char *)text.data)[i] < 0x80;
+    }
+    if (!is_ascii && (parent->lowercase || parent->unicode)) {
+        fprintf(stderr, "textgen: %s: characters outside ASCII must already be %s%s, as the model needs them\n",
+                text_path, parent->lowercase ? "lower case " : "", parent->unicode ? parent->unicode : "");
+    }
+    if (parent->lowercase) {
+        make_lowercase(text.data, text.size);
+    }
+}
+
 int train(int count, char **arguments) {
     textgen_corpus *corpus;
     textgen_trainer *trainer;
@@ -389,15 +416,12 @@ int train(int count, char **arguments) {
     if (!platform_can_replace(model_path)) {
         fail(EXIT_FAILED, "cannot write %s: %s", model_path, strerror(errno));
     }
-    const char *name = strrchr(text_path, '/');
-    corpus_options.name = !strcmp(text_path, "-") ? "standard input" : name ? name + 1 : text_path;
+    corpus_options.name = strcmp(text_path, "-") ? name_of(text_path) : "standard input";
     if (parent_path) {
         open_parent();
     }
     preset = preset ? preset : "small";
-    if (corpus_options.lowercase) {
-        make_lowercase(text.data, text.size);
-    }
+    normalize(text);
     check(textgen_corpus_create(text.data, text.size, &corpus_options, &corpus, &error), EXIT_FAILED,
           text_path);
     free(text.data);
