@@ -123,6 +123,7 @@ def main() -> None:
     list_packages(work / "environment" / "bin" / "python", output / "sbom.json")
     print("installed with its dependencies, listed in sbom.json:", wheel.name)
     print("packed, installed and tried:", try_npm_package(work / "npm", output, text).name)
+    shutil.copy(ROOT / "runtime" / "textgen_runtime" / "web" / "textgen.html", output)
     (output / "version").write_text(version, encoding="ascii")
 
 

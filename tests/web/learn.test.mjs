@@ -113,6 +113,13 @@ for (const [options, code, culprit] of [
   });
 }
 
+test("an evaluation that would take much of a short run is only at its end", async () => {
+  const [evaluations, text] = [[], "the same words come again and again, ".repeat(5000)];
+  const onEvaluation = (evaluation) => evaluations.push(evaluation);
+  await (await learn(text, { values: { units: 150 }, epochs: 0.3, onEvaluation })).finished;
+  assert.deepEqual(evaluations.map(({ progress }) => progress), [1]);
+});
+
 test("a text that is too short, and one that is no string, are refused", async () => {
   await assert.rejects((await learn("ab")).finished, error("INVALID_ARGUMENT", "text"));
   await assert.rejects(learn(7), error("INVALID_ARGUMENT", "text"));

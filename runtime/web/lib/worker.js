@@ -8,6 +8,8 @@ import { Trainer } from "./trainer.js";
 const MEASURED = 1;
 /** The first evaluation is after so many seconds, all of them take at most this share of the time, and there are so many. */
 const [FIRST, SHARE, MAX_EVALUATIONS] = [2, 0.03, 20];
+/** An evaluation takes as long as learning so many of the tokens that it scores. The first one takes at most this share. */
+const [COST, FIRST_SHARE] = [0.4, 0.1];
 /** A sample follows the one before when the time is so many times as long, and so many seconds. */
 const SAMPLE = { factor: 1.25, seconds: 1 };
 /** An update that took more milliseconds was interrupted by a sleep of the machine. */
@@ -76,8 +78,10 @@ class Leader {
     this.hasChanged = this.isStopped = this.isPaused = false;
     /** The epochs for which the other workers do not know what is against overfitting yet. */
     this.changed = start.saved?.epochs ?? 0;
-    const { parts, trainingTokens, trainingCharacters } = trainer.info();
+    const { parts, trainingTokens, trainingCharacters, heldOutCharacters } = trainer.info();
     this.tokensOfCharacter = trainingTokens / trainingCharacters;
+    /** The epochs that could be learned while the network is evaluated. */
+    this.cost = (COST * heldOutCharacters) / trainingCharacters;
     const count = Math.min(start.workers, parts);
     const groups = Array.from({ length: count }, (_, worker) =>
       Array.from({ length: parts }, (_, part) => part).filter((part) => part % count === worker),
@@ -146,7 +150,10 @@ class Leader {
   }
 
   get isDue() {
-    if (!this.interval) return this.progress >= 1 || this.seconds >= FIRST;
+    if (!this.interval) {
+      const share = (this.cost * this.progress) / this.trainer.info().epoch;
+      return this.progress >= 1 || (this.seconds >= FIRST && share <= FIRST_SHARE);
+    }
     return Math.floor(this.progress / this.interval) > Math.floor(this.evaluated / this.interval);
   }
 

@@ -28,7 +28,7 @@ export class App {
     this.#view = view;
   }
 
-  /** Write with another model from now on. `known` are the records that are not written, or null. */
+  /** Write with another model from now on. `known` are the KnownRecords that are not written, or null. */
   use(model, known) {
     this.#model = model;
     this.#known = known;
@@ -174,7 +174,7 @@ export class App {
       const generation = this.#model.start(prompt, { seed, temperature, unknown: "skip" });
       const record = generation.prompt + generation.take(MAX_RECORD, { finish: true });
       generation.dispose();
-      if (record && !(onlyNew && (shelf.has(record) || this.#known?.has(record)))) return seed;
+      if (record && !(onlyNew && (shelf.has(record) || this.#known?.has(record, this.#model)))) return seed;
     } while (performance.now() < end);
     throw new Error("No new text was found: raise the temperature, change the beginning, or switch Only new off.");
   }

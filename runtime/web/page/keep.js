@@ -59,18 +59,27 @@ export function rememberPage() {
   opened = document.documentElement.outerHTML;
 }
 
-/** Return a page like this one with a model and a title. If the model is another one, the page knows no records. */
-export async function pageWith(model, title, isOwn) {
-  const page = new DOMParser().parseFromString(`<!doctype html>\n${opened}`, "text/html");
-  const packed = new Blob([model]).stream().pipeThrough(new CompressionStream("deflate"));
-  const bytes = new Uint8Array(await new Response(packed).arrayBuffer());
+/** Encode bytes as base64. A call takes only so many arguments. */
+function encodeBase64(bytes) {
   let binary = "";
   for (let i = 0; i < bytes.length; i += 4096) binary += String.fromCharCode(...bytes.subarray(i, i + 4096));
-  page.getElementById("model").textContent = btoa(binary);
-  page.title = page.querySelector("h1").textContent = title;
-  if (!isOwn) {
-    page.getElementById("known")?.remove();
-    page.getElementById("prompt").textContent = "";
+  return btoa(binary);
+}
+
+/** Return a page like this one with a model. */
+export async function pageWith({ content, name, known, isOwn }) {
+  const page = new DOMParser().parseFromString(`<!doctype html>\n${opened}`, "text/html");
+  const packed = new Blob([content]).stream().pipeThrough(new CompressionStream("deflate"));
+  const place = page.getElementById("model");
+  place.textContent = encodeBase64(new Uint8Array(await new Response(packed).arrayBuffer()));
+  page.title = page.querySelector("h1").textContent = name;
+  page.getElementById("known")?.remove();
+  if (known) {
+    const { bits, count, hashes } = known;
+    const script = Object.assign(page.createElement("script"), { type: "text/plain", id: "known", textContent: encodeBase64(bits) });
+    Object.assign(script.dataset, { count, hashes });
+    place.after(script);
   }
+  if (!isOwn) page.getElementById("prompt").textContent = "";
   return `<!doctype html>\n${page.documentElement.outerHTML}\n`;
 }

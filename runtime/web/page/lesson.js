@@ -37,14 +37,14 @@ export class Lesson {
   #isPaused = false;
   #canKeep = true;
   /** The items of a list, with its text, or null. */
-  #known = null;
+  #records = null;
   #learned = [];
   #heldOut = [];
   #onModel;
   #model;
 
   /**
-   * `onModel(content, { name, known })` follows each better model, and one that a person opens. It returns the model. `model()`
+   * `onModel(content, { name, records })` follows each better model, and one that a person opens. It returns the model. `model()`
    * is the content of the model on the page, or null.
    */
   constructor(onModel, model) {
@@ -352,12 +352,11 @@ export class Lesson {
   /** What the page needs to know of the model of a run: its name, and the records that it has read. */
   #about() {
     const { name, text, options } = this.#kept;
-    if (options.records === "lines" && this.#known?.text !== text) {
+    if (options.records === "lines" && this.#records?.text !== text) {
       const lines = normalize(text, { level: "character", lowercase: options.lowercase, unicode: "NFC" }).split("\n");
-      const items = new Set(lines.filter(Boolean));
-      this.#known = { text, count: items.size, has: (record) => items.has(record) };
+      this.#records = { text, items: new Set(lines.filter(Boolean)) };
     }
-    return { name: name.replace(/\.\w+$/, ""), known: options.records === "lines" ? this.#known : null };
+    return { name: name.replace(/\.\w+$/, ""), records: options.records === "lines" ? this.#records.items : null };
   }
 
   #fail(error) {

@@ -7,12 +7,12 @@ import { App } from "./app.js";
 import { pageWith, rememberPage, saveFile } from "./keep.js";
 import { Lesson } from "./lesson.js";
 import { freshSeed } from "./link.js";
-import { knownRecords } from "./shelf.js";
+import { KnownRecords } from "./shelf.js";
 import { View, element } from "./view.js";
 
 rememberPage();
 
-/** The model on the page: its content and its name, or null. */
+/** The model on the page: its content, its name, and the records that it has learned from; or null. */
 let current = null;
 
 async function start() {
@@ -29,10 +29,10 @@ async function start() {
   const { length } = element("prompt").value;
   element("prompt").setSelectionRange(length, length);
   const packed = element("model").textContent;
-  const use = async (content, { name, known = null }) => {
+  const use = async (content, { name, records = null, known = null }) => {
     const model = await load(content);
-    // Only the page's own model may write none of its known records.
-    current = { content, name, isOwn: !current && Boolean(packed) };
+    if (records) known = records === current?.records ? current.known : KnownRecords.of(records, model);
+    current = { content, name, records, known, isOwn: !current && Boolean(packed) };
     document.title = document.querySelector("h1").textContent = name;
     app.use(model, known);
     return model;
@@ -44,8 +44,7 @@ async function start() {
   }
   const unpacked = new Blob([decodeBase64(packed)]).stream().pipeThrough(new DecompressionStream("deflate"));
   const content = new Uint8Array(await new Response(unpacked).arrayBuffer());
-  const model = await use(content, { name: document.title });
-  app.use(model, knownRecords(model));
+  await use(content, { name: document.title, known: KnownRecords.ofPage() });
   // A browser that returned to the page has restored the controls.
   element("temperature").dispatchEvent(new Event("input"));
   element("colors").dispatchEvent(new Event("change"));
@@ -71,7 +70,7 @@ function connect(app, view) {
   const save = (id, action) => on(id, "click", () => action(current).catch((error) => view.fail(error.message)));
   save("save-model", async ({ content }) => saveFile("model.onnx", content, "application/octet-stream"));
   save("save-small", async ({ content }) => saveFile("model.onnx", await quantize(content), "application/octet-stream"));
-  save("save-page", async ({ content, name, isOwn }) => saveFile(`${name}.html`, await pageWith(content, name, isOwn), "text/html"));
+  save("save-page", async (model) => saveFile(`${model.name}.html`, await pageWith(model), "text/html"));
   on("temperature", "input", () => {
     view.showTemperature();
     view.panel.bend(view.settings.temperature);

@@ -85,19 +85,40 @@ export class Shelf {
 }
 
 /**
- * Return the records that the model has learned from, such as the names of a list; null if the page shows all records.
- * They are a Bloom filter, which has all of them, and takes a few others for known. See known_records.py.
+ * The records that a model has learned from, such as the names of a list. They are a Bloom filter, which has all of them, and
+ * takes a few others for known. See known_records.py.
  */
-export function knownRecords(model) {
-  const element = document.getElementById("known");
-  if (!element) return null;
-  const bits = decodeBase64(element.textContent);
-  const hashes = Number(element.dataset.hashes);
-  const isKnown = (record) => {
+export class KnownRecords {
+  /** @param {Uint8Array} bits @param {number} count of the records @param {number} hashes */
+  constructor(bits, count, hashes) {
+    Object.assign(this, { bits, count, hashes });
+  }
+
+  /** Return those that the page has, or null. */
+  static ofPage() {
+    const element = document.getElementById("known");
+    if (!element) return null;
+    const { count, hashes } = element.dataset;
+    return new KnownRecords(decodeBase64(element.textContent), Number(count), Number(hashes));
+  }
+
+  /** Return a filter of records, with the numbers of known_records.py. @param {Set<string>} records */
+  static of(records, model) {
+    const known = new KnownRecords(new Uint8Array(Math.floor((10 * records.size) / 8) + 1), records.size, 7);
+    for (const record of records) {
+      for (const position of known.#positions(record, model)) known.bits[position >> 3] |= 1 << (position % 8);
+    }
+    return known;
+  }
+
+  /** Whether a record is known. @param {string} record @param {any} model any one, which computes its digest */
+  has(record, model) {
+    return this.#positions(record, model).every((position) => this.bits[position >> 3] & (1 << (position % 8)));
+  }
+
+  #positions(record, model) {
     const digest = new DataView(model.digest(record).buffer);
     const [first, step] = [digest.getUint32(0, true), (digest.getUint32(4, true) | 1) >>> 0];
-    const positions = Array.from({ length: hashes }, (_, index) => (first + index * step) % (8 * bits.length));
-    return positions.every((position) => bits[position >> 3] & (1 << (position % 8)));
-  };
-  return { count: Number(element.dataset.count), has: isKnown };
+    return Array.from({ length: this.hashes }, (_, index) => (first + index * step) % (8 * this.bits.length));
+  }
 }
