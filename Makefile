@@ -6,6 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 # Exists if the tools are installed, and the extensions are built from the present sources.
 DEV := $(VENV)/dev.built
+TORCH := $(VENV)/torch.installed
 SOURCES := $(wildcard $(foreach package,runtime/textgen_runtime train/textgen_train,$(addprefix $(package)/*.,pyx pxd)) \
 	$(addprefix runtime/core/,*.c *.h *.def kernels/*.c kernels/*.h) $(addprefix train/core/,*.c *.h *.def))
 C_FILES := $(shell git ls-files --cached --others --exclude-standard "*.[ch]")
@@ -20,7 +21,7 @@ export CHROMIUM ?= $(shell command -v chromium || command -v google-chrome || ec
 CHECKS := -fsanitize=address,undefined -fno-sanitize-recover=all -g
 
 .PHONY: $(BENCHMARKS) clean core demo docs format fuzz install lint models mutants release-check sanitize size test \
-	test-all test-arm test-core test-emulated test-web test-wine try-npm web wheels
+	test-all test-arm test-core test-emulated test-torch test-web test-wine try-npm web wheels
 
 demo: $(DEV)
 	$(BIN)/textgen-train python-docs --minutes 1 --no-samples --output demo --overwrite
@@ -33,13 +34,20 @@ export TEXTGEN_TEST_TIER := $(TIER)
 # often turn the cache of compiled modules off. Each process of a test would then compile all that it imports.
 PYTEST := PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest --numprocesses=logical --maxprocesses=8 --dist=worksteal
 
+# The tests that need torch, which is large.
+TORCH_TESTS := tests/benchmarks tests/project/test_notebook.py tests/train/core/test_gradients.py \
+	tests/train/core/test_run.py tests/train/test_export_torch.py tests/train/test_learner_torch.py
+
 test: $(DEV)
-	$(PYTEST)
+	$(PYTEST) $(addprefix --ignore=,$(TORCH_TESTS))
+
+test-torch: $(TORCH)
+	$(PYTEST) $(TORCH_TESTS)
 
 # Each target builds with other compilers and flags, so that nothing is tested twice.
 test-all:
 	$(MAKE) lint
-	$(MAKE) test test-core test-arm test-emulated test-wine test-web docs TIER=release
+	$(MAKE) test test-torch test-core test-arm test-emulated test-wine test-web docs TIER=release
 	$(MAKE) try-npm sanitize fuzz interrupts kills mutants
 
 # clang comes from ziglang, a package on PyPI that also contains headers and libraries of other systems. Its
@@ -129,12 +137,12 @@ try-npm: $(WEB_TOOLS)/installed
 	$(call needs,$(CHROMIUM),chromium)
 	node --test tests/web/npm/*.test.mjs
 
-mutants: $(DEV) $(WEB_TOOLS)/installed
+mutants: $(TORCH) $(WEB_TOOLS)/installed
 	mkdir -p $(WEB_TEST) && $(BIN)/python -m tests.helpers.web_cases $(WEB_TEST) && $(call needs,$(CHROMIUM),chromium)
 	$(BIN)/python -m tests.mutants --meaning
 	$(BIN)/python -m tests.mutants
 
-lint: $(DEV)
+lint: $(TORCH)
 	$(BIN)/ruff format --check .
 	$(BIN)/clang-format --dry-run --Werror $(C_FILES)
 	$(BIN)/ruff check .
@@ -175,7 +183,7 @@ models: $(DEV)
 	$(BIN)/python docs/write_outputs.py
 
 # The options of a benchmark: make quality OPTIONS="--runs small:1".
-$(BENCHMARKS): $(DEV)
+$(BENCHMARKS): $(TORCH)
 	$(BIN)/python -m benchmarks.$@ $(OPTIONS)
 
 soak training: core
@@ -232,13 +240,20 @@ $(VENV)/docs.installed $(VENV)/release.installed: $(VENV)/%.installed: | $(DEV)
 	$(BIN)/python -m pip install --quiet "textgen-onnx[$*]"
 	touch $@
 
+# On Linux, the usual build of torch is for GPUs, and has gigabytes. The index may also have one for CPUs.
+$(TORCH): | $(DEV)
+	@version=$$($(BIN)/python -m pip index versions torch 2> /dev/null | grep -o "[0-9.]*+cpu" | head -n 1); \
+		echo "installing the build of torch $${version:-that pip chooses, because the index has none that is only for CPUs}"; \
+		$(BIN)/python -m pip install --quiet "textgen-onnx[torch]" $${version:+torch==$$version}
+	touch $@
+
 # Two runs of make in one checkout do not build at the same time, where there is flock.
 LOCKED := mkdir -p build && $(if $(shell command -v flock),flock build/lock)
 
 # pip builds all extensions in a temporary folder. After a change of the sources, setup.py builds what changed.
 $(VENV)/dev.installed: pyproject.toml
 	$(LOCKED) $(PYTHON) -m venv $(VENV)
-	$(LOCKED) $(BIN)/python -m pip install --quiet --editable ".[serve,torch,dev]"
+	$(LOCKED) $(BIN)/python -m pip install --quiet --editable ".[serve,dev]"
 	touch $@ $(DEV)
 
 $(DEV): $(BUILD_INPUTS) | $(VENV)/dev.installed

@@ -79,7 +79,6 @@ def interrupted(
         ("onnxruntime", (*RUN, "--engine", "onnxruntime")),
         ("textgen_runtime.model", ("textgen-bench", str(TINY))),
         ("textgen_train.cli", TRAIN),
-        ("torch.nn", (*TRAIN, "--learner", "torch")),
     ],
 )
 def test_an_interrupt_during_an_import_prints_nothing(
