@@ -22,6 +22,7 @@ from textgen_train._core import (
     Values,
     choose_preset,
     options,
+    preset_for,
     quantize,
     rate_factor,
 )
@@ -142,6 +143,13 @@ def test_the_options_are_those_of_the_core() -> None:
         numbers = option.default, option.least, option.most
         assert {*map(type, numbers)} == {float if option.is_number else int}
         assert option.least <= option.default <= option.most
+
+
+def test_a_larger_preset_needs_more_tokens_that_are_learned() -> None:
+    found = [preset_for(50, 500_000, epochs) for epochs in (1, 8, 30, 40, 160, 1000)]
+    assert [*dict.fromkeys(found)] == ["small", "medium", "large"]
+    assert found == [preset_for(50, 5_000_000, epochs / 10) for epochs in (1, 8, 30, 40, 160, 1000)]
+    assert preset_for(50, 50_000, 1e6) == preset_for(1000, 500_000, 1e6) == "small"
 
 
 def test_values_are_read_and_returned_by_name() -> None:

@@ -221,6 +221,32 @@ def test_a_budget_of_minutes_has_early_and_even_evaluations_and_ends_in_time(
     assert len(seconds) > 15
 
 
+def test_a_budget_of_minutes_chooses_the_preset_by_the_speed_of_updates(
+    command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked, clock = [], itertools.count()
+
+    def preset_for(*given: float) -> str:
+        asked.append(given)
+        return "medium"
+
+    monkeypatch.setattr(cli, "_core", SimpleNamespace(**{**vars(_core), "preset_for": preset_for}))
+    for module in (train, cli):
+        monkeypatch.setattr(module, "perf_counter", lambda: 0.03 * next(clock))
+    run = ("book.txt", "--minutes", "0.02", "--no-samples", "--overwrite")
+    command(*run)
+    (common, tokens, epochs), trained = asked[0], training("book-model")
+    length = trained["split"]["training_characters"]
+    assert (common < 20, tokens, trained["recipe"]["units"]) == (True, length, 176)
+    # The learner makes an update in each of the first readings of the clock, and several per epoch.
+    updates = -(-tokens // (32 * 64))
+    assert epochs == pytest.approx(60 * 0.02 / (0.03 * updates), rel=0.5)
+    for words in (["--preset", "small"], ["--dropout", "0.1"], ["--teacher", "book-model"]):
+        command(*run, *words, "-o", "other")
+        assert training("other")["recipe"]["units"] == 88
+    assert len(asked) == 1
+
+
 def due_steps(tokens: SimpleNamespace, **config: Any) -> list[int]:
     """Return the updates of 600 after which an evaluation is due, in a run of ten epochs and 60 seconds."""
     state = SimpleNamespace(progress=0.0, evaluated=0.0, seconds=0.0, expected_epochs=10.0)

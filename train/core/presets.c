@@ -60,6 +60,19 @@ static const struct {
     {"large", true, INFINITY, &large_of_many, 0.4, 0.1, 0.3, 0.0, 0.0},
 };
 
+/* A larger network learns more from each token, but fewer tokens in the same time. It has the lower loss from
+ * about so many tokens on that `small` would learn in that time. A short text is learned by heart. With a large
+ * vocabulary, no larger network was better in the runs that were measured. */
+#define FOR_MEDIUM 10000000.0
+#define FOR_LARGE 45000000.0
+enum { SHORT_TEXT = 100000 };
+
+const char *textgen_preset_for(size_t common, size_t tokens, double epochs) {
+    const double learned = epochs * (double)tokens;
+    const bool is_small = common >= LARGE_VOCABULARY || tokens < SHORT_TEXT || learned < FOR_MEDIUM;
+    return is_small ? "small" : learned < FOR_LARGE ? "medium" : "large";
+}
+
 const char *textgen_nearest_preset(size_t layers, size_t units) {
     const double weights = (2.0 * (double)layers - 1.0) * (double)units * (double)units;
     const char *nearest = rows->preset;

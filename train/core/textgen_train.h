@@ -106,6 +106,10 @@ TEXTGEN_API textgen_options textgen_default_options(void);
 TEXTGEN_API int32_t textgen_choose_preset(const char *preset, size_t common, size_t tokens, double epochs,
                                           textgen_options *options);
 
+/* Return the preset that has the lowest loss after a run of some time. common, tokens: of the training text.
+ * epochs: those of such a run with the preset "small", which some updates show on the machine. */
+TEXTGEN_API const char *textgen_preset_for(size_t common, size_t tokens, double epochs);
+
 /* Return the preset whose layers have the most similar number of weights. */
 TEXTGEN_API const char *textgen_nearest_preset(size_t layers, size_t units);
 

@@ -73,6 +73,7 @@ cdef extern from "textgen_train.h" nogil:
     int32_t textgen_choose_preset(
         const char *preset, size_t common, size_t tokens, double epochs, textgen_options *options
     )
+    const char *textgen_preset_for(size_t common, size_t tokens, double epochs)
     const char *textgen_nearest_preset(size_t layers, size_t units)
     double textgen_rate_factor(const textgen_options *options, size_t step, double progress)
 

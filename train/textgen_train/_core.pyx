@@ -139,6 +139,17 @@ def choose_preset(str preset not None, size_t common_symbols, size_t tokens, epo
     return values
 
 
+def preset_for(size_t common_symbols, size_t tokens, double epochs):
+    """Return the preset that has the lowest loss after a run of some time.
+
+    Args:
+        common_symbols: As a ``Corpus`` has it.
+        tokens: Number of tokens of the training text.
+        epochs: Those of such a run with the preset ``small``.
+    """
+    return textgen_preset_for(common_symbols, tokens, epochs).decode()
+
+
 def nearest_preset(size_t layers, size_t units):
     """Return the name of the preset whose layers have the most similar number of weights."""
     return textgen_nearest_preset(layers, units).decode()

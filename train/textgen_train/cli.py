@@ -115,6 +115,9 @@ NETWORK = ("units", "layers", "residual", "embedding", "dropout", "input_dropout
 # The texts of a run, which may have moved when it is resumed.
 TEXTS = ("corpus", "held_out_file")
 
+# The speed of the machine is that of at least so many updates, and of so many seconds.
+MIN_UPDATES, SPEED_SECONDS = 3, 0.1
+
 # Seconds to wait at the end for the losses of simple models.
 WAIT = 5.0
 
@@ -284,6 +287,7 @@ def start(config: Config, call: dict[str, Any], words: Sequence[str], started: f
     dataset = read_dataset(config, parent.tokenizer if parent else None, extend=extend)
     teachers = read_teachers(config, dataset)
     origin = replace(origin, teachers=[teacher.origin for teacher in teachers])
+    config = replace(config, preset=config.preset or preset_for(config, dataset))
     recipe = config.choose_recipe(*dataset.sizes, config.epochs)
     learner, hardware = make_learner(config, dataset, recipe)
     if not is_first():
@@ -385,6 +389,20 @@ def read_teachers(config: Config, dataset: Dataset) -> "list[Any]":
     from . import teach
 
     return teach.read_teachers(config, dataset)
+
+
+def preset_for(config: Config, dataset: Dataset) -> str | None:
+    """Return the preset for a budget of minutes, by the speed of ``small``; None if the default applies."""
+    if config.minutes is None or config.teachers or config.hyperparameters or config.needs_torch():
+        return None
+    learner, _ = make_learner(config, dataset, config.choose_recipe(*dataset.sizes))
+    # The first update takes longer than the others.
+    learner.update(0.0)
+    started = perf_counter()
+    while learner.step < MIN_UPDATES or perf_counter() - started < SPEED_SECONDS:
+        learner.update(0.0)
+    seconds = (perf_counter() - started) / (learner.step - 1)
+    return _core.preset_for(*dataset.sizes, 60 * config.minutes / (seconds * learner.per_epoch))
 
 
 def make_learner(config: Config, dataset: Dataset, recipe: dict[str, Any]) -> tuple[Any, str]:

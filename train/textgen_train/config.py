@@ -222,8 +222,9 @@ class Config:
     )
     preset: str | None = declare(
         None,
-        "network size, learning rates and regularization: small for 1 to 10 minutes, medium for 30, large "
-        f"for 60 (default: {DEFAULT_PRESET})",
+        "network size, learning rates and regularization: small, medium or large (default: with --minutes, "
+        "the one that learns best in that time on this machine; with --epochs, a teacher or an option of the "
+        f"network, {DEFAULT_PRESET})",
         "recipe",
         choices=PRESETS,
     )

@@ -165,6 +165,21 @@ def test_a_run_from_a_model_has_the_preset_of_the_most_similar_network(words: Pa
         assert (recipe["units"], recipe["confidence_penalty"]) == (170, penalty)
 
 
+@pytest.mark.parametrize(("minutes", "units"), [("1e-9", 88), ("100000", 448)])
+def test_a_budget_of_minutes_chooses_the_preset(
+    words: Path, tmp_path: Path, minutes: str, units: int
+) -> None:
+    words.write_text(15 * words.read_text("utf-8"), encoding="utf-8")
+    arguments: list[str | Path] = [command(), "train", words, "-o", tmp_path / "model", "--minutes", minutes]
+    with subprocess.Popen(arguments, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr
+        process.stderr.readline()
+        parameters = int(process.stderr.readline().split()[0])
+        process.send_signal(signal.SIGINT)
+        process.communicate()
+    assert units**2 * 12 < parameters < units**2 * 16
+
+
 def test_a_run_from_a_model_that_diverges_fails(words: Path, tmp_path: Path) -> None:
     start: list[str | Path] = ["-o", tmp_path / "model", "--from", MODELS / "nietzsche.onnx"]
     done = learn(words, *start, "--epochs", "9", "--learning-rate", "1e9")

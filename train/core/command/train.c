@@ -24,7 +24,8 @@ static const char help[] =
     "  --from MODEL     start from the weights of a model file, and add the characters of the text that it "
     "lacks\n"
     "  --preset NAME    small, medium or large: the size of the network, and what is against overfitting\n"
-    "                   (default: small, or with --from the one with the most similar network)\n"
+    "                   (default: with --minutes, the one that learns best in that time on this machine; with\n"
+    "                   --epochs or an option below, small; with --from, that of the most similar network)\n"
     "  --records KIND   the text is a list: each line is a record (lines), or blank lines are between them\n"
     "                   (blank)\n"
     "  --level LEVEL    what a token is: character or byte (default: character)\n"
@@ -44,6 +45,10 @@ static const char help[] =
 #define COST 0.4
 #define MAX_SHARE 0.03
 #define MAX_EVALUATIONS 20.0
+
+/* The speed of the machine is that of at least so many updates, and of so many seconds. */
+#define MIN_UPDATES 2.0
+#define SPEED_SECONDS 0.1
 
 /* The epochs that a run of minutes will have are estimated after so many seconds. */
 #define MEASURED_SECONDS 1.0
@@ -376,6 +381,35 @@ static double run(textgen_trainer *trainer, const textgen_corpus_info *corpus) {
     return best;
 }
 
+static textgen_trainer *create_trainer(const textgen_corpus *corpus, const textgen_corpus_info *info) {
+    textgen_trainer *trainer;
+    choose_options(info, epochs);
+    check(textgen_trainer_create(corpus, &options, seed, (int32_t)threads, NULL, &trainer, &error), EXIT_FAILED,
+          "");
+    return trainer;
+}
+
+/* If there is none, choose the preset for the budget: with minutes, by the speed of `small` on this machine. */
+static void choose_preset(const textgen_corpus *corpus, const textgen_corpus_info *info) {
+    const bool is_chosen = preset || chosen_count;
+    preset = preset ? preset : "small";
+    if (is_chosen || !(minutes > 0.0)) {
+        return;
+    }
+    textgen_trainer *trainer = create_trainer(corpus, info);
+    /* The first update takes longer than the others. */
+    textgen_trainer_update(trainer, 0.0);
+    const double start = platform_seconds();
+    double seconds = 0.0, updates = 0.0;
+    for (; updates < MIN_UPDATES || seconds < SPEED_SECONDS; updates++) {
+        textgen_trainer_update(trainer, 0.0);
+        seconds = platform_seconds() - start;
+    }
+    const double per_epoch = (double)textgen_trainer_get_info(trainer).per_epoch * seconds / updates;
+    preset = textgen_preset_for(info->common, info->training_tokens, 60.0 * minutes / per_epoch);
+    textgen_trainer_destroy(trainer);
+}
+
 /* Return the name of a file without its folder. */
 static const char *name_of(const char *path) {
     const char *name = path, *end;
@@ -420,17 +454,15 @@ int train(int count, char **arguments) {
     if (parent_path) {
         open_parent();
     }
-    preset = preset ? preset : "small";
     normalize(text);
     check(textgen_corpus_create(text.data, text.size, &corpus_options, &corpus, &error), EXIT_FAILED,
           text_path);
     free(text.data);
     const textgen_corpus_info *info = textgen_corpus_get_info(corpus);
-    choose_options(info, epochs);
     const int processors = platform_processors();
     threads = threads ? threads : (uint64_t)(processors < MAX_THREADS ? processors : MAX_THREADS);
-    check(textgen_trainer_create(corpus, &options, seed, (int32_t)threads, NULL, &trainer, &error), EXIT_FAILED,
-          "");
+    choose_preset(corpus, info);
+    trainer = create_trainer(corpus, info);
     if (parent) {
         check(textgen_trainer_start_from(trainer, parent_file.data, parent_file.size, &error), EXIT_FAILED,
               parent_path);
