@@ -29,7 +29,7 @@ demo: $(DEV)
 
 TIER ?= commit
 export TEXTGEN_TEST_TIER := $(TIER)
-# A process for each core. More than eight would mostly import torch. With worksteal, each process gets a part of the
+# A process for each core. More than eight would mostly import packages. With worksteal, each process gets a part of the
 # files at the start, so that only some of them import torch. A process that is done takes tests of another. Containers
 # often turn the cache of compiled modules off. Each process of a test would then compile all that it imports.
 PYTEST := PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest --numprocesses=logical --maxprocesses=8 --dist=worksteal
@@ -241,9 +241,9 @@ $(VENV)/docs.installed $(VENV)/release.installed: $(VENV)/%.installed: | $(DEV)
 	touch $@
 
 # On Linux, the usual build of torch is for GPUs, and has gigabytes. The index may also have one for CPUs.
-$(TORCH): | $(DEV)
-	@version=$$($(BIN)/python -m pip index versions torch 2> /dev/null | grep -o "[0-9.]*+cpu" | head -n 1); \
-		echo "installing the build of torch $${version:-that pip chooses, because the index has none that is only for CPUs}"; \
+$(TORCH): pyproject.toml | $(DEV)
+	@version=$$($(BIN)/python -m pip index versions torch 2> /dev/null | grep -o "2\.[0-9.]*+cpu" | head -n 1); \
+		echo "installing the build of torch $${version:-that pip chooses, because no build that is only for CPUs was found}"; \
 		$(BIN)/python -m pip install --quiet "textgen-onnx[torch]" $${version:+torch==$$version}
 	touch $@
 

@@ -107,7 +107,7 @@ TEXTGEN_API int32_t textgen_choose_preset(const char *preset, size_t common, siz
                                           textgen_options *options);
 
 /* Return the preset that has the lowest loss after a run of some time. common, tokens: of the training text.
- * epochs: those of such a run with the preset "small", which some updates show on the machine. */
+ * epochs: those that "small" would complete in that time, which the time of some updates shows. */
 TEXTGEN_API const char *textgen_preset_for(size_t common, size_t tokens, double epochs);
 
 /* Return the preset whose layers have the most similar number of weights. */

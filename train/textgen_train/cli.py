@@ -2,6 +2,7 @@
 
 import argparse
 import contextlib
+import math
 import shlex
 import signal
 import sys
@@ -45,6 +46,7 @@ from .config import (
     CLASSIC,
     CLASSIC_EPOCHS,
     DEFAULT_MINUTES,
+    DEFAULT_PRESET,
     MAX_THREADS,
     PRESETS,
     USUAL_TOKENS,
@@ -82,7 +84,7 @@ EXAMPLES = """\
 examples:
   textgen-train python-docs --minutes 1
   textgen-train nietzsche --lowercase --epochs 20 -o my-nietzsche
-  textgen-train my-novel.txt --preset large --minutes 60
+  textgen-train my-novel.txt --minutes 60
   textgen-train my-novel.txt --from nietzsche --extend -o tuned
   textgen-train my-novel.txt --teacher large/model.onnx -o small
   textgen-train my-novel.txt --level word --vocabulary-size 8000 -o words
@@ -116,7 +118,7 @@ NETWORK = ("units", "layers", "residual", "embedding", "dropout", "input_dropout
 TEXTS = ("corpus", "held_out_file")
 
 # The speed of the machine is that of at least so many updates, and of so many seconds.
-MIN_UPDATES, SPEED_SECONDS = 3, 0.1
+MIN_UPDATES, SPEED_SECONDS = 2, 0.1
 
 # Seconds to wait at the end for the losses of simple models.
 WAIT = 5.0
@@ -287,7 +289,7 @@ def start(config: Config, call: dict[str, Any], words: Sequence[str], started: f
     dataset = read_dataset(config, parent.tokenizer if parent else None, extend=extend)
     teachers = read_teachers(config, dataset)
     origin = replace(origin, teachers=[teacher.origin for teacher in teachers])
-    config = replace(config, preset=config.preset or preset_for(config, dataset))
+    config = replace(config, preset=config.preset or preset_for(config, dataset, started))
     recipe = config.choose_recipe(*dataset.sizes, config.epochs)
     learner, hardware = make_learner(config, dataset, recipe)
     if not is_first():
@@ -391,18 +393,24 @@ def read_teachers(config: Config, dataset: Dataset) -> "list[Any]":
     return teach.read_teachers(config, dataset)
 
 
-def preset_for(config: Config, dataset: Dataset) -> str | None:
-    """Return the preset for a budget of minutes, by the speed of ``small``; None if the default applies."""
+def preset_for(config: Config, dataset: Dataset, started: float) -> str | None:
+    """Return the preset for a budget of minutes, by the speed of ``small``; None if the default applies.
+
+    The budget also has what was done since the command was ``started``, such as reading.
+    """
     if config.minutes is None or config.teachers or config.hyperparameters or config.needs_torch():
+        return None
+    if _core.preset_for(*dataset.sizes, math.inf) == DEFAULT_PRESET:
         return None
     learner, _ = make_learner(config, dataset, config.choose_recipe(*dataset.sizes))
     # The first update takes longer than the others.
     learner.update(0.0)
-    started = perf_counter()
-    while learner.step < MIN_UPDATES or perf_counter() - started < SPEED_SECONDS:
+    first = perf_counter()
+    while learner.step <= MIN_UPDATES or perf_counter() - first < SPEED_SECONDS:
         learner.update(0.0)
-    seconds = (perf_counter() - started) / (learner.step - 1)
-    return _core.preset_for(*dataset.sizes, 60 * config.minutes / (seconds * learner.per_epoch))
+    seconds = (perf_counter() - first) / (learner.step - 1)
+    budget = 60 * config.minutes - (perf_counter() - started)
+    return _core.preset_for(*dataset.sizes, budget / (seconds * learner.per_epoch))
 
 
 def make_learner(config: Config, dataset: Dataset, recipe: dict[str, Any]) -> tuple[Any, str]:
@@ -421,7 +429,10 @@ def make_learner(config: Config, dataset: Dataset, recipe: dict[str, Any]) -> tu
         return make_core_learner(config, dataset, recipe, threads)
     except MemoryError:
         raise TrainingError(
-            "not enough memory for this network: lower ", Name("units"), " or ", Name("batch")
+            "not enough memory for this network: choose ",
+            Name("preset", "small"),
+            ", or lower ",
+            Name("batch"),
         ) from None
 
 
@@ -456,7 +467,7 @@ def describe_start(  # noqa: PLR0913, PLR0917 (each is a part of the first lines
     if parent is not None:
         corpus = parent.training.get("corpus")
         trained = f", trained on {quote(corpus)}" if corpus else ""
-        display.note(f"starting from the model {parent.sha256[:8]}{trained}; {config.recipe_name}\n")
+        display.note(f"starting from the model {parent.sha256[:8]}{trained}\n")
         if new := list(dataset.tokenizer.symbols[len(parent.tokenizer) :]):
             display.note(f"added to the vocabulary: {format_symbols(new)}\n")
     if config.epochs is not None:
@@ -466,7 +477,8 @@ def describe_start(  # noqa: PLR0913, PLR0917 (each is a part of the first lines
         map(str, (spell(part) if isinstance(part, Name) else part for part in config.needs_torch()))
     )
     display.note(
-        f"{layers} x {recipe['units']} {cell} units, {learner.parameters:,} parameters; {hardware}"
+        f"{config.recipe_name}: {layers} x {recipe['units']} {cell} units, "
+        f"{learner.parameters:,} parameters; {hardware}"
         f"{f' ({reason})' if reason else ''}\n"
     )
     return display

@@ -222,9 +222,9 @@ class Config:
     )
     preset: str | None = declare(
         None,
-        "network size, learning rates and regularization: small, medium or large (default: with --minutes, "
-        "the one that learns best in that time on this machine; with --epochs, a teacher or an option of the "
-        f"network, {DEFAULT_PRESET})",
+        "network size, learning rates and regularization: small, medium or large (default: for a budget of "
+        "minutes, the one that learns best in that time on this machine; with --epochs, --teacher, torch, or "
+        f"an option below, {DEFAULT_PRESET})",
         "recipe",
         choices=PRESETS,
     )

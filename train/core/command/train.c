@@ -24,8 +24,10 @@ static const char help[] =
     "  --from MODEL     start from the weights of a model file, and add the characters of the text that it "
     "lacks\n"
     "  --preset NAME    small, medium or large: the size of the network, and what is against overfitting\n"
-    "                   (default: with --minutes, the one that learns best in that time on this machine; with\n"
-    "                   --epochs or an option below, small; with --from, that of the most similar network)\n"
+    "                   (default: for a budget of minutes, the one that learns best in that time on this\n"
+    "                   machine; with --epochs or an option below, small; with --from, that of the most "
+    "similar\n"
+    "                   network)\n"
     "  --records KIND   the text is a list: each line is a record (lines), or blank lines are between them\n"
     "                   (blank)\n"
     "  --level LEVEL    what a token is: character or byte (default: character)\n"
@@ -391,7 +393,8 @@ static textgen_trainer *create_trainer(const textgen_corpus *corpus, const textg
 
 /* If there is none, choose the preset for the budget: with minutes, by the speed of `small` on this machine. */
 static void choose_preset(const textgen_corpus *corpus, const textgen_corpus_info *info) {
-    const bool is_chosen = preset || chosen_count;
+    const char *most = textgen_preset_for(info->common, info->training_tokens, INFINITY);
+    const bool is_chosen = preset || chosen_count || !strcmp(most, "small");
     preset = preset ? preset : "small";
     if (is_chosen || !(minutes > 0.0)) {
         return;
@@ -476,8 +479,8 @@ int train(int count, char **arguments) {
     if (info->training_records) {
         fprintf(stderr, ", %zu records", info->training_records + info->held_out_records);
     }
-    fprintf(stderr, "\n%zu parameters, %d thread%s, %s, %s\n", of_run.parameters, of_run.threads,
-            of_run.threads > 1 ? "s" : "", of_run.kernels, precisions[of_run.precision]);
+    fprintf(stderr, "\npreset %s: %zu parameters, %d thread%s, %s, %s\n", preset, of_run.parameters,
+            of_run.threads, of_run.threads > 1 ? "s" : "", of_run.kernels, precisions[of_run.precision]);
     const double best = run(trainer, info);
     printf("wrote %s: loss %.4f nats per character of the held-out text\n", model_path, best);
     textgen_trainer_destroy(trainer);
