@@ -1,6 +1,9 @@
-"""Compare presets, n-gram models and compressors on the same held-out texts.
+"""Compare what runs reach in some minutes, n-gram models and compressors on the same held-out texts.
 
-    python -m benchmarks.quality [--runs small:1 small:22e] [-- --threads 1]
+    python -m benchmarks.quality [--corpora nietzsche novel.txt] [--runs 1m small:22e] [-- --threads 1]
+
+A run is a number of minutes, such as 20m, or of epochs, such as 22e. A preset may come before it, as in
+small:22e, and after it another run whose model teaches this one, as in small:230e@20m.
 
 Completed models are not trained again, so that hours of training can be spread over several runs. Train on an
 idle machine. A model file holds the model with the lowest held-out loss. The speed is that of one text in the
@@ -14,7 +17,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from time import perf_counter
+from typing import Any
 
 import numpy as np
 import textgen_runtime as textgen
@@ -25,20 +28,26 @@ from textgen_runtime.corpus import METRICS_FILE
 from textgen_runtime.model_file import MODEL_FILE
 from textgen_runtime.score import BITS_PER_NAT
 from textgen_train import Config, read_dataset
+from textgen_train.progress import format_duration
 from textgen_train.quantize import convert
 
 HELD_OUT = 0.1
-# Corpus -> whether to convert it to lower case, as in published results.
-CORPORA = {"nietzsche": True, "tinyshakespeare": False}
-RUNS = ("small:1", "small:10", "medium:30", "large:60")
+# Corpus -> its options, as in published results. A corpus that is not here has none.
+CORPORA: dict[str, dict[str, Any]] = {
+    "nietzsche": {"lowercase": True},
+    "tinyshakespeare": {},
+    "names": {"records": "lines"},
+}
+RUNS = ("1m", "5m", "20m", "60m", "small:230e@60m")
+UNITS = {"m": "--minutes", "e": "--epochs"}
 ORDERS = (4, 7, 10)
 COLUMNS = (
     "parameters",
     "size",
     "epochs",
     "training",
+    "guesses right",
     "nats",
-    "bits",
     "nats, 8 bits",
     "characters/s",
     "8 bits",
@@ -52,33 +61,32 @@ Row = tuple[str, Sequence[str]]
 
 def make_row(name: str, nats: float, *, before: Sequence[str] = (), after: Sequence[str] = ()) -> Row:
     """Return a row. Cells that do not apply are empty."""
-    losses = (f"{nats:.4f}", f"{nats * BITS_PER_NAT:.3f}")
-    return name, [*before, *[""] * (4 - len(before)), *losses, *after, *[""] * (3 - len(after))]
-
-
-def format_duration(seconds: float) -> str:
-    """Format a duration, such as "59.0 s" or "10.0 min"."""
-    return f"{seconds:.1f} s" if seconds < 100 else f"{seconds / 60:.1f} min"  # noqa: PLR2004
+    return name, [*before, *[""] * (5 - len(before)), f"{nats:.4f}", *after, *[""] * (3 - len(after))]
 
 
 def trained_model(corpus: str, run: str, folder: Path, options: Sequence[str]) -> Path:
-    """Return the folder of a trained model. Train the model first if the folder does not exist.
+    """Return the folder of a trained model. Train the model, and its teacher, if the folder does not exist.
 
     Args:
-        corpus: A key of ``CORPORA``.
-        run: Preset and minutes, such as "small:10", or preset and epochs, such as "small:22e".
+        corpus: A key of ``CORPORA``, or the path of a corpus.
+        run: A run, as the docstring of this module describes.
         folder: Parent folder of the models.
         options: Further options of ``textgen-train``.
     """
-    preset, length = run.split(":")
-    target = folder / f"{corpus}-{preset}-{length}"
+    target = folder / f"{Path(corpus).stem}-{run.replace(':', '-')}"
     if not target.exists():
-        budget = ["--epochs", length[:-1]] if length.endswith("e") else ["--minutes", length]
-        command = [sys.executable, "-m", "textgen_train", *options, corpus, "--preset", preset, *budget]
-        command += ["--held-out", str(HELD_OUT), "--no-samples", *["--lowercase"] * CORPORA[corpus]]
+        own, _, teacher = run.partition("@")
+        preset, _, length = own.rpartition(":")
+        command = [sys.executable, "-m", "textgen_train", *options, corpus, UNITS[length[-1]], length[:-1]]
+        command += ["--preset", preset] if preset else []
+        for name, value in CORPORA.get(corpus, {}).items():
+            command += [f"--{name}", *[value] * (value is not True)]
+        if teacher:
+            command += ["--teacher", str(trained_model(corpus, teacher, folder, options))]
         # A separate name until training is complete.
         partial = target.with_name(f"{target.name}.partial")
-        subprocess.run([*command, "--overwrite", "-o", str(partial)], check=True)
+        command += ["--held-out", str(HELD_OUT), "--no-samples", "--overwrite", "-o", str(partial)]
+        subprocess.run(command, check=True)
         partial.rename(target)
     return target
 
@@ -88,27 +96,27 @@ def model_row(run: str, folder: Path, text: str) -> Row:
     path = folder / MODEL_FILE
     models = convert(path.read_bytes())
     last = json.loads((folder / METRICS_FILE).read_text(encoding="utf-8").splitlines()[-1])
-    nats, quantized = (textgen.predict(model, text, last=HELD_OUT).score.nats for model in models)
+    score, quantized = (textgen.predict(model, text, last=HELD_OUT).score for model in models)
     texts = {str(i): calibrate(model.start(seed=0).take) for i, model in enumerate(models)}
     speeds = medians(interleave(texts, SPEED_SECONDS)).values()
-    preset, length = run.split(":")
     size, parameters = path.stat().st_size, models[0].training["parameters"]
     return make_row(
-        f"{preset}, {length[:-1]} epochs" if length.endswith("e") else f"{preset}, {length} min",
-        nats,
+        run,
+        score.nats,
         before=[
             f"{parameters:,}",
             f"{size / 1e6:.2f} MB",
             f"{last['epoch']:,.0f}",
             format_duration(last["seconds"]),
+            f"{score.accuracy:.1%}",
         ],
-        after=[f"{quantized - nats:+.4f}", *map(per_second, speeds)],
+        after=[f"{quantized.nats - score.nats:+.4f}", *map(per_second, speeds)],
     )
 
 
 def rows(corpus: str, arguments: argparse.Namespace) -> Iterator[Row]:
     """Yield all rows of a corpus."""
-    dataset = read_dataset(Config(corpus, lowercase=CORPORA[corpus], held_out=HELD_OUT))
+    dataset = read_dataset(Config(corpus, held_out=HELD_OUT, **CORPORA.get(corpus, {})))
     tokens = [np.asarray(part) for part in (dataset.tokens.training, dataset.tokens.held_out)]
     training, held_out = (
         dataset.text_of(part) for part in (dataset.tokens.training, dataset.tokens.held_out)
@@ -119,12 +127,9 @@ def rows(corpus: str, arguments: argparse.Namespace) -> Iterator[Row]:
             f"{name}, after the training text", (bits - before[name]) / len(held_out) / BITS_PER_NAT
         )
     for order in ORDERS:
-        start = perf_counter()
         ngrams = KneserNey(tokens[0], order, len(dataset.tokenizer))
-        seconds = perf_counter() - start
         nats = float(ngrams.surprisals(tokens[1], tokens[0]).sum() / len(held_out))
-        cells = [f"{ngrams.parameter_count:,}", "", "", format_duration(seconds)]
-        yield make_row(f"{order}-gram", nats, before=cells)
+        yield make_row(f"{order}-gram", nats, before=[f"{ngrams.parameter_count:,}"])
     for run in arguments.runs:
         yield model_row(
             run, trained_model(corpus, run, arguments.folder, arguments.options), dataset.source.text
@@ -136,13 +141,18 @@ def main(argv: Sequence[str] | None = None) -> None:
     command = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    command.add_argument("--corpora", nargs="+", choices=CORPORA, default=list(CORPORA), help="default: all")
+    command.add_argument(
+        "--corpora",
+        nargs="+",
+        default=list(CORPORA),
+        help="names or paths (default: " + " ".join(CORPORA) + ")",
+    )
     command.add_argument(
         "--runs",
         nargs="*",
-        metavar="PRESET:LENGTH",
+        metavar="[PRESET:]LENGTH[@TEACHER]",
         default=RUNS,
-        help="a length is in minutes, or in epochs with an e at its end (default: " + " ".join(RUNS) + ")",
+        help="default: " + " ".join(RUNS),
     )
     command.add_argument(
         "--folder", type=Path, default=Path("quality-models"), help="default: quality-models"
@@ -150,7 +160,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     command.add_argument("options", nargs="*", help="options of textgen-train, after --")
     arguments = command.parse_args(argv)
     for corpus in arguments.corpora:
-        title = f"{corpus}{', lower case' * CORPORA[corpus]}, last {HELD_OUT:.0%} held out"
+        options = CORPORA.get(corpus, {})
+        part = f"{'a random' if 'records' in options else 'the last'} {HELD_OUT:.0%} held out"
+        title = f"{Path(corpus).stem}{', lower case' * ('lowercase' in options)}, {part}"
         print(Section(title, COLUMNS, list(rows(corpus, arguments))), end="\n\n")
 
 

@@ -37,13 +37,13 @@ def test_budgets(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_quality(capsys: Captured, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
     Path("book").write_text(TEXT * 2, encoding="utf-8")
-    monkeypatch.setattr(quality, "CORPORA", {"book": True})
+    monkeypatch.setattr(quality, "CORPORA", {"book": {"lowercase": True}})
     monkeypatch.setattr(quality, "SPEED_SECONDS", 0.0)
     monkeypatch.setattr(quality, "compressed_bits", lambda text: {"none": 8.0 * len(text)})
     monkeypatch.setattr("subprocess.run", lambda command, **_: train(command[3:]))
-    quality.main(["--folder", ".", "--corpora", "book", "--runs", "small:1e", "--", *SMALL])
+    quality.main(["--folder", ".", "--corpora", "book", "--runs", "small:1e@1e", "--", *SMALL])
     rows = capsys.readouterr().out.splitlines()
-    assert sum(row.startswith(("  small, 1 epochs  ", "  7-gram  ")) for row in rows) == 2
+    assert sum(row.startswith(("  small:1e@1e  ", "  7-gram  ")) for row in rows) == 2
 
 
 def test_training(monkeypatch: pytest.MonkeyPatch) -> None:
