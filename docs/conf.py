@@ -42,12 +42,12 @@ root_pages = {
     "security": "SECURITY.md",
 }
 navigation = {
-    "Begin": ["readme", "tutorial", "lesson", "gallery", "troubleshooting"],
+    "Begin": ["readme", "web-page", "tutorial", "lesson", "gallery", "troubleshooting"],
     "Use": [
-        *("training", "generating", "constraints", "scoring", "python", "c", "javascript"),
-        *("web-page", "serving"),
+        *("training", "generating", "constraints", "quality-and-speed", "python", "c", "javascript"),
+        "serving",
     ],
-    "Reference": ["model-file", "platforms", "results", "how-it-works", "textbook"],
+    "Background": ["model-file", "how-it-works", "textbook"],
     "Develop": ["architecture", "contributing", "changelog", "security"],
 }
 

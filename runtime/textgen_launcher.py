@@ -19,7 +19,7 @@ if _signal.getsignal(_signal.SIGINT) is _signal.default_int_handler:
 def _run_command(prog: str, module: str) -> int:
     """Import the module of a command, run its function ``main``, and return its exit code.
 
-    The native engine needs no numpy, so an installation may be without it: see docs/platforms.md.
+    The native engine needs no numpy, so an installation may be without it: see docs/architecture.md.
 
     Raises:
         SystemExit: If a module cannot be imported. Python prints the message.
@@ -30,7 +30,7 @@ def _run_command(prog: str, module: str) -> int:
     if not getattr(sys, "_is_gil_enabled", lambda: True)():
         import warnings
 
-        # Two modules need the GIL, see docs/platforms.md. The user of a command cannot change this.
+        # Two modules need the GIL, see docs/architecture.md. The user of a command cannot change this.
         warnings.filterwarnings("ignore", "The global interpreter lock", RuntimeWarning)
     try:
         return int(import_module(module).main())

@@ -4,7 +4,7 @@
 
 The environments are created in build/peers on the first run, from the indexes that pip and npm are
 configured for. The programs take turns in several rounds, so that a drift of the machine's speed affects all
-of them equally. The medians are printed as ``docs/results.md`` has them.
+of them equally. The medians are printed as ``docs/quality-and-speed.md`` has them.
 """
 
 import argparse

@@ -92,7 +92,7 @@ class Muon(torch.optim.Optimizer):
     always uses bfloat16, which some processors emulate.
     """
 
-    # Three of its steps train equally well as five: docs/results.md.
+    # Three of its steps train equally well as five: docs/quality-and-speed.md.
     MOMENTUM, STEPS, COEFFICIENTS = 0.95, 3, (3.4445, -4.7750, 2.0315)
     # Root mean square of a typical AdamW update.
     ADAMW_RMS = 0.2
