@@ -64,7 +64,7 @@ static const struct {
  * about so many tokens on that `small` would learn in that time. A short text is learned by heart. With a large
  * vocabulary, no larger network was better in the runs that were measured. */
 #define FOR_MEDIUM 10000000.0
-#define FOR_LARGE 45000000.0
+#define FOR_LARGE 60000000.0
 enum { SHORT_TEXT = 100000 };
 
 const char *textgen_preset_for(size_t common, size_t tokens, double epochs) {
