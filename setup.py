@@ -25,7 +25,7 @@ def files(pattern: str, *folders: str) -> list[str]:
     return [path.as_posix() for folder in folders for path in sorted(Path(folder).glob(pattern))]
 
 
-# Of the core. textgen-embed copies these.
+# textgen-embed copies these.
 SOURCES, HEADERS = (files(pattern, CORE, f"{CORE}/kernels") for pattern in ("*.c", "*.[hd]*"))
 TRAINER_SOURCES, TRAINER_HEADERS = (files(pattern, TRAINER) for pattern in ("*.c", "*.[hd]*"))
 
@@ -144,13 +144,16 @@ class BuildExtensions(build_ext):  # type: ignore[misc]
 
 
 class BuildPackages(build_py):  # type: ignore[misc]
-    """Also copies the sources of the core to the wheel, for textgen-embed: see embed.py."""
+    """Also copies the sources in C to the wheel, for textgen-embed: see embed.py."""
 
     def run(self) -> None:
         super().run()
         if not self.editable_mode:
-            for source in map(Path, [*SOURCES, *HEADERS]):
-                copy = Path(self.build_lib, "textgen_runtime/core_sources", source.relative_to(CORE))
+            for source in map(Path, [*SOURCES, *HEADERS, *TRAINER_SOURCES, *TRAINER_HEADERS]):
+                place = (
+                    source.relative_to(CORE) if source.is_relative_to(CORE) else Path("train", source.name)
+                )
+                copy = Path(self.build_lib, "textgen_runtime/core_sources", place)
                 self.mkpath(str(copy.parent))
                 self.copy_file(str(source), str(copy))
 

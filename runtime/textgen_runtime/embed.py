@@ -1,6 +1,6 @@
 """Sources for programs in C: the core as one file, the amalgamation, and a model file as an array.
 
-The amalgamation needs only the public header.
+The amalgamation needs only the public headers. It may have the trainer, too.
 
 Each header is inserted where it is first included. A header without an include guard is a template: it is
 inserted at each ``#include``, because its macros differ. All functions but the public ones become static. The
@@ -13,16 +13,18 @@ bytes needs, and it is aligned.
 
 import re
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-PUBLIC_HEADER = "textgen.h"
+# Of the core and of the trainer.
+PUBLIC_HEADERS = ("textgen.h", "textgen_train.h")
 
-# setup.py copies the sources to the first folder when it builds a wheel. In a clone they are in the second.
+# setup.py copies the sources of the core and of the trainer to this folder when it builds a wheel.
 INSTALLED = Path(__file__).parent / "core_sources"
-CLONE = Path(__file__).resolve().parents[1] / "core"
+CLONE = Path(__file__).resolve().parents[2]
 
 INCLUDE = re.compile(r'#include "([^"]+)"')
+DEFINITIONS = re.compile(r'#include "(\w+\.def)"\n')
 GUARD = re.compile(r"^#ifndef (\w+_H)\n#define \1\n(.*)^#endif\n\Z", re.MULTILINE | re.DOTALL)
 MACRO = re.compile(r"^\s*#\s*define (\w+)", re.MULTILINE)
 
@@ -65,7 +67,7 @@ SYSTEM_HEADERS = frozenset(
     assert complex ctype errno fenv float inttypes iso646 limits locale math setjmp signal stdalign stdarg
     stdatomic stdbit stdbool stdckdint stddef stdint stdio stdlib stdnoreturn string tgmath threads time uchar
     wchar wctype
-    arm_neon cpuid fcntl immintrin intrin io shellapi unistd wasm_simd128 windows
+    arm_neon cpuid fcntl immintrin intrin io process pthread sched shellapi unistd wasm_simd128 windows
     alloca endian features malloc memory strings
     """.split()  # noqa: SIM905 (a list literal has 50 lines)
 )
@@ -110,31 +112,45 @@ const uint64_t {name}_data[] = {{
 """
 
 
-def core_folder() -> Path:
-    """Return the folder with ``textgen.h``, the other sources and the folder ``kernels``."""
-    return INSTALLED if INSTALLED.is_dir() else CLONE
+def source_folders(*, trainer: bool = False) -> list[Path]:
+    """Return the folders of the sources: that of the core, and that of the trainer."""
+    if INSTALLED.is_dir():
+        return [INSTALLED, INSTALLED / "train"][: 1 + trainer]
+    return [CLONE / "runtime/core", CLONE / "train/core"][: 1 + trainer]
 
 
-def amalgamate(folder: Path) -> str:
-    """Return the sources in a folder and in its subfolder ``kernels`` as one file."""
-    return _Amalgamation(folder).text()
+def amalgamate(folders: Sequence[Path]) -> dict[str, str]:
+    """Return the public headers of folders, and all their sources as one file, by their names."""
+    amalgamation = _Amalgamation(folders)
+    return {**amalgamation.headers, "textgen.c": amalgamation.text()}
 
 
 class _Amalgamation:
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder.resolve()
-        self._public = set(PUBLIC.findall((folder / PUBLIC_HEADER).read_text(encoding="utf-8")))
+    def __init__(self, folders: Sequence[Path]) -> None:
+        self._folders = folders
         self._included: set[Path] = set()
         self._local_names: set[str] = set()
+        # Of the present source, and of the templates that it includes.
+        self._macros: set[str] = set()
+        self.headers = {
+            name: _header(folder / name) for folder, name in zip(folders, PUBLIC_HEADERS, strict=False)
+        }
+        self._public = {name for header in self.headers.values() for name in PUBLIC.findall(header)}
 
     def text(self) -> str:
-        sources = sorted([*self._folder.glob("*.c"), *self._folder.glob("kernels/*.c")])
+        patterns = ("*.c", "kernels/*.c")
+        sources = [
+            source
+            for folder in self._folders
+            for source in sorted(path for pattern in patterns for path in folder.glob(pattern))
+        ]
         contents = {source: source.read_text(encoding="utf-8") for source in sources}
         # Macros that select what the system's headers declare must come before the first of them.
         settings = [_settings(content) for content in contents.values()]
         # This header has settings of the compiler, which must be the same for all functions.
-        exact = self._insert(self._folder / "exact.h")
-        parts = [*filter(None, settings), f'#include "{PUBLIC_HEADER}"\n', PRIVATE, *exact]
+        exact = self._insert(self._folders[0] / "exact.h")
+        includes = "".join(f'#include "{name}"\n' for name in self.headers)
+        parts = [*filter(None, settings), includes, PRIVATE, *exact]
         for source, content in contents.items():
             parts += self._source(source, content.removeprefix(_settings(content)))
         return "\n".join(parts)
@@ -149,30 +165,33 @@ class _Amalgamation:
             names |= set(CONSTANT.findall(constants))
         repeated = sorted(names & self._local_names)
         self._local_names |= names
-        macros = sorted({*repeated, *MACRO.findall(code)})
-        yield f"/* {path.relative_to(self._folder).as_posix()} */\n"
+        self._macros = {*repeated, *MACRO.findall(code)}
+        yield f"/* {path.name} */\n"
         body = "\n".join(self._lines(path.parent, content))
         yield "".join(f"#define {name} {path.stem}_{name}\n" for name in repeated)
         yield f"{body}\n"
-        yield "".join(f"#undef {name}\n" for name in macros)
+        yield "".join(f"#undef {name}\n" for name in sorted(self._macros))
 
     def _lines(self, folder: Path, content: str) -> Iterator[str]:
         for line in content.splitlines():
             included = INCLUDE.match(line)
             if included:
-                yield from self._insert((folder / included[1]).resolve())
+                places = (place / included[1] for place in (folder, *self._folders))
+                yield from self._insert(next(place for place in places if place.is_file()).resolve())
             else:
                 yield self._private(line)
 
     def _insert(self, header: Path) -> Iterator[str]:
         """Yield the lines of a header, unless it has a guard and was inserted before."""
-        if header.name == PUBLIC_HEADER or header in self._included:
+        if header.name in self.headers or header in self._included:
             return
         content = header.read_text(encoding="utf-8")
         guarded = GUARD.search(content)
         if guarded:
             self._included.add(header)
             content = content[: guarded.start()] + guarded[2]
+        else:
+            self._macros |= {*MACRO.findall(content)}
         yield from self._lines(header.parent, content)
 
     def _private(self, line: str) -> str:
@@ -180,6 +199,12 @@ class _Amalgamation:
         if function and function[1] not in self._public:
             return f"static {line}"
         return VARIABLE.sub("static ", line)
+
+
+def _header(path: Path) -> str:
+    """Return a public header, with the definitions that it includes."""
+    content = path.read_text(encoding="utf-8")
+    return DEFINITIONS.sub(lambda found: (path.parent / found[1]).read_text(encoding="utf-8"), content)
 
 
 def _settings(content: str) -> str:

@@ -30,10 +30,19 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return made
 
 
+@pytest.fixture(scope="module")
+def learner(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the core, the trainer, and a program that learns a list."""
+    made = tmp_path_factory.mktemp("learner")
+    assert main(["--trainer", "-o", str(made)]) == 0
+    (made / "learn.c").write_bytes((ROOT / "examples" / "learn.c").read_bytes())
+    return made
+
+
 def compile_all(folder: Path, *command: str, output: Path) -> Path:
     """Compile all files of a folder, as ``cc *.c`` does."""
     sources = sorted(str(path) for path in folder.glob("*.c"))
-    run(*command, *WARNINGS, *sources, "-o", output)
+    run(*command, *WARNINGS, *sources, "-lm", "-o", output)
     return emulated(output)
 
 
@@ -61,6 +70,17 @@ def test_a_plain_compiler_compiles_the_files(
     program = compile_all(folder, *command, output=output)
     # The standard output of Windows has other line ends.
     assert run(program).replace("\r\n", "\n").startswith(bundled_text)
+
+
+@pytest.mark.parametrize("build", PLAIN, ids=str)
+def test_the_file_with_the_trainer_learns_a_list(build: Build, learner: Path, tmp_path: Path) -> None:
+    program, names = tmp_path / "learn", tmp_path / "list"
+    compile_all(learner, *shlex.split(build.compiler), "-O1", "-pthread", output=program)
+    endings = ("ana", "eno", "iri")
+    names.write_text("".join(f"{first}{last}\n" for first in "bdfgkl" for last in endings * 20))
+    made = subprocess.run([program, names, "1"], capture_output=True, text=True, check=True).stdout.split()
+    assert len(made) == 10
+    assert sum(name[1:] in endings for name in made) >= 8, made
 
 
 @pytest.mark.skipif(not shutil.which("tcc") or bool(EMULATOR), reason="it needs TinyCC")
@@ -94,12 +114,16 @@ def test_the_source_needs_no_heap_and_exports_the_header_alone(
 @pytest.mark.tier("release")
 @pytest.mark.several_compilers
 @pytest.mark.parametrize("target", ["wasm32-wasi", "x86_64-windows-gnu", "aarch64-macos", "x86_64-macos"])
-def test_the_files_are_built_for_other_systems(target: str, folder: Path, tmp_path: Path) -> None:
+def test_the_files_are_built_for_other_systems(
+    target: str, folder: Path, learner: Path, tmp_path: Path
+) -> None:
     """The programs are linked, and cannot be run here."""
     (compiler,) = [compiler for compiler in COMPILERS if "ziglang" in compiler]
     program = tmp_path / "program"
     command = [*shlex.split(compiler), "-O2", "-target", target]
-    assert compile_all(folder, *command, output=program).stat().st_size > 0
+    # WASI has no clock of a process, which the program that learns asks.
+    for made in (folder, learner) if "wasm" not in target else (folder,):
+        assert compile_all(made, *command, output=program).stat().st_size > 0
 
 
 # What the parts of programs in the documentation do not declare.

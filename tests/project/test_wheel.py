@@ -115,12 +115,13 @@ def test_the_contents_of_the_wheel(wheel: Path) -> None:
         "textgen_train/_core.pyi",
         "textgen_train/page.html",
     }
-    # textgen-embed writes the sources of the C core. The only other source is for cimport, and stands alone.
-    core = runtime / "core"
+    # textgen-embed writes the sources in C. The only other source is for cimport, and stands alone.
+    core, trainer = runtime / "core", [*(train / "core").glob("*.[chd]*")]
     embedded = [*core.glob("*.[chd]*"), *core.glob("kernels/*.[ch]")]
     assert {name for name in names if name.endswith((".pyx", ".pxd", ".c", ".h", ".def"))} == {
         "textgen_runtime/sampler.pxd",
         *(f"textgen_runtime/core_sources/{path.relative_to(core).as_posix()}" for path in embedded),
+        *(f"textgen_runtime/core_sources/train/{path.name}" for path in trainer),
     }
     assert "cdef extern" not in cimported
     assert not re.search(r"^from [.t].* cimport", cimported, re.MULTILINE)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from textgen_runtime.cli.embed import main
-from textgen_runtime.embed import amalgamate, array_source, core_folder, is_array_name
+from textgen_runtime.embed import amalgamate, array_source, is_array_name, source_folders
 
 from tests.helpers.commands import Captured, run_here
 from tests.helpers.paths import TINY
@@ -30,7 +30,7 @@ def write(core: Path, **files: str) -> str:
     for name, content in files.items():
         stem, _, suffix = name.rpartition("_")
         (core / f"{stem}.{suffix}").write_text(content, encoding="utf-8")
-    return amalgamate(core)
+    return amalgamate([core])["textgen.c"]
 
 
 def test_a_header_is_inserted_once(core: Path) -> None:
@@ -108,8 +108,7 @@ def test_an_array_has_a_name_of_c_that_is_no_header_of_the_system(
 
 
 def test_no_header_that_the_core_includes_is_a_name() -> None:
-    core = core_folder()
-    files = [*core.glob("*.[ch]"), *core.glob("kernels/*.[ch]")]
+    files = [path for folder in source_folders(trainer=True) for path in folder.rglob("*.[ch]")]
     text = "".join(path.read_text(encoding="utf-8") for path in files)
     headers = re.findall(r"#include <(\w+)\.h>", text)
     assert "math" in headers

@@ -1,6 +1,9 @@
-/* Compiles learn_body.h once for each instruction set, and chooses a set at run time. */
+/* Compiles learn_body.h once for each instruction set, and chooses a set at run time. The names differ from
+ * those of the kernels that generate, which textgen-embed writes to the same file. */
 
+#ifndef _DEFAULT_SOURCE
 #define _DEFAULT_SOURCE
+#endif
 
 #include "learn.h"
 
@@ -28,20 +31,20 @@
 #endif
 
 #if TEXTGEN_AVX512
-#define NAME(x) x##_avx512
+#define NAME(x) x##_learn_avx512
 #define WIDTH 16
 #define TARGET __attribute__((target("avx512f,avx512dq,avx512vl,avx512bw,fma")))
 #include "learn_body.h"
 #endif
 
 #if TEXTGEN_X86
-#define NAME(x) x##_avx2
+#define NAME(x) x##_learn_avx2
 #define WIDTH 8
 #define TARGET __attribute__((target("avx2,fma")))
 #include "learn_body.h"
 #endif
 
-#define NAME(x) x##_baseline
+#define NAME(x) x##_learn_baseline
 #define WIDTH (TEXTGEN_VECTORS ? 4 : 1)
 #define TARGET
 #include "learn_body.h"
@@ -52,32 +55,32 @@
 
 /* products: the suffix of the products, packing: that of the functions that pack their matrices. */
 #define LEARN_KERNELS(name, packing, products, set)                                                            \
-    static const textgen_learn_kernels learn_##products = {name,                                               \
-                                                           pack_##packing,                                     \
-                                                           pack_transposed_##packing,                          \
-                                                           multiply_##products,                                \
-                                                           multiply_transposed_##products,                     \
-                                                           cells_forward_##set,                                \
-                                                           cells_backward_##set,                               \
-                                                           exponentials_of_##set,                              \
-                                                           scale_##set,                                        \
-                                                           combine_##set,                                      \
-                                                           add_##set,                                          \
-                                                           squares_##set,                                      \
-                                                           drop_##set,                                         \
-                                                           adamw_##set}
+    static const textgen_learn_kernels kernels_##products = {name,                                             \
+                                                             pack_##packing,                                   \
+                                                             pack_transposed_##packing,                        \
+                                                             multiply_##products,                              \
+                                                             multiply_transposed_##products,                   \
+                                                             cells_forward_##set,                              \
+                                                             cells_backward_##set,                             \
+                                                             exponentials_of_##set,                            \
+                                                             scale_##set,                                      \
+                                                             combine_##set,                                    \
+                                                             add_##set,                                        \
+                                                             squares_##set,                                    \
+                                                             drop_##set,                                       \
+                                                             adamw_##set}
 
 #if TEXTGEN_AVX512
-LEARN_KERNELS("avx512", avx512, avx512, avx512);
-LEARN_KERNELS("avx512bf16", bfloat16, avx512bf16, avx512);
+LEARN_KERNELS("avx512", learn_avx512, learn_avx512, learn_avx512);
+LEARN_KERNELS("avx512bf16", bfloat16, avx512bf16, learn_avx512);
 #if TEXTGEN_AMX
-LEARN_KERNELS("amx", bfloat16, amx, avx512);
+LEARN_KERNELS("amx", bfloat16, amx, learn_avx512);
 #endif
 #endif
 #if TEXTGEN_X86
-LEARN_KERNELS("avx2", avx2, avx2, avx2);
+LEARN_KERNELS("avx2", learn_avx2, learn_avx2, learn_avx2);
 #endif
-LEARN_KERNELS("baseline", baseline, baseline, baseline);
+LEARN_KERNELS("baseline", learn_baseline, learn_baseline, learn_baseline);
 
 #if TEXTGEN_AVX512
 /* Whether the processor has instructions for bfloat16: Intel 64 and IA-32 Architectures Software Developer's
@@ -102,7 +105,7 @@ static bool has_amx(void) {
 const textgen_learn_kernels *textgen_find_learn_kernels(const char *name, bool is_bfloat16) {
 #define CHOOSE(label, set, is_supported)                                                                       \
     if ((!name || strcmp(name, label) == 0) && (is_supported)) {                                               \
-        return &learn_##set;                                                                                   \
+        return &kernels_##set;                                                                                 \
     }
     if (is_bfloat16) {
 #if TEXTGEN_AMX
@@ -114,11 +117,11 @@ const textgen_learn_kernels *textgen_find_learn_kernels(const char *name, bool i
         return NULL;
     }
 #if TEXTGEN_AVX512
-    CHOOSE("avx512", avx512, textgen_has_avx512())
+    CHOOSE("avx512", learn_avx512, textgen_has_avx512())
 #endif
 #if TEXTGEN_X86
-    CHOOSE("avx2", avx2, textgen_has_avx2())
+    CHOOSE("avx2", learn_avx2, textgen_has_avx2())
 #endif
-    CHOOSE("baseline", baseline, true)
+    CHOOSE("baseline", learn_baseline, true)
     return NULL;
 }

@@ -157,7 +157,7 @@ static void multiply_transposed_bfloat16(chunk_product product, const float *a, 
         copy_columns(a + start * a_stride, a_stride, a_columns, some, (bfloat16 *)(void *)scratch);
         pack_bfloat16(b + start * b_stride, b_stride, some, padded, packed);
         for (ptrdiff_t row = start; sums && row < start + some; row++) {
-            add_avx512(sums, b + row * b_stride, padded);
+            add_learn_avx512(sums, b + row * b_stride, padded);
         }
         product((bfloat16 *)(void *)scratch, a_columns, (bfloat16 *)(void *)packed, round_up(some, TERMS),
                 padded / 16, c, c_stride, true);

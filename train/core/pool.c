@@ -23,6 +23,8 @@ static void ignore(void *nothing) { (void)nothing; }
 #define signal_wait ignore
 #define signal_all ignore
 #elif defined(_WIN32)
+/* Without the names of its sockets, which are those of functions of the core. */
+#define WIN32_LEAN_AND_MEAN
 #include <windows.h>
 #define THREAD DWORD WINAPI
 #define END_THREAD return 0

@@ -85,8 +85,8 @@ const float *textgen_update_gradient(const textgen_update *update);
 
 /* Updates that share no memory make an update of the same run together: each computes some parts, one gets all
  * of them and ends the update, and the others take its weights. */
-uint64_t
-textgen_part_size(const textgen_update *update); /* bytes of a part: loss, gradient, states of its lanes */
+/* Return the bytes of a part: its loss, its gradient, and the states of its lanes. */
+uint64_t textgen_part_size(const textgen_update *update);
 void textgen_update_write_part(const textgen_update *update, int64_t part, void *content);
 void textgen_update_read_part(textgen_update *update, int64_t part, const void *content);
 void textgen_update_follow(textgen_update *update, const float *weights);

@@ -10,7 +10,7 @@ enum { MAX_LANES = 32 };
 
 /* The shortest lane, so that the tokens before lanes take at most a fifth of the time; and how many of these
  * lead to the first state of a lane. In trained networks, 128 are enough, apart from rounding errors. */
-enum { MIN_LANE = 1024, CONTEXT = 256 };
+enum { MIN_LANE = 1024, LANE_CONTEXT = 256 };
 
 /* A lane runs again if a value of its first state was farther from that in which the lane before it ended. With
  * products of bfloat16 numbers, rounding alone makes a larger difference, which does not matter to the loss. */
@@ -139,9 +139,9 @@ static void find_states(textgen_score *score, int64_t first, ptrdiff_t count,
     textgen_record before[MAX_LANES] = {{0}};
     for (ptrdiff_t i = 0; i < count; i++) {
         const int64_t start = score->lanes[first + i].start;
-        before[i] = (textgen_record){start ? start - CONTEXT : 0, CONTEXT};
+        before[i] = (textgen_record){start ? start - LANE_CONTEXT : 0, LANE_CONTEXT};
     }
-    run_lanes(score, before, count, first + count > 1 ? CONTEXT : 0, memory->state, NULL, memory);
+    run_lanes(score, before, count, first + count > 1 ? LANE_CONTEXT : 0, memory->state, NULL, memory);
     for (ptrdiff_t i = 0; i < count; i++) {
         float *begin = score->begins + (first + i) * score->state_size;
         if (first + i) {

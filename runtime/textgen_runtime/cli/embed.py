@@ -1,4 +1,4 @@
-"""``textgen-embed``: write the C sources that run one model, and the model as a C array."""
+"""``textgen-embed``: write the C sources that run a model or learn one, and a model as a C array."""
 
 import argparse
 import hashlib
@@ -8,12 +8,11 @@ from pathlib import Path
 from textgen_runtime._version import __version__
 from textgen_runtime.embed import (
     MAX_NAME_LENGTH,
-    PUBLIC_HEADER,
     amalgamate,
     array_header,
     array_source,
-    core_folder,
     is_array_name,
+    source_folders,
 )
 from textgen_runtime.errors import quote
 from textgen_runtime.files import make_folder
@@ -32,12 +31,17 @@ examples:
   textgen-embed nietzsche -o generator
   textgen-embed model.onnx -o src --name poems
   cc -O2 main.c generator/*.c -o main
+  textgen-embed --trainer -o learner
+  cc -O2 main.c learner/*.c -lm -pthread -o main
 """
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; the exit codes are those of ``textgen-run``."""
-    arguments = parser().parse_args(argv)
+    command = parser()
+    arguments = command.parse_args(argv)
+    if not arguments.model and not arguments.trainer:
+        command.error("MODEL or --trainer is required")
     return run_command(PROG, embed, arguments)
 
 
@@ -49,7 +53,12 @@ def parser() -> CommandParser:
         "The files compile with any C11 compiler, and need only the C library.",
         EXAMPLES,
     )
-    command.add_argument("model", **MODEL)
+    command.add_argument("model", nargs="?", **MODEL)
+    command.add_argument(
+        "--trainer",
+        action="store_true",
+        help="write the trainer, too, which needs threads and libm; the model may be omitted then",
+    )
     command.add_argument(
         "-o", "--output", metavar="FOLDER", type=Path, required=True, help="folder for the files"
     )
@@ -60,8 +69,10 @@ def parser() -> CommandParser:
 
 def embed(arguments: argparse.Namespace) -> int:
     """Write the files; return the exit code."""
-    content, _ = read_core_model(arguments.model)
-    files = make_files(content, arguments.name)
+    files = amalgamate(source_folders(trainer=arguments.trainer))
+    files = {name: f"{MARK} {__version__}. */\n{text}" for name, text in files.items()}
+    if arguments.model:
+        files |= model_files(read_core_model(arguments.model)[0], arguments.name)
     folder: Path = arguments.output
     make_folder(folder)
     for name in files:
@@ -69,13 +80,14 @@ def embed(arguments: argparse.Namespace) -> int:
     for name, text in files.items():
         write_output(folder / name, text.encode())
     write_stderr(
-        f"wrote {', '.join(files)} to {folder}; compile them with your program: -I{folder} {folder}/*.c\n"
+        f"wrote {', '.join(files)} to {folder}; compile them with your program: -I{folder} {folder}/*.c"
+        f"{' -lm -pthread' * arguments.trainer}\n"
     )
     return 0
 
 
-def make_files(content: bytes, name: str) -> dict[str, str]:
-    """Return the contents of the files by their names.
+def model_files(content: bytes, name: str) -> dict[str, str]:
+    """Return the source and the header of a model by their names.
 
     Args:
         content: The content of a model file.
@@ -83,11 +95,7 @@ def make_files(content: bytes, name: str) -> dict[str, str]:
     """
     mark = f"{MARK} {__version__}. */"
     title = f"A model file of {len(content):,} bytes, SHA-256 {hashlib.sha256(content).hexdigest()}"
-    core = core_folder()
-    header = (core / PUBLIC_HEADER).read_text(encoding="utf-8")
     return {
-        PUBLIC_HEADER: f"{mark}\n{header}",
-        "textgen.c": f"{mark}\n{amalgamate(core)}",
         f"{name}.h": array_header(name, title, mark),
         f"{name}.c": array_source(name, title, mark, content),
     }

@@ -343,16 +343,3 @@ def test_odd_texts_and_names_can_be_learned(tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert textgen.load(model).metadata.training["corpus"] == "caf\ufffd"
-
-
-def test_the_example_learns_a_list(tmp_path: Path) -> None:
-    path = tmp_path / "list"
-    path.write_text(
-        "".join(f"{first}{second}\n" for first in "bdfgkl" for second in ("ana", "eno", "iri") * 20)
-    )
-    done = subprocess.run(
-        [program(ROOT / "examples" / "learn.c"), path, "2"], capture_output=True, text=True, check=True
-    )
-    made = done.stdout.split()
-    assert len(made) == 10
-    assert sum(name[1:] in ("ana", "eno", "iri") for name in made) >= 8, made
