@@ -320,7 +320,7 @@ def predict(model: Model, text: str, *, last: float = 1.0, unknown: UnknownPolic
     tokenizer, (scored, symbols, skipped) = model.tokenizer, _encode(model.tokenizer, text[start:], unknown)
     # The first scored token is predicted from the token before it.
     before = _last_token(tokenizer, text[max(0, start - MAX_CONTEXT) : start], unknown)
-    tokens = np.asarray([*before, *scored]) if before else np.asarray(scored)
+    tokens = np.asarray([*before, *scored] if before else scored, np.int64)
     if len(tokens) < MIN_TEXT:
         raise ScoringError(
             f"the text is too short: it needs {MIN_TEXT} {unit_of(tokenizer)}s of the vocabulary to be scored"

@@ -28,10 +28,10 @@ def pair_sums(weights: NDArray[Any]) -> NDArray[Any]:
 
 def quantize_rows(rows: NDArray[np.float32], *, pairs: bool) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
     """Return 8-bit weights and the scale of each row."""
-    scales = np.abs(rows).max(axis=1) / LEVELS
+    largest = np.abs(rows).max(axis=1) / LEVELS
     if pairs:
-        scales = np.maximum(scales, pair_sums(rows).max(axis=1) / PAIR_BOUND)
-    scales = np.maximum(scales, 1e-30).astype(np.float32)
+        largest = np.maximum(largest, pair_sums(rows).max(axis=1) / PAIR_BOUND)
+    scales = np.maximum(largest, 1e-30).astype(np.float32)
     while True:
         values = np.rint(rows / scales[:, None]).astype(np.int64)
         exceeds = np.abs(values).max(axis=1) > LEVELS

@@ -189,10 +189,10 @@ def token_surprisals(model: Model, text: str) -> list[float]:
     Without records, the first token is not predicted.
     """
     tokens = model.encode_prompt(text, is_start=True)
-    logits = model.engine.forward(np.asarray(tokens)[:, np.newaxis], model.engine.initial_state())[0]
-    logits = np.asarray(logits)[:-1, 0].astype(np.float64)
+    forward = model.engine.forward(np.asarray(tokens)[:, np.newaxis], model.engine.initial_state())
+    logits = np.asarray(forward[0])[:-1, 0].astype(np.float64)
     logits[:, list(model.tokenizer.special.never_drawn)] = -np.inf
-    nats = np.logaddexp.reduce(logits, axis=1) - logits[np.arange(len(logits)), tokens[1:]]
+    nats = np.log(np.exp(logits).sum(axis=1)) - logits[np.arange(len(logits)), tokens[1:]]
     return [float(value) for value in nats]
 
 

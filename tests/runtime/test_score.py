@@ -107,7 +107,7 @@ def test_logits_that_are_not_finite_are_rejected(tiny: Model, monkeypatch: pytes
 
     def broken(*arguments: object) -> object:
         logits, state = forward(*arguments)  # type: ignore[arg-type]
-        return np.where(logits == logits.max(), np.inf, logits), state
+        return np.where(logits == np.max(logits), np.inf, logits), state
 
     monkeypatch.setattr(type(tiny.engine), "forward", broken)
     with pytest.raises(ScoringError, match="contain NaN or infinity"):

@@ -42,7 +42,7 @@ def expected_rows(dataset: Dataset, models: list[Model]) -> NDArray[np.float64]:
             logits = model.engine.forward(inputs, model.engine.initial_state(1))[0][:, 0].astype(np.float64)
             exponentials = np.exp(logits - logits.max(axis=1, keepdims=True))
             shares.append(exponentials / exponentials.sum(axis=1, keepdims=True))
-        rows.append(sum(shares) / len(shares))
+        rows.append(np.mean(shares, axis=0))
     return np.concatenate(rows)
 
 

@@ -74,7 +74,7 @@ def format_chart(comparison: TemperatureComparison, settings: str, glyphs: str) 
     if shown < len(symbols):
         names.append("others")
         shares = np.vstack([shares, probabilities[:, shown:].sum(axis=1)])
-    largest = float(shares.max())
+    largest = float(np.max(shares))
     end = escape_unprintable(comparison.prompt[-SHOWN_PROMPT:])
     # A record has nothing before its first token.
     title = f'Next {comparison.unit} after "{end}"' if comparison.prompt else f"First {comparison.unit}"
