@@ -24,6 +24,7 @@ import textgen_runtime as textgen
 from textgen_runtime.baselines import KneserNey, compressed_bits
 from textgen_runtime.bench.report import Section, per_second
 from textgen_runtime.bench.rounds import calibrate, interleave, medians
+from textgen_runtime.cli.bench import start
 from textgen_runtime.corpus import METRICS_FILE
 from textgen_runtime.model_file import MODEL_FILE
 from textgen_runtime.score import BITS_PER_NAT
@@ -97,7 +98,7 @@ def model_row(run: str, folder: Path, text: str) -> Row:
     models = convert(path.read_bytes())
     last = json.loads((folder / METRICS_FILE).read_text(encoding="utf-8").splitlines()[-1])
     score, quantized = (textgen.predict(model, text, last=HELD_OUT).score for model in models)
-    texts = {str(i): calibrate(model.start(seed=0).take) for i, model in enumerate(models)}
+    texts = {str(i): calibrate(start(model, 0.5).take) for i, model in enumerate(models)}
     speeds = medians(interleave(texts, SPEED_SECONDS)).values()
     size, parameters = path.stat().st_size, models[0].training["parameters"]
     return make_row(
@@ -123,9 +124,8 @@ def rows(corpus: str, arguments: argparse.Namespace) -> Iterator[Row]:
     )
     before, after = compressed_bits(training), compressed_bits(training + held_out)
     for name, bits in after.items():
-        yield make_row(
-            f"{name}, after the training text", (bits - before[name]) / len(held_out) / BITS_PER_NAT
-        )
+        nats = (bits - before[name]) / len(held_out) / BITS_PER_NAT
+        yield make_row(f"{name}, after the training text", nats)
     for order in ORDERS:
         ngrams = KneserNey(tokens[0], order, len(dataset.tokenizer))
         nats = float(ngrams.surprisals(tokens[1], tokens[0]).sum() / len(held_out))
