@@ -165,17 +165,21 @@ docs: $(VENV)/docs.installed $(WEB_TOOLS)/installed
 # The bundled models, and their samples in the documentation. docs/gallery.md states where the texts come from that have
 # no address: ONEGIN is the path of Eugene Onegin, and TUNES is the path of the tunes.
 MODELS := build/models
-TRAIN := $(BIN)/textgen-train --no-samples --overwrite
+# The model of a name: the corpus with its options, the minutes of its teacher, and its epochs.
+define teach
+	$(BIN)/textgen-train $(2) --minutes $(3) --no-samples --overwrite --output $(MODELS)/$(1)-teacher
+	$(BIN)/textgen-train $(2) --teacher $(MODELS)/$(1)-teacher --epochs $(4) --precision auto --quantize \
+		--no-samples --overwrite --output $(MODELS)/$(1)
+endef
 
 models: $(DEV)
 	@[ -f "$(ONEGIN)" ] && [ -f "$(TUNES)" ] || \
 		{ echo "make models needs two texts, see docs/gallery.md: make models ONEGIN=path TUNES=path" >&2; exit 1; }
-	$(TRAIN) names --records lines --epochs 100 --quantize --output $(MODELS)/names
-	$(TRAIN) tinyshakespeare --epochs 22 --quantize --output $(MODELS)/shakespeare
-	$(TRAIN) nietzsche --lowercase --preset large --minutes 20 --output $(MODELS)-teacher
-	$(TRAIN) nietzsche --lowercase --teacher $(MODELS)-teacher --epochs 230 --quantize --output $(MODELS)/nietzsche
-	$(TRAIN) "$(ONEGIN)" --epochs 150 --quantize --output $(MODELS)/onegin
-	$(TRAIN) "$(TUNES)" --records blank --epochs 100 --quantize --output $(MODELS)/tunes
+	$(call teach,names,names --records lines,5,200)
+	$(call teach,shakespeare,tinyshakespeare,20,150)
+	$(call teach,nietzsche,nietzsche --lowercase,20,500)
+	$(call teach,onegin,"$(ONEGIN)",5,300)
+	$(call teach,tunes,"$(TUNES)" --records blank,5,200)
 	for name in names shakespeare nietzsche onegin tunes; do \
 		cp $(MODELS)/$$name/model.int8.onnx $(BUNDLED)/$$name.onnx || exit 1; \
 	done
