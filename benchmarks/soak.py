@@ -1,11 +1,12 @@
 """Generate one very long text in Python, in C and in JavaScript, and compare the texts and the memory.
 
     make core
-    python -m benchmarks.soak [--bytes 1000000000] [--languages python c javascript]
+    python -m benchmarks.soak [--bytes 1000000000] [--programs python c javascript training]
 
 The model has 8-bit weights, because its text is the same in every engine. It is small, its weights are
-random, and each of its characters is a byte. Each language runs in a process of its own and writes its text
-to a pipe. It is read in ten parts. Printed are the speed during each part, the memory of the process at its
+random, and each of its characters is a byte. Each program runs in a process of its own and writes its text
+to a pipe. It is read in ten parts. The program "training" learns as many characters with a small network, and
+writes a byte for each. Printed are the speed during each part, the memory of the process at its
 end, and the SHA-256 of the text. The exit code is 1 if two texts differ, or if the memory at the end is
 larger than after the first part by more than 16 MiB.
 """
@@ -23,7 +24,7 @@ import psutil
 
 from tests.helpers.int8_models import make_int8_model
 
-LANGUAGES = ["python", "c", "javascript"]
+PROGRAMS = ["python", "c", "javascript", "training"]
 ROOT = Path(__file__).parents[1]
 SYMBOLS = "\n abcdefgh"
 PROMPT = "a"
@@ -43,24 +44,40 @@ for (let left = Number(length); left > 0; left -= 65536)
     await new Promise((resolve) => process.stdout.once("drain", resolve));
 """
 
+TRAINING = """
+import sys
+from textgen_train import Corpus, Trainer, choose_preset
+corpus = Corpus(b"the quick brown fox jumps over the lazy dog\\n" * 50_000, "soak")
+sizes = {"units": 8, "layers": 1, "embedding": 4}
+recipe = choose_preset("small", corpus.common_symbols, corpus.training_tokens, None) | sizes
+trainer = Trainer(corpus, recipe, 0, 2)
+characters = recipe["batch"] * recipe["sequence_length"]
+length = int(sys.argv[1])
+for learned in range(0, length, characters):
+    trainer.update(learned / length)
+    sys.stdout.buffer.write(bytes(characters))
+"""
 
-def command(language: str, model: str, size: int) -> list[str]:
+
+def command(program: str, model: str, size: int) -> list[str]:
     """Return the command that writes a text of this length."""
     # The process still runs after the last byte that is read, so that its memory is known.
     length = str(size + 2**20)
-    if language == "javascript":
-        program = JAVASCRIPT % repr((ROOT / "runtime" / "web" / "index.js").as_uri())
-        return ["node", "--input-type=module", "-e", program, model, PROMPT, length]
+    if program == "training":
+        return [sys.executable, "-c", TRAINING, length]
+    if program == "javascript":
+        source = JAVASCRIPT % repr((ROOT / "runtime" / "web" / "index.js").as_uri())
+        return ["node", "--input-type=module", "-e", source, model, PROMPT, length]
     options = ["--temp", "1", "--seed", "7", "--length", length]
-    if language == "c":
+    if program == "c":
         return [str(ROOT / "build" / "core" / "textgen"), model, PROMPT, *options]
     return [sys.executable, "-m", "textgen_runtime", model, "--prompt", PROMPT, *options]
 
 
-def soak(language: str, model: str, size: int) -> tuple[str, int]:
-    """Run a language, print its parts, and return the SHA-256 of its text and the growth of its memory."""
+def soak(program: str, model: str, size: int) -> tuple[str, int]:
+    """Run a program, print its parts, and return the SHA-256 of its text and the growth of its memory."""
     found, memory = hashlib.sha256(), list[int]()
-    with subprocess.Popen(command(language, model, size), stdout=subprocess.PIPE) as process:
+    with subprocess.Popen(command(program, model, size), stdout=subprocess.PIPE) as process:
         for part in range(PARTS):
             end, start = size * (part + 1) // PARTS, perf_counter()
             left = length = end - size * part // PARTS
@@ -68,28 +85,29 @@ def soak(language: str, model: str, size: int) -> tuple[str, int]:
                 found.update(block)
                 left -= len(block)
             if left:
-                raise SystemExit(f"{language}: the text ends {left:,} bytes too early")
+                raise SystemExit(f"{program}: the text ends {left:,} bytes too early")
             memory.append(psutil.Process(process.pid).memory_info().rss)
             speed = length / (perf_counter() - start)
-            print(f"{language:10} {end:15,} {speed:11,.0f} bytes/s {memory[-1] / 2**20:7.1f} MiB", flush=True)
+            print(f"{program:10} {end:15,} {speed:11,.0f} bytes/s {memory[-1] / 2**20:7.1f} MiB", flush=True)
         process.kill()
-    print(f"{language:10} {found.hexdigest()}", flush=True)
+    print(f"{program:10} {found.hexdigest()}", flush=True)
     return found.hexdigest(), memory[-1] - memory[0]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run each language, and return the exit code."""
+    """Run each program, and return the exit code."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--bytes", metavar="N", type=int, default=10**9, help="default: 1000000000")
-    parser.add_argument("--languages", nargs="+", choices=LANGUAGES, default=LANGUAGES, help="default: all")
+    parser.add_argument("--programs", nargs="+", choices=PROGRAMS, default=PROGRAMS, help="default: all")
     arguments = parser.parse_args(argv)
     with TemporaryDirectory() as folder:
         model = Path(folder) / "model.onnx"
         model.write_bytes(make_int8_model(SYMBOLS).SerializeToString())
-        results = [soak(name, str(model), arguments.bytes) for name in arguments.languages]
-    are_equal, growth = len({text for text, _ in results}) == 1, max(growth for _, growth in results)
+        results = {name: soak(name, str(model), arguments.bytes) for name in arguments.programs}
+    growth = max(growth for _, growth in results.values())
+    are_equal = len({text for name, (text, _) in results.items() if name != "training"}) <= 1
     print(f"the texts {'are equal' if are_equal else 'differ'}; largest growth {growth / 2**20:.2f} MiB")
     return int(not are_equal or growth > MAX_GROWTH)
 

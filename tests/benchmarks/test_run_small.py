@@ -70,7 +70,7 @@ def test_interrupts() -> None:
 
 
 def test_soak() -> None:
-    assert soak.main(["--bytes", "1000", "--languages", "python"]) == 0
+    assert soak.main(["--bytes", "1000", "--programs", "python", "training"]) == 0
 
 
 def test_serving() -> None:
