@@ -165,21 +165,20 @@ docs: $(VENV)/docs.installed $(WEB_TOOLS)/installed
 # The bundled models, and their samples in the documentation. docs/gallery.md states where the texts come from that have
 # no address: ONEGIN is the path of Eugene Onegin, and TUNES is the path of the tunes.
 MODELS := build/models
-# The model of a name: the corpus with its options, the minutes of its teacher, and its epochs.
-define teach
-	$(BIN)/textgen-train $(2) --minutes $(3) --no-samples --overwrite --output $(MODELS)/$(1)-teacher
-	$(BIN)/textgen-train $(2) --teacher $(MODELS)/$(1)-teacher --epochs $(4) --precision auto --quantize \
-		--no-samples --overwrite --output $(MODELS)/$(1)
-endef
+TRAIN := $(BIN)/textgen-train --no-samples --overwrite
+SMALL := $(TRAIN) --precision auto --quantize
 
 models: $(DEV)
 	@[ -f "$(ONEGIN)" ] && [ -f "$(TUNES)" ] || \
 		{ echo "make models needs two texts, see docs/gallery.md: make models ONEGIN=path TUNES=path" >&2; exit 1; }
-	$(call teach,names,names --records lines,5,200)
-	$(call teach,shakespeare,tinyshakespeare,20,150)
-	$(call teach,nietzsche,nietzsche --lowercase,20,500)
-	$(call teach,onegin,"$(ONEGIN)",5,300)
-	$(call teach,tunes,"$(TUNES)" --records blank,5,200)
+	$(SMALL) names --records lines --epochs 100 --output $(MODELS)/names
+	$(SMALL) "$(ONEGIN)" --epochs 150 --output $(MODELS)/onegin
+	$(TRAIN) tinyshakespeare --minutes 20 --output $(MODELS)-teachers/shakespeare
+	$(TRAIN) nietzsche --lowercase --minutes 20 --output $(MODELS)-teachers/nietzsche
+	$(TRAIN) "$(TUNES)" --records blank --minutes 5 --output $(MODELS)-teachers/tunes
+	$(SMALL) tinyshakespeare --teacher $(MODELS)-teachers/shakespeare --epochs 150 --output $(MODELS)/shakespeare
+	$(SMALL) nietzsche --lowercase --teacher $(MODELS)-teachers/nietzsche --epochs 500 --output $(MODELS)/nietzsche
+	$(SMALL) "$(TUNES)" --records blank --teacher $(MODELS)-teachers/tunes --epochs 200 --output $(MODELS)/tunes
 	for name in names shakespeare nietzsche onegin tunes; do \
 		cp $(MODELS)/$$name/model.int8.onnx $(BUNDLED)/$$name.onnx || exit 1; \
 	done

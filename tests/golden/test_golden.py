@@ -95,7 +95,7 @@ def test_a_text_that_c_or_python_saved_continues_in_both(case: Case, program: Pa
 
 def test_other_parameters_apply_from_the_next_chunk_on() -> None:
     """The recent characters stay, mirostat begins, and a draw at temperature 0 takes a random number."""
-    generation = textgen.load("nietzsche").start("the will to ", seed=7, repetition_penalty=1.4)
+    generation = textgen.load(FOLDER / "nietzsche.onnx").start("the will to ", seed=7, repetition_penalty=1.4)
     texts = [generation.take(20)]
     for sampling in (
         Sampling(presence_penalty=2.0, penalty_window=20),
@@ -117,7 +117,7 @@ def test_other_parameters_apply_from_the_next_chunk_on() -> None:
 
 
 def test_a_feed_starts_the_next_record_whose_minimum_length_counts_anew() -> None:
-    generation = textgen.load("names").start("", seed=7, temperature=1.0, min_length=9)
+    generation = textgen.load(FOLDER / "names.onnx").start("", seed=7, temperature=1.0, min_length=9)
     texts = []
     for prompt in ("ma", "", "joh"):
         texts += [generation.take(30), generation.feed(prompt)]

@@ -56,8 +56,9 @@ def test_8_bit_weights_hardly_change_the_loss_of_a_bundled_model(name: str) -> N
     assert quantization is not None
     assert quantization.text is not None
     assert quantization.text["last"] == 0.1
-    assert quantization.float32_loss == pytest.approx(model.training["held_out_nats"], abs=1e-6)
-    assert quantization.loss == pytest.approx(quantization.float32_loss, abs=0.001)
+    # The trainer has evaluated with products in bfloat16.
+    assert quantization.float32_loss == pytest.approx(model.training["held_out_nats"], abs=0.0005)
+    assert quantization.loss == pytest.approx(quantization.float32_loss, abs=0.002)
 
 
 def test_both_models_of_nietzsche_have_the_same_metadata() -> None:
