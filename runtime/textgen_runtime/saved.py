@@ -35,9 +35,6 @@ from .sampling import Sampling
 # it, and the hash of the corpus that the text must not copy.
 PROMPT, SAMPLING, END_OF_TEXT, NOVEL = "prompt", "sampling", "end_of_text", "novel"
 
-# The first bytes of a file.
-MARK = b"textgen\0"
-
 
 def save(
     generation: Generation, file: str | os.PathLike[str] | BinaryWriter, *, end_of_text: str = ""

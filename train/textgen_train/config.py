@@ -36,7 +36,7 @@ USUAL_TOKENS = 500_000
 VOCABULARY_SIZE = 4096
 TEACHER_WEIGHT = 0.9
 
-# Threads of a process. More than cores gain nothing.
+# Threads of a process. More than cores gain nothing, and more than the parts of an update little.
 MAX_THREADS = 256
 
 MAX_COUNT = 2**63 - 1
@@ -469,7 +469,7 @@ def format_value(value: object) -> str:
 
 # ---- Hyperparameters ----
 
-# What the trainer decides by itself.
+# What is no hyperparameter: the trainer decides the one, and the options of a run the other.
 INTERNAL = ("parts", "precision")
 
 # The textbook's experiment: F. Chollet, Deep Learning with Python (2017), listing 8.1 and following.
