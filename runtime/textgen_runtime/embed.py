@@ -81,7 +81,7 @@ HEADER = """\
  *
  *     #include "{name}.h"
  *     #include "textgen.h"
- *     int32_t code = textgen_model_create({name}_data, {name}_size, NULL, &model, error, sizeof error);
+ *     int32_t code = textgen_model_create({name}_data, {name}_size, NULL, &model, &error);
  */
 #ifndef {guard}
 #define {guard}
