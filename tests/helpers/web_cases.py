@@ -69,7 +69,7 @@ def write_sites(folder: Path) -> None:
     """Write a folder for each page, and ``expected.json``."""
     nietzsche = read_model("nietzsche")
     model = textgen.load(nietzsche)
-    tunes, abcjs = read_model("tunes"), read_abcjs(ABCJS)
+    tunes, abcjs = read_model(ROOT / "tests/golden/tunes.onnx"), read_abcjs(ABCJS)
     names = record_content(end_bias=2.0)
     # Most texts that the page would write.
     known = sorted(set(textgen.load(names).generate([""] * 2000, temperature=0.5, seed=1)))
