@@ -1,9 +1,8 @@
-/* Learn a list, then make up more of it: learn LIST [SECONDS] */
+/* Learn a list of a thousand lines or more, then make up more of it: learn LIST [UPDATES] */
 #include "textgen_train.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 static textgen_error error;
 static void check(int32_t code) {
     if (code != TEXTGEN_OK)
@@ -12,10 +11,11 @@ static void check(int32_t code) {
 static textgen_memory allocate(size_t size) { return (textgen_memory){malloc(size), size}; }
 int main(int count, char **arguments) {
     FILE *file = count > 1 ? fopen(arguments[1], "rb") : NULL;
-    if (!file) fprintf(stderr, "usage: learn LIST [SECONDS]\n"), exit(2);
-    static char list[1 << 20], text[2000];
+    if (!file) fprintf(stderr, "usage: learn LIST [UPDATES]\n"), exit(2);
+    static char list[1 << 24], text[2000];
     size_t size = fread(list, 1, sizeof list, file), written;
-    double seconds = count > 2 ? strtod(arguments[2], NULL) : 10, progress = 0, loss = 0;
+    if (size == sizeof list) fprintf(stderr, "learn: the list has more than 16 MiB\n"), exit(1);
+    long updates = count > 2 ? strtol(arguments[2], NULL, 10) : 1000;
     fclose(file);
     /* The corpus: each line is a record, of which a tenth is held out. */
     textgen_corpus_options kind = {.name = "list", .records = "lines"};
@@ -27,8 +27,9 @@ int main(int count, char **arguments) {
     textgen_choose_preset("small", info->common, info->training_tokens, 0, &options);
     textgen_trainer *trainer;
     check(textgen_trainer_create(corpus, &options, 1, 1, NULL, &trainer, &error));
-    for (clock_t start = clock(); progress < 1; progress = (double)(clock() - start) / CLOCKS_PER_SEC / seconds)
-        loss = textgen_trainer_update(trainer, progress);
+    double loss = 0;
+    for (long i = 0; i < updates; i++)
+        loss = textgen_trainer_update(trainer, (double)i / (double)updates);
     fprintf(stderr, "loss %.3f learned, %.3f held out\n", loss, textgen_trainer_score(trainer));
     /* The model file, from which a stream makes up records. */
     textgen_memory content = allocate(textgen_trainer_write_model(trainer, -1, NULL, NULL));
@@ -43,7 +44,7 @@ int main(int count, char **arguments) {
     for (int i = 0; i < 10; i++) {
         check(textgen_stream_feed(stream, NULL, 0, workspace, &error));
         check(textgen_stream_generate(stream, 100, text, sizeof text, &written, workspace, &error));
-        printf("%s\n", text);
+        printf("%s%s\n", text, strstr(list, text) ? " (in the list)" : "");
     }
     textgen_trainer_destroy(trainer), textgen_corpus_destroy(corpus), textgen_model_destroy(model);
     free(memory.data), free(workspace.data), free(content.data);

@@ -49,14 +49,14 @@ int32_t textgen_out_of_memory(textgen_error *error) {
 }
 
 /* Before each array. Its size keeps the alignment of the memory. */
-typedef union block {
+typedef union front {
     struct {
         textgen_arena *arena; /* or NULL */
-        union block *before;  /* the array before this one, or NULL */
+        union front *before;  /* the array before this one, or NULL */
         size_t start;         /* in the arena */
     } part;
     char padding[32];
-} block;
+} front;
 
 /* Define TEXTGEN_NO_HEAP to compile without the heap. Then the caller must provide the memory of each model. */
 #ifdef TEXTGEN_NO_HEAP
@@ -64,7 +64,7 @@ typedef union block {
 #define free(memory) ((void)(memory))
 #endif
 
-static block *allocate_block(size_t bytes) {
+static front *allocate_block(size_t bytes) {
     char *memory = calloc(1, bytes);
 #if defined(__linux__)
     /* Page faults on small pages would take longer than loading a large model. Systems without huge pages
@@ -74,16 +74,16 @@ static block *allocate_block(size_t bytes) {
         (void)madvise(memory + before, (bytes - before) / HUGE_PAGE * HUGE_PAGE, MADV_HUGEPAGE);
     }
 #endif
-    return (block *)memory;
+    return (front *)memory;
 }
 
 void *textgen_allocate(textgen_arena *arena, size_t count, size_t size) {
-    const size_t largest = (size_t)PTRDIFF_MAX - 2 * sizeof(block), start = arena ? arena->used : 0;
+    const size_t largest = (size_t)PTRDIFF_MAX - 2 * sizeof(front), start = arena ? arena->used : 0;
     if (size > 0 && count > largest / size) {
         return NULL;
     }
-    const size_t bytes = sizeof(block) + (count * size + sizeof(block) - 1) / sizeof(block) * sizeof(block);
-    block *created = NULL;
+    const size_t bytes = sizeof(front) + (count * size + sizeof(front) - 1) / sizeof(front) * sizeof(front);
+    front *created = NULL;
     if (arena && start + bytes > arena->peak) {
         arena->peak = start + bytes;
     }
@@ -106,7 +106,7 @@ void *textgen_allocate(textgen_arena *arena, size_t count, size_t size) {
 }
 
 void textgen_release(void *memory) {
-    block *first = memory ? (block *)memory - 1 : NULL, *released = first;
+    front *first = memory ? (front *)memory - 1 : NULL, *released = first;
     textgen_arena *arena = first ? first->part.arena : NULL;
     const bool on_heap = !arena || !arena->memory;
     if (arena) {
@@ -116,7 +116,7 @@ void textgen_release(void *memory) {
     }
     /* The arena itself may be in the first array. */
     while (on_heap && released) {
-        block *before = released == first ? NULL : released->part.before;
+        front *before = released == first ? NULL : released->part.before;
         free(released);
         released = before;
     }
@@ -151,7 +151,7 @@ int32_t textgen_object_create(textgen_memory memory, size_t size, void **object,
         return textgen_object_code(&arena, textgen_out_of_memory(error), error);
     }
     *created = arena;
-    ((block *)(void *)created - 1)->part.arena = created;
+    ((front *)(void *)created - 1)->part.arena = created;
     *object = created;
     return TEXTGEN_OK;
 }

@@ -35,14 +35,14 @@ const textgen_parameters textgen_parameters_default = {
     {#name,         #kind,         HEADING_##group, value, help,  (double)(initial),                           \
      (double)(off), (double)(low), (double)(high),  limit, order, offset},
 
-static const textgen_parameter_info known[] = {
+static const textgen_parameter_info all_parameters[] = {
 #define TEXTGEN_PARAMETER(name, ...) DESCRIBE(name, __VA_ARGS__, offsetof(textgen_sampling, name))
 #define TEXTGEN_TEXT_PARAMETER(name, ...) DESCRIBE(name, __VA_ARGS__, 0)
 #include "parameters.def"
 };
 
 const textgen_parameter_info *textgen_parameter(size_t index) {
-    return index < sizeof known / sizeof *known ? &known[index] : NULL;
+    return index < sizeof all_parameters / sizeof *all_parameters ? &all_parameters[index] : NULL;
 }
 
 const char *textgen_parameter_requirement(const textgen_parameter_info *parameter,
@@ -66,8 +66,8 @@ int32_t textgen_parameter_accepts(const textgen_parameter_info *parameter, doubl
 const textgen_parameter_info *textgen_parameters_wrong(const textgen_parameters *parameters, double *value) {
 #define TEXTGEN_PARAMETER(name, ...)                                                                           \
     *value = (double)parameters->name;                                                                         \
-    if (!textgen_parameter_accepts(&known[TEXTGEN_PARAMETER_##name], *value)) {                                \
-        return &known[TEXTGEN_PARAMETER_##name];                                                               \
+    if (!textgen_parameter_accepts(&all_parameters[TEXTGEN_PARAMETER_##name], *value)) {                       \
+        return &all_parameters[TEXTGEN_PARAMETER_##name];                                                      \
     }
 #include "parameters.def"
     return NULL;
@@ -79,7 +79,7 @@ int32_t textgen_parameters_read(const textgen_sampling *sampling, textgen_parame
     double value;
     *parameters = textgen_parameters_default;
 #define TEXTGEN_PARAMETER(name, ...)                                                                           \
-    if (sampling->name != 0 || textgen_parameter_accepts(&known[TEXTGEN_PARAMETER_##name], 0.0)) {             \
+    if (sampling->name != 0 || textgen_parameter_accepts(&all_parameters[TEXTGEN_PARAMETER_##name], 0.0)) {    \
         parameters->name = sampling->name;                                                                     \
     }
 #include "parameters.def"

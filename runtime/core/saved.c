@@ -50,15 +50,15 @@ static uint64_t read_number(const unsigned char *data) {
 typedef struct {
     void *numbers;
     size_t count, width;
-} part;
+} section;
 enum { START_PARTS = 2, PARTS = 9 };
 
 /* Find the parts of a block with so many parameters. Return their bytes. */
-static size_t find_parts(const textgen_stream *stream, size_t parameters, part parts[PARTS]) {
+static size_t find_parts(const textgen_stream *stream, size_t parameters, section parts[PARTS]) {
     textgen_text *text = (textgen_text *)&stream->text;
     textgen_filters *filters = stream->filters;
     const size_t filtered = text->filtered != 0, vocabulary = stream->shape.vocabulary;
-    const part found[PARTS] = {
+    const section found[PARTS] = {
         {&text->parameters, parameters, 8},
         {(char *)text + START, START_NUMBERS, 8},
         {stream->state, stream->shape.state_values, sizeof(float)},
@@ -106,7 +106,7 @@ static bool has_numbers(const textgen_stream *stream) {
 /* ---- Saving ---- */
 
 size_t textgen_stream_saved_size(const textgen_stream *stream, size_t description_size) {
-    part parts[PARTS];
+    section parts[PARTS];
     const size_t own = HEADER + find_parts(stream, TEXTGEN_PARAMETER_COUNT, parts);
     return description_size > PTRDIFF_MAX - own ? 0 : own + description_size;
 }
@@ -115,7 +115,7 @@ int32_t textgen_stream_save(const textgen_stream *stream, const void *descriptio
                             textgen_memory data, textgen_error *error) {
     const uint64_t format = FORMAT, sizes[] = {TEXTGEN_PARAMETER_COUNT, description_size};
     unsigned char *to = data.data;
-    part parts[PARTS];
+    section parts[PARTS];
     TEXTGEN_TRY(textgen_check_memory(data, textgen_stream_saved_size(stream, description_size), "data", error));
     if (!has_numbers(stream)) {
         return textgen_fail(error, TEXTGEN_INVALID_LOGITS, "%s", textgen_code_text(TEXTGEN_INVALID_LOGITS));
@@ -214,7 +214,7 @@ static bool complete_filters(const textgen_stream *stream) {
 
 /* Read a block into a stream that has its tables. The start must be right before anything is found by it. */
 static bool read_block(textgen_stream *stream, const unsigned char *data, size_t size, size_t parameters) {
-    part parts[PARTS];
+    section parts[PARTS];
     stream->text.parameters = textgen_parameters_default;
     find_parts(stream, parameters, parts);
     for (size_t i = 0; i < PARTS; i++) {

@@ -3,7 +3,7 @@
 #include <string.h>
 
 /* The first 32 bits of the fractional parts of the cube roots of the first 64 primes. */
-static const uint32_t constants[64] = {
+static const uint32_t round_constants[64] = {
     0x428a2f98, 0x71374491, 0xb5c0fbcf, 0xe9b5dba5, 0x3956c25b, 0x59f111f1, 0x923f82a4, 0xab1c5ed5,
     0xd807aa98, 0x12835b01, 0x243185be, 0x550c7dc3, 0x72be5d74, 0x80deb1fe, 0x9bdc06a7, 0xc19bf174,
     0xe49b69c1, 0xefbe4786, 0x0fc19dc6, 0x240ca1cc, 0x2de92c6f, 0x4a7484aa, 0x5cb0a9dc, 0x76f988da,
@@ -39,14 +39,14 @@ static void add_block(uint32_t hash[8], const unsigned char *block) {
     }
     memcpy(v, hash, sizeof v);
     for (int i = 0; i < 64; i += 8) {
-        add_word(v, 0, constants[i] + words[i]);
-        add_word(v, 1, constants[i + 1] + words[i + 1]);
-        add_word(v, 2, constants[i + 2] + words[i + 2]);
-        add_word(v, 3, constants[i + 3] + words[i + 3]);
-        add_word(v, 4, constants[i + 4] + words[i + 4]);
-        add_word(v, 5, constants[i + 5] + words[i + 5]);
-        add_word(v, 6, constants[i + 6] + words[i + 6]);
-        add_word(v, 7, constants[i + 7] + words[i + 7]);
+        add_word(v, 0, round_constants[i] + words[i]);
+        add_word(v, 1, round_constants[i + 1] + words[i + 1]);
+        add_word(v, 2, round_constants[i + 2] + words[i + 2]);
+        add_word(v, 3, round_constants[i + 3] + words[i + 3]);
+        add_word(v, 4, round_constants[i + 4] + words[i + 4]);
+        add_word(v, 5, round_constants[i + 5] + words[i + 5]);
+        add_word(v, 6, round_constants[i + 6] + words[i + 6]);
+        add_word(v, 7, round_constants[i + 7] + words[i + 7]);
     }
     for (int i = 0; i < 8; i++) {
         hash[i] += v[i];

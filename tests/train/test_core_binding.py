@@ -137,7 +137,7 @@ def test_what_uses_a_corpus_keeps_it(use: Callable[[Corpus], object]) -> None:
 
 def test_the_options_are_those_of_the_core() -> None:
     assert [(option.name, option.is_number) for option in options()] == [
-        (name, kind == "NUMBER") for name, kind in OPTIONS
+        (name, kind == "double") for name, kind in OPTIONS
     ]
     for option in options():
         numbers = option.default, option.least, option.most

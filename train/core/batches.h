@@ -52,7 +52,7 @@ typedef struct {
 
 typedef struct textgen_batches textgen_batches;
 
-/* Bytes of the memory of batches; 0 if there is no token to learn, or if there is not enough address space. */
+/* Bytes of the memory of batches; 0 if there is no token to learn. */
 uint64_t textgen_batches_size(const textgen_tokens *tokens, int64_t batch, int64_t sequence_length);
 textgen_batches *textgen_batches_init(void *memory, const textgen_tokens *tokens, int64_t batch,
                                       int64_t sequence_length);

@@ -46,7 +46,7 @@ typedef struct {
 /* The text to learn, and another one that is held out, which may be empty. */
 typedef struct {
     reader of[2];
-} texts;
+} both_texts;
 
 /* ---- Pieces ---- */
 
@@ -167,7 +167,7 @@ static bool next_piece(reader *from, piece *next) {
     return is_found;
 }
 
-static bool next_of_both(texts *from, piece *next) {
+static bool next_of_both(both_texts *from, piece *next) {
     return next_piece(&from->of[0], next) || next_piece(&from->of[1], next);
 }
 
@@ -224,18 +224,18 @@ static double split(reader *from, double share) {
 typedef struct {
     char *data;
     size_t size;
-} output;
+} json_output;
 
-static void put(output *to, const char *text, size_t size) {
+static void put(json_output *to, const char *text, size_t size) {
     if (to->data) {
         memcpy(to->data + to->size, text, size);
     }
     to->size += size;
 }
 
-static void put_all(output *to, const char *text) { put(to, text, strlen(text)); }
+static void put_all(json_output *to, const char *text) { put(to, text, strlen(text)); }
 
-static void put_character(output *to, uint32_t character) {
+static void put_character(json_output *to, uint32_t character) {
     static const char digits[] = "0123456789abcdef";
     char bytes[8] = "\\u00";
     if (character == '"' || character == '\\') {
@@ -250,7 +250,7 @@ static void put_character(output *to, uint32_t character) {
     }
 }
 
-static void put_string(output *to, textgen_view text) {
+static void put_string(json_output *to, textgen_view text) {
     put_all(to, "\"");
     for (size_t i = 0; i < text.size;) {
         const int32_t character = next_character(text, &i);
@@ -269,7 +269,7 @@ static bool knows(const textgen_vocabulary *vocabulary, size_t code) {
 
 /* Find the symbols of both texts, which are code points or bytes, without those of a vocabulary, which may be
  * NULL. Return how many there are. has: zeros. codes: set to one more than the largest symbol of the texts. */
-static size_t find_symbols(texts from, const textgen_vocabulary *known, bool *has, size_t *codes) {
+static size_t find_symbols(both_texts from, const textgen_vocabulary *known, bool *has, size_t *codes) {
     size_t count = 0;
     *codes = from.of[0].is_bytes ? 256 : 0;
     memset(has, 1, *codes);
@@ -289,7 +289,7 @@ static size_t find_symbols(texts from, const textgen_vocabulary *known, bool *ha
 
 /* Put the symbols in their order after those of a vocabulary; or if it is NULL, before the two special tokens
  * of records. */
-static void put_symbols(output *to, const char *known, const bool *has, size_t codes, bool has_records) {
+static void put_symbols(json_output *to, const char *known, const bool *has, size_t codes, bool has_records) {
     const char *before = known ? ", \"" : "[\"";
     if (known) {
         put(to, known, (size_t)(strrchr(known, ']') - known));
@@ -310,7 +310,7 @@ static void put_symbols(output *to, const char *known, const bool *has, size_t c
 static int32_t write_vocabulary(textgen_corpus *corpus, const textgen_corpus_options *options, const bool *has,
                                 size_t codes, const char *special, textgen_error *error) {
     const char *records = options->records;
-    output to = {NULL, 0};
+    json_output to = {NULL, 0};
     size_t starts[2] = {0};
     for (int pass = 0; pass < 2; pass++) {
         to.size = 0;
@@ -362,7 +362,7 @@ static int32_t read_vocabulary(textgen_corpus *corpus, textgen_vocabulary **voca
                : code;
 }
 
-static int32_t create_vocabulary(textgen_corpus *corpus, const texts *from,
+static int32_t create_vocabulary(textgen_corpus *corpus, const both_texts *from,
                                  const textgen_corpus_options *options, textgen_vocabulary **vocabulary,
                                  textgen_error *error) {
     const bool is_given = options->vocabulary != NULL, is_bytes = from->of[0].is_bytes;
@@ -422,7 +422,7 @@ static textgen_encoder encoder_of(const piece *from) {
 }
 
 /* Encode both texts, or only count their tokens. */
-static int32_t encode(textgen_corpus *corpus, const textgen_vocabulary *vocabulary, texts from,
+static int32_t encode(textgen_corpus *corpus, const textgen_vocabulary *vocabulary, both_texts from,
                       textgen_error *error) {
     textgen_tokens *parts[] = {&corpus->training, &corpus->held_out};
     parts[0]->count = parts[1]->count = 0;
@@ -464,7 +464,7 @@ static int32_t count_common(textgen_corpus *corpus, textgen_error *error) {
 
 /* Create the tokens. The first token of a continuous text that is held out separately is not scored: it is
  * removed from `from`. */
-static int32_t create_tokens(textgen_corpus *corpus, const textgen_vocabulary *vocabulary, texts *from,
+static int32_t create_tokens(textgen_corpus *corpus, const textgen_vocabulary *vocabulary, both_texts *from,
                              textgen_error *error) {
     textgen_corpus_info *info = &corpus->info;
     const textgen_special *special = &vocabulary->special;
@@ -509,7 +509,7 @@ static int32_t create_tokens(textgen_corpus *corpus, const textgen_vocabulary *v
     if (corpus->before < 0) {
         corpus->before = textgen_token_at(parts[0], parts[0]->count - 1);
     }
-    texts copy = *from;
+    both_texts copy = *from;
     for (piece next; next_of_both(&copy, &next);) {
         const bool is_record = vocabulary->records;
         *(next.is_held_out ? &info->held_out_records : &info->training_records) += is_record;
@@ -558,7 +558,7 @@ static bool is_known(const textgen_vocabulary *vocabulary, textgen_view text, te
 }
 
 /* Excerpts of the training text. A record needs no prompt, and bytes that are not UTF-8 are none. */
-static void put_prompts(output *to, const reader *from, const textgen_vocabulary *vocabulary) {
+static void put_prompts(json_output *to, const reader *from, const textgen_vocabulary *vocabulary) {
     const textgen_view text = {from->text.data, from->held_out};
     const bool has_prompts =
         !from->has_records && textgen_utf8_valid(text) && !memchr(text.data, '\0', text.size);
@@ -580,7 +580,7 @@ static void put_prompts(output *to, const reader *from, const textgen_vocabulary
     put_all(to, "]");
 }
 
-static void put_normalization(output *to, const textgen_corpus_options *options) {
+static void put_normalization(json_output *to, const textgen_corpus_options *options) {
     put_all(to, options->lowercase ? "{\"lowercase\": true, \"unicode\": "
                                    : "{\"lowercase\": false, \"unicode\": ");
     put_all(to, options->unicode ? "\"" : "null");
@@ -592,7 +592,7 @@ static int32_t create_metadata(textgen_corpus *corpus, const textgen_corpus_opti
                                const reader *from, const textgen_vocabulary *vocabulary, textgen_error *error) {
     char **written[] = {&corpus->name, &corpus->normalization, &corpus->prompts};
     for (size_t i = 0; i < 3; i++) {
-        output to = {NULL, 0};
+        json_output to = {NULL, 0};
         for (int pass = 0; pass < 2; pass++) {
             to.size = 0;
             if (i == 0) {
@@ -682,9 +682,9 @@ static int32_t fill(textgen_corpus *corpus, textgen_view text, const textgen_cor
         level++;
     }
     corpus->level = levels[level];
-    texts from = {{{.is_bytes = level == TEXTGEN_BYTE_LEVEL,
-                    .has_records = options->records != NULL,
-                    .is_lines = options->records && !strcmp(options->records, "lines")}}};
+    both_texts from = {{{.is_bytes = level == TEXTGEN_BYTE_LEVEL,
+                         .has_records = options->records != NULL,
+                         .is_lines = options->records && !strcmp(options->records, "lines")}}};
     reader *first = &from.of[0], *second = &from.of[1];
     *second = *first;
     second->is_separate = other.data != NULL;

@@ -11,6 +11,7 @@
 
 #include "kernels/kernels.h"
 
+#include <math.h>
 #include <string.h>
 
 #if TEXTGEN_AVX512 && defined(__linux__)

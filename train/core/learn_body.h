@@ -382,7 +382,7 @@ TARGET INLINE vector NAME(square_root)(vector x) {
 #elif WIDTH == 4
     return (vector)wasm_f32x4_sqrt((v128_t)x);
 #else
-    return __builtin_sqrtf(x);
+    return sqrtf(x);
 #endif
 }
 

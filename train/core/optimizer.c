@@ -2,6 +2,7 @@
 
 #include "core.h"
 
+#include <math.h>
 #include <string.h>
 
 /* Muon: K. Jordan and others, Muon: an optimizer for hidden layers in neural networks, 2024. The length of a
@@ -68,7 +69,7 @@ static void orthogonalize(const textgen_learn_kernels *kernels, const textgen_ma
                           const muon_memory *memory) {
     const ptrdiff_t rows = matrix->rows, columns = matrix->columns;
     const ptrdiff_t stride = (rows + TEXTGEN_LEARN_PAD - 1) / TEXTGEN_LEARN_PAD * TEXTGEN_LEARN_PAD;
-    const double norm = __builtin_sqrt(kernels->squares(memory->update, rows * columns)) + 1e-7;
+    const double norm = sqrt(kernels->squares(memory->update, rows * columns)) + 1e-7;
     kernels->scale(memory->update, rows * columns, (float)(1.0 / norm), memory->update);
     kernels->pack_transposed(memory->update, columns, columns, rows, memory->packed);
     kernels->multiply(memory->update, columns, rows, memory->packed, columns, stride, memory->gram, stride,
@@ -106,8 +107,8 @@ static void step_muon(const textgen_network_shape *shape, const textgen_learn_ke
     kernels->combine(gradient, step->clip * (1.0f - MOMENTUM), momentum, MOMENTUM, count, momentum);
     kernels->combine(gradient, step->clip * (1.0f - MOMENTUM), momentum, MOMENTUM, count, memory.update);
     orthogonalize(kernels, matrix, &memory);
-    kernels->combine(memory.product, -step->muon_rate * (float)(ADAMW_LENGTH * __builtin_sqrt((double)longest)),
-                     weights, 1.0f - step->muon_rate * step->muon_decay, count, weights);
+    kernels->combine(memory.product, -step->muon_rate * (float)(ADAMW_LENGTH * sqrt((double)longest)), weights,
+                     1.0f - step->muon_rate * step->muon_decay, count, weights);
 }
 
 static double power(double base, int64_t exponent) {

@@ -8,9 +8,9 @@
 /* Workers of a page share no memory: each has a trainer of its own, with one thread. */
 #define THREAD void
 typedef char thread_handle, thread_signal;
-static bool thread_start(thread_handle *thread, void (*run)(void *), void *argument) {
+static bool thread_start(thread_handle *thread, void (*function)(void *), void *argument) {
     (void)thread;
-    (void)run;
+    (void)function;
     (void)argument;
     return false;
 }
@@ -33,8 +33,8 @@ typedef struct {
     SRWLOCK lock;
     CONDITION_VARIABLE changed;
 } thread_signal;
-static bool thread_start(thread_handle *thread, LPTHREAD_START_ROUTINE run, void *argument) {
-    *thread = CreateThread(NULL, 0, run, argument, 0, NULL);
+static bool thread_start(thread_handle *thread, LPTHREAD_START_ROUTINE function, void *argument) {
+    *thread = CreateThread(NULL, 0, function, argument, 0, NULL);
     return *thread != NULL;
 }
 static void thread_join(thread_handle thread) {
@@ -60,8 +60,8 @@ typedef struct {
     pthread_mutex_t lock;
     pthread_cond_t changed;
 } thread_signal;
-static bool thread_start(thread_handle *thread, void *(*run)(void *), void *argument) {
-    return !pthread_create(thread, NULL, run, argument);
+static bool thread_start(thread_handle *thread, void *(*function)(void *), void *argument) {
+    return !pthread_create(thread, NULL, function, argument);
 }
 static void thread_join(thread_handle thread) { pthread_join(thread, NULL); }
 static void signal_init(thread_signal *signal) {

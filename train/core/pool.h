@@ -5,7 +5,6 @@
 #include "score.h"
 
 typedef struct textgen_pool textgen_pool;
-enum { TEXTGEN_MAX_THREADS = 256 };
 
 /* A task. memory: that of the thread. */
 typedef void (*textgen_task)(void *context, int64_t task, void *memory);

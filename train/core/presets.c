@@ -21,17 +21,17 @@ enum { LARGE_VOCABULARY = 300 };
 typedef struct {
     int64_t units, layers, embedding, batch, sequence_length;
     double muon_lr, learning_rate, weight_decay;
-} sizes;
+} network_sizes;
 
-static const sizes small = {88, 2, 16, 32, 64, 0.02, 0.012, 0.05},
-                   medium = {176, 2, 32, 32, 64, 0.02, 0.012, 0.05};
+static const network_sizes small = {88, 2, 16, 32, 64, 0.02, 0.012, 0.05},
+                           medium = {176, 2, 32, 32, 64, 0.02, 0.012, 0.05};
 /* The learning rate and the weight decay of `large` were chosen together with its dropout. */
-static const sizes large = {448, 2, 64, 32, 64, 0.0, 0.04, 0.1};
+static const network_sizes large = {448, 2, 64, 32, 64, 0.0, 0.04, 0.1};
 /* A large vocabulary needs a larger embedding. Its rare characters are learned better from many small batches.
  */
-static const sizes small_of_many = {144, 1, 64, 16, 32, 0.02, 0.012, 0.05};
-static const sizes medium_of_many = {256, 1, 64, 16, 32, 0.02, 0.012, 0.05};
-static const sizes large_of_many = {448, 2, 128, 16, 32, 0.0, 0.012, 0.05};
+static const network_sizes small_of_many = {144, 1, 64, 16, 32, 0.02, 0.012, 0.05};
+static const network_sizes medium_of_many = {256, 1, 64, 16, 32, 0.02, 0.012, 0.05};
+static const network_sizes large_of_many = {448, 2, 128, 16, 32, 0.0, 0.012, 0.05};
 
 /* In a run of few epochs, a network does not overfit, and dropout only slows it down. In a run of many epochs,
  * it needs more of it. DropConnect costs less than dropout on the outputs. In `small`, dropout on the outputs
@@ -40,9 +40,9 @@ static const struct {
     const char *preset;
     bool is_large_vocabulary;
     double max_epochs;
-    const sizes *sizes;
+    const network_sizes *sizes;
     double dropout, input_dropout, weight_dropout, activation_penalty, confidence_penalty;
-} rows[] = {
+} preset_rows[] = {
     {"small", false, 40, &small, 0.0, 0.0, 0.05, 0.0, 0.0},
     {"small", false, 500, &small, 0.0, 0.0, 0.1, 0.0, 0.0},
     {"small", false, 60000, &small, 0.1, 0.0, 0.2, 0.0, 0.1},
@@ -75,15 +75,15 @@ const char *textgen_preset_for(size_t common, size_t tokens, double epochs) {
 
 const char *textgen_nearest_preset(size_t layers, size_t units) {
     const double weights = (2.0 * (double)layers - 1.0) * (double)units * (double)units;
-    const char *nearest = rows->preset;
+    const char *nearest = preset_rows->preset;
     double least = INFINITY;
-    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-        const double numbers =
-            (double)((2 * rows[i].sizes->layers - 1) * rows[i].sizes->units * rows[i].sizes->units);
+    for (size_t i = 0; i < sizeof preset_rows / sizeof *preset_rows; i++) {
+        const double numbers = (double)((2 * preset_rows[i].sizes->layers - 1) * preset_rows[i].sizes->units *
+                                        preset_rows[i].sizes->units);
         const double ratio = fmax(weights / numbers, numbers / weights);
-        if (!rows[i].is_large_vocabulary && ratio < least) {
+        if (!preset_rows[i].is_large_vocabulary && ratio < least) {
             least = ratio;
-            nearest = rows[i].preset;
+            nearest = preset_rows[i].preset;
         }
     }
     return nearest;
@@ -95,10 +95,10 @@ int32_t textgen_choose_preset(const char *preset, size_t common, size_t tokens, 
     const double length = SCALE / (double)tokens;
     const bool is_cubic = !is_large && !strcmp(preset, "small");
     const double scaled = epochs > 0.0 ? epochs * length * (is_cubic ? length * length : 1.0) : USUAL_EPOCHS;
-    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-        if (!strcmp(rows[i].preset, preset) && rows[i].is_large_vocabulary == is_large &&
-            scaled <= rows[i].max_epochs) {
-            const sizes *size = rows[i].sizes;
+    for (size_t i = 0; i < sizeof preset_rows / sizeof *preset_rows; i++) {
+        if (!strcmp(preset_rows[i].preset, preset) && preset_rows[i].is_large_vocabulary == is_large &&
+            scaled <= preset_rows[i].max_epochs) {
+            const network_sizes *size = preset_rows[i].sizes;
             options->units = size->units;
             options->layers = size->layers;
             options->embedding = size->embedding;
@@ -107,11 +107,11 @@ int32_t textgen_choose_preset(const char *preset, size_t common, size_t tokens, 
             options->muon_lr = size->muon_lr;
             options->learning_rate = size->learning_rate;
             options->weight_decay = size->weight_decay;
-            options->dropout = rows[i].dropout;
-            options->input_dropout = rows[i].input_dropout;
-            options->weight_dropout = rows[i].weight_dropout;
-            options->activation_penalty = rows[i].activation_penalty;
-            options->confidence_penalty = rows[i].confidence_penalty;
+            options->dropout = preset_rows[i].dropout;
+            options->input_dropout = preset_rows[i].input_dropout;
+            options->weight_dropout = preset_rows[i].weight_dropout;
+            options->activation_penalty = preset_rows[i].activation_penalty;
+            options->confidence_penalty = preset_rows[i].confidence_penalty;
             return 1;
         }
     }

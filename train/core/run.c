@@ -25,22 +25,22 @@ enum { SUM_NUMBERS = 1 << 14 };
 enum { WIDE_UNITS = 256, PARTS = 4, WIDE_PARTS = 2 };
 
 textgen_options textgen_default_options(void) {
-#define OPTION(name, type, value, least, most, text) .name = value,
+#define TEXTGEN_OPTION(name, type, value, least, most, text) .name = value,
     const textgen_options options = {
 #include "textgen_options.def"
     };
-#undef OPTION
+#undef TEXTGEN_OPTION
     return options;
 }
 
 int32_t textgen_check_options(const textgen_options *options, textgen_error *error) {
-#define OPTION(name, type, value, least, most, text)                                                           \
+#define TEXTGEN_OPTION(name, type, value, least, most, text)                                                   \
     if (!((double)options->name >= (least) && (double)options->name <= (most))) {                              \
         return textgen_report_at(error, TEXTGEN_INVALID_ARGUMENT, #name, -1, "must be in [%g, %g]",            \
                                  (double)(least), (double)(most));                                             \
     }
 #include "textgen_options.def"
-#undef OPTION
+#undef TEXTGEN_OPTION
     return 0;
 }
 

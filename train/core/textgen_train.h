@@ -77,15 +77,11 @@ TEXTGEN_API textgen_corpus_content textgen_corpus_get_content(const textgen_corp
 enum { TEXTGEN_FLOAT32, TEXTGEN_BFLOAT16, TEXTGEN_FASTER /* which is measured */ };
 
 /* textgen_options.def has their ranges and meanings. */
-#define INTEGER int64_t
-#define NUMBER double
-#define OPTION(name, type, value, least, most, text) type name;
+#define TEXTGEN_OPTION(name, type, value, least, most, text) type name;
 typedef struct {
 #include "textgen_options.def"
 } textgen_options;
-#undef OPTION
-#undef INTEGER
-#undef NUMBER
+#undef TEXTGEN_OPTION
 
 /* Describe an option: the index counts from 0. Return NULL after the last one. */
 typedef struct {
@@ -146,7 +142,8 @@ typedef struct textgen_trainer textgen_trainer;
 typedef struct {
     size_t parameters;   /* weights of the model */
     size_t memory;       /* bytes that the trainer has, without threads */
-    size_t per_epoch;    /* updates of an epoch */
+    size_t per_epoch;    /* updates of an epoch; a continuous text is cut into lanes of equal lengths, so that
+                          * up to `batch` tokens at its end are left out */
     size_t step;         /* updates so far */
     double epoch;        /* epochs so far */
     int32_t threads;     /* threads that run */
@@ -157,10 +154,13 @@ typedef struct {
     size_t weights;      /* numbers that textgen_trainer_weights returns */
 } textgen_trainer_info;
 
-/* Begin a run. threads: at least 1, at most 256. kernels: the name of an instruction set, which has one
- * precision, or NULL for the best one. With TEXTGEN_FASTER and NULL, a measurement of some hundredths of a
- * second chooses the precision, and large networks take longer; the run is then that of the precision that was
- * chosen. Fail with TEXTGEN_INVALID_ARGUMENT, and the name of the argument or option. */
+enum { TEXTGEN_MAX_THREADS = 256 };
+
+/* Begin a run. threads: at least 1. kernels: the name of an instruction set, "avx512", "avx2" or "baseline" for
+ * float32, "amx" or "avx512bf16" for bfloat16, or NULL for the best one. With TEXTGEN_FASTER and NULL, a
+ * measurement of some hundredths of a second chooses the precision, and large networks take longer; the run is
+ * then that of the precision that was chosen. Fail with TEXTGEN_INVALID_ARGUMENT, and the name of the argument
+ * or option. */
 TEXTGEN_API int32_t textgen_trainer_create(const textgen_corpus *corpus, const textgen_options *options,
                                            uint64_t seed, int32_t threads, const char *kernels,
                                            textgen_trainer **trainer, textgen_error *error);

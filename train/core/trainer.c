@@ -39,14 +39,10 @@ struct textgen_trainer {
 };
 
 static const textgen_option_info options[] = {
-#define INTEGER 0
-#define NUMBER 1
-#define OPTION(name, type, value, least, most, text)                                                           \
-    {#name, offsetof(textgen_options, name), type, value, least, most, text},
+#define TEXTGEN_OPTION(name, type, value, least, most, text)                                                   \
+    {#name, offsetof(textgen_options, name), (type)0.5 != 0, value, least, most, text},
 #include "textgen_options.def"
-#undef OPTION
-#undef INTEGER
-#undef NUMBER
+#undef TEXTGEN_OPTION
 };
 
 const textgen_option_info *textgen_option(size_t index) {
@@ -341,11 +337,11 @@ static size_t describe_training(const textgen_trainer *trainer, double held_out_
         "\"lstm\"",
         of_run.step, as_json(of_run.epoch, number));
     for (size_t i = 0; i < sizeof options / sizeof *options; i++) {
-        const char *field = (const char *)&trainer->run->options + options[i].offset;
+        const char *value = (const char *)&trainer->run->options + options[i].offset;
         if (options[i].is_number) {
-            PUT(", \"%s\": %s", options[i].name, as_json(*(const double *)(const void *)field, number));
+            PUT(", \"%s\": %s", options[i].name, as_json(*(const double *)(const void *)value, number));
         } else {
-            PUT(", \"%s\": %lld", options[i].name, (long long)*(const int64_t *)(const void *)field);
+            PUT(", \"%s\": %lld", options[i].name, (long long)*(const int64_t *)(const void *)value);
         }
     }
     PUT(", \"seed\": %llu}", (unsigned long long)trainer->run->seed);

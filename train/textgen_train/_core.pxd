@@ -14,6 +14,7 @@ cdef extern from "textgen_train.h" nogil:
         TEXTGEN_UNKNOWN_CHARACTER
         TEXTGEN_DAMAGED_SAVED
         TEXTGEN_OTHER_SAVED
+        TEXTGEN_MAX_THREADS
     ctypedef struct textgen_error:
         const char *parameter
         const char *message

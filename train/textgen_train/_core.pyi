@@ -4,6 +4,7 @@ from typing import NamedTuple, TypeAlias, final
 from typing_extensions import Buffer
 
 Values: TypeAlias = Mapping[str, float | None]
+MAX_THREADS: int
 PRECISIONS: tuple[str, ...]
 
 class Option(NamedTuple):

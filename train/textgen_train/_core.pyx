@@ -37,6 +37,8 @@ cdef dict TEXTS = {"text": "the text", "held_out_text": "the held-out text"}
 # The options of a run, by name. Those that are missing or None have their defaults; other names are ignored.
 Values = Mapping[str, float | None]
 
+MAX_THREADS = TEXTGEN_MAX_THREADS
+
 # The values of the option `precision`, by name.
 PRECISIONS = ("float32", "bfloat16", "auto")
 

@@ -47,7 +47,6 @@ from .config import (
     CLASSIC_EPOCHS,
     DEFAULT_MINUTES,
     DEFAULT_PRESET,
-    MAX_THREADS,
     PRESETS,
     USUAL_TOKENS,
     Config,
@@ -398,9 +397,8 @@ def preset_for(config: Config, dataset: Dataset, started: float) -> str | None:
 
     The budget also has what was done since the command was ``started``, such as reading.
     """
-    if config.minutes is None or config.teachers or config.hyperparameters or config.needs_torch():
-        return None
-    if _core.preset_for(*dataset.sizes, math.inf) == DEFAULT_PRESET:
+    has_default = config.teachers or config.hyperparameters or config.needs_torch()
+    if config.minutes is None or has_default or _core.preset_for(*dataset.sizes, math.inf) == DEFAULT_PRESET:
         return None
     learner, _ = make_learner(config, dataset, config.choose_recipe(*dataset.sizes))
     # The first update takes longer than the others.
@@ -415,7 +413,7 @@ def preset_for(config: Config, dataset: Dataset, started: float) -> str | None:
 
 def make_learner(config: Config, dataset: Dataset, recipe: dict[str, Any]) -> tuple[Any, str]:
     """Return what makes the updates, and what it runs on, in words."""
-    threads = config.threads or min(available_processors(), MAX_THREADS)
+    threads = config.threads or min(available_processors(), _core.MAX_THREADS)
     try:
         if config.needs_torch():
             # It imports torch, which takes seconds.

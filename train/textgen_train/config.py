@@ -36,9 +36,6 @@ USUAL_TOKENS = 500_000
 VOCABULARY_SIZE = 4096
 TEACHER_WEIGHT = 0.9
 
-# Threads of a process. More than cores gain nothing, and more than the parts of an update little.
-MAX_THREADS = 256
-
 MAX_COUNT = 2**63 - 1
 
 LSTM, GRU, CONV = CELLS = ("lstm", "gru", "conv")
@@ -211,7 +208,7 @@ class Config:
         "maximum number of threads (default: one per available processor; for torch 1)",
         "hardware",
         least=1,
-        most=MAX_THREADS,
+        most=_core.MAX_THREADS,
     )
     precision: str | None = declare(
         None,

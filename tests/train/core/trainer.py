@@ -46,7 +46,7 @@ from tests.helpers.c_programs import (
 from tests.helpers.paths import ROOT
 
 TRAINER = ROOT / "train" / "core"
-OPTIONS = re.findall(r"^OPTION\((\w+), (\w+), ", (TRAINER / "textgen_options.def").read_text(), re.MULTILINE)
+OPTIONS = re.findall(r"^\w+\((\w+), (\w+), ", (TRAINER / "textgen_options.def").read_text(), re.MULTILINE)
 ALIGNMENT = 64
 
 
@@ -190,7 +190,7 @@ class Batch(Structure):
 class Options(Structure):
     """``textgen_options``."""
 
-    _fields_: ClassVar = [(name, c_int64 if kind == "INTEGER" else c_double) for name, kind in OPTIONS]
+    _fields_: ClassVar = [(name, c_int64 if kind == "int64_t" else c_double) for name, kind in OPTIONS]
 
 
 class Run(Structure):

@@ -58,8 +58,6 @@ static const char help[] =
 /* The first evaluation is after an epoch, or so many seconds, if it would be later. */
 #define FIRST_SECONDS 2.0
 
-enum { MAX_THREADS = 256 };
-
 /* Characters of a sample. */
 enum { SAMPLE = 70 };
 
@@ -152,7 +150,7 @@ static void set_option(const char *name, const char *value) {
     } else if (!strcmp(name, "--seed")) {
         needed = read_integer(value, &seed) ? NULL : "an integer from 0 to 18446744073709551615";
     } else if (!strcmp(name, "--threads")) {
-        needed = read_integer(value, &threads) && threads >= 1 && threads <= MAX_THREADS
+        needed = read_integer(value, &threads) && threads >= 1 && threads <= TEXTGEN_MAX_THREADS
                      ? NULL
                      : "an integer from 1 to 256";
     } else if (!strcmp(name, "--preset")) {
@@ -463,7 +461,8 @@ int train(int count, char **arguments) {
     free(text.data);
     const textgen_corpus_info *info = textgen_corpus_get_info(corpus);
     const int processors = platform_processors();
-    threads = threads ? threads : (uint64_t)(processors < MAX_THREADS ? processors : MAX_THREADS);
+    threads =
+        threads ? threads : (uint64_t)(processors < TEXTGEN_MAX_THREADS ? processors : TEXTGEN_MAX_THREADS);
     choose_preset(corpus, info);
     trainer = create_trainer(corpus, info);
     if (parent) {
