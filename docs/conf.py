@@ -26,7 +26,6 @@ extensions = [
     "sphinx.ext.autodoc",
     "sphinx.ext.napoleon",
     "api_names",
-    "command_help",
     "generated",
     "model_pages",
     "notebook_pages",

@@ -91,6 +91,13 @@ def test_the_outputs_of_a_page_are_those_of_its_commands(name: str) -> None:
     assert outputs.with_outputs(page) == page
 
 
+def test_the_values_of_the_pages_are_those_of_the_code() -> None:
+    """After a change of a value, run ``python docs/write_outputs.py``."""
+    for page in outputs.HERE.glob("*.md"):
+        text = page.read_text(encoding="utf-8")
+        assert outputs.with_values(text) == text, page
+
+
 @pytest.mark.parametrize("package", [textgen, train], ids=lambda package: package.__name__)
 def test_every_public_name_has_a_docstring(package: object) -> None:
     values = {name: getattr(package, name) for name in package.__all__}  # type: ignore[attr-defined]
