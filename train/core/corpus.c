@@ -521,20 +521,26 @@ static int32_t create_tokens(textgen_corpus *corpus, const textgen_vocabulary *v
 
 /* ---- Metadata ---- */
 
-/* Return the excerpt of a text from about `start` on, at the beginning of a word if there is one. */
+static bool ends_word(unsigned char byte) { return byte == ' ' || byte == '\n'; }
+
+/* Return the excerpt of a text from about `start` on, of complete words if there are spaces. */
 static textgen_view excerpt_at(textgen_view text, size_t start) {
     while (start < text.size && (text.data[start] & 0xc0) == 0x80) {
         start++;
     }
     size_t word = start;
     for (size_t i = start; word == start && i < text.size && i < start + EXCERPT; i++) {
-        word = text.data[i] == ' ' || text.data[i] == '\n' ? i + 1 : word;
+        word = ends_word(text.data[i]) ? i + 1 : word;
     }
     size_t end = word;
     for (int i = 0; i < EXCERPT && end < text.size; i++) {
         next_character(text, &end);
     }
-    return (textgen_view){text.data + word, end - word};
+    size_t complete = end;
+    while (complete > word && !ends_word(text.data[complete - 1])) {
+        complete--;
+    }
+    return (textgen_view){text.data + word, (complete > word ? complete : end) - word};
 }
 
 static int count_bytes(textgen_view text) {
