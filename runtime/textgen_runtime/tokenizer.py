@@ -52,6 +52,9 @@ UNIT_OF_WORDS = "token"
 
 MAX_LISTED = 10
 
+# Characters that a keyboard and a printed text use for each other.
+LOOK_ALIKES = ('"“”„«»', "'\u2019\u2018\u201a", "-\u2013\u2014", " \u00a0\u202f")
+
 NAMES = {" ": "space", "\n": "newline", "\t": "tab"}
 
 
@@ -161,9 +164,15 @@ class Tokenizer:
         if unknown == "skip":
             return array("q", [token for token in tokens if token != OUTSIDE])
         if self.unknown is None:
-            names = format_symbols(sorted(self.count_unknown(text)))
+            found = sorted(self.count_unknown(text))
+            alike = [
+                other for kind in LOOK_ALIKES if {*kind} & {*found} for other in kind if other not in found
+            ]
+            others = format_symbols([other for other in alike if other in self.symbols])
             raise PromptError(
-                f"not in the model's vocabulary: {names}; remove them, or skip them with ",
+                f"not in the model's vocabulary: {format_symbols(found)}; ",
+                f"the model has {others}; " if others else "",
+                "remove them, or skip them with ",
                 Name("unknown", "skip"),
             )
         return array("q", [self.unknown if token == OUTSIDE else token for token in tokens])

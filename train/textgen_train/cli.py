@@ -512,7 +512,8 @@ def resume_locked(folder: Path, moved: dict[str, Any]) -> int:
         ) from error
     if state.is_complete:
         sys.stdout.write(
-            f"the run in {folder} is complete; to train longer, start a new run with a larger budget\n"
+            f"the run in {folder} is complete; for a longer one, start again with more --minutes, or go on "
+            f"from its model with --from {shlex.quote(str(folder))}\n"
         )
         return 0
     if "held_out_file" in moved and config.held_out_file is None:

@@ -111,7 +111,7 @@ def describe_result(run: "Run") -> str:
     if counted < best.held_out_nats:
         lines.append(
             f"counting is better than this model: the counts of {ORDER} symbols reach {counted:.4f} nats; "
-            "the text is too short, or the run"
+            "the text or the run is too short"
         )
     if copied.get(COPIED_TEMPERATURE, 0.0) >= MUCH_COPIED:
         lines.append(

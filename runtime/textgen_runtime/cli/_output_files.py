@@ -7,8 +7,8 @@ from textgen_runtime.files import check_writable, is_output, replace_file
 from textgen_runtime.interrupts import DeferredInterrupts
 
 
-def check_overwrite(option: str, path: Path) -> None:
-    """Check that an existing file is an output of this project, or empty.
+def check_overwrite(option: str, path: Path, content: bytes = b"") -> None:
+    """Check that an existing file is an output of this project, or empty, or that the content begins with it.
 
     If a shell expands ``--option *``, the first input file becomes the name of the output.
 
@@ -16,12 +16,12 @@ def check_overwrite(option: str, path: Path) -> None:
         OutputError: If the file is another one.
     """
     try:
-        is_other = path.is_file() and path.stat().st_size > 0 and not is_output(path)
+        is_other = path.is_file() and not is_output(path) and not content.startswith(path.read_bytes())
     except OSError:
         # Writing reports the error.
         return
     if is_other:
-        raise OutputError(f"{option} {path}: the file exists, and no command of this project wrote it")
+        raise OutputError(f"{option} {path}: the file exists, and it may be yours: choose another name")
 
 
 def check_output(option: str, path: Path) -> None:

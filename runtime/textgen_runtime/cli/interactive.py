@@ -56,7 +56,10 @@ COMMANDS = {
     "quit": ("", "end the session, as Ctrl-D does"),
 }
 
-WELCOME = "Type a text: the model continues it. An empty line continues further. /help lists the commands.\n"
+WELCOME = (
+    "Type a text: the model continues it. An empty line continues further. /write PATH keeps the text. "
+    "/help lists the commands.\n"
+)
 SETTINGS_HELP = (
     "The options of textgen-run for sampling are commands, too. The value off restores the default:"
 )
@@ -272,6 +275,8 @@ class Session:
         self._ends: list[Position] = []
         # The files that the session wrote, and may write again.
         self._written: set[Path] = set()
+        # Where the text stood when it was last in a file.
+        self._kept = self.position
         self._parser = SettingParser(PROG, "")
         add_sampling(self._parser)
         self._parser.add_argument("--length", **OPTIONS["--length"])
@@ -345,10 +350,12 @@ class Session:
         path = path_of(argument)
         if self.position.generation is None:
             raise LineError("there is no text yet")
+        content = self.position.text.encode()
         if path not in self._written:
-            check_overwrite("/write", path)
-        replace_file(path, self.position.text.encode())
+            check_overwrite("/write", path, content)
+        replace_file(path, content)
         self._written.add(path)
+        self._kept = self.position
         self._console.tell(f"written to {path}\n")
 
     def save(self, argument: str) -> None:
@@ -360,6 +367,7 @@ class Session:
             raise LineError("there is no text yet")
         check_overwrite("/save", path)
         save(generation, path, end_of_text=self.position.text)
+        self._kept = self.position
         self._console.tell(f"saved in {path}\n")
 
     def load(self, argument: str) -> None:
@@ -373,7 +381,16 @@ class Session:
         self._replace(Position(generation).extended(text or generation.prompt + ended))
         self.sampling = generation.sampling
         self._random = (generation.seed, generation.substream, generation.drawn)
+        self._kept = self.position
         self._tell_end()
+
+    def may_end(self) -> bool:
+        """Return whether no text would be lost. Otherwise tell it, and let the text go the next time."""
+        is_kept = self.position.generation is None or self.position is self._kept
+        if not is_kept:
+            self._console.tell("\nthe text is in no file: /write PATH keeps it; Ctrl-D or /quit again ends\n")
+            self._kept = self.position
+        return is_kept
 
     def show(self) -> None:
         values = self.sampling.changed() | {"length": self.length}
@@ -579,7 +596,8 @@ def run_session(session: Session, console: Console, prompt: str | None) -> int:
         line = None
         try:
             line = console.read_line()
-            if line is None or not session.carry_out(line):
+            is_end = line is None or not session.carry_out(line)
+            if is_end and (not console.is_terminal or session.may_end()):
                 return code
         except KeyboardInterrupt:
             if not console.is_terminal:

@@ -2,6 +2,7 @@
 
 import argparse
 import math
+import re
 import sys
 from collections.abc import Callable
 from functools import partial
@@ -73,6 +74,8 @@ class CommandParser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         # argparse repeats invalid arguments, which can be very long.
         message = shorten(message, MAX_USAGE_ERROR)
+        if re.fullmatch("unrecognized arguments: [^-]*", message):
+            message += "; put a text or path with spaces in quotes"
         self.exit(EXIT_USAGE, f"{self.prog}: error: {message} (see {self.prog} --help)\n")
 
     def _get_values(self, action: argparse.Action, arg_strings: list[str]) -> Any:

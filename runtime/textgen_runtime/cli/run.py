@@ -10,8 +10,8 @@ from textgen_runtime.files import STANDARD_INPUT, read_bytes, read_text
 from textgen_runtime.interrupts import DeferredInterrupts
 from textgen_runtime.model import Batch, Generation, Model, fresh_seed, load
 from textgen_runtime.sampling import Sampling
-from textgen_runtime.terminal import write_stderr
-from textgen_runtime.tokenizer import UnknownPolicy, unit_of
+from textgen_runtime.terminal import print_diagnostic, write_stderr
+from textgen_runtime.tokenizer import unit_of
 
 from .command import run_command
 from .options import (
@@ -63,8 +63,7 @@ def generate(arguments: argparse.Namespace) -> int:
         from .interactive import interact
 
         return interact(arguments, chosen, model, prompts[0].text, seed)
-    if prompts[0].text is not None:
-        check_prompts(model, prompts, arguments.unknown)
+    check_prompts(model, prompts, arguments)
     if arguments.explain:
         # The module imports numpy, which the generation of a text does not need.
         from .explain import explain
@@ -225,14 +224,22 @@ def _name_of(path: str) -> str:
     return "standard input" if path == STANDARD_INPUT else shorten(path)
 
 
-def check_prompts(model: Model, prompts: Sequence[Prompt], policy: UnknownPolicy) -> None:
+def check_prompts(model: Model, prompts: Sequence[Prompt], arguments: argparse.Namespace) -> None:
     """Check the given prompts before the first text is generated, and warn about their characters.
+
+    Without a prompt, tell a person that the text begins with an excerpt.
 
     If there is only one prompt, ``Model.start`` rejects it.
 
     Raises:
         PromptError: If one of several prompts cannot be fed. The message names its place.
     """
+    if prompts[0].text is None:
+        if model.metadata.prompts and not arguments.no_echo and sys.stderr.isatty():
+            note = "a text begins with an excerpt of the training text: --prompt sets its beginning"
+            print_diagnostic(PROG, f"{note}, --no-echo leaves it out", "note")
+        return
+    policy = arguments.unknown
     given = [(prompt.text or "", prompt.place) for prompt in prompts]
     for text, place in given:
         if place:

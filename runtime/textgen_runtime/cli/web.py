@@ -115,7 +115,9 @@ def read_site_model(arguments: argparse.Namespace) -> dict[str, Any]:
         )
     known = "" if arguments.novel is None else read_known(arguments.novel, metadata)
     if metadata.records and not known:
-        write_stderr("the page may write records of the corpus: to prevent this, pass --novel CORPUS\n")
+        write_stderr(
+            "the page may write texts that the model has learned; --novel with their file prevents it\n"
+        )
     excerpt = next(iter(metadata.prompts), "")
     # An excerpt may end in a word.
     prompt = re.sub(r"(?<=\s)\S+$", "", excerpt) if arguments.prompt is None else arguments.prompt

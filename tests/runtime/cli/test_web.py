@@ -82,7 +82,7 @@ def test_the_page_knows_the_records_of_a_corpus(tmp_path: Path, capsys: Captured
     element = known_records(["ab", "cab"])
     assert element in (site / "index.html").read_text(encoding="utf-8")
     code, _, err = run(capsys, model, "-o", site)
-    assert (code, "pass --novel CORPUS\n" in err) == (0, True)
+    assert (code, "--novel with their file" in err) == (0, True)
     assert element not in (site / "index.html").read_text(encoding="utf-8")
 
 
