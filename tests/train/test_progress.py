@@ -23,12 +23,12 @@ def test_a_log_has_a_line_every_ten_seconds(monkeypatch: pytest.MonkeyPatch, cap
     now = 50.0
     display.show_share("predicting", 0.5)
     captured = capsys.readouterr()
-    lines = [f" {percent}%  1.250 nats  1,234 characters/s  1:01 left" for percent in (10, 20, 30)]
+    lines = [f" {percent}%  training loss 1.250  1,234 characters/s  1:01 left" for percent in (10, 20, 30)]
     assert captured.err.splitlines() == [*lines, " 50%  predicting"]
     assert captured.out == "a result\x1b[2J\n"
 
 
-@pytest.mark.parametrize("columns", [20, 54, 60, 200])
+@pytest.mark.parametrize("columns", [20, 63, 69, 200])
 def test_the_line_of_a_terminal_fits_and_disappears(
     monkeypatch: pytest.MonkeyPatch, capsys: Captured, columns: int
 ) -> None:
@@ -41,8 +41,8 @@ def test_the_line_of_a_terminal_fits_and_disappears(
     line = capsys.readouterr().err
     assert line.startswith("\r 50%")
     assert len(line) - 1 < columns
-    assert ("1:02:05 left" in line) == (columns >= 54)
-    assert line.count("#") == {20: 0, 54: 0, 60: 2, 200: 12}[columns]
+    assert ("1:02:05 left" in line) == (columns >= 63)
+    assert line.count("#") == {20: 0, 63: 0, 69: 2, 200: 12}[columns]
     display.show_share("ab", 1.0)
     assert len(capsys.readouterr().err) >= len(line)
     display.warn("careful")

@@ -24,7 +24,7 @@ from .errors import ExportError
 BITS_PER_NAT = 1.0 / math.log(2)
 
 # Characters of a sample, and how many new records there are at each temperature, and the longest one.
-SAMPLE_LENGTH, SAMPLE_RECORDS, MAX_RECORD = 400, 5, 2000
+SAMPLE_LENGTH, SAMPLE_RECORDS, MAX_RECORD = 200, 5, 2000
 
 # The last check: so many tokens of the held-out text, and how much the losses of the model file and of the
 # network may differ, in nats per token. Products in bfloat16 explain 0.005.
@@ -95,7 +95,7 @@ class Sample:
     def __str__(self) -> str:
         lines = [f"--- generating from: {self.prompt!r}" if self.prompt else "--- new records"]
         for temperature, text in zip(TEMPERATURES, self.texts, strict=True):
-            lines += [f"------ temperature: {temperature}", self.prompt + text]
+            lines += [f"------ temperature: {temperature}", text]
         return "\n".join(lines)
 
 

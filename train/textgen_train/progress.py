@@ -38,7 +38,7 @@ class Display:
     def show(self, progress: float, nats: float, speed: float, left: float) -> None:
         """Show the progress in [0, 1], the loss and the speed per character, and the seconds left."""
         if self._is_due():
-            status = f"{nats:.3f} nats  {speed:,.0f} characters/s  {format_duration(left)} left"
+            status = f"training loss {nats:.3f}  {speed:,.0f} characters/s  {format_duration(left)} left"
             self._show(progress, status)
 
     def show_share(self, what: str, share: float) -> None:
