@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 from textgen_runtime._core import CoreModel
 from textgen_runtime._version import __version__
 from textgen_runtime.errors import ModelFileError, Name, quote, shorten
-from textgen_runtime.model_file import MODEL_FILE, find_model_file, name_source, read_model
+from textgen_runtime.model_file import find_model_file, name_source, read_model
 
 from .command import EXIT_USAGE, run_command, spell_option
 
@@ -151,12 +151,14 @@ def escaped_text(text: str) -> str:
 
 
 def model_name(model: str) -> str:
-    """Return the name of a bundled model, of a file without its suffix, or of a folder."""
-    # Its import takes longer than generating a short text.
+    """Return the name of a bundled model, of a file without its suffix, or of the folder of a run."""
+    # Their import takes longer than generating a short text.
     from pathlib import Path
 
+    from textgen_runtime.corpus import RUN_FILES
+
     path = Path(find_model_file(model))
-    return path.resolve().parent.name if path.name == MODEL_FILE else path.stem
+    return path.resolve().parent.name if path.name in RUN_FILES else path.stem
 
 
 def read_core_model(model: str) -> tuple[bytes, CoreModel]:

@@ -236,8 +236,7 @@ def check_prompts(model: Model, prompts: Sequence[Prompt], arguments: argparse.N
     """
     if prompts[0].text is None:
         if model.metadata.prompts and not arguments.no_echo and sys.stderr.isatty():
-            note = "a text begins with an excerpt of the training text: --prompt sets its beginning"
-            print_diagnostic(PROG, f"{note}, --no-echo leaves it out", "note")
+            print_diagnostic(PROG, "a text begins with a learned excerpt: see --prompt and --no-echo", "note")
         return
     policy = arguments.unknown
     given = [(prompt.text or "", prompt.place) for prompt in prompts]

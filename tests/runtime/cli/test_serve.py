@@ -130,7 +130,7 @@ def test_the_model_is_named_after_its_file_or_folder(tmp_path: Path, monkeypatch
         "nietzsche": "nietzsche",
         "a/small.onnx": "small",
         "b/model.onnx": "b",
-        "b": "b",
+        "b/model.int8.onnx": "b",
         "caf\udce9.onnx": "caf?",
     }
     for path, name in {**names, ".": tmp_path.name}.items():
