@@ -38,10 +38,14 @@ onPage("a list is learned, writes new items, and the model and a page with it ca
   assert.equal(await visit.read("material"), "names.txt: 2,694 characters, 15 different ones, 343 lines. That is little: a model learns it by heart. 10,000 characters are a start.");
   await learnUntilSample(visit);
   assert.match(await visit.read("progress"), /^\d+% \u00b7 [\d,]+ characters a second \u00b7 \d+ s left$/);
-  assert.ok((await page.locator("#chart .learned").getAttribute("points")).split(" ").length > 5);
+  await page.waitForFunction(() => document.querySelector("#chart .learned").getAttribute("points").split(" ").length > 5);
   await stop(visit);
-  assert.match(await visit.read("verdict"), /bits of surprise per character/);
+  assert.match(await visit.read("verdict"), /surprises the model by \d\.\d\d bits per character/);
+  await visit.button("Another text").click();
+  assert.deepEqual([await visit.read("verdict"), await page.locator("#chart").isVisible()], ["", false]);
   assert.equal(await page.title(), "names");
+  await visit.button("Write with the model").click();
+  assert.equal(await page.evaluate(() => document.activeElement.id), "write");
   await visit.press("Write");
   const written = await visit.text();
   assert.ok(written && !NAMES.split("\n").includes(written), written);

@@ -230,7 +230,7 @@ onPage("every control has a role and a name, and a screen reader hears only the 
   await page.getByText("Settings").click();
   for (const [role, names] of [
     ["textbox", ["Beginning", "Seed"]], ["button", ["Write", "Continue", "Copy text", "Copy link"]],
-    ["slider", ["Temperature", "Position"]], ["checkbox", ["Color by surprise", /^Keep the seed/]], ["combobox", ["Length", "Pace"]],
+    ["slider", ["Temperature", "Position in the text"]], ["checkbox", ["Color by surprise", /^Keep the seed/]], ["combobox", ["Length", "Pace"]],
     ["region", ["Text"]], ["complementary", ["What comes next"]], ["heading", ["Nietzsche", "Next"]], ["list", ["Next"]],
   ]) {
     for (const name of names) assert.equal(await page.getByRole(role, { name, exact: true }).count(), 1, `${role} ${name}`);

@@ -67,6 +67,10 @@ export class Lesson {
     on("teach", "click", () => this.#begin());
     on("pause", "click", () => this.#pauseOrGoOn());
     on("end", "click", () => this.#run?.stop());
+    on("use", "click", () => {
+      element("form").scrollIntoView();
+      element("write").focus({ preventScroll: true });
+    });
     on("resume", "click", () => this.#resume());
     on("forget", "click", () => {
       element("kept").hidden = true;
@@ -127,6 +131,9 @@ export class Lesson {
   #take(material) {
     this.#fail(null);
     this.#material = material || null;
+    // The chart, the samples and the verdict are of the text before.
+    element("lesson").hidden = true;
+    element("verdict").textContent = "";
     element("choices").hidden = element("clear").hidden = !material;
     element("pasted").hidden = Boolean(material) && element("pasted").value !== material.text;
     element("pasted").labels[0].hidden = element("choose").hidden = element("pasted").hidden;
@@ -259,7 +266,7 @@ export class Lesson {
     this.#heldOut.push([progress, bits(heldOut)]);
     this.#draw();
     if (isOverfitted) {
-      element("verdict").textContent = "It now learns the text by heart, and writes no better. The best model is kept.";
+      element("verdict").textContent = "From here on, it would only learn the text by heart. So it stops early, and keeps the best model.";
     }
     if (!model) return;
     this.#kept.model = model;
@@ -299,10 +306,13 @@ export class Lesson {
 
   #conclude() {
     const { value } = element("used");
-    if (value < 1) element("progress").textContent = `Stopped at ${percent(value)}.`;
+    if (value < 1) element("progress").textContent = `Stopped after ${percent(value)} of the time.`;
     if (!this.#heldOut.length) return;
-    const heldOut = Math.min(...this.#heldOut.map(([, value]) => value));
-    element("verdict").textContent += ` The model has ${heldOut.toFixed(2)} bits of surprise per character of the part of the text that it has not read.`;
+    element("verdict").textContent += ` The part that it has not read surprises the model by ${this.#best} bits per character.`;
+  }
+
+  get #best() {
+    return Math.min(...this.#heldOut.map(([, value]) => value)).toFixed(2);
   }
 
   /** The lines of the chart: what it learns, and what it has not read. */
@@ -313,10 +323,9 @@ export class Lesson {
       const at = ([progress, value]) => `${(WIDTH * progress).toFixed(1)},${(HEIGHT * (0.95 - (0.9 * (value - low)) / (high - low || 1))).toFixed(1)}`;
       element("chart").querySelector(`.${name}`).setAttribute("points", points.map(at).join(" "));
     }
-    const last = this.#heldOut.at(-1);
-    element("chart-help").textContent = values.length
-      ? `Surprise, from ${high.toFixed(2)} down to ${low.toFixed(2)} bits per character: thin in the text that it learns, thick${last ? ` (${last[1].toFixed(2)})` : ""} in the part that it has not read.`
-      : "";
+    element("high").textContent = values.length ? high.toFixed(2) : "";
+    element("low").textContent = values.length ? low.toFixed(2) : "";
+    element("best").textContent = this.#heldOut.length ? `(at best ${this.#best})` : "";
   }
 
   /** Keep the run as it is now. */
