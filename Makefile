@@ -168,20 +168,21 @@ MODELS := build/models
 TRAIN := $(BIN)/textgen-train --no-samples --overwrite
 SMALL := $(TRAIN) --precision auto --quantize
 
+# A small model of a text, with a larger one as its teacher: name, text and options, minutes of the teacher, epochs.
+define model
+	$(TRAIN) $(2) --minutes $(3) --output $(MODELS)-teachers/$(1)
+	$(SMALL) $(2) --teacher $(MODELS)-teachers/$(1) --epochs $(4) --output $(MODELS)/$(1)
+	cp $(MODELS)/$(1)/model.int8.onnx $(BUNDLED)/$(1).onnx
+endef
+
 models: $(DEV)
 	@[ -f "$(ONEGIN)" ] && [ -f "$(TUNES)" ] || \
 		{ echo "make models needs two texts, see docs/gallery.md: make models ONEGIN=path TUNES=path" >&2; exit 1; }
-	$(SMALL) names --records lines --epochs 100 --output $(MODELS)/names
-	$(SMALL) "$(ONEGIN)" --epochs 150 --output $(MODELS)/onegin
-	$(TRAIN) tinyshakespeare --minutes 20 --output $(MODELS)-teachers/shakespeare
-	$(TRAIN) nietzsche --lowercase --minutes 20 --output $(MODELS)-teachers/nietzsche
-	$(TRAIN) "$(TUNES)" --records blank --minutes 5 --output $(MODELS)-teachers/tunes
-	$(SMALL) tinyshakespeare --teacher $(MODELS)-teachers/shakespeare --epochs 150 --output $(MODELS)/shakespeare
-	$(SMALL) nietzsche --lowercase --teacher $(MODELS)-teachers/nietzsche --epochs 500 --output $(MODELS)/nietzsche
-	$(SMALL) "$(TUNES)" --records blank --teacher $(MODELS)-teachers/tunes --epochs 200 --output $(MODELS)/tunes
-	for name in names shakespeare nietzsche onegin tunes; do \
-		cp $(MODELS)/$$name/model.int8.onnx $(BUNDLED)/$$name.onnx || exit 1; \
-	done
+	$(call model,names,names --records lines,5,200)
+	$(call model,onegin,"$(ONEGIN)",20,300)
+	$(call model,shakespeare,tinyshakespeare,20,150)
+	$(call model,nietzsche,nietzsche --lowercase,20,500)
+	$(call model,tunes,"$(TUNES)" --records blank,5,200)
 	cp $(MODELS)/nietzsche/model.onnx $(BUNDLED)/nietzsche-float32.onnx
 	$(BIN)/python docs/write_outputs.py
 

@@ -39,7 +39,7 @@ CORPORA: dict[str, dict[str, Any]] = {
     "tinyshakespeare": {},
     "names": {"records": "lines"},
 }
-RUNS = ("1m", "5m", "20m", "60m", "small:230e@60m")
+RUNS = ("1m", "5m", "20m", "60m", "small:500e@20m")
 UNITS = {"m": "--minutes", "e": "--epochs"}
 ORDERS = (4, 7, 10)
 COLUMNS = (
