@@ -250,8 +250,8 @@ def _find_files(folder: Path, any_bytes: bool) -> tuple[tuple[Path, ...], tuple[
     ]
     read = found if any_bytes else [path for path in found if path.name.endswith(TEXT_FILES)]
     if not read:
-        kinds = "" if any_bytes else " .txt or .abc"
-        raise CorpusError(f"the folder {shorten(str(folder))} has no{kinds} files")
+        kinds = f".txt or .abc files: save {shorten(min(found).name)} as plain text" if found else "files"
+        raise CorpusError(f"the folder {shorten(str(folder))} has no {kinds}")
     return tuple(sorted(read)), tuple(sorted({*found} - {*read}))
 
 

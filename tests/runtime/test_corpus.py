@@ -147,8 +147,11 @@ def test_a_missing_or_blank_corpus_is_an_error(tmp_path: Path, monkeypatch: pyte
     for source in ("", str(tmp_path / "none"), str(tmp_path), "a\0b", "\ud800"):
         with pytest.raises(CorpusError):
             read_corpus(source)
-    with pytest.raises(CorpusError):
+    with pytest.raises(CorpusError, match=r"has no files$"):
         read_corpus(str(tmp_path), any_bytes=True)
+    (tmp_path / "a.docx").touch()
+    with pytest.raises(CorpusError, match=r"save a\.docx as plain text"):
+        read_corpus(str(tmp_path))
     for content in (b"", b" \n\r\n\t"):
         (tmp_path / "empty.txt").write_bytes(content)
         with pytest.raises(CorpusError, match=r"empty\.txt"):
