@@ -258,9 +258,9 @@ LOCKED := mkdir -p build && $(if $(shell command -v flock),flock build/lock)
 $(VENV)/dev.installed: pyproject.toml
 	$(LOCKED) $(PYTHON) -m venv $(VENV)
 	$(LOCKED) $(BIN)/python -m pip install --quiet --editable ".[serve,dev]"
-	touch $@ $(DEV)
+	@touch $@ $(DEV)
 
 $(DEV): $(BUILD_INPUTS) | $(VENV)/dev.installed
-	[ -e $@ ] && [ -z "$$(find $(BUILD_INPUTS) -newer $@)" ] || \
-		{ $(LOCKED) $(BIN)/python setup.py --quiet build_ext --inplace; }
-	touch $@
+	@[ -e $@ ] && [ -z "$$(find $(BUILD_INPUTS) -newer $@)" ] || \
+		{ echo "compiling the C core" && $(LOCKED) $(BIN)/python setup.py --quiet build_ext --inplace; }
+	@touch $@

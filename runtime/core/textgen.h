@@ -208,20 +208,20 @@ typedef struct {
     uint64_t penalty_window; /* an integer from 1 to 1024; default 64 */
     /* draw from the N most likely characters */
     uint64_t top_k; /* an integer from 0 to 2147483647; default 0, off */
-    /* draw only from the characters whose surprisal is nearest to the entropy; take the fewest that
+    /* draw from the smallest set of characters whose surprisal is nearest to the entropy, and that
      * have together at least the probability P */
     double typical_p; /* a number more than 0, at most 1; default 1, off */
-    /* draw only from the most likely characters; take the fewest that have together at least the
-     * probability P */
+    /* draw from the smallest set of most likely characters that have together at least the probability
+     * P */
     double top_p; /* a number more than 0, at most 1; default 1, off */
     /* draw from the characters that have at least P times the probability of the most likely one */
     double min_p; /* a number from 0 to 1; default 0, off */
-    /* keep the mean surprisal of the characters near this number of bits; this is mirostat version 2,
-     * which replaces top_k, typical_p, top_p and min_p; use temperature 1 with it */
+    /* keep the mean surprisal of the characters near this number of bits (mirostat version 2); top_k,
+     * typical_p, top_p and min_p are then ignored; use temperature 1 with it */
     double mirostat_tau; /* a number from 0 to 100; default 0, off */
     /* learning rate of mirostat */
     double mirostat_eta; /* a number more than 0, at most 1; default 0.1 */
-    /* end no record before it has N generated tokens; only for a model of records */
+    /* let a record have at least N generated tokens; only for a model of records */
     uint64_t min_length; /* an integer from 0 to 2147483647; default 0, off */
 } textgen_sampling;
 /* clang-format off */

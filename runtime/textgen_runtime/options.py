@@ -65,26 +65,26 @@ class SamplingFields:
     top_k: int
     """Draw from the N most likely characters. An integer from 0 to 2147483647; default 0, off."""
     typical_p: float
-    """Draw only from the characters whose surprisal is nearest to the entropy; take the fewest that have
+    """Draw from the smallest set of characters whose surprisal is nearest to the entropy, and that have
     together at least the probability P. A number more than 0, at most 1; default 1, off.
     """
     top_p: float
-    """Draw only from the most likely characters; take the fewest that have together at least the
-    probability P. A number more than 0, at most 1; default 1, off.
+    """Draw from the smallest set of most likely characters that have together at least the probability P.
+    A number more than 0, at most 1; default 1, off.
     """
     min_p: float
     """Draw from the characters that have at least P times the probability of the most likely one. A number
     from 0 to 1; default 0, off.
     """
     mirostat_tau: float
-    """Keep the mean surprisal of the characters near this number of bits; this is mirostat version 2,
-    which replaces ``top_k``, ``typical_p``, ``top_p`` and ``min_p``; use ``temperature`` 1 with it. A
-    number from 0 to 100; default 0, off.
+    """Keep the mean surprisal of the characters near this number of bits (mirostat version 2); ``top_k``,
+    ``typical_p``, ``top_p`` and ``min_p`` are then ignored; use ``temperature`` 1 with it. A number from 0
+    to 100; default 0, off.
     """
     mirostat_eta: float
     """Learning rate of mirostat. A number more than 0, at most 1; default 0.1."""
     min_length: int
-    """End no record before it has N generated tokens; only for a model of records. An integer from 0 to
+    """Let a record have at least N generated tokens; only for a model of records. An integer from 0 to
     2147483647; default 0, off.
     """
     logit_bias: tuple[tuple[str, float], ...]
@@ -104,10 +104,10 @@ class SamplingFields:
     json_schema: str | None
     """Generate JSON that is valid for this JSON schema."""
     resample: int
-    """Draw up to N texts without the constraint, and take the first that meets it; only if none does,
-    apply the constraint, which changes the distribution. An integer from 0 to 10000; default 0, off.
+    """Draw up to N texts without the constraint, and take the first that meets it; if there is none, draw
+    with the constraint, which changes the distribution. An integer from 0 to 10000; default 0, off.
     """
     max_copy: int
-    """Copy at most N successive characters of the corpus ``novel``, with a model of characters or bytes.
-    An integer from 0 to 1000; default 0, off.
+    """Let at most N successive characters be the same as in the corpus ``novel``; not with a model of
+    words. An integer from 0 to 1000; default 0, off.
     """

@@ -28,17 +28,17 @@ export interface Sampling {
   penaltyWindow?: number;
   /** Draw from the N most likely characters: an integer from 0 to 2147483647; default 0. */
   topK?: number;
-  /** Draw only from the characters whose surprisal is nearest to the entropy; take the fewest that have together at least the probability P: a number more than 0, at most 1; default 1. */
+  /** Draw from the smallest set of characters whose surprisal is nearest to the entropy, and that have together at least the probability P: a number more than 0, at most 1; default 1. */
   typicalP?: number;
-  /** Draw only from the most likely characters; take the fewest that have together at least the probability P: a number more than 0, at most 1; default 1. */
+  /** Draw from the smallest set of most likely characters that have together at least the probability P: a number more than 0, at most 1; default 1. */
   topP?: number;
   /** Draw from the characters that have at least P times the probability of the most likely one: a number from 0 to 1; default 0. */
   minP?: number;
-  /** Keep the mean surprisal of the characters near this number of bits; this is mirostat version 2, which replaces topK, typicalP, topP and minP; use temperature 1 with it: a number from 0 to 100; default 0. */
+  /** Keep the mean surprisal of the characters near this number of bits (mirostat version 2); topK, typicalP, topP and minP are then ignored; use temperature 1 with it: a number from 0 to 100; default 0. */
   mirostatTau?: number;
   /** Learning rate of mirostat: a number more than 0, at most 1; default 0.1. */
   mirostatEta?: number;
-  /** End no record before it has N generated tokens; only for a model of records: an integer from 0 to 2147483647; default 0. */
+  /** Let a record have at least N generated tokens; only for a model of records: an integer from 0 to 2147483647; default 0. */
   minLength?: number;
   /** Add X, from -100 to 100, to the logit of the character C. */
   logitBias?: { readonly [symbol: string]: number };
