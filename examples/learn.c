@@ -11,16 +11,18 @@ static void check(int32_t code) {
 static textgen_memory allocate(size_t size) { return (textgen_memory){malloc(size), size}; }
 int main(int count, char **arguments) {
     FILE *file = count > 1 ? fopen(arguments[1], "rb") : NULL;
-    if (!file) fprintf(stderr, "usage: learn LIST [UPDATES]\n"), exit(2);
-    static char list[1 << 24], text[2000];
-    size_t size = fread(list, 1, sizeof list, file), written;
-    if (size == sizeof list) fprintf(stderr, "learn: the list has more than 16 MiB\n"), exit(1);
     long updates = count > 2 ? strtol(arguments[2], NULL, 10) : 1000;
+    if (!file || updates < 1) fprintf(stderr, "usage: learn LIST [UPDATES]\n"), exit(2);
+    /* Line ends around the list and around a text find a text only if it is a whole line. */
+    static char list[1 << 24] = "\n", text[2000] = "\n";
+    size_t size = fread(list + 1, 1, sizeof list - 2, file), written;
+    if (size == sizeof list - 2) fprintf(stderr, "learn: the list has more than 16 MiB\n"), exit(1);
+    list[size + 1] = '\n';
     fclose(file);
     /* The corpus: each line is a record, of which a tenth is held out. */
     textgen_corpus_options kind = {.name = "list", .records = "lines"};
     textgen_corpus *corpus;
-    check(textgen_corpus_create(list, size, &kind, &corpus, &error));
+    check(textgen_corpus_create(list + 1, size, &kind, &corpus, &error));
     const textgen_corpus_info *info = textgen_corpus_get_info(corpus);
     /* The run: a small network, on one thread. */
     textgen_options options = textgen_default_options();
@@ -43,8 +45,9 @@ int main(int count, char **arguments) {
     check(textgen_stream_init(memory, model, &sampling, &stream, &error));
     for (int i = 0; i < 10; i++) {
         check(textgen_stream_feed(stream, NULL, 0, workspace, &error));
-        check(textgen_stream_generate(stream, 100, text, sizeof text, &written, workspace, &error));
-        printf("%s%s\n", text, strstr(list, text) ? " (in the list)" : "");
+        check(textgen_stream_generate(stream, 100, text + 1, sizeof text - 2, &written, workspace, &error));
+        strcat(text, "\n");
+        printf("%.*s%s\n", (int)written, text + 1, strstr(list, text) ? " (in the list)" : "");
     }
     textgen_trainer_destroy(trainer), textgen_corpus_destroy(corpus), textgen_model_destroy(model);
     free(memory.data), free(workspace.data), free(content.data);

@@ -248,9 +248,9 @@ def _find_files(folder: Path, any_bytes: bool) -> tuple[tuple[Path, ...], tuple[
         and path.is_file()
         and not _is_of_run(path, folder)
     ]
-    read = found if any_bytes else [path for path in found if path.name.endswith(TEXT_FILES)]
+    read = found if any_bytes else [path for path in found if path.name.lower().endswith(TEXT_FILES)]
     if not read:
-        kinds = f".txt or .abc files: save {shorten(min(found).name)} as plain text" if found else "files"
+        kinds = f".txt or .abc files: save {shorten(min(found).name)} as .txt" if found else "files"
         raise CorpusError(f"the folder {shorten(str(folder))} has no {kinds}")
     return tuple(sorted(read)), tuple(sorted({*found} - {*read}))
 

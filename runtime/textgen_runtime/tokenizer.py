@@ -171,8 +171,8 @@ class Tokenizer:
             others = format_symbols([other for other in alike if other in self.symbols])
             raise PromptError(
                 f"not in the model's vocabulary: {format_symbols(found)}; ",
-                f"the model has {others}; " if others else "",
-                "remove them, or skip them with ",
+                f"type {others}" if others else "remove them",
+                ", or skip them with ",
                 Name("unknown", "skip"),
             )
         return array("q", [self.unknown if token == OUTSIDE else token for token in tokens])

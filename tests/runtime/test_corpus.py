@@ -150,7 +150,7 @@ def test_a_missing_or_blank_corpus_is_an_error(tmp_path: Path, monkeypatch: pyte
     with pytest.raises(CorpusError, match=r"has no files$"):
         read_corpus(str(tmp_path), any_bytes=True)
     (tmp_path / "a.docx").touch()
-    with pytest.raises(CorpusError, match=r"save a\.docx as plain text"):
+    with pytest.raises(CorpusError, match=r"save a\.docx as \.txt$"):
         read_corpus(str(tmp_path))
     for content in (b"", b" \n\r\n\t"):
         (tmp_path / "empty.txt").write_bytes(content)

@@ -123,6 +123,11 @@ def test_words_are_listed_without_their_code_points() -> None:
     assert format_symbols(["w"] * 1011).endswith("'w' (U+0077) and 1,001 more")
 
 
+def test_an_unknown_quotation_mark_is_answered_with_those_of_the_model() -> None:
+    with pytest.raises(PromptError, match=r"'\u201c' \(U\+201C\); type '\"' \(U\+0022\), or skip"):
+        make_tokenizer("character", ["a", '"', "-"]).encode("\u201ca")
+
+
 @pytest.mark.parametrize(
     ("level", "symbols", "special"),
     [

@@ -1,7 +1,9 @@
 """The binding of the trainer in C: what it adds to the functions that ``tests/train/core`` tests."""
 
+import json
 import math
 import random
+import re
 import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -132,6 +134,15 @@ def test_what_uses_a_corpus_keeps_it(use: Callable[[Corpus], object]) -> None:
     assert sys.getrefcount(corpus) == before
 
 
+@pytest.mark.parametrize(
+    ("text", "ending"), [("The quick brown fox. ", r"\b(The|quick|brown|fox\.) ?"), ("\u65e5\u672c", "\u672c|\u65e5")]
+)
+def test_excerpts_end_with_a_complete_word(text: str, ending: str) -> None:
+    prompts = json.loads(corpus_of(text.encode() * 999).prompts)
+    assert len(prompts) > 1
+    assert all(re.search(f"({ending})$", prompt) for prompt in prompts)
+
+
 # ---- Options ----
 
 
@@ -155,6 +166,8 @@ def test_a_larger_preset_needs_more_tokens_that_are_learned() -> None:
 def test_values_are_read_and_returned_by_name() -> None:
     chosen = choose_preset("large", 50, 500_000, 10)
     assert (chosen["units"], chosen["dropout"], chosen["learning_rate"]) == (448, 0.1, 0.04)
+    dropouts = [choose_preset("large", 50, 500_000, epochs)["dropout"] for epochs in (10, 30, 100, 250, 999)]
+    assert dropouts == [0.1, 0.2, 0.3, 0.4, 0.5]
     assert choose_preset("large", 50, 500_000, None) == choose_preset("large", 50, 500_000, 100)
     assert {*chosen} == {option.name for option in options()} - {"parts", "precision"}
     with pytest.raises(KeyError):

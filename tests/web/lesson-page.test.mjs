@@ -141,6 +141,8 @@ onPage("a run that is left is offered again, and goes on; one that is forgotten 
   assert.match(await kept.textContent(), /names\.txt, learned\./);
   await visit.button("Open").click();
   await page.waitForFunction(() => !document.getElementById("write").disabled);
+  assert.match(await page.locator("#chart").getAttribute("aria-label"), / from \d\.\d\d down to \d\.\d\d bits$/);
+  assert.ok(await page.locator("#samples li").first().isVisible());
   await page.reload();
   await visit.button("Forget it").click();
   const left = await page.evaluate(() => new Promise((resolve) => {

@@ -537,7 +537,8 @@ static textgen_view excerpt_at(textgen_view text, size_t start) {
         next_character(text, &end);
     }
     size_t complete = end;
-    while (complete > word && !ends_word(text.data[complete - 1])) {
+    while (complete < text.size && complete > word && !ends_word(text.data[complete]) &&
+           !ends_word(text.data[complete - 1])) {
         complete--;
     }
     return (textgen_view){text.data + word, (complete > word ? complete : end) - word};

@@ -1,5 +1,6 @@
 """Output files of a command: checks before the work, and atomic writing after it."""
 
+from contextlib import suppress
 from pathlib import Path
 
 from textgen_runtime.errors import OutputError
@@ -15,11 +16,13 @@ def check_overwrite(option: str, path: Path, content: bytes = b"") -> None:
     Raises:
         OutputError: If the file is another one.
     """
-    try:
-        is_other = path.is_file() and not is_output(path) and not content.startswith(path.read_bytes())
-    except OSError:
-        # Writing reports the error.
-        return
+    is_other = False
+    # If a file cannot be read, it is another one. Writing reports other errors.
+    with suppress(OSError):
+        is_other = path.is_file() and not is_output(path)
+        is_other = is_other and not (
+            path.stat().st_size <= len(content) and content.startswith(path.read_bytes())
+        )
     if is_other:
         raise OutputError(f"{option} {path}: the file exists, and it may be yours: choose another name")
 

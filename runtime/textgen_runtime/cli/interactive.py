@@ -275,8 +275,9 @@ class Session:
         self._ends: list[Position] = []
         # The files that the session wrote, and may write again.
         self._written: set[Path] = set()
-        # Where the text stood when it was last in a file.
-        self._kept = self.position
+        # The texts that are in a file, and whether one that is not was replaced.
+        self._kept = {""}
+        self._has_lost = False
         self._parser = SettingParser(PROG, "")
         add_sampling(self._parser)
         self._parser.add_argument("--length", **OPTIONS["--length"])
@@ -355,7 +356,7 @@ class Session:
             check_overwrite("/write", path, content)
         replace_file(path, content)
         self._written.add(path)
-        self._kept = self.position
+        self._kept.add(self.position.text)
         self._console.tell(f"written to {path}\n")
 
     def save(self, argument: str) -> None:
@@ -367,7 +368,7 @@ class Session:
             raise LineError("there is no text yet")
         check_overwrite("/save", path)
         save(generation, path, end_of_text=self.position.text)
-        self._kept = self.position
+        self._kept.add(self.position.text)
         self._console.tell(f"saved in {path}\n")
 
     def load(self, argument: str) -> None:
@@ -381,16 +382,13 @@ class Session:
         self._replace(Position(generation).extended(text or generation.prompt + ended))
         self.sampling = generation.sampling
         self._random = (generation.seed, generation.substream, generation.drawn)
-        self._kept = self.position
+        self._kept.add(self.position.text)
         self._tell_end()
 
-    def may_end(self) -> bool:
-        """Return whether no text would be lost. Otherwise tell it, and let the text go the next time."""
-        is_kept = self.position.generation is None or self.position is self._kept
-        if not is_kept:
-            self._console.tell("\nthe text is in no file: /write PATH keeps it; Ctrl-D or /quit again ends\n")
-            self._kept = self.position
-        return is_kept
+    @property
+    def is_kept(self) -> bool:
+        """Whether each text is in a file."""
+        return not self._has_lost and self.position.text in self._kept
 
     def show(self) -> None:
         values = self.sampling.changed() | {"length": self.length}
@@ -524,6 +522,7 @@ class Session:
         return generation
 
     def _replace(self, position: Position) -> None:
+        self._has_lost = not self.is_kept
         self._steps.append((self.position, None))
         self.position, self._ends = position, []
 
@@ -589,16 +588,18 @@ def interact(
 
 def run_session(session: Session, console: Console, prompt: str | None) -> int:
     """Carry out all lines; return the exit code of a session from a pipe."""
-    code = 0
+    code, is_end = 0, False
     if prompt is not None:
         session.add(Line(prompt))
     while True:
-        line = None
+        line, is_second, is_end = None, is_end, False
         try:
             line = console.read_line()
             is_end = line is None or not session.carry_out(line)
-            if is_end and (not console.is_terminal or session.may_end()):
+            if is_end and (is_second or not console.is_terminal or session.is_kept):
                 return code
+            if is_end:
+                console.tell("\na text is in no file: /write PATH keeps it; Ctrl-D or /quit again ends\n")
         except KeyboardInterrupt:
             if not console.is_terminal:
                 raise

@@ -74,8 +74,8 @@ class CommandParser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         # argparse repeats invalid arguments, which can be very long.
         message = shorten(message, MAX_USAGE_ERROR)
-        if re.fullmatch("unrecognized arguments: [^-]*", message):
-            message += "; put a text or path with spaces in quotes"
+        if re.fullmatch(r"unrecognized arguments:( [^-]\S*)+", message):
+            message += "; a text or path with spaces needs quotes"
         self.exit(EXIT_USAGE, f"{self.prog}: error: {message} (see {self.prog} --help)\n")
 
     def _get_values(self, action: argparse.Action, arg_strings: list[str]) -> Any:
@@ -155,10 +155,10 @@ def model_name(model: str) -> str:
     # Their import takes longer than generating a short text.
     from pathlib import Path
 
-    from textgen_runtime.corpus import RUN_FILES
+    from textgen_runtime.corpus import MODEL_FILE, QUANTIZED_FILE
 
     path = Path(find_model_file(model))
-    return path.resolve().parent.name if path.name in RUN_FILES else path.stem
+    return path.resolve().parent.name if path.name in {MODEL_FILE, QUANTIZED_FILE} else path.stem
 
 
 def read_core_model(model: str) -> tuple[bytes, CoreModel]:

@@ -11,7 +11,7 @@ from textgen_runtime.interrupts import DeferredInterrupts
 from textgen_runtime.model import Batch, Generation, Model, fresh_seed, load
 from textgen_runtime.sampling import Sampling
 from textgen_runtime.terminal import print_diagnostic, write_stderr
-from textgen_runtime.tokenizer import unit_of
+from textgen_runtime.tokenizer import UnknownPolicy, unit_of
 
 from .command import run_command
 from .options import (
@@ -63,7 +63,10 @@ def generate(arguments: argparse.Namespace) -> int:
         from .interactive import interact
 
         return interact(arguments, chosen, model, prompts[0].text, seed)
-    check_prompts(model, prompts, arguments)
+    if prompts[0].text is None:
+        tell_excerpt(model, arguments)
+    else:
+        check_prompts(model, prompts, arguments.unknown)
     if arguments.explain:
         # The module imports numpy, which the generation of a text does not need.
         from .explain import explain
@@ -224,21 +227,20 @@ def _name_of(path: str) -> str:
     return "standard input" if path == STANDARD_INPUT else shorten(path)
 
 
-def check_prompts(model: Model, prompts: Sequence[Prompt], arguments: argparse.Namespace) -> None:
-    """Check the given prompts before the first text is generated, and warn about their characters.
+def tell_excerpt(model: Model, arguments: argparse.Namespace) -> None:
+    """Tell a person that a text without a prompt begins with an excerpt of the training text."""
+    if model.metadata.prompts and sys.stderr.isatty() and not (arguments.no_echo or arguments.json):
+        print_diagnostic(PROG, "a text begins with a learned excerpt: see --prompt and --no-echo", "note")
 
-    Without a prompt, tell a person that the text begins with an excerpt.
+
+def check_prompts(model: Model, prompts: Sequence[Prompt], policy: UnknownPolicy) -> None:
+    """Check the given prompts before the first text is generated, and warn about their characters.
 
     If there is only one prompt, ``Model.start`` rejects it.
 
     Raises:
         PromptError: If one of several prompts cannot be fed. The message names its place.
     """
-    if prompts[0].text is None:
-        if model.metadata.prompts and not arguments.no_echo and sys.stderr.isatty():
-            print_diagnostic(PROG, "a text begins with a learned excerpt: see --prompt and --no-echo", "note")
-        return
-    policy = arguments.unknown
     given = [(prompt.text or "", prompt.place) for prompt in prompts]
     for text, place in given:
         if place:

@@ -35,6 +35,8 @@ export class Lesson {
   /** Whether a run begins or goes on. */
   #isBusy = false;
   #isPaused = false;
+  /** Whether the person ended the run. */
+  #isStopped = false;
   #canKeep = true;
   /** The items of a list, with its text, or null. */
   #records = null;
@@ -66,7 +68,10 @@ export class Lesson {
     on("from", "change", () => this.#showChoices());
     on("teach", "click", () => this.#begin());
     on("pause", "click", () => this.#pauseOrGoOn());
-    on("end", "click", () => this.#run?.stop());
+    on("end", "click", () => {
+      this.#isStopped = true;
+      this.#run?.stop();
+    });
     on("use", "click", () => {
       element("form").scrollIntoView();
       element("write").focus({ preventScroll: true });
@@ -118,6 +123,8 @@ export class Lesson {
     this.#fail(null);
     try {
       const { name, text, notes, model } = await readFiles(files);
+      // A run has begun while the files were read.
+      if (this.#isBusy) return;
       if (!model) return this.#take({ name, text, notes });
       await this.#onModel(model, { name: name.replace(/\.onnx$/i, "") });
       element("from").checked = true;
@@ -183,7 +190,7 @@ export class Lesson {
       // Another tab may have removed it.
       if (!kept) return;
       this.#take({ name: kept.name, text: kept.text, notes: [] });
-      this.#kept = kept;
+      this.#fill(kept);
       if (kept.model) await this.#onModel(kept.model, this.#about());
       if (!kept.isComplete) await this.#start(kept);
     } catch (error) {
@@ -193,17 +200,24 @@ export class Lesson {
     }
   }
 
-  /** Run, from the beginning or from what was kept. */
-  async #start(kept) {
-    this.#fail(null);
-    this.#isBusy = true;
+  /** Show what is kept of a run: its chart and its samples. */
+  #fill(kept) {
     this.#kept = kept;
     this.#learned = kept.chart.learned;
     this.#heldOut = kept.chart.heldOut;
     element("samples").replaceChildren();
     kept.samples.forEach((sample) => this.#list(sample));
     element("verdict").textContent = element("progress").textContent = "";
+    element("lesson").hidden = false;
     this.#draw();
+  }
+
+  /** Run, from the beginning or from what was kept. */
+  async #start(kept) {
+    this.#fail(null);
+    this.#isBusy = true;
+    this.#isStopped = false;
+    this.#fill(kept);
     this.#showRunning(true);
     const timer = setInterval(() => this.#isPaused || this.#keep(), KEEP);
     try {
@@ -249,7 +263,6 @@ export class Lesson {
     element("pause").disabled = element("end").disabled = true;
     element("kept").hidden ||= isRunning;
     for (const part of document.querySelectorAll(".material, .choices")) part.inert = isRunning;
-    if (isRunning) element("lesson").hidden = false;
   }
 
   #showProgress({ progress, loss, characters, seconds, secondsLeft }) {
@@ -262,12 +275,9 @@ export class Lesson {
     this.#draw();
   }
 
-  async #evaluate({ progress, heldOut, isOverfitted, model }) {
+  async #evaluate({ progress, heldOut, model }) {
     this.#heldOut.push([progress, bits(heldOut)]);
     this.#draw();
-    if (isOverfitted) {
-      element("verdict").textContent = "From here on, it would only learn the text by heart. So it stops early, and keeps the best model.";
-    }
     if (!model) return;
     this.#kept.model = model;
     await this.#onModel(model, this.#about()).catch((error) => this.#fail(error));
@@ -308,7 +318,8 @@ export class Lesson {
     const { value } = element("used");
     if (value < 1) element("progress").textContent = `Stopped after ${percent(value)} of the time.`;
     if (!this.#heldOut.length) return;
-    element("verdict").textContent += ` The part that it has not read surprises the model by ${this.#best} bits per character.`;
+    const early = value < 1 && !this.#isStopped ? "It stopped early, because it only learned the text by heart, and kept the best model. " : "";
+    element("verdict").textContent = `${early}The part that it has not read surprises the model by ${this.#best} bits per character.`;
   }
 
   get #best() {
@@ -323,8 +334,10 @@ export class Lesson {
       const at = ([progress, value]) => `${(WIDTH * progress).toFixed(1)},${(HEIGHT * (0.95 - (0.9 * (value - low)) / (high - low || 1))).toFixed(1)}`;
       element("chart").querySelector(`.${name}`).setAttribute("points", points.map(at).join(" "));
     }
-    element("high").textContent = values.length ? high.toFixed(2) : "";
-    element("low").textContent = values.length ? low.toFixed(2) : "";
+    const [top, bottom] = values.length ? [high.toFixed(2), low.toFixed(2)] : ["", ""];
+    element("high").textContent = top;
+    element("low").textContent = bottom;
+    element("chart").setAttribute("aria-label", `Surprise per character over the run, from ${top} down to ${bottom} bits`);
     element("best").textContent = this.#heldOut.length ? `(at best ${this.#best})` : "";
   }
 

@@ -249,6 +249,16 @@ def test_a_transcript(session: Run, tmp_path: Path) -> None:
     assert {f"/{name}" for name in (*COMMANDS, *SETTINGS)} <= set(err.split())
 
 
+def test_a_file_that_the_text_continues_is_replaced(session: Run, tmp_path: Path) -> None:
+    path = tmp_path / "text"
+    path.write_text("ab")
+    assert session(f"abc\n/write {path}\n")[0] == 0
+    written = path.read_text(encoding="utf-8")
+    assert written.startswith("abc")
+    path.write_text(f"{written}d", encoding="utf-8")
+    assert session(f"abc\n/write {path}\n")[0] == 1
+
+
 def test_paths_begin_with_the_home_folder_or_have_spaces(session: Run, home: Path) -> None:
     assert session("abc\n/save ~/x.gen\n/save ~/a b.gen\n/load ~/a b.gen \n/write ~/it's\n")[0] == 0
     assert sorted(os.listdir(home)) == ["a b.gen", "it's", "x.gen"]

@@ -71,15 +71,19 @@ class Person:
                 return
         pytest.fail("the signal has no effect")
 
-    def leave(self) -> int:
-        """Press Ctrl-D at the prompt mark, again if the text is in no file, and return the exit code."""
-        self.child.sendeof()
-        if self.child.expect_exact([pexpect.EOF, "again ends\r\n> "]):
+    def leave(self) -> tuple[int | None, bool]:
+        """Press Ctrl-D at the prompt mark, again if it asks. Return the exit code, and whether it asked."""
+        has_asked = self.is_asked()
+        if has_asked:
             self.child.sendeof()
             self.child.expect(pexpect.EOF)
         self.child.close()
-        assert self.child.exitstatus is not None
-        return self.child.exitstatus
+        return self.child.exitstatus, has_asked
+
+    def is_asked(self) -> bool:
+        """Press Ctrl-D at the prompt mark. Return whether the session asks because a text is in no file."""
+        self.child.sendeof()
+        return bool(self.child.expect_exact([pexpect.EOF, "again ends\r\n> "]))
 
     def end(self) -> None:
         """Kill the program, and wait until it has ended. pexpect waits for only 0.1 s."""
@@ -136,7 +140,18 @@ def test_each_line_is_continued_below_it(sit_down: Start, tmp_path: Path, style:
         for line, continuation in zip(lines, continuations(*lines), strict=True)
     ]
     assert person.screen().startswith("".join(shown))
-    assert (person.leave(), "the text is in no file" in person.screen()) == (0, True)
+    assert person.leave() == (0, True)
+
+
+def test_an_end_asks_if_a_text_is_in_no_file(sit_down: Start, tmp_path: Path) -> None:
+    kept = sit_down()
+    kept.type("abc", f"/write {tmp_path}/kept", "dad", f"/write {tmp_path}/kept", "/undo")
+    assert kept.leave() == (0, False)
+    lost = sit_down()
+    lost.type("abc", "/reset")
+    assert lost.is_asked()
+    lost.type(f"/write {tmp_path}/none/kept")
+    assert lost.leave() == (0, True)
 
 
 def test_an_interrupt_stops_the_text_and_keeps_it(sit_down: Start, tmp_path: Path) -> None:
@@ -153,7 +168,7 @@ def test_an_interrupt_stops_the_text_and_keeps_it(sit_down: Start, tmp_path: Pat
     assert written.startswith("abc")
     assert len(written) > 100
     assert "there is no text" in (person.child.before or "")
-    assert person.leave() == 0
+    assert person.leave() == (0, False)
 
 
 def test_an_interrupt_leaves_nothing_of_a_text_that_may_be_known(sit_down: Start, tmp_path: Path) -> None:
