@@ -134,13 +134,11 @@ def test_what_uses_a_corpus_keeps_it(use: Callable[[Corpus], object]) -> None:
     assert sys.getrefcount(corpus) == before
 
 
-@pytest.mark.parametrize(
-    ("text", "ending"), [("The quick brown fox. ", r"\b(The|quick|brown|fox\.) ?"), ("\u65e5\u672c", "\u672c|\u65e5")]
-)
-def test_excerpts_end_with_a_complete_word(text: str, ending: str) -> None:
+@pytest.mark.parametrize("text", ["The quick brown fox. ", "\u65e5\u672c"])
+def test_excerpts_end_with_a_complete_word(text: str) -> None:
     prompts = json.loads(corpus_of(text.encode() * 999).prompts)
     assert len(prompts) > 1
-    assert all(re.search(f"({ending})$", prompt) for prompt in prompts)
+    assert all(re.search(r"(\b(The|quick|brown|fox\.) ?|\u65e5|\u672c)$", prompt) for prompt in prompts)
 
 
 # ---- Options ----
