@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 from textgen_runtime._core import CoreModel
 from textgen_runtime._version import __version__
 from textgen_runtime.errors import ModelFileError, Name, quote, shorten
-from textgen_runtime.model_file import find_model_file, name_source, read_model
+from textgen_runtime.model_file import MODEL_FILE, find_model_file, name_source, read_model
 
 from .command import EXIT_USAGE, run_command, spell_option
 
@@ -155,7 +155,7 @@ def model_name(model: str) -> str:
     # Their import takes longer than generating a short text.
     from pathlib import Path
 
-    from textgen_runtime.corpus import MODEL_FILE, QUANTIZED_FILE
+    from textgen_runtime.corpus import QUANTIZED_FILE
 
     path = Path(find_model_file(model))
     return path.resolve().parent.name if path.name in {MODEL_FILE, QUANTIZED_FILE} else path.stem
