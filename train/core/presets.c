@@ -11,8 +11,8 @@
  * a text in English has fewer than a hundred, even if it has hundreds of rare ones. */
 enum { LARGE_VOCABULARY = 300 };
 
-/* The numbers of epochs are for a text of so many tokens. A text of half the length allows for half as many;
- * with the preset `small` and a small vocabulary, for an eighth. */
+/* The numbers of epochs are for a text of so many tokens. A text of half the length allows for a quarter of
+ * them, with the preset `small` for an eighth, and with a large vocabulary for half. */
 #define SCALE 500000.0
 
 /* The epochs of a run if they are not known. */
@@ -53,8 +53,8 @@ static const struct {
     {"medium", false, INFINITY, &medium, 0.1, 0.05, 0.3, 4.0, 0.1},
     {"large", false, 10, &large, 0.1, 0.0, 0.2, 4.0, 0.1},
     {"large", false, 30, &large, 0.2, 0.05, 0.3, 4.0, 0.1},
-    {"large", false, 100, &large, 0.3, 0.1, 0.3, 4.0, 0.1},
-    {"large", false, 250, &large, 0.4, 0.15, 0.5, 4.0, 0.1},
+    {"large", false, 250, &large, 0.3, 0.1, 0.3, 4.0, 0.1},
+    {"large", false, 1000, &large, 0.4, 0.15, 0.5, 4.0, 0.1},
     {"large", false, INFINITY, &large, 0.5, 0.25, 0.5, 4.0, 0.1},
     {"small", true, 20, &small_of_many, 0.1, 0.0, 0.1, 0.0, 0.0},
     {"small", true, INFINITY, &small_of_many, 0.2, 0.15, 0.2, 0.0, 0.0},
@@ -95,8 +95,8 @@ int32_t textgen_choose_preset(const char *preset, size_t common, size_t tokens, 
                               textgen_options *options) {
     const bool is_large = common >= LARGE_VOCABULARY;
     const double length = SCALE / (double)tokens;
-    const bool is_cubic = !is_large && !strcmp(preset, "small");
-    const double scaled = epochs > 0.0 ? epochs * length * (is_cubic ? length * length : 1.0) : USUAL_EPOCHS;
+    const double further = is_large ? 1.0 : strcmp(preset, "small") ? length : length * length;
+    const double scaled = epochs > 0.0 ? epochs * length * further : USUAL_EPOCHS;
     for (size_t i = 0; i < sizeof preset_rows / sizeof *preset_rows; i++) {
         if (!strcmp(preset_rows[i].preset, preset) && preset_rows[i].is_large_vocabulary == is_large &&
             scaled <= preset_rows[i].max_epochs) {
