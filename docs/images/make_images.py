@@ -36,7 +36,7 @@ TUNE_WINDOW, TUNE_SCALE = (1060, 1090), 1.25
 # A list of names on the page of the tutorial, which a press of a button writes. The page writes in frames, of
 # which Chromium's virtual time has few, so they become timers.
 LIST_PAGE = Path("emoji-site", "index.html")
-LIST_WINDOW, LIST_SCALE = (1060, 1180), 1.25
+LIST_WINDOW, LIST_SCALE = (1060, 1280), 1.25
 POLICY = re.compile(r'<meta http-equiv="Content-Security-Policy"[^>]*>')
 FRAMES = """<script>
 window.requestAnimationFrame = (draw) => setTimeout(() => draw(performance.now()), 16);
