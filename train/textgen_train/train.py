@@ -350,7 +350,8 @@ def evaluate(run: Run, *, is_interrupt: bool = False) -> None:
     best = run.best
     note = "" if is_best or best is None else f"; best so far {best.held_out_nats:.4f}"
     run.display.write(f"{evaluation}{note}")
-    if sample:
+    # The first samples differ most, so only the first, second, fourth and so on are shown. A file has all.
+    if sample and (len(state.evaluations).bit_count() == 1 or state.progress >= 1.0 or run.config.recipe):
         run.display.write(f"{sample}\n")
     # Not before the first evaluation, because it takes the time of the first updates.
     run.references.start()
