@@ -14,7 +14,8 @@ int main(int count, char **arguments) {
     long updates = count > 2 ? strtol(arguments[2], NULL, 10) : 1000;
     if (!file || updates < 1) fprintf(stderr, "usage: learn LIST [UPDATES]\n"), exit(2);
     /* Line ends around the list and around a text find a text only if it is a whole line. */
-    static char list[1 << 24] = "\n", text[2000] = "\n";
+    static char list[1 << 24], text[2000];
+    list[0] = text[0] = '\n';
     size_t size = fread(list + 1, 1, sizeof list - 2, file), written;
     if (size == sizeof list - 2) fprintf(stderr, "learn: the list has more than 16 MiB\n"), exit(1);
     list[size + 1] = '\n';
