@@ -208,11 +208,10 @@ typedef struct {
     uint64_t penalty_window; /* an integer from 1 to 1024; default 64 */
     /* draw from the N most likely characters */
     uint64_t top_k; /* an integer from 0 to 2147483647; default 0, off */
-    /* draw from the smallest set of characters whose surprisal is nearest to the entropy, and that
-     * have together at least the probability P */
+    /* draw from the fewest characters that have together at least the probability P, those whose
+     * surprisal is nearest to the entropy */
     double typical_p; /* a number more than 0, at most 1; default 1, off */
-    /* draw from the smallest set of most likely characters that have together at least the probability
-     * P */
+    /* draw from the fewest most likely characters that have together at least the probability P */
     double top_p; /* a number more than 0, at most 1; default 1, off */
     /* draw from the characters that have at least P times the probability of the most likely one */
     double min_p; /* a number from 0 to 1; default 0, off */

@@ -65,12 +65,12 @@ class SamplingFields:
     top_k: int
     """Draw from the N most likely characters. An integer from 0 to 2147483647; default 0, off."""
     typical_p: float
-    """Draw from the smallest set of characters whose surprisal is nearest to the entropy, and that have
-    together at least the probability P. A number more than 0, at most 1; default 1, off.
+    """Draw from the fewest characters that have together at least the probability P, those whose surprisal
+    is nearest to the entropy. A number more than 0, at most 1; default 1, off.
     """
     top_p: float
-    """Draw from the smallest set of most likely characters that have together at least the probability P.
-    A number more than 0, at most 1; default 1, off.
+    """Draw from the fewest most likely characters that have together at least the probability P. A number
+    more than 0, at most 1; default 1, off.
     """
     min_p: float
     """Draw from the characters that have at least P times the probability of the most likely one. A number
@@ -104,8 +104,8 @@ class SamplingFields:
     json_schema: str | None
     """Generate JSON that is valid for this JSON schema."""
     resample: int
-    """Draw up to N texts without the constraint, and take the first that meets it; if there is none, draw
-    with the constraint, which changes the distribution. An integer from 0 to 10000; default 0, off.
+    """Draw up to N texts without the constraint, and take the first that meets it; if none does, apply the
+    constraint, which changes the distribution. An integer from 0 to 10000; default 0, off.
     """
     max_copy: int
     """Let at most N successive characters be the same as in the corpus ``novel``; not with a model of
