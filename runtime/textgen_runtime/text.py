@@ -1,7 +1,7 @@
 """Normalization of a text before it is encoded."""
 
 import re
-from collections.abc import Iterable, Iterator
+from itertools import groupby
 from typing import Literal, NamedTuple, TypeAlias, get_args
 
 from .files import BYTE_ORDER_MARK
@@ -12,20 +12,12 @@ UNICODE_FORMS: tuple[UnicodeForm, ...] = ("NFC", "NFD", "NFKC", "NFKD")
 # Runs of at least this many combining marks are sorted before unicodedata.normalize sees them.
 MIN_LONG_RUN = 31
 
-# A run of so many characters of ranges that have combining marks. Most texts have none. This expression and
-# the next ones are compiled when they are first used, because that takes longer than generating a short text.
+# A run of so many characters of ranges that have combining marks. Most texts have none. It is compiled on its
+# first use, because that takes longer than generating a short text.
 POSSIBLE_LONG_RUN = (
     "[^\x00-\u02ff\u0370-\u0482\u048a-\u0590\u2010-\u2027\u2e80-\u3029\u3030-\u3098\u309b-\ua000"
     f"\uac00-\ud7ff\uff00-\uff9d]{{{MIN_LONG_RUN}}}"
 )
-
-# Characters that no Unicode form changes or combines with the character before them. They are also no letters
-# with a case: the lower case of a sigma depends on the letters around it.
-SEPARABLE = "[0-9\u3041-\u3093\u30a1-\u30f3\u4e00-\u9fff\u0e01-\u0e2e]"
-# In a text without a sigma, letters with a case are separable, too.
-SEPARABLE_ASCII = "[0-9A-Za-z]"
-# Number of characters at the end of a chunk in which a separable character is searched.
-SEPARABLE_REGION = 4096
 
 
 class Normalization(NamedTuple):
@@ -49,31 +41,7 @@ class Normalization(NamedTuple):
         """
         if not isinstance(text, str):
             raise TypeError(f"the text must be a str, not {type(text).__name__}")
-        return self._apply_within(text.removeprefix(BYTE_ORDER_MARK))
-
-    def apply_chunks(self, chunks: Iterable[str]) -> Iterator[str]:
-        """Normalize a text that is read in chunks.
-
-        Yields:
-            Chunks of the text that ``apply`` would return for all chunks as one text. A chunk whose end may
-            combine with the next one is held back in part. Memory is unbounded only for a text without white
-            space, digits and East Asian characters.
-        """
-        is_start, rest = True, ""
-        for chunk in chunks:
-            text = rest + chunk
-            if is_start and text:
-                text, is_start = text.removeprefix(BYTE_ORDER_MARK), False
-            cut = last_cut(text)
-            rest = text[cut:]
-            if cut:
-                yield self._apply_within(text[:cut])
-        if rest:
-            yield self._apply_within(rest)
-
-    def _apply_within(self, text: str) -> str:
-        """Normalize a part of a text. A byte-order mark at its start is not the start of the text."""
-        text = text.replace("\r\n", "\n").replace("\r", "\n")
+        text = text.removeprefix(BYTE_ORDER_MARK).replace("\r\n", "\n").replace("\r", "\n")
         if text.isascii():
             # No Unicode form changes ASCII, so the import of unicodedata is saved.
             return text.lower() if self.lowercase else text
@@ -99,19 +67,6 @@ def _normalize_lines(text: str, form: UnicodeForm) -> str:
             for line in text.split("\n")
         ]
     )
-
-
-def last_cut(text: str) -> int:
-    """Return the last index at which a text can be cut, so that both parts can be normalized separately.
-
-    The result is 0 if no such index was found.
-    """
-    # No character combines with a space or a line end before it.
-    if cut := max(text.rfind("\n"), text.rfind(" ")) + 1:
-        return cut
-    start = max(1, len(text) - SEPARABLE_REGION)
-    separable = SEPARABLE_ASCII if text.isascii() else SEPARABLE
-    return start + max((match.start() for match in re.finditer(separable, text[start:])), default=-start)
 
 
 def sort_marks(text: str, form: UnicodeForm) -> str:
@@ -167,23 +122,19 @@ _HASH_RANGE = 2.0 ** (8 * _HASH_BYTES)
 
 
 def split_records(text: str, kind: RecordKind) -> list[str]:
-    """Return the records of a normalized text; see ``iterate_records``."""
-    return list(iterate_records((text,), kind))
-
-
-def iterate_records(chunks: Iterable[str], kind: RecordKind) -> Iterator[str]:
-    r"""Iterate over the records of a text that is read in chunks.
+    r"""Return the records of a normalized text.
 
     Args:
-        chunks: Consecutive parts of the text, of any size.
-        kind: ``"lines"``: each line is a record, without its line end, which is ``\\n`` or ``\\r\\n``. Lines
-            that have only white space are dropped. ``"blank"``: lines that have only white space separate the
-            records. The end of the last line of a record is dropped.
+        text: Any text. With the level of bytes, its line ends may be ``\\r\\n``.
+        kind: ``"lines"``: each line is a record, without its line end. Lines that have only white space are
+            dropped. ``"blank"``: lines that have only white space separate the records. The end of the last
+            line of a record is dropped.
     """
-    lines = _iterate_lines(chunks)
+    lines = [f"{line}\n" for line in text.split("\n")]
     if kind == "lines":
-        return (_without_line_end(line) for line in lines if not line.isspace())
-    return _iterate_paragraphs(lines)
+        return [_without_line_end(line) for line in lines if not line.isspace()]
+    paragraphs = groupby(lines, str.isspace)
+    return [_without_line_end("".join(found)) for is_blank, found in paragraphs if not is_blank]
 
 
 def held_out_start(length: int, share: float) -> int:
@@ -212,34 +163,9 @@ def is_held_out(record: str, share: float) -> bool:
     # Imported on use: generation does not need it.
     from hashlib import blake2b
 
-    digest = blake2b(record.encode("utf-8", "surrogatepass"), digest_size=_HASH_BYTES).digest()
+    # The bytes of the corpus, also if they are not UTF-8.
+    digest = blake2b(record.encode("utf-8", "surrogateescape"), digest_size=_HASH_BYTES).digest()
     return int.from_bytes(digest, "big") < share * _HASH_RANGE
-
-
-def _iterate_lines(chunks: Iterable[str]) -> Iterator[str]:
-    """Iterate over the lines of a text with their line ends."""
-    held: list[str] = []
-    for chunk in chunks:
-        first, *others = chunk.split("\n")
-        held.append(first)
-        for following in others:
-            held.append("\n")
-            yield "".join(held)
-            held = [following]
-    if last := "".join(held):
-        yield last
-
-
-def _iterate_paragraphs(lines: Iterator[str]) -> Iterator[str]:
-    paragraph: list[str] = []
-    for line in lines:
-        if not line.isspace():
-            paragraph.append(line)
-        elif paragraph:
-            yield _without_line_end("".join(paragraph))
-            paragraph = []
-    if paragraph:
-        yield _without_line_end("".join(paragraph))
 
 
 def _without_line_end(text: str) -> str:

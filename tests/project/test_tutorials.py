@@ -71,6 +71,6 @@ def test_the_commands_of_the_tutorials_and_of_their_problems(tmp_path: Path, qui
         if language in {"console", "sh"} and MINUTES not in code:
             command, *shown = code.removeprefix("$ ").splitlines()
             failed, lines = run(command if language == "console" else code, tmp_path, quick_compiler)
-            assert {*shown} <= {*lines} and bool(failed) == ("error: " in code), lines
+            assert ({*shown} <= {*lines}, bool(failed)) == (True, "error: " in code), lines
             failures += bool(failed)
     assert failures > 4

@@ -5,7 +5,7 @@ import sys
 import unicodedata
 
 import pytest
-from hypothesis import example, given
+from hypothesis import given
 from hypothesis import strategies as st
 from textgen_runtime.text import MIN_LONG_RUN, POSSIBLE_LONG_RUN, Normalization, UnicodeForm, as_unicode_form
 
@@ -88,30 +88,6 @@ def test_unicode_form_is_checked() -> None:
     assert as_unicode_form("NFKC") == "NFKC"
     with pytest.raises(ValueError, match="'NFX'"):
         as_unicode_form("NFX")
-
-
-@example(["ae\u0301", "b"], False, "NFC")
-@given(
-    st.lists(
-        st.text(
-            st.sampled_from("\ufeff\r\n .:'aΣςA0\u0301\u0316é\u0345あカ\u3099漢ﾊ\uff9e\u1100\u1161\uac00℃İ")
-        )
-    ),
-    st.booleans(),
-    st.sampled_from([None, "NFC", "NFD", "NFKC", "NFKD"]),
-)
-def test_chunks_are_normalized_as_the_whole_text_is(
-    chunks: list[str], lowercase: bool, form: UnicodeForm | None
-) -> None:
-    normalization = Normalization(lowercase, form)
-    assert "".join(normalization.apply_chunks(chunks)) == normalization.apply("".join(chunks))
-
-
-@pytest.mark.parametrize("text", ["GATTACA", "漢字かな", "ส่วนที่", "ein Wort, zwei\n", "слово и\n"])
-def test_little_text_is_held_back_between_chunks(text: str) -> None:
-    sizes = [len(chunk) for chunk in Normalization().apply_chunks([text * 1000] * 20)]
-    assert len(sizes) >= 20
-    assert max(sizes) <= len(text) * 1001
 
 
 @pytest.mark.parametrize("form", ["NFD", "NFKD"])

@@ -127,7 +127,8 @@ def test_a_corpus_is_divided_as_the_runtime_divides_it(
     records: RecordKind | None, level: str, held_out: float
 ) -> None:
     for seed in range(5):
-        content = random_text(seed).encode()
+        text = random_text(seed).encode()
+        content = text.replace("é".encode(), b"\xe9") if level == "byte" else text
         training, held, size, characters = expected_parts(content, level, records, held_out or 0.1)
         created = create(content, level, records, held_out)
         assert isinstance(created, c_void_p), created
