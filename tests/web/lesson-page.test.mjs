@@ -139,8 +139,13 @@ onPage("a run that is left is offered again, and goes on; one that is forgotten 
   await page.reload();
   await kept.waitFor();
   assert.match(await kept.textContent(), /names\.txt, learned\./);
+  // A text that cannot be learned takes nothing from the run.
+  await visit.chooseFiles({ "short.txt": "abc" });
+  await visit.button("Learn").click();
+  await page.waitForFunction(() => document.getElementById("learn-error").textContent);
   await visit.button("Open").click();
   await page.waitForFunction(() => !document.getElementById("write").disabled);
+  assert.match(await visit.read("material"), /^names\.txt/);
   assert.match(await page.locator("#chart").getAttribute("aria-label"), / from \d\.\d\d down to \d\.\d\d bits$/);
   assert.ok(await page.locator("#samples li").first().isVisible());
   await page.reload();
@@ -151,6 +156,27 @@ onPage("a run that is left is offered again, and goes on; one that is forgotten 
     };
   }));
   assert.deepEqual(left, []);
+});
+
+onPage("of two tabs that learn, the run that is kept last has its own text", "textgen", async (visit, page) => {
+  const other = await page.context().newPage();
+  await other.goto(page.url());
+  const pause = async (tab) => {
+    await tab.locator("#pause").click();
+    await tab.waitForFunction(() => document.getElementById("progress").textContent.endsWith("kept in this browser"));
+  };
+  await visit.chooseFiles({ "names.txt": NAMES });
+  await learnUntilSample(visit);
+  await other.locator("#pasted").fill(PROSE);
+  await other.locator("#teach").click();
+  await other.waitForFunction(() => document.querySelector("#samples li"));
+  await pause(other);
+  await pause(page);
+  await page.reload();
+  assert.match(await page.locator("#kept").textContent(), /names\.txt/);
+  await visit.button("Go on").click();
+  await page.waitForFunction(() => /a second/.test(document.getElementById("progress").textContent));
+  assert.match(await visit.read("material"), /^names\.txt: 2,694 characters/);
 });
 
 onPage("a browser that keeps nothing learns, and says so", "textgen", async (visit, page) => {

@@ -4,10 +4,7 @@ import { Instance } from "./instance.js";
 import { normalize } from "./vocabulary.js";
 
 /** The numbers that the function `describe` writes. */
-const NUMBERS = /** @type {const} */ ([
-  ...["vocabulary", "trainingTokens", "trainingCharacters", "heldOutCharacters", "trainingRecords", "heldOutRecords", "parameters"],
-  ...["perEpoch", "step", "epoch", "parts", "partSize", "weights"],
-]);
+const NUMBERS = /** @type {const} */ (["trainingTokens", "trainingCharacters", "heldOutCharacters", "parameters", "perEpoch", "step", "epoch", "parts", "partSize", "weights"]);
 
 /** The offsets in textgen_option_info. */
 const OPTION = { name: 0, isNumber: 8 };

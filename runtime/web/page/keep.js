@@ -1,9 +1,9 @@
 // What stays when the page is closed: a run in the browser's storage, and files that the person saves.
 
 // Pages that are files share a storage, in which other programs may have their own.
-const [DATABASE, STORE, RUN, TEXT] = ["textgen-learn", "runs", "latest", "text"];
+const [DATABASE, STORE, RUN, TEXT, OWNER] = ["textgen-learn", "runs", "latest", "text", "text-of"];
 
-/** Do something with the storage. Fails if the browser permits none. */
+/** Make requests to the storage, and return their results. Fails if the browser permits none. */
 async function withStore(mode, action) {
   const database = await new Promise((resolve, reject) => {
     const request = indexedDB.open(DATABASE, 1);
@@ -14,8 +14,8 @@ async function withStore(mode, action) {
   try {
     return await new Promise((resolve, reject) => {
       const transaction = database.transaction(STORE, mode);
-      const request = action(transaction.objectStore(STORE));
-      transaction.oncomplete = () => resolve(request.result);
+      const requests = action(transaction.objectStore(STORE));
+      transaction.oncomplete = () => resolve(requests.map(({ result }) => result));
       transaction.onerror = transaction.onabort = () => reject(transaction.error);
     });
   } finally {
@@ -23,23 +23,25 @@ async function withStore(mode, action) {
   }
 }
 
-/** Keep the text and the options of a run in place of those before. They do not change. */
-export const keepText = (text, options) =>
+/** Keep a run as it is now, in place of the run before. Its text, which may be long, and its options are written once. */
+export const keepRun = ({ text, options, ...run }) =>
   withStore("readwrite", (store) => {
-    store.delete(RUN);
-    return store.put({ text, options }, TEXT);
+    store.put(run, RUN);
+    store.get(OWNER).onsuccess = ({ target }) => {
+      if (target.result === run.id) return;
+      store.put({ text, options }, TEXT);
+      store.put(run.id, OWNER);
+    };
+    return [];
   });
-
-/** Keep a run as it is now. */
-export const keepRun = ({ text, options, ...run }) => withStore("readwrite", (store) => store.put(run, RUN));
 
 /** Return the run that was kept, or undefined. */
 export async function keptRun() {
-  const run = await withStore("readonly", (store) => store.get(RUN));
-  return run && { ...run, ...(await withStore("readonly", (store) => store.get(TEXT))) };
+  const [run, text] = await withStore("readonly", (store) => [store.get(RUN), store.get(TEXT)]);
+  return run && { ...run, ...text };
 }
 
-export const forgetRun = () => withStore("readwrite", (store) => store.clear());
+export const forgetRun = () => withStore("readwrite", (store) => [store.clear()]);
 
 /** Let the browser save a file. */
 export function saveFile(name, content, type) {

@@ -5,7 +5,7 @@ import { normalize } from "../lib/vocabulary.js";
 import { load } from "../plain.js";
 import { freshSeed } from "./link.js";
 import { examine, readFiles } from "./material.js";
-import { forgetRun, keepRun, keepText, keptRun } from "./keep.js";
+import { forgetRun, keepRun, keptRun } from "./keep.js";
 import { element } from "./view.js";
 
 const number = (value) => Math.round(value).toLocaleString("en");
@@ -66,7 +66,7 @@ export class Lesson {
       element("pasted").focus();
     });
     on("from", "change", () => this.#showChoices());
-    on("teach", "click", () => this.#begin());
+    on("teach", "click", () => this.#isBusy || this.#begin());
     on("pause", "click", () => this.#pauseOrGoOn());
     on("end", "click", () => {
       this.#isStopped = true;
@@ -176,9 +176,9 @@ export class Lesson {
       seed: freshSeed(),
       ...(from ? { from } : { records: element("records").value || null, lowercase: element("lowercase").checked, preset: element("preset").value }),
     };
-    // Keeping the run says whether the browser keeps anything.
-    keepText(text, options).catch(() => {});
-    this.#start({ name, text, options, chart: { learned: [], heldOut: [] }, samples: [] });
+    // Another tab may keep a run, too.
+    const id = `${Date.now()} ${options.seed}`;
+    this.#start({ id, name, text, options, chart: { learned: [], heldOut: [] }, samples: [] });
   }
 
   async #resume() {
@@ -235,6 +235,8 @@ export class Lesson {
       await this.#store({ saved, isComplete: true });
     } catch (error) {
       this.#fail(error);
+      // The browser still has the run before.
+      this.#offer();
     } finally {
       clearInterval(timer);
       this.#run = null;

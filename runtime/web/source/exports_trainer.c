@@ -75,12 +75,9 @@ void EXPORT(options)(const textgen_trainer *trainer, double *values) {
 void EXPORT(describe)(const textgen_corpus *corpus, const textgen_trainer *trainer, double *numbers) {
     const textgen_corpus_info *text = textgen_corpus_get_info(corpus);
     const textgen_trainer_info run = textgen_trainer_get_info(trainer);
-    const double written[] = {(double)text->vocabulary,
-                              (double)text->training_tokens,
+    const double written[] = {(double)text->training_tokens,
                               (double)text->training_characters,
                               (double)text->held_out_characters,
-                              (double)text->training_records,
-                              (double)text->held_out_records,
                               (double)run.parameters,
                               (double)run.per_epoch,
                               (double)run.step,
@@ -88,7 +85,7 @@ void EXPORT(describe)(const textgen_corpus *corpus, const textgen_trainer *train
                               (double)run.parts,
                               (double)run.part_size,
                               (double)run.weights};
-    _Static_assert(sizeof written == 13 * sizeof *written, "trainer.js has their names");
+    _Static_assert(sizeof written == 10 * sizeof *written, "trainer.js has their names");
     memcpy(numbers, written, sizeof written);
 }
 
