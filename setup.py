@@ -9,6 +9,7 @@ import sysconfig
 from concurrent.futures import ThreadPoolExecutor
 from hashlib import sha256
 from pathlib import Path
+from shutil import rmtree
 from typing import Any
 
 from Cython.Build import cythonize
@@ -149,11 +150,12 @@ class BuildPackages(build_py):  # type: ignore[misc]
     def run(self) -> None:
         super().run()
         if not self.editable_mode:
+            folder = Path(self.build_lib, "textgen_runtime/core_sources")
+            # A source that is gone may be left of an earlier build.
+            rmtree(folder, ignore_errors=True)
             for source in map(Path, [*SOURCES, *HEADERS, *TRAINER_SOURCES, *TRAINER_HEADERS]):
-                place = (
-                    source.relative_to(CORE) if source.is_relative_to(CORE) else Path("train", source.name)
-                )
-                copy = Path(self.build_lib, "textgen_runtime/core_sources", place)
+                is_core = source.is_relative_to(CORE)
+                copy = folder / (source.relative_to(CORE) if is_core else Path("train", source.name))
                 self.mkpath(str(copy.parent))
                 self.copy_file(str(source), str(copy))
 

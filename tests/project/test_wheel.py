@@ -127,6 +127,14 @@ def test_the_contents_of_the_wheel(wheel: Path) -> None:
     assert not re.search(r"^from [.t].* cimport", cimported, re.MULTILINE)
 
 
+def test_a_source_that_is_gone_does_not_stay_in_a_later_build(tmp_path: Path) -> None:
+    gone = tmp_path / "textgen_runtime" / "core_sources" / "gone.c"
+    gone.parent.mkdir(parents=True)
+    gone.touch()
+    done = run(sys.executable, "setup.py", "--quiet", "build_py", f"--build-lib={tmp_path}", cwd=ROOT)
+    assert (done.returncode, gone.exists(), (gone.parent / "textgen.h").exists()) == (0, False, True)
+
+
 @pytest.mark.parametrize(
     ("words", "output"),
     [
