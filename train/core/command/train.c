@@ -153,6 +153,7 @@ static void set_option(const char *name, const char *value) {
         needed = read_integer(value, &threads) && threads >= 1 && threads <= TEXTGEN_MAX_THREADS
                      ? NULL
                      : "an integer from 1 to 256";
+        _Static_assert(TEXTGEN_MAX_THREADS == 256, "the message states it");
     } else if (!strcmp(name, "--preset")) {
         preset = value;
         needed = textgen_choose_preset(preset, 1, 1, 0.0, &options) ? NULL : "small, medium or large";
@@ -297,10 +298,10 @@ static void write_model(const textgen_trainer *trainer, double loss) {
     const size_t size = textgen_trainer_write_model(trainer, loss, NULL, NULL);
     unsigned char *file = allocate(size);
     textgen_trainer_write_model(trainer, loss, NULL, file);
-    print_sample(file, size);
     if (!platform_replace(model_path, file, size)) {
         fail(EXIT_FAILED, "cannot write %s: %s", model_path, strerror(errno));
     }
+    print_sample(file, size);
     free(file);
 }
 
@@ -443,8 +444,11 @@ int train(int count, char **arguments) {
     textgen_trainer *trainer;
     helpful_command = "textgen train --help";
     read_arguments(count, arguments);
-    signal(SIGINT, interrupt);
     const textgen_memory text = read_content(text_path);
+    /* A shell ignores interrupts for a command in the background. */
+    if (signal(SIGINT, SIG_IGN) != SIG_IGN) {
+        signal(SIGINT, interrupt);
+    }
     if (platform_is_same(text_path, model_path) || (parent_path && platform_is_same(parent_path, model_path))) {
         fail(EXIT_USAGE, "-o must not be the text or the model of --from");
     }
