@@ -100,7 +100,7 @@ def test_the_table_shows_the_losses_and_what_differs(capsys: Captured) -> None:
             False,
         ),
         (
-            {"split": {**TRAINING["split"], "unknown": {"min_count": 5}}},
+            {"split": {**TRAINING["split"], "unknown": {"min_count": 5, "symbols": 3}}},
             {},
             ("min-count 1", "min-count 5"),
             True,

@@ -8,7 +8,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from textgen_runtime.corpus import CHECKPOINT_FILE, PREDICTIONS_FILE, RUN_FILES
+from textgen_runtime.corpus import CHECKPOINT_FILE, RUN_FILES
 from textgen_runtime.errors import OutputError
 from textgen_runtime.model_file import MODEL_FILE
 from textgen_train import folder as module
@@ -137,7 +137,7 @@ def test_files_of_a_run_are_replaced_only_with_permission(tmp_path: Path, name: 
     check_folder(tmp_path, [tmp_path / "other", Path(__file__)], overwrite=True)
     assert (tmp_path / name).read_bytes() == b"old"
     remove_earlier(tmp_path)
-    assert (tmp_path / name).exists() == (name in (MODEL_FILE, PREDICTIONS_FILE))
+    assert (tmp_path / name).exists() == (name == MODEL_FILE)
 
 
 def test_a_new_folder_that_stays_empty_disappears(tmp_path: Path) -> None:

@@ -100,7 +100,9 @@ class ComparedRun:
         if self.metadata is None:
             return ""
         split = {
-            name: value for name, value in self.training("split").items() if not name.endswith("_tokens")
+            name: value.get("symbols") if name == "unknown" and isinstance(value, dict) else value
+            for name, value in self.training("split").items()
+            if not name.endswith("_tokens")
         }
         return repr((self.metadata.training.get("sha256"), split, self.metadata.normalization))
 

@@ -126,7 +126,9 @@ class Dataset:
         if self.config.level != CHARACTER:
             split |= {"training_tokens": tokens.training_tokens, "held_out_tokens": tokens.held_out_tokens}
         if self.rare:
-            split["unknown"] = {"min_count": self.config.min_count, "symbols": len(self.rare)}
+            # The vocabulary of a model of --from was made with a value of that run.
+            own = {"min_count": self.config.min_count} if self.config.min_count > 1 else {}
+            split["unknown"] = {**own, "symbols": len(self.rare)}
         if self.config.records is not None:
             split |= {
                 "training_records": tokens.training_records,

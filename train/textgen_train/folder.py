@@ -14,7 +14,7 @@ from pathlib import Path
 from time import monotonic, sleep
 from typing import Any, BinaryIO
 
-from textgen_runtime.corpus import CHECKPOINT_FILE, PREDICTIONS_FILE, RUN_FILES
+from textgen_runtime.corpus import CHECKPOINT_FILE, RUN_FILES
 from textgen_runtime.errors import Name, OutputError, shorten
 from textgen_runtime.files import existing_folder, make_folder, remove_abandoned, replace_file
 from textgen_runtime.json_text import from_json, to_json
@@ -174,9 +174,8 @@ def remove_earlier(folder: Path) -> None:
 
 def _replaced_files(folder: Path) -> list[Path]:
     # The checkpoint is the first one, because a run that has lost other files must not be resumed.
-    names = sorted(RUN_FILES, key=lambda name: name != CHECKPOINT_FILE)
-    kept = (MODEL_FILE, PREDICTIONS_FILE)
-    return [path for name in names if name not in kept and (path := folder / name).is_file()]
+    names = sorted({*RUN_FILES} - {MODEL_FILE}, key=lambda name: name != CHECKPOINT_FILE)
+    return [path for name in names if (path := folder / name).is_file()]
 
 
 @contextlib.contextmanager

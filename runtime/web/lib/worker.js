@@ -17,10 +17,10 @@ const MAX_UPDATE = 5000;
 /** Milliseconds between two reports of progress. */
 const REPORT = 100;
 /**
- * A run stops early after this share of its budget, if it has learned the training text by heart: the loss there is below
+ * A run stops early after this share of its budget and so many epochs, if it has learned the training text by heart: the loss there is below
  * the best held-out loss, which was so many evaluations ago, and is exceeded by this factor. Python does the same.
  */
-const EARLY = { share: 0.25, evaluations: 4, factor: 1.1 };
+const EARLY = { share: 0.25, epochs: 3, evaluations: 4, factor: 1.1 };
 
 const threads = /** @type {any} */ (globalThis).threads ?? null;
 const parent = new Port(threads?.parentPort ?? self);
@@ -144,7 +144,7 @@ class Leader {
     const { epoch } = this.trainer.info();
     const isOverfitted = !isBest && /** @type {number} */ (this.loss) < this.best;
     this.isStopped ||=
-      isOverfitted && this.progress >= EARLY.share && this.later >= EARLY.evaluations && heldOut > EARLY.factor * this.best;
+      isOverfitted && this.progress >= EARLY.share && epoch >= EARLY.epochs && this.later >= EARLY.evaluations && heldOut > EARLY.factor * this.best;
     const evaluation = { progress: this.progress, seconds: this.seconds, epoch, heldOut, isOverfitted, model };
     parent.post({ evaluation }, model ? [model.buffer] : []);
   }

@@ -197,8 +197,8 @@ def test_an_interrupt_keeps_the_model(
     words: Path, tmp_path: Path, prefix: str, budget: tuple[str, str], code: int
 ) -> None:
     path = tmp_path / "words.onnx"
-    program = ["sh", "-c", f'{prefix}exec "$0" "$@"', command()]
-    arguments: list[str | Path] = [*program, "train", words, "-o", path, *OPTIONS, *budget]
+    arguments: list[str | Path] = ["sh", "-c", f'{prefix}exec "$0" "$@"', command()]
+    arguments += ["train", words, "-o", path, *OPTIONS, *budget]
     with subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr
         while "loss" not in process.stderr.readline():
