@@ -21,9 +21,6 @@ static const char magic[8] = {'t', 'e', 'x', 't', 'g', 'e', 'n', 1};
 /* Gradients are added in tasks of so many numbers. */
 enum { SUM_NUMBERS = 1 << 14 };
 
-/* Each part of a wide layer reads all weights from beyond the caches, so there are fewer parts. */
-enum { WIDE_UNITS = 256, PARTS = 4, WIDE_PARTS = 2 };
-
 textgen_options textgen_default_options(void) {
 #define TEXTGEN_OPTION(name, type, value, least, most, text) .name = value,
     const textgen_options options = {
@@ -71,8 +68,7 @@ static textgen_run_arrays find_arrays(const textgen_run *run, char *start) {
 static textgen_run describe(const textgen_options *options, int64_t vocabulary, int64_t lanes, uint64_t seed) {
     textgen_run run = {.options = *options, .vocabulary = vocabulary, .lanes = lanes, .seed = seed};
     memcpy(run.magic, magic, sizeof magic);
-    run.parts = options->parts ? options->parts : options->units < WIDE_UNITS ? PARTS : WIDE_PARTS;
-    run.parts = run.parts < lanes ? run.parts : lanes;
+    run.parts = options->parts < lanes ? options->parts : lanes;
     run.size = find_arrays(&run, NULL).size;
     return run;
 }
