@@ -122,6 +122,17 @@ onPage("texts in UTF-16 and Latin-1 are read, and the page says so", "textgen", 
   }
 });
 
+onPage("a long run of a long text is proposed a larger network", "textgen", async (visit, page) => {
+  const proposed = async (text, minutes) => {
+    await visit.chooseFiles({ "a.txt": text });
+    await page.waitForFunction((start) => document.getElementById("material").textContent.includes(start), text.length.toLocaleString("en"));
+    await page.locator("#minutes").selectOption(minutes);
+    return page.locator("#preset").inputValue();
+  };
+  const long = PROSE.repeat(40);
+  assert.deepEqual([await proposed(long, "20"), await proposed(PROSE, "20"), await proposed(long, "5")], ["medium", "small", "small"]);
+});
+
 onPage("a run that is left is offered again, and goes on; one that is forgotten is not", "textgen", async (visit, page) => {
   const kept = page.locator("#kept");
   await visit.chooseFiles({ "names.txt": NAMES });

@@ -15,6 +15,8 @@ const bits = (nats) => nats / Math.LN2;
 const KEEP = 10_000;
 /** A text of fewer characters is learned by heart. */
 const TINY = 10_000;
+/** A network of this size becomes the better one in so many minutes, with so many characters. */
+const LARGER = { size: "medium", minutes: 20, characters: 100_000 };
 /** The most points of a line of the chart, and its size in the units of the picture. */
 const [POINTS, WIDTH, HEIGHT] = [300, 600, 150];
 /** The characters of a sample, and how many items of a list it has. */
@@ -66,6 +68,7 @@ export class Lesson {
       element("pasted").focus();
     });
     on("from", "change", () => this.#showChoices());
+    on("minutes", "change", () => this.#proposeSize());
     on("teach", "click", () => this.#isBusy || this.#begin());
     on("pause", "click", () => this.#pauseOrGoOn());
     on("end", "click", () => {
@@ -157,7 +160,13 @@ export class Lesson {
     element("excerpt").textContent = excerpt;
     element("records").value = records;
     element("lowercase").checked = lowercase;
+    this.#proposeSize();
     this.#showChoices();
+  }
+
+  #proposeSize() {
+    const isLarger = Number(element("minutes").value) >= LARGER.minutes && this.#material.text.length >= LARGER.characters;
+    element("preset").value = isLarger ? LARGER.size : "small";
   }
 
   /** A model on the page decides how a text is read that it learns. */
