@@ -6,6 +6,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 # Exists if the tools are installed, and the extensions are built from the present sources.
 DEV := $(VENV)/dev.built
+# Most modules of a package are never imported. Python compiles the others at their first import.
+PIP_INSTALL := $(BIN)/python -m pip install --quiet --no-compile
 TORCH := $(VENV)/torch.installed
 SOURCES := $(wildcard $(foreach package,runtime/textgen_runtime train/textgen_train,$(addprefix $(package)/*.,pyx pxd)) \
 	$(addprefix runtime/core/,*.c *.h *.def kernels/*.c kernels/*.h) $(addprefix train/core/,*.c *.h *.def))
@@ -231,7 +233,7 @@ clean:
 	rm -f runtime/textgen_runtime/*.so train/textgen_train/*.so
 
 $(VENV)/clang.installed: | $(VENV)/dev.installed
-	$(BIN)/python -m pip install --quiet "ziglang==0.17.1"
+	$(PIP_INSTALL) "ziglang==0.17.1"
 	touch $@
 
 $(WEB_TOOLS)/installed: tests/web/package.json
@@ -241,14 +243,14 @@ $(WEB_TOOLS)/installed: tests/web/package.json
 
 # The package is already installed. This installs only the requirements of the extra.
 $(VENV)/docs.installed $(VENV)/release.installed: $(VENV)/%.installed: | $(DEV)
-	$(BIN)/python -m pip install --quiet "textgen-onnx[$*]"
+	$(PIP_INSTALL) "textgen-onnx[$*]"
 	touch $@
 
 # On Linux, the usual build of torch is for GPUs, and has gigabytes. The index may also have one for CPUs.
 $(TORCH): pyproject.toml | $(DEV)
 	@version=$$($(BIN)/python -m pip index versions torch 2> /dev/null | grep -o "2\.[0-9.]*+cpu" | head -n 1); \
 		echo "installing the build of torch $${version:-that pip chooses, because no build that is only for CPUs was found}"; \
-		$(BIN)/python -m pip install --quiet "textgen-onnx[torch]" $${version:+torch==$$version}
+		$(PIP_INSTALL) "textgen-onnx[torch]" $${version:+torch==$$version}
 	touch $@
 
 # Two runs of make in one checkout do not build at the same time, where there is flock.
@@ -257,7 +259,7 @@ LOCKED := mkdir -p build && $(if $(shell command -v flock),flock build/lock)
 # pip builds all extensions in a temporary folder. After a change of the sources, setup.py builds what changed.
 $(VENV)/dev.installed: pyproject.toml
 	$(LOCKED) $(PYTHON) -m venv $(VENV)
-	$(LOCKED) $(BIN)/python -m pip install --quiet --editable ".[serve,dev]"
+	$(LOCKED) $(PIP_INSTALL) --editable ".[serve,dev]"
 	@touch $@ $(DEV)
 
 $(DEV): $(BUILD_INPUTS) | $(VENV)/dev.installed
