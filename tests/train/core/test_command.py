@@ -20,6 +20,9 @@ from tests.helpers.paths import FORMAT_2, ROOT
 
 from .trainer import TRAINER, kernels, program
 
+# In the background of a shell, interrupts are ignored.
+pytestmark = pytest.mark.usefixtures("interrupts")
+
 OPTIONS = ("--units", "16", "--embedding", "4", "--batch", "8", "--sequence-length", "16")
 
 MODELS = ROOT / "runtime" / "textgen_runtime" / "bundled_models"
@@ -188,10 +191,9 @@ def test_a_run_from_a_model_that_diverges_fails(words: Path, tmp_path: Path) -> 
     assert "diverged" in done.stderr
 
 
+# As in the background of a shell, a program that begins with ignored interrupts goes on.
 @pytest.mark.parametrize(
-    # As in the background of a shell, a program that begins with ignored interrupts goes on.
-    ("prefix", "budget", "code"),
-    [("", ("--minutes", "30"), 130), ("trap '' INT; ", ("--epochs", "9"), 0)],
+    ("prefix", "budget", "code"), [("", ("--minutes", "30"), 130), ("trap '' INT; ", ("--epochs", "9"), 0)]
 )
 def test_an_interrupt_keeps_the_model(
     words: Path, tmp_path: Path, prefix: str, budget: tuple[str, str], code: int
