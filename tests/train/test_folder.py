@@ -8,7 +8,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from textgen_runtime.corpus import CHECKPOINT_FILE, RUN_FILES
+from textgen_runtime.corpus import CHECKPOINT_FILE, PREDICTIONS_FILE, RUN_FILES
 from textgen_runtime.errors import OutputError
 from textgen_runtime.model_file import MODEL_FILE
 from textgen_train import folder as module
@@ -117,8 +117,11 @@ def test_a_lock_excludes_another_process_and_ends_with_it(
         assert is_locked(tmp_path)
 
 
+@pytest.mark.parametrize("has_teachers", [False, True])
 @pytest.mark.parametrize("name", sorted(RUN_FILES))
-def test_files_of_a_run_are_replaced_only_with_permission(tmp_path: Path, name: str) -> None:
+def test_files_of_a_run_are_replaced_only_with_permission(
+    tmp_path: Path, name: str, has_teachers: bool
+) -> None:
     check_folder(tmp_path, [], overwrite=False)
     (tmp_path / name).write_bytes(b"old")
     with pytest.raises(OutputError):
@@ -136,8 +139,8 @@ def test_files_of_a_run_are_replaced_only_with_permission(tmp_path: Path, name: 
             pass
     check_folder(tmp_path, [tmp_path / "other", Path(__file__)], overwrite=True)
     assert (tmp_path / name).read_bytes() == b"old"
-    remove_earlier(tmp_path)
-    assert (tmp_path / name).exists() == (name == MODEL_FILE)
+    remove_earlier(tmp_path, has_teachers=has_teachers)
+    assert (tmp_path / name).exists() == (name == MODEL_FILE or (has_teachers and name == PREDICTIONS_FILE))
 
 
 def test_a_new_folder_that_stays_empty_disappears(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ import textgen_runtime as textgen
 from textgen_runtime.corpus import CHECKPOINT_FILE
 from textgen_runtime.errors import OutputError
 from textgen_runtime.files import replace_file
-from textgen_train import _core, cli, dataset, folder, page, train
+from textgen_train import _core, cli, folder, page, train
 
 from tests.helpers.commands import Captured
 from tests.helpers.programs import posix_only
@@ -207,28 +207,30 @@ def test_a_run_that_is_killed_goes_on_as_if_unbroken(unbroken: Any, command: Com
     assert [path.name for path in Path("out").glob(".*")] == [folder.LOCK_FILE]
 
 
-@pytest.mark.parametrize(("reading", "end"), [(0, 30), (40, 40 + 15)])
+@pytest.mark.parametrize("kind", ["text", "teacher"])
 def test_a_budget_of_minutes_has_early_and_even_evaluations_and_ends_in_time(
-    command: Command, monkeypatch: pytest.MonkeyPatch, reading: int, end: int
+    command: Command, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
-    """If reading takes longer than the budget, half of the budget is left to train."""
-    clock, read = itertools.count(), dataset.read_dataset
+    """A teacher that takes longer than the budget does not belong to it."""
+    command("book.txt", *SMALL, "-o", "parent")
+    clock, teach = itertools.count(), cli.teach
 
-    def read_dataset(*given: Any, **options: Any) -> Any:
+    def slow_teach(*given: Any) -> Any:
         nonlocal clock
-        clock = itertools.count(50 * reading)
-        return read(*given, **options)
+        clock = itertools.count(2000)
+        return teach(*given)
 
-    monkeypatch.setattr(cli, "read_dataset", read_dataset)
+    monkeypatch.setattr(cli, "teach", slow_teach)
     for module in (train, cli):
         monkeypatch.setattr(module, "perf_counter", lambda: 0.02 * next(clock))
-    command("book.txt", *SMALL[:-2], "--minutes", "0.5", "--no-early-stopping")
-    seconds = [entry["seconds"] for entry in metrics("book-model")]
-    assert 2 <= seconds[0] < 6 + reading
-    assert end - 2 < seconds[-1] <= end + reading / 100
+    words = [word for word in KINDS[kind] if word not in SMALL[-2:]]
+    command(*words, "--minutes", "0.5", "--no-early-stopping", "-o", "timed")
+    seconds = [entry["seconds"] for entry in metrics("timed")]
+    assert 2 <= seconds[0] < 6
+    assert 28 < seconds[-1] <= 30
     steps = [after - before for before, after in itertools.pairwise(seconds[1:])]
     assert max(steps) < 1.5 * min(steps)
-    assert len(seconds) > (5 if reading else 15)
+    assert len(seconds) > 15
 
 
 def test_a_budget_of_minutes_chooses_the_preset_by_the_speed_of_updates(

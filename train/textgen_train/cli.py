@@ -308,7 +308,7 @@ def start(config: Config, call: dict[str, Any], words: Sequence[str], started: f
     )
     with output_folder(folder, [*inputs, *dataset.files], overwrite=overwrite):
         check_room(folder, learner.parameters)
-        remove_earlier(folder)
+        remove_earlier(folder, has_teachers=bool(teachers))
         return run_to_end(run, teachers)
 
 
@@ -588,7 +588,10 @@ def run_to_end(run: Run, teachers: "list[Any] | None") -> int:
     try:
         with DeferredInterrupts(*ENDING_SIGNALS) as interrupts, closing(run.learner):
             run.check_interrupt = interrupts.check
+            began = perf_counter()
             predictions = teach(run, teachers) if run.config.teachers else None
+            # It does not belong to a budget of minutes.
+            run.started += perf_counter() - began
             train(run)
             complete(run)
             if predictions is not None:

@@ -14,7 +14,7 @@ from pathlib import Path
 from time import monotonic, sleep
 from typing import Any, BinaryIO
 
-from textgen_runtime.corpus import CHECKPOINT_FILE, RUN_FILES
+from textgen_runtime.corpus import CHECKPOINT_FILE, PREDICTIONS_FILE, RUN_FILES
 from textgen_runtime.errors import Name, OutputError, shorten
 from textgen_runtime.files import existing_folder, make_folder, remove_abandoned, replace_file
 from textgen_runtime.json_text import from_json, to_json
@@ -161,15 +161,20 @@ def check_room(folder: Path, parameters: int, more: int = 0) -> None:
         )
 
 
-def remove_earlier(folder: Path) -> None:
+def remove_earlier(folder: Path, *, has_teachers: bool) -> None:
     """Remove the files of an earlier run, except for its model, which the first evaluation replaces.
+
+    Args:
+        folder: The output folder.
+        has_teachers: Whether the run may use the predictions of the earlier run, which are kept then.
 
     Raises:
         OutputError: If one cannot be removed.
     """
     with _explaining(folder):
         for path in _replaced_files(folder):
-            path.unlink()
+            if not has_teachers or path.name != PREDICTIONS_FILE:
+                path.unlink()
 
 
 def _replaced_files(folder: Path) -> list[Path]:

@@ -41,8 +41,7 @@ EVALUATION_SHARE, MAX_EVALUATIONS, SCORING_COST = 0.03, 20, 0.4
 # them. If it would be later than the first sample should be, there is a sample without an evaluation.
 FIRST_SECONDS, FIRST_SHARE, SAMPLE_SECONDS = 2.0, 0.05, 5.0
 
-# Training gets at least this share of a budget of minutes, even if the run ends later, because what was
-# before the first update took long, or the last evaluation does.
+# Training gets at least this share of a budget of minutes, even if the last evaluation then ends after it.
 MIN_TRAINING_SHARE = 0.5
 
 # How many epochs a budget of minutes gives is known after so many seconds.
@@ -67,7 +66,6 @@ class State:
 
     Attributes:
         seconds: Duration of the run so far, with reading and evaluations.
-        prepared: Duration of what was before the first update, such as the predictions of teachers.
         progress: The share of the budget that is used, in [0, 1].
         evaluated: The progress at the last evaluation.
         expected_epochs: The epochs that the run will have; None until they are known.
@@ -82,7 +80,6 @@ class State:
 
     recipe: dict[str, Any]
     seconds: float = 0.0
-    prepared: float = 0.0
     progress: float = 0.0
     evaluated: float = 0.0
     expected_epochs: float | None = None
@@ -205,7 +202,6 @@ def begin(run: Run) -> None:
     save(run)
     if run.origin.parent is not None:
         evaluate(run)
-    run.state.prepared = perf_counter() - run.started
 
 
 def update(run: Run) -> None:
@@ -232,10 +228,9 @@ def advance(run: Run, nats: float, seconds: float) -> None:
         # The last evaluation and the last check belong to the budget.
         scoring = SCORING_COST * run.dataset.tokens.held_out_tokens / state.tokens * state.training_seconds
         budget = 60 * config.minutes
-        least = state.prepared + MIN_TRAINING_SHARE * budget
-        end = max(budget - 2 * (state.evaluation_seconds or scoring), least)
-        state.progress = min(1.0, state.seconds / end)
-        left = max(budget, least) - state.seconds
+        budget = max(budget - 2 * (state.evaluation_seconds or scoring), MIN_TRAINING_SHARE * budget)
+        state.progress = min(1.0, state.seconds / budget)
+        left = 60 * config.minutes - state.seconds
     else:
         state.progress = min(1.0, learner.step / ((config.epochs or 1) * learner.per_epoch))
         # The time before the first update, such as that of teachers, does not come again.
