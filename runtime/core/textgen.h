@@ -208,8 +208,8 @@ typedef struct {
     uint64_t penalty_window; /* an integer from 1 to 1024; default 64 */
     /* draw from the N most likely characters */
     uint64_t top_k; /* an integer from 0 to 2147483647; default 0, off */
-    /* draw from the fewest characters that have together at least the probability P, those whose
-     * surprisal is nearest to the entropy */
+    /* draw from the characters whose surprisal is nearest to the entropy, until they have together the
+     * probability P */
     double typical_p; /* a number more than 0, at most 1; default 1, off */
     /* draw from the fewest most likely characters that have together at least the probability P */
     double top_p; /* a number more than 0, at most 1; default 1, off */

@@ -65,8 +65,8 @@ class SamplingFields:
     top_k: int
     """Draw from the N most likely characters. An integer from 0 to 2147483647; default 0, off."""
     typical_p: float
-    """Draw from the fewest characters that have together at least the probability P, those whose surprisal
-    is nearest to the entropy. A number more than 0, at most 1; default 1, off.
+    """Draw from the characters whose surprisal is nearest to the entropy, until they have together the
+    probability P. A number more than 0, at most 1; default 1, off.
     """
     top_p: float
     """Draw from the fewest most likely characters that have together at least the probability P. A number

@@ -163,8 +163,12 @@ def is_held_out(record: str, share: float) -> bool:
     # Imported on use: generation does not need it.
     from hashlib import blake2b
 
-    # The bytes of the corpus, also if they are not UTF-8.
-    digest = blake2b(record.encode("utf-8", "surrogateescape"), digest_size=_HASH_BYTES).digest()
+    # The bytes of the corpus, also if they are not UTF-8. A corpus has no other halves of surrogate pairs.
+    try:
+        content = record.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        content = record.encode("utf-8", "surrogatepass")
+    digest = blake2b(content, digest_size=_HASH_BYTES).digest()
     return int.from_bytes(digest, "big") < share * _HASH_RANGE
 
 

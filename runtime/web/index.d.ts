@@ -28,7 +28,7 @@ export interface Sampling {
   penaltyWindow?: number;
   /** Draw from the N most likely characters: an integer from 0 to 2147483647; default 0. */
   topK?: number;
-  /** Draw from the fewest characters that have together at least the probability P, those whose surprisal is nearest to the entropy: a number more than 0, at most 1; default 1. */
+  /** Draw from the characters whose surprisal is nearest to the entropy, until they have together the probability P: a number more than 0, at most 1; default 1. */
   typicalP?: number;
   /** Draw from the fewest most likely characters that have together at least the probability P: a number more than 0, at most 1; default 1. */
   topP?: number;

@@ -130,7 +130,11 @@ onPage("a long run of a long text is proposed a larger network", "textgen", asyn
     return page.locator("#preset").inputValue();
   };
   const long = PROSE.repeat(40);
+  const chinese = Array.from(long, (_, i) => String.fromCharCode(0x4e00 + (i % 300))).join("");
   assert.deepEqual([await proposed(long, "20"), await proposed(PROSE, "20"), await proposed(long, "5")], ["medium", "small", "small"]);
+  assert.equal(await proposed(chinese, "20"), "small");
+  await page.locator("#preset").selectOption("large");
+  assert.equal(await proposed(long, "20"), "large");
 });
 
 onPage("a run that is left is offered again, and goes on; one that is forgotten is not", "textgen", async (visit, page) => {

@@ -65,7 +65,8 @@ static bool thread_start(thread_handle *thread, void *(*function)(void *), void 
 }
 static void thread_join(thread_handle thread) { pthread_join(thread, NULL); }
 static void signal_init(thread_signal *signal) {
-    *signal = (thread_signal){PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER};
+    pthread_mutex_init(&signal->lock, NULL);
+    pthread_cond_init(&signal->changed, NULL);
 }
 static void signal_lock(thread_signal *signal) { pthread_mutex_lock(&signal->lock); }
 static void signal_unlock(thread_signal *signal) { pthread_mutex_unlock(&signal->lock); }

@@ -7,7 +7,7 @@
 #include <math.h>
 #include <string.h>
 
-static const char magic[8] = {'t', 'e', 'x', 't', 'g', 'e', 'n', 1};
+static const char magic[8] = {'t', 'e', 'x', 't', 'g', 'e', 'n', 2};
 
 /* The learning rates are for so many units. Larger layers need lower rates. */
 #define REFERENCE_UNITS 128.0

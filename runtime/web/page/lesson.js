@@ -15,8 +15,8 @@ const bits = (nats) => nats / Math.LN2;
 const KEEP = 10_000;
 /** A text of fewer characters is learned by heart. */
 const TINY = 10_000;
-/** A network of this size becomes the better one in so many minutes, with so many characters. */
-const LARGER = { size: "medium", minutes: 20, characters: 100_000 };
+/** A network of this size is the better one from so many minutes and characters on, unless there are so many symbols. */
+const LARGER = { size: "medium", minutes: 20, characters: 100_000, symbols: 300 };
 /** The most points of a line of the chart, and its size in the units of the picture. */
 const [POINTS, WIDTH, HEIGHT] = [300, 600, 150];
 /** The characters of a sample, and how many items of a list it has. */
@@ -40,6 +40,9 @@ export class Lesson {
   /** Whether the person ended the run. */
   #isStopped = false;
   #canKeep = true;
+  /** Whether the person has chosen a size. */
+  #hasSize = false;
+  #symbols = 0;
   /** The items of a list, with its text, or null. */
   #records = null;
   #learned = [];
@@ -69,6 +72,7 @@ export class Lesson {
     });
     on("from", "change", () => this.#showChoices());
     on("minutes", "change", () => this.#proposeSize());
+    on("preset", "change", () => (this.#hasSize = true));
     on("teach", "click", () => this.#isBusy || this.#begin());
     on("pause", "click", () => this.#pauseOrGoOn());
     on("end", "click", () => {
@@ -160,13 +164,15 @@ export class Lesson {
     element("excerpt").textContent = excerpt;
     element("records").value = records;
     element("lowercase").checked = lowercase;
+    this.#symbols = symbols;
     this.#proposeSize();
     this.#showChoices();
   }
 
   #proposeSize() {
-    const isLarger = Number(element("minutes").value) >= LARGER.minutes && this.#material.text.length >= LARGER.characters;
-    element("preset").value = isLarger ? LARGER.size : "small";
+    if (this.#hasSize) return;
+    const isLong = Number(element("minutes").value) >= LARGER.minutes && this.#material.text.length >= LARGER.characters;
+    element("preset").value = isLong && this.#symbols < LARGER.symbols ? LARGER.size : "small";
   }
 
   /** A model on the page decides how a text is read that it learns. */

@@ -193,7 +193,7 @@ def test_a_run_from_a_model_that_diverges_fails(words: Path, tmp_path: Path) -> 
 
 # As in the background of a shell, a program that begins with ignored interrupts goes on.
 @pytest.mark.parametrize(
-    ("prefix", "budget", "code"), [("", ("--minutes", "30"), 130), ("trap '' INT; ", ("--epochs", "9"), 0)]
+    ("prefix", "budget", "code"), [("", ("--minutes", "30"), 130), ("trap '' INT; ", ("--epochs", "60"), 0)]
 )
 def test_an_interrupt_keeps_the_model(
     words: Path, tmp_path: Path, prefix: str, budget: tuple[str, str], code: int
