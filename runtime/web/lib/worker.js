@@ -17,8 +17,9 @@ const MAX_UPDATE = 5000;
 /** Milliseconds between two reports of progress. */
 const REPORT = 100;
 /**
- * A run stops early after this share of its budget and so many epochs, if it has learned the training text by heart: the loss there is below
- * the best held-out loss, which was so many evaluations ago, and is exceeded by this factor. Python does the same.
+ * A run stops early after this share of its budget and so many epochs, if it has learned the training text by heart: the
+ * loss there is below the best held-out loss, which was so many evaluations ago, and is exceeded by this factor. Python
+ * does the same.
  */
 const EARLY = { share: 0.25, epochs: 3, evaluations: 4, factor: 1.1 };
 

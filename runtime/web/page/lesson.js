@@ -28,7 +28,7 @@ function keepFocus(id) {
 }
 
 export class Lesson {
-  /** The text to learn: `{ name, text }`, or null. */
+  /** The text to learn: `{ name, text, symbols }`, or null. */
   #material = null;
   /** The run, or null. */
   #run = null;
@@ -42,7 +42,6 @@ export class Lesson {
   #canKeep = true;
   /** Whether the person has chosen a size. */
   #hasSize = false;
-  #symbols = 0;
   /** The items of a list, with its text, or null. */
   #records = null;
   #learned = [];
@@ -164,15 +163,16 @@ export class Lesson {
     element("excerpt").textContent = excerpt;
     element("records").value = records;
     element("lowercase").checked = lowercase;
-    this.#symbols = symbols;
+    material.symbols = symbols;
     this.#proposeSize();
     this.#showChoices();
   }
 
   #proposeSize() {
     if (this.#hasSize) return;
-    const isLong = Number(element("minutes").value) >= LARGER.minutes && this.#material.text.length >= LARGER.characters;
-    element("preset").value = isLong && this.#symbols < LARGER.symbols ? LARGER.size : "small";
+    const { text, symbols } = this.#material;
+    const isLong = Number(element("minutes").value) >= LARGER.minutes && text.length >= LARGER.characters;
+    element("preset").value = isLong && symbols < LARGER.symbols ? LARGER.size : "small";
   }
 
   /** A model on the page decides how a text is read that it learns. */
